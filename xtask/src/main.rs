@@ -1,2 +1,38 @@
-//! Placeholder until the first command.
-fn main() {}
+//! What the project does to itself: one file a task, called alike by hand and by CI.
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to the person who called it")]
+
+mod setup;
+mod test;
+mod tidy;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use workspace::Workspace;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Set-up, checks and generated files of the project")]
+struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what the tests need and say what is installed.
+    Setup(setup::SetupArgs),
+    /// Set up, format, lint, build and run every test (what CI calls).
+    Test(test::TestArgs),
+    /// Check that documents name files that exist and that nothing of one machine got in.
+    Tidy,
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let workspace = Workspace::find()?;
+    match args.task {
+        Task::Setup(args) => setup::run(&workspace, &args),
+        Task::Test(args) => test::run(&workspace, &args),
+        Task::Tidy => tidy::run(&workspace),
+    }
+}

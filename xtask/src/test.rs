@@ -1,0 +1,81 @@
+//! The one list of what is checked, by hand and by CI. Every step runs even when one before it failed.
+
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use xshell::{Shell, cmd};
+
+use crate::workspace::Workspace;
+use crate::{setup, tidy};
+
+#[derive(clap::Args)]
+pub struct TestArgs {
+    /// Run only the steps whose name contains this.
+    #[arg(long)]
+    only: Option<String>,
+    /// Name the steps and stop.
+    #[arg(long)]
+    list: bool,
+    /// Take the machine as it is; install nothing.
+    #[arg(long)]
+    no_setup: bool,
+}
+
+/// One check: its name, and what runs it.
+struct Step {
+    name: &'static str,
+    run: fn(&Workspace, &Shell) -> Result<()>,
+}
+
+const STEPS: &[Step] = &[
+    Step { name: "format", run: |_, sh| Ok(cmd!(sh, "cargo fmt --all --check").run()?) },
+    Step { name: "tidy", run: |workspace, _| tidy::run(workspace) },
+    Step {
+        name: "clippy",
+        run: |_, sh| Ok(cmd!(sh, "cargo clippy --locked --workspace --all-targets -- -D warnings").run()?),
+    },
+    Step { name: "tests", run: |_, sh| Ok(cmd!(sh, "cargo test --locked --workspace").run()?) },
+    Step { name: "documentation", run: documentation },
+];
+
+pub fn run(workspace: &Workspace, args: &TestArgs) -> Result<()> {
+    if args.list {
+        STEPS.iter().for_each(|step| println!("{}", step.name));
+        return Ok(());
+    }
+    if !args.no_setup {
+        setup::run(workspace, &setup::SetupArgs::default())?;
+    }
+    let wanted = |step: &&Step| args.only.as_ref().is_none_or(|part| step.name.contains(part.as_str()));
+    let mut failed = Vec::new();
+    let mut passed = 0;
+    for step in STEPS.iter().filter(wanted) {
+        println!("\n==== {}", step.name);
+        let start = Instant::now();
+        // A shell of its own, so that no step inherits another's variables.
+        match (step.run)(workspace, &workspace.shell()?) {
+            Ok(()) => {
+                passed += 1;
+                println!("==== {}: passed in {:.0} s", step.name, start.elapsed().as_secs_f64());
+            }
+            Err(error) => {
+                failed.push(step.name);
+                println!(
+                    "==== {}: FAILED after {:.0} s: {error:#}",
+                    step.name,
+                    start.elapsed().as_secs_f64()
+                );
+            }
+        }
+    }
+    println!("\nsteps: {passed} passed, {} failed", failed.len());
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+fn documentation(_: &Workspace, sh: &Shell) -> Result<()> {
+    sh.set_var("RUSTDOCFLAGS", "-D warnings");
+    Ok(cmd!(sh, "cargo doc --locked --workspace --no-deps --document-private-items").run()?)
+}

@@ -1,0 +1,109 @@
+//! What a reader would trip over: a document that names a file which is not there, and traces of one machine.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use xshell::{Shell, cmd};
+
+use crate::workspace::Workspace;
+
+/// Folders whose files are named in documents by a path from the root.
+const TOP_LEVEL: &[&str] = &[
+    "crates/",
+    "docs/",
+    "guests/",
+    "knowledge/",
+    "samples/",
+    "tests/",
+    "xtask/",
+    "fuzz/",
+    "results/",
+    "completions/",
+    ".ci/",
+];
+
+/// Absolute folders of build machines; in a committed file, text or binary, they are a leak.
+const MACHINE_PATHS: &[&str] = &["/root/", "/home/", "/tmp/bash", "/work/"];
+
+pub fn run(workspace: &Workspace) -> Result<()> {
+    let sh = workspace.shell()?;
+    let mut faults = Vec::new();
+    for file in tracked(&sh)? {
+        let path = workspace.root().join(&file);
+        // A file deleted in the work tree is still tracked; its absence is the documents' affair.
+        let Ok(bytes) = std::fs::read(&path) else { continue };
+        if !file.starts_with("xtask/src/tidy.rs") {
+            faults.extend(machine_paths(&file, &bytes));
+        }
+        if file.ends_with(".md") {
+            let text = std::str::from_utf8(&bytes).with_context(|| format!("{file} is not UTF-8"))?;
+            faults.extend(missing_files(workspace.root(), &file, text));
+        }
+    }
+    if !faults.is_empty() {
+        bail!("{} faults:\n{}", faults.len(), faults.join("\n"));
+    }
+    println!("tidy: documents and tracked files are in order");
+    Ok(())
+}
+
+fn tracked(sh: &Shell) -> Result<Vec<String>> {
+    let listing = cmd!(sh, "git ls-files --cached --others --exclude-standard -z").quiet().read()?;
+    Ok(listing.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect())
+}
+
+fn machine_paths(file: &str, bytes: &[u8]) -> Vec<String> {
+    MACHINE_PATHS
+        .iter()
+        .filter(|needle| contains(bytes, needle.as_bytes()))
+        .map(|needle| format!("{file}: holds the machine's path `{needle}`"))
+        .collect()
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+/// Paths that a document names, in back quotes or as link targets, and that do not exist.
+fn missing_files(root: &Path, file: &str, text: &str) -> Vec<String> {
+    let folder = root.join(file);
+    let folder = folder.parent().unwrap_or(root);
+    named_paths(text)
+        .filter(|name| !root.join(name).exists() && !folder.join(name).exists())
+        .map(|name| format!("{file}: names `{name}`, which does not exist"))
+        .collect()
+}
+
+fn named_paths(text: &str) -> impl Iterator<Item = &str> {
+    let quoted =
+        text.split('`').skip(1).step_by(2).filter(|name| TOP_LEVEL.iter().any(|top| name.starts_with(top)));
+    let linked = text
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split([')', '#']).next())
+        .filter(|target| !target.is_empty() && !target.contains("://") && !target.starts_with("mailto:"));
+    quoted.chain(linked).filter(|name| !name.contains([' ', '*', '<', '{', '…', '\n']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_quoted_and_linked_paths_only() {
+        let text = "see `crates/a/b.rs`, `memory.grow`, `crates/*/x`, [c](docs/c.md#part) and [d](https://d)";
+        assert_eq!(named_paths(text).collect::<Vec<_>>(), ["crates/a/b.rs", "docs/c.md"]);
+    }
+
+    #[test]
+    fn a_missing_file_is_a_fault() {
+        let faults = missing_files(Path::new("/nonexistent"), "README.md", "`crates/gone.rs`");
+        assert_eq!(faults.len(), 1, "{faults:?}");
+    }
+
+    #[test]
+    fn a_machine_path_is_found_in_binary_too() {
+        assert_eq!(machine_paths("x.wasm", b"\0asm /root/.cargo/registry").len(), 1);
+        assert!(machine_paths("x.wasm", b"\0asm src/lib.rs").is_empty());
+    }
+}

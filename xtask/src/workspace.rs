@@ -1,0 +1,55 @@
+//! Where the checkout is, and a shell that finds the tools that set-up put into it.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use xshell::Shell;
+
+/// The checkout that this binary was built from.
+pub struct Workspace {
+    root: PathBuf,
+}
+
+impl Workspace {
+    /// Finds the root from the manifest folder that cargo names at build time or at run time.
+    pub fn find() -> Result<Self> {
+        let manifest = env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        let root = manifest.parent().context("xtask lies in the workspace's root")?.to_path_buf();
+        Ok(Self { root })
+    }
+
+    /// The workspace's root folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Git-ignored folder for all that tasks download or make.
+    pub fn out(&self) -> PathBuf {
+        self.root.join("out")
+    }
+
+    /// Folder of the npm tools that set-up installs.
+    pub fn npm_tools(&self) -> PathBuf {
+        self.out().join("tools")
+    }
+
+    /// Folder of the Python tools that set-up installs.
+    pub fn python_tools(&self) -> PathBuf {
+        self.out().join("tools/python")
+    }
+
+    /// A shell in the root whose children find the installed tools: npm's on `PATH`, Python's on `PYTHONPATH`.
+    pub fn shell(&self) -> Result<Shell> {
+        let sh = Shell::new()?;
+        sh.change_dir(&self.root);
+        let mut path = vec![self.npm_tools().join("node_modules/.bin")];
+        path.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
+        sh.set_var("PATH", env::join_paths(path)?);
+        let mut python = vec![self.python_tools()];
+        python.extend(env::split_paths(&env::var_os("PYTHONPATH").unwrap_or_default()));
+        sh.set_var("PYTHONPATH", env::join_paths(python)?);
+        Ok(sh)
+    }
+}
