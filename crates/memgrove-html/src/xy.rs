@@ -1,0 +1,298 @@
+//! Lines and points over two axes, as SVG.
+
+use crate::bar::legend;
+use crate::html::{Html, element};
+use crate::scale::{Scale, short};
+use crate::series_colour;
+
+const WIDTH: f64 = 720.0;
+const HEIGHT: f64 = 360.0;
+const LEFT: f64 = 58.0;
+const RIGHT: f64 = 16.0;
+const TOP: f64 = 12.0;
+const BOTTOM: f64 = 44.0;
+/// The height of a line of the labels beside points.
+const LABEL_HEIGHT: f64 = 13.0;
+/// The mean width of a letter of the labels, to see which ones would meet.
+const LETTER_WIDTH: f64 = 6.2;
+
+/// One of the two axes of an [`XyChart`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Axis {
+    label: String,
+    log: bool,
+    from_zero: bool,
+}
+
+impl Axis {
+    /// A linear axis that begins at zero; `label` holds the unit.
+    pub fn new(label: impl Into<String>) -> Self {
+        Self { label: label.into(), log: false, from_zero: true }
+    }
+
+    /// Makes it logarithmic; values of zero and less are left out.
+    pub const fn log(mut self) -> Self {
+        self.log = true;
+        self
+    }
+
+    /// Lets it begin where the values begin.
+    pub const fn loose(mut self) -> Self {
+        self.from_zero = false;
+        self
+    }
+
+    const fn shows(&self, value: f64) -> bool {
+        value.is_finite() && (!self.log || value > 0.0)
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Point {
+    x: f64,
+    y: f64,
+    label: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Mark {
+    Line,
+    Step,
+    Points,
+}
+
+/// A line, step or scatter chart; becomes [`Html`] with `into()`.
+///
+/// ```
+/// use memgrove_html::{Axis, Html, XyChart};
+/// let chart = XyChart::new("speed and size", Axis::new("own code, bytes").log(), Axis::new("fuel, ratio"))
+///     .points("allocators", [(340.0, 0.9, "wee"), (4759.0, 1.0, "dlmalloc")]);
+/// assert!(Html::from(chart).as_str().contains("<svg"));
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct XyChart {
+    title: String,
+    x: Axis,
+    y: Axis,
+    series: Vec<(String, Mark, Vec<Point>)>,
+}
+
+impl XyChart {
+    /// A chart without series.
+    pub fn new(title: impl Into<String>, x: Axis, y: Axis) -> Self {
+        Self { title: title.into(), x, y, series: Vec::new() }
+    }
+
+    /// Adds a line through `points`, in their order.
+    pub fn line(self, name: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
+        let points = points.into_iter().map(|(x, y)| Point { x, y, label: String::new() });
+        self.with(name, Mark::Line, points.collect())
+    }
+
+    /// Adds a line that keeps its value until the next point, as a footprint over time does.
+    pub fn step(self, name: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
+        let points = points.into_iter().map(|(x, y)| Point { x, y, label: String::new() });
+        self.with(name, Mark::Step, points.collect())
+    }
+
+    /// Adds points, each with its label.
+    pub fn points<S: Into<String>>(
+        self,
+        name: impl Into<String>,
+        points: impl IntoIterator<Item = (f64, f64, S)>,
+    ) -> Self {
+        let points = points.into_iter().map(|(x, y, label)| Point { x, y, label: label.into() });
+        self.with(name, Mark::Points, points.collect())
+    }
+
+    fn with(mut self, name: impl Into<String>, mark: Mark, mut points: Vec<Point>) -> Self {
+        points.retain(|point| self.x.shows(point.x) && self.y.shows(point.y));
+        self.series.push((name.into(), mark, points));
+        self
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Point> {
+        self.series.iter().flat_map(|(_, _, points)| points)
+    }
+}
+
+impl From<XyChart> for Html {
+    fn from(chart: XyChart) -> Self {
+        let frame = Frame {
+            x: Scale::covering(chart.all().map(|p| p.x), chart.x.log, chart.x.from_zero),
+            y: Scale::covering(chart.all().map(|p| p.y), chart.y.log, chart.y.from_zero),
+        };
+        let mut svg = element("svg")
+            .attr("viewBox", format!("0 0 {WIDTH} {HEIGHT}"))
+            .attr("role", "img")
+            .attr("aria-label", &chart.title)
+            .child(frame.axes(&chart.x.label, &chart.y.label));
+        let mut labels = Labels::default();
+        for (index, (_, mark, points)) in chart.series.iter().enumerate() {
+            let colour = series_colour(index);
+            svg = match mark {
+                Mark::Line | Mark::Step => svg.child(frame.path(points, *mark == Mark::Step, colour)),
+                Mark::Points => {
+                    svg.children(points.iter().map(|point| frame.dot(point, colour, &mut labels)))
+                }
+            };
+        }
+        let names: Vec<_> = chart.series.iter().map(|(name, _, _)| name.clone()).collect();
+        element("figure")
+            .child(element("figcaption").child(chart.title))
+            .child(legend(&names))
+            .child(element("div").class("scroll chart").child(svg))
+            .into()
+    }
+}
+
+/// The two scales on the drawing.
+struct Frame {
+    x: Scale,
+    y: Scale,
+}
+
+impl Frame {
+    fn at(&self, x: f64, y: f64) -> (f64, f64) {
+        let across = LEFT + self.x.place(x) * (WIDTH - LEFT - RIGHT);
+        let down = HEIGHT - BOTTOM - self.y.place(y) * (HEIGHT - TOP - BOTTOM);
+        (across, down)
+    }
+
+    fn axes(&self, x_label: &str, y_label: &str) -> Html {
+        let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
+        let mut out = Html::empty();
+        for tick in self.y.ticks(6) {
+            let (_, y) = self.at(self.x.low, tick);
+            out.push(line("grid", (LEFT, y), (right, y)));
+            out.push(text(LEFT - 6.0, y + 4.0, "end", short(tick)));
+        }
+        for tick in self.x.ticks(8) {
+            let (x, _) = self.at(tick, self.y.low);
+            out.push(line("grid", (x, TOP), (x, bottom)));
+            out.push(text(x, bottom + 16.0, "middle", short(tick)));
+        }
+        out.push(line("axis", (LEFT, bottom), (right, bottom)));
+        out.push(line("axis", (LEFT, TOP), (LEFT, bottom)));
+        out.push(text((LEFT + right) / 2.0, HEIGHT - 8.0, "middle", x_label));
+        let middle = (TOP + bottom) / 2.0;
+        out.push(
+            element("text")
+                .class("soft")
+                .attr("transform", format!("translate(12 {middle}) rotate(-90)"))
+                .attr("text-anchor", "middle")
+                .child(y_label),
+        );
+        out
+    }
+
+    fn path(&self, points: &[Point], step: bool, colour: &str) -> Html {
+        let mut path = String::new();
+        for point in points {
+            let (x, y) = self.at(point.x, point.y);
+            path += &match (path.is_empty(), step) {
+                (true, _) => format!("M{x:.1} {y:.1}"),
+                (false, true) => format!("H{x:.1}V{y:.1}"),
+                (false, false) => format!("L{x:.1} {y:.1}"),
+            };
+        }
+        let path = element("path").attr("d", path).attr("fill", "none");
+        path.attr("stroke", colour).attr("stroke-width", 1.8).attr("stroke-linejoin", "round").into()
+    }
+
+    fn dot(&self, point: &Point, colour: &str, labels: &mut Labels) -> Html {
+        let (x, y) = self.at(point.x, point.y);
+        let tip = format!("{}: {}, {}", point.label, short(point.x), short(point.y));
+        let circle =
+            element("circle").attr("cx", format!("{x:.1}")).attr("cy", format!("{y:.1}")).attr("r", 4.5);
+        let mut out = Html::from(circle.attr("fill", colour).child(element("title").child(tip)));
+        if !point.label.is_empty() {
+            out.push(labels.place(x, y, &point.label));
+        }
+        out
+    }
+}
+
+/// The labels drawn so far, so that the next one does not cover them.
+#[derive(Default)]
+struct Labels {
+    taken: Vec<(f64, f64, f64)>,
+}
+
+impl Labels {
+    fn place(&mut self, x: f64, y: f64, label: &str) -> Html {
+        // A label is a word or two; its width need not be exact.
+        let width = label.chars().map(|_| LETTER_WIDTH).sum::<f64>();
+        let left_of_point = x + 8.0 + width > WIDTH;
+        let start = if left_of_point { x - 8.0 - width } else { x + 8.0 };
+        let free = |y: f64, taken: &[(f64, f64, f64)]| {
+            taken
+                .iter()
+                .all(|(from, to, at)| start > *to || start + width < *from || (y - at).abs() >= LABEL_HEIGHT)
+        };
+        let shifts = [0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0].map(|n| y + 4.0 + n * LABEL_HEIGHT);
+        let baseline = shifts
+            .into_iter()
+            .find(|y| (TOP..HEIGHT - BOTTOM).contains(y) && free(*y, &self.taken))
+            .unwrap_or(y + 4.0);
+        self.taken.push((start, start + width, baseline));
+        let (anchor, at) = if left_of_point { ("end", x - 8.0) } else { ("start", x + 8.0) };
+        element("text")
+            .attr("x", format!("{at:.1}"))
+            .attr("y", format!("{baseline:.1}"))
+            .attr("text-anchor", anchor)
+            .child(label)
+            .into()
+    }
+}
+
+fn line(class: &str, from: (f64, f64), to: (f64, f64)) -> Html {
+    element("line")
+        .class(class)
+        .attr("x1", format!("{:.1}", from.0))
+        .attr("y1", format!("{:.1}", from.1))
+        .attr("x2", format!("{:.1}", to.0))
+        .attr("y2", format!("{:.1}", to.1))
+        .into()
+}
+
+fn text(x: f64, y: f64, anchor: &str, content: impl Into<Html>) -> Html {
+    element("text")
+        .class("soft")
+        .attr("x", format!("{x:.1}"))
+        .attr("y", format!("{y:.1}"))
+        .attr("text-anchor", anchor)
+        .child(content)
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_keeps_its_value() {
+        let chart = XyChart::new("t", Axis::new("x"), Axis::new("y")).step("s", [(0.0, 0.0), (10.0, 5.0)]);
+        let html = Html::from(chart);
+        assert!(html.as_str().contains("d=\"M58.0 316.0H"), "{html}");
+    }
+
+    #[test]
+    fn values_without_a_place_are_left_out() {
+        let axis = || Axis::new("v").log();
+        let chart = XyChart::new("t", axis(), axis()).points("p", [(0.0, 1.0, "zero"), (1.0, 2.0, "one")]);
+        let html = Html::from(chart);
+        assert!(!html.as_str().contains("zero") && html.as_str().contains("one"), "{html}");
+        assert!(!html.as_str().contains("NaN"), "{html}");
+    }
+
+    #[test]
+    fn labels_do_not_cover_one_another() {
+        let mut labels = Labels::default();
+        let first = labels.place(100.0, 100.0, "talc").to_string();
+        let second = labels.place(101.0, 100.0, "rlsf").to_string();
+        assert!(first.contains("y=\"104.0\"") && second.contains("y=\"117.0\""), "{first} {second}");
+    }
+}
