@@ -1,1 +1,19 @@
-//! See the crate's description in Cargo.toml.
+//! What a WebAssembly module's memory is, which toolchain and allocator made it, and where it will run.
+//!
+//! ```text
+//! bytes ── facts() ──▶ Facts ── conclude() ──▶ Report
+//!          what the file says    what we conclude, each with its evidence
+//! ```
+//!
+//! Nothing is executed and nothing is read but the bytes given. [`Report`] serialises to the JSON that
+//! `docs/inspect-json.md` describes.
+#![forbid(unsafe_code)]
+
+pub mod detect;
+mod error;
+pub mod facts;
+pub mod report;
+
+pub use error::Error;
+pub use facts::{Facts, facts};
+pub use report::{Conclusion, Confidence, Evidence, Report, conclude};
