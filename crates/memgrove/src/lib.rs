@@ -1,1 +1,30 @@
-//! See the crate description in Cargo.toml.
+#![doc = include_str!("../README.md")]
+//!
+//! # Where to start reading
+//!
+//! - [`face`]: the traits that every allocator implements, and the `GlobalAlloc` made from them.
+//! - [`source`]: where memory comes from, and the fakes that tests use.
+//! - [`dlmalloc`]: the block layout drawn, its tag bits, and the numbered invariants of the heap.
+//! - [`wee`]: the smallest one.
+#![no_std]
+#![allow(
+    unsafe_code,
+    reason = "an allocator is made of raw memory; each block cites the invariant it relies on"
+)]
+#![cfg_attr(target_arch = "wasm64", feature(simd_wasm64))] // memory_grow for memory64 is not stable yet
+
+pub mod dlmalloc;
+pub mod face;
+pub mod source;
+mod stats;
+mod sync;
+pub mod wee;
+mod word;
+
+pub use dlmalloc::Dlmalloc;
+pub use face::{Allocate, Inspect};
+pub use stats::{Broken, Stats};
+pub use wee::Wee;
+
+face::implement_faces!(Dlmalloc, const GRAIN);
+face::implement_faces!(Wee);

@@ -1,0 +1,273 @@
+//! The heap's own words, and the ways of allocating and freeing.
+
+use super::block::{FREE, MIN_BLOCK, PREV_FREE, TAGS, header, mark_free, previous_size, set_header, size};
+use crate::source::PageSource;
+use crate::word::{WORD, load, store};
+
+/// Small bins and quick lists: one for each multiple of the grain below `SMALL_LIMIT`.
+pub(super) const SMALL_BINS: usize = 32;
+
+/// One heap. All zero until the first allocation, so that it costs no bytes in a module's data.
+///
+/// No block holds an address within this struct: a heap may be moved.
+pub(super) struct Heap<S, const GRAIN: usize> {
+    /// Heads of the lists of small blocks freed and not merged, by `size / GRAIN` (H6).
+    pub(super) quick: [usize; SMALL_BINS],
+    /// The block that the next one is cut from at the end of the heap; it has no header yet. Zero if there is none.
+    pub(super) top: usize,
+    /// End of the newest region, whose last word is kept for a fence (H7).
+    pub(super) end: usize,
+    /// The designated victim: a block that looks live (H6), from which small blocks are cut. Zero if there is none.
+    pub(super) victim: usize,
+    /// Bit `i` is set if small bin `i` may hold a block (H4).
+    pub(super) small_map: u32,
+    /// Bit `i` is set if the trie of sizes with leading bit `i` may hold a block (H4).
+    pub(super) tree_map: usize,
+    /// Address of the heads of the small bins and of the roots of the tries, at the start of the first region: links in
+    /// blocks point there.
+    pub(super) bins: usize,
+    /// Address of the newest region's record, which is one word: the address of the record before it, or zero.
+    pub(super) region: usize,
+    /// Nobody has written to the newest region from here on, nor above `top` (H8).
+    pub(super) fresh: usize,
+    /// Where memory comes from.
+    pub(super) source: S,
+}
+
+impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
+    /// Sizes from here on are in tries.
+    pub(super) const SMALL_LIMIT: usize = SMALL_BINS * GRAIN;
+    /// Leading bit of the smallest size that is in a trie.
+    pub(super) const FIRST_TREE: usize = Self::SMALL_LIMIT.ilog2() as usize;
+    /// Heads of small bins and roots of tries, in words.
+    pub(super) const BIN_WORDS: usize = SMALL_BINS + usize::BITS as usize - Self::FIRST_TREE;
+    const CHECKED: () = assert!(
+        GRAIN.is_power_of_two() && GRAIN >= 2 * WORD && GRAIN <= MIN_BLOCK,
+        "the grain is two words or four"
+    );
+
+    pub(super) const fn new(source: S) -> Self {
+        let () = Self::CHECKED;
+        Self {
+            quick: [0; SMALL_BINS],
+            top: 0,
+            end: 0,
+            victim: 0,
+            small_map: 0,
+            tree_map: 0,
+            bins: 0,
+            region: 0,
+            fresh: 0,
+            source,
+        }
+    }
+
+    /// The length of a block for `bytes` of the program's; below `MIN_BLOCK` for the smallest ones.
+    #[inline(always)]
+    pub(super) const fn block_size(bytes: usize) -> usize {
+        (bytes + (WORD + GRAIN - 1)) & GRAIN.wrapping_neg()
+    }
+
+    /// Bytes that the program may use in a live block.
+    ///
+    /// # Safety
+    /// `block` is live.
+    #[inline(always)]
+    pub(super) unsafe fn usable_size(block: usize) -> usize {
+        // SAFETY: the caller's promise.
+        unsafe { size(block) - WORD }
+    }
+
+    /// A block for `bytes` (at most `isize::MAX`), or zero.
+    #[inline(always)]
+    pub(super) fn allocate(&mut self, bytes: usize) -> usize {
+        let wanted = Self::block_size(bytes);
+        if wanted < Self::SMALL_LIMIT {
+            let head = &mut self.quick[wanted / GRAIN];
+            let block = *head;
+            if block != 0 {
+                // SAFETY: a quick list's member holds the next one's address (H6).
+                *head = unsafe { load(block) };
+                return block;
+            }
+        }
+        self.allocate_slow(wanted)
+    }
+
+    /// Gives a live block back.
+    ///
+    /// # Safety
+    /// `block` is live.
+    #[inline(always)]
+    pub(super) unsafe fn free(&mut self, block: usize) {
+        // SAFETY: a live block has a header (H1) and room for a list word.
+        unsafe {
+            let tagged = header(block);
+            if tagged < Self::SMALL_LIMIT {
+                let head = &mut self.quick[tagged / GRAIN];
+                store(block, *head);
+                *head = block;
+            } else {
+                self.release(block);
+            }
+        }
+    }
+
+    /// A block of `wanted` bytes where no quick list has one, or zero.
+    #[inline(never)]
+    pub(super) fn allocate_slow(&mut self, wanted: usize) -> usize {
+        let wanted = if wanted < MIN_BLOCK {
+            let head = &mut self.quick[MIN_BLOCK / GRAIN];
+            let block = *head;
+            if block != 0 {
+                // SAFETY: as in `allocate`; requests this small have no list of their own.
+                *head = unsafe { load(block) };
+                return block;
+            }
+            MIN_BLOCK
+        } else {
+            wanted
+        };
+        loop {
+            let block = self.fit(wanted);
+            if block != 0 {
+                return block;
+            }
+            if self.end.wrapping_sub(self.top) >= wanted {
+                let block = self.top;
+                self.top += wanted;
+                // SAFETY: the word before the top is the heap's (H7); nothing free touches it (H2).
+                unsafe { set_header(block, wanted) };
+                return block;
+            }
+            // Memory grows only when all that was freed, merged, does not serve.
+            if !self.flush() && !self.grow(wanted) {
+                return 0;
+            }
+        }
+    }
+
+    /// A block of `wanted` bytes from the bins or the victim, or zero.
+    #[inline(always)]
+    fn fit(&mut self, wanted: usize) -> usize {
+        let small = wanted < Self::SMALL_LIMIT;
+        let mut found = None;
+        if small {
+            let bin = wanted / GRAIN;
+            if self.small_map >> bin & 1 == 0 {
+                let block = self.cut_victim(wanted);
+                if block != 0 {
+                    return block;
+                }
+            }
+            found = self.take_small(bin);
+        }
+        if found.is_none() {
+            found = self.take_best(wanted);
+        }
+        let Some((block, size)) = found else { return 0 };
+        // SAFETY: a block from a bin is free (H4), at least as long as wanted, and now in no bin.
+        unsafe {
+            if !small {
+                return self.split(block, size, wanted);
+            }
+            Self::make_live(block, size);
+            let before = self.victim;
+            self.victim = block;
+            let cut = self.cut_victim(wanted);
+            if before != 0 {
+                if self.victim == 0 {
+                    self.victim = before;
+                } else {
+                    self.release(before);
+                }
+            }
+            cut
+        }
+    }
+
+    /// A block of `wanted` bytes from the start of the designated victim, or zero.
+    #[inline(always)]
+    fn cut_victim(&mut self, wanted: usize) -> usize {
+        let block = self.victim;
+        if block == 0 {
+            return 0;
+        }
+        // SAFETY: the victim is a live-looking tile (H6); both parts of it become such tiles.
+        unsafe {
+            let tagged = header(block);
+            let rest_size = (tagged & !TAGS).wrapping_sub(wanted);
+            if rest_size > isize::MAX as usize {
+                return 0;
+            }
+            if rest_size >= MIN_BLOCK {
+                set_header(block, tagged - rest_size);
+                self.victim = block + wanted;
+                set_header(self.victim, rest_size);
+            } else {
+                self.victim = 0;
+            }
+        }
+        block
+    }
+
+    /// Merges a block with its free neighbours, and puts it into a bin or back into the top.
+    ///
+    /// # Safety
+    /// `block` is a tile that looks live and belongs to nobody any more.
+    #[inline(never)]
+    pub(super) unsafe fn release(&mut self, block: usize) {
+        // SAFETY: neighbours are found by sizes and footers (H1 to H3); free ones are in their bins (H4).
+        unsafe {
+            let mut block = block;
+            let tagged = header(block);
+            let mut length = tagged & !TAGS;
+            let next = block + length;
+            if tagged & PREV_FREE != 0 {
+                let before = previous_size(block);
+                block -= before;
+                length += before;
+                self.remove(block, before);
+            }
+            if next == self.top {
+                self.fresh = self.fresh.max(next);
+                self.top = block;
+                return;
+            }
+            let next_tagged = header(next);
+            if next_tagged & FREE != 0 {
+                let after = next_tagged & !TAGS;
+                self.remove(next, after);
+                length += after;
+            } else {
+                set_header(next, next_tagged | PREV_FREE);
+            }
+            mark_free(block, length);
+            self.insert(block, length);
+        }
+    }
+
+    /// Merges the quick lists and the victim into the heap. Whether there was anything to merge.
+    #[inline(never)]
+    pub(super) fn flush(&mut self) -> bool {
+        let mut found = self.victim;
+        if found != 0 {
+            self.victim = 0;
+            // SAFETY: the victim looks live (H6) and is nobody's.
+            unsafe { self.release(found) };
+        }
+        for bin in 0..SMALL_BINS {
+            let mut block = core::mem::take(&mut self.quick[bin]);
+            found |= block;
+            while block != 0 {
+                // SAFETY: members look live, are nobody's, and hold the next one's address (H6).
+                unsafe {
+                    let next = load(block);
+                    self.release(block);
+                    block = next;
+                }
+            }
+        }
+        found != 0
+    }
+}

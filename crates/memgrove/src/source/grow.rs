@@ -1,0 +1,71 @@
+//! WebAssembly's own source: the instruction `memory.grow`.
+
+#[cfg(target_arch = "wasm32")]
+use core::arch::wasm32::memory_grow;
+#[cfg(target_arch = "wasm64")]
+use core::arch::wasm64::memory_grow;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use super::{PageSource, Region};
+
+/// Bytes of a WebAssembly page.
+const PAGE_BYTES: usize = 1 << 16;
+
+/// What `memory.grow` gives: fresh pages, all zero. A stranger may grow in between; then the regions are not adjacent.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Grow;
+
+// SAFETY: pages that `memory.grow` answers with belong to whoever executed it (S1), start at a multiple of the page
+// size and are zero (S2), and adjacent pages are one memory (S3).
+unsafe impl PageSource for Grow {
+    const ZEROED: bool = true;
+
+    #[inline(always)]
+    fn grow(&mut self, bytes: usize) -> Option<Region> {
+        // Written so that it cannot overflow: `bytes` is not zero.
+        let pages = (bytes - 1) / PAGE_BYTES + 1;
+        let before = memory_grow(0, pages);
+        if before == usize::MAX {
+            return None;
+        }
+        Some(Region::from_growth(before * PAGE_BYTES, pages * PAGE_BYTES))
+    }
+}
+
+/// First the slack between the linker's `__heap_base` and `__heap_end` (the end of the initial memory), then
+/// `memory.grow`.
+///
+/// The first heap of a program that asks gets the slack; a second one does without. Not for programs in which a C
+/// library keeps a heap of its own there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GrowWithSlack;
+
+/// Whether a heap of this program has taken the slack.
+static SLACK_TAKEN: AtomicBool = AtomicBool::new(false);
+
+unsafe extern "C" {
+    /// Defined by wasm-ld: the first byte after static data and stack.
+    static __heap_base: u8;
+    /// Defined by wasm-ld (LLVM 16 and newer): the end of the initial memory.
+    static __heap_end: u8;
+}
+
+// SAFETY: as for `Grow`. Nothing but an allocator uses the memory between the two symbols, and the flag gives it to
+// one of them (S1); the initial memory and what is grown after it are one memory (S3).
+unsafe impl PageSource for GrowWithSlack {
+    const ZEROED: bool = true;
+
+    #[inline(always)]
+    fn slack(&mut self) -> Region {
+        if SLACK_TAKEN.swap(true, Ordering::Relaxed) {
+            return Region::EMPTY;
+        }
+        let start = (&raw const __heap_base).expose_provenance();
+        Region::from_growth(start, (&raw const __heap_end).expose_provenance().wrapping_sub(start))
+    }
+
+    #[inline(always)]
+    fn grow(&mut self, bytes: usize) -> Option<Region> {
+        Grow.grow(bytes)
+    }
+}

@@ -1,0 +1,105 @@
+//! Where an allocator gets its memory: one small trait, and its implementations.
+//!
+//! | source | gives |
+//! |---|---|
+//! | [`Grow`] | what `memory.grow` gives, and nothing else |
+//! | [`GrowWithSlack`] | first the rest of the initial memory after `__heap_base`, then `memory.grow` |
+//! | [`Fixed`] | one region of the program's own, never more |
+//! | [`System`] | the operating system's pages, for the same program built natively |
+//! | [`Fake`] | a region that refuses at a chosen call, or has a stranger growing in between: for tests |
+//!
+//! [`Platform`] is the one that fits the target.
+
+mod fake;
+mod fixed;
+#[cfg(any(target_arch = "wasm32", target_arch = "wasm64"))]
+mod grow;
+#[cfg(any(unix, windows))]
+mod system;
+
+pub use fake::{Fake, Trouble};
+pub use fixed::Fixed;
+#[cfg(any(target_arch = "wasm32", target_arch = "wasm64"))]
+pub use grow::{Grow, GrowWithSlack};
+#[cfg(any(unix, windows))]
+pub use system::System;
+
+/// The source that fits the target.
+///
+/// On wasm32-unknown-unknown everything after `__heap_base` is the allocator's. On WASI and Emscripten the C library
+/// believes the same of its own allocator, so there only grown pages are taken.
+#[cfg(all(any(target_arch = "wasm32", target_arch = "wasm64"), target_os = "unknown"))]
+pub type Platform = GrowWithSlack;
+/// The source that fits the target.
+#[cfg(all(any(target_arch = "wasm32", target_arch = "wasm64"), not(target_os = "unknown")))]
+pub type Platform = Grow;
+/// The source that fits the target.
+#[cfg(all(any(unix, windows), not(any(target_arch = "wasm32", target_arch = "wasm64"))))]
+pub type Platform = System;
+/// The source that fits the target: none is known, so give the allocator a [`Fixed`] one.
+#[cfg(not(any(unix, windows, target_arch = "wasm32", target_arch = "wasm64")))]
+pub type Platform = Fixed;
+
+/// [`Platform`]'s value: a source that has given nothing yet.
+#[cfg(all(any(target_arch = "wasm32", target_arch = "wasm64"), target_os = "unknown"))]
+pub const PLATFORM: Platform = GrowWithSlack;
+/// [`Platform`]'s value: a source that has given nothing yet.
+#[cfg(all(any(target_arch = "wasm32", target_arch = "wasm64"), not(target_os = "unknown")))]
+pub const PLATFORM: Platform = Grow;
+/// [`Platform`]'s value: a source that has given nothing yet.
+#[cfg(all(any(unix, windows), not(any(target_arch = "wasm32", target_arch = "wasm64"))))]
+pub const PLATFORM: Platform = System::new();
+/// [`Platform`]'s value: a source that has given nothing yet.
+#[cfg(not(any(unix, windows, target_arch = "wasm32", target_arch = "wasm64")))]
+pub const PLATFORM: Platform = Fixed::EMPTY;
+
+/// A piece of memory from a page source, as addresses. Empty if `start == end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// Its first byte.
+    pub start: usize,
+    /// The byte after its last one. Never wraps to zero: see [`Region::from_growth`].
+    pub end: usize,
+}
+
+impl Region {
+    /// No memory.
+    pub const EMPTY: Self = Self { start: 0, end: 0 };
+
+    /// `bytes` (a multiple of 16, not zero) from `start`. A region that ends with the address space gives up its last
+    /// 16 bytes, so that the address after a block can always be told from null, in Rust and in C.
+    #[inline(always)]
+    pub const fn from_growth(start: usize, bytes: usize) -> Self {
+        let end = start.wrapping_add(bytes);
+        Self { start, end: if end == 0 { end.wrapping_sub(16) } else { end } }
+    }
+
+    /// Its length in bytes.
+    #[inline(always)]
+    pub const fn bytes(&self) -> usize {
+        self.end - self.start
+    }
+}
+
+/// Where an allocator gets its memory.
+///
+/// # Safety
+/// - S1: Memory in a region is readable and writable, belongs to nobody else, and stays so for good; its provenance is
+///   exposed. Regions never overlap, and none contains address 0 or the last byte of the address space.
+/// - S2: A region of [`grow`](Self::grow) is at least as long as asked for, starts at a multiple of 16, and is all
+///   zero bytes if [`ZEROED`](Self::ZEROED) says so.
+/// - S3: A region that starts where an earlier one ended may be joined to it: blocks may span both.
+pub unsafe trait PageSource: Send {
+    /// Whether grown regions are known to be all zero bytes.
+    const ZEROED: bool;
+
+    /// Memory that is there before any growth; asked for once, before the first growth. Its bytes are arbitrary.
+    #[inline(always)]
+    fn slack(&mut self) -> Region {
+        Region::EMPTY
+    }
+
+    /// At least `bytes` (not zero) more, rounded up to what the source deals in. `None` if refused: the source may be
+    /// asked again, for less or later.
+    fn grow(&mut self, bytes: usize) -> Option<Region>;
+}
