@@ -1,1 +1,93 @@
-//! See the crate's description in Cargo.toml.
+//! Rewrites a WebAssembly module so that its memory management needs no host.
+//!
+//! A module's way: [`plan`] reads it and says of each import what will stand for it, or why
+//! it must stay; [`apply`] carries the plan out and validates the result; [`fix`] does both.
+//! Bytes in, values out: nothing here does I/O.
+//!
+//! ```
+//! let wasm = wat::parse_str(r#"(module (import "env" "memory" (memory 1)))"#).unwrap();
+//! let fixed = memgrove_rewrite::fix(&wasm, &memgrove_rewrite::Options::default()).unwrap();
+//! assert!(fixed.plan.is_complete());
+//! ```
+#![forbid(unsafe_code)]
+
+mod contract;
+mod edits;
+mod encode;
+mod error;
+mod module;
+mod pass;
+mod plan;
+mod runtime;
+mod structure;
+
+pub use error::Error;
+pub use plan::{Change, Decision, Item, Options, Plan, Purpose, Stubs};
+
+use wasmparser::{Validator, WasmFeatures};
+
+/// A module that has been fixed.
+#[derive(Debug, Clone)]
+pub struct Fixed {
+    /// The new module: validated.
+    pub wasm: Vec<u8>,
+    /// What was done.
+    pub plan: Plan,
+}
+
+/// Says what can be done about a module's imports and its memory. Linear in its size.
+///
+/// # Errors
+/// If `wasm` is not a valid core module, with the byte offset.
+pub fn plan(wasm: &[u8], options: &Options) -> Result<Plan, Error> {
+    let (module, runtime) = read(wasm)?;
+    pass::run(&module, &runtime, options)
+}
+
+/// Plans and applies.
+///
+/// # Errors
+/// Those of [`plan`] and [`apply`].
+pub fn fix(wasm: &[u8], options: &Options) -> Result<Fixed, Error> {
+    let (module, runtime) = read(wasm)?;
+    let plan = pass::run(&module, &runtime, options)?;
+    let wasm = write(&module, &plan, &runtime)?;
+    Ok(Fixed { wasm, plan })
+}
+
+/// Carries out a plan made for this module: its satisfied imports are replaced, the others stay.
+///
+/// A plan with nothing to change gives back the same bytes.
+///
+/// # Errors
+/// If the module is not the plan's, or cannot be encoded. Bytes that do not validate are
+/// never returned.
+pub fn apply(wasm: &[u8], plan: &Plan) -> Result<Vec<u8>, Error> {
+    let (module, runtime) = read(wasm)?;
+    write(&module, plan, &runtime)
+}
+
+fn read(wasm: &[u8]) -> Result<(module::Module<'_>, runtime::Runtime), Error> {
+    if wasmparser::Parser::is_component(wasm) {
+        return Err(Error::Component);
+    }
+    validator().validate_all(wasm)?;
+    Ok((module::Module::read(wasm)?, runtime::Runtime::load()?))
+}
+
+fn write(module: &module::Module<'_>, plan: &Plan, runtime: &runtime::Runtime) -> Result<Vec<u8>, Error> {
+    if plan.is_empty() {
+        return Ok(module.bytes.to_vec());
+    }
+    let out = encode::encode(module, &plan.edits, runtime)?;
+    match validator().validate_all(&out) {
+        Ok(_) => Ok(out),
+        Err(error) => {
+            Err(Error::Output { message: error.message().to_owned(), offset: error.offset() })
+        }
+    }
+}
+
+fn validator() -> Validator {
+    Validator::new_with_features(WasmFeatures::all())
+}

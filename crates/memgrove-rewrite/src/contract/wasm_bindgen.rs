@@ -1,0 +1,49 @@
+//! wasm-bindgen's error path: the only part of it that needs no JavaScript object.
+
+use super::{Answer, Does, Group, fit};
+use crate::module::Module;
+use crate::plan::Purpose;
+use crate::runtime::Runtime;
+
+/// Module names under which wasm-bindgen imports its glue.
+pub(crate) fn is_glue_module(name: &str) -> bool {
+    matches!(name, "__wbindgen_placeholder__" | "wbg" | "__wbindgen_externref_xform__")
+        || name.starts_with("./") && (name.ends_with(".js") || name == "./wasm" || !name.contains('.'))
+        || name.ends_with("_bg.js")
+}
+
+/// The promise of one function.
+///
+/// `new`, `stack` and `error` are the three that the panic hook uses: creating an error,
+/// taking its stack as text, and printing it. Their names end in a hash.
+pub(crate) fn lookup(module: &Module<'_>, runtime: &Runtime, name: &str, import: u32) -> Option<Answer> {
+    let ty = module.func_type(import).map(crate::structure::signature_text)?;
+    let stem = name.strip_prefix("__wbg_").map_or(name, |rest| rest.split('_').next().unwrap_or(rest));
+    let (does, why) = match (stem, ty.as_str()) {
+        ("__wbindgen_throw" | "__wbindgen_rethrow", _) => {
+            (Does::Trap, "it must not return; a trap ends the call as an exception would")
+        }
+        ("__wbindgen_string_new", "i32 i32 -> i32") | ("__wbindgen_error_new", "i32 i32 -> i32") => {
+            (Does::Run("two_to_handle"), "a fresh handle for the error; its text is not kept")
+        }
+        ("__wbindgen_object_drop_ref", "i32 ->") => (Does::Return(0), "a handle owns nothing here"),
+        ("__wbindgen_object_clone_ref", "i32 -> i32") => (Does::Run("same_handle"), "a handle is only a number here"),
+        ("new", "-> i32") if has_panic_hook(module) => (Does::Run("new_handle"), "a fresh handle for the panic's error object"),
+        ("stack", "i32 i32 ->") if has_panic_hook(module) => (Does::Run("empty_string"), "the panic's stack trace is empty"),
+        ("error", "i32 i32 ->") if has_panic_hook(module) => (Does::Return(0), "the panic's message goes nowhere"),
+        _ => return None,
+    };
+    Some(Answer {
+        stand_in: fit(module, runtime, does, import)?,
+        purpose: Purpose::ErrorPath,
+        stub: Some(Group::Glue),
+        why,
+    })
+}
+
+/// The module imports all three functions of the panic hook.
+fn has_panic_hook(module: &Module<'_>) -> bool {
+    ["__wbg_new_", "__wbg_stack_", "__wbg_error_"].iter().all(|stem| {
+        module.imports.iter().filter(|entry| entry.import.name.starts_with(stem)).count() == 1
+    })
+}

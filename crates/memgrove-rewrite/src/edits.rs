@@ -1,0 +1,117 @@
+//! What the passes decide, in terms of the original module's indices.
+//!
+//! Indices of the output exist only in `encode`: until then an imported function keeps its
+//! identity whether it stays or is given a body.
+
+use std::collections::BTreeMap;
+
+use wasmparser::{ExternalKind, MemoryType, TableType};
+
+/// Changes to a module. Applying none gives back the same bytes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Edits {
+    /// Bodies for imported functions, by function index.
+    pub funcs: BTreeMap<u32, StandIn>,
+    /// Imported memories that become the module's own, with their new type.
+    pub memories: BTreeMap<u32, MemoryType>,
+    /// New limits for memories that are the module's own already.
+    pub own_memories: BTreeMap<u32, MemoryType>,
+    /// Imported tables that become the module's own.
+    pub tables: BTreeMap<u32, TableType>,
+    /// Imported globals that become the module's own, with their value.
+    pub globals: BTreeMap<u32, Value>,
+    /// Active data segments to add to memory 0.
+    pub data: Vec<(u32, Vec<u8>)>,
+    /// Functions to call at instantiation, after the module's own start function.
+    pub after_start: Vec<u32>,
+    /// Constructors: run once, at instantiation; their exports do nothing the second time.
+    pub constructors: Vec<u32>,
+    /// Exports to add.
+    pub exports: Vec<(String, ExternalKind, u32)>,
+    /// Store instructions that move a break: growth is put behind them (see `pass/host_grown`).
+    pub watched_breaks: Vec<WatchedBreak>,
+    /// Layout constants that stand-ins refer to.
+    pub layout: Layout,
+    /// Custom sections to leave out, by name.
+    pub drop_customs: Vec<String>,
+}
+
+/// Where the module keeps a break that it moves without ever growing memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WatchedBreak {
+    /// The break is a global.
+    Global(u32),
+    /// The break is an i32 at this address.
+    Cell(u32),
+}
+
+/// The body of an imported function.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum StandIn {
+    /// `unreachable`.
+    Trap,
+    /// Ignores its arguments; every result is this number.
+    Return(i64),
+    /// A function of `runtime/*.wat`, its arguments and results adapted.
+    Runtime(&'static str),
+    /// Calls the table's entry given by the first argument with the others.
+    Invoke,
+    /// Stores its argument where the module's function (by index) says `errno` is.
+    StoreErrno(u32),
+    /// One operator on the arguments, like `f64.sqrt`.
+    Operator(Op),
+}
+
+/// Operators that are exactly what an import asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Op {
+    F64Sqrt,
+    F64Floor,
+    F64Ceil,
+    F64Abs,
+    F64Trunc,
+    F32Sqrt,
+    F32Floor,
+    F32Ceil,
+    F32Abs,
+    F32Trunc,
+    I32DivS,
+    I32DivU,
+    I32RemS,
+    I32RemU,
+    I32TruncF64,
+}
+
+/// The value of a global that was imported.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Value {
+    I32(u32),
+    F64(f64),
+}
+
+/// Constants that the stand-ins in `runtime/` import.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Layout {
+    /// Address of the i32 that holds the program break.
+    pub break_cell: u32,
+    /// Where the heap begins; 0: at the end of memory as it is at the first request.
+    pub heap_base: u32,
+    /// 16 zero bytes.
+    pub scratch: u32,
+}
+
+impl Edits {
+    /// Nothing is to be changed.
+    pub fn is_empty(&self) -> bool {
+        self.funcs.is_empty()
+            && self.memories.is_empty()
+            && self.own_memories.is_empty()
+            && self.tables.is_empty()
+            && self.globals.is_empty()
+            && self.data.is_empty()
+            && self.after_start.is_empty()
+            && self.constructors.is_empty()
+            && self.exports.is_empty()
+            && self.watched_breaks.is_empty()
+    }
+}

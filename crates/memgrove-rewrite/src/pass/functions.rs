@@ -1,0 +1,122 @@
+//! Imported functions get bodies.
+//!
+//! ```wat
+//! ;; before
+//! (import "env" "emscripten_resize_heap" (func $grow (param i32) (result i32)))
+//! (import "env" "abort" (func $abort))
+//! ;; after: at the same indices, so that no call changes
+//! (func $grow (param $bytes i32) (result i32)
+//!   (local $missing i32)
+//!   ;; … pages that are missing …
+//!   (i32.ne (memory.grow (local.get $missing)) (i32.const -1)))
+//! (func $abort unreachable)
+//! ```
+//!
+//! A name is looked up in the families' contracts; where it says nothing (minified), use
+//! decides. A function that nothing inside the module can stand for stays, with what it is for.
+
+use wasmparser::TypeRef;
+
+use super::{Pass, minified};
+use crate::contract::{self, Answer};
+use crate::edits::StandIn;
+use crate::plan::{Decision, Purpose};
+
+/// Decides about every imported function.
+pub(super) fn run(pass: &mut Pass<'_, '_>) {
+    let module = pass.module;
+    let names = minified::recover(module);
+    let mut glue = Vec::new();
+    for (at, entry) in module.imports.iter().enumerate() {
+        let (TypeRef::Func(_) | TypeRef::FuncExact(_)) = entry.import.ty else { continue };
+        let (from, name) = (entry.import.module, entry.import.name);
+        if pass.is_provided(from) {
+            pass.stays(at, contract::purpose_of(from, name).0, "the host that this is for provides it");
+            continue;
+        }
+        if contract::is_glue_module(from) {
+            glue.push(at);
+            continue;
+        }
+        let recovered = names.get(&entry.index);
+        let answer = match recovered {
+            Some(recovered) => {
+                pass.items[at].known_as = recovered.name.map(str::to_owned);
+                Some(recovered.answer(module, pass.runtime, entry.index))
+            }
+            None => Some(contract::lookup(module, pass.runtime, from, name, entry.index)),
+        };
+        let answer = answer.flatten().or_else(|| no_return(pass, entry.index, from, name));
+        decide(pass, at, entry.index, answer);
+    }
+    decide_glue(pass, &glue);
+}
+
+/// Whatever it is, its callers put `unreachable` behind every call: to trap is what they expect.
+fn no_return(pass: &Pass<'_, '_>, import: u32, from: &str, name: &str) -> Option<Answer> {
+    let (purpose, _) = contract::purpose_of(from, name);
+    (pass.module.never_returns(import) && matches!(purpose, Purpose::Unknown)).then_some(Answer {
+        stand_in: StandIn::Trap,
+        purpose: Purpose::Abort,
+        stub: None,
+        why: "every call of it is followed by `unreachable`, so it never returns; a trap ends the program as it would",
+    })
+}
+
+fn decide(pass: &mut Pass<'_, '_>, at: usize, import: u32, answer: Option<Answer>) {
+    let imported = pass.module.imports[at].import;
+    let Some(answer) = answer else {
+        let (purpose, why) = contract::purpose_of(imported.module, imported.name);
+        pass.stays(at, purpose, why);
+        return;
+    };
+    if let Some(group) = answer.stub.filter(|group| !group.allowed(pass.options.stubs)) {
+        let why = format!("only a stand-in that is poorer is possible, and --stub {} is not given", group.name());
+        pass.stays(at, answer.purpose, why);
+        return;
+    }
+    let stand_in = contract::describe(&answer.stand_in);
+    pass.inside(at, answer.purpose, stand_in, answer.why, answer.stub.is_none());
+    pass.edits.funcs.insert(import, answer.stand_in);
+}
+
+/// wasm-bindgen's functions pass handles among each other: if one needs JavaScript, a made-up
+/// handle from another would reach it. So all are satisfied, or only those that never return.
+fn decide_glue(pass: &mut Pass<'_, '_>, glue: &[usize]) {
+    let module = pass.module;
+    let answers: Vec<_> = glue
+        .iter()
+        .map(|&at| {
+            let entry = &module.imports[at];
+            contract::wasm_bindgen_lookup(module, pass.runtime, entry.import.name, entry.index)
+        })
+        .collect();
+    let complete = answers.iter().all(Option::is_some);
+    for (&at, answer) in glue.iter().zip(answers) {
+        let import = module.imports[at].index;
+        match answer {
+            Some(answer) if complete || answer.stand_in == StandIn::Trap => {
+                decide(pass, at, import, Some(answer));
+            }
+            Some(_) => pass.stays(
+                at,
+                Purpose::JavaScript,
+                "other functions of the glue need real JavaScript objects, and they share handles with this one",
+            ),
+            None => decide(pass, at, import, None),
+        }
+    }
+}
+
+/// A stand-in of that name is used.
+pub(super) fn uses(pass: &Pass<'_, '_>, names: &[&str]) -> bool {
+    pass.edits
+        .funcs
+        .values()
+        .any(|stand_in| matches!(stand_in, StandIn::Runtime(name) if names.contains(name)))
+}
+
+/// Some import stays.
+pub(super) fn any_stays(pass: &Pass<'_, '_>) -> bool {
+    pass.items.iter().any(|item| matches!(item.decision, Decision::Stays { .. }))
+}

@@ -1,0 +1,101 @@
+//! Imported memories become the module's own and are exported.
+//!
+//! ```wat
+//! ;; before: growth stops at once, because the host gave a fixed memory
+//! (import "env" "memory" (memory $m 256 256))
+//! ;; after: the module grows it, so its maximum is what Emscripten's is when growth is on
+//! (memory $m 256 32768)
+//! (export "memory" (memory $m))
+//! ```
+
+use wasmparser::{ExternalKind, MemoryType, TypeRef};
+
+use super::{Pass, functions};
+use crate::plan::Purpose;
+
+/// Half of the address space: addresses stay positive where a program takes them as signed.
+pub(super) const SIGNED_MAX_PAGES: u64 = 32768;
+
+/// Decides about every imported memory, and lifts the limits of a fixed heap.
+pub(super) fn run(pass: &mut Pass<'_, '_>) {
+    let module = pass.module;
+    for (at, entry) in module.imports.iter().enumerate() {
+        let TypeRef::Memory(ty) = entry.import.ty else { continue };
+        if pass.is_provided(entry.import.module) {
+            pass.stays(at, Purpose::Memory, "the host that this is for provides it");
+            continue;
+        }
+        if is_of_a_component(pass) {
+            pass.stays(at, Purpose::Linking, "it is another module's memory: a part of a component, which provides it");
+            continue;
+        }
+        if ty.shared && functions::any_stays(pass) {
+            // Threads are instances that meet in this memory.
+            let functions_stay = pass.items.iter().enumerate().any(|(i, item)| {
+                i != at
+                    && matches!(module.imports[i].import.ty, TypeRef::Func(_) | TypeRef::FuncExact(_))
+                    && matches!(item.decision, crate::Decision::Stays { .. })
+            });
+            if functions_stay {
+                pass.stays(at, Purpose::Threads, "its threads are instances that meet in this memory, and functions they need stay as well");
+                continue;
+            }
+            pass.notes.push("the memory is shared: with a memory of its own the module runs as one thread".to_owned());
+        }
+        pass.edits.memories.insert(entry.index, ty);
+        let name = pass.export("memory", ExternalKind::Memory, entry.index);
+        pass.inside(
+            at,
+            Purpose::Memory,
+            format!("a memory of its own, exported as `{name}`"),
+            "the module says itself how large it has to be at the start",
+            true,
+        );
+    }
+    lift_fixed(pass);
+}
+
+/// A heap that the module grows by a stand-in must be able to grow.
+fn lift_fixed(pass: &mut Pass<'_, '_>) {
+    const GROWS: [&str; 12] = [
+        "emscripten_resize_heap", "enlargeMemory", "sbrk", "__syscall0", "__syscall1", "__syscall2",
+        "__syscall3", "__syscall4", "__syscall5", "__syscall6", "SYS_brk", "SYS_mmap",
+    ];
+    if !functions::uses(pass, &GROWS) || !pass.owns_memory0() {
+        return;
+    }
+    let Some(ty) = pass.memory0() else { return };
+    if ty.memory64 || ty.maximum != Some(ty.initial) {
+        return;
+    }
+    let maximum = SIGNED_MAX_PAGES.max(ty.initial);
+    pass.set_memory0(MemoryType { maximum: Some(maximum), ..ty });
+    pass.change(
+        "memory",
+        format!("maximum lifted from {} to {maximum} pages", ty.initial),
+        "minimum and maximum were equal, so that it could never have grown",
+    );
+}
+
+/// Adapters of components import the memory of the module they serve.
+fn is_of_a_component(pass: &Pass<'_, '_>) -> bool {
+    pass.module
+        .imports
+        .iter()
+        .any(|entry| entry.import.module == "__main_module__" || entry.import.module.contains(':'))
+}
+
+/// A memory type in words.
+pub(super) fn describe(ty: &MemoryType) -> String {
+    let mut text = format!("memory {}", ty.initial);
+    if let Some(max) = ty.maximum {
+        text += &format!(" {max}");
+    }
+    if ty.shared {
+        text += " shared";
+    }
+    if ty.memory64 {
+        text += " i64";
+    }
+    text
+}

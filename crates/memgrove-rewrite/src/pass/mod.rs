@@ -1,0 +1,150 @@
+//! From a module to a plan, one file a pass.
+//!
+//! Order matters in two places: functions come first because what they are (growth by the
+//! host, a fixed heap) decides the memory's limits, and globals come before the first break
+//! because both place things behind everything static.
+
+mod constructors;
+mod customs;
+mod first_break;
+mod functions;
+mod globals;
+mod host_grown;
+mod memory;
+mod minified;
+mod tables;
+
+use wasmparser::{ExternalKind, TypeRef};
+
+use crate::edits::Edits;
+use crate::module::Module;
+use crate::plan::{Change, Decision, Item, Options, Plan, Purpose};
+use crate::runtime::Runtime;
+use crate::{Error, structure};
+
+/// Bytes of a WebAssembly page.
+pub(crate) const PAGE: u64 = 65536;
+
+/// What the passes share.
+pub(crate) struct Pass<'m, 'a> {
+    pub module: &'m Module<'a>,
+    pub runtime: &'m Runtime,
+    pub options: &'m Options,
+    pub edits: Edits,
+    /// One a import, in the order of the module.
+    pub items: Vec<Item>,
+    pub changes: Vec<Change>,
+    pub notes: Vec<String>,
+}
+
+/// Runs all passes.
+pub(crate) fn run(module: &Module<'_>, runtime: &Runtime, options: &Options) -> Result<Plan, Error> {
+    let mut pass = Pass {
+        module,
+        runtime,
+        options,
+        edits: Edits::default(),
+        items: module.imports.iter().map(|entry| undecided(module, &entry.import)).collect(),
+        changes: Vec::new(),
+        notes: Vec::new(),
+    };
+    functions::run(&mut pass);
+    tables::run(&mut pass);
+    memory::run(&mut pass);
+    globals::run(&mut pass)?;
+    first_break::run(&mut pass)?;
+    host_grown::run(&mut pass);
+    constructors::run(&mut pass);
+    customs::run(&mut pass);
+    Ok(Plan { imports: pass.items, changes: pass.changes, notes: pass.notes, edits: pass.edits })
+}
+
+impl Pass<'_, '_> {
+    /// The host that the output is for provides everything of that module.
+    pub fn is_provided(&self, module_name: &str) -> bool {
+        self.options.provided.iter().any(|provided| provided == module_name)
+    }
+
+    /// Records that an import (by its position) is satisfied.
+    pub fn inside(&mut self, at: usize, purpose: Purpose, stand_in: impl Into<String>, why: impl Into<String>, exact: bool) {
+        self.items[at].purpose = purpose;
+        self.items[at].decision =
+            Decision::Inside { stand_in: stand_in.into(), why: why.into(), exact };
+    }
+
+    /// Records that an import stays.
+    pub fn stays(&mut self, at: usize, purpose: Purpose, why: impl Into<String>) {
+        self.items[at].purpose = purpose;
+        self.items[at].decision = Decision::Stays { why: why.into() };
+    }
+
+    /// Records a change that no import asked for.
+    pub fn change(&mut self, subject: impl Into<String>, what: impl Into<String>, why: impl Into<String>) {
+        self.changes.push(Change { subject: subject.into(), what: what.into(), why: why.into() });
+    }
+
+    /// Exports something under `wanted`, or under a name like it that is free, unless it is
+    /// exported already. Returns the name.
+    pub fn export(&mut self, wanted: &str, kind: ExternalKind, index: u32) -> String {
+        let module = self.module;
+        if let Some(export) = module.exports.iter().find(|e| e.kind == kind && e.index == index) {
+            return export.name.to_owned();
+        }
+        let is_taken = |name: &str, edits: &Edits| {
+            module.export(name).is_some() || edits.exports.iter().any(|(taken, ..)| taken == name)
+        };
+        let name = std::iter::once(wanted.to_owned())
+            .chain((1..).map(|n| format!("{wanted}_{n}")))
+            .find(|name| !is_taken(name, &self.edits))
+            .unwrap_or_default();
+        self.edits.exports.push((name.clone(), kind, index));
+        name
+    }
+
+    /// The type that memory 0 will have.
+    pub fn memory0(&self) -> Option<wasmparser::MemoryType> {
+        let changed = self.edits.memories.get(&0).or_else(|| self.edits.own_memories.get(&0));
+        changed.or_else(|| self.module.memories.first()).copied()
+    }
+
+    /// Memory 0 will be the module's own, so that its contents and limits can be chosen.
+    pub fn owns_memory0(&self) -> bool {
+        !self.module.memories.is_empty()
+            && (self.module.imported_memories == 0 || self.edits.memories.contains_key(&0))
+    }
+
+    /// Changes the limits of memory 0, which the module owns or will own.
+    pub fn set_memory0(&mut self, ty: wasmparser::MemoryType) {
+        let of = if self.module.imported_memories > 0 {
+            &mut self.edits.memories
+        } else {
+            &mut self.edits.own_memories
+        };
+        of.insert(0, ty);
+    }
+}
+
+fn undecided(module: &Module<'_>, import: &wasmparser::Import<'_>) -> Item {
+    let ty = match import.ty {
+        TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
+            let ty = module.types.get(ty as usize).and_then(Option::as_ref);
+            format!("func {}", ty.map(structure::signature_text).unwrap_or_default())
+        }
+        TypeRef::Memory(ty) => memory::describe(&ty),
+        TypeRef::Table(ty) => match ty.maximum {
+            Some(max) => format!("table {} {max} {}", ty.initial, ty.element_type),
+            None => format!("table {} {}", ty.initial, ty.element_type),
+        },
+        TypeRef::Global(ty) if ty.mutable => format!("global mut {}", ty.content_type),
+        TypeRef::Global(ty) => format!("global {}", ty.content_type),
+        TypeRef::Tag(_) => "tag".to_owned(),
+    };
+    Item {
+        module: import.module.to_owned(),
+        name: import.name.to_owned(),
+        ty,
+        known_as: None,
+        purpose: Purpose::Unknown,
+        decision: Decision::Stays { why: "nothing stands for a tag: exceptions meet in the host".to_owned() },
+    }
+}

@@ -1,0 +1,220 @@
+//! The plan: what every import is for, and what will stand for it.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::edits::Edits;
+
+/// What is asked of [`plan`](crate::plan).
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Which groups of imports may be answered by stand-ins that are not the real thing.
+    pub stubs: Stubs,
+    /// Modules whose imports the target host provides: they stay.
+    pub provided: Vec<String>,
+}
+
+impl Default for Options {
+    /// For a host that provides nothing.
+    fn default() -> Self {
+        Self { stubs: Stubs::all(), provided: Vec::new() }
+    }
+}
+
+/// Groups of imports with a stand-in that is correct but poorer than a host's function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "a set with names, as on the command line")]
+pub struct Stubs {
+    /// WASI preview 1: no arguments, no files, output dropped.
+    pub wasi: bool,
+    /// Small parts of a C library: locks, time zones, system calls that answer ENOSYS.
+    pub libc: bool,
+    /// A clock that counts calls.
+    pub clock: bool,
+    /// Random bytes that are the same in every run.
+    pub random: bool,
+    /// Exceptions and long jumps end the program instead of being caught.
+    pub exceptions: bool,
+    /// The functions of JavaScript glue that are called on errors only.
+    pub glue: bool,
+}
+
+impl Stubs {
+    /// Every group.
+    #[must_use]
+    pub const fn all() -> Self {
+        Self { wasi: true, libc: true, clock: true, random: true, exceptions: true, glue: true }
+    }
+
+    /// No group: only what can be satisfied exactly.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { wasi: false, libc: false, clock: false, random: false, exceptions: false, glue: false }
+    }
+
+    /// The names of the groups, as [`Self::set`] takes them.
+    pub const NAMES: [&'static str; 6] = ["wasi", "libc", "clock", "random", "exceptions", "glue"];
+
+    /// Adds a group by name; `false` if there is none of that name.
+    pub fn set(&mut self, name: &str) -> bool {
+        match name {
+            "wasi" => self.wasi = true,
+            "libc" => self.libc = true,
+            "clock" => self.clock = true,
+            "random" => self.random = true,
+            "exceptions" => self.exceptions = true,
+            "glue" => self.glue = true,
+            "all" => *self = Self::all(),
+            "none" => *self = Self::none(),
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// What an import is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Purpose {
+    /// Linear memory and its growth.
+    Memory,
+    /// A table of functions.
+    Table,
+    /// Addresses that a loader chooses.
+    Layout,
+    /// C library functions and system calls.
+    Libc,
+    /// WASI.
+    Wasi,
+    /// Mathematical functions.
+    Math,
+    /// Time.
+    Clock,
+    /// Random numbers.
+    Random,
+    /// Ending the program.
+    Abort,
+    /// Exceptions and long jumps.
+    Exceptions,
+    /// Threads.
+    Threads,
+    /// Reporting an error to JavaScript.
+    ErrorPath,
+    /// Calling JavaScript: objects, the DOM, embind, inlined code.
+    JavaScript,
+    /// Files, network, windows and other parts of a system.
+    System,
+    /// Another module, by dynamic linking or as part of a component.
+    Linking,
+    /// Nothing gives it away.
+    Unknown,
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Memory => "memory",
+            Self::Table => "table",
+            Self::Layout => "layout",
+            Self::Libc => "libc",
+            Self::Wasi => "WASI",
+            Self::Math => "math",
+            Self::Clock => "clock",
+            Self::Random => "random numbers",
+            Self::Abort => "abort",
+            Self::Exceptions => "exceptions",
+            Self::Threads => "threads",
+            Self::ErrorPath => "error path",
+            Self::JavaScript => "JavaScript",
+            Self::System => "operating system",
+            Self::Linking => "linking",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+/// What becomes of an import.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "decision")]
+pub enum Decision {
+    /// The module satisfies it itself.
+    Inside {
+        /// What stands for it.
+        stand_in: String,
+        /// Why that is right, or how it differs from a host's answer.
+        why: String,
+        /// It behaves as the host's would; `false`: it is poorer, as `why` says.
+        exact: bool,
+    },
+    /// It stays an import.
+    Stays {
+        /// Why.
+        why: String,
+    },
+}
+
+/// One import.
+#[derive(Debug, Clone, Serialize)]
+pub struct Item {
+    /// Module it is imported from.
+    pub module: String,
+    /// Its name.
+    pub name: String,
+    /// Its type, like `func i32 -> i32`.
+    #[serde(rename = "type")]
+    pub ty: String,
+    /// The name it has in its family, where the module's own is minified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known_as: Option<String>,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// What becomes of it.
+    #[serde(flatten)]
+    pub decision: Decision,
+}
+
+/// A change that no import asks for: the break, constructors, growth, sections left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// What it concerns.
+    pub subject: String,
+    /// What is done.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+/// What will be done to a module. Made by [`plan`](crate::plan), carried out by
+/// [`apply`](crate::apply).
+#[derive(Debug, Clone, Serialize)]
+pub struct Plan {
+    /// Every import, in the order of the module.
+    pub imports: Vec<Item>,
+    /// Everything else that changes.
+    pub changes: Vec<Change>,
+    /// Things to know that change nothing.
+    pub notes: Vec<String>,
+    #[serde(skip)]
+    pub(crate) edits: Edits,
+}
+
+impl Plan {
+    /// Imports that stay.
+    pub fn remaining(&self) -> impl Iterator<Item = &Item> {
+        self.imports.iter().filter(|item| matches!(item.decision, Decision::Stays { .. }))
+    }
+
+    /// The output will import nothing.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.remaining().next().is_none()
+    }
+
+    /// There is nothing to change.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.edits.is_empty()
+    }
+}
