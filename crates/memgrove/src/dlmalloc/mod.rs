@@ -89,9 +89,16 @@ impl Dlmalloc {
     }
 }
 
-impl<S: PageSource, const GRAIN: usize> Dlmalloc<S, GRAIN> {
+impl<S: PageSource> Dlmalloc<S> {
     /// An empty heap on `source`.
     pub const fn with_source(source: S) -> Self {
+        Self::with_grain(source)
+    }
+}
+
+impl<S: PageSource, const GRAIN: usize> Dlmalloc<S, GRAIN> {
+    /// An empty heap on `source` with a grain other than two words: `Dlmalloc::<_, 16>::with_grain(source)`.
+    pub const fn with_grain(source: S) -> Self {
         Self { heap: Lock::new(Heap::new(source)) }
     }
 

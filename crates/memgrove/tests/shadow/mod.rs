@@ -201,8 +201,8 @@ impl Random {
         let size = match self.below(16) {
             0..8 => self.below(128),
             8..12 => self.below(1024),
-            12 | 13 => (1 << self.below(18)) + self.below(33).wrapping_sub(16) as isize as usize,
-            14 => (self.below(4) << 16).wrapping_add(self.below(65)).wrapping_sub(32),
+            12 | 13 => ((1usize << self.below(18)) + self.below(33)).saturating_sub(16),
+            14 => ((self.below(4) << 16) + self.below(65)).saturating_sub(32),
             _ => self.below(largest),
         };
         if size > largest { self.below(largest) } else { size }

@@ -1,0 +1,196 @@
+//! [`Jemalloc`]: size classes, slabs, extents, low addresses first, and a cache in front of them.
+//!
+//! After Jason Evans, *A Scalable Concurrent malloc(3) Implementation for FreeBSD* (BSDCan 2006), and jemalloc's
+//! documentation (<https://jemalloc.net/jemalloc.3.html>, "Implementation notes"): size classes four to a doubling,
+//! *slabs* of equal regions whose metadata lies outside of them, *extents* of pages with best fit by length and then
+//! by address, and a cache of free regions that takes and gives without looking at either.
+//!
+//! What differs comes from linear memory, which never shrinks: pages are small ([`pages`]: 1 KiB), so that an empty
+//! slab soon serves another class; and in place of a decay clock, the cache is flushed when memory would have to grow
+//! ([`slabs`]). So the way of a call costs what a plain list costs, and freed memory is still used for everything.
+//!
+//! # Layout
+//!
+//! ```text
+//!  base                                                                     top          limit
+//!  | page map | slab of 48s | large block         | free | slab of 16s | …  | not handed out |
+//!
+//!  a slab     | region | region | region | … | rest (at most an eighth)  |
+//!  a region   | the program's bytes                                      |   in its hands
+//!             | next   |                                                 |   in a cache or in a slab's list
+//!             | next   | next slab |                                     |   first in the list of a queued slab
+//!  a free     | next   | prev      | length | …                           |
+//!    extent
+//! ```
+//!
+//! # Invariants
+//!
+//! - J1: `top <= limit <= end`; the page map has an entry for each page below `limit`, and lies in a large extent.
+//! - J2: Extents tile the pages from 0 to `top`. An extent's first entry says what it is and how long; the last entry
+//!   of a large one says `INSIDE`, that of a free one repeats the first; each later entry of a slab says how far away
+//!   the first is.
+//! - J3: No two free extents touch, and none touches the top.
+//! - J4: A free extent is in exactly the bin of its length, and a bin that holds any has its bit set.
+//! - J5: A region in a class's cache, in a slab's list, or not yet cut is in nobody's hands; it is in one of those
+//!   only, lies in a slab of its class, and at a multiple of the class's size from the slab's start.
+//! - J6: A slab's count is the length of its list; a class's queue holds the slabs with a list, by address.
+//! - J7: The pages from `used_to` to `limit` are zero if the source's are: nobody has written to them.
+//!
+//! # Complexity
+//!
+//! A call that the cache serves takes some 25 instructions. Otherwise: constant time for pages, linear in the regions
+//! cut (at most 16), or a flush, which is linear in the heap and is due only when memory has grown by a sixty-fourth
+//! or when as many calls have missed the cache as half the heap has pages: constant time for each call, amortised.
+
+mod check;
+mod classes;
+mod grow;
+mod heap;
+mod pages;
+mod slabs;
+
+use core::alloc::Layout;
+
+use crate::face::{Allocate, Inspect, move_block};
+use crate::source::{PageSource, Platform};
+use crate::stats::{Broken, Stats};
+use crate::sync::Lock;
+use crate::word::pointer;
+use heap::Heap;
+
+/// The fast one: a call costs a few instructions, and pages go wherever they are needed.
+///
+/// ```
+/// # #[cfg(not(target_family = "wasm"))] {
+/// use memgrove::Jemalloc;
+///
+/// #[global_allocator]
+/// static HEAP: Jemalloc = Jemalloc::new();
+///
+/// let words: Vec<String> = (0..100).map(|i| i.to_string()).collect();
+/// assert_eq!(words[42], "42");
+/// # }
+/// ```
+pub struct Jemalloc<S: PageSource = Platform> {
+    heap: Lock<Heap<S>>,
+}
+
+/// The alignment that C expects of `malloc`, in bytes: that of `max_align_t`.
+const C_ALIGN: usize = 16;
+
+impl Jemalloc {
+    /// An empty heap on the source that fits the target.
+    #[expect(clippy::new_without_default, reason = "a default value of a heap would be a new heap each time")]
+    pub const fn new() -> Self {
+        Self::with_source(crate::source::PLATFORM)
+    }
+}
+
+impl<S: PageSource> Jemalloc<S> {
+    /// An empty heap on `source`.
+    pub const fn with_source(source: S) -> Self {
+        Self { heap: Lock::new(Heap::new(source)) }
+    }
+
+    /// C's `malloc`: a block of at least `size` bytes at a multiple of 16, or null.
+    #[inline]
+    pub fn malloc(&self, size: usize) -> *mut u8 {
+        // Above this the rounding could wrap; C forbids such objects anyway.
+        if size > isize::MAX as usize {
+            return core::ptr::null_mut();
+        }
+        // A size that is a multiple of 16 lands in a class that is one too, so the quick way serves it.
+        let rounded = (size + C_ALIGN - 1) & !(C_ALIGN - 1);
+        self.heap.with(|heap| heap.allocate(rounded.max(C_ALIGN), 1))
+    }
+
+    /// C's `free`, without a size: the page map knows it. `block` may not be null.
+    ///
+    /// # Safety
+    /// `block` came from this heap, by whichever function, and is not used afterwards.
+    #[inline]
+    pub unsafe fn free(&self, block: *mut u8) {
+        // SAFETY: the caller's promise.
+        self.heap.with(|heap| unsafe { heap.free(block) });
+    }
+
+    /// The bytes that the program may use in `block`: at least as many as it asked for. O(1).
+    ///
+    /// # Safety
+    /// `block` came from this heap and was not given back.
+    #[inline]
+    pub unsafe fn usable_size(&self, block: *mut u8) -> usize {
+        // SAFETY: the caller's promise.
+        self.heap.with(|heap| unsafe { heap.usable_size(block) })
+    }
+
+    /// Makes `block` at least `new_size` bytes long, in place or by moving it; null if exhausted, and then the old
+    /// block stays. The alignment that survives a move is 16.
+    ///
+    /// # Safety
+    /// `block` came from this heap and was not given back; on success only the answer is used afterwards.
+    pub unsafe fn realloc(&self, block: *mut u8, new_size: usize) -> *mut u8 {
+        if new_size > isize::MAX as usize {
+            return core::ptr::null_mut();
+        }
+        // Rounded for the reason given at `malloc`.
+        let new_size = ((new_size + C_ALIGN - 1) & !(C_ALIGN - 1)).max(C_ALIGN);
+        // SAFETY: the caller's promise; both blocks are at least as long as what is copied and do not overlap, and
+        // the old one is given back once.
+        unsafe {
+            if self.heap.with(|heap| heap.resize_in_place_unsized(block, new_size)) {
+                return block;
+            }
+            let moved = self.malloc(new_size);
+            if !moved.is_null() {
+                core::ptr::copy_nonoverlapping(block, moved, self.usable_size(block).min(new_size));
+                self.free(block);
+            }
+            moved
+        }
+    }
+}
+
+// SAFETY: J2 and J5 say that live blocks are disjoint regions and extents; `Lock` lets one thread in at a time.
+unsafe impl<S: PageSource> Allocate for Jemalloc<S> {
+    #[inline]
+    fn allocate(&self, layout: Layout) -> *mut u8 {
+        self.heap.with(|heap| heap.allocate(layout.size(), layout.align()))
+    }
+
+    fn allocate_zeroed(&self, layout: Layout) -> *mut u8 {
+        self.heap.with(|heap| heap.allocate_zeroed(layout.size(), layout.align()))
+    }
+
+    #[inline]
+    unsafe fn deallocate(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        self.heap.with(|heap| unsafe { heap.deallocate(block, layout.size(), layout.align()) });
+    }
+
+    #[inline]
+    unsafe fn reallocate(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let stays =
+                self.heap.with(|heap| heap.resize_in_place(block, layout.size(), layout.align(), new_size));
+            if stays { block } else { move_block(self, block, layout, new_size) }
+        }
+    }
+}
+
+impl<S: PageSource> Inspect for Jemalloc<S> {
+    fn stats(&self) -> Stats {
+        self.heap.with(|heap| heap.stats())
+    }
+
+    fn check(&self) -> Result<(), Broken> {
+        self.heap.with(|heap| heap.check())
+    }
+}
+
+/// An address of the heap's memory as a typed pointer.
+#[inline(always)]
+fn at<T>(address: usize) -> *mut T {
+    pointer(address).cast()
+}
