@@ -1,2 +1,37 @@
-//! Placeholder until the first command.
-fn main() {}
+//! The `memgrove` command.
+//!
+//! ```text
+//! main: command line -> commands::run -> exit status
+//! commands/  one file a subcommand: its options, and the steps from input to output
+//! input/     files, folders and standard input -> the bytes of modules
+//! render/    reports -> text, table, JSON, HTML
+//! output     the only place that prints
+//! exit       the only place where errors become exit statuses
+//! ```
+#![forbid(unsafe_code)]
+
+mod args;
+mod commands;
+mod exit;
+mod input;
+mod ordered;
+mod output;
+mod render;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::Cli;
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    let Cli { global, command } = Cli::parse();
+    let mut out = Output::new(global.color(), global.chatter());
+    let result = commands::run(command, &mut out).and_then(|exit| Ok(out.flush().map(|()| exit)?));
+    let exit = result.unwrap_or_else(|error| {
+        out.error(None, &error);
+        exit::status_of(&error)
+    });
+    exit.into()
+}

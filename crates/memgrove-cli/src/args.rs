@@ -1,0 +1,79 @@
+//! The command line: what every subcommand understands.
+
+use anstream::ColorChoice;
+use clap::{Args, Parser, ValueEnum};
+
+use crate::commands::Command;
+use crate::exit;
+use crate::output::Chatter;
+
+const ABOUT: &str = "Dynamic memory for WebAssembly: what a module needs, where it runs, how to make it run";
+
+const LONG_ABOUT: &str = "\
+Dynamic memory for WebAssembly.
+
+memgrove says of any WebAssembly module what its memory does, which toolchain made it, which allocator is \
+inside, where it will run and why not elsewhere.";
+
+const EXAMPLES: &str = "\
+Examples:
+  memgrove inspect app.wasm            where does it run, and what does its memory do?
+  memgrove inspect dist/               one line for each module in a folder
+  memgrove inspect --require bare *.wasm && deploy";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "memgrove",
+    version,
+    about = ABOUT,
+    long_about = LONG_ABOUT,
+    after_help = "Use `memgrove COMMAND --help` for all of a command's options and examples.",
+    after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP),
+    max_term_width = 100,
+    propagate_version = true,
+    disable_help_subcommand = true,
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options that mean the same everywhere.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct GlobalArgs {
+    /// Colour the output
+    ///
+    /// `auto` colours a terminal, unless NO_COLOR is set or TERM is `dumb`.
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = Color::Auto, help_heading = "Global options")]
+    color: Color,
+
+    /// Print results and errors only: no notes, no progress bar
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    quiet: bool,
+}
+
+impl GlobalArgs {
+    /// How to colour.
+    pub(crate) const fn color(&self) -> ColorChoice {
+        match self.color {
+            Color::Auto => ColorChoice::Auto,
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+        }
+    }
+
+    /// How much to say.
+    pub(crate) const fn chatter(&self) -> Chatter {
+        if self.quiet { Chatter::Quiet } else { Chatter::Normal }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}

@@ -1,0 +1,139 @@
+//! The one place where errors become exit statuses.
+
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+/// What the process tells its parent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Exit {
+    /// Everything asked for was done.
+    Done,
+    /// Everything was read, and the answer is no: a required host cannot run a module, or `fix` had to
+    /// leave something to the host.
+    No,
+    /// The command line makes no sense.
+    Usage,
+    /// At least one file could not be read, or some of the work failed.
+    Failed,
+}
+
+/// The statuses, for the long help of every subcommand.
+pub(crate) const HELP: &str = "\
+Exit status:
+  0  done
+  1  a file could not be read, or some of the work failed
+  2  the command line could not be understood
+  3  the answer is no: a host that was required cannot run a module, or something stays bound to its host";
+
+impl Exit {
+    /// The worse of two outcomes; a failure outweighs an answer.
+    pub(crate) fn and(self, other: Self) -> Self {
+        self.max(other)
+    }
+
+    const fn status(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::No => 3,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.status())
+    }
+}
+
+/// An error for the user: what is wrong, and what to try. Everything else that fails is [`Exit::Failed`]
+/// without a hint.
+#[derive(Debug)]
+pub(crate) struct UserError {
+    message: String,
+    hint: Option<String>,
+    exit: Exit,
+}
+
+impl UserError {
+    /// The command line asks for something that does not exist.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None, exit: Exit::Usage }
+    }
+
+    /// The work could not be done.
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None, exit: Exit::Failed }
+    }
+
+    /// Adds what the user could try.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for UserError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for UserError {}
+
+/// The status for an error that ended a command. A closed pipe is how `head` says thank you.
+pub(crate) fn status_of(error: &anyhow::Error) -> Exit {
+    if is_broken_pipe(error) {
+        return Exit::Done;
+    }
+    error.downcast_ref::<UserError>().map_or(Exit::Failed, |error| error.exit)
+}
+
+/// Whether the reader of our output has gone.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// What the user could try, where the error or one of its causes knows.
+pub(crate) fn hint_of(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(|cause| {
+        let user = cause.downcast_ref::<UserError>().and_then(|error| error.hint.clone());
+        let inspect = || {
+            cause.downcast_ref::<memgrove_inspect::Error>().and_then(|error| error.hint().map(str::to_owned))
+        };
+        user.or_else(inspect)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn a_failure_outweighs_an_answer() {
+        assert_eq!(Exit::Done.and(Exit::No), Exit::No);
+        assert_eq!(Exit::No.and(Exit::Failed), Exit::Failed);
+        assert_eq!([Exit::Done, Exit::Failed, Exit::Usage, Exit::No].map(Exit::status), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn status_and_hint_survive_context() {
+        let error = anyhow::Error::new(UserError::usage("no such host").hint("see --list-hosts"));
+        let error = Err::<(), _>(error).context("reading the command line").unwrap_err();
+        assert_eq!(status_of(&error), Exit::Usage);
+        assert_eq!(hint_of(&error).as_deref(), Some("see --list-hosts"));
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_failure() {
+        let error = anyhow::Error::new(io::Error::from(io::ErrorKind::BrokenPipe)).context("writing");
+        assert_eq!(status_of(&error), Exit::Done);
+    }
+}

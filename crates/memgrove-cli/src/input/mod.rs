@@ -1,0 +1,68 @@
+//! From what the user names to the bytes of modules.
+//!
+//! ```text
+//! paths -> walk: files, in order, those without WebAssembly counted
+//! a file -> unwrap: gzip, zstd, text format, a module inlined in JavaScript -> binaries
+//! ```
+//! A file is read when its turn comes and given up when its report is made.
+
+mod compressed;
+mod embedded;
+mod identify;
+mod unwrap;
+mod walk;
+
+use std::borrow::Cow;
+use std::io::Read;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use crate::exit::UserError;
+
+pub(crate) use unwrap::unwrap;
+pub(crate) use walk::walk;
+
+/// The most bytes that a file may have, unpacked too, unless the user says otherwise.
+pub(crate) const DEFAULT_MAX_BYTES: u64 = 512 << 20;
+
+/// Something that can be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Standard input.
+    Stdin,
+    /// A file.
+    File(PathBuf),
+}
+
+impl Source {
+    /// Its name, as the user gave it.
+    pub(crate) fn name(&self) -> Cow<'_, str> {
+        match self {
+            Self::Stdin => Cow::Borrowed("-"),
+            Self::File(path) => path.to_string_lossy(),
+        }
+    }
+
+    /// All of its bytes, but no more than `max_bytes`.
+    pub(crate) fn read(&self, max_bytes: u64) -> Result<Vec<u8>> {
+        match self {
+            Self::Stdin => read_at_most(std::io::stdin().lock(), max_bytes).context("reading standard input"),
+            Self::File(path) => read_at_most(std::fs::File::open(path)?, max_bytes),
+        }
+    }
+}
+
+/// Reads to the end, or fails when there are more than `max_bytes`.
+fn read_at_most(reader: impl Read, max_bytes: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    reader.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max_bytes {
+        return Err(too_large(max_bytes).into());
+    }
+    Ok(bytes)
+}
+
+fn too_large(max_bytes: u64) -> UserError {
+    UserError::failed(format!("it has more than {max_bytes} bytes")).hint("raise the limit with --max-size")
+}

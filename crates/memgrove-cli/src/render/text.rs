@@ -1,0 +1,337 @@
+//! A report as text: the answer first, then what it rests on. Readable at 80 columns, with and without colour.
+
+use anstyle::{AnsiColor, Style};
+use memgrove_inspect::report::{
+    Conclusion, EngineSupport, Evidence, MemoryReport, Outcome, RegionKind, Report, Verdict,
+};
+
+use super::layout::{Lines, paint};
+use super::{Inspected, map, words};
+use crate::output::{printable, style};
+
+/// Without `verbose`, lists are cut to this many entries.
+const SHORT_LIST: usize = 6;
+
+/// The width of the strip of the memory map.
+const STRIP_WIDTH: usize = 76;
+
+/// The whole text for one file; `verbose` adds the evidence and cuts nothing.
+pub(crate) fn text(file: &Inspected, report: &Report, verbose: bool) -> String {
+    let mut lines = Lines::default();
+    let title = paint(style::HEADING, &printable(&file.name));
+    let mut about = vec![words::kind(report), words::bytes(report.size_bytes)];
+    if report.size_bytes >= 1024 {
+        about.push(words::count(report.size_bytes, "byte"));
+    }
+    about.extend(file.wrapped_in.iter().map(|wrapping| format!("from {wrapping}")));
+    lines.raw(&format!("{title}  {}", paint(style::SOFT, &printable(&about.join(", ")))));
+    Sections { lines: &mut lines, verbose }.report(report);
+    lines.into_string()
+}
+
+struct Sections<'l> {
+    lines: &'l mut Lines,
+    verbose: bool,
+}
+
+impl Sections<'_> {
+    fn report(&mut self, report: &Report) {
+        self.hosts(report);
+        self.memory(&report.memory);
+        self.origin(report);
+        self.requirements(report);
+        self.proposals(report);
+        self.engines(&report.engines);
+        if self.verbose {
+            self.contents(report);
+        }
+        self.component(report);
+    }
+
+    fn heading(&mut self, heading: &str) {
+        self.lines.gap();
+        self.lines.raw(&paint(style::HEADING, heading));
+    }
+
+    fn evidence(&mut self, evidence: &[Evidence]) {
+        if self.verbose {
+            for evidence in evidence {
+                self.lines.item("· ", style::SOFT, &words::evidence(evidence));
+            }
+        }
+    }
+
+    /// A conclusion and, if asked, what it rests on. One that is unknown shows what was seen in any case.
+    fn conclusion<T>(&mut self, label: &str, conclusion: &Conclusion<T>, phrase: &str) {
+        self.lines.field(label, Style::new(), phrase);
+        match conclusion.value {
+            Some(_) => self.evidence(&conclusion.evidence),
+            None => conclusion
+                .evidence
+                .iter()
+                .take(if self.verbose { usize::MAX } else { 3 })
+                .for_each(|seen| self.lines.item("· ", style::SOFT, &words::evidence(seen))),
+        }
+    }
+
+    fn hosts(&mut self, report: &Report) {
+        self.lines.gap();
+        self.lines.text(0, 0, style::HEADING, &words::headline(report));
+        for (outcome, reasons, titles) in grouped(&report.verdicts) {
+            let (mark, word) = words::outcome(outcome);
+            let tone = tone(outcome);
+            let label = format!("{mark} {word}");
+            self.lines.field_in(&label, tone, &titles.join(", "));
+            if !reasons.is_empty() {
+                self.lines.item("", Style::new(), &reasons);
+            }
+        }
+        for verdict in &report.verdicts {
+            for note in &verdict.notes {
+                self.lines.item("! ", style::WARN, &format!("{}: {note}", verdict.title));
+            }
+        }
+    }
+
+    fn memory(&mut self, memory: &MemoryReport) {
+        self.heading("Memory");
+        for summary in &memory.memories {
+            let label = if memory.memories.len() == 1 { String::new() } else { format!("memory {}", summary.index) };
+            let label = if label.is_empty() { "memory" } else { &label };
+            self.lines.field(label, Style::new(), &words::memory(summary));
+        }
+        if memory.memories.is_empty() {
+            self.lines.field("memory", Style::new(), "none");
+            return;
+        }
+        let growth = words::concluded(&memory.growth, words::growth);
+        self.conclusion("grown by", &memory.growth, &growth);
+        if let Some(growth) = &memory.growth.value {
+            self.growth_sites(&growth.sites);
+        }
+        if memory.stack.value.is_some() || self.verbose {
+            let stack = words::concluded(&memory.stack, words::stack);
+            self.conclusion("stack", &memory.stack, &stack);
+        }
+        if memory.heap_base.value.is_some() || self.verbose {
+            let base = words::concluded(&memory.heap_base, |base| format!("from {base:#x}"));
+            let room = match memory.room_before_growth_bytes.value {
+                Some(room) => format!("{base}, {} before memory must grow", words::bytes(room)),
+                None => base,
+            };
+            self.conclusion("heap", &memory.heap_base, &room);
+        }
+        self.map(memory);
+    }
+
+    fn growth_sites(&mut self, sites: &[memgrove_inspect::report::GrowSite]) {
+        let shown = if self.verbose { sites.len() } else { SHORT_LIST.min(sites.len()) };
+        for site in sites.iter().take(shown).filter(|site| self.verbose || !site.reached_from.is_empty()) {
+            let reached = match site.reached_from.as_slice() {
+                [] => String::new(),
+                from => format!(", reached from {}", words::some_of(from, if self.verbose { 20 } else { 3 })),
+            };
+            let site = words::function(site.func, site.name.as_deref());
+            self.lines.item("· ", style::SOFT, &format!("{site}{reached}"));
+        }
+        if shown < sites.len() {
+            self.lines.item("· ", style::SOFT, &format!("and {} more (-v shows all)", sites.len() - shown));
+        }
+    }
+
+    fn map(&mut self, memory: &MemoryReport) {
+        let stretches = map::layout(&memory.regions, STRIP_WIDTH);
+        if stretches.is_empty() {
+            return;
+        }
+        self.lines.gap();
+        let strip: String = stretches
+            .iter()
+            .map(|stretch| {
+                let kind = stretch.region.kind;
+                paint(region_style(kind), &map::fill(kind).to_string().repeat(stretch.cells))
+            })
+            .collect();
+        self.lines.raw(&format!("  {strip}"));
+        let digits = map::address_digits(&memory.regions, memory.memories.first());
+        for stretch in &stretches {
+            let region = stretch.region;
+            let size = stretch.size_bytes.map_or("open".to_owned(), words::bytes);
+            let swatch = paint(region_style(region.kind), &map::fill(region.kind).to_string());
+            let line = format!("  {:#0width$x} {size:>10}  {swatch} ", region.start, width = digits + 2);
+            self.lines.raw(&(line + &printable(map::label(region))));
+            self.evidence(&region.evidence);
+        }
+    }
+
+    fn origin(&mut self, report: &Report) {
+        self.heading("Made by");
+        self.conclusion("allocator", &report.allocator, &words::allocator(report));
+        self.conclusion("toolchain", &report.toolchain, &words::toolchain(report));
+        let role = words::concluded(&report.startup.role, |role| words::role(*role).to_owned());
+        self.conclusion("role", &report.startup.role, &role);
+        self.functions("at start", report.startup.start_function.as_slice());
+        self.functions("constructors", &report.startup.constructors);
+        self.functions("entry points", &report.startup.entry_points);
+    }
+
+    fn functions(&mut self, label: &str, functions: &[memgrove_inspect::report::FunctionRef]) {
+        let names: Vec<_> = functions.iter().map(|f| words::function(f.func, f.name.as_deref())).collect();
+        if !names.is_empty() {
+            let limit = if self.verbose { usize::MAX - 1 } else { SHORT_LIST };
+            self.lines.field(label, Style::new(), &words::some_of(&names, limit));
+        }
+    }
+
+    fn requirements(&mut self, report: &Report) {
+        self.heading("Needs");
+        if report.requirements.groups.is_empty() {
+            self.lines.text(2, 0, style::GOOD, "nothing: it imports nothing");
+        }
+        for group in &report.requirements.groups {
+            let title = format!("{} ({})", group.title, group.imports.len());
+            self.lines.text(2, 2, Style::new(), &title);
+            let shown = if self.verbose { group.imports.len() } else { SHORT_LIST.min(group.imports.len()) };
+            for import in group.imports.iter().take(shown) {
+                self.lines.text(4, 4, style::SOFT, &words::import(import));
+                self.evidence(&import.meaning.evidence);
+            }
+            if shown < group.imports.len() {
+                let more = format!("and {} more (-v shows all)", group.imports.len() - shown);
+                self.lines.text(4, 0, style::SOFT, &more);
+            }
+        }
+    }
+
+    fn proposals(&mut self, report: &Report) {
+        if report.proposals.is_empty() {
+            return;
+        }
+        self.heading("Beyond WebAssembly 1.0");
+        if self.verbose {
+            for used in &report.proposals {
+                self.lines.text(2, 2, Style::new(), used.proposal.id());
+                self.evidence(std::slice::from_ref(&used.evidence));
+            }
+        } else {
+            let ids: Vec<_> = report.proposals.iter().map(|used| used.proposal.id()).collect();
+            self.lines.text(2, 0, Style::new(), &ids.join(", "));
+        }
+    }
+
+    fn engines(&mut self, engines: &[EngineSupport]) {
+        if engines.is_empty() {
+            return;
+        }
+        self.heading("Engines");
+        let can: Vec<_> = engines
+            .iter()
+            .filter(|engine| engine.missing.is_empty())
+            .map(|engine| match &engine.since {
+                Some(since) => format!("{} {since}", engine.title),
+                None => engine.title.clone(),
+            })
+            .collect();
+        if !can.is_empty() {
+            self.lines.field_in("✓ from", style::GOOD, &can.join(", "));
+        }
+        for engine in engines.iter().filter(|engine| !engine.missing.is_empty()) {
+            let missing: Vec<_> = engine.missing.iter().map(|proposal| proposal.id()).collect();
+            self.lines.field_in("✗ not", style::BAD, &format!("{}: lacks {}", engine.title, missing.join(", ")));
+        }
+    }
+
+    fn contents(&mut self, report: &Report) {
+        self.heading("Contents");
+        let counts = &report.counts;
+        let numbers = [
+            (counts.functions, "function"),
+            (counts.imported_functions, "imported function"),
+            (counts.globals, "global"),
+            (counts.tables, "table"),
+            (counts.data_segments, "data segment"),
+            (counts.element_segments, "element segment"),
+        ];
+        let numbers: Vec<_> = numbers.iter().map(|(count, noun)| words::count(u64::from(*count), noun)).collect();
+        self.lines.field("counts", Style::new(), &numbers.join(", "));
+        let producers: Vec<_> = report
+            .metadata
+            .producers
+            .iter()
+            .map(|producer| format!("{}: {} {}", producer.field, producer.name, producer.version))
+            .collect();
+        if !producers.is_empty() {
+            self.lines.field("producers", Style::new(), &producers.join(", "));
+        }
+        if !report.metadata.target_features.is_empty() {
+            self.lines.field("features", Style::new(), &report.metadata.target_features.join(" "));
+        }
+        let exports: Vec<_> = report.exports.iter().map(|export| export.name.as_str()).collect();
+        self.lines.field("exports", Style::new(), &words::some_of(&exports, 60));
+        for section in &report.sections {
+            let custom = if section.custom { "custom " } else { "" };
+            let line = format!(
+                "{custom}{} at {:#x}, {}",
+                section.name,
+                section.offset,
+                words::bytes(u64::from(section.size_bytes))
+            );
+            self.lines.field("section", style::SOFT, &line);
+        }
+    }
+
+    fn component(&mut self, report: &Report) {
+        let Some(component) = &report.component else { return };
+        self.heading("Component");
+        for (label, names) in [("imports", &component.imports), ("exports", &component.exports)] {
+            let limit = if self.verbose { usize::MAX - 1 } else { SHORT_LIST };
+            let names = if names.is_empty() { "nothing".to_owned() } else { words::some_of(names, limit) };
+            self.lines.field(label, Style::new(), &names);
+        }
+        for (index, module) in component.modules.iter().enumerate() {
+            self.lines.gap();
+            let name = module.report.name.as_deref().map(|name| format!(" {}", printable(name))).unwrap_or_default();
+            let title = paint(style::HEADING, &format!("Core module {index}{name}"));
+            let about = format!("{} at offset {:#x}", words::bytes(module.size_bytes), module.offset);
+            self.lines.raw(&format!("{title}  {}", paint(style::SOFT, &about)));
+            self.report(&module.report);
+        }
+    }
+}
+
+/// Hosts with the same answer for the same reasons share a line.
+pub(crate) fn grouped(verdicts: &[Verdict]) -> Vec<(Outcome, String, Vec<&str>)> {
+    let mut groups: Vec<(Outcome, String, Vec<&str>)> = Vec::new();
+    for verdict in verdicts {
+        let why = match verdict.outcome {
+            Outcome::Runs => String::new(),
+            Outcome::RunsIf => words::reasons(&verdict.conditions),
+            Outcome::No => words::reasons(&verdict.reasons),
+        };
+        match groups.iter_mut().find(|(outcome, other, _)| *outcome == verdict.outcome && *other == why) {
+            Some((_, _, titles)) => titles.push(&verdict.title),
+            None => groups.push((verdict.outcome, why, vec![&verdict.title])),
+        }
+    }
+    groups.sort_by_key(|(outcome, _, _)| *outcome);
+    groups
+}
+
+pub(crate) const fn tone(outcome: Outcome) -> Style {
+    match outcome {
+        Outcome::Runs => style::GOOD,
+        Outcome::RunsIf => style::WARN,
+        Outcome::No => style::BAD,
+    }
+}
+
+const fn region_style(kind: RegionKind) -> Style {
+    match kind {
+        RegionKind::Null | RegionKind::Unknown => style::SOFT,
+        RegionKind::Data => AnsiColor::Blue.on_default(),
+        RegionKind::Bss => AnsiColor::Cyan.on_default(),
+        RegionKind::Stack => AnsiColor::Magenta.on_default(),
+        RegionKind::Room => AnsiColor::Green.on_default(),
+        RegionKind::Growth => AnsiColor::Green.on_default(),
+    }
+}

@@ -1,0 +1,308 @@
+//! The phrases that text and HTML share: one wording for one fact.
+
+use memgrove_inspect::facts::BinaryKind;
+use memgrove_inspect::report::{
+    Conclusion, Evidence, GrowSite, Grower, Growth, ImportUse, Level, MemorySummary, Outcome, Reason, Report, Role,
+    Stack, StackDirection, StackPlacement,
+};
+
+/// A size for people: `834 bytes`, `64 KiB`, `1.6 MiB`.
+pub(crate) fn bytes(count: u64) -> String {
+    const UNITS: [(u64, &str); 4] = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let Some((unit, name)) = UNITS.into_iter().find(|(unit, _)| count >= *unit) else {
+        return if count == 1 { "1 byte".to_owned() } else { format!("{count} bytes") };
+    };
+    // One decimal, and none where it is zero. Integers: a u64 does not fit an f64.
+    let tenths = u128::from(count) * 10 / u128::from(unit);
+    match tenths % 10 {
+        0 => format!("{} {name}", tenths / 10),
+        tenth => format!("{}.{tenth} {name}", tenths / 10),
+    }
+}
+
+/// A number with its noun: `1 page`, `2 pages`.
+pub(crate) fn count(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(count))
+}
+
+/// A number with its thousands set apart: `11,171,775`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// The first `limit` of `items`, and how many more there are.
+pub(crate) fn some_of<S: AsRef<str>>(items: &[S], limit: usize) -> String {
+    let shown = if items.len() <= limit + 1 { items.len() } else { limit };
+    let mut text = items[..shown].iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+    if shown < items.len() {
+        text += &format!(" and {} more", items.len() - shown);
+    }
+    text
+}
+
+/// `module`, or `component with 3 core modules`.
+pub(crate) fn kind(report: &Report) -> String {
+    match (&report.kind, &report.component) {
+        (BinaryKind::Component, Some(component)) => {
+            format!("component with {}", count(component.modules.len() as u64, "core module"))
+        }
+        (BinaryKind::Component, None) => "component".to_owned(),
+        (BinaryKind::Module, _) => "module".to_owned(),
+    }
+}
+
+/// How sure a conclusion is, where that needs saying.
+pub(crate) fn doubt(level: Level) -> &'static str {
+    match level {
+        Level::High => "",
+        Level::Medium => "probably ",
+        Level::Low => "perhaps ",
+        Level::Unknown => "",
+    }
+}
+
+/// `probably dlmalloc 2.8`, or `unknown`.
+pub(crate) fn concluded<T>(conclusion: &Conclusion<T>, name: impl Fn(&T) -> String) -> String {
+    match &conclusion.value {
+        Some(value) => format!("{}{}", doubt(conclusion.level()), name(value)),
+        None => "unknown".to_owned(),
+    }
+}
+
+/// A name with its version, unless the name holds it already.
+pub(crate) fn versioned(name: &str, version: Option<&str>) -> String {
+    match version {
+        Some(version) if !version.is_empty() && !name.contains(version) => format!("{name} {version}"),
+        _ => name.to_owned(),
+    }
+}
+
+pub(crate) fn toolchain(report: &Report) -> String {
+    concluded(&report.toolchain, |toolchain| versioned(&toolchain.name, toolchain.version.as_deref()))
+}
+
+pub(crate) fn allocator(report: &Report) -> String {
+    concluded(&report.allocator, |allocator| versioned(&allocator.name, allocator.version.as_deref()))
+}
+
+/// `own, 17 pages (1 MiB), no maximum, exported as memory`.
+pub(crate) fn memory(memory: &MemorySummary) -> String {
+    let mut parts = vec![match &memory.imported {
+        Some(name) => format!("imported as {name}"),
+        None => "own".to_owned(),
+    }];
+    parts.push(format!("{} ({})", count(memory.min_pages, "page"), bytes(memory.min_bytes)));
+    parts.push(match (memory.max_pages, memory.max_bytes) {
+        (Some(pages), _) if pages == memory.min_pages => "fixed: the maximum is the same".to_owned(),
+        (Some(pages), Some(max)) => format!("at most {} ({})", grouped(pages), bytes(max)),
+        _ => "no maximum".to_owned(),
+    });
+    if memory.page_size_bytes != 65536 {
+        parts.push(format!("pages of {}", bytes(memory.page_size_bytes)));
+    }
+    if memory.shared {
+        parts.push("shared between threads".to_owned());
+    }
+    if memory.memory64 {
+        parts.push("64-bit addresses".to_owned());
+    }
+    match memory.exported_as.as_slice() {
+        [] if memory.imported.is_none() => parts.push("not exported".to_owned()),
+        [] => {}
+        names => parts.push(format!("exported as {}", names.join(", "))),
+    }
+    parts.join(", ")
+}
+
+/// Who makes the memory larger, in a sentence.
+pub(crate) fn growth(growth: &Growth) -> String {
+    let asked = growth.imports.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let asked = some_of(&asked, 3);
+    let text = match growth.who {
+        Grower::Module => match growth.sites.as_slice() {
+            [] => "the module itself".to_owned(),
+            [site] => format!("the module itself, by memory.grow in {}", function(site.func, site.name.as_deref())),
+            sites => format!("the module itself, by memory.grow in {}", some_of(&functions(sites), 3)),
+        },
+        Grower::Import => format!("the host, when the module calls {asked}"),
+        Grower::ModuleAndImport => {
+            let sites = some_of(&functions(&growth.sites), 2);
+            format!("the module itself (memory.grow in {sites}) and the host, when the module calls {asked}")
+        }
+        Grower::Host => "nobody inside: the host must call memory.grow, or it stays as it is".to_owned(),
+        Grower::Nobody => "nobody".to_owned(),
+        Grower::NoMemory => "there is no memory".to_owned(),
+    };
+    if growth.fixed && growth.who != Grower::Nobody {
+        format!("{text}; minimum and maximum are equal, so every attempt fails")
+    } else {
+        text
+    }
+}
+
+/// The growers in a word or two, for a column.
+pub(crate) const fn growth_short(who: Grower) -> &'static str {
+    match who {
+        Grower::Module => "module",
+        Grower::Import => "import",
+        Grower::ModuleAndImport => "both",
+        Grower::Host => "host",
+        Grower::Nobody => "nobody",
+        Grower::NoMemory => "-",
+    }
+}
+
+fn functions(sites: &[GrowSite]) -> Vec<String> {
+    let mut names = sites.iter().map(|site| function(site.func, site.name.as_deref())).collect::<Vec<_>>();
+    names.dedup();
+    names
+}
+
+/// `malloc (function 12)`, or `function 12`.
+pub(crate) fn function(index: u32, name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("{} (function {index})", shortened(name, 48)),
+        None => format!("function {index}"),
+    }
+}
+
+/// `text` with its end cut off where it is longer than `limit` characters.
+pub(crate) fn shortened(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(limit.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
+/// `5 MiB below 0x541020, grows down, before the data`.
+pub(crate) fn stack(stack: &Stack) -> String {
+    let mut parts = Vec::new();
+    match (stack.range, stack.base) {
+        (Some(range), _) => parts.push(format!("{} from {:#x} to {:#x}", bytes(range.len_bytes()), range.start, range.end)),
+        (None, Some(base)) => parts.push(format!("begins at {base:#x}")),
+        (None, None) if stack.imported => parts.push("placed by the host".to_owned()),
+        (None, None) => {}
+    }
+    match stack.direction {
+        StackDirection::Down => parts.push("grows down".to_owned()),
+        StackDirection::Up => parts.push("grows up".to_owned()),
+        StackDirection::Unknown => {}
+    }
+    match stack.placement {
+        StackPlacement::First => parts.push("below the data".to_owned()),
+        StackPlacement::AfterData => parts.push("above the data".to_owned()),
+        StackPlacement::Unknown => {}
+    }
+    parts.push(format!("pointer in {}global {}", if stack.imported { "imported " } else { "" }, stack.pointer_global));
+    parts.join(", ")
+}
+
+/// What the module is, as far as starting it goes.
+pub(crate) const fn role(role: Role) -> &'static str {
+    match role {
+        Role::Application => "an application",
+        Role::Library => "a library",
+        Role::SideModule => "a side module, loaded into another one's memory",
+        Role::Object => "an object file: it must be linked before it can run",
+        Role::Data => "data only: nothing in it can be called",
+    }
+}
+
+/// The mark and the word of an answer; the mark never stands alone.
+pub(crate) const fn outcome(outcome: Outcome) -> (&'static str, &'static str) {
+    match outcome {
+        Outcome::Runs => ("✓", "runs"),
+        Outcome::RunsIf => ("~", "runs if"),
+        Outcome::No => ("✗", "no"),
+    }
+}
+
+/// Reasons joined into one text.
+pub(crate) fn reasons(reasons: &[Reason]) -> String {
+    reasons.iter().map(|reason| reason.text.as_str()).collect::<Vec<_>>().join("; ")
+}
+
+/// `env.emscripten_resize_heap (i32) -> i32`, with what it really is.
+pub(crate) fn import(import: &ImportUse) -> String {
+    match import.meaning.value.as_deref().filter(|meaning| *meaning != import.name.name) {
+        Some(meaning) => format!("{} {}: {}{meaning}", import.name, import.ty, doubt(import.meaning.level())),
+        None => format!("{} {}", import.name, import.ty),
+    }
+}
+
+/// What was seen and where: `calls one (i32) -> i32 import (function 12, offset 0x1f3)`.
+pub(crate) fn evidence(evidence: &Evidence) -> String {
+    let place = match (evidence.func, evidence.offset) {
+        (Some(func), Some(offset)) => format!(" (function {func}, offset {offset:#x})"),
+        (Some(func), None) => format!(" (function {func})"),
+        (None, Some(offset)) => format!(" (offset {offset:#x})"),
+        (None, None) => String::new(),
+    };
+    format!("{}{place}", evidence.text)
+}
+
+/// The answer in one sentence: where does it run?
+pub(crate) fn headline(report: &Report) -> String {
+    if report.startup.role.value == Some(Role::Object) {
+        return "An object file: link it first, then ask where the module runs.".to_owned();
+    }
+    let titles = |wanted: Outcome| {
+        let found = report.verdicts.iter().filter(move |verdict| verdict.outcome == wanted);
+        found.map(|verdict| verdict.title.as_str()).collect::<Vec<_>>()
+    };
+    let (runs, runs_if, no) = (titles(Outcome::Runs), titles(Outcome::RunsIf), titles(Outcome::No));
+    match (runs.as_slice(), runs_if.as_slice(), no.as_slice()) {
+        ([], [], []) => "No host profile was asked.".to_owned(),
+        (_, [], []) => "Runs on every known host.".to_owned(),
+        ([], [], _) => "Runs on none of the known hosts as it is.".to_owned(),
+        ([], some, _) => format!("Runs only under conditions: {}.", some_of(some, 4)),
+        (some, ..) => format!("Runs on {}.", some_of(some, 4)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_one_decimal_and_a_unit() {
+        let shown = [0, 1, 834, 1024, 65536, 1_642_191, 1 << 32, u64::MAX].map(bytes);
+        let wanted = ["0 bytes", "1 byte", "834 bytes", "1 KiB", "64 KiB", "1.5 MiB", "4 GiB", "16777215.9 TiB"];
+        assert_eq!(shown, wanted);
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!([0, 999, 1000, 11_171_775].map(grouped), ["0", "999", "1,000", "11,171,775"]);
+        assert_eq!(count(1, "page"), "1 page");
+        assert_eq!(count(1700, "page"), "1,700 pages");
+    }
+
+    #[test]
+    fn lists_end_with_how_many_more() {
+        assert_eq!(some_of(&["a", "b", "c"], 2), "a, b, c");
+        assert_eq!(some_of(&["a", "b", "c", "d"], 2), "a, b and 2 more");
+    }
+
+    #[test]
+    fn a_version_is_not_said_twice() {
+        assert_eq!(versioned("rustc 1.95.0", Some("1.95.0")), "rustc 1.95.0");
+        assert_eq!(versioned("dlmalloc", Some("0.2.11")), "dlmalloc 0.2.11");
+        assert_eq!(versioned("dlmalloc", None), "dlmalloc");
+    }
+
+    #[test]
+    fn long_names_are_cut_at_characters() {
+        assert_eq!(shortened("ääää", 4), "ääää");
+        assert_eq!(shortened("äääää", 4), "äää…");
+    }
+}
