@@ -311,8 +311,15 @@ fn role_by_use(module: &Module<'_>, imported: u32) -> Option<Role> {
     moved.then_some(Role::StackTop)
 }
 
-/// What the `dylink.0` section says.
+/// What the `dylink.0` section says, or `dylink`, its predecessor.
 pub(super) fn dylink(module: &Module<'_>) -> Option<Dylink> {
+    if let Some(custom) = module.customs.iter().find(|custom| custom.name() == "dylink") {
+        let mut reader = custom.data_reader();
+        let (memory_size, memory_alignment) = (reader.read_var_u32().ok()?, reader.read_var_u32().ok()?);
+        let (table_size, _alignment) = (reader.read_var_u32().ok()?, reader.read_var_u32().ok()?);
+        let needs_others = reader.read_var_u32().is_ok_and(|needed| needed > 0);
+        return Some(Dylink { memory_size, memory_alignment, table_size, needs_others });
+    }
     let KnownCustom::Dylink0(reader) =
         module.customs.iter().find(|custom| custom.name() == "dylink.0")?.as_known()
     else {

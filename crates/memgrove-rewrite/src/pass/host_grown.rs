@@ -69,11 +69,14 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
 fn find_break(pass: &Pass<'_, '_>, heap_base: u32) -> Option<WatchedBreak> {
     let module = pass.module;
     let starts = [heap_base, heap_base.next_multiple_of(8), heap_base.next_multiple_of(16)];
+    // A linker cuts the zeros off the end of a segment, so its last word may be short.
     let cells = module.active_data().flat_map(|(at, bytes)| {
         let skip = usize::try_from(at.next_multiple_of(4) - at).unwrap_or(usize::MAX);
-        let words = bytes.get(skip..).unwrap_or_default().chunks_exact(4);
-        (at + skip as u64..).step_by(4).zip(words).filter(|(_, word)| {
-            <[u8; 4]>::try_from(*word).is_ok_and(|word| starts.contains(&u32::from_le_bytes(word)))
+        let words = bytes.get(skip..).unwrap_or_default().chunks(4);
+        (at + skip as u64..).step_by(4).zip(words).filter(|(_, bytes)| {
+            let mut word = [0; 4];
+            word[..bytes.len()].copy_from_slice(bytes);
+            starts.contains(&u32::from_le_bytes(word))
         })
     });
     let moved = |cell: u32| module.bodies.iter().any(|body| uses_cell(body, cell).unwrap_or(false));
