@@ -1,0 +1,234 @@
+//! `manifest.json`: how each module beside it was made, and what it is.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use memgrove_inspect::report::{ExportReport, Report};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::toolchain::{Built, Contract, Optimised, Program, Recipe};
+
+/// The name of the file.
+pub const MANIFEST_FILE: &str = "manifest.json";
+
+/// The modules of one folder.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Sorted by id.
+    pub modules: Vec<Entry>,
+}
+
+/// One module.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The recipe's id; the module is `<id>.wasm`.
+    pub id: String,
+    /// The sources' language and shape.
+    pub program: Program,
+    /// Id of the toolchain.
+    pub toolchain: String,
+    /// What the toolchain was asked to make.
+    pub variant: String,
+    /// The allocator linked in.
+    pub allocator: String,
+    /// The host it is made for.
+    pub made_for: Contract,
+    /// The tools and their versions.
+    pub tools: Vec<String>,
+    /// The commands, run in the folder of the samples.
+    pub commands: Vec<String>,
+    /// The files whose change makes the module stale.
+    pub sources: Vec<String>,
+    /// Of those files' names and contents.
+    pub sources_sha256: String,
+    /// Of the module.
+    pub sha256: String,
+    /// Size of the module.
+    pub size_bytes: u64,
+    /// Size after `wasm-opt`.
+    pub optimised_bytes: Option<u64>,
+    /// Version and options of that `wasm-opt`.
+    pub optimiser: Option<String>,
+    /// What the inspector says of the module.
+    pub facts: ModuleFacts,
+}
+
+/// What must come out the same whenever and wherever a module is built; its bytes need not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleFacts {
+    /// `module.name type`, sorted.
+    pub imports: Vec<String>,
+    /// `name type`, sorted.
+    pub exports: Vec<String>,
+    /// The allocator's family as the inspector recognises it.
+    pub allocator: Option<String>,
+    /// The memories.
+    pub memories: Vec<MemoryFacts>,
+    /// Number of `memory.grow` instructions.
+    pub memory_grow_sites: u32,
+}
+
+/// A memory's type and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryFacts {
+    /// Imported from the host.
+    pub imported: bool,
+    /// Initial size in pages.
+    pub min_pages: u64,
+    /// Declared maximum in pages.
+    pub max_pages: Option<u64>,
+    /// Shared between threads.
+    pub shared: bool,
+}
+
+impl ModuleFacts {
+    /// The facts of an inspected module.
+    pub fn of(report: &Report) -> Self {
+        let groups = report.requirements.groups.iter();
+        let mut imports: Vec<String> =
+            groups.flat_map(|group| &group.imports).map(|import| format!("{} {}", import.name, import.ty)).collect();
+        imports.sort();
+        let mut exports: Vec<String> =
+            report.exports.iter().map(|ExportReport { name, ty, .. }| format!("{name} {ty}")).collect();
+        exports.sort();
+        let memories = report.memory.memories.iter().map(|memory| MemoryFacts {
+            imported: memory.imported.is_some(),
+            min_pages: memory.min_pages,
+            max_pages: memory.max_pages,
+            shared: memory.shared,
+        });
+        Self {
+            imports,
+            exports,
+            allocator: report.allocator.value.as_ref().map(|allocator| allocator.family.clone()),
+            memories: memories.collect(),
+            memory_grow_sites: report.counts.memory_grow_sites,
+        }
+    }
+
+    /// How `self`, expected, and `other` differ, one line each; empty when they agree.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (what, ours, theirs) in
+            [("import", &self.imports, &other.imports), ("export", &self.exports, &other.exports)]
+        {
+            lines.extend(ours.iter().filter(|item| !theirs.contains(item)).map(|item| format!("no longer {what}s {item}")));
+            lines.extend(theirs.iter().filter(|item| !ours.contains(item)).map(|item| format!("now {what}s {item}")));
+        }
+        if self.allocator != other.allocator {
+            let name = |allocator: &Option<String>| allocator.clone().unwrap_or_else(|| "unknown".into());
+            lines.push(format!("allocator {} instead of {}", name(&other.allocator), name(&self.allocator)));
+        }
+        if self.memories != other.memories {
+            lines.push(format!("memory {:?} instead of {:?}", other.memories, self.memories));
+        }
+        if self.memory_grow_sites != other.memory_grow_sites {
+            let (now, before) = (other.memory_grow_sites, self.memory_grow_sites);
+            lines.push(format!("{now} memory.grow instead of {before}"));
+        }
+        lines
+    }
+}
+
+impl Entry {
+    /// The record of a module just built from the samples.
+    ///
+    /// # Errors
+    /// When the sources cannot be read.
+    pub fn new(
+        recipe: &Recipe,
+        built: &Built,
+        optimised: Option<&Optimised>,
+        facts: ModuleFacts,
+        samples: &Path,
+    ) -> io::Result<Self> {
+        let sources = source_files(samples, recipe)?;
+        Ok(Self {
+            id: recipe.id.into(),
+            program: recipe.program,
+            toolchain: recipe.toolchain.into(),
+            variant: recipe.variant.into(),
+            allocator: recipe.allocator.into(),
+            made_for: recipe.contract,
+            tools: built.tools.clone(),
+            commands: built.commands.clone(),
+            sources_sha256: hash_sources(samples, &sources)?,
+            sources,
+            sha256: hex(&Sha256::digest(&built.wasm)),
+            size_bytes: built.wasm.len() as u64,
+            optimised_bytes: optimised.map(|optimised| optimised.wasm.len() as u64),
+            optimiser: optimised.map(|optimised| optimised.how.clone()),
+            facts,
+        })
+    }
+}
+
+impl Manifest {
+    /// The entry of the recipe called `id`.
+    pub fn entry(&self, id: &str) -> Option<&Entry> {
+        self.modules.iter().find(|entry| entry.id == id)
+    }
+
+    /// Puts `entry` in the place of one with its id, or where it belongs.
+    pub fn put(&mut self, entry: Entry) {
+        match self.modules.binary_search_by(|other| other.id.cmp(&entry.id)) {
+            Ok(at) => self.modules[at] = entry,
+            Err(at) => self.modules.insert(at, entry),
+        }
+    }
+}
+
+/// The files behind a recipe, relative to the samples, with `/` between folders, sorted.
+///
+/// # Errors
+/// When a folder cannot be read.
+pub fn source_files(samples: &Path, recipe: &Recipe) -> io::Result<Vec<String>> {
+    let mut files = Vec::new();
+    for source in recipe.sources() {
+        collect(&samples.join(source), &mut files)?;
+    }
+    let mut names: Vec<String> = files
+        .iter()
+        .filter_map(|file| file.strip_prefix(samples).ok())
+        .map(|file| file.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/"))
+        .filter(|name| !name.ends_with(".md"))
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    if path.is_dir() {
+        for entry in std::fs::read_dir(path)? {
+            let entry = entry?;
+            if entry.file_name() != "target" {
+                collect(&entry.path(), files)?;
+            }
+        }
+        Ok(())
+    } else if path.is_file() {
+        files.push(path.to_owned());
+        Ok(())
+    } else {
+        Err(io::Error::new(io::ErrorKind::NotFound, format!("{} is missing", path.display())))
+    }
+}
+
+/// One hash over the names and contents of `files`; line ends count as `\n` on every system.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn hash_sources(samples: &Path, files: &[String]) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    for file in files {
+        let text = std::fs::read_to_string(samples.join(file))?.replace("\r\n", "\n");
+        hash.update(format!("{file}\0{}\0", text.len()));
+        hash.update(text);
+    }
+    Ok(hex(&hash.finalize()))
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,146 @@
+//! Trying a module on an engine: instantiated with nothing, and under the host it is made for.
+
+use super::glue;
+use super::host::{self, Exit, Start};
+use super::row::{EngineState, EngineTrial, Trial};
+use crate::engine::{self, Engine, EngineError, EngineId, Host, Memory, Module, Settings};
+use crate::toolchain::{Contract, Program, Tools};
+
+/// A module to be tried.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    /// Its bytes.
+    pub wasm: &'a [u8],
+    /// What it is.
+    pub program: Program,
+    /// The host it is made for.
+    pub contract: Contract,
+    /// The JavaScript its toolchain made beside it, where it was built here.
+    pub glue: Option<&'a [u8]>,
+}
+
+/// The engines of one survey.
+pub struct Engines {
+    all: Vec<(EngineId, Result<Box<dyn Engine>, EngineError>)>,
+    tools: Tools,
+}
+
+/// What a module of the survey may execute: a hundred times what it needs. One that runs on is stopped.
+const FUEL: u64 = 2_000_000_000;
+
+impl Engines {
+    /// Opens every engine that is there. `tools` is where Node is looked for when real JavaScript glue is run.
+    pub fn open(tools: Tools) -> Self {
+        let all = EngineId::ALL.map(|id| (id, engine::open(id, &Settings::bounded(FUEL))));
+        Self { all: all.into(), tools }
+    }
+
+    /// As [`open`](Self::open), with only some of the engines.
+    pub fn only(ids: &[EngineId], tools: Tools) -> Self {
+        let mut engines = Self::open(tools);
+        engines.all.retain(|(id, _)| ids.contains(id));
+        engines
+    }
+
+    /// Names, versions, and what is missing.
+    pub fn states(&self) -> Vec<EngineState> {
+        self.all
+            .iter()
+            .map(|(id, engine)| EngineState {
+                id: id.name(),
+                version: engine.as_ref().ok().map(|engine| engine.version().to_owned()),
+                missing: engine.as_ref().err().map(absence),
+            })
+            .collect()
+    }
+
+    /// Both trials of a module on every engine.
+    pub fn try_module(&self, candidate: &Candidate<'_>) -> Vec<EngineTrial> {
+        self.all.iter().map(|(id, engine)| self.try_on(*id, engine, candidate)).collect()
+    }
+
+    fn try_on(
+        &self,
+        id: EngineId,
+        engine: &Result<Box<dyn Engine>, EngineError>,
+        candidate: &Candidate<'_>,
+    ) -> EngineTrial {
+        let has_host = candidate.contract != Contract::Bare;
+        let module = match engine {
+            Ok(engine) => engine.compile(candidate.wasm),
+            Err(error) => {
+                let not_tried = Trial::NotTried { because: absence(error) };
+                let under_its_host = has_host.then(|| not_tried.clone());
+                return EngineTrial { engine: id.name(), with_nothing: not_tried, under_its_host };
+            }
+        };
+        let module = match module {
+            Ok(module) => module,
+            Err(error) => {
+                let refused = Trial::Refused { import: None, words: error.to_string() };
+                let under_its_host = has_host.then(|| refused.clone());
+                return EngineTrial { engine: id.name(), with_nothing: refused, under_its_host };
+            }
+        };
+        let under_its_host = || match (candidate.glue, candidate.contract, id) {
+            // Where the JavaScript was made here, it is the real thing.
+            (Some(text), Contract::EmscriptenGlue, EngineId::Node) => {
+                glue::try_with(&self.tools, candidate, text)
+            }
+            _ => try_both(module.as_ref(), candidate, |start, exit| {
+                host::host(candidate.contract, start, exit)
+            }),
+        };
+        EngineTrial {
+            engine: id.name(),
+            with_nothing: try_both(module.as_ref(), candidate, |_, _| Host::new()),
+            under_its_host: has_host.then(under_its_host),
+        }
+    }
+}
+
+fn absence(error: &EngineError) -> String {
+    match error {
+        EngineError::Absent { reason, install, .. } => format!("{reason}; {install}"),
+        other => other.to_string(),
+    }
+}
+
+/// Two runs, each in a new instance under a new host; both have to answer as expected.
+fn try_both(
+    module: &dyn Module,
+    candidate: &Candidate<'_>,
+    host: impl Fn(Start, &Exit) -> Host,
+) -> Trial {
+    let mut memory_bytes = 0;
+    for start in Start::both(candidate.program) {
+        let exit = Exit::default();
+        let mut instance = match module.instantiate(&host(start, &exit)) {
+            Ok(instance) => instance,
+            Err(error) => {
+                let import = error.import().map(|(module, name)| format!("{module}.{name}"));
+                return Trial::Refused { import, words: error.to_string() };
+            }
+        };
+        let answer = match (host::run(candidate.contract, start, instance.as_mut()), exit.get()) {
+            (Err(_), Some(status)) => Ok(*status),
+            (answer, _) => answer.map_err(|error| error.to_string()),
+        };
+        if let Some(words) = complaint(start, answer) {
+            return Trial::Fails { words };
+        }
+        memory_bytes = instance.memory_bytes(Memory::Main).unwrap_or(0);
+    }
+    Trial::Runs { memory_bytes }
+}
+
+/// What is wrong with an answer, if anything.
+pub(super) fn complaint(start: Start, answer: Result<i32, String>) -> Option<String> {
+    match answer {
+        Ok(status) if status == start.expected() => None,
+        Ok(status) => {
+            Some(format!("as {:?} it answered {status} instead of {}", start.name(), start.expected()))
+        }
+        Err(words) => Some(format!("as {:?}: {words}", start.name())),
+    }
+}

@@ -1,0 +1,216 @@
+//! The rows of the survey: which program, made by which toolchain, with which allocator.
+//!
+//! Adding a row is adding an entry to [`RECIPES`].
+
+use serde::{Deserialize, Serialize};
+
+/// One module to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recipe {
+    /// Stable and unique; the module's file name without `.wasm`.
+    pub id: &'static str,
+    /// What is built.
+    pub program: Program,
+    /// The toolchain's id.
+    pub toolchain: &'static str,
+    /// What the toolchain is asked to make, where it can make several things; empty where it cannot.
+    pub variant: &'static str,
+    /// The allocator linked in.
+    pub allocator: &'static str,
+    /// What this row adds to the toolchain's command: flags, or cargo features.
+    pub options: &'static [&'static str],
+    /// The host it is made for.
+    pub contract: Contract,
+}
+
+/// The sources a row is built from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Program {
+    /// The study's program in C.
+    C,
+    /// The same in C++.
+    Cpp,
+    /// In C++, with a global object that allocates before `main`.
+    CppGlobal,
+    /// In Rust without `std`.
+    RustNoStd,
+    /// In Rust with `std`.
+    RustStd,
+    /// The game of life behind wasm-bindgen.
+    Life,
+}
+
+impl Program {
+    /// For people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::C => "C",
+            Self::Cpp => "C++",
+            Self::CppGlobal => "C++, global object",
+            Self::RustNoStd => "Rust, no_std",
+            Self::RustStd => "Rust, std",
+            Self::Life => "Rust, game of life",
+        }
+    }
+
+    /// Whether this is the study's program; the game of life is measured beside it.
+    pub fn is_study(self) -> bool {
+        self != Self::Life
+    }
+
+    /// The main source file, relative to the samples, for the languages whose compiler takes one.
+    pub(super) fn source(self) -> &'static str {
+        match self {
+            Self::C => "study/c/app.c",
+            Self::Cpp => "study/cpp/app.cpp",
+            Self::CppGlobal => "study/cpp/app_global.cpp",
+            Self::RustNoStd => "study/rust-no-std/src/lib.rs",
+            Self::RustStd => "study/rust-std/src/lib.rs",
+            Self::Life => "life/src/lib.rs",
+        }
+    }
+
+    /// The folders and files, relative to the samples, whose change makes a built module stale.
+    fn sources(self) -> &'static [&'static str] {
+        match self {
+            Self::C => &["study/c"],
+            Self::Cpp | Self::CppGlobal => &["study/cpp"],
+            Self::RustNoStd => &["study/rust-no-std", "Cargo.toml", "Cargo.lock"],
+            Self::RustStd => &["study/rust-std", "Cargo.toml", "Cargo.lock"],
+            Self::Life => &["life", "bindgen-driver", "Cargo.toml", "Cargo.lock"],
+        }
+    }
+
+    /// Whether the language is C++.
+    pub(super) fn is_cpp(self) -> bool {
+        matches!(self, Self::Cpp | Self::CppGlobal)
+    }
+}
+
+/// What a module counts on finding around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Contract {
+    /// Nothing: the host writes the arguments into its memory and calls `main`.
+    Bare,
+    /// WASI preview 1.
+    WasiP1,
+    /// WASI preview 1 and Emscripten's notice of a grown memory.
+    EmscriptenStandalone,
+    /// The JavaScript that Emscripten makes beside the module.
+    EmscriptenGlue,
+    /// The JavaScript of 2018's Emscripten, which owned the memory.
+    EmscriptenFastcomp,
+    /// A Linux kernel behind `env.__syscallN`.
+    LinuxSyscalls,
+    /// The JavaScript that wasm-bindgen makes beside the module.
+    WasmBindgen,
+}
+
+impl Contract {
+    /// For people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Bare => "none",
+            Self::WasiP1 => "WASI preview 1",
+            Self::EmscriptenStandalone => "WASI preview 1 + Emscripten",
+            Self::EmscriptenGlue => "Emscripten's JavaScript",
+            Self::EmscriptenFastcomp => "Emscripten's JavaScript of 2018",
+            Self::LinuxSyscalls => "Linux system calls",
+            Self::WasmBindgen => "wasm-bindgen's JavaScript",
+        }
+    }
+}
+
+impl Recipe {
+    /// What becomes stale when it changes, relative to the samples.
+    pub fn sources(&self) -> Vec<&'static str> {
+        let mut sources = match self.toolchain {
+            "handmade" => Vec::new(),
+            _ => self.program.sources().to_vec(),
+        };
+        match self.toolchain {
+            "handmade" => sources.push("study/fastcomp2018"),
+            "clang-musl2018" => sources.push("study/musl2018"),
+            _ => {}
+        }
+        sources
+    }
+
+    /// Written by hand after an old toolchain's output, not made by one.
+    pub fn is_handmade(&self) -> bool {
+        self.toolchain == "handmade"
+    }
+}
+
+/// The recipe called `id`.
+pub fn recipe(id: &str) -> Option<&'static Recipe> {
+    RECIPES.iter().find(|recipe| recipe.id == id)
+}
+
+const fn row(
+    id: &'static str,
+    program: Program,
+    toolchain: &'static str,
+    variant: &'static str,
+    allocator: &'static str,
+    options: &'static [&'static str],
+    contract: Contract,
+) -> Recipe {
+    Recipe { id, program, toolchain, variant, allocator, options, contract }
+}
+
+/// Every row of the survey.
+#[rustfmt::skip] // a table is read by its columns
+pub const RECIPES: &[Recipe] = &[
+    row("c-emscripten-dlmalloc", Program::C, "emscripten", "JavaScript glue", "dlmalloc",
+        &["-sMALLOC=dlmalloc"], Contract::EmscriptenGlue),
+    row("c-emscripten-emmalloc", Program::C, "emscripten", "JavaScript glue", "emmalloc",
+        &["-sMALLOC=emmalloc"], Contract::EmscriptenGlue),
+    row("c-emscripten-standalone-dlmalloc", Program::C, "emscripten", "STANDALONE_WASM", "dlmalloc",
+        &["-sMALLOC=dlmalloc", "-sSTANDALONE_WASM=1"], Contract::EmscriptenStandalone),
+    row("c-emscripten-standalone-emmalloc", Program::C, "emscripten", "STANDALONE_WASM", "emmalloc",
+        &["-sMALLOC=emmalloc", "-sSTANDALONE_WASM=1"], Contract::EmscriptenStandalone),
+    row("cpp-emscripten-dlmalloc", Program::Cpp, "emscripten", "JavaScript glue", "dlmalloc",
+        &["-sMALLOC=dlmalloc"], Contract::EmscriptenGlue),
+    row("cpp-global-emscripten-dlmalloc", Program::CppGlobal, "emscripten", "JavaScript glue", "dlmalloc",
+        &["-sMALLOC=dlmalloc"], Contract::EmscriptenGlue),
+    row("c-fastcomp2018-handmade", Program::C, "handmade", "2018 import list", "bump over sbrk",
+        &[], Contract::EmscriptenFastcomp),
+    row("c-wasi-libc-dlmalloc", Program::C, "clang-wasi-libc", "", "dlmalloc", &[], Contract::WasiP1),
+    row("cpp-wasi-libc-dlmalloc", Program::Cpp, "clang-wasi-libc", "", "dlmalloc", &[], Contract::WasiP1),
+    row("cpp-global-wasi-libc-dlmalloc", Program::CppGlobal, "clang-wasi-libc", "", "dlmalloc",
+        &[], Contract::WasiP1),
+    row("c-musl2018", Program::C, "clang-musl2018", "", "first fit over brk and mmap2",
+        &[], Contract::LinuxSyscalls),
+    row("c-zig", Program::C, "zig-cc", "", "Zig's wasm allocator", &[], Contract::WasiP1),
+    row("cpp-zig", Program::Cpp, "zig-cc", "", "Zig's wasm allocator", &[], Contract::WasiP1),
+    row("cpp-global-zig", Program::CppGlobal, "zig-cc", "", "Zig's wasm allocator", &[], Contract::WasiP1),
+    row("rust-std-dlmalloc", Program::RustStd, "rustc", "", "dlmalloc", &[], Contract::Bare),
+    row("rust-no-std-wee_alloc", Program::RustNoStd, "rustc", "", "wee_alloc", &["wee_alloc"], Contract::Bare),
+    row("rust-no-std-talc", Program::RustNoStd, "rustc", "", "talc", &["talc"], Contract::Bare),
+    row("rust-no-std-lol_alloc", Program::RustNoStd, "rustc", "", "lol_alloc", &["lol_alloc"], Contract::Bare),
+    row("rust-no-std-dlmalloc", Program::RustNoStd, "rustc", "", "dlmalloc", &["dlmalloc"], Contract::Bare),
+    row("life-wasm-bindgen-dlmalloc", Program::Life, "wasm-bindgen", "", "dlmalloc",
+        &[], Contract::WasmBindgen),
+    row("life-wasm-bindgen-wee_alloc", Program::Life, "wasm-bindgen", "", "wee_alloc",
+        &["wee_alloc"], Contract::WasmBindgen),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_unique_file_names_and_toolchains_are_known() {
+        let mut seen = BTreeSet::new();
+        for recipe in RECIPES {
+            assert!(seen.insert(recipe.id), "{} twice", recipe.id);
+            assert!(recipe.id.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)), "{}", recipe.id);
+            assert!(super::super::toolchain(recipe.toolchain).is_some(), "{}: {}", recipe.id, recipe.toolchain);
+        }
+    }
+}
