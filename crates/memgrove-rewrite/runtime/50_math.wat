@@ -262,9 +262,12 @@
 (global $quadrant (mut i32) (i32.const 0))
 (func $reduce (param $x f64) (result f64)
   (local $q f64)
+  ;; Beyond this, q would not be a whole number with a meaning: a period is taken off first.
+  (if (f64.gt (f64.abs (local.get $x)) (f64.const 0x1p30))
+    (then (local.set $x (call $fmod (local.get $x) (f64.const 0x1.921fb54442d18p+2)))))
   (local.set $q (f64.nearest (f64.mul (local.get $x) (f64.const 0x1.45f306dc9c883p-1))))
   (global.set $quadrant
-    (i32.wrap_i64 (i64.and (i64.trunc_sat_f64_s (local.get $q)) (i64.const 3))))
+    (i32.and (i32.trunc_f64_s (local.get $q)) (i32.const 3)))
   (f64.sub
     (f64.sub
       (f64.sub (local.get $x) (f64.mul (local.get $q) (f64.const 0x1.921fb544p+0)))
@@ -312,14 +315,13 @@
 
 (func $sin (export "sin") (param $x f64) (result f64)
   (local $r f64)
-  ;; Infinity minus itself is not a number, as it should be.
-  (if (f64.eq (f64.abs (local.get $x)) (f64.const inf)) (then (return (f64.const nan))))
+  (if (i32.eqz (f64.lt (f64.abs (local.get $x)) (f64.const inf))) (then (return (f64.const nan))))
   (if (f64.lt (f64.abs (local.get $x)) (f64.const 0x1p-27)) (then (return (local.get $x))))
   (local.set $r (call $reduce (local.get $x)))
   (call $by_quadrant (local.get $r) (global.get $quadrant)))
 (func $cos (export "cos") (param $x f64) (result f64)
   (local $r f64)
-  (if (f64.eq (f64.abs (local.get $x)) (f64.const inf)) (then (return (f64.const nan))))
+  (if (i32.eqz (f64.lt (f64.abs (local.get $x)) (f64.const inf))) (then (return (f64.const nan))))
   (local.set $r (call $reduce (local.get $x)))
   (call $by_quadrant (local.get $r) (i32.add (global.get $quadrant) (i32.const 1))))
 (func (export "tan") (param $x f64) (result f64)
@@ -391,7 +393,7 @@
 
 ;; The remainder of x / y with the sign of x, exactly: long division, one bit a step, by
 ;; subtracting y scaled by powers of two (each difference of numbers that close is exact).
-(func (export "fmod") (param $x f64) (param $y f64) (result f64)
+(func $fmod (export "fmod") (param $x f64) (param $y f64) (result f64)
   (local $a f64) (local $b f64) (local $part f64)
   (local.set $a (f64.abs (local.get $x)))
   (local.set $b (f64.abs (local.get $y)))

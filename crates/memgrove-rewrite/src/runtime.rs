@@ -29,6 +29,7 @@ pub(crate) struct Runtime {
 pub(crate) enum Value {
     I32(i32),
     I64(i64),
+    F64(wasmparser::Ieee64),
 }
 
 impl Runtime {
@@ -68,6 +69,7 @@ impl Runtime {
                         let value = match global.init_expr.get_operators_reader().read()? {
                             Operator::I64Const { value } => Value::I64(value),
                             Operator::I32Const { value } => Value::I32(value),
+                            Operator::F64Const { value } => Value::F64(value),
                             other => return Err(Error::Encode(format!("a stand-in's global starts as {other:?}"))),
                         };
                         runtime.globals.push((global.ty, value));

@@ -85,6 +85,7 @@ impl Added {
                 match value {
                     Value::I32(value) => ConstExpr::i32_const(value),
                     Value::I64(value) => ConstExpr::i64_const(value),
+                    Value::F64(value) => ConstExpr::f64_const(value.into()),
                 },
             ));
         }
