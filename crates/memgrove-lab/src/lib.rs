@@ -1,1 +1,6 @@
 //! See the crate's description in Cargo.toml.
+
+pub mod engine;
+pub mod guest;
+pub mod survey;
+pub mod toolchain;

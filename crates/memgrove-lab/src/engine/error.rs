@@ -1,0 +1,152 @@
+//! What can go wrong between handing bytes to an engine and getting a result back.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::EngineId;
+
+/// An engine could not do what it was asked. Each carries the engine's own words where there are any.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The engine is not on this machine, or was left out of this build.
+    #[error("{engine} is not available: {reason}")]
+    Absent {
+        /// Which one.
+        engine: EngineId,
+        /// Why.
+        reason: String,
+        /// How to get it.
+        install: &'static str,
+    },
+    /// The bytes are no module, or need a proposal that the engine does not have.
+    #[error("the module does not compile: {words}")]
+    Compile {
+        /// The engine's words.
+        words: String,
+    },
+    /// An import is not there, or has another type than the module wants.
+    #[error("import {module}.{name} stopped it: {words}")]
+    Import {
+        /// Module name of the import.
+        module: String,
+        /// Field name of the import.
+        name: String,
+        /// The engine's words.
+        words: String,
+        /// Every import that nothing was supplied for, as `module.name`, in the module's order.
+        unsupplied: Vec<String>,
+    },
+    /// Instantiation failed for another reason: a segment out of bounds, too much memory.
+    #[error("the module does not instantiate: {words}")]
+    Instantiate {
+        /// The engine's words.
+        words: String,
+    },
+    /// Running it ended in a trap, in `start` or in a call.
+    #[error("trap: {reason}")]
+    Trap {
+        /// Why.
+        reason: TrapReason,
+        /// The engine's words.
+        words: String,
+    },
+    /// The export does not exist or is of another kind or type.
+    #[error("export `{name}`: {words}")]
+    Export {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        words: String,
+    },
+    /// An access from outside lies beyond the memory.
+    #[error("{length_bytes} bytes at {address:#x} are outside of the memory")]
+    OutOfBounds {
+        /// First byte.
+        address: u64,
+        /// Number of bytes.
+        length_bytes: u64,
+    },
+    /// It took too long and was ended.
+    #[error("no answer within {} s", limit.as_secs())]
+    Timeout {
+        /// The time it had.
+        limit: Duration,
+    },
+    /// The engine itself failed: its process died, or it cannot do this at all.
+    #[error("the engine failed: {words}")]
+    Engine {
+        /// What is known.
+        words: String,
+    },
+}
+
+/// Why a run ended in a trap.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrapReason {
+    /// The instruction `unreachable`: how programs abort.
+    Unreachable,
+    /// A load or store outside of memory.
+    MemoryOutOfBounds,
+    /// A table access out of bounds.
+    TableOutOfBounds,
+    /// An indirect call to null or to a function of another type.
+    IndirectCall,
+    /// Division by zero, or a result that does not fit.
+    Arithmetic,
+    /// The engine's call stack is exhausted.
+    StackOverflow,
+    /// The instructions that were allowed are used up.
+    OutOfFuel,
+    /// An atomic access that is not aligned.
+    Unaligned,
+    /// A function of the host refused, with its words.
+    Host(String),
+    /// Another reason; see the engine's words.
+    Other,
+}
+
+impl fmt::Display for TrapReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unreachable => "unreachable was executed",
+            Self::MemoryOutOfBounds => "memory access out of bounds",
+            Self::TableOutOfBounds => "table access out of bounds",
+            Self::IndirectCall => "indirect call to null or to a function of another type",
+            Self::Arithmetic => "division by zero, or a result that does not fit",
+            Self::StackOverflow => "call stack exhausted",
+            Self::OutOfFuel => "the allowed number of instructions is used up",
+            Self::Unaligned => "unaligned atomic access",
+            Self::Host(words) => words,
+            Self::Other => "see the engine's words",
+        })
+    }
+}
+
+impl EngineError {
+    /// The trap's reason, if this is a trap.
+    pub const fn trap(&self) -> Option<&TrapReason> {
+        match self {
+            Self::Trap { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// The import that stopped the module, as `(module, name)`.
+    pub fn import(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Import { module, name, .. } => Some((module, name)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn engine(words: impl fmt::Display) -> Self {
+        Self::Engine { words: words.to_string() }
+    }
+
+    pub(super) fn export(name: &str, words: impl fmt::Display) -> Self {
+        Self::Export { name: name.to_owned(), words: words.to_string() }
+    }
+}

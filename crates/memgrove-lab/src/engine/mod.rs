@@ -1,0 +1,281 @@
+//! Engines: run a module with nothing, or under a host that is said once for all of them.
+//!
+//! ```text
+//! bytes --compile--> Module --instantiate(Host)--> Instance --call--> values, time, fuel
+//! ```
+//!
+//! Wasmtime (compiled code; counts executed instructions as fuel) and wasmi (an interpreter) are linked in,
+//! each a feature of this crate; Node (V8) is a process that an embedded script serves.
+//!
+//! ```
+//! use memgrove_lab::engine::{self, EngineId, Host, Settings, Value};
+//!
+//! let wasm = wat::parse_str(r#"(module (func (export "double") (param i32) (result i32)
+//!     (i32.shl (local.get 0) (i32.const 1))))"#).unwrap();
+//! let engine = engine::open(EngineId::Wasmtime, &Settings::default()).unwrap();
+//! let module = engine.compile(&wasm).unwrap();
+//! let mut instance = module.instantiate(&Host::new()).unwrap();
+//! assert_eq!(instance.call("double", &[Value::I32(21)]).unwrap().values, [Value::I32(42)]);
+//! ```
+
+mod disabled;
+mod error;
+mod host;
+mod node;
+mod shape;
+mod value;
+#[cfg(feature = "wasmi")]
+mod wasmi;
+#[cfg(feature = "wasmtime")]
+mod wasmtime;
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use error::{EngineError, TrapReason};
+pub use host::{Caller, Fallback, Host, HostFunction, HostTrap};
+pub use shape::{Export, ExportKind, Import, ImportKind, Shape};
+pub use value::{Signature, Value, ValueType};
+
+/// The engines we know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineId {
+    /// Wasmtime: compiled code, fuel, threads over shared memory.
+    Wasmtime,
+    /// wasmi: an interpreter.
+    Wasmi,
+    /// Node, that is V8.
+    Node,
+}
+
+impl EngineId {
+    /// Every engine, in the order of presentation.
+    pub const ALL: [Self; 3] = [Self::Wasmtime, Self::Wasmi, Self::Node];
+
+    /// Stable name, as on the command line and in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Wasmtime => "wasmtime",
+            Self::Wasmi => "wasmi",
+            Self::Node => "node",
+        }
+    }
+
+    /// How to get it where it is missing.
+    pub const fn install(self) -> &'static str {
+        match self {
+            Self::Wasmtime => "build memgrove with its default features",
+            Self::Wasmi => "build memgrove with its default features",
+            Self::Node => "install Node 20 or later, so that `node` is found",
+        }
+    }
+}
+
+impl fmt::Display for EngineId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for EngineId {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|engine| engine.name() == name).ok_or_else(|| {
+            let known: Vec<_> = Self::ALL.iter().map(|engine| engine.name()).collect();
+            format!("no engine `{name}`; there are {}", known.join(", "))
+        })
+    }
+}
+
+/// How an engine is to run modules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Count executed instructions. Costs time, so not for timing. Only wasmtime and wasmi can; their units
+    /// differ.
+    pub count_fuel: bool,
+    /// Trap with [`TrapReason::OutOfFuel`] after this much in one instance; takes effect with `count_fuel`.
+    pub fuel_limit: u64,
+    /// End a call that takes longer. Only Node can: the engines inside this process are bounded by fuel.
+    pub timeout: Duration,
+    /// Refuse to let a memory grow beyond. Not on Node.
+    pub memory_limit_bytes: u64,
+}
+
+impl Default for Settings {
+    /// No fuel, a minute, and all of a 32-bit memory.
+    fn default() -> Self {
+        Self {
+            count_fuel: false,
+            fuel_limit: u64::MAX >> 1,
+            timeout: Duration::from_secs(60),
+            memory_limit_bytes: 1 << 32,
+        }
+    }
+}
+
+impl Settings {
+    /// Counts fuel and traps after `fuel_limit`: for modules of which nothing is known.
+    #[must_use]
+    pub fn bounded(fuel_limit: u64) -> Self {
+        Self { count_fuel: true, fuel_limit, ..Self::default() }
+    }
+}
+
+/// An engine, ready to compile.
+pub trait Engine: Send + Sync {
+    /// Which one.
+    fn id(&self) -> EngineId;
+
+    /// Its version, such as `48.0.8` or `v20.19.2 (V8 11.3.244.8)`.
+    fn version(&self) -> &str;
+
+    /// Validates and compiles a module.
+    ///
+    /// # Errors
+    /// [`EngineError::Compile`]; for Node also what can go wrong with a process.
+    fn compile(&self, wasm: &[u8]) -> Result<Box<dyn Module>, EngineError>;
+}
+
+/// A compiled module.
+pub trait Module: Send {
+    /// Its imports and exports.
+    fn shape(&self) -> &Shape;
+
+    /// Makes an instance and runs its `start` function.
+    ///
+    /// # Errors
+    /// [`EngineError::Import`], [`EngineError::Instantiate`], or [`EngineError::Trap`] from `start`.
+    fn instantiate(&self, host: &Host) -> Result<Box<dyn Instance>, EngineError>;
+}
+
+/// Which memory of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory<'a> {
+    /// The one a host would use: imported, else exported as `memory`, else the first exported.
+    Main,
+    /// The one exported by this name.
+    Export(&'a str),
+}
+
+/// What a call did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Its results.
+    pub values: Vec<Value>,
+    /// Wall time from the engine's side of the call.
+    pub elapsed: Duration,
+    /// Fuel it took, where that is counted.
+    pub fuel: Option<u64>,
+}
+
+impl Outcome {
+    /// The only result, as an unsigned integer.
+    ///
+    /// # Errors
+    /// [`EngineError::Export`] if `name` answered something else.
+    pub fn integer(&self, name: &str) -> Result<u64, EngineError> {
+        match self.values.as_slice() {
+            [value] => value.as_u64(),
+            _ => None,
+        }
+        .ok_or_else(|| EngineError::export(name, format!("answered {:?}, not one integer", self.values)))
+    }
+}
+
+/// A module at work.
+pub trait Instance: Send {
+    /// Calls an exported function. After a trap the instance can still be called.
+    ///
+    /// # Errors
+    /// [`EngineError::Export`] if there is none that takes these arguments, or [`EngineError::Trap`].
+    fn call(&mut self, export: &str, arguments: &[Value]) -> Result<Outcome, EngineError>;
+
+    /// Size of a memory in bytes.
+    ///
+    /// # Errors
+    /// [`EngineError::Export`] if there is no such memory.
+    fn memory_bytes(&mut self, memory: Memory<'_>) -> Result<u64, EngineError>;
+
+    /// Reads from a memory.
+    ///
+    /// # Errors
+    /// [`EngineError::OutOfBounds`], or as [`Instance::memory_bytes`].
+    fn read(&mut self, memory: Memory<'_>, address: u64, length_bytes: u64) -> Result<Vec<u8>, EngineError>;
+
+    /// Writes into a memory.
+    ///
+    /// # Errors
+    /// As [`Instance::read`].
+    fn write(&mut self, memory: Memory<'_>, address: u64, bytes: &[u8]) -> Result<(), EngineError>;
+
+    /// Grows a memory by pages of 64 KiB; answers the size before in pages, `None` if refused.
+    ///
+    /// # Errors
+    /// As [`Instance::memory_bytes`].
+    fn grow(&mut self, memory: Memory<'_>, pages: u64) -> Result<Option<u64>, EngineError>;
+
+    /// The value of an exported global.
+    ///
+    /// # Errors
+    /// [`EngineError::Export`] if there is none.
+    fn global(&mut self, export: &str) -> Result<Value, EngineError>;
+
+    /// Sets an exported mutable global.
+    ///
+    /// # Errors
+    /// [`EngineError::Export`] if there is none, or it is constant or of another type.
+    fn set_global(&mut self, export: &str, value: Value) -> Result<(), EngineError>;
+}
+
+/// Makes an engine ready.
+///
+/// # Errors
+/// [`EngineError::Absent`] with the reason and the way to get it.
+pub fn open(engine: EngineId, settings: &Settings) -> Result<Box<dyn Engine>, EngineError> {
+    match engine {
+        #[cfg(feature = "wasmtime")]
+        EngineId::Wasmtime => Ok(Box::new(wasmtime::Wasmtime::new(settings)?)),
+        #[cfg(feature = "wasmi")]
+        EngineId::Wasmi => Ok(Box::new(wasmi::Wasmi::new(settings))),
+        EngineId::Node => Ok(Box::new(node::Node::new(settings)?)),
+        #[cfg(not(all(feature = "wasmtime", feature = "wasmi")))]
+        other => Err(disabled::absent(other)),
+    }
+}
+
+fn check_arguments(arguments: &[Value], signature: &Signature, export: &str) -> Result<(), EngineError> {
+    if arguments.iter().map(|value| value.value_type()).eq(signature.parameters.iter().copied()) {
+        return Ok(());
+    }
+    Err(EngineError::export(export, format!("takes {:?}, not {arguments:?}", signature.parameters)))
+}
+
+/// The part of a memory that an access touches, if all of it is inside.
+fn range(
+    address: u64,
+    length_bytes: u64,
+    memory_bytes: usize,
+) -> Result<std::ops::Range<usize>, EngineError> {
+    let end = address.checked_add(length_bytes).filter(|&end| end <= memory_bytes as u64);
+    match (usize::try_from(address), end.map(usize::try_from)) {
+        (Ok(start), Some(Ok(end))) => Ok(start..end),
+        _ => Err(EngineError::OutOfBounds { address, length_bytes }),
+    }
+}
+
+/// The version of an engine's crate that this build is pinned to; the crates do not tell it at run time.
+fn locked_version(package: &str) -> &'static str {
+    const LOCK: &str = include_str!("../../../../Cargo.lock");
+    let entry = LOCK.split("[[package]]").find(|entry| {
+        entry
+            .lines()
+            .any(|line| line.strip_prefix("name = ").is_some_and(|name| name.trim_matches('"') == package))
+    });
+    let version = entry.and_then(|entry| entry.lines().find_map(|line| line.strip_prefix("version = ")));
+    version.map_or("unknown", |version| version.trim_matches('"'))
+}

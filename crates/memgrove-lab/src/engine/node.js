@@ -1,0 +1,236 @@
+// Serves one module over standard input and output: one JSON message a line, strictly in turn.
+// The other side asks; while a function of the host runs, this side has asked and serves until the answer.
+'use strict';
+const fs = require('fs');
+
+const pending = [];          // whole lines that were read
+let rest = Buffer.alloc(0);  // the beginning of the next
+
+function receive() {
+  while (pending.length === 0) {
+    const chunk = Buffer.alloc(1 << 16);
+    let size;
+    try {
+      size = fs.readSync(0, chunk, 0, chunk.length, null);
+    } catch (error) {
+      if (error.code === 'EAGAIN') { Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1); continue; }
+      if (error.code === 'EOF') process.exit(0);
+      throw error;
+    }
+    if (size === 0) process.exit(0);
+    rest = Buffer.concat([rest, chunk.subarray(0, size)]);
+    for (let end; (end = rest.indexOf(10)) >= 0; rest = rest.subarray(end + 1)) {
+      pending.push(JSON.parse(rest.subarray(0, end).toString()));
+    }
+  }
+  return pending.shift();
+}
+
+function send(message) {
+  let bytes = Buffer.from(JSON.stringify(message) + '\n');
+  while (bytes.length > 0) {
+    try {
+      bytes = bytes.subarray(fs.writeSync(1, bytes));
+    } catch (error) {
+      if (error.code !== 'EAGAIN') throw error;
+    }
+  }
+}
+
+class HostTrap extends Error {}
+class NoExport extends Error {}
+class OutOfBounds extends Error {}
+
+// Values travel as decimal strings; floats as their bits.
+const bits = new DataView(new ArrayBuffer(8));
+function decode([type, text]) {
+  switch (type) {
+    case 'i32': return Number(text);
+    case 'i64': return BigInt(text);
+    case 'f32': bits.setUint32(0, Number(text)); return bits.getFloat32(0);
+    case 'f64': bits.setBigUint64(0, BigInt(text)); return bits.getFloat64(0);
+    default: return null;
+  }
+}
+function encode(type, value) {
+  switch (type) {
+    case 'i32': return [type, String(value | 0)];
+    case 'i64': return [type, String(BigInt.asIntN(64, value))];
+    case 'f32': bits.setFloat32(0, value); return [type, String(bits.getUint32(0))];
+    case 'f64': bits.setFloat64(0, value); return [type, String(bits.getBigUint64(0))];
+    default: return ['ref', value === null ? 'null' : 'some'];
+  }
+}
+function encodeAll(types, value) {
+  if (types.length === 0) return [];
+  if (types.length === 1) return [encode(types[0], value)];
+  return [...value].map((one, index) => encode(types[index], one));
+}
+
+// For calls whose type is not known on this side: what JavaScript shows has to do.
+function encodeSeen(result) {
+  const type = (value) => typeof value === 'bigint' ? 'i64' : Number.isInteger(value) ? 'i32' : 'f64';
+  const all = result === undefined ? [] : Array.isArray(result) ? result : [result];
+  return all.map((value) => encode(type(value), value));
+}
+
+let compiled = null;
+const instances = new Map();
+
+function memoryOf(instance, name) {
+  const memory = name === null ? instance.memory ?? instance.exports?.[instance.mainMemory] : instance.exports[name];
+  if (!(memory instanceof WebAssembly.Memory)) throw new NoExport('is not a memory that the module shows');
+  return memory;
+}
+
+function view(instance, { memory, address, length }) {
+  const { buffer } = memoryOf(instance, memory);
+  if (address + length > buffer.byteLength) throw new OutOfBounds('outside of the memory');
+  return new Uint8Array(buffer, address, length);
+}
+
+// WebAssembly.Instance hands out exports only after start has run; before, host functions see imports only.
+const operations = {
+  compile({ bytes }) {
+    compiled = new WebAssembly.Module(Buffer.from(bytes, 'hex'));
+    return {};
+  },
+  instantiate({ id, imports, mainMemory, mainTable }) {
+    const instance = { memory: null, table: null, exports: null, mainMemory, mainTable };
+    const given = {};
+    for (const item of imports) {
+      const module = given[item.module] ??= Object.create(null);
+      const limits = () => ({
+        initial: item.large ? BigInt(item.minimum) : item.minimum,
+        ...(item.maximum === null ? {} : { maximum: item.large ? BigInt(item.maximum) : item.maximum }),
+        ...(item.large ? { address: 'i64', index: 'i64' } : {}),
+      });
+      switch (item.kind) {
+        case 'function':
+          module[item.name] = (...values) => hostCall(id, instance, item, values);
+          break;
+        case 'memory':
+          module[item.name] = new WebAssembly.Memory({ ...limits(), shared: item.shared });
+          instance.memory ??= module[item.name];
+          break;
+        case 'table':
+          module[item.name] = new WebAssembly.Table({ ...limits(), element: item.functions ? 'anyfunc' : 'externref' });
+          instance.table ??= module[item.name];
+          break;
+        case 'global':
+          module[item.name] = new WebAssembly.Global(
+            { value: item.value[0] === 'ref' ? 'externref' : item.value[0], mutable: item.mutable }, decode(item.value));
+          break;
+      }
+    }
+    instances.set(id, instance);
+    try {
+      instance.exports = new WebAssembly.Instance(compiled, given).exports;
+    } catch (error) {
+      instances.delete(id);
+      throw error;
+    }
+    return {};
+  },
+  drop({ id }) {
+    instances.delete(id);
+    return {};
+  },
+  call({ id, name, arguments: values, results }) {
+    const called = instances.get(id).exports?.[name];
+    if (typeof called !== 'function') throw new NoExport('is not an exported function');
+    const decoded = values.map(decode);
+    const start = process.hrtime.bigint();
+    const result = called(...decoded);
+    const nanoseconds = process.hrtime.bigint() - start;
+    return { values: encodeAll(results, result), nanoseconds: Number(nanoseconds) };
+  },
+  callInside({ id, name, arguments: values }) {
+    const called = instances.get(id).exports?.[name];
+    if (typeof called !== 'function') throw new NoExport('is not an exported function');
+    return { values: encodeSeen(called(...values.map(decode))) };
+  },
+  callTable({ id, index, arguments: values }) {
+    const instance = instances.get(id);
+    const table = instance.table ?? instance.exports?.[instance.mainTable];
+    const called = table instanceof WebAssembly.Table && index < table.length ? table.get(index) : null;
+    if (typeof called !== 'function') throw new NoExport(`holds no function at ${index}`);
+    return { values: encodeSeen(called(...values.map(decode))) };
+  },
+  size({ id, memory }) {
+    return { bytes: memoryOf(instances.get(id), memory).buffer.byteLength };
+  },
+  read(request) {
+    return { bytes: Buffer.from(view(instances.get(request.id), request)).toString('hex') };
+  },
+  write(request) {
+    const bytes = Buffer.from(request.bytes, 'hex');
+    view(instances.get(request.id), { ...request, length: bytes.length }).set(bytes);
+    return {};
+  },
+  grow({ id, memory, pages }) {
+    const found = memoryOf(instances.get(id), memory);
+    const grow = (count) => Number(found.grow(count));
+    try {
+      return { before: grow(pages) };
+    } catch (error) {
+      if (error instanceof TypeError) {  // a 64-bit memory counts in BigInt
+        try { return { before: grow(BigInt(pages)) }; } catch { return { before: null }; }
+      }
+      return { before: null };
+    }
+  },
+  global({ id, name, type }) {
+    const found = instances.get(id).exports?.[name];
+    if (!(found instanceof WebAssembly.Global)) throw new NoExport('is not a global');
+    return { value: encode(type, found.value) };
+  },
+  setGlobal({ id, name, value }) {
+    const found = instances.get(id).exports?.[name];
+    if (!(found instanceof WebAssembly.Global)) throw new NoExport('is not a global');
+    try {
+      found.value = decode(value);
+    } catch (error) {
+      throw new NoExport(error.message);
+    }
+    return {};
+  },
+};
+
+function hostCall(id, instance, item, values) {
+  const encoded = values.map((value, index) => encode(item.parameters[index], value));
+  send({ hostCall: item.index, id, arguments: encoded });
+  for (;;) {
+    const message = receive();
+    if (message.operation === 'return') {
+      const all = message.values.map(decode);
+      return all.length <= 1 ? all[0] : all;
+    }
+    if (message.operation === 'throw') throw new HostTrap(message.words);
+    serve(message);
+  }
+}
+
+function kindOf(error) {
+  if (error instanceof HostTrap) return 'host';
+  if (error instanceof NoExport) return 'export';
+  if (error instanceof OutOfBounds) return 'bounds';
+  if (error instanceof WebAssembly.CompileError) return 'compile';
+  if (error instanceof WebAssembly.LinkError) return 'link';
+  if (error instanceof WebAssembly.RuntimeError) return 'trap';
+  // WebAssembly.Exception that nobody caught, or the stack is exhausted
+  if (error instanceof RangeError && /call stack/.test(error.message)) return 'stack';
+  if (error instanceof TypeError && /Import #/.test(error.message)) return 'link';
+  return 'other';
+}
+
+function serve(message) {
+  try {
+    send({ ok: operations[message.operation](message) });
+  } catch (error) {
+    send({ error: kindOf(error), words: String(error?.message ?? error) });
+  }
+}
+
+send({ ok: { node: process.version, v8: process.versions.v8 } });
+for (;;) serve(receive());

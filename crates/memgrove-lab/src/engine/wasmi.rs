@@ -1,0 +1,436 @@
+//! wasmi: an interpreter, the second opinion. Its fuel counts its own operations, not wasm's instructions.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use wasmi::errors::{ErrorKind, HostError, LinkerError};
+use wasmi::{
+    AsContextMut, Caller as EngineCaller, Config, Extern, ExternType, Func, Global, Linker, MemoryType,
+    Nullable, Ref, Store, StoreLimits, StoreLimitsBuilder, Table, TableType, TrapCode, Val, ValType,
+};
+
+use super::host::{Supply, checked_results};
+use super::{
+    Caller, Engine, EngineError, EngineId, Host, HostTrap, Instance, Memory, Module, Outcome, Settings,
+    Shape, Signature, TrapReason, Value, ValueType,
+};
+
+pub(super) struct Wasmi {
+    engine: wasmi::Engine,
+    settings: Settings,
+}
+
+impl Wasmi {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let mut config = Config::default();
+        config.consume_fuel(settings.count_fuel);
+        config.wasm_multi_memory(true);
+        Self { engine: wasmi::Engine::new(&config), settings: *settings }
+    }
+}
+
+impl Engine for Wasmi {
+    fn id(&self) -> EngineId {
+        EngineId::Wasmi
+    }
+
+    fn version(&self) -> &str {
+        super::locked_version("wasmi")
+    }
+
+    fn compile(&self, wasm: &[u8]) -> Result<Box<dyn Module>, EngineError> {
+        let shape = Arc::new(Shape::of(wasm)?);
+        let module = wasmi::Module::new(&self.engine, wasm)
+            .map_err(|error| EngineError::Compile { words: error.to_string() })?;
+        Ok(Box::new(Compiled { module, shape, settings: self.settings }))
+    }
+}
+
+struct Compiled {
+    module: wasmi::Module,
+    shape: Arc<Shape>,
+    settings: Settings,
+}
+
+/// What a store holds beside the instance.
+struct State {
+    limits: StoreLimits,
+    shape: Arc<Shape>,
+    imported_memory: Option<wasmi::Memory>,
+    imported_table: Option<Table>,
+}
+
+impl HostError for HostTrap {}
+
+impl Module for Compiled {
+    fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    fn instantiate(&self, host: &Host) -> Result<Box<dyn Instance>, EngineError> {
+        let limit = usize::try_from(self.settings.memory_limit_bytes).unwrap_or(usize::MAX);
+        let limits = StoreLimitsBuilder::new().memory_size(limit).build();
+        let state = State { limits, shape: self.shape.clone(), imported_memory: None, imported_table: None };
+        let mut store = Store::new(self.module.engine(), state);
+        store.limiter(|state| &mut state.limits);
+        if self.settings.count_fuel {
+            store.set_fuel(self.settings.fuel_limit).map_err(EngineError::engine)?;
+        }
+        let mut linker = Linker::new(self.module.engine());
+        let unsupplied = self.supply(host, &mut store, &mut linker)?;
+        let instance = linker
+            .instantiate_and_start(&mut store, &self.module)
+            .map_err(|error| instantiation_error(&error, unsupplied))?;
+        Ok(Box::new(Running { store, instance, count_fuel: self.settings.count_fuel }))
+    }
+}
+
+impl Compiled {
+    /// Defines what the host has for the module's imports; answers the names of the rest.
+    fn supply(
+        &self,
+        host: &Host,
+        store: &mut Store<State>,
+        linker: &mut Linker<State>,
+    ) -> Result<Vec<String>, EngineError> {
+        linker.allow_shadowing(true); // a module may import one name twice
+        let mut unsupplied = Vec::new();
+        // wasmi lists imports by kind, not in the module's order.
+        for import in self.module.imports() {
+            let (module, name) = (import.module(), import.name());
+            let item: Option<Extern> = match (import.ty(), host.find(module, name)) {
+                (ExternType::Func(ty), _) => {
+                    let signature = signature_of(ty);
+                    host.find_function(module, name, &signature).map(|function| {
+                        let call = move |caller: EngineCaller<'_, State>,
+                                         parameters: &[Val],
+                                         results: &mut [Val]| {
+                            let arguments: Vec<_> = parameters.iter().map(from_val).collect();
+                            let outcome =
+                                function(&mut Calling { caller, signature: &signature }, &arguments);
+                            let values = checked_results(outcome, &signature).map_err(wasmi::Error::host)?;
+                            for (slot, value) in results.iter_mut().zip(values) {
+                                *slot = to_val(value).ok_or_else(|| {
+                                    wasmi::Error::host(HostTrap(
+                                        "a host cannot answer a reference".to_owned(),
+                                    ))
+                                })?;
+                            }
+                            Ok(())
+                        };
+                        Func::new(&mut *store, ty.clone(), call).into()
+                    })
+                }
+                (ExternType::Memory(ty), Some(Supply::Memory { minimum_pages })) => {
+                    let mut builder = MemoryType::builder();
+                    builder.memory64(ty.is_64());
+                    builder.min(ty.minimum().max(*minimum_pages)).max(ty.maximum());
+                    let ty = builder.build().map_err(|error| refused(module, name, error))?;
+                    let memory =
+                        wasmi::Memory::new(&mut *store, ty).map_err(|error| refused(module, name, error))?;
+                    store.data_mut().imported_memory.get_or_insert(memory);
+                    Some(memory.into())
+                }
+                (ExternType::Table(ty), Some(Supply::Table { minimum_elements })) => {
+                    let minimum = ty.minimum().max(*minimum_elements);
+                    let raised = match (u32::try_from(minimum), ty.maximum().map(u32::try_from).transpose()) {
+                        (Ok(minimum), Ok(maximum)) if !ty.is_64() => {
+                            TableType::new(ty.element(), minimum, maximum)
+                        }
+                        _ => TableType::new64(ty.element(), minimum, ty.maximum()),
+                    };
+                    let made = Table::new(&mut *store, raised, Ref::null(ty.element()));
+                    let table = made.map_err(|error| refused(module, name, error))?;
+                    store.data_mut().imported_table.get_or_insert(table);
+                    Some(table.into())
+                }
+                (ExternType::Global(ty), Some(Supply::Global(value))) => {
+                    let value = to_val(*value).ok_or_else(|| refused(module, name, "no such value"))?;
+                    Some(Global::new(&mut *store, value, ty.mutability()).into())
+                }
+                _ => None,
+            };
+            match item {
+                Some(item) => {
+                    linker.define(module, name, item).map_err(EngineError::engine)?;
+                }
+                None => unsupplied.push(format!("{module}.{name}")),
+            }
+        }
+        let place = |name: &String| {
+            self.shape.imports.iter().position(|import| format!("{}.{}", import.module, import.name) == *name)
+        };
+        unsupplied.sort_by_key(place);
+        Ok(unsupplied)
+    }
+}
+
+fn signature_of(ty: &wasmi::FuncType) -> Signature {
+    let types = |types: &[ValType]| {
+        let one = |ty: &ValType| match ty {
+            ValType::I32 => ValueType::I32,
+            ValType::I64 => ValueType::I64,
+            ValType::F32 => ValueType::F32,
+            ValType::F64 => ValueType::F64,
+            ValType::V128 => ValueType::V128,
+            ValType::FuncRef | ValType::ExternRef => ValueType::Reference,
+        };
+        types.iter().map(one).collect()
+    };
+    Signature { parameters: types(ty.params()), results: types(ty.results()) }
+}
+
+fn refused(module: &str, name: &str, words: impl ToString) -> EngineError {
+    EngineError::Import {
+        module: module.to_owned(),
+        name: name.to_owned(),
+        words: words.to_string(),
+        unsupplied: Vec::new(),
+    }
+}
+
+fn instantiation_error(error: &wasmi::Error, unsupplied: Vec<String>) -> EngineError {
+    match error.kind() {
+        ErrorKind::Linker(
+            LinkerError::MissingDefinition { name, .. } | LinkerError::InvalidTypeDefinition { name, .. },
+        ) => EngineError::Import {
+            module: name.module().to_owned(),
+            name: name.name().to_owned(),
+            words: error.to_string(),
+            unsupplied,
+        },
+        ErrorKind::TrapCode(_) | ErrorKind::Host(_) => run_error(error),
+        _ => EngineError::Instantiate { words: error.to_string() },
+    }
+}
+
+struct Running {
+    store: Store<State>,
+    instance: wasmi::Instance,
+    count_fuel: bool,
+}
+
+impl Running {
+    fn exported(&self, name: &str) -> Result<Extern, EngineError> {
+        let item = self.instance.get_export(&self.store, name);
+        item.ok_or_else(|| EngineError::export(name, "does not exist"))
+    }
+
+    fn memory(&self, memory: Memory<'_>) -> Result<wasmi::Memory, EngineError> {
+        let name = match memory {
+            Memory::Export(name) => name,
+            Memory::Main => {
+                if let Some(memory) = self.store.data().imported_memory {
+                    return Ok(memory);
+                }
+                main_memory_name(self.store.data())?
+            }
+        };
+        let item = self.exported(name)?;
+        item.into_memory().ok_or_else(|| EngineError::export(name, "is not a memory"))
+    }
+}
+
+fn main_memory_name(state: &State) -> Result<&str, EngineError> {
+    state.shape.main_memory().ok_or_else(|| EngineError::export("memory", "the module shows no memory"))
+}
+
+impl Instance for Running {
+    fn call(&mut self, export: &str, arguments: &[Value]) -> Result<Outcome, EngineError> {
+        let shape = self.store.data().shape.clone();
+        let signature = shape.function(export)?;
+        super::check_arguments(arguments, signature, export)?;
+        let Extern::Func(function) = self.exported(export)? else {
+            return Err(EngineError::export(export, "is not a function"));
+        };
+        let arguments: Option<Vec<_>> = arguments.iter().map(|&value| to_val(value)).collect();
+        let arguments = arguments
+            .ok_or_else(|| EngineError::export(export, "takes a reference, which cannot be handed in"))?;
+        let mut results = result_slots(&function, &self.store);
+        let before = if self.count_fuel { self.store.get_fuel().ok() } else { None };
+        let start = Instant::now();
+        let outcome = function.call(&mut self.store, &arguments, &mut results);
+        let elapsed = start.elapsed();
+        outcome.map_err(|error| run_error(&error))?;
+        let after = if self.count_fuel { self.store.get_fuel().ok() } else { None };
+        let fuel = before.zip(after).map(|(before, after)| before.saturating_sub(after));
+        Ok(Outcome { values: results.iter().map(from_val).collect(), elapsed, fuel })
+    }
+
+    fn memory_bytes(&mut self, memory: Memory<'_>) -> Result<u64, EngineError> {
+        Ok(self.memory(memory)?.data_size(&self.store) as u64)
+    }
+
+    fn read(&mut self, memory: Memory<'_>, address: u64, length_bytes: u64) -> Result<Vec<u8>, EngineError> {
+        let memory = self.memory(memory)?;
+        read(&mut self.store, memory, address, length_bytes)
+    }
+
+    fn write(&mut self, memory: Memory<'_>, address: u64, bytes: &[u8]) -> Result<(), EngineError> {
+        let memory = self.memory(memory)?;
+        write(&mut self.store, memory, address, bytes)
+    }
+
+    fn grow(&mut self, memory: Memory<'_>, pages: u64) -> Result<Option<u64>, EngineError> {
+        let memory = self.memory(memory)?;
+        Ok(memory.grow(&mut self.store, pages).ok())
+    }
+
+    fn global(&mut self, export: &str) -> Result<Value, EngineError> {
+        match self.exported(export)? {
+            Extern::Global(global) => Ok(from_val(&global.get(&self.store))),
+            _ => Err(EngineError::export(export, "is not a global")),
+        }
+    }
+
+    fn set_global(&mut self, export: &str, value: Value) -> Result<(), EngineError> {
+        let Extern::Global(global) = self.exported(export)? else {
+            return Err(EngineError::export(export, "is not a global"));
+        };
+        let value =
+            to_val(value).ok_or_else(|| EngineError::export(export, "cannot be set to a reference"))?;
+        global.set(&mut self.store, value).map_err(|error| EngineError::export(export, error))
+    }
+}
+
+fn result_slots(function: &Func, store: impl wasmi::AsContext) -> Vec<Val> {
+    function.ty(store).results().iter().map(|&ty| Val::default_for_ty(ty)).collect()
+}
+
+struct Calling<'a> {
+    caller: EngineCaller<'a, State>,
+    signature: &'a Signature,
+}
+
+impl Calling<'_> {
+    fn memory(&self) -> Result<wasmi::Memory, EngineError> {
+        if let Some(memory) = self.caller.data().imported_memory {
+            return Ok(memory);
+        }
+        let name = main_memory_name(self.caller.data())?;
+        let memory = self.caller.get_export(name).and_then(Extern::into_memory);
+        memory.ok_or_else(|| EngineError::export(name, "is not a memory"))
+    }
+
+    fn invoke(&mut self, function: Func, name: &str, arguments: &[Value]) -> Result<Vec<Value>, EngineError> {
+        let arguments: Option<Vec<_>> = arguments.iter().map(|&value| to_val(value)).collect();
+        let arguments = arguments.ok_or_else(|| EngineError::export(name, "takes no such reference"))?;
+        let mut results = result_slots(&function, &self.caller);
+        function.call(&mut self.caller, &arguments, &mut results).map_err(|error| run_error(&error))?;
+        Ok(results.iter().map(from_val).collect())
+    }
+}
+
+impl Caller for Calling<'_> {
+    fn signature(&self) -> &Signature {
+        self.signature
+    }
+
+    fn memory_bytes(&mut self) -> Result<u64, EngineError> {
+        Ok(self.memory()?.data_size(&self.caller) as u64)
+    }
+
+    fn read(&mut self, address: u64, length_bytes: u64) -> Result<Vec<u8>, EngineError> {
+        let memory = self.memory()?;
+        read(&mut self.caller, memory, address, length_bytes)
+    }
+
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), EngineError> {
+        let memory = self.memory()?;
+        write(&mut self.caller, memory, address, bytes)
+    }
+
+    fn grow(&mut self, pages: u64) -> Option<u64> {
+        self.memory().ok()?.grow(&mut self.caller, pages).ok()
+    }
+
+    fn call(&mut self, export: &str, arguments: &[Value]) -> Result<Vec<Value>, EngineError> {
+        match self.caller.get_export(export) {
+            Some(Extern::Func(function)) => self.invoke(function, export, arguments),
+            _ => Err(EngineError::export(export, "is not an exported function")),
+        }
+    }
+
+    fn call_table(&mut self, index: u32, arguments: &[Value]) -> Result<Vec<Value>, EngineError> {
+        let state = self.caller.data();
+        let table = state.imported_table.or_else(|| {
+            state
+                .shape
+                .main_table()
+                .and_then(|name| self.caller.get_export(name))
+                .and_then(Extern::into_table)
+        });
+        let table = table.ok_or_else(|| EngineError::export("table", "the module shows no table"))?;
+        match table.get(&self.caller, u64::from(index)) {
+            Some(Ref::Func(Nullable::Val(function))) => self.invoke(function, "table", arguments),
+            _ => Err(EngineError::export("table", format!("holds no function at {index}"))),
+        }
+    }
+}
+
+fn read(
+    mut store: impl AsContextMut,
+    memory: wasmi::Memory,
+    address: u64,
+    length_bytes: u64,
+) -> Result<Vec<u8>, EngineError> {
+    let store = store.as_context_mut();
+    let range = super::range(address, length_bytes, memory.data_size(&store))?;
+    let mut bytes = vec![0; range.len()];
+    memory.read(&store, range.start, &mut bytes).map_err(EngineError::engine)?;
+    Ok(bytes)
+}
+
+fn write(
+    store: impl AsContextMut,
+    memory: wasmi::Memory,
+    address: u64,
+    bytes: &[u8],
+) -> Result<(), EngineError> {
+    let range = super::range(address, bytes.len() as u64, memory.data_size(&store))?;
+    memory.write(store, range.start, bytes).map_err(EngineError::engine)
+}
+
+fn run_error(error: &wasmi::Error) -> EngineError {
+    let reason = match (error.downcast_ref::<HostTrap>(), error.as_trap_code()) {
+        (Some(HostTrap(words)), _) => TrapReason::Host(words.clone()),
+        (None, Some(code)) => match code {
+            TrapCode::UnreachableCodeReached => TrapReason::Unreachable,
+            TrapCode::MemoryOutOfBounds => TrapReason::MemoryOutOfBounds,
+            TrapCode::TableOutOfBounds => TrapReason::TableOutOfBounds,
+            TrapCode::IndirectCallToNull | TrapCode::BadSignature => TrapReason::IndirectCall,
+            TrapCode::IntegerDivisionByZero
+            | TrapCode::IntegerOverflow
+            | TrapCode::BadConversionToInteger => TrapReason::Arithmetic,
+            TrapCode::StackOverflow => TrapReason::StackOverflow,
+            TrapCode::OutOfFuel => TrapReason::OutOfFuel,
+            _ => TrapReason::Other,
+        },
+        (None, None) => TrapReason::Other,
+    };
+    EngineError::Trap { reason, words: error.to_string() }
+}
+
+fn to_val(value: Value) -> Option<Val> {
+    Some(match value {
+        Value::I32(value) => Val::I32(value),
+        Value::I64(value) => Val::I64(value),
+        Value::F32(bits) => Val::F32(wasmi::F32::from_bits(bits)),
+        Value::F64(bits) => Val::F64(wasmi::F64::from_bits(bits)),
+        Value::V128(bits) => Val::V128(bits.into()),
+        Value::Null => Val::FuncRef(Nullable::Null),
+        Value::Reference => return None,
+    })
+}
+
+fn from_val(value: &Val) -> Value {
+    match value {
+        Val::I32(value) => Value::I32(*value),
+        Val::I64(value) => Value::I64(*value),
+        Val::F32(value) => Value::F32(value.to_bits()),
+        Val::F64(value) => Value::F64(value.to_bits()),
+        Val::V128(value) => Value::V128(value.as_u128()),
+        Val::FuncRef(Nullable::Null) | Val::ExternRef(Nullable::Null) => Value::Null,
+        Val::FuncRef(_) | Val::ExternRef(_) => Value::Reference,
+    }
+}

@@ -1,0 +1,475 @@
+//! Wasmtime: compiled code, and fuel: one for each executed instruction and one for each byte of
+//! `memory.copy` and `memory.fill` (its own table of costs).
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use wasmtime::{
+    AsContextMut, Caller as EngineCaller, Config, Extern, ExternType, Func, Global, Linker, MemoryType, Ref,
+    Store, StoreLimits, StoreLimitsBuilder, Table, TableType, Trap, UnknownImportError, Val, WasmFeatures,
+};
+
+use super::host::{Supply, checked_results};
+use super::{
+    Caller, Engine, EngineError, EngineId, Host, HostFunction, HostTrap, ImportKind, Instance, Memory,
+    Module, Outcome, Settings, Shape, Signature, TrapReason, Value,
+};
+
+/// Enough for the deepest programs of the corpus, and less than a thread's default stack of 2 MiB.
+const STACK_BYTES: usize = 1 << 20;
+
+pub(super) struct Wasmtime {
+    engine: wasmtime::Engine,
+    settings: Settings,
+}
+
+impl Wasmtime {
+    pub(super) fn new(settings: &Settings) -> Result<Self, EngineError> {
+        let engine = wasmtime::Engine::new(&config(settings)).map_err(EngineError::engine)?;
+        Ok(Self { engine, settings: *settings })
+    }
+}
+
+/// The configuration of every wasmtime in this crate.
+pub(super) fn config(settings: &Settings) -> Config {
+    let mut config = Config::new();
+    config.consume_fuel(settings.count_fuel);
+    config.max_wasm_stack(STACK_BYTES);
+    config.wasm_threads(true);
+    config.shared_memory(true);
+    for feature in [
+        WasmFeatures::TAIL_CALL,
+        WasmFeatures::MULTI_MEMORY,
+        WasmFeatures::MEMORY64,
+        WasmFeatures::EXTENDED_CONST,
+        WasmFeatures::FUNCTION_REFERENCES,
+        WasmFeatures::GC,
+        WasmFeatures::EXCEPTIONS,
+    ] {
+        config.wasm_features(feature, true);
+    }
+    config
+}
+
+impl Engine for Wasmtime {
+    fn id(&self) -> EngineId {
+        EngineId::Wasmtime
+    }
+
+    fn version(&self) -> &str {
+        super::locked_version("wasmtime")
+    }
+
+    fn compile(&self, wasm: &[u8]) -> Result<Box<dyn Module>, EngineError> {
+        let shape = Arc::new(Shape::of(wasm)?);
+        let module = wasmtime::Module::new(&self.engine, wasm)
+            .map_err(|error| EngineError::Compile { words: words(&error) })?;
+        Ok(Box::new(Compiled { module, shape, settings: self.settings }))
+    }
+}
+
+struct Compiled {
+    module: wasmtime::Module,
+    shape: Arc<Shape>,
+    settings: Settings,
+}
+
+/// What a store holds beside the instance.
+struct State {
+    limits: StoreLimits,
+    shape: Arc<Shape>,
+    imported_memory: Option<wasmtime::Memory>,
+    imported_table: Option<Table>,
+}
+
+impl Module for Compiled {
+    fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    fn instantiate(&self, host: &Host) -> Result<Box<dyn Instance>, EngineError> {
+        let limit = usize::try_from(self.settings.memory_limit_bytes).unwrap_or(usize::MAX);
+        let limits = StoreLimitsBuilder::new().memory_size(limit).build();
+        let state = State { limits, shape: self.shape.clone(), imported_memory: None, imported_table: None };
+        let mut store = Store::new(self.module.engine(), state);
+        store.limiter(|state| &mut state.limits);
+        if self.settings.count_fuel {
+            store.set_fuel(self.settings.fuel_limit).map_err(EngineError::engine)?;
+        }
+        let mut linker = Linker::new(self.module.engine());
+        let unsupplied = self.supply(host, &mut store, &mut linker)?;
+        let instance = linker
+            .instantiate(&mut store, &self.module)
+            .map_err(|error| instantiation_error(&error, unsupplied))?;
+        Ok(Box::new(Running { store, instance, count_fuel: self.settings.count_fuel }))
+    }
+}
+
+impl Compiled {
+    /// Defines what the host has for the module's imports; answers the names of the rest.
+    fn supply(
+        &self,
+        host: &Host,
+        store: &mut Store<State>,
+        linker: &mut Linker<State>,
+    ) -> Result<Vec<String>, EngineError> {
+        linker.allow_shadowing(true); // a module may import one name twice
+        let mut unsupplied = Vec::new();
+        for (import, described) in self.module.imports().zip(&self.shape.imports) {
+            let (module, name) = (import.module(), import.name());
+            let item: Option<Extern> = match (import.ty(), host.find(module, name)) {
+                (ExternType::Func(ty), _) => {
+                    let ImportKind::Function(signature) = &described.kind else {
+                        continue;
+                    };
+                    host.find_function(module, name, signature).map(|function| {
+                        let signature = signature.clone();
+                        let call = move |caller: EngineCaller<'_, State>,
+                                         parameters: &[Val],
+                                         results: &mut [Val]| {
+                            enter_host(caller, &function, &signature, parameters, results)
+                        };
+                        Func::new(&mut *store, ty, call).into()
+                    })
+                }
+                (ExternType::Memory(ty), Some(Supply::Memory { minimum_pages })) => {
+                    let ty = raised(&ty, *minimum_pages).map_err(|words| refused(module, name, words))?;
+                    let memory = wasmtime::Memory::new(&mut *store, ty)
+                        .map_err(|error| refused(module, name, words(&error)))?;
+                    store.data_mut().imported_memory.get_or_insert(memory);
+                    Some(memory.into())
+                }
+                (ExternType::Table(ty), Some(Supply::Table { minimum_elements })) => {
+                    let minimum = ty.minimum().max(*minimum_elements);
+                    let raised = match (u32::try_from(minimum), ty.maximum().map(u32::try_from).transpose()) {
+                        (Ok(minimum), Ok(maximum)) if !ty.is_64() => {
+                            TableType::new(ty.element().clone(), minimum, maximum)
+                        }
+                        _ => TableType::new64(ty.element().clone(), minimum, ty.maximum()),
+                    };
+                    let null = Ref::null(ty.element().heap_type());
+                    let table = Table::new(&mut *store, raised, null)
+                        .map_err(|error| refused(module, name, words(&error)))?;
+                    store.data_mut().imported_table.get_or_insert(table);
+                    Some(table.into())
+                }
+                (ExternType::Global(ty), Some(Supply::Global(value))) => {
+                    let value = to_val(*value).ok_or_else(|| refused(module, name, "no such value"))?;
+                    let global = Global::new(&mut *store, ty, value)
+                        .map_err(|error| refused(module, name, words(&error)))?;
+                    Some(global.into())
+                }
+                _ => None,
+            };
+            match item {
+                Some(item) => {
+                    linker.define(&*store, module, name, item).map_err(EngineError::engine)?;
+                }
+                None => unsupplied.push(format!("{module}.{name}")),
+            }
+        }
+        Ok(unsupplied)
+    }
+}
+
+fn raised(ty: &MemoryType, minimum_pages: u64) -> Result<MemoryType, String> {
+    let minimum = ty.minimum().max(minimum_pages);
+    let mut builder = wasmtime::MemoryTypeBuilder::new();
+    builder.memory64(ty.is_64()).shared(ty.is_shared()).min(minimum).max(ty.maximum());
+    builder.page_size_log2(ty.page_size_log2());
+    builder.build().map_err(|error| words(&error))
+}
+
+fn refused(module: &str, name: &str, words: impl Into<String>) -> EngineError {
+    EngineError::Import {
+        module: module.to_owned(),
+        name: name.to_owned(),
+        words: words.into(),
+        unsupplied: Vec::new(),
+    }
+}
+
+fn instantiation_error(error: &wasmtime::Error, unsupplied: Vec<String>) -> EngineError {
+    if let Some(unknown) = error.downcast_ref::<UnknownImportError>() {
+        let (module, name) = (unknown.module().to_owned(), unknown.name().to_owned());
+        return EngineError::Import { module, name, words: words(error), unsupplied };
+    }
+    if error.is::<Trap>() || error.is::<HostTrap>() {
+        return run_error(error);
+    }
+    EngineError::Instantiate { words: words(error) }
+}
+
+struct Running {
+    store: Store<State>,
+    instance: wasmtime::Instance,
+    count_fuel: bool,
+}
+
+impl Running {
+    fn exported(&mut self, name: &str) -> Result<Extern, EngineError> {
+        self.instance
+            .get_export(&mut self.store, name)
+            .ok_or_else(|| EngineError::export(name, "does not exist"))
+    }
+
+    fn memory(&mut self, memory: Memory<'_>) -> Result<wasmtime::Memory, EngineError> {
+        let name = match memory {
+            Memory::Export(name) => name.to_owned(),
+            Memory::Main => {
+                if let Some(memory) = self.store.data().imported_memory {
+                    return Ok(memory);
+                }
+                main_memory_name(self.store.data())?
+            }
+        };
+        memory_of(self.exported(&name)?, &name)
+    }
+}
+
+fn main_memory_name(state: &State) -> Result<String, EngineError> {
+    let name = state.shape.main_memory();
+    name.map(str::to_owned).ok_or_else(|| EngineError::export("memory", "the module shows no memory"))
+}
+
+fn memory_of(item: Extern, name: &str) -> Result<wasmtime::Memory, EngineError> {
+    match item {
+        Extern::Memory(memory) => Ok(memory),
+        Extern::SharedMemory(_) => {
+            Err(EngineError::export(name, "is shared; it can be read from inside only"))
+        }
+        _ => Err(EngineError::export(name, "is not a memory")),
+    }
+}
+
+impl Instance for Running {
+    fn call(&mut self, export: &str, arguments: &[Value]) -> Result<Outcome, EngineError> {
+        let shape = self.store.data().shape.clone();
+        let signature = shape.function(export)?;
+        let Extern::Func(function) = self.exported(export)? else {
+            return Err(EngineError::export(export, "is not a function"));
+        };
+        let arguments = to_vals(arguments, signature, export)?;
+        let mut results = vec![Val::I32(0); signature.results.len()];
+        let before = if self.count_fuel { self.store.get_fuel().ok() } else { None };
+        let start = Instant::now();
+        let outcome = function.call(&mut self.store, &arguments, &mut results);
+        let elapsed = start.elapsed();
+        outcome.map_err(|error| run_error(&error))?;
+        let after = if self.count_fuel { self.store.get_fuel().ok() } else { None };
+        let fuel = before.zip(after).map(|(before, after)| before.saturating_sub(after));
+        Ok(Outcome { values: results.iter().map(from_val).collect(), elapsed, fuel })
+    }
+
+    fn memory_bytes(&mut self, memory: Memory<'_>) -> Result<u64, EngineError> {
+        let memory = self.memory(memory)?;
+        Ok(memory.data_size(&self.store) as u64)
+    }
+
+    fn read(&mut self, memory: Memory<'_>, address: u64, length_bytes: u64) -> Result<Vec<u8>, EngineError> {
+        let memory = self.memory(memory)?;
+        read(&mut self.store, memory, address, length_bytes)
+    }
+
+    fn write(&mut self, memory: Memory<'_>, address: u64, bytes: &[u8]) -> Result<(), EngineError> {
+        let memory = self.memory(memory)?;
+        write(&mut self.store, memory, address, bytes)
+    }
+
+    fn grow(&mut self, memory: Memory<'_>, pages: u64) -> Result<Option<u64>, EngineError> {
+        let memory = self.memory(memory)?;
+        Ok(memory.grow(&mut self.store, pages).ok())
+    }
+
+    fn global(&mut self, export: &str) -> Result<Value, EngineError> {
+        match self.exported(export)? {
+            Extern::Global(global) => Ok(from_val(&global.get(&mut self.store))),
+            _ => Err(EngineError::export(export, "is not a global")),
+        }
+    }
+
+    fn set_global(&mut self, export: &str, value: Value) -> Result<(), EngineError> {
+        let Extern::Global(global) = self.exported(export)? else {
+            return Err(EngineError::export(export, "is not a global"));
+        };
+        let value =
+            to_val(value).ok_or_else(|| EngineError::export(export, "cannot be set to a reference"))?;
+        global.set(&mut self.store, value).map_err(|error| EngineError::export(export, words(&error)))
+    }
+}
+
+/// Calls a function of the host on behalf of the module.
+fn enter_host(
+    caller: EngineCaller<'_, State>,
+    function: &HostFunction,
+    signature: &Signature,
+    parameters: &[Val],
+    results: &mut [Val],
+) -> wasmtime::Result<()> {
+    let arguments: Vec<_> = parameters.iter().map(from_val).collect();
+    let outcome = function(&mut Calling { caller, signature }, &arguments);
+    let values = checked_results(outcome, signature).map_err(wasmtime::Error::new)?;
+    for (slot, value) in results.iter_mut().zip(values) {
+        *slot = to_val(value)
+            .ok_or_else(|| wasmtime::Error::new(HostTrap("a host cannot answer a reference".to_owned())))?;
+    }
+    Ok(())
+}
+
+struct Calling<'a> {
+    caller: EngineCaller<'a, State>,
+    signature: &'a Signature,
+}
+
+impl Calling<'_> {
+    fn memory(&mut self) -> Result<wasmtime::Memory, EngineError> {
+        if let Some(memory) = self.caller.data().imported_memory {
+            return Ok(memory);
+        }
+        let name = main_memory_name(self.caller.data())?;
+        let item = self.caller.get_export(&name);
+        memory_of(item.ok_or_else(|| EngineError::export(&name, "does not exist"))?, &name)
+    }
+
+    fn invoke(&mut self, function: Func, name: &str, arguments: &[Value]) -> Result<Vec<Value>, EngineError> {
+        let ty = function.ty(&self.caller);
+        let arguments: Option<Vec<_>> = arguments.iter().map(|&value| to_val(value)).collect();
+        let arguments = arguments.ok_or_else(|| EngineError::export(name, "takes no such reference"))?;
+        let mut results = vec![Val::I32(0); ty.results().len()];
+        function.call(&mut self.caller, &arguments, &mut results).map_err(|error| run_error(&error))?;
+        Ok(results.iter().map(from_val).collect())
+    }
+}
+
+impl Caller for Calling<'_> {
+    fn signature(&self) -> &Signature {
+        self.signature
+    }
+
+    fn memory_bytes(&mut self) -> Result<u64, EngineError> {
+        let memory = self.memory()?;
+        Ok(memory.data_size(&self.caller) as u64)
+    }
+
+    fn read(&mut self, address: u64, length_bytes: u64) -> Result<Vec<u8>, EngineError> {
+        let memory = self.memory()?;
+        read(&mut self.caller, memory, address, length_bytes)
+    }
+
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), EngineError> {
+        let memory = self.memory()?;
+        write(&mut self.caller, memory, address, bytes)
+    }
+
+    fn grow(&mut self, pages: u64) -> Option<u64> {
+        let memory = self.memory().ok()?;
+        memory.grow(&mut self.caller, pages).ok()
+    }
+
+    fn call(&mut self, export: &str, arguments: &[Value]) -> Result<Vec<Value>, EngineError> {
+        match self.caller.get_export(export) {
+            Some(Extern::Func(function)) => self.invoke(function, export, arguments),
+            _ => Err(EngineError::export(export, "is not an exported function")),
+        }
+    }
+
+    fn call_table(&mut self, index: u32, arguments: &[Value]) -> Result<Vec<Value>, EngineError> {
+        let table = match self.caller.data().imported_table {
+            Some(table) => Some(table),
+            None => {
+                let name = self.caller.data().shape.main_table().map(str::to_owned);
+                name.and_then(|name| self.caller.get_export(&name)).and_then(Extern::into_table)
+            }
+        };
+        let table = table.ok_or_else(|| EngineError::export("table", "the module shows no table"))?;
+        match table.get(&mut self.caller, u64::from(index)) {
+            Some(Ref::Func(Some(function))) => self.invoke(function, "table", arguments),
+            _ => Err(EngineError::export("table", format!("holds no function at {index}"))),
+        }
+    }
+}
+
+fn read(
+    mut store: impl AsContextMut,
+    memory: wasmtime::Memory,
+    address: u64,
+    length_bytes: u64,
+) -> Result<Vec<u8>, EngineError> {
+    let store = store.as_context_mut();
+    let range = super::range(address, length_bytes, memory.data_size(&store))?;
+    let mut bytes = vec![0; range.len()];
+    memory.read(&store, range.start, &mut bytes).map_err(EngineError::engine)?;
+    Ok(bytes)
+}
+
+fn write(
+    store: impl AsContextMut,
+    memory: wasmtime::Memory,
+    address: u64,
+    bytes: &[u8],
+) -> Result<(), EngineError> {
+    let range = super::range(address, bytes.len() as u64, memory.data_size(&store))?;
+    memory.write(store, range.start, bytes).map_err(EngineError::engine)
+}
+
+pub(super) fn run_error(error: &wasmtime::Error) -> EngineError {
+    let reason = match (error.downcast_ref::<Trap>(), error.downcast_ref::<HostTrap>()) {
+        (_, Some(HostTrap(words))) => TrapReason::Host(words.clone()),
+        (Some(trap), _) => match trap {
+            Trap::UnreachableCodeReached => TrapReason::Unreachable,
+            Trap::MemoryOutOfBounds => TrapReason::MemoryOutOfBounds,
+            Trap::TableOutOfBounds => TrapReason::TableOutOfBounds,
+            Trap::IndirectCallToNull | Trap::BadSignature => TrapReason::IndirectCall,
+            Trap::IntegerOverflow | Trap::IntegerDivisionByZero | Trap::BadConversionToInteger => {
+                TrapReason::Arithmetic
+            }
+            Trap::StackOverflow => TrapReason::StackOverflow,
+            Trap::OutOfFuel => TrapReason::OutOfFuel,
+            Trap::HeapMisaligned => TrapReason::Unaligned,
+            _ => TrapReason::Other,
+        },
+        (None, None) => TrapReason::Other,
+    };
+    EngineError::Trap { reason, words: words(error) }
+}
+
+/// The error and its causes, without the backtrace that wasmtime puts first.
+pub(super) fn words(error: &wasmtime::Error) -> String {
+    let causes: Vec<_> = error.chain().map(ToString::to_string).collect();
+    let told: Vec<_> = causes.iter().filter(|cause| !cause.contains("wasm backtrace")).cloned().collect();
+    if told.is_empty() { causes.join(": ") } else { told.join(": ") }
+}
+
+fn to_vals(arguments: &[Value], signature: &Signature, export: &str) -> Result<Vec<Val>, EngineError> {
+    super::check_arguments(arguments, signature, export)?;
+    let values: Option<Vec<_>> = arguments.iter().map(|&value| to_val(value)).collect();
+    values.ok_or_else(|| EngineError::export(export, "takes a reference, which cannot be handed in"))
+}
+
+fn to_val(value: Value) -> Option<Val> {
+    Some(match value {
+        Value::I32(value) => Val::I32(value),
+        Value::I64(value) => Val::I64(value),
+        Value::F32(bits) => Val::F32(bits),
+        Value::F64(bits) => Val::F64(bits),
+        Value::V128(bits) => Val::V128(bits.into()),
+        Value::Null => Val::FuncRef(None),
+        Value::Reference => return None,
+    })
+}
+
+fn from_val(value: &Val) -> Value {
+    match value {
+        Val::I32(value) => Value::I32(*value),
+        Val::I64(value) => Value::I64(*value),
+        Val::F32(bits) => Value::F32(*bits),
+        Val::F64(bits) => Value::F64(*bits),
+        Val::V128(bits) => Value::V128(bits.as_u128()),
+        Val::FuncRef(None)
+        | Val::ExternRef(None)
+        | Val::AnyRef(None)
+        | Val::ExnRef(None)
+        | Val::ContRef(None) => Value::Null,
+        _ => Value::Reference,
+    }
+}
