@@ -15,6 +15,7 @@
 
 pub mod dlmalloc;
 pub mod face;
+pub mod jemalloc;
 pub mod source;
 mod stats;
 mod sync;
@@ -23,8 +24,10 @@ mod word;
 
 pub use dlmalloc::Dlmalloc;
 pub use face::{Allocate, Inspect};
+pub use jemalloc::Jemalloc;
 pub use stats::{Broken, Stats};
 pub use wee::Wee;
 
 face::implement_faces!(Dlmalloc, const GRAIN);
+face::implement_faces!(Jemalloc);
 face::implement_faces!(Wee);

@@ -2,9 +2,12 @@
 
 use super::at;
 use super::heap::Heap;
-use super::pages::{INSIDE, LARGE, PAGE, Page};
+use super::pages::{FOREIGN, INSIDE, PAGE, Page};
 use crate::source::{PageSource, Region};
 use crate::word::align_up;
+
+/// The longest stretch of somebody else's pages that the map is laid over: all of a 32-bit memory.
+const HOLE_PAGES_MAX: usize = 1 << 22;
 
 /// How many pages a map of so many entries takes.
 const fn pages_for_map(entries: usize) -> usize {
@@ -55,9 +58,11 @@ impl<S: PageSource> Heap<S> {
             self.base = align_up(region.start, PAGE);
         }
         if region.end < self.base + PAGE {
-            // Nothing, or too little to hold a page. Forget it, so that the next region may be the first.
-            self.base = if self.end == 0 { 0 } else { self.base };
-            return true;
+            // Too little to hold a page: forgotten, so that the next region may be the first. Or memory below the
+            // heap, which linear memory never gives and the map cannot reach.
+            let first = self.end == 0;
+            self.base = if first { 0 } else { self.base };
+            return first;
         }
         let from = (region.start.max(self.base) - self.base).div_ceil(PAGE);
         let to = self.page_at(region.end);
@@ -68,9 +73,12 @@ impl<S: PageSource> Heap<S> {
         self.jump(from, to)
     }
 
-    /// Somebody else has grown memory: the top goes on behind theirs, and their pages count as a large block that is
-    /// never freed. The map must reach over it, so a new one comes first.
+    /// Somebody else has grown memory: the top goes on behind theirs, and their pages count as an extent that
+    /// is never freed. The map must reach over it, so a new one comes first.
     fn jump(&mut self, from: usize, mut to: usize) -> bool {
+        if from - self.end > HOLE_PAGES_MAX {
+            return false;
+        }
         let map_pages = loop {
             let map_pages = pages_for_map(entries_for(to));
             if to - from >= map_pages {
@@ -89,7 +97,7 @@ impl<S: PageSource> Heap<S> {
         // SAFETY: the new map covers the hole; the old top lies before it and nobody uses it.
         unsafe {
             (*self.entry(from - 1)).class = INSIDE;
-            (*self.entry(old_limit)).set(LARGE, from - old_limit);
+            (*self.entry(old_limit)).set(FOREIGN, from - old_limit);
             if old_limit > old_top {
                 self.mark_large(old_top, old_limit - old_top);
                 self.free_pages(old_top, old_limit - old_top);

@@ -46,7 +46,7 @@ unsafe impl<S: Send> Send for Heap<S> {}
 #[inline(always)]
 const fn small_class(size: usize, align: usize) -> Option<usize> {
     // A multiple of an alignment up to a page lands in a class that is a multiple of it, and slabs start at a page.
-    let size = if align > QUANTUM { (size + align - 1) & !(align - 1) } else { size };
+    let size = if align > QUANTUM { (size + (size == 0) as usize + align - 1) & !(align - 1) } else { size };
     if size <= SMALL_MAX && align <= PAGE { Some(class_of(size)) } else { None }
 }
 
@@ -79,6 +79,7 @@ impl<S: PageSource> Heap<S> {
 
     /// The list head in the cache that serves a size, by one load; `size` is at most [`TABLE_MAX`].
     #[inline(always)]
+    #[expect(clippy::manual_div_ceil, reason = "`div_ceil` guards against overflow, which costs instructions")]
     fn quick_head(&mut self, size: usize) -> *mut *mut Region {
         // SAFETY: the table has an entry for each size up to TABLE_MAX, and the entry is an offset into the cache.
         unsafe {

@@ -29,10 +29,13 @@ pub(super) const PAGE: usize = 1024;
 
 /// [`Page::class`] of a page that is not the first of its slab, or the last of a large extent.
 pub(super) const INSIDE: u8 = 0xf0;
-/// [`Page::class`] of the first page of a large block, of the map itself, and of memory that somebody else grew.
+/// [`Page::class`] of the first page of a large block, and of the map itself. Any class from here on says that
+/// [`Page::length`] tells how long the extent is.
 pub(super) const LARGE: u8 = 0xf1;
 /// [`Page::class`] of the first and the last page of a free extent.
 pub(super) const FREE: u8 = 0xf2;
+/// [`Page::class`] of the first page of memory that somebody else grew: large, and never freed.
+pub(super) const FOREIGN: u8 = 0xf3;
 
 /// How many bins there are: two to a doubling, up to 2^22 pages, which is 4 GiB; the last takes all that is longer.
 pub(super) const BINS: usize = 44;

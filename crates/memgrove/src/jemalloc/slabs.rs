@@ -1,0 +1,257 @@
+//! Slabs and the cache: where small blocks come from.
+//!
+//! A slab is an extent cut into regions of one size class. What is known of it stands in the page map and not in the
+//! slab, so that regions of a power of two fill it without a rest.
+//!
+//! The way of a call is the **cache**: for each class one list of free regions, linked through the regions. To
+//! allocate is to take its head, to free is to become it; neither looks at the slab. jemalloc keeps such a cache for
+//! each thread in front of its slabs and bounds it; here it needs no bound, because of what happens when it runs dry:
+//!
+//! 1. the class's next slab with regions to give hands over its whole list, lowest address first;
+//! 2. else more regions are cut from the class's newest slab;
+//! 3. else a new slab is laid into free pages;
+//! 4. else, before memory grows, the cache is **flushed**: each region goes back to its slab, slabs that are whole
+//!    again become free pages for any class, and the others queue by address, to be handed over by 1.
+//!
+//! A flush takes time in proportion to the heap. So it is due only when memory has grown by a sixty-fourth since the
+//! last one, or when so many calls have missed the cache that their own work outweighs it.
+
+use core::ptr::null_mut;
+
+use super::at;
+use super::classes::{COUNT, size_of_class};
+use super::heap::Heap;
+use super::pages::{FREE, INSIDE, LARGE, PAGE, Page, Region};
+use crate::source::PageSource;
+
+/// A slab grows with the number of its class's pages, up to so many: longer ones seldom become whole again.
+const SLAB_PAGES_MAX: usize = 4;
+
+/// How many regions are cut at once: cutting all of a slab would touch its pages long before they are needed.
+const CUT: usize = 16;
+
+/// What is known of a size class beside its cached regions.
+pub(super) struct Class {
+    /// Address of the slab, the lowest first, that hands its regions over next; 0 if none. They are linked by
+    /// [`Region::next_slab`].
+    pub(super) next_slab: usize,
+    /// The part of the newest slab that was not yet cut: the address of its next region, and how many there are.
+    pub(super) uncut: usize,
+    pub(super) uncut_regions: usize,
+    /// Pages in slabs of this class.
+    pub(super) pages: usize,
+}
+
+impl Class {
+    pub(super) const EMPTY: Self = Self { next_slab: 0, uncut: 0, uncut_regions: 0, pages: 0 };
+}
+
+/// The shortest slab for regions of `size` bytes of which the rest behind the last is at most an eighth.
+const fn least_slab_pages(size: usize) -> usize {
+    let mut pages = 1;
+    while pages * PAGE < size || (pages * PAGE % size) * 8 > pages * PAGE {
+        pages += 1;
+    }
+    pages
+}
+
+/// How many regions a slab of a class has.
+pub(super) const fn regions_of(class: usize, pages: usize) -> usize {
+    pages * PAGE / size_of_class(class)
+}
+
+impl<S: PageSource> Heap<S> {
+    /// The class's cache is empty: fills it and takes one region; null if memory is exhausted.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn refill(&mut self, class: usize) -> *mut u8 {
+        self.misses += 1;
+        if !self.hand_over(class) && !self.cut(class, CUT) && !self.new_slab(class) {
+            return null_mut();
+        }
+        let region = self.cache[class];
+        // SAFETY: the cache was filled just now, and a cached region holds its link (J5).
+        self.cache[class] = unsafe { (*region).next };
+        region.cast()
+    }
+
+    /// The first slab of the class's queue gives all of its list to the empty cache.
+    fn hand_over(&mut self, class: usize) -> bool {
+        let address = self.classes[class].next_slab;
+        if address == 0 {
+            return false;
+        }
+        let slab = self.entry(self.page_at(address));
+        // SAFETY: a queued slab has a list, and its first region holds the link of the queue (J6).
+        unsafe {
+            let regions = (*slab).regions;
+            self.classes[class].next_slab = (*regions).next_slab;
+            self.cache[class] = regions;
+            (*slab).regions = null_mut();
+            (*slab).given_back = 0;
+        }
+        true
+    }
+
+    /// Cuts up to `most` regions from the class's newest slab to the head of its cache, lowest address first.
+    fn cut(&mut self, class: usize, most: usize) -> bool {
+        let size = size_of_class(class);
+        let info = &mut self.classes[class];
+        let regions = info.uncut_regions.min(most);
+        if regions == 0 {
+            return false;
+        }
+        let first = info.uncut;
+        info.uncut += regions * size;
+        info.uncut_regions -= regions;
+        let mut address = info.uncut;
+        while address != first {
+            address -= size;
+            let region: *mut Region = at(address);
+            // SAFETY: the region lies in the uncut part of a slab of this class, so it is in nobody's hands (J5).
+            unsafe { (*region).next = self.cache[class] };
+            self.cache[class] = region;
+        }
+        true
+    }
+
+    /// Lays a slab for the class wherever pages can be had, or gets regions by a flush; false if there are neither.
+    fn new_slab(&mut self, class: usize) -> bool {
+        let least = least_slab_pages(size_of_class(class));
+        // An eighth of what the class has: few slabs for many regions, little memory for few.
+        let most = ((self.classes[class].pages / 8).min(SLAB_PAGES_MAX) / least * least).max(least);
+        let mut pages = most;
+        let mut found = self.take_pages(pages);
+        if found.is_none() && self.flush_if_due() {
+            if self.hand_over(class) {
+                return true;
+            }
+            found = self.take_pages(pages);
+        }
+        if found.is_none() && most != least {
+            pages = least;
+            found = self.take_pages(pages);
+        }
+        if found.is_none() {
+            if !self.grow(pages) {
+                // Memory is at its end: what other classes hold must serve.
+                self.flush();
+                if self.hand_over(class) {
+                    return true;
+                }
+            }
+            found = self.take_pages(pages);
+        }
+        let Some(page) = found else { return false };
+        self.lay_slab(class, page, pages);
+        self.cut(class, CUT)
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "classes and slab lengths are far below 256")]
+    fn lay_slab(&mut self, class: usize, page: usize, pages: usize) {
+        for distance in 0..pages {
+            let (kind, span) =
+                if distance == 0 { (class as u8, pages as u8) } else { (INSIDE, distance as u8) };
+            // SAFETY: the pages were taken for this slab, and the map covers them (J1).
+            unsafe {
+                self.entry(page + distance).write(Page {
+                    regions: null_mut(),
+                    given_back: 0,
+                    class: kind,
+                    span,
+                });
+            }
+        }
+        let uncut = self.address(page);
+        let info = &mut self.classes[class];
+        info.uncut = uncut;
+        info.uncut_regions = regions_of(class, pages);
+        info.pages += pages;
+    }
+
+    /// Flushes if enough has happened since the last time; answers whether it did.
+    pub(super) fn flush_if_due(&mut self) -> bool {
+        let due = self.end >= self.flush_at || self.misses >= self.top / 2;
+        if due {
+            self.flush();
+        }
+        due
+    }
+
+    /// Gives every cached region back to its slab, and every slab that is whole again to the free pages. Linear in the
+    /// regions that are cached and in the extents.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn flush(&mut self) {
+        for class in 0..COUNT {
+            self.cut(class, usize::MAX);
+            let mut region = self.cache[class];
+            self.cache[class] = null_mut();
+            while !region.is_null() {
+                // SAFETY: a cached region is free and lies in a slab (J5), which its entry in the map leads to (J2).
+                unsafe {
+                    let next = (*region).next;
+                    let slab = self.slab_of(region.addr());
+                    (*region).next = (*slab).regions;
+                    (*slab).regions = region;
+                    (*slab).given_back += 1;
+                    region = next;
+                }
+            }
+        }
+        self.queue_slabs();
+        self.flush_at = self.end + self.end / 64;
+        self.misses = 0;
+    }
+
+    /// Walks the extents in the order of their addresses: frees whole slabs, queues those with regions to give.
+    fn queue_slabs(&mut self) {
+        // The last slab of each queue so far, by the address of its first region; 0 while the queue is empty.
+        let mut last = [0; COUNT];
+        for info in &mut self.classes {
+            info.next_slab = 0;
+        }
+        let mut page = 0;
+        while page < self.top {
+            let entry = self.entry(page);
+            // SAFETY: `page` begins an extent below the top (J2). The caches are empty, so a slab whose list has all
+            // of its regions is in nobody's hands, and the first region of any list is free to hold a link (J5).
+            unsafe {
+                if (*entry).class >= LARGE {
+                    page += (*entry).length();
+                    continue;
+                }
+                let (slab, class, pages) = (page, usize::from((*entry).class), usize::from((*entry).span));
+                page += pages;
+                if usize::from((*entry).given_back) == regions_of(class, pages) {
+                    // A free neighbour coalesces with the slab, and its own entry may be gone then.
+                    if page < self.top && (*self.entry(page)).class == FREE {
+                        page += (*self.entry(page)).length();
+                    }
+                    self.classes[class].pages -= pages;
+                    self.free_pages(slab, pages);
+                } else if (*entry).given_back != 0 {
+                    let first = (*entry).regions;
+                    (*first).next_slab = 0;
+                    if last[class] == 0 {
+                        self.classes[class].next_slab = self.address(slab);
+                    } else {
+                        (*at::<Region>(last[class])).next_slab = self.address(slab);
+                    }
+                    last[class] = first.addr();
+                }
+            }
+        }
+    }
+
+    /// The map's entry of the slab that an address lies in, or of the large extent that it begins.
+    ///
+    /// # Safety
+    /// The address lies in a slab, or is that of a large extent.
+    #[inline(always)]
+    pub(super) unsafe fn slab_of(&self, address: usize) -> *mut Page {
+        let entry = self.entry(self.page_at(address));
+        // SAFETY: each page of a slab says how far away its first one is (J2).
+        unsafe { if (*entry).class == INSIDE { entry.wrapping_sub((*entry).span.into()) } else { entry } }
+    }
+}
