@@ -1,61 +1,118 @@
-//! Small bins: one list per size, and a map of those that may hold something.
+//! Bins of free blocks: one per size below `SMALL_LIMIT`, eight per power of two from there on, and a map of those that
+//! may hold something.
 
-use super::block::{header, mark_free, set_header};
-use super::heap::{Heap, SMALL_BINS};
-use super::{block, block::MIN_BLOCK, block::PREV_FREE};
+use super::block::{MIN_BLOCK, PREV_FREE, TAGS, header, mark_free, set_header, size};
+use super::heap::Heap;
 use crate::source::PageSource;
 use crate::word::{WORD, load, store};
 
+/// Bins with one size each: one for each multiple of the grain below `SMALL_LIMIT`. So many quick lists are there, too.
+pub(super) const SMALL_BINS: usize = 32;
+/// Bins per power of two, as a power of two: what a block is longer than a request of the bin below it is less than
+/// an eighth.
+const SHARE: u32 = 3;
+/// How many blocks of a request's own bin are looked at for the best fit. With all of them a program could make the
+/// search linear.
+const LOOKS: usize = 8;
+/// Bits in a word of the map. WebAssembly counts trailing zeros of 64 bits in one instruction.
+const MAP_BITS: usize = u64::BITS as usize;
+
+/// Leading bit of the smallest size that shares its bin.
+const fn first_shared(grain: usize) -> usize {
+    (SMALL_BINS * grain).ilog2() as usize
+}
+
+/// Number of bins for a grain.
+const fn bins(grain: usize) -> usize {
+    SMALL_BINS + ((usize::BITS as usize - first_shared(grain)) << SHARE)
+}
+
+/// Bins for the smallest grain there is, which has the most.
+pub(super) const MOST_BINS: usize = bins(2 * WORD);
+/// Words in the map.
+pub(super) const MAP_WORDS: usize = MOST_BINS.div_ceil(MAP_BITS);
+
 impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
-    /// Address of the head of the small bin with this number (`size / GRAIN`).
+    /// Sizes from here on share bins.
+    pub(super) const SMALL_LIMIT: usize = SMALL_BINS * GRAIN;
+    /// Number of bins.
+    pub(super) const BINS: usize = bins(GRAIN);
+
+    /// The number of the bin for a size.
     #[inline(always)]
-    pub(super) fn small_head(&self, bin: usize) -> usize {
+    pub(super) fn bin(size: usize) -> usize {
+        if size < Self::SMALL_LIMIT {
+            size / GRAIN
+        } else {
+            // The leading bit, and the `SHARE` bits after it.
+            let leading = size.ilog2();
+            (size >> (leading - SHARE)) + ((leading as usize) << SHARE) + SMALL_BINS
+                - (1 << SHARE)
+                - (first_shared(GRAIN) << SHARE)
+        }
+    }
+
+    /// Address of the head of a bin's list.
+    #[inline(always)]
+    pub(super) fn head(&self, bin: usize) -> usize {
         self.bins + bin * WORD
     }
 
-    /// Puts a free block into the bin of its size.
+    /// Whether a bin may hold a block; if not, it holds none (H4).
+    #[inline(always)]
+    pub(super) fn may_hold(&self, bin: usize) -> bool {
+        self.map[bin / MAP_BITS] >> (bin % MAP_BITS) & 1 != 0
+    }
+
+    /// Puts a free block into its bin.
     ///
     /// # Safety
     /// `block` is marked free, `size` bytes long, and in no bin.
-    pub(super) unsafe fn insert(&mut self, block: usize, size: usize) {
-        if size >= Self::SMALL_LIMIT {
-            // SAFETY: the caller's promise.
-            return unsafe { self.insert_tree(block, size) };
-        }
-        let bin = size / GRAIN;
-        self.small_map |= 1 << bin;
-        // SAFETY: heads are the heap's words; the block is long enough for its two list words (H1).
-        unsafe { push(self.small_head(bin), block) }
-    }
-
-    /// Takes a free block out of its bin.
-    ///
-    /// # Safety
-    /// `block` is free, `size` bytes long, and in its bin (H4).
-    pub(super) unsafe fn remove(&mut self, block: usize, size: usize) {
-        // SAFETY: the caller's promise.
-        unsafe { if size >= Self::SMALL_LIMIT { Self::remove_tree(block) } else { unlink(block) } }
-    }
-
-    /// The first block of the first bin from `bin` on that holds one, taken out; and its size.
     #[inline(always)]
-    pub(super) fn take_small(&mut self, bin: usize) -> Option<(usize, usize)> {
-        loop {
-            let candidates = self.small_map & (u32::MAX << bin);
-            if candidates == 0 {
-                return None;
+    pub(super) unsafe fn insert(&mut self, block: usize, size: usize) {
+        let bin = Self::bin(size);
+        self.map[bin / MAP_BITS] |= 1 << (bin % MAP_BITS);
+        // SAFETY: heads are the heap's words; the block is long enough for its two list words (H1).
+        unsafe { push(self.head(bin), block) }
+    }
+
+    /// A block of at least `wanted` bytes, taken out of its bin; and its size. The best fit among small ones, and to
+    /// within the width of a bin among larger ones.
+    pub(super) fn take(&mut self, wanted: usize) -> Option<(usize, usize)> {
+        let mut bin = Self::bin(wanted);
+        if wanted >= Self::SMALL_LIMIT {
+            if self.may_hold(bin) {
+                // SAFETY: heads exist since a bit is set; a bin's members are free and linked (H4).
+                let best = unsafe { look(load(self.head(bin)), wanted) };
+                if best.is_some() {
+                    return best;
+                }
             }
-            let bin = candidates.trailing_zeros() as usize;
-            // SAFETY: heads are the heap's words, and exist since a bit is set (H4).
-            let block = unsafe { load(self.small_head(bin)) };
-            if block != 0 {
-                // SAFETY: a bin's member is free and linked (H4).
-                unsafe { unlink(block) };
-                return Some((block, bin * GRAIN));
+            // All blocks from the next bin on are long enough.
+            bin += 1;
+        }
+        let mut word = bin / MAP_BITS;
+        let mut mask = u64::MAX << (bin % MAP_BITS);
+        while word < MAP_WORDS {
+            let candidates = self.map[word] & mask;
+            if candidates == 0 {
+                word += 1;
+                mask = u64::MAX;
+                continue;
+            }
+            let bit = candidates.trailing_zeros() as usize;
+            // SAFETY: heads exist since a bit is set; a bin's members are free and linked (H4).
+            unsafe {
+                let block = load(self.head(word * MAP_BITS + bit));
+                if block != 0 {
+                    unlink(block);
+                    return Some((block, size(block)));
+                }
             }
             // Taking a block out of the middle of the heap does not look whether its bin is empty now.
-            self.small_map &= !(1 << bin);
+            self.map[word] &= !(1 << bit);
         }
+        None
     }
 
     /// Makes a block of `wanted` bytes live that lies at the start of a free one of `size` bytes, which is in no bin.
@@ -95,6 +152,35 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
     }
 }
 
+/// The shortest block of at least `wanted` bytes among the first of a list, taken out; and its size.
+///
+/// # Safety
+/// `block` is the first member of a bin's list, or zero.
+#[inline(always)]
+unsafe fn look(mut block: usize, wanted: usize) -> Option<(usize, usize)> {
+    let mut best = 0;
+    // Too short a block has, wrapped, a rest of more than this; a fit has less.
+    let mut best_rest = !wanted;
+    let mut looks = LOOKS;
+    // SAFETY: members are free blocks, whose first word leads to the next (H4).
+    unsafe {
+        while block != 0 && looks != 0 {
+            let rest = size(block).wrapping_sub(wanted);
+            if rest < best_rest {
+                best_rest = rest;
+                best = block;
+            }
+            block = load(block);
+            looks -= 1;
+        }
+        if best == 0 {
+            return None;
+        }
+        unlink(best);
+    }
+    Some((best, wanted + best_rest))
+}
+
 /// Puts a block in front of the list whose head is at `head`.
 ///
 /// # Safety
@@ -113,7 +199,7 @@ unsafe fn push(head: usize, block: usize) {
     }
 }
 
-/// Takes a block out of the list it is in.
+/// Takes a free block out of the list it is in.
 ///
 /// # Safety
 /// `block` is in a list (H4).
@@ -130,5 +216,4 @@ pub(super) unsafe fn unlink(block: usize) {
     }
 }
 
-const _: () = assert!(SMALL_BINS <= u32::BITS as usize, "one bit of the map per bin");
-const _: () = assert!(block::TAGS < 8, "tags fit below the smallest grain");
+const _: () = assert!(TAGS < 8, "tags fit below the smallest grain");

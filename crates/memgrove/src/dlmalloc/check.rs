@@ -1,8 +1,7 @@
 //! Walks the heap, verifies H1 to H8, and counts.
 
 use super::block::{FREE, MIN_BLOCK, PREV_FREE, TAGS, header, size};
-use super::heap::{Heap, SMALL_BINS};
-use super::tree::{CHILDREN, MEMBER};
+use super::heap::Heap;
 use crate::source::PageSource;
 use crate::stats::{Broken, Stats, ensure};
 use crate::word::{WORD, load};
@@ -101,30 +100,18 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
             return Ok(());
         }
         let mut left = free_blocks;
-        for bin in 0..SMALL_BINS {
-            let head = self.small_head(bin);
+        for bin in 0..Self::BINS {
+            let head = self.head(bin);
             // SAFETY: the heads are the heap's words.
             let first = unsafe { load(head) };
-            ensure(first == 0 || self.small_map >> bin & 1 == 1, "H4", "a bin's bit is not set", head)?;
-            Self::check_list(head, bin * GRAIN, &mut left)?;
-        }
-        for leading_bit in Self::FIRST_TREE..usize::BITS as usize {
-            let root = self.root(leading_bit);
-            // SAFETY: the roots are the heap's words.
-            let node = unsafe { load(root) };
-            ensure(
-                node == 0 || self.tree_map >> leading_bit & 1 == 1,
-                "H4",
-                "a trie's bit is not set",
-                root,
-            )?;
-            Self::check_node(root, 1, leading_bit, &mut left)?;
+            ensure(first == 0 || self.may_hold(bin), "H4", "a bin's bit is not set", head)?;
+            Self::check_list(head, bin, &mut left)?;
         }
         ensure(left == 0, "H4", "a free block is in no bin", self.bins)
     }
 
-    /// The list whose first block's address is at `link`: free blocks of `bytes`, each with its link.
-    fn check_list(mut link: usize, bytes: usize, left: &mut usize) -> Result<(), Broken> {
+    /// The list whose first block's address is at `link`: free blocks of sizes for `bin`, each with its link.
+    fn check_list(mut link: usize, bin: usize, left: &mut usize) -> Result<(), Broken> {
         loop {
             // SAFETY: `link` is a head or a member's first word.
             let block = unsafe { load(link) };
@@ -135,43 +122,11 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
             *left -= 1;
             // SAFETY: a member is a free block (H4), so these are its words.
             let (tagged, back) = unsafe { (header(block), load(block + WORD)) };
-            ensure(tagged == bytes | FREE, "H4", "a bin holds a block of another size or kind", block)?;
+            ensure(tagged & TAGS == FREE, "H4", "a bin holds a block that is not free", block)?;
+            ensure(Self::bin(tagged & !TAGS) == bin, "H5", "a block is in another size's bin", block)?;
             ensure(back == link, "H4", "a link does not lead back", block)?;
             link = block;
         }
-    }
-
-    /// The subtree whose root's address is at `link`: `prefix` are the leading bits that its sizes share, below which
-    /// there are `bits_below` more.
-    fn check_node(link: usize, prefix: usize, bits_below: usize, left: &mut usize) -> Result<(), Broken> {
-        // SAFETY: `link` is a root's or a child's word.
-        let node = unsafe { load(link) };
-        if node == 0 {
-            return Ok(());
-        }
-        ensure(*left != 0, "H4", "the bins hold more than the free blocks", node)?;
-        *left -= 1;
-        // SAFETY: a node is a free block (H4), so these are its words.
-        let (tagged, back) = unsafe { (header(node), load(node + WORD)) };
-        ensure(tagged & TAGS == FREE, "H4", "a trie holds a live block", node)?;
-        ensure(back == link, "H4", "a link does not lead back", node)?;
-        let bytes = tagged & !TAGS;
-        ensure(bytes >> bits_below == prefix, "H5", "a size is off its path", node)?;
-        // SAFETY: mates are free blocks of the same size in a trie.
-        let mut mate = unsafe { load(node) };
-        while mate != 0 {
-            // SAFETY: as above.
-            unsafe {
-                ensure(load(mate + CHILDREN) == MEMBER, "H5", "a list mate is not marked as one", mate)?;
-                mate = load(mate);
-            }
-        }
-        Self::check_list(node, bytes, left)?;
-        if bits_below == 0 {
-            return Ok(());
-        }
-        Self::check_node(node + CHILDREN, prefix << 1, bits_below - 1, left)?;
-        Self::check_node(node + CHILDREN + WORD, prefix << 1 | 1, bits_below - 1, left)
     }
 
     /// H6: quick blocks and the victim look live; there are at most `live_blocks`.

@@ -7,7 +7,7 @@ use crate::word::{WORD, align_up, load, store};
 
 impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
     /// At most this much of a new region is not the top: its record, the bins in the first one, a header, rounding.
-    const OVERHEAD: usize = (Self::BIN_WORDS + 2) * WORD + 2 * GRAIN;
+    const OVERHEAD: usize = (Self::BINS + 2) * WORD + 2 * GRAIN;
 
     /// Makes the top at least `wanted` bytes long. False if that cannot be had; the heap is valid either way.
     #[inline(never)]
@@ -44,7 +44,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
             return;
         }
         let record = align_up(region.start, WORD);
-        let bin_words = if self.bins == 0 { Self::BIN_WORDS } else { 0 };
+        let bin_words = if self.bins == 0 { Self::BINS } else { 0 };
         let bins = record.wrapping_add(WORD);
         let first = align_up(bins.wrapping_add((bin_words + 1) * WORD), GRAIN);
         if first.wrapping_add(MIN_BLOCK) > end || first < region.start {
@@ -82,7 +82,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
 
     /// First block of the region with this record.
     pub(super) fn first_block(&self, record: usize) -> usize {
-        let bin_words = if record + WORD == self.bins { Self::BIN_WORDS } else { 0 };
+        let bin_words = if record + WORD == self.bins { Self::BINS } else { 0 };
         align_up(record + (bin_words + 2) * WORD, GRAIN)
     }
 

@@ -1,11 +1,13 @@
 //! The heap's own words, and the ways of allocating and freeing.
 
+use super::bins::{MAP_WORDS, SMALL_BINS, unlink};
 use super::block::{FREE, MIN_BLOCK, PREV_FREE, TAGS, header, mark_free, previous_size, set_header, size};
 use crate::source::PageSource;
 use crate::word::{WORD, load, store};
 
-/// Small bins and quick lists: one for each multiple of the grain below `SMALL_LIMIT`.
-pub(super) const SMALL_BINS: usize = 32;
+/// Freeing a block that then belongs to a free one at least this long merges the quick lists: they may hold the
+/// blocks that keep a larger piece of memory apart.
+const MERGE_BYTES: usize = 1 << 16;
 
 /// One heap. All zero until the first allocation, so that it costs no bytes in a module's data.
 ///
@@ -19,12 +21,9 @@ pub(super) struct Heap<S, const GRAIN: usize> {
     pub(super) end: usize,
     /// The designated victim: a block that looks live (H6), from which small blocks are cut. Zero if there is none.
     pub(super) victim: usize,
-    /// Bit `i` is set if small bin `i` may hold a block (H4).
-    pub(super) small_map: u32,
-    /// Bit `i` is set if the trie of sizes with leading bit `i` may hold a block (H4).
-    pub(super) tree_map: usize,
-    /// Address of the heads of the small bins and of the roots of the tries, at the start of the first region: links in
-    /// blocks point there.
+    /// Bit `i` is set if bin `i` may hold a block (H4).
+    pub(super) map: [u64; MAP_WORDS],
+    /// Address of the heads of the bins, at the start of the first region: links in blocks point there.
     pub(super) bins: usize,
     /// Address of the newest region's record, which is one word: the address of the record before it, or zero.
     pub(super) region: usize,
@@ -35,12 +34,6 @@ pub(super) struct Heap<S, const GRAIN: usize> {
 }
 
 impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
-    /// Sizes from here on are in tries.
-    pub(super) const SMALL_LIMIT: usize = SMALL_BINS * GRAIN;
-    /// Leading bit of the smallest size that is in a trie.
-    pub(super) const FIRST_TREE: usize = Self::SMALL_LIMIT.ilog2() as usize;
-    /// Heads of small bins and roots of tries, in words.
-    pub(super) const BIN_WORDS: usize = SMALL_BINS + usize::BITS as usize - Self::FIRST_TREE;
     const CHECKED: () = assert!(
         GRAIN.is_power_of_two() && GRAIN >= 2 * WORD && GRAIN <= MIN_BLOCK,
         "the grain is two words or four"
@@ -53,8 +46,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
             top: 0,
             end: 0,
             victim: 0,
-            small_map: 0,
-            tree_map: 0,
+            map: [0; MAP_WORDS],
             bins: 0,
             region: 0,
             fresh: 0,
@@ -108,7 +100,9 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
                 store(block, *head);
                 *head = block;
             } else {
-                self.release(block);
+                if self.release(block) >= MERGE_BYTES {
+                    self.flush();
+                }
             }
         }
     }
@@ -151,21 +145,13 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
     #[inline(always)]
     fn fit(&mut self, wanted: usize) -> usize {
         let small = wanted < Self::SMALL_LIMIT;
-        let mut found = None;
-        if small {
-            let bin = wanted / GRAIN;
-            if self.small_map >> bin & 1 == 0 {
-                let block = self.cut_victim(wanted);
-                if block != 0 {
-                    return block;
-                }
+        if small && !self.may_hold(wanted / GRAIN) {
+            let block = self.cut_victim(wanted);
+            if block != 0 {
+                return block;
             }
-            found = self.take_small(bin);
         }
-        if found.is_none() {
-            found = self.take_best(wanted);
-        }
-        let Some((block, size)) = found else { return 0 };
+        let Some((block, size)) = self.take(wanted) else { return 0 };
         // SAFETY: a block from a bin is free (H4), at least as long as wanted, and now in no bin.
         unsafe {
             if !small {
@@ -216,7 +202,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
     /// # Safety
     /// `block` is a tile that looks live and belongs to nobody any more.
     #[inline(never)]
-    pub(super) unsafe fn release(&mut self, block: usize) {
+    pub(super) unsafe fn release(&mut self, block: usize) -> usize {
         // SAFETY: neighbours are found by sizes and footers (H1 to H3); free ones are in their bins (H4).
         unsafe {
             let mut block = block;
@@ -227,23 +213,24 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
                 let before = previous_size(block);
                 block -= before;
                 length += before;
-                self.remove(block, before);
+                unlink(block);
             }
             if next == self.top {
                 self.fresh = self.fresh.max(next);
                 self.top = block;
-                return;
+                return length;
             }
             let next_tagged = header(next);
             if next_tagged & FREE != 0 {
                 let after = next_tagged & !TAGS;
-                self.remove(next, after);
+                unlink(next);
                 length += after;
             } else {
                 set_header(next, next_tagged | PREV_FREE);
             }
             mark_free(block, length);
             self.insert(block, length);
+            length
         }
     }
 

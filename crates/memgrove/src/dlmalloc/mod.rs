@@ -51,7 +51,6 @@ mod check;
 mod grow;
 mod heap;
 mod resize;
-mod tree;
 
 use core::alloc::Layout;
 

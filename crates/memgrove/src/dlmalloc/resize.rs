@@ -1,5 +1,6 @@
 //! Blocks that change their length, that are aligned to more than the grain, or that must be zero.
 
+use super::bins::unlink;
 use super::block::{FREE, MIN_BLOCK, PREV_FREE, TAGS, header, previous_size, set_header, size};
 use super::heap::Heap;
 use crate::source::PageSource;
@@ -115,10 +116,10 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
                     return 0;
                 }
                 start -= before;
-                self.remove(start, before);
+                unlink(start);
             }
             if after & FREE != 0 {
-                self.remove(next, after & !TAGS);
+                unlink(next);
             }
             if start != block {
                 // Before any header is written: the old block's bytes end where its rest begins.
