@@ -22,8 +22,6 @@ pub(crate) struct Edits {
     pub globals: BTreeMap<u32, Value>,
     /// Active data segments to add to memory 0.
     pub data: Vec<(u32, Vec<u8>)>,
-    /// Functions to call at instantiation, after the module's own start function.
-    pub after_start: Vec<u32>,
     /// Constructors: run once, at instantiation; their exports do nothing the second time.
     pub constructors: Vec<u32>,
     /// Exports to add.
@@ -109,7 +107,6 @@ impl Edits {
             && self.tables.is_empty()
             && self.globals.is_empty()
             && self.data.is_empty()
-            && self.after_start.is_empty()
             && self.constructors.is_empty()
             && self.exports.is_empty()
             && self.watched_breaks.is_empty()

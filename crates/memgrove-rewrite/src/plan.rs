@@ -155,6 +155,30 @@ pub enum Decision {
     },
 }
 
+/// What stands for an import, for a host that is to do the same (see [`Plan::initial_data`]).
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Behaviour {
+    /// A function that traps.
+    Traps,
+    /// A function that answers this number.
+    Answers(i64),
+    /// A function that does what the library function of that name does.
+    Computes(&'static str),
+    /// A function that needs the module's own functions or table, or is a single instruction.
+    Other,
+    /// A global with this value.
+    I32(u32),
+    /// A global with this value.
+    F64(f64),
+    /// A memory of at least so many pages of 64 KiB.
+    Memory(u64),
+    /// A table of at least so many entries.
+    Table(u64),
+    /// The import stays.
+    Stays,
+}
+
 /// One import.
 #[derive(Debug, Clone, Serialize)]
 pub struct Item {
@@ -173,6 +197,9 @@ pub struct Item {
     /// What becomes of it.
     #[serde(flatten)]
     pub decision: Decision,
+    /// The same for a machine.
+    #[serde(skip)]
+    pub behaviour: Behaviour,
 }
 
 /// A change that no import asks for: the break, constructors, growth, sections left out.
@@ -210,6 +237,17 @@ impl Plan {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.remaining().next().is_none()
+    }
+
+    /// What the output's memory holds beyond the module's own data when it starts: address and
+    /// bytes. A host that emulates the original contract writes the same.
+    pub fn initial_data(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        self.edits.data.iter().map(|(at, bytes)| (*at, bytes.as_slice()))
+    }
+
+    /// Functions, by original index, that the output calls when it is instantiated.
+    pub fn called_at_start(&self) -> impl Iterator<Item = u32> {
+        self.edits.constructors.iter().copied()
     }
 
     /// There is nothing to change.

@@ -176,7 +176,7 @@ impl Added {
 
     /// Constructors that run once, and a start function that runs them.
     fn add_start(&mut self, module: &Module<'_>, edits: &Edits, indices: &Indices) {
-        if edits.constructors.is_empty() && edits.after_start.is_empty() {
+        if edits.constructors.is_empty() {
             return;
         }
         let ty = self.add_type(module, (Vec::new(), Vec::new()));
@@ -200,8 +200,8 @@ impl Added {
             self.helpers.push((ty, body, format!("memgrove.once.{constructor}")));
         }
         let mut body = Function::new([]);
-        for func in module.start.iter().chain(&edits.after_start) {
-            body.instruction(&Instruction::Call(indices.funcs.get(*func)));
+        if let Some(func) = module.start {
+            body.instruction(&Instruction::Call(indices.funcs.get(func)));
         }
         for constructor in &edits.constructors {
             body.instruction(&Instruction::Call(self.guards[constructor]));

@@ -16,9 +16,9 @@ mod tables;
 
 use wasmparser::{ExternalKind, TypeRef};
 
-use crate::edits::Edits;
 use crate::module::Module;
-use crate::plan::{Change, Decision, Item, Options, Plan, Purpose};
+use crate::edits::{Edits, StandIn, Value};
+use crate::plan::{Behaviour, Change, Decision, Item, Options, Plan, Purpose};
 use crate::runtime::Runtime;
 use crate::{Error, structure};
 
@@ -56,6 +56,9 @@ pub(crate) fn run(module: &Module<'_>, runtime: &Runtime, options: &Options) -> 
     host_grown::run(&mut pass);
     constructors::run(&mut pass);
     customs::run(&mut pass);
+    for (item, entry) in pass.items.iter_mut().zip(&module.imports) {
+        item.behaviour = behaviour(&pass.edits, entry);
+    }
     Ok(Plan { imports: pass.items, changes: pass.changes, notes: pass.notes, edits: pass.edits })
 }
 
@@ -124,6 +127,27 @@ impl Pass<'_, '_> {
     }
 }
 
+/// What was decided, for a host that is to do the same.
+fn behaviour(edits: &Edits, entry: &crate::module::ImportEntry<'_>) -> Behaviour {
+    let index = &entry.index;
+    let found = match entry.import.ty {
+        TypeRef::Func(_) | TypeRef::FuncExact(_) => edits.funcs.get(index).map(|stand_in| match stand_in {
+            StandIn::Trap => Behaviour::Traps,
+            StandIn::Return(number) => Behaviour::Answers(*number),
+            StandIn::Runtime(name) => Behaviour::Computes(name),
+            StandIn::Invoke | StandIn::StoreErrno(_) | StandIn::Operator(_) => Behaviour::Other,
+        }),
+        TypeRef::Memory(_) => edits.memories.get(index).map(|ty| Behaviour::Memory(ty.initial)),
+        TypeRef::Table(_) => edits.tables.get(index).map(|ty| Behaviour::Table(ty.initial)),
+        TypeRef::Global(_) => edits.globals.get(index).map(|value| match value {
+            Value::I32(value) => Behaviour::I32(*value),
+            Value::F64(value) => Behaviour::F64(*value),
+        }),
+        TypeRef::Tag(_) => None,
+    };
+    found.unwrap_or(Behaviour::Stays)
+}
+
 fn undecided(module: &Module<'_>, import: &wasmparser::Import<'_>) -> Item {
     let ty = match import.ty {
         TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
@@ -146,5 +170,6 @@ fn undecided(module: &Module<'_>, import: &wasmparser::Import<'_>) -> Item {
         known_as: None,
         purpose: Purpose::Unknown,
         decision: Decision::Stays { why: "nothing stands for a tag: exceptions meet in the host".to_owned() },
+        behaviour: Behaviour::Stays,
     }
 }

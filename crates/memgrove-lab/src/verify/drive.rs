@@ -1,0 +1,158 @@
+//! Calls the exports of two modules alike, without knowing what they are for.
+
+use memgrove_rewrite::Plan;
+
+use super::{Outcome, host};
+use crate::engine::{
+    Engine, EngineError, ExportKind, Host, Instance, Memory, Signature, TrapReason, Value, ValueType,
+};
+
+/// How often each export is called, with other arguments.
+const ROUNDS: u64 = 2;
+/// Exports with more parameters than this are for somebody who knows them.
+const MOST_PARAMETERS: usize = 6;
+/// Exports called at most, so that large interfaces do not take minutes.
+const MOST_EXPORTS: usize = 200;
+
+/// Whether original and fixed module agree under the same calls.
+pub(super) fn check(engine: &dyn Engine, original: &[u8], fixed: &[u8], plan: &Plan) -> Outcome {
+    match run(engine, original, fixed, plan) {
+        Ok(outcome) => outcome,
+        Err(error) => Outcome::Skipped(format!("the original does not run under an emulated host: {error}")),
+    }
+}
+
+fn run(engine: &dyn Engine, original: &[u8], fixed: &[u8], plan: &Plan) -> Result<Outcome, EngineError> {
+    if plan.is_empty() {
+        return Ok(Outcome::Passed("nothing was changed".to_owned()));
+    }
+    let host = match host::emulate(plan) {
+        Ok(host) => host,
+        Err(why) => return Ok(Outcome::Skipped(why)),
+    };
+    let module = engine.compile(original)?;
+    let exports: Vec<(String, Signature)> = module
+        .shape()
+        .exports
+        .iter()
+        .filter_map(|export| match &export.kind {
+            ExportKind::Function(signature) => Some((export.name.clone(), signature.clone())),
+            _ => None,
+        })
+        .collect();
+    let mut before = module.instantiate(&host)?;
+    for (at, bytes) in plan.initial_data() {
+        before.write(Memory::Main, u64::from(at), bytes)?;
+    }
+    let mut after = match engine.compile(fixed).and_then(|module| module.instantiate(&Host::new())) {
+        Ok(after) => after,
+        Err(error) => return Ok(Outcome::Failed(error.to_string())),
+    };
+    // Constructors ran when the fixed module was instantiated; the glue would call them now.
+    for name in exported_at(original, plan) {
+        before.call(&name, &[])?;
+    }
+    let callable: Vec<_> = exports.iter().filter(|(_, signature)| can_drive(signature)).take(MOST_EXPORTS).collect();
+    let mut calls = 0;
+    let mut traps = 0;
+    'rounds: for round in 0..ROUNDS {
+        for (name, signature) in &callable {
+            let arguments: Vec<Value> = (0..)
+                .zip(&signature.parameters)
+                .map(|(at, ty)| argument(*ty, round * 7 + at))
+                .collect();
+            let (was, is) = (before.call(name, &arguments), after.call(name, &arguments));
+            if is_exhausted(&was) || is_exhausted(&is) {
+                // Fuel is counted differently on both sides of the border.
+                break 'rounds;
+            }
+            calls += 1;
+            match (was, is) {
+                (Ok(was), Ok(is)) if was.values == is.values => {}
+                (Err(_), Err(_)) => traps += 1,
+                (was, is) => {
+                    return Ok(Outcome::Failed(format!(
+                        "`{name}` with {arguments:?}: {} before, {} after",
+                        describe(&was),
+                        describe(&is)
+                    )));
+                }
+            }
+        }
+    }
+    if let Some(difference) = memory_difference(before.as_mut(), after.as_mut())? {
+        return Ok(Outcome::Failed(difference));
+    }
+    Ok(Outcome::Passed(format!(
+        "{calls} calls of {} exports agree ({traps} trap on both sides), and so does memory",
+        callable.len()
+    )))
+}
+
+/// Names under which the functions that the fixed module calls at its start are exported.
+fn exported_at(original: &[u8], plan: &Plan) -> Vec<String> {
+    let wanted: Vec<u32> = plan.called_at_start().collect();
+    let exports = wasmparser::Parser::new(0).parse_all(original).find_map(|payload| match payload {
+        Ok(wasmparser::Payload::ExportSection(section)) => {
+            Some(section.into_iter().map_while(Result::ok).collect::<Vec<_>>())
+        }
+        _ => None,
+    });
+    let exports = exports.unwrap_or_default();
+    wanted
+        .iter()
+        .filter_map(|index| {
+            exports
+                .iter()
+                .find(|export| export.kind == wasmparser::ExternalKind::Func && export.index == *index)
+                .map(|export| export.name.to_owned())
+        })
+        .collect()
+}
+
+fn can_drive(signature: &Signature) -> bool {
+    let is_number = |ty: &ValueType| !matches!(ty, ValueType::V128 | ValueType::Reference);
+    signature.parameters.len() <= MOST_PARAMETERS
+        && signature.parameters.iter().chain(&signature.results).all(is_number)
+}
+
+/// Small numbers: they are valid sizes, and mostly harmless as addresses.
+fn argument(ty: ValueType, number: u64) -> Value {
+    let small = u32::try_from(number % 64).unwrap_or(0);
+    match ty {
+        ValueType::I64 => Value::I64(i64::from(small)),
+        ValueType::F32 => Value::F32((f32::from(u16::try_from(small).unwrap_or(0)) / 2.0).to_bits()),
+        ValueType::F64 => Value::F64((f64::from(small) / 2.0).to_bits()),
+        _ => Value::u32(small),
+    }
+}
+
+fn is_exhausted<T>(result: &Result<T, EngineError>) -> bool {
+    matches!(result, Err(EngineError::Trap { reason: TrapReason::OutOfFuel, .. } | EngineError::Timeout { .. }))
+}
+
+fn describe(result: &Result<crate::engine::Outcome, EngineError>) -> String {
+    match result {
+        Ok(outcome) => format!("{:?}", outcome.values),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// The first address at which the memories differ.
+fn memory_difference(before: &mut dyn Instance, after: &mut dyn Instance) -> Result<Option<String>, EngineError> {
+    const CHUNK_BYTES: u64 = 1 << 20;
+    let (Ok(was), Ok(is)) = (before.memory_bytes(Memory::Main), after.memory_bytes(Memory::Main)) else {
+        return Ok(None);
+    };
+    if was != is {
+        return Ok(Some(format!("memory is {was} bytes before and {is} after")));
+    }
+    for at in (0..was).step_by(usize::try_from(CHUNK_BYTES).unwrap_or(1)) {
+        let length = CHUNK_BYTES.min(was - at);
+        let (left, right) = (before.read(Memory::Main, at, length)?, after.read(Memory::Main, at, length)?);
+        if let Some(offset) = left.iter().zip(&right).position(|(left, right)| left != right) {
+            return Ok(Some(format!("memory differs at {:#x}", at + offset as u64)));
+        }
+    }
+    Ok(None)
+}

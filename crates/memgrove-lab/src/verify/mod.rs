@@ -1,0 +1,144 @@
+//! Is a fixed module what it should be? Asked of engines, before anybody uses it.
+//!
+//! ```text
+//! validates -> instantiates with nothing -> its memory really grows -> it does what the original does
+//! ```
+//!
+//! The last is possible where exports can be called without knowing them: the original, under
+//! a host that keeps the original contract, and the fixed module get the same calls, and must
+//! agree on every result and at the end on memory.
+
+mod drive;
+mod growth;
+mod host;
+
+use memgrove_rewrite::Plan;
+use serde::Serialize;
+
+use crate::engine::{self, Engine, EngineError, EngineId, Host, Settings};
+
+/// Instructions a module of which nothing is known may execute in one instance.
+const FUEL: u64 = 2_000_000_000;
+/// No more memory than this is let grow, in bytes.
+const MEMORY_LIMIT_BYTES: u64 = 1 << 31;
+
+/// The engines that are asked: two that share no code.
+pub const ENGINES: [EngineId; 2] = [EngineId::Wasmtime, EngineId::Wasmi];
+
+/// What was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Question {
+    /// Does it instantiate with an empty import object?
+    Instantiates,
+    /// Does memory grow when its own `malloc` is asked for more than there is?
+    Grows,
+    /// Do the original under its emulated host and the fixed module agree?
+    Agrees,
+}
+
+impl Question {
+    /// As a short sentence.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Instantiates => "instantiates with nothing",
+            Self::Grows => "memory really grows",
+            Self::Agrees => "does what the original does",
+        }
+    }
+}
+
+/// What came out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "outcome", content = "detail")]
+pub enum Outcome {
+    /// Yes, with figures.
+    Passed(String),
+    /// It could not be asked, and why.
+    Skipped(String),
+    /// No: what was seen.
+    Failed(String),
+}
+
+/// One question to one engine.
+#[derive(Debug, Clone, Serialize)]
+pub struct Check {
+    /// What was asked.
+    pub question: Question,
+    /// Of whom.
+    pub engine: EngineId,
+    /// The answer.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// All answers.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Verification {
+    /// In the order they were asked.
+    pub checks: Vec<Check>,
+}
+
+impl Verification {
+    /// The checks that failed.
+    pub fn failures(&self) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(|check| matches!(check.outcome, Outcome::Failed(_)))
+    }
+
+    /// No check failed.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.failures().next().is_none()
+    }
+}
+
+/// Asks every question of every engine. `fixed` is `original` with `plan` applied.
+#[must_use]
+pub fn verify(original: &[u8], fixed: &[u8], plan: &Plan) -> Verification {
+    let settings = Settings { memory_limit_bytes: MEMORY_LIMIT_BYTES, ..Settings::bounded(FUEL) };
+    let mut verification = Verification::default();
+    for engine in ENGINES {
+        for (question, outcome) in ask(engine, &settings, original, fixed, plan) {
+            verification.checks.push(Check { question, engine, outcome });
+        }
+    }
+    verification
+}
+
+fn ask(
+    id: EngineId,
+    settings: &Settings,
+    original: &[u8],
+    fixed: &[u8],
+    plan: &Plan,
+) -> Vec<(Question, Outcome)> {
+    let all = [Question::Instantiates, Question::Grows, Question::Agrees];
+    let skipped = |why: String| all.map(|question| (question, Outcome::Skipped(why.clone()))).to_vec();
+    if !plan.is_complete() {
+        return skipped(format!("{} imports stay with the host", plan.remaining().count()));
+    }
+    let engine = match engine::open(id, settings) {
+        Ok(engine) => engine,
+        Err(error) => return skipped(error.to_string()),
+    };
+    let instantiates = match instantiates(engine.as_ref(), fixed) {
+        Ok(()) => Outcome::Passed("with an empty import object".to_owned()),
+        // An engine that lacks a proposal lacks it for the original too.
+        Err(EngineError::Compile { words }) if engine.compile(original).is_err() => {
+            return skipped(format!("{id} cannot run the original either: {words}"));
+        }
+        Err(error) => Outcome::Failed(error.to_string()),
+    };
+    if matches!(instantiates, Outcome::Failed(_)) {
+        return vec![(Question::Instantiates, instantiates)];
+    }
+    vec![
+        (Question::Instantiates, instantiates),
+        (Question::Grows, growth::check(engine.as_ref(), fixed)),
+        (Question::Agrees, drive::check(engine.as_ref(), original, fixed, plan)),
+    ]
+}
+
+fn instantiates(engine: &dyn Engine, wasm: &[u8]) -> Result<(), EngineError> {
+    engine.compile(wasm)?.instantiate(&Host::new()).map(drop)
+}
