@@ -12,8 +12,11 @@
 pub mod detect;
 mod error;
 pub mod facts;
+pub mod fingerprint;
+pub mod knowledge;
 pub mod report;
 
 pub use error::Error;
 pub use facts::{Facts, facts};
-pub use report::{Conclusion, Confidence, Evidence, Report, conclude};
+pub use knowledge::{Knowledge, KnowledgeError};
+pub use report::{Conclusion, Confidence, Evidence, Report, conclude, conclude_with};

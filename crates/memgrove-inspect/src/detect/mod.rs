@@ -1,13 +1,23 @@
 //! What we conclude from the [`Facts`](crate::Facts), one question a module.
 
 mod allocator;
+mod allocator_sites;
+mod entries;
+mod host;
+mod imports;
 mod memory;
+mod patterns;
 mod requirements;
+mod rules;
 mod startup;
+mod structure;
 mod toolchain;
 
 pub use allocator::{Allocator, allocator};
-pub use memory::memory;
-pub use requirements::requirements;
+pub use entries::Defect;
+pub(crate) use host::{engines, verdicts};
+pub(crate) use imports::ImportMeanings;
+pub(crate) use memory::memory;
+pub(crate) use requirements::requirements;
 pub use startup::startup;
 pub use toolchain::{Toolchain, toolchain};

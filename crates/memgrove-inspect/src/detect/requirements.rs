@@ -1,10 +1,36 @@
 //! What the imports are for.
 
+use super::imports::ImportMeanings;
 use crate::facts::{Facts, offset32};
-use crate::report::Requirements;
+use crate::knowledge::Knowledge;
+use crate::report::{ImportName, ImportUse, PurposeGroup, Requirements};
 
-/// Groups the imports by purpose.
-#[must_use]
-pub fn requirements(facts: &Facts<'_>) -> Requirements {
-    Requirements { groups: Vec::new(), import_count: offset32(facts.imports.len() as u64) }
+/// Groups the imports by purpose, in the order of the purposes in `knowledge/imports.toml`.
+pub(crate) fn requirements(
+    facts: &Facts<'_>,
+    meanings: &ImportMeanings<'_>,
+    knowledge: &Knowledge,
+) -> Requirements {
+    let mut groups: Vec<PurposeGroup> = knowledge
+        .purposes
+        .iter()
+        .map(|purpose| PurposeGroup {
+            purpose: purpose.id.clone(),
+            title: purpose.title.clone(),
+            imports: Vec::new(),
+        })
+        .collect();
+    for (at, import) in facts.imports.iter().enumerate() {
+        let purpose = meanings.purpose(at);
+        let Some(group) = groups.iter_mut().find(|group| group.purpose == purpose) else { continue };
+        group.imports.push(ImportUse {
+            name: ImportName { module: import.module.to_owned(), name: import.name.to_owned() },
+            kind: import.ty.kind(),
+            ty: import.ty.describe(facts),
+            offset: import.offset,
+            meaning: meanings.meaning(at),
+        });
+    }
+    groups.retain(|group| !group.imports.is_empty());
+    Requirements { groups, import_count: offset32(facts.imports.len() as u64) }
 }

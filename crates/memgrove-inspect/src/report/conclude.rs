@@ -4,12 +4,20 @@ use super::{
     ComponentReport, Counts, DylinkReport, Evidence, ExportReport, InnerModule, Metadata, ProducerReport,
     ProposalUse, Report, SCHEMA_VERSION, SectionReport,
 };
-use crate::detect;
+use crate::detect::{self, ImportMeanings};
 use crate::facts::{ExternKind, ExternType, Facts, offset32};
+use crate::knowledge::Knowledge;
 
-/// Concludes everything that the facts allow.
+/// Concludes everything that the facts allow, with the knowledge that comes with this crate.
 #[must_use]
 pub fn conclude(facts: &Facts<'_>) -> Report {
+    conclude_with(facts, Knowledge::builtin())
+}
+
+/// Concludes everything that the facts allow, with knowledge that may hold the user's own host profiles.
+#[must_use]
+pub fn conclude_with(facts: &Facts<'_>, knowledge: &Knowledge) -> Report {
+    let meanings = ImportMeanings::new(facts, knowledge);
     Report {
         schema_version: SCHEMA_VERSION,
         kind: facts.kind,
@@ -17,17 +25,17 @@ pub fn conclude(facts: &Facts<'_>) -> Report {
         name: facts.names.module.map(str::to_owned),
         toolchain: detect::toolchain(facts),
         allocator: detect::allocator(facts),
-        memory: detect::memory(facts),
+        memory: detect::memory(facts, &meanings),
         startup: detect::startup(facts),
-        requirements: detect::requirements(facts),
+        requirements: detect::requirements(facts, &meanings, knowledge),
         proposals: proposals(facts),
-        verdicts: Vec::new(),
-        engines: Vec::new(),
+        verdicts: detect::verdicts(facts, knowledge),
+        engines: detect::engines(facts, knowledge),
         exports: exports(facts),
         sections: sections(facts),
         counts: counts(facts),
         metadata: metadata(facts),
-        component: component(facts),
+        component: component(facts, knowledge),
     }
 }
 
@@ -127,12 +135,12 @@ fn metadata(facts: &Facts<'_>) -> Metadata {
     }
 }
 
-fn component(facts: &Facts<'_>) -> Option<ComponentReport> {
+fn component(facts: &Facts<'_>, knowledge: &Knowledge) -> Option<ComponentReport> {
     let component = facts.component.as_ref()?;
     let modules = component.modules.iter().map(|module| InnerModule {
         offset: module.range().start,
         size_bytes: module.size_bytes(),
-        report: conclude(module),
+        report: conclude_with(module, knowledge),
     });
     Some(ComponentReport {
         imports: component.imports.iter().map(|item| item.name.to_owned()).collect(),

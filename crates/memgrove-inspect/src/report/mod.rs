@@ -5,7 +5,7 @@ mod conclusion;
 mod memory;
 mod verdict;
 
-pub use conclude::conclude;
+pub use conclude::{conclude, conclude_with};
 pub use conclusion::{Conclusion, Confidence, Evidence, Level};
 pub use memory::{
     AddressRange, GrowSite, Grower, Growth, ImportName, MemoryReport, MemorySummary, Region, RegionKind,

@@ -1,0 +1,122 @@
+//! What each import means: known by its name and type, or recovered from how the module uses it.
+
+use crate::facts::{ExternKind, Facts, SiteKind, ValType};
+use crate::knowledge::{ImportEntry, Knowledge};
+use crate::report::{Conclusion, Confidence, Evidence};
+
+/// The meaning of each import of a module, in the order of the file.
+pub(crate) struct ImportMeanings<'k> {
+    entries: Vec<Option<&'k ImportEntry>>,
+    /// The import that asks for memory under a minified name.
+    resize_heap: Option<ResizeHeap>,
+}
+
+struct ResizeHeap {
+    /// Position in `Facts::imports`.
+    import: usize,
+    func: u32,
+    offset: u32,
+}
+
+impl<'k> ImportMeanings<'k> {
+    pub(crate) fn new(facts: &Facts<'_>, knowledge: &'k Knowledge) -> Self {
+        let known = |import| knowledge.imports.iter().find(|entry| entry.pattern.matches(facts, import));
+        let entries: Vec<_> = facts.imports.iter().map(known).collect();
+        let resize_heap = resize_heap(facts, &entries);
+        Self { entries, resize_heap }
+    }
+
+    /// Id of the import's purpose.
+    pub(crate) fn purpose(&self, import: usize) -> &str {
+        if self.resize_heap.as_ref().is_some_and(|found| found.import == import) {
+            return "memory";
+        }
+        self.entries.get(import).copied().flatten().map_or("unknown", |entry| entry.purpose.as_str())
+    }
+
+    /// What the import does.
+    pub(crate) fn meaning(&self, import: usize) -> Conclusion<String> {
+        if let Some(found) = self.resize_heap.as_ref().filter(|found| found.import == import) {
+            let text = "the function with memory.size calls it, and no other import of type (i32) -> i32";
+            return Conclusion::new(
+                "emscripten_resize_heap under a minified name: asks the host to grow memory to a number of bytes"
+                    .to_owned(),
+                Confidence::HIGH,
+            )
+            .because(Evidence::in_func(found.func, found.offset, text));
+        }
+        let Some(entry) = self.entries.get(import).copied().flatten() else { return Conclusion::unknown() };
+        match &entry.meaning {
+            Some(meaning) => Conclusion::new(meaning.clone(), Confidence::HIGH)
+                .because(Evidence::new(format!("known by name: {}", entry.source))),
+            None => Conclusion::unknown(),
+        }
+    }
+
+    /// Positions of the imports through which the module asks for memory.
+    pub(crate) fn growers(&self) -> impl Iterator<Item = usize> + '_ {
+        let recovered = self.resize_heap.as_ref().map(|found| found.import);
+        (0..self.entries.len()).filter(move |&import| {
+            recovered == Some(import) || self.entries[import].is_some_and(|entry| entry.grows)
+        })
+    }
+
+    /// Whether there is an import whose purpose is unknown.
+    pub(crate) fn has_unknown(&self) -> bool {
+        (0..self.entries.len()).any(|import| self.purpose(import) == "unknown")
+    }
+}
+
+/// Emscripten's `sbrk` asks `memory.size` how large memory is and then calls `emscripten_resize_heap`, the one
+/// `(i32) -> i32` import it needs. Optimisation can move that call one level up.
+fn resize_heap(facts: &Facts<'_>, entries: &[Option<&ImportEntry>]) -> Option<ResizeHeap> {
+    if entries.iter().flatten().any(|entry| entry.grows) {
+        return None; // its name is known
+    }
+    let sites = facts.sites.iter().filter(|site| matches!(site.kind, SiteKind::Size { memory: 0 }));
+    let grows = |func: u32| {
+        facts.grow_sites().any(|site| site.func == func) // it grows memory itself
+    };
+    let mut one_up: Option<crate::facts::Callers> = None;
+    let mut last = None;
+    for site in sites.take(MAX_SITES) {
+        if last.replace(site.func) == Some(site.func) || grows(site.func) {
+            continue;
+        }
+        let mut callees = asking_imports(facts, entries, site.func);
+        if callees.is_empty() {
+            let callers = one_up.get_or_insert_with(|| facts.call_graph.callers());
+            if let [caller] = callers.of(site.func) {
+                callees = asking_imports(facts, entries, *caller);
+            }
+        }
+        if let [import] = callees[..] {
+            return Some(ResizeHeap { import, func: site.func, offset: site.offset });
+        }
+    }
+    None
+}
+
+/// Sites looked at: a module has one or a few `memory.size`, and a hostile one must not make this long.
+const MAX_SITES: usize = 64;
+
+/// Imports of type `(i32) -> i32` without a known meaning that a function calls directly.
+fn asking_imports(facts: &Facts<'_>, entries: &[Option<&ImportEntry>], func: u32) -> Vec<usize> {
+    let imported =
+        facts.call_graph.callees(func).iter().filter(|&&callee| callee < facts.imported_func_count());
+    let asking = imported.filter_map(|&callee| {
+        let at = facts.imported_funcs.get(callee as usize)?.import as usize;
+        let import = facts.imports.get(at)?;
+        let fits = import.ty.kind() == ExternKind::Func
+            && facts.func_type(callee)?.is(&[ValType::I32], &[ValType::I32])
+            && entries.get(at)?.is_none()
+            && import.module.len() <= MAX_MINIFIED_MODULE
+            && import.name.len() <= MAX_MINIFIED_NAME;
+        fits.then_some(at)
+    });
+    asking.collect()
+}
+
+/// Emscripten minifies to module `a` (or leaves `env`) and names of one to three letters.
+const MAX_MINIFIED_MODULE: usize = 3;
+const MAX_MINIFIED_NAME: usize = 3;

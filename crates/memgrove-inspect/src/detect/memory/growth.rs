@@ -1,0 +1,167 @@
+//! Who makes memory 0 larger.
+
+use crate::detect::imports::ImportMeanings;
+use crate::facts::{Callers, ExternKind, Facts, Site, SiteKind};
+use crate::report::{Conclusion, Confidence, Evidence, GrowSite, Grower, Growth, ImportName};
+use wasmparser::Operator;
+
+/// Functions for which the ways to reach them are followed; the search is linear in the call graph for each.
+const MAX_TRACED_FUNCTIONS: usize = 16;
+/// Ways listed for each.
+const MAX_WAYS: usize = 8;
+
+pub(super) fn growth(facts: &Facts<'_>, meanings: &ImportMeanings<'_>) -> Conclusion<Growth> {
+    let Some(memory) = facts.memories.first() else {
+        let growth = Growth { who: Grower::NoMemory, sites: Vec::new(), imports: Vec::new(), fixed: false };
+        return Conclusion::new(growth, Confidence::CERTAIN)
+            .because(Evidence::new("the module has no memory"));
+    };
+    let fixed = memory.ty.max_pages == Some(memory.ty.min_pages);
+    let sites = grow_sites(facts);
+    let growers: Vec<usize> = meanings.growers().collect();
+    let mut evidence = Vec::new();
+    for site in sites.iter().take(MAX_TRACED_FUNCTIONS) {
+        let name = site.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+        let text = format!("memory.grow in function {}{name}", site.func);
+        evidence.push(Evidence::in_func(site.func, site.offset, text));
+    }
+    for &at in &growers {
+        let import = &facts.imports[at];
+        let meaning = meanings.meaning(at).value.unwrap_or_default();
+        let text = format!("import {}.{}: {meaning}", import.module, import.name);
+        evidence.push(Evidence::at(import.offset, text));
+    }
+    let who = match (fixed, sites.is_empty(), growers.is_empty()) {
+        (true, ..) => {
+            evidence.push(Evidence::at(memory.offset, "minimum and maximum are equal"));
+            Grower::Nobody
+        }
+        (_, false, true) => Grower::Module,
+        (_, true, false) => Grower::Import,
+        (_, false, false) => Grower::ModuleAndImport,
+        (_, true, true) => {
+            let reachable = memory.import.is_some() || exported(facts);
+            evidence.push(Evidence::new("there is no memory.grow and no import that asks for memory"));
+            if reachable { Grower::Host } else { Grower::Nobody }
+        }
+    };
+    let confidence = match who {
+        // An import with an unknown purpose could ask for memory too.
+        Grower::Host if meanings.has_unknown() => Confidence::MEDIUM,
+        _ => Confidence::CERTAIN,
+    };
+    let name = |&at: &usize| ImportName {
+        module: facts.imports[at].module.to_owned(),
+        name: facts.imports[at].name.to_owned(),
+    };
+    let growth = Growth { who, sites, imports: growers.iter().map(name).collect(), fixed };
+    Conclusion::new(growth, confidence).with_evidence(evidence)
+}
+
+fn exported(facts: &Facts<'_>) -> bool {
+    facts.exports.iter().any(|export| export.kind == ExternKind::Memory && export.index == 0)
+}
+
+fn grow_sites(facts: &Facts<'_>) -> Vec<GrowSite> {
+    let sites: Vec<&Site> =
+        facts.sites.iter().filter(|site| matches!(site.kind, SiteKind::Grow { memory: 0 })).collect();
+    if sites.is_empty() {
+        return Vec::new();
+    }
+    let mut ways = Ways::new(facts);
+    let mut last: Option<(u32, Vec<u32>, Vec<String>)> = None;
+    let mut found = Vec::new();
+    for site in sites {
+        if last.as_ref().is_none_or(|(func, ..)| *func != site.func) {
+            last = Some((site.func, zero_grows(facts, site.func), ways.to(site.func)));
+        }
+        let Some((_, zero, reached_from)) = &last else { continue };
+        if zero.binary_search(&site.offset).is_ok() {
+            continue;
+        }
+        found.push(GrowSite {
+            func: site.func,
+            name: facts.func_name(site.func).map(str::to_owned),
+            offset: site.offset,
+            reached_from: reached_from.clone(),
+        });
+    }
+    found
+}
+
+/// Offsets of `memory.grow` with a constant zero: it only asks for the size.
+fn zero_grows(facts: &Facts<'_>, func: u32) -> Vec<u32> {
+    let mut zero = Vec::new();
+    let Some(mut reader) = facts.operators(func) else { return zero };
+    let mut after_zero = false;
+    while let Ok((operator, offset)) = reader.read_with_offset() {
+        if after_zero && matches!(operator, Operator::MemoryGrow { .. }) {
+            zero.push(crate::facts::offset32(offset));
+        }
+        after_zero = matches!(operator, Operator::I32Const { value: 0 } | Operator::I64Const { value: 0 });
+        if reader.eof() {
+            break;
+        }
+    }
+    zero
+}
+
+/// How functions can be reached from outside.
+struct Ways<'f, 'a> {
+    facts: &'f Facts<'a>,
+    callers: Callers,
+    address_taken: Vec<u32>,
+    /// `(function, export)`, sorted by function.
+    exports: Vec<(u32, &'a str)>,
+    traced: usize,
+}
+
+impl<'f, 'a> Ways<'f, 'a> {
+    fn new(facts: &'f Facts<'a>) -> Self {
+        let funcs = facts.exports.iter().filter(|export| export.kind == ExternKind::Func);
+        let mut exports: Vec<_> = funcs.map(|export| (export.index, export.name)).collect();
+        exports.sort_unstable();
+        Self {
+            facts,
+            callers: facts.call_graph.callers(),
+            address_taken: facts.address_taken(),
+            exports,
+            traced: 0,
+        }
+    }
+
+    /// Follows direct callers up to exports, the start function and functions in tables.
+    fn to(&mut self, func: u32) -> Vec<String> {
+        self.traced += 1;
+        if self.traced > MAX_TRACED_FUNCTIONS {
+            return Vec::new();
+        }
+        let mut ways = Vec::new();
+        let mut by_table = false;
+        let mut seen = vec![false; self.facts.func_count() as usize];
+        let mut queue = std::collections::VecDeque::from([func]);
+        seen[func as usize] = true;
+        while let Some(func) = queue.pop_front() {
+            if self.facts.start.is_some_and(|start| start.func == func) {
+                ways.push("start function".to_owned());
+            }
+            let first = self.exports.partition_point(|&(index, _)| index < func);
+            let names = self.exports[first..].iter().take_while(|&&(index, _)| index == func);
+            ways.extend(names.map(|(_, name)| format!("export {name}")));
+            by_table |= self.address_taken.binary_search(&func).is_ok();
+            if ways.len() >= MAX_WAYS {
+                ways.truncate(MAX_WAYS);
+                break;
+            }
+            for &caller in self.callers.of(func) {
+                if !std::mem::replace(&mut seen[caller as usize], true) {
+                    queue.push_back(caller);
+                }
+            }
+        }
+        if by_table {
+            ways.push("table".to_owned());
+        }
+        ways
+    }
+}

@@ -1,0 +1,100 @@
+//! Where static data and stack end and the heap may begin.
+
+use super::constants::{constants, distinct, word_accesses};
+use super::{align16, named_address};
+use crate::facts::{Facts, SiteKind};
+use crate::report::{
+    AddressRange, Conclusion, Confidence, Evidence, Stack, StackDirection, StackPlacement, StaticData,
+};
+
+pub(super) fn heap_base(
+    facts: &Facts<'_>,
+    data: Option<&StaticData>,
+    bss: Option<AddressRange>,
+    stack: Option<&Stack>,
+) -> Conclusion<u64> {
+    let Some(memory) = facts.memories.first() else { return Conclusion::unknown() };
+    if let Some((base, offset)) = named_address(facts, "__heap_base") {
+        return Conclusion::new(base, Confidence::CERTAIN)
+            .because(Evidence::at(offset, format!("__heap_base is {base:#x}")));
+    }
+    if stack.is_some_and(|stack| stack.imported || stack.direction == StackDirection::Up) {
+        return Conclusion::unknown()
+            .because(Evidence::new("the host decides where the stack lies, and with it the heap"));
+    }
+    let data_end = data.map_or(0, |data| data.end);
+    // What is known to be occupied, whatever else is.
+    let floor = data_end.max(bss.map_or(0, |bss| bss.end));
+    let stack_base = stack.and_then(|stack| stack.base);
+    if let (Some(stack), Some(base)) = (stack, stack_base)
+        && stack.placement == StackPlacement::AfterData
+    {
+        let base = align16(base);
+        return Conclusion::new(base, Confidence::HIGH)
+            .because(Evidence::new(format!("the stack is behind static data and begins at {base:#x}")));
+    }
+    if data.is_none() && stack_base.is_none() {
+        return Conclusion::unknown().because(Evidence::new("neither static data nor a stack is known"));
+    }
+    let limit = memory.ty.min_bytes();
+    let fits = |address: u64| address >= floor && address <= limit && address > 0;
+    if let Some(found) = initial_break(facts, fits).or_else(|| constant_base(facts, fits)) {
+        return found;
+    }
+    Conclusion::unknown().because(Evidence::new(format!(
+        "between {floor:#x}, where known data ends, and {limit:#x}, the end of the initial memory"
+    )))
+}
+
+fn growing_functions(facts: &Facts<'_>) -> Vec<u32> {
+    let sites = facts.sites.iter();
+    distinct(sites.filter_map(|site| match site.kind {
+        SiteKind::Grow { memory: 0 } | SiteKind::Size { memory: 0 } => Some(site.func),
+        _ => None,
+    }))
+}
+
+/// `sbrk` keeps the break in a word that a data segment initialises with `__heap_base`.
+fn initial_break(facts: &Facts<'_>, fits: impl Fn(u64) -> bool) -> Option<Conclusion<u64>> {
+    for func in growing_functions(facts) {
+        for (address, offset) in word_accesses(facts, func) {
+            let Some(value) = initial_word(facts, address) else { continue };
+            if fits(value) && value % 8 == 0 {
+                let text = format!(
+                    "the word at {address:#x}, which the growing function uses, starts as {value:#x}"
+                );
+                return Some(
+                    Conclusion::new(value, Confidence::HIGH).because(Evidence::in_func(func, offset, text)),
+                );
+            }
+        }
+    }
+    None
+}
+
+/// An allocator that takes the rest of the initial memory names its start as a constant.
+fn constant_base(facts: &Facts<'_>, fits: impl Fn(u64) -> bool) -> Option<Conclusion<u64>> {
+    let mut best: Option<(u64, u32, u32)> = None;
+    for func in growing_functions(facts) {
+        for (value, offset) in constants(facts, func) {
+            // Multiples of a page are sizes more often than addresses.
+            let address_like = value % 4 == 0 && value % 0x1_0000 != 0 && value > 0x400;
+            if address_like && fits(value) && best.is_none_or(|(smallest, ..)| value < smallest) {
+                best = Some((value, func, offset));
+            }
+        }
+    }
+    let (value, func, offset) = best?;
+    let text = format!("the growing function names {value:#x}, which lies behind all known data");
+    Some(Conclusion::new(value, Confidence::MEDIUM).because(Evidence::in_func(func, offset, text)))
+}
+
+/// The 32-bit word that data segments put at `address`.
+fn initial_word(facts: &Facts<'_>, address: u64) -> Option<u64> {
+    facts.data.iter().find_map(|data| {
+        let active = data.active.filter(|active| active.memory == 0)?;
+        let at = usize::try_from(address.checked_sub(active.address.address()?)?).ok()?;
+        let word = data.bytes.get(at..at.checked_add(4)?)?;
+        Some(u64::from(u32::from_le_bytes(word.try_into().ok()?)))
+    })
+}

@@ -1,0 +1,105 @@
+//! Where things lie in memory 0, and who makes it larger.
+
+mod constants;
+mod growth;
+mod heap;
+mod regions;
+mod stack;
+mod static_data;
+
+use super::imports::ImportMeanings;
+use crate::facts::{ExternKind, Facts, GlobalType, ValType};
+use crate::report::{AddressRange, Conclusion, Confidence, ImportName, MemoryReport, MemorySummary, Stack};
+
+/// Concludes what is known about the module's memory.
+pub(crate) fn memory(facts: &Facts<'_>, meanings: &ImportMeanings<'_>) -> MemoryReport {
+    let inits = constants::memory_inits(facts);
+    let static_data = static_data::static_data(facts, &inits);
+    let bss = static_data::bss(facts, static_data.value.as_ref(), &inits);
+    let stack = stack::stack(facts, static_data.value.as_ref(), bss.value);
+    let heap_base = heap::heap_base(facts, static_data.value.as_ref(), bss.value, stack.value.as_ref());
+    let room_before_growth_bytes = room(facts, &heap_base);
+    let growth = growth::growth(facts, meanings);
+    let layout = Layout {
+        static_data: static_data.value.map(|data| AddressRange { start: data.start, end: data.end }),
+        bss: bss.value,
+        stack: stack.value.as_ref(),
+        heap_base: heap_base.value,
+    };
+    let regions = regions::regions(facts, &layout, growth.value.as_ref());
+    MemoryReport {
+        memories: summaries(facts),
+        static_data,
+        bss,
+        stack,
+        heap_base,
+        room_before_growth_bytes,
+        growth,
+        regions,
+    }
+}
+
+/// What is known about where things lie.
+struct Layout<'r> {
+    static_data: Option<AddressRange>,
+    bss: Option<AddressRange>,
+    stack: Option<&'r Stack>,
+    heap_base: Option<u64>,
+}
+
+fn summaries(facts: &Facts<'_>) -> Vec<MemorySummary> {
+    let summary = |(index, memory): (u32, &crate::facts::Memory)| {
+        let import = memory.import.and_then(|import| facts.imports.get(import as usize));
+        let exported = facts.exports.iter().filter(|e| e.kind == ExternKind::Memory && e.index == index);
+        MemorySummary {
+            index,
+            imported: import
+                .map(|import| ImportName { module: import.module.to_owned(), name: import.name.to_owned() }),
+            exported_as: exported.map(|export| export.name.to_owned()).collect(),
+            min_pages: memory.ty.min_pages,
+            max_pages: memory.ty.max_pages,
+            min_bytes: memory.ty.min_bytes(),
+            max_bytes: memory.ty.max_bytes(),
+            page_size_bytes: memory.ty.page_size_bytes(),
+            shared: memory.ty.shared,
+            memory64: memory.ty.memory64,
+        }
+    };
+    (0..).zip(&facts.memories).map(summary).collect()
+}
+
+fn room(facts: &Facts<'_>, heap_base: &Conclusion<u64>) -> Conclusion<u64> {
+    let (Some(memory), Some(base)) = (facts.memories.first(), heap_base.value) else {
+        return Conclusion::unknown();
+    };
+    // An imported memory may be larger than its declared minimum.
+    let confidence = if memory.import.is_some() {
+        Confidence::new(heap_base.confidence.value().min(Confidence::MEDIUM.value()))
+    } else {
+        heap_base.confidence
+    };
+    Conclusion::new(memory.ty.min_bytes().saturating_sub(base), confidence)
+        .with_evidence(heap_base.evidence.iter().cloned())
+}
+
+/// Address of a global by name: exported, or named in the `name` section (AssemblyScript's names end with
+/// `/NAME`). Only constants count.
+fn named_address(facts: &Facts<'_>, name: &str) -> Option<(u64, u32)> {
+    let exported = facts.export(name).filter(|export| export.kind == ExternKind::Global);
+    let index = exported.map(|export| export.index).or_else(|| {
+        let named =
+            |(_, n): &(u32, &str)| *n == name || n.rsplit_once('/').is_some_and(|(_, last)| last == name);
+        facts.names.globals.iter().find(named).map(|(index, _)| index)
+    })?;
+    let global = facts.globals.get(index as usize)?;
+    let address = global.init?.address()?;
+    is_address(&global.ty).then_some((address, global.offset))
+}
+
+fn is_address(ty: &GlobalType) -> bool {
+    matches!(ty.content, ValType::I32 | ValType::I64)
+}
+
+fn align16(address: u64) -> u64 {
+    address.saturating_add(15) & !15
+}

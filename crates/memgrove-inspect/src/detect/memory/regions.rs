@@ -1,0 +1,129 @@
+//! The memory map: memory 0 as a list of regions, from address 0 upwards without gaps.
+
+use super::Layout;
+use crate::facts::Facts;
+use crate::report::{Evidence, Grower, Growth, Region, RegionKind, StackDirection};
+
+struct Known {
+    kind: RegionKind,
+    start: u64,
+    end: u64,
+    label: String,
+}
+
+pub(super) fn regions(facts: &Facts<'_>, layout: &Layout<'_>, growth: Option<&Growth>) -> Vec<Region> {
+    let Some(memory) = facts.memories.first() else { return Vec::new() };
+    let initial_end = memory.ty.min_bytes();
+    let mut known = known(facts, layout);
+    if let Some(base) = layout.heap_base.filter(|base| *base < initial_end) {
+        let label = "free before the first growth".to_owned();
+        known.push(Known { kind: RegionKind::Room, start: base, end: initial_end, label });
+    }
+    known.sort_by_key(|region| region.start);
+
+    let mut regions: Vec<Region> = Vec::new();
+    let mut at = 0;
+    for region in known {
+        let (start, end) = (region.start.max(at), region.end.min(initial_end.max(region.start)));
+        if start >= end {
+            continue;
+        }
+        if start > at {
+            regions.push(gap(at, start, layout));
+        }
+        regions.push(Region {
+            kind: region.kind,
+            start,
+            end: Some(end),
+            label: region.label,
+            evidence: Vec::new(),
+        });
+        at = end;
+    }
+    if at < initial_end {
+        regions.push(gap(at, initial_end, layout));
+        at = initial_end;
+    }
+    if let Some(growth) = growth
+        && growth.who != Grower::Nobody
+    {
+        let limit = if memory.ty.memory64 { None } else { Some(1 << 32) };
+        let end = memory.ty.max_bytes().or(limit);
+        if end.is_none_or(|end| end > at) {
+            let label = match growth.who {
+                Grower::Module => "added by memory.grow",
+                Grower::Import => "added by the host when asked",
+                Grower::ModuleAndImport => "added by memory.grow or by the host when asked",
+                _ => "added only if the host grows memory by itself",
+            };
+            let evidence = vec![Evidence::at(memory.offset, declared(facts))];
+            regions.push(Region {
+                kind: RegionKind::Growth,
+                start: at,
+                end,
+                label: label.to_owned(),
+                evidence,
+            });
+        }
+    }
+    regions
+}
+
+fn declared(facts: &Facts<'_>) -> String {
+    let Some(memory) = facts.memories.first() else { return String::new() };
+    match memory.ty.max_pages {
+        Some(max) => format!("memory of {} pages, at most {max}", memory.ty.min_pages),
+        None => format!("memory of {} pages without a maximum", memory.ty.min_pages),
+    }
+}
+
+fn known(facts: &Facts<'_>, layout: &Layout<'_>) -> Vec<Known> {
+    let mut known = Vec::new();
+    let relocated = facts.custom.dylink.is_some();
+    if let Some(data) = layout.static_data {
+        known.push(Known {
+            kind: RegionKind::Data,
+            start: data.start,
+            end: data.end,
+            label: "static data".into(),
+        });
+        let below = layout.stack.and_then(|stack| stack.range).is_some_and(|range| range.start < data.start);
+        if !below && data.start > 0 && data.start <= 4096 {
+            let label = "unused, so that null points nowhere".to_owned();
+            known.push(Known { kind: RegionKind::Null, start: 0, end: data.start, label });
+        }
+    }
+    // A side module's addresses are relative to a base that the loader chooses.
+    if let Some(bss) = layout.bss.filter(|_| !relocated) {
+        let label = "zero-initialised static data (bss)".to_owned();
+        known.push(Known { kind: RegionKind::Bss, start: bss.start, end: bss.end, label });
+    }
+    if let Some(stack) = layout.stack
+        && let Some(range) = stack.range
+    {
+        let way = match stack.direction {
+            StackDirection::Down => ", grows down",
+            StackDirection::Up => ", grows up",
+            StackDirection::Unknown => "",
+        };
+        let label = format!("stack of {} bytes{way}", range.len_bytes());
+        known.push(Known { kind: RegionKind::Stack, start: range.start, end: range.end, label });
+    }
+    known
+}
+
+/// What no evidence covers. Between data and heap base it can only be bss or stack.
+fn gap(start: u64, end: u64, layout: &Layout<'_>) -> Region {
+    let stack_placed = layout.stack.and_then(|stack| stack.range).is_some();
+    let label = match (layout.heap_base, layout.static_data) {
+        (Some(base), Some(data)) if start >= data.end && end <= base && stack_placed => {
+            "static data without initial values, most likely"
+        }
+        (Some(base), Some(data)) if start >= data.end && end <= base => {
+            "bss and stack, in this order most likely"
+        }
+        (None, Some(data)) if start >= data.end => "bss, stack or free: the file does not say",
+        _ => "not known",
+    };
+    Region { kind: RegionKind::Unknown, start, end: Some(end), label: label.to_owned(), evidence: Vec::new() }
+}

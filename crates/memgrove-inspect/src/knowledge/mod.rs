@@ -1,0 +1,139 @@
+//! What is known about the world outside the module: hosts, engines, and what imports are for.
+//!
+//! It is data (TOML files under `knowledge/`), compiled into the crate. A user's own host profile is read from
+//! the same format with [`Knowledge::add_host`].
+
+mod engine;
+mod host;
+mod import;
+mod pattern;
+
+pub use engine::Engine;
+pub(crate) use engine::compare_versions;
+pub use host::{Entry, Host, Provides};
+pub use import::{ImportEntry, Purpose};
+pub(crate) use pattern::glob;
+pub use pattern::{ImportPattern, KindName, Names};
+
+use std::ops::Range;
+use std::sync::OnceLock;
+
+/// Hosts, engines and purposes of imports.
+#[derive(Debug, Clone)]
+pub struct Knowledge {
+    /// Host profiles, in the order in which verdicts are reported.
+    pub hosts: Vec<Host>,
+    /// Engines, in the order in which they are reported.
+    pub engines: Vec<Engine>,
+    /// Purposes of imports, in the order in which groups are reported.
+    pub purposes: Vec<Purpose>,
+    /// Known imports; the first that matches counts.
+    pub imports: Vec<ImportEntry>,
+}
+
+/// A file of knowledge could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}:{column}: {message}")]
+pub struct KnowledgeError {
+    /// Name of the file, as given.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// Byte range in the file, where it is known.
+    pub span: Option<Range<usize>>,
+    /// What is wrong.
+    pub message: String,
+}
+
+macro_rules! files {
+    ($dir:literal: $($name:literal)*) => {
+        &[$(($name, include_str!(concat!("../../../../knowledge/", $dir, $name, ".toml")))),*]
+    };
+}
+
+/// A test checks that these lists and the directories agree.
+const HOSTS: &[(&str, &str)] = files!("hosts/":
+    "bare" "wasmtime" "wasmer" "wasmedge" "wasmi" "node-wasi"
+    "browser" "browser-emscripten" "browser-wasm-bindgen" "browser-go" "assemblyscript-loader" "edge-worker");
+const ENGINES: &[(&str, &str)] = files!("engines/":
+    "wasmtime" "wasmi" "wasmer" "wasmedge" "wazero" "chrome" "firefox" "safari" "node" "deno");
+const IMPORTS: &[(&str, &str)] = files!("": "imports");
+
+impl Knowledge {
+    /// The knowledge that comes with this crate.
+    ///
+    /// # Panics
+    /// Never in a released build: a test reads every file.
+    #[must_use]
+    pub fn builtin() -> &'static Self {
+        static BUILTIN: OnceLock<Knowledge> = OnceLock::new();
+        BUILTIN.get_or_init(|| Self::read_builtin().expect("the crate's own knowledge files are well-formed"))
+    }
+
+    fn read_builtin() -> Result<Self, KnowledgeError> {
+        let mut knowledge =
+            Self { hosts: Vec::new(), engines: Vec::new(), purposes: Vec::new(), imports: Vec::new() };
+        for (name, text) in ENGINES {
+            knowledge.engines.push(parse::<Engine>(&format!("engines/{name}.toml"), text)?);
+        }
+        for (name, text) in IMPORTS {
+            let file: import::ImportFile = parse(&format!("{name}.toml"), text)?;
+            knowledge.purposes.extend(file.purpose);
+            knowledge.imports.extend(file.import);
+        }
+        for (name, text) in HOSTS {
+            knowledge.add_host(&format!("hosts/{name}.toml"), text)?;
+        }
+        Ok(knowledge)
+    }
+
+    /// Adds a host profile; one with the same id is replaced in its place. Returns its id.
+    ///
+    /// # Errors
+    /// When the text is not a host profile; the error knows the place.
+    pub fn add_host(&mut self, file: &str, text: &str) -> Result<String, KnowledgeError> {
+        let host: Host = parse(file, text)?;
+        if let Some(engine) = host.engines.iter().find(|id| self.engine(id).is_none()) {
+            let known: Vec<&str> = self.engines.iter().map(|engine| engine.id.as_str()).collect();
+            let message = format!("unknown engine `{engine}`; known are {}", known.join(", "));
+            return Err(error_at(
+                file,
+                text,
+                text.find(engine.as_str()).map(|at| at..at + engine.len()),
+                message,
+            ));
+        }
+        let id = host.id.clone();
+        match self.hosts.iter_mut().find(|known| known.id == id) {
+            Some(known) => *known = host,
+            None => self.hosts.push(host),
+        }
+        Ok(id)
+    }
+
+    /// The host profile with this id.
+    #[must_use]
+    pub fn host(&self, id: &str) -> Option<&Host> {
+        self.hosts.iter().find(|host| host.id == id)
+    }
+
+    /// The engine with this id.
+    #[must_use]
+    pub fn engine(&self, id: &str) -> Option<&Engine> {
+        self.engines.iter().find(|engine| engine.id == id)
+    }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T, KnowledgeError> {
+    toml::from_str(text).map_err(|error| error_at(file, text, error.span(), error.message().to_owned()))
+}
+
+fn error_at(file: &str, text: &str, span: Option<Range<usize>>, message: String) -> KnowledgeError {
+    let start = span.as_ref().map_or(0, |span| span.start);
+    let before = text.get(..start).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    KnowledgeError { file: file.to_owned(), line, column, span, message }
+}
