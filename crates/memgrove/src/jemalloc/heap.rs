@@ -77,9 +77,28 @@ impl<S: PageSource> Heap<S> {
         }
     }
 
+    /// The head of a class's list in the cache.
+    #[inline(always)]
+    pub(super) fn cached(&mut self, class: usize) -> &mut *mut Region {
+        debug_assert!(class < COUNT);
+        // SAFETY: a class comes from `class_of`, from the map's entry of a slab (J2) or from counting to COUNT.
+        unsafe { self.cache.get_unchecked_mut(class) }
+    }
+
+    /// What is known of a class.
+    #[inline(always)]
+    pub(super) fn class(&mut self, class: usize) -> &mut Class {
+        debug_assert!(class < COUNT);
+        // SAFETY: as for `cached`.
+        unsafe { self.classes.get_unchecked_mut(class) }
+    }
+
     /// The list head in the cache that serves a size, by one load; `size` is at most [`TABLE_MAX`].
     #[inline(always)]
-    #[expect(clippy::manual_div_ceil, reason = "`div_ceil` guards against overflow, which costs instructions")]
+    #[expect(
+        clippy::manual_div_ceil,
+        reason = "`div_ceil` guards against overflow, which costs instructions"
+    )]
     fn quick_head(&mut self, size: usize) -> *mut *mut Region {
         // SAFETY: the table has an entry for each size up to TABLE_MAX, and the entry is an offset into the cache.
         unsafe {
@@ -109,12 +128,12 @@ impl<S: PageSource> Heap<S> {
     #[inline(never)]
     fn allocate_other(&mut self, size: usize, align: usize) -> *mut u8 {
         let Some(class) = small_class(size, align) else { return self.allocate_large(size, align) };
-        let region = self.cache[class];
+        let region = *self.cached(class);
         if region.is_null() {
             return self.refill(class);
         }
         // SAFETY: as in `allocate`.
-        self.cache[class] = unsafe { (*region).next };
+        *self.cached(class) = unsafe { (*region).next };
         region.cast()
     }
 
@@ -151,8 +170,8 @@ impl<S: PageSource> Heap<S> {
     unsafe fn cache_region(&mut self, block: *mut u8, class: usize) {
         let region: *mut Region = block.cast();
         // SAFETY: the caller gives back a region of this class: J5 holds again.
-        unsafe { (*region).next = self.cache[class] };
-        self.cache[class] = region;
+        unsafe { (*region).next = *self.cached(class) };
+        *self.cached(class) = region;
     }
 
     /// Gives a block back that only the page map knows the size of.

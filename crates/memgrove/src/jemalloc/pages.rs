@@ -117,6 +117,14 @@ impl<S: PageSource> Heap<S> {
         self.map.wrapping_add(page)
     }
 
+    /// The head of a bin's list.
+    #[inline(always)]
+    fn bin(&mut self, bin: usize) -> &mut *mut Extent {
+        debug_assert!(bin < BINS);
+        // SAFETY: a bin comes from `bin_of`, or from a bit that is set, which only `link` sets (J4).
+        unsafe { self.bins.get_unchecked_mut(bin) }
+    }
+
     /// Takes `pages` pages from the bins or from the top; `None` when neither has as many in a row.
     /// The entries of the extent are the caller's to fill.
     pub(super) fn take_pages(&mut self, pages: usize) -> Option<usize> {
@@ -152,9 +160,9 @@ impl<S: PageSource> Heap<S> {
     }
 
     /// Of the first few extents of a bin, the lowest that is long enough; null if none is.
-    fn lowest_that_fits(&self, bin: usize, pages: usize) -> *mut Extent {
+    fn lowest_that_fits(&mut self, bin: usize, pages: usize) -> *mut Extent {
         let mut lowest: *mut Extent = null_mut();
-        let mut extent = self.bins[bin];
+        let mut extent = *self.bin(bin);
         for _ in 0..LOOK {
             if extent.is_null() {
                 break;
@@ -219,7 +227,7 @@ impl<S: PageSource> Heap<S> {
     unsafe fn link(&mut self, page: usize, pages: usize) {
         let bin = bin_of(pages);
         let extent: *mut Extent = at(self.address(page));
-        let next = self.bins[bin];
+        let next = *self.bin(bin);
         // SAFETY: nobody uses the pages, so their first bytes are free for the links; the map covers them (J1), and
         // what the bin holds are free extents (J4).
         unsafe {
@@ -230,7 +238,7 @@ impl<S: PageSource> Heap<S> {
                 (*next).prev = extent;
             }
         }
-        self.bins[bin] = extent;
+        *self.bin(bin) = extent;
         self.bins_with_extents |= 1 << bin;
     }
 
@@ -244,7 +252,7 @@ impl<S: PageSource> Heap<S> {
             }
             if prev.is_null() {
                 let bin = bin_of(pages);
-                self.bins[bin] = next;
+                *self.bin(bin) = next;
                 if next.is_null() {
                     self.bins_with_extents &= !(1 << bin);
                 }

@@ -55,9 +55,27 @@ const fn least_slab_pages(size: usize) -> usize {
     pages
 }
 
+/// [`least_slab_pages`] of each class.
+static LEAST_SLAB_PAGES: [u8; COUNT] = {
+    let mut table = [0; COUNT];
+    let mut class = 0;
+    while class < COUNT {
+        let pages = least_slab_pages(size_of_class(class));
+        assert!(pages <= u8::MAX as usize);
+        #[allow(clippy::cast_possible_truncation, reason = "asserted in the line above, at compile time")]
+        let byte = pages as u8;
+        table[class] = byte;
+        class += 1;
+    }
+    table
+};
+
 /// How many regions a slab of a class has.
 pub(super) const fn regions_of(class: usize, pages: usize) -> usize {
-    pages * PAGE / size_of_class(class)
+    let size = size_of_class(class);
+    // SAFETY: every class has a size. Said here because the compiler would prepare a panic for the division.
+    unsafe { core::hint::assert_unchecked(size != 0) };
+    pages * PAGE / size
 }
 
 impl<S: PageSource> Heap<S> {
@@ -69,15 +87,15 @@ impl<S: PageSource> Heap<S> {
         if !self.hand_over(class) && !self.cut(class, CUT) && !self.new_slab(class) {
             return null_mut();
         }
-        let region = self.cache[class];
+        let region = *self.cached(class);
         // SAFETY: the cache was filled just now, and a cached region holds its link (J5).
-        self.cache[class] = unsafe { (*region).next };
+        *self.cached(class) = unsafe { (*region).next };
         region.cast()
     }
 
     /// The first slab of the class's queue gives all of its list to the empty cache.
     fn hand_over(&mut self, class: usize) -> bool {
-        let address = self.classes[class].next_slab;
+        let address = self.class(class).next_slab;
         if address == 0 {
             return false;
         }
@@ -85,8 +103,8 @@ impl<S: PageSource> Heap<S> {
         // SAFETY: a queued slab has a list, and its first region holds the link of the queue (J6).
         unsafe {
             let regions = (*slab).regions;
-            self.classes[class].next_slab = (*regions).next_slab;
-            self.cache[class] = regions;
+            self.class(class).next_slab = (*regions).next_slab;
+            *self.cached(class) = regions;
             (*slab).regions = null_mut();
             (*slab).given_back = 0;
         }
@@ -96,7 +114,7 @@ impl<S: PageSource> Heap<S> {
     /// Cuts up to `most` regions from the class's newest slab to the head of its cache, lowest address first.
     fn cut(&mut self, class: usize, most: usize) -> bool {
         let size = size_of_class(class);
-        let info = &mut self.classes[class];
+        let info = self.class(class);
         let regions = info.uncut_regions.min(most);
         if regions == 0 {
             return false;
@@ -109,17 +127,20 @@ impl<S: PageSource> Heap<S> {
             address -= size;
             let region: *mut Region = at(address);
             // SAFETY: the region lies in the uncut part of a slab of this class, so it is in nobody's hands (J5).
-            unsafe { (*region).next = self.cache[class] };
-            self.cache[class] = region;
+            unsafe { (*region).next = *self.cached(class) };
+            *self.cached(class) = region;
         }
         true
     }
 
     /// Lays a slab for the class wherever pages can be had, or gets regions by a flush; false if there are neither.
     fn new_slab(&mut self, class: usize) -> bool {
-        let least = least_slab_pages(size_of_class(class));
+        debug_assert!(class < COUNT);
+        // SAFETY: as for `Heap::class`.
+        let least = usize::from(unsafe { *LEAST_SLAB_PAGES.get_unchecked(class) });
         // An eighth of what the class has: few slabs for many regions, little memory for few.
-        let most = ((self.classes[class].pages / 8).min(SLAB_PAGES_MAX) / least * least).max(least);
+        let share = (self.class(class).pages / 8).min(SLAB_PAGES_MAX);
+        let most = if share >= least * 2 { least * 2 } else { least };
         let mut pages = most;
         let mut found = self.take_pages(pages);
         if found.is_none() && self.flush_if_due() {
@@ -163,7 +184,7 @@ impl<S: PageSource> Heap<S> {
             }
         }
         let uncut = self.address(page);
-        let info = &mut self.classes[class];
+        let info = self.class(class);
         info.uncut = uncut;
         info.uncut_regions = regions_of(class, pages);
         info.pages += pages;
@@ -185,8 +206,8 @@ impl<S: PageSource> Heap<S> {
     pub(super) fn flush(&mut self) {
         for class in 0..COUNT {
             self.cut(class, usize::MAX);
-            let mut region = self.cache[class];
-            self.cache[class] = null_mut();
+            let mut region = *self.cached(class);
+            *self.cached(class) = null_mut();
             while !region.is_null() {
                 // SAFETY: a cached region is free and lies in a slab (J5), which its entry in the map leads to (J2).
                 unsafe {
@@ -207,7 +228,7 @@ impl<S: PageSource> Heap<S> {
     /// Walks the extents in the order of their addresses: frees whole slabs, queues those with regions to give.
     fn queue_slabs(&mut self) {
         // The last slab of each queue so far, by the address of its first region; 0 while the queue is empty.
-        let mut last = [0; COUNT];
+        let mut last = [0_usize; COUNT];
         for info in &mut self.classes {
             info.next_slab = 0;
         }
@@ -228,17 +249,18 @@ impl<S: PageSource> Heap<S> {
                     if page < self.top && (*self.entry(page)).class == FREE {
                         page += (*self.entry(page)).length();
                     }
-                    self.classes[class].pages -= pages;
+                    self.class(class).pages -= pages;
                     self.free_pages(slab, pages);
                 } else if (*entry).given_back != 0 {
                     let first = (*entry).regions;
                     (*first).next_slab = 0;
-                    if last[class] == 0 {
-                        self.classes[class].next_slab = self.address(slab);
+                    let last = last.get_unchecked_mut(class);
+                    if *last == 0 {
+                        self.class(class).next_slab = self.address(slab);
                     } else {
-                        (*at::<Region>(last[class])).next_slab = self.address(slab);
+                        (*at::<Region>(*last)).next_slab = self.address(slab);
                     }
-                    last[class] = first.addr();
+                    *last = first.addr();
                 }
             }
         }
