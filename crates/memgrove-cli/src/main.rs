@@ -4,7 +4,9 @@
 //! main: command line -> commands::run -> exit status
 //! commands/  one file a subcommand: its options, and the steps from input to output
 //! input/     files, folders and standard input -> the bytes of modules
+//! select     which of many modules are shown, and in which order
 //! render/    reports -> text, table, JSON, HTML
+//! writer     puts the files in the format that was asked for, one after the other
 //! output     the only place that prints
 //! exit       the only place where errors become exit statuses
 //! ```
@@ -17,6 +19,8 @@ mod input;
 mod ordered;
 mod output;
 mod render;
+mod select;
+mod writer;
 
 use std::process::ExitCode;
 

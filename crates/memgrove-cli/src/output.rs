@@ -86,15 +86,17 @@ impl Output {
         if exit::is_broken_pipe(error) {
             return;
         }
-        let bold = style::BAD.bold();
-        let subject = subject.map(|subject| format!("{}: ", printable(subject))).unwrap_or_default();
-        let causes = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
-        let mut text = format!("{bold}error:{bold:#} {subject}{}", printable(&causes));
+        let mut text = error_text(subject, error);
         if let Some(hint) = exit::hint_of(error) {
             let bold = style::HINT.bold();
             text += &format!("\n{bold}hint:{bold:#} {hint}");
         }
         self.say(&text);
+    }
+
+    /// Says what failed in one line, for one of many files.
+    pub(crate) fn error_line(&mut self, subject: &str, error: &anyhow::Error) {
+        self.say(&error_text(Some(subject), error));
     }
 
     /// Begins a progress bar over `length` steps, if standard error is a terminal; the bar shown before, if
@@ -125,6 +127,12 @@ impl Output {
             let _ = writeln!(self.stderr, "{text}");
         });
     }
+}
+
+fn error_text(subject: Option<&str>, error: &anyhow::Error) -> String {
+    let bold = style::BAD.bold();
+    let subject = subject.map(|subject| format!("{}: ", printable(subject))).unwrap_or_default();
+    format!("{bold}error:{bold:#} {subject}{}", printable(&format!("{error:#}")))
 }
 
 /// Names out of a file may hold anything: what would move the cursor, colour the terminal or turn the

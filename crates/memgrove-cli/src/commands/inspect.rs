@@ -1,20 +1,291 @@
-//! `memgrove inspect`
-use crate::exit::Exit;
-use crate::output::Output;
-use anyhow::Result;
-use std::path::PathBuf;
+//! `memgrove inspect`: what a module's memory is, what made it, where it runs.
 
-/// Say what a module's memory is
-#[derive(Debug, clap::Args)]
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use clap::Args;
+use memgrove_inspect::report::{Outcome, Verdict};
+use memgrove_inspect::{Knowledge, Report, conclude_with, facts};
+
+use crate::exit::{self, Exit, UserError};
+use crate::input::{self, Source};
+use crate::ordered::for_each_ordered;
+use crate::output::{Output, style};
+use crate::render::{self, HtmlReport, Inspected};
+use crate::select::SelectArgs;
+use crate::writer::{Format, Writer};
+
+const LONG_ABOUT: &str = "\
+Say what a module's memory is, what made it and where it runs
+
+For each WebAssembly module: on which hosts it runs and why not on others; its memory with static data, stack and heap, \
+and who makes it grow; the allocator and the toolchain, in stripped modules too; what it imports and for what; which \
+proposals it uses and which engines have them. Nothing is executed.
+
+A file may be a module, a component (each core module inside is inspected as well), the text format, one of these compressed \
+with gzip or zstd, or JavaScript or HTML with modules inlined as base64. Files are recognised by what is in them, not by \
+their names.";
+
+const EXAMPLES: &str = "\
+Examples:
+  memgrove inspect app.wasm                 everything that matters, on a screen
+  memgrove inspect -v app.wasm              with the evidence for each conclusion
+  memgrove inspect dist/                    one line for each module in a folder
+  curl -s https://… | memgrove inspect -    from standard input
+  memgrove inspect --json app.wasm | jq '.files[0].report.allocator'
+  memgrove inspect --html report.html dist/
+  memgrove inspect --require bare app.wasm  exit status 0 only if it runs without imports
+  memgrove inspect --host ours.toml --require ours uploads/ --format ndjson";
+
+/// Say what a module's memory is, what made it and where it runs
+#[derive(Clone, Debug, Args)]
+#[command(long_about = LONG_ABOUT, after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP))]
 pub(crate) struct InspectArgs {
+    /// Files and folders; `-` is standard input
+    ///
+    /// Folders are searched at any depth; files in them that hold no WebAssembly are only counted.
+    #[arg(value_name = "FILE", required_unless_present = "list_hosts")]
     paths: Vec<PathBuf>,
+
+    /// How to write the results
+    #[arg(short, long, value_enum, default_value_t = Format::Auto, help_heading = "Output")]
+    format: Format,
+
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format", help_heading = "Output")]
+    json: bool,
+
+    /// Also write a report as one self-contained HTML file
+    #[arg(long, value_name = "OUT", help_heading = "Output")]
+    html: Option<PathBuf>,
+
+    /// Show the evidence for each conclusion, and cut no list short
+    #[arg(short, long, help_heading = "Output")]
+    verbose: bool,
+
+    /// Add a host profile of your own, as a TOML file (may be repeated)
+    ///
+    /// The files in knowledge/hosts/ are examples of the format. A profile with the id of a known host
+    /// takes its place.
+    #[arg(long, value_name = "FILE", help_heading = "Hosts")]
+    host: Vec<PathBuf>,
+
+    /// Exit with status 3 unless every module runs on this host (may be repeated)
+    #[arg(long, value_name = "HOST", help_heading = "Hosts")]
+    require: Vec<String>,
+
+    /// Let --require be content with a host on which a module runs under conditions
+    #[arg(long, requires = "require", help_heading = "Hosts")]
+    allow_conditions: bool,
+
+    /// Name the known hosts, those of --host included, and stop
+    #[arg(long, help_heading = "Hosts")]
+    list_hosts: bool,
+
+    #[command(flatten)]
+    select: SelectArgs,
+
+    /// How many files to inspect at once [default: one for each processor]
+    #[arg(short, long, value_name = "N", help_heading = "Limits")]
+    jobs: Option<usize>,
+
+    /// Refuse files with more bytes than this, also after unpacking
+    #[arg(long, value_name = "BYTES", default_value_t = input::DEFAULT_MAX_BYTES, help_heading = "Limits")]
+    max_size: u64,
 }
 
 pub(crate) fn run(args: &InspectArgs, out: &mut Output) -> Result<Exit> {
-    for s in crate::input::walk(&args.paths).sources {
-        for b in crate::input::unwrap(s.read(1 << 30)?, &s.name(), 1 << 30)? {
-            out.print(format_args!("{:?} {}\n", b.wrapped_in, b.bytes.len()))?;
+    let knowledge = knowledge(&args.host)?;
+    if args.list_hosts {
+        return list_hosts(&knowledge, out);
+    }
+    for host in args.require.iter().chain(args.select.hosts()) {
+        check_host(host, &knowledge)?;
+    }
+    if let Some(jobs) = args.jobs {
+        rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global().context("starting threads")?;
+    }
+    let found = input::walk(&args.paths);
+    let many = found.folders || found.sources.len() > 1;
+    let mut session = Session::new(args, many);
+    for (folder, error) in found.unreadable {
+        session.failed(&folder.to_string_lossy(), &anyhow!(error), out);
+    }
+
+    session.writer.begin(out)?;
+    let progress = out.progress(found.sources.len() as u64, "inspecting");
+    let inspect = |source: &Source| inspect(source, &knowledge, args.max_size);
+    // Twice as many as can be worked on: nobody waits, and little is held.
+    let window = 2 * rayon::current_num_threads();
+    let stopped = for_each_ordered(&found.sources, window, inspect, |files| {
+        progress.inc(1);
+        match files.iter().try_for_each(|file| session.take(file, out)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
         }
+    });
+    out.progress_done();
+    if let ControlFlow::Break(error) = stopped {
+        return Err(error);
+    }
+    session.finish(found.sources.len(), found.skipped, out)
+}
+
+/// What is known about hosts, with those that the user adds.
+fn knowledge(hosts: &[PathBuf]) -> Result<Knowledge> {
+    let mut knowledge = Knowledge::builtin().clone();
+    for path in hosts {
+        let name = path.to_string_lossy();
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("reading the host profile {name}"))?;
+        knowledge.add_host(&name, &text).map_err(|error| {
+            UserError::usage(format!("host profile {error}"))
+                .hint("the files in knowledge/hosts/ are examples")
+        })?;
+    }
+    Ok(knowledge)
+}
+
+fn list_hosts(knowledge: &Knowledge, out: &mut Output) -> Result<Exit> {
+    let width = knowledge.hosts.iter().map(|host| host.id.len()).max().unwrap_or(0);
+    for host in &knowledge.hosts {
+        let id = render::paint(style::HEADING, &render::column(&host.id, width));
+        out.print(format_args!("{id}  {}\n", host.title))?;
     }
     Ok(Exit::Done)
+}
+
+fn check_host(id: &str, knowledge: &Knowledge) -> Result<()> {
+    if knowledge.host(id).is_some() {
+        return Ok(());
+    }
+    let known: Vec<_> = knowledge.hosts.iter().map(|host| host.id.as_str()).collect();
+    let hint = format!("known hosts are {}; --host adds one", known.join(", "));
+    Err(UserError::usage(format!("there is no host `{id}`")).hint(hint).into())
+}
+
+/// Reads one source and says what is in it. Never fails as a whole: a failure is a result, too.
+fn inspect(source: &Source, knowledge: &Knowledge, max_bytes: u64) -> Vec<Inspected> {
+    let name = source.name().into_owned();
+    let failed = |error| vec![Inspected { name: name.clone(), wrapped_in: Vec::new(), result: Err(error) }];
+    let binaries = match source.read(max_bytes).and_then(|bytes| input::unwrap(bytes, &name, max_bytes)) {
+        Ok(binaries) => binaries,
+        Err(error) => return failed(error),
+    };
+    let several = binaries.len() > 1;
+    let inspected = binaries.into_iter().enumerate().map(|(index, binary)| Inspected {
+        name: if several { format!("{name}#{}", index + 1) } else { name.clone() },
+        result: report(&binary.bytes, knowledge),
+        wrapped_in: binary.wrapped_in,
+    });
+    inspected.collect()
+}
+
+fn report(bytes: &[u8], knowledge: &Knowledge) -> Result<Report> {
+    // A defect of ours must cost the user one file of a thousand, not the whole run.
+    let report =
+        catch_unwind(AssertUnwindSafe(|| facts(bytes).map(|facts| conclude_with(&facts, knowledge))));
+    match report {
+        Ok(report) => Ok(report?),
+        Err(_) => Err(UserError::failed("internal error while inspecting it")
+            .hint("this is a defect of memgrove: please report it with the file")
+            .into()),
+    }
+}
+
+/// What is kept from one file to the next.
+struct Session<'a> {
+    args: &'a InspectArgs,
+    writer: Writer,
+    html: Option<HtmlReport>,
+    many: bool,
+    exit: Exit,
+    shown: usize,
+    failed: usize,
+}
+
+impl<'a> Session<'a> {
+    fn new(args: &'a InspectArgs, many: bool) -> Self {
+        let format = match args.format {
+            _ if args.json => Format::Json,
+            Format::Auto if many => Format::Table,
+            Format::Auto => Format::Text,
+            format => format,
+        };
+        Self {
+            args,
+            writer: Writer::new(format, args.verbose, &args.require, args.select.sort),
+            html: args.html.as_ref().map(|_| HtmlReport::new()),
+            many,
+            exit: Exit::Done,
+            shown: 0,
+            failed: 0,
+        }
+    }
+
+    fn take(&mut self, file: &Inspected, out: &mut Output) -> Result<()> {
+        match &file.result {
+            Ok(report) if !self.args.select.wants(report) => return Ok(()),
+            Ok(report) => {
+                self.shown += 1;
+                self.require(&file.name, report, out);
+            }
+            Err(error) => self.failed(&file.name, error, out),
+        }
+        if let Some(html) = &mut self.html {
+            html.add(file);
+        }
+        self.writer.file(file, out)
+    }
+
+    fn failed(&mut self, name: &str, error: &anyhow::Error, out: &mut Output) {
+        self.failed += 1;
+        self.exit = self.exit.and(Exit::Failed);
+        // Among many files each failure is one line.
+        if self.many { out.error_line(name, error) } else { out.error(Some(name), error) }
+    }
+
+    fn require(&mut self, name: &str, report: &Report, out: &mut Output) {
+        let required = |verdict: &&Verdict| self.args.require.contains(&verdict.host);
+        for verdict in report.verdicts.iter().filter(required) {
+            let why = match verdict.outcome {
+                Outcome::Runs => continue,
+                Outcome::RunsIf if self.args.allow_conditions => continue,
+                Outcome::RunsIf => ("runs only under a condition", &verdict.conditions),
+                Outcome::No => ("does not run", &verdict.reasons),
+            };
+            let (answer, reasons) = why;
+            let reasons: Vec<_> = reasons.iter().map(|reason| reason.text.as_str()).collect();
+            let error = anyhow!("{answer} on `{}`: {}", verdict.host, reasons.join("; "));
+            out.error_line(name, &error);
+            self.exit = self.exit.and(Exit::No);
+        }
+    }
+
+    fn finish(self, sources: usize, skipped: u64, out: &mut Output) -> Result<Exit> {
+        self.writer.end(out)?;
+        if let (Some(path), Some(html)) = (&self.args.html, self.html) {
+            write_html(path, html)?;
+        }
+        if self.many {
+            let mut parts = vec![render::count(self.shown as u64, "module")];
+            if self.failed > 0 {
+                parts.push(format!("{} could not be read", self.failed));
+            }
+            if skipped > 0 {
+                parts.push(format!("{} without WebAssembly skipped", render::count(skipped, "file")));
+            }
+            out.note(parts.join(", "));
+        }
+        if sources == 0 {
+            out.warning("nothing to inspect: the folder holds no WebAssembly");
+        }
+        Ok(self.exit)
+    }
+}
+
+fn write_html(path: &Path, html: HtmlReport) -> Result<()> {
+    std::fs::write(path, html.render()).with_context(|| format!("writing {}", path.display()))
 }

@@ -8,7 +8,7 @@ use crate::output::printable;
 pub(crate) const WIDTH: usize = 80;
 
 /// The column in which the text beside labels begins.
-const LABEL_WIDTH: usize = 12;
+const LABEL_WIDTH: usize = 13;
 
 /// Text under construction.
 #[derive(Debug, Default)]
@@ -45,6 +45,13 @@ impl Lines {
         let first = format!("  {label_style}{label:<LABEL_WIDTH$}{label_style:#}");
         let column = 2 + LABEL_WIDTH.max(label.chars().count());
         self.wrapped(&first, column, 2 + LABEL_WIDTH, style, text);
+    }
+
+    /// A label in a style of its own and wrapped text beside it.
+    pub(crate) fn answer(&mut self, label: &str, style: Style, text: &str) {
+        let first = format!("  {style}{label:<LABEL_WIDTH$}{style:#}");
+        let column = 2 + LABEL_WIDTH.max(label.chars().count());
+        self.wrapped(&first, column, 2 + LABEL_WIDTH, Style::new(), text);
     }
 
     /// Further wrapped text in the column beside the labels, behind a bullet.
@@ -123,7 +130,10 @@ mod tests {
         let mut lines = Lines::default();
         lines.field("allocator", Style::new(), &"word ".repeat(20));
         for line in anstream::adapter::strip_str(&lines.into_string()).to_string().lines() {
-            assert!(line.starts_with("  allocator   word") || line.starts_with("              word"), "{line:?}");
+            assert!(
+                line.starts_with("  allocator    word") || line.starts_with("               word"),
+                "{line:?}"
+            );
             assert!(line.chars().count() <= WIDTH, "{line:?}");
         }
     }

@@ -26,14 +26,16 @@ pub(crate) fn layout<'a>(regions: &'a [Region], width: usize) -> Vec<Stretch<'a>
         // A memory that begins with its stack has no null region to show, for instance.
         .filter(|stretch| stretch.size_bytes != Some(0))
         .collect();
-    let open = |stretch: &Stretch<'_>| stretch.region.kind == RegionKind::Growth || stretch.size_bytes.is_none();
+    let open =
+        |stretch: &Stretch<'_>| stretch.region.kind == RegionKind::Growth || stretch.size_bytes.is_none();
     let mut left = width.saturating_sub(stretches.len());
     for stretch in stretches.iter_mut().filter(|stretch| open(stretch)) {
         let cells = (width / GROWTH_SHARE).min(left);
         stretch.cells += cells;
         left -= cells;
     }
-    let size = |stretch: &Stretch<'_>| if open(stretch) { 0 } else { u128::from(stretch.size_bytes.unwrap_or(0)) };
+    let size =
+        |stretch: &Stretch<'_>| if open(stretch) { 0 } else { u128::from(stretch.size_bytes.unwrap_or(0)) };
     let total: u128 = stretches.iter().map(size).sum();
     if total == 0 {
         return stretches;

@@ -2,7 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 use memgrove_inspect::report::{
-    Conclusion, EngineSupport, Evidence, MemoryReport, Outcome, RegionKind, Report, Verdict,
+    Conclusion, EngineSupport, Evidence, MemoryReport, Outcome, RegionKind, Report,
 };
 
 use super::layout::{Lines, paint};
@@ -77,26 +77,24 @@ impl Sections<'_> {
     fn hosts(&mut self, report: &Report) {
         self.lines.gap();
         self.lines.text(0, 0, style::HEADING, &words::headline(report));
-        for (outcome, reasons, titles) in grouped(&report.verdicts) {
-            let (mark, word) = words::outcome(outcome);
-            let tone = tone(outcome);
-            let label = format!("{mark} {word}");
-            self.lines.field_in(&label, tone, &titles.join(", "));
-            if !reasons.is_empty() {
-                self.lines.item("", Style::new(), &reasons);
+        for group in words::host_groups(&report.verdicts) {
+            let (mark, word) = words::outcome(group.outcome);
+            let hosts: Vec<_> = group.verdicts.iter().map(|verdict| verdict.host.as_str()).collect();
+            self.lines.answer(&format!("{mark} {word}"), tone(group.outcome), &hosts.join(", "));
+            if !group.why.is_empty() {
+                self.lines.item("", style::SOFT, &group.why);
             }
         }
-        for verdict in &report.verdicts {
-            for note in &verdict.notes {
-                self.lines.item("! ", style::WARN, &format!("{}: {note}", verdict.title));
-            }
+        for (note, hosts) in words::host_notes(&report.verdicts).into_iter().filter(|_| self.verbose) {
+            self.lines.item("! ", Style::new(), &format!("{}: {note}", hosts.join(", ")));
         }
     }
 
     fn memory(&mut self, memory: &MemoryReport) {
         self.heading("Memory");
         for summary in &memory.memories {
-            let label = if memory.memories.len() == 1 { String::new() } else { format!("memory {}", summary.index) };
+            let label =
+                if memory.memories.len() == 1 { String::new() } else { format!("memory {}", summary.index) };
             let label = if label.is_empty() { "memory" } else { &label };
             self.lines.field(label, Style::new(), &words::memory(summary));
         }
@@ -114,12 +112,7 @@ impl Sections<'_> {
             self.conclusion("stack", &memory.stack, &stack);
         }
         if memory.heap_base.value.is_some() || self.verbose {
-            let base = words::concluded(&memory.heap_base, |base| format!("from {base:#x}"));
-            let room = match memory.room_before_growth_bytes.value {
-                Some(room) => format!("{base}, {} before memory must grow", words::bytes(room)),
-                None => base,
-            };
-            self.conclusion("heap", &memory.heap_base, &room);
+            self.conclusion("heap", &memory.heap_base, &words::heap(memory));
         }
         self.map(memory);
     }
@@ -233,11 +226,15 @@ impl Sections<'_> {
             })
             .collect();
         if !can.is_empty() {
-            self.lines.field_in("✓ from", style::GOOD, &can.join(", "));
+            self.lines.answer("✓ from", style::GOOD, &can.join(", "));
         }
         for engine in engines.iter().filter(|engine| !engine.missing.is_empty()) {
             let missing: Vec<_> = engine.missing.iter().map(|proposal| proposal.id()).collect();
-            self.lines.field_in("✗ not", style::BAD, &format!("{}: lacks {}", engine.title, missing.join(", ")));
+            self.lines.answer(
+                "✗ not",
+                style::BAD,
+                &format!("{}: lacks {}", engine.title, missing.join(", ")),
+            );
         }
     }
 
@@ -252,7 +249,8 @@ impl Sections<'_> {
             (counts.data_segments, "data segment"),
             (counts.element_segments, "element segment"),
         ];
-        let numbers: Vec<_> = numbers.iter().map(|(count, noun)| words::count(u64::from(*count), noun)).collect();
+        let numbers: Vec<_> =
+            numbers.iter().map(|(count, noun)| words::count(u64::from(*count), noun)).collect();
         self.lines.field("counts", Style::new(), &numbers.join(", "));
         let producers: Vec<_> = report
             .metadata
@@ -290,31 +288,14 @@ impl Sections<'_> {
         }
         for (index, module) in component.modules.iter().enumerate() {
             self.lines.gap();
-            let name = module.report.name.as_deref().map(|name| format!(" {}", printable(name))).unwrap_or_default();
+            let name =
+                module.report.name.as_deref().map(|name| format!(" {}", printable(name))).unwrap_or_default();
             let title = paint(style::HEADING, &format!("Core module {index}{name}"));
             let about = format!("{} at offset {:#x}", words::bytes(module.size_bytes), module.offset);
             self.lines.raw(&format!("{title}  {}", paint(style::SOFT, &about)));
             self.report(&module.report);
         }
     }
-}
-
-/// Hosts with the same answer for the same reasons share a line.
-pub(crate) fn grouped(verdicts: &[Verdict]) -> Vec<(Outcome, String, Vec<&str>)> {
-    let mut groups: Vec<(Outcome, String, Vec<&str>)> = Vec::new();
-    for verdict in verdicts {
-        let why = match verdict.outcome {
-            Outcome::Runs => String::new(),
-            Outcome::RunsIf => words::reasons(&verdict.conditions),
-            Outcome::No => words::reasons(&verdict.reasons),
-        };
-        match groups.iter_mut().find(|(outcome, other, _)| *outcome == verdict.outcome && *other == why) {
-            Some((_, _, titles)) => titles.push(&verdict.title),
-            None => groups.push((verdict.outcome, why, vec![&verdict.title])),
-        }
-    }
-    groups.sort_by_key(|(outcome, _, _)| *outcome);
-    groups
 }
 
 pub(crate) const fn tone(outcome: Outcome) -> Style {

@@ -2,8 +2,8 @@
 
 use memgrove_inspect::facts::BinaryKind;
 use memgrove_inspect::report::{
-    Conclusion, Evidence, GrowSite, Grower, Growth, ImportUse, Level, MemorySummary, Outcome, Reason, Report, Role,
-    Stack, StackDirection, StackPlacement,
+    Conclusion, Evidence, GrowSite, Grower, Growth, ImportUse, Level, MemoryReport, MemorySummary, Outcome,
+    Reason, Report, Role, Stack, StackDirection, StackPlacement, Verdict,
 };
 
 /// A size for people: `834 bytes`, `64 KiB`, `1.6 MiB`.
@@ -12,11 +12,12 @@ pub(crate) fn bytes(count: u64) -> String {
     let Some((unit, name)) = UNITS.into_iter().find(|(unit, _)| count >= *unit) else {
         return if count == 1 { "1 byte".to_owned() } else { format!("{count} bytes") };
     };
-    // One decimal, and none where it is zero. Integers: a u64 does not fit an f64.
-    let tenths = u128::from(count) * 10 / u128::from(unit);
-    match tenths % 10 {
-        0 => format!("{} {name}", tenths / 10),
-        tenth => format!("{}.{tenth} {name}", tenths / 10),
+    // One decimal, and none where it is exact. Integers: a u64 does not fit an f64.
+    let (count, unit) = (u128::from(count), u128::from(unit));
+    let tenths = (count * 10 + unit / 2) / unit;
+    match count % unit {
+        0 => format!("{} {name}", count / unit),
+        _ => format!("{}.{} {name}", tenths / 10, tenths % 10),
     }
 }
 
@@ -130,7 +131,9 @@ pub(crate) fn growth(growth: &Growth) -> String {
     let text = match growth.who {
         Grower::Module => match growth.sites.as_slice() {
             [] => "the module itself".to_owned(),
-            [site] => format!("the module itself, by memory.grow in {}", function(site.func, site.name.as_deref())),
+            [site] => {
+                format!("the module itself, by memory.grow in {}", function(site.func, site.name.as_deref()))
+            }
             sites => format!("the module itself, by memory.grow in {}", some_of(&functions(sites), 3)),
         },
         Grower::Import => format!("the host, when the module calls {asked}"),
@@ -187,7 +190,9 @@ pub(crate) fn shortened(text: &str, limit: usize) -> String {
 pub(crate) fn stack(stack: &Stack) -> String {
     let mut parts = Vec::new();
     match (stack.range, stack.base) {
-        (Some(range), _) => parts.push(format!("{} from {:#x} to {:#x}", bytes(range.len_bytes()), range.start, range.end)),
+        (Some(range), _) => {
+            parts.push(format!("{} from {:#x} to {:#x}", bytes(range.len_bytes()), range.start, range.end))
+        }
         (None, Some(base)) => parts.push(format!("begins at {base:#x}")),
         (None, None) if stack.imported => parts.push("placed by the host".to_owned()),
         (None, None) => {}
@@ -202,8 +207,21 @@ pub(crate) fn stack(stack: &Stack) -> String {
         StackPlacement::AfterData => parts.push("above the data".to_owned()),
         StackPlacement::Unknown => {}
     }
-    parts.push(format!("pointer in {}global {}", if stack.imported { "imported " } else { "" }, stack.pointer_global));
+    parts.push(format!(
+        "pointer in {}global {}",
+        if stack.imported { "imported " } else { "" },
+        stack.pointer_global
+    ));
     parts.join(", ")
+}
+
+/// `from 0x10fb0, 50.2 KiB before memory must grow`.
+pub(crate) fn heap(memory: &MemoryReport) -> String {
+    let base = concluded(&memory.heap_base, |base| format!("from {base:#x}"));
+    match memory.room_before_growth_bytes.value {
+        Some(room) => format!("{base}, {} before memory must grow", bytes(room)),
+        None => base,
+    }
 }
 
 /// What the module is, as far as starting it goes.
@@ -255,18 +273,69 @@ pub(crate) fn headline(report: &Report) -> String {
     if report.startup.role.value == Some(Role::Object) {
         return "An object file: link it first, then ask where the module runs.".to_owned();
     }
-    let titles = |wanted: Outcome| {
-        let found = report.verdicts.iter().filter(move |verdict| verdict.outcome == wanted);
-        found.map(|verdict| verdict.title.as_str()).collect::<Vec<_>>()
+    let [runs, runs_if, _] = outcomes(report);
+    let all = report.verdicts.len();
+    let place = match (runs, runs_if) {
+        _ if all == 0 => "No host was asked".to_owned(),
+        (runs, _) if runs == all => format!("Runs on all {all} known hosts"),
+        (0, 0) => format!("Runs on none of {all} known hosts"),
+        (0, some) => format!("Runs on {some} of {all} known hosts, and only under conditions"),
+        (some, 0) => format!("Runs on {some} of {all} known hosts"),
+        (some, more) => format!("Runs on {some} of {all} known hosts, and on {more} more under conditions"),
     };
-    let (runs, runs_if, no) = (titles(Outcome::Runs), titles(Outcome::RunsIf), titles(Outcome::No));
-    match (runs.as_slice(), runs_if.as_slice(), no.as_slice()) {
-        ([], [], []) => "No host profile was asked.".to_owned(),
-        (_, [], []) => "Runs on every known host.".to_owned(),
-        ([], [], _) => "Runs on none of the known hosts as it is.".to_owned(),
-        ([], some, _) => format!("Runs only under conditions: {}.", some_of(some, 4)),
-        (some, ..) => format!("Runs on {}.", some_of(some, 4)),
+    let needs = match report.requirements.import_count {
+        0 => "it imports nothing".to_owned(),
+        imports => format!("it has {}", count(u64::from(imports), "import")),
+    };
+    format!("{place}; {needs}.")
+}
+
+/// On how many hosts it runs, runs under conditions, does not run.
+pub(crate) fn outcomes(report: &Report) -> [usize; 3] {
+    [Outcome::Runs, Outcome::RunsIf, Outcome::No]
+        .map(|wanted| report.verdicts.iter().filter(|verdict| verdict.outcome == wanted).count())
+}
+
+/// Hosts with the same answer for the same reasons.
+#[derive(Debug)]
+pub(crate) struct HostGroup<'a> {
+    pub(crate) outcome: Outcome,
+    /// Reasons or conditions.
+    pub(crate) why: String,
+    pub(crate) verdicts: Vec<&'a Verdict>,
+}
+
+/// Hosts with the same answer for the same reasons together; those that run it first.
+pub(crate) fn host_groups(verdicts: &[Verdict]) -> Vec<HostGroup<'_>> {
+    let mut groups: Vec<HostGroup<'_>> = Vec::new();
+    for verdict in verdicts {
+        let outcome = verdict.outcome;
+        let why = match outcome {
+            Outcome::Runs => String::new(),
+            Outcome::RunsIf => reasons(&verdict.conditions),
+            Outcome::No => reasons(&verdict.reasons),
+        };
+        match groups.iter_mut().find(|group| group.outcome == outcome && group.why == why) {
+            Some(group) => group.verdicts.push(verdict),
+            None => groups.push(HostGroup { outcome, why, verdicts: vec![verdict] }),
+        }
     }
+    groups.sort_by_key(|group| group.outcome);
+    groups
+}
+
+/// Each note with the hosts it is about.
+pub(crate) fn host_notes(verdicts: &[Verdict]) -> Vec<(&str, Vec<&str>)> {
+    let mut notes: Vec<(&str, Vec<&str>)> = Vec::new();
+    for verdict in verdicts {
+        for note in &verdict.notes {
+            match notes.iter_mut().find(|(other, _)| other == note) {
+                Some((_, hosts)) => hosts.push(&verdict.host),
+                None => notes.push((note, vec![&verdict.host])),
+            }
+        }
+    }
+    notes
 }
 
 #[cfg(test)]
@@ -275,8 +344,9 @@ mod tests {
 
     #[test]
     fn sizes_have_one_decimal_and_a_unit() {
-        let shown = [0, 1, 834, 1024, 65536, 1_642_191, 1 << 32, u64::MAX].map(bytes);
-        let wanted = ["0 bytes", "1 byte", "834 bytes", "1 KiB", "64 KiB", "1.5 MiB", "4 GiB", "16777215.9 TiB"];
+        let shown = [0, 1, 834, 1024, 65536, 17 << 16, 1_642_191, 1 << 32, u64::MAX].map(bytes);
+        let wanted =
+            ["0 bytes", "1 byte", "834 bytes", "1 KiB", "64 KiB", "1.5 MiB", "4 GiB", "16777215.9 TiB"];
         assert_eq!(shown, wanted);
     }
 

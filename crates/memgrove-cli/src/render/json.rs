@@ -1,0 +1,72 @@
+//! JSON: one document for all files, or one line for each.
+//!
+//! `docs/inspect-json.md` describes it.
+
+use std::fmt::Write;
+
+use memgrove_inspect::Report;
+use memgrove_inspect::report::SCHEMA_VERSION;
+use serde::Serialize;
+
+use super::Inspected;
+use crate::exit::hint_of;
+
+/// What is said about one file: `report` or `error`.
+#[derive(Serialize)]
+struct Entry<'a> {
+    file: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    wrapped_in: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<&'a Report>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Failure>,
+}
+
+#[derive(Serialize)]
+struct Failure {
+    message: String,
+    /// Byte offset in the binary at which reading stopped, where it is known.
+    offset: Option<u64>,
+    hint: Option<String>,
+}
+
+impl<'a> Entry<'a> {
+    fn new(file: &'a Inspected) -> Self {
+        let error = file.result.as_ref().err().map(|error| Failure {
+            message: format!("{error:#}"),
+            offset: error
+                .chain()
+                .find_map(|cause| cause.downcast_ref::<memgrove_inspect::Error>())
+                .map(|e| e.offset()),
+            hint: hint_of(error),
+        });
+        Self { file: &file.name, wrapped_in: &file.wrapped_in, report: file.result.as_ref().ok(), error }
+    }
+}
+
+/// The document's beginning, before the first file.
+pub(crate) fn json_head() -> String {
+    format!(
+        "{{\n  \"schema_version\": {SCHEMA_VERSION},\n  \"tool\": \"memgrove {}\",\n  \"files\": [",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+/// The document's end.
+pub(crate) const JSON_FOOT: &str = "\n  ]\n}\n";
+
+/// One file as an element of the document.
+pub(crate) fn json(file: &Inspected) -> serde_json::Result<String> {
+    let mut out = String::new();
+    for line in serde_json::to_string_pretty(&Entry::new(file))?.lines() {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "\n    {line}");
+    }
+    Ok(out)
+}
+
+/// One file as a line of its own.
+pub(crate) fn ndjson(file: &Inspected) -> serde_json::Result<String> {
+    Ok(serde_json::to_string(&Entry::new(file))? + "\n")
+}

@@ -1,0 +1,100 @@
+//! One line for each file. The name comes last, so that it never has to be cut.
+
+use anstyle::Style;
+use memgrove_inspect::Report;
+use memgrove_inspect::report::Outcome;
+
+use super::layout::{column, paint};
+use super::text::tone;
+use super::words;
+use crate::output::{printable, style};
+
+/// Which host the first column is about.
+#[derive(Clone, Debug)]
+pub(crate) struct Columns {
+    /// Ids of the hosts that are required; the column shows the worst of their answers. Without any, it shows on
+    /// how many of the known hosts it runs, runs under conditions, does not run.
+    required: Vec<String>,
+}
+
+const RUNS: usize = 11;
+const SIZE: usize = 10;
+const IMPORTS: usize = 7;
+const MEMORY: usize = 20;
+const GROWN_BY: usize = 8;
+const ALLOCATOR: usize = 24;
+const TOOLCHAIN: usize = 30;
+
+impl Columns {
+    pub(crate) fn new(required: &[String]) -> Self {
+        Self { required: required.to_owned() }
+    }
+
+    /// The line above the table.
+    pub(crate) fn head(&self) -> String {
+        let runs = if let [host] = self.required.as_slice() { host.as_str() } else { "hosts" };
+        let line = [
+            column(runs, RUNS),
+            format!("{:>SIZE$}", "size"),
+            format!("{:>IMPORTS$}", "imports"),
+            column("memory", MEMORY),
+            column("grown by", GROWN_BY),
+            column("allocator", ALLOCATOR),
+            column("toolchain", TOOLCHAIN),
+            "file".to_owned(),
+        ];
+        paint(style::SOFT, &line.join("  ")) + "\n"
+    }
+
+    /// The first column: a word, and how it is coloured.
+    fn runs(&self, report: &Report) -> (String, Style) {
+        if self.required.is_empty() {
+            let [runs, runs_if, no] = words::outcomes(report);
+            let worst = match (runs, runs_if, no) {
+                (_, 0, 0) => Outcome::Runs,
+                (0, 0, _) => Outcome::No,
+                _ => Outcome::RunsIf,
+            };
+            return (format!("✓{runs:<2} ~{runs_if:<2} ✗{no}"), tone(worst));
+        }
+        let asked = report.verdicts.iter().filter(|verdict| self.required.contains(&verdict.host));
+        match asked.map(|verdict| verdict.outcome).max() {
+            Some(worst) => {
+                let (mark, word) = words::outcome(worst);
+                (format!("{mark} {word}"), tone(worst))
+            }
+            None => ("?".to_owned(), Style::new()),
+        }
+    }
+}
+
+/// The line of a file that could be read.
+pub(crate) fn table_row(columns: &Columns, name: &str, report: &Report) -> String {
+    let (runs, tone) = columns.runs(report);
+    let growth = report.memory.growth.value.as_ref().map_or("?", |growth| words::growth_short(growth.who));
+    let line = [
+        paint(tone, &column(&runs, RUNS)),
+        format!("{:>SIZE$}", words::bytes(report.size_bytes)),
+        format!("{:>IMPORTS$}", report.requirements.import_count),
+        column(&memory(report), MEMORY),
+        column(growth, GROWN_BY),
+        column(&printable(&unknown_as_mark(words::allocator(report))), ALLOCATOR),
+        column(&printable(&unknown_as_mark(words::toolchain(report))), TOOLCHAIN),
+        printable(name),
+    ];
+    line.join("  ") + "\n"
+}
+
+/// `1 MiB..16 MiB`, `1 MiB..` without a maximum, and how many memories there are where it is not one.
+fn memory(report: &Report) -> String {
+    let memories = &report.memory.memories;
+    let Some(memory) = memories.first() else { return "none".to_owned() };
+    let max = memory.max_bytes.map(words::bytes).unwrap_or_default();
+    let more = if memories.len() > 1 { format!(" (1 of {})", memories.len()) } else { String::new() };
+    let imported = if memory.imported.is_some() { "↓" } else { "" };
+    format!("{imported}{}..{max}{more}", words::bytes(memory.min_bytes))
+}
+
+fn unknown_as_mark(phrase: String) -> String {
+    if phrase == "unknown" { "?".to_owned() } else { phrase }
+}
