@@ -1,7 +1,7 @@
 //! Bins of free blocks: one per size below `SMALL_LIMIT`, eight per power of two from there on, and a map of those that
 //! may hold something.
 
-use super::block::{MIN_BLOCK, PREV_FREE, TAGS, header, mark_free, set_header, size};
+use super::block::{PREV_FREE, TAGS, header, set_header, size};
 use super::heap::Heap;
 use crate::source::PageSource;
 use crate::word::{WORD, load, store};
@@ -13,7 +13,7 @@ pub(super) const SMALL_BINS: usize = 32;
 const SHARE: u32 = 3;
 /// How many blocks of a request's own bin are looked at for the best fit. With all of them a program could make the
 /// search linear.
-const LOOKS: usize = 8;
+const LOOKS: usize = 4;
 /// Bits in a word of the map. WebAssembly counts trailing zeros of 64 bits in one instruction.
 const MAP_BITS: usize = u64::BITS as usize;
 
@@ -39,7 +39,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
     pub(super) const BINS: usize = bins(GRAIN);
 
     /// The number of the bin for a size.
-    #[inline(always)]
+    #[inline]
     pub(super) fn bin(size: usize) -> usize {
         if size < Self::SMALL_LIMIT {
             size / GRAIN
@@ -68,7 +68,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
     ///
     /// # Safety
     /// `block` is marked free, `size` bytes long, and in no bin.
-    #[inline(always)]
+    #[inline]
     pub(super) unsafe fn insert(&mut self, block: usize, size: usize) {
         let bin = Self::bin(size);
         self.map[bin / MAP_BITS] |= 1 << (bin % MAP_BITS);
@@ -115,33 +115,11 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
         None
     }
 
-    /// Makes a block of `wanted` bytes live that lies at the start of a free one of `size` bytes, which is in no bin.
-    /// What is left over goes into its bin.
-    ///
-    /// # Safety
-    /// `block` was free (H2) and `wanted <= size`.
-    #[inline(always)]
-    pub(super) unsafe fn split(&mut self, block: usize, size: usize, wanted: usize) -> usize {
-        let rest_size = size - wanted;
-        // SAFETY: both parts lie in the tile; the block before a free one is not free (H2), so no tag is lost.
-        unsafe {
-            if rest_size >= MIN_BLOCK {
-                set_header(block, wanted);
-                let rest = block + wanted;
-                mark_free(rest, rest_size);
-                self.insert(rest, rest_size);
-            } else {
-                Self::make_live(block, size);
-            }
-        }
-        block
-    }
-
     /// Makes a whole free block, which is in no bin, live.
     ///
     /// # Safety
     /// `block` was free (H2) and is `size` bytes long.
-    #[inline(always)]
+    #[inline]
     pub(super) unsafe fn make_live(block: usize, size: usize) {
         let next = block + size;
         // SAFETY: a tile or a fence follows every free block (H1), never the top (H2).
@@ -156,7 +134,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
 ///
 /// # Safety
 /// `block` is the first member of a bin's list, or zero.
-#[inline(always)]
+#[inline]
 unsafe fn look(mut block: usize, wanted: usize) -> Option<(usize, usize)> {
     let mut best = 0;
     // Too short a block has, wrapped, a rest of more than this; a fit has less.
@@ -185,7 +163,7 @@ unsafe fn look(mut block: usize, wanted: usize) -> Option<(usize, usize)> {
 ///
 /// # Safety
 /// `head` is a list head's address; `block` is a tile of at least `MIN_BLOCK` bytes.
-#[inline(always)]
+#[inline]
 unsafe fn push(head: usize, block: usize) {
     // SAFETY: the words are a free block's first two (see the drawing), and the old first block's link (H4).
     unsafe {
@@ -203,7 +181,7 @@ unsafe fn push(head: usize, block: usize) {
 ///
 /// # Safety
 /// `block` is in a list (H4).
-#[inline(always)]
+#[inline]
 pub(super) unsafe fn unlink(block: usize) {
     // SAFETY: `link` is the address of the word that points here (H4); the next block has a link of its own.
     unsafe {

@@ -36,7 +36,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
     }
 
     /// Makes the top end with `region`, which is not known to be zero below `fresh`.
-    #[inline(always)]
+    #[inline]
     fn adopt(&mut self, region: Region, fresh: usize) {
         let end = region.end & GRAIN.wrapping_neg();
         if region.start == self.end && self.end != 0 {

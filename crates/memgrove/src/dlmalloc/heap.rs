@@ -5,8 +5,9 @@ use super::block::{FREE, MIN_BLOCK, PREV_FREE, TAGS, header, mark_free, previous
 use crate::source::PageSource;
 use crate::word::{WORD, load, store};
 
-/// Freeing a block that then belongs to a free one at least this long merges the quick lists: they may hold the
-/// blocks that keep a larger piece of memory apart.
+/// The quick lists are merged each time that so many bytes of larger blocks were freed: they may hold the blocks that
+/// keep larger pieces of memory apart. Small enough that a big table given back is reused whole, large enough that
+/// looking at empty lists costs nothing.
 const MERGE_BYTES: usize = 1 << 16;
 
 /// One heap. All zero until the first allocation, so that it costs no bytes in a module's data.
@@ -29,6 +30,8 @@ pub(super) struct Heap<S, const GRAIN: usize> {
     pub(super) region: usize,
     /// Nobody has written to the newest region from here on, nor above `top` (H8).
     pub(super) fresh: usize,
+    /// Bytes of larger blocks freed since the quick lists were last merged for that reason.
+    pub(super) loose: usize,
     /// Where memory comes from.
     pub(super) source: S,
 }
@@ -50,6 +53,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
             bins: 0,
             region: 0,
             fresh: 0,
+            loose: 0,
             source,
         }
     }
@@ -100,10 +104,23 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
                 store(block, *head);
                 *head = block;
             } else {
-                if self.release(block) >= MERGE_BYTES {
-                    self.flush();
-                }
+                self.free_larger(block, tagged);
             }
+        }
+    }
+
+    /// Gives a live block of at least `SMALL_LIMIT` bytes back.
+    ///
+    /// # Safety
+    /// `block` is live, and `tagged` is its header.
+    #[inline(never)]
+    unsafe fn free_larger(&mut self, block: usize, tagged: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { self.release(block) };
+        self.loose += tagged;
+        if self.loose >= MERGE_BYTES && self.loose >= (self.end - self.bins) / 2 {
+            self.loose = 0;
+            self.flush();
         }
     }
 
@@ -142,7 +159,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
     }
 
     /// A block of `wanted` bytes from the bins or the victim, or zero.
-    #[inline(always)]
+    #[inline]
     fn fit(&mut self, wanted: usize) -> usize {
         let small = wanted < Self::SMALL_LIMIT;
         if small && !self.may_hold(wanted / GRAIN) {
@@ -152,28 +169,35 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
             }
         }
         let Some((block, size)) = self.take(wanted) else { return 0 };
-        // SAFETY: a block from a bin is free (H4), at least as long as wanted, and now in no bin.
+        let rest_size = size - wanted;
+        // SAFETY: a block from a bin is free (H4), at least as long as wanted, and now in no bin; both parts lie in the
+        // tile, and the one before a free block is not free (H2), so no tag is lost.
         unsafe {
-            if !small {
-                return self.split(block, size, wanted);
+            if rest_size < MIN_BLOCK {
+                Self::make_live(block, size);
+                return block;
             }
-            Self::make_live(block, size);
-            let before = self.victim;
-            self.victim = block;
-            let cut = self.cut_victim(wanted);
-            if before != 0 {
-                if self.victim == 0 {
-                    self.victim = before;
-                } else {
+            let rest = block + wanted;
+            if small {
+                Self::make_live(block, size);
+                set_header(block, wanted);
+                set_header(rest, rest_size);
+                let before = self.victim;
+                self.victim = rest;
+                if before != 0 {
                     self.release(before);
                 }
+            } else {
+                set_header(block, wanted);
+                mark_free(rest, rest_size);
+                self.insert(rest, rest_size);
             }
-            cut
         }
+        block
     }
 
     /// A block of `wanted` bytes from the start of the designated victim, or zero.
-    #[inline(always)]
+    #[inline]
     fn cut_victim(&mut self, wanted: usize) -> usize {
         let block = self.victim;
         if block == 0 {
@@ -202,7 +226,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
     /// # Safety
     /// `block` is a tile that looks live and belongs to nobody any more.
     #[inline(never)]
-    pub(super) unsafe fn release(&mut self, block: usize) -> usize {
+    pub(super) unsafe fn release(&mut self, block: usize) {
         // SAFETY: neighbours are found by sizes and footers (H1 to H3); free ones are in their bins (H4).
         unsafe {
             let mut block = block;
@@ -218,7 +242,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
             if next == self.top {
                 self.fresh = self.fresh.max(next);
                 self.top = block;
-                return length;
+                return;
             }
             let next_tagged = header(next);
             if next_tagged & FREE != 0 {
@@ -230,7 +254,6 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
             }
             mark_free(block, length);
             self.insert(block, length);
-            length
         }
     }
 

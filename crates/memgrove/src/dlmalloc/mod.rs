@@ -136,7 +136,7 @@ impl<S: PageSource, const GRAIN: usize> Dlmalloc<S, GRAIN> {
     ///
     /// # Safety
     /// `block` came from this heap and was not given back; on success only the answer is used afterwards.
-    pub unsafe fn realloc(&self, block: *mut u8, new_size: usize) -> *mut u8 {
+    pub unsafe fn resize(&self, block: *mut u8, new_size: usize) -> *mut u8 {
         if new_size > isize::MAX as usize {
             return core::ptr::null_mut();
         }
