@@ -1,22 +1,256 @@
 //! Which allocator is inside the module.
+//!
+//! Three kinds of evidence, strongest first: names and paths that it leaves behind (rules in
+//! knowledge/allocators), its code (fingerprints, around the places where the heap grows), and what the
+//! toolchain links by default, which alone never makes more than a guess.
 
-use crate::facts::Facts;
-use crate::report::Conclusion;
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
 use serde::Serialize;
+
+use super::allocator_sites::{Sites, sites};
+use super::entries::{AllocatorEntry, Defect, Entries};
+use super::rules::Subject;
+use super::toolchain::{self, Toolchain, strongest};
+use crate::facts::Facts;
+use crate::fingerprint::{Library, Match, Searched, library, search};
+use crate::report::{Conclusion, Confidence, Evidence};
 
 /// An allocator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Allocator {
-    /// Family, such as `dlmalloc` or `wee_alloc`.
+    /// Id in knowledge/allocators, such as `dlmalloc-rs`.
+    pub id: String,
+    /// Family, such as `dlmalloc` or `wee_alloc`; `none` where the module allocates nothing itself.
     pub family: String,
     /// Name for people, variant included.
     pub name: String,
     /// Version, as far as it is known.
     pub version: Option<String>,
+    /// What is known to be wrong with it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub defects: Vec<Defect>,
 }
 
 /// Concludes which allocator is inside the module.
 #[must_use]
-pub fn allocator(_facts: &Facts<'_>) -> Conclusion<Allocator> {
-    Conclusion::unknown()
+pub fn allocator(facts: &Facts<'_>) -> Conclusion<Allocator> {
+    toolchain::origin(facts).1
+}
+
+/// What a conclusion rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Basis {
+    /// Names or code of the allocator itself.
+    Seen,
+    /// Only the toolchain, or that nothing was seen.
+    Supposed,
+}
+
+/// Scores from which the builds held out (xtask fingerprints build) were always right.
+const SCORE_HIGH: f32 = 0.62;
+/// Scores that no other code reached there.
+const SCORE_MEDIUM: f32 = 0.3;
+/// Below this a likeness means nothing.
+const SCORE_LOW: f32 = 0.18;
+/// A rule's word that needs no support.
+const RULE_SUFFICES: f32 = 0.8;
+
+/// Concludes the allocator of a module whose text has been searched, and says what that rests on.
+pub(super) fn conclude(
+    entries: &Entries,
+    subject: &Subject<'_, '_>,
+    toolchain: &Conclusion<Toolchain>,
+) -> (Conclusion<Allocator>, Basis) {
+    let facts = subject.facts;
+    let mut named: Vec<_> = entries
+        .allocators
+        .iter()
+        .map(|entry| (entry, entries.judge(&entry.rules, subject)))
+        .filter(|(_, judged)| judged.score > 0.0)
+        .collect();
+    named.sort_by(|a, b| {
+        (b.1.weightiest(), b.1.score).partial_cmp(&(a.1.weightiest(), a.1.score)).unwrap_or(Ordering::Equal)
+    });
+    if let Some((entry, judged)) = named.first().filter(|(_, judged)| judged.score >= RULE_SUFFICES) {
+        let value = Allocator { version: judged.version(), ..describe(entry) };
+        let conclusion = Conclusion::new(value, Confidence::new(judged.score.min(0.98)));
+        return (conclusion.with_evidence(strongest(judged)), Basis::Seen);
+    }
+    let sites = sites(facts);
+    if let Some(conclusion) = by_definition(entries, toolchain) {
+        return (conclusion.with_evidence(sites.evidence(facts)), Basis::Supposed);
+    }
+    let library = library();
+    let mut searched = search(library, facts, sites.near.iter().copied());
+    if best_score(&searched) < SCORE_HIGH && sites.may_be_elsewhere(facts) {
+        searched = search(library, facts, sites.everywhere(facts));
+    }
+    let by_code = by_code(entries, library, &searched, toolchain);
+    let by_name = named.first().map(|(entry, judged)| (*entry, judged));
+    let basis = if by_code.is_some() || by_name.is_some() { Basis::Seen } else { Basis::Supposed };
+    let mut conclusion = match (by_code, by_name) {
+        (Some(code), Some((entry, judged))) if judged.score > code.confidence.value() => {
+            Conclusion::new(describe(entry), Confidence::new(judged.score)).with_evidence(strongest(judged))
+        }
+        (Some(code), _) => code,
+        (None, Some((entry, judged))) => {
+            Conclusion::new(describe(entry), Confidence::new(judged.score)).with_evidence(strongest(judged))
+        }
+        (None, None) => by_default(entries, facts, &sites, toolchain),
+    };
+    if conclusion.value.is_none() {
+        conclusion = conclusion.with_evidence(nearest(entries, library, &searched));
+    }
+    (conclusion.with_evidence(sites.evidence(facts)), basis)
+}
+
+fn describe(entry: &AllocatorEntry) -> Allocator {
+    Allocator {
+        id: entry.id.clone(),
+        family: entry.family.clone(),
+        name: entry.name.clone(),
+        version: None,
+        defects: entry.defects.clone(),
+    }
+}
+
+fn best_score(searched: &Searched) -> f32 {
+    searched.matches.first().map_or(0.0, |best| best.score)
+}
+
+/// A default this frequent is a matter of definition: the run-time comes with its heap.
+const DEFINITION: f32 = 0.8;
+
+/// Toolchains whose run-time is inseparable from its heap.
+fn by_definition(entries: &Entries, toolchain: &Conclusion<Toolchain>) -> Option<Conclusion<Allocator>> {
+    let value = toolchain.value.as_ref()?;
+    let (entry, weight) = default_of(entries, value)?;
+    (weight >= DEFINITION).then(|| {
+        let confidence = Confidence::new(weight.min(toolchain.confidence.value()));
+        let text = format!("{} brings its own heap", value.name);
+        Conclusion::new(describe(entry), confidence).because(Evidence::new(text))
+    })
+}
+
+fn default_of<'e>(entries: &'e Entries, toolchain: &Toolchain) -> Option<(&'e AllocatorEntry, f32)> {
+    let defaults = entries
+        .allocators
+        .iter()
+        .flat_map(|entry| entry.defaults.iter().map(move |default| (entry, default)));
+    let of_family = defaults.filter(|(_, default)| default.toolchain == toolchain.family);
+    let fitting =
+        of_family.filter(|(_, default)| default.variant.is_none() || default.variant == toolchain.variant);
+    fitting
+        .max_by_key(|(_, default)| default.variant.is_some())
+        .map(|(entry, default)| (entry, default.weight))
+}
+
+/// Of two variants of one design the toolchain's own one is meant, if it fits this well beside the other.
+const OWN_VARIANT: f32 = 0.7;
+/// A variant that contains another shows the other nearly as well as itself.
+const CONTAINING_VARIANT: f32 = 0.93;
+/// The variants that contain others.
+const CONTAINING: &[&str] = &["as-tlsf-incremental", "zig-arena"];
+
+fn by_code(
+    entries: &Entries,
+    library: &Library,
+    searched: &Searched,
+    toolchain: &Conclusion<Toolchain>,
+) -> Option<Conclusion<Allocator>> {
+    let of = |found: &Match| {
+        library.profiles.get(found.profile).and_then(|profile| entries.allocator(&profile.allocator))
+    };
+    let best = searched.matches.first().filter(|best| best.score >= SCORE_LOW)?;
+    let family = &of(best)?.family;
+    let default = toolchain
+        .value
+        .as_ref()
+        .and_then(|toolchain| default_of(entries, toolchain))
+        .map(|(entry, _)| &entry.id);
+    // The best match of each variant, best first.
+    let variants =
+        searched.matches.iter().filter(|found| of(found).is_some_and(|entry| entry.family == *family));
+    let pick = |fits: &dyn Fn(&str) -> bool, share: f32| {
+        let mut variants = variants.clone().filter(|found| found.score >= best.score * share);
+        variants.find(|found| of(found).is_some_and(|entry| fits(&entry.id)))
+    };
+    let own = if family == "assemblyscript" { None } else { default };
+    let found = own
+        .and_then(|own| pick(&|id| id == own, OWN_VARIANT))
+        .or_else(|| pick(&|id| CONTAINING.contains(&id), CONTAINING_VARIANT))
+        .unwrap_or(best);
+    let entry = of(found)?;
+    let rival = searched
+        .matches
+        .iter()
+        .find(|other| of(other).is_some_and(|entry| entry.family != *family))
+        .map_or(0.0, |other| other.score);
+    let confidence = match (best.score, best.score - rival) {
+        (score, margin) if score >= SCORE_HIGH && margin >= 0.2 => 0.86 + 0.25 * (score - SCORE_HIGH),
+        (score, margin) if score >= SCORE_MEDIUM && margin >= 0.1 => 0.5 + 0.34 * (score - SCORE_MEDIUM),
+        (score, _) => 0.3 + (score - SCORE_LOW).min(0.15),
+    };
+    let profile = library.profiles.get(found.profile).map_or("", |profile| profile.name.as_str());
+    let percent = (found.score * 100.0).round();
+    let funcs: Vec<String> = found.funcs.iter().take(4).map(|func| format!("{func}")).collect();
+    let text = format!(
+        "code: {percent}% of the fingerprint \"{profile}\" (next other design: {}%), in functions {}",
+        (rival * 100.0).round(),
+        funcs.join(", ")
+    );
+    Some(Conclusion::new(describe(entry), Confidence::new(confidence)).because(Evidence {
+        text,
+        offset: None,
+        func: found.funcs.first().copied(),
+    }))
+}
+
+/// Nothing was recognised: what the toolchain links by default, or that there is nothing.
+fn by_default(
+    entries: &Entries,
+    facts: &Facts<'_>,
+    sites: &Sites,
+    toolchain: &Conclusion<Toolchain>,
+) -> Conclusion<Allocator> {
+    if sites.nothing_allocates(facts) {
+        if let Some(none) = entries.allocator("none") {
+            let text = "no memory.grow, no import that grows, no exported allocation function, no known code";
+            let confidence = if facts.functions.len() <= 64 { 0.75 } else { 0.55 };
+            return Conclusion::new(describe(none), Confidence::new(confidence)).because(Evidence::new(text));
+        }
+    }
+    let default = toolchain.value.as_ref().and_then(|value| Some((value, default_of(entries, value)?)));
+    match default {
+        // The code does not look like it, which makes the default less likely than it is in general.
+        Some((value, (entry, weight))) if toolchain.confidence >= Confidence::MEDIUM => {
+            let text = format!("the default of {}; its code was not recognised", value.name);
+            Conclusion::new(describe(entry), Confidence::new(weight * 0.5)).because(Evidence::new(text))
+        }
+        _ => Conclusion::unknown(),
+    }
+}
+
+/// For an unknown allocator: what came nearest.
+fn nearest(entries: &Entries, library: &Library, searched: &Searched) -> Vec<Evidence> {
+    let mut shown = BTreeSet::new();
+    let mut evidence = vec![Evidence::new(format!(
+        "{} functions were compared with the fingerprints",
+        searched.funcs_searched
+    ))];
+    for found in &searched.matches {
+        let Some(entry) =
+            library.profiles.get(found.profile).and_then(|profile| entries.allocator(&profile.allocator))
+        else {
+            continue;
+        };
+        if shown.len() < 2 && shown.insert(&entry.id) {
+            let text =
+                format!("nearest: {} ({}% of its fingerprint)", entry.name, (found.score * 100.0).round());
+            evidence.push(Evidence { text, offset: None, func: found.funcs.first().copied() });
+        }
+    }
+    evidence
 }

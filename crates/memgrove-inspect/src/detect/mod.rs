@@ -20,4 +20,4 @@ pub(crate) use imports::ImportMeanings;
 pub(crate) use memory::memory;
 pub(crate) use requirements::requirements;
 pub use startup::startup;
-pub use toolchain::{Toolchain, toolchain};
+pub use toolchain::{Toolchain, origin, toolchain};

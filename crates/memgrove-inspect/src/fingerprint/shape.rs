@@ -249,7 +249,7 @@ fn the_rest(operator: &Operator<'_>, pending: &mut Option<u64>) -> Step {
         | O::TypedSelect { .. } => Step::Skip,
         O::MemoryAtomicNotify { .. }
         | O::MemoryAtomicWait32 { .. }
-        | O::AtomicFence
+        | O::AtomicFence { .. }
         | O::I32AtomicLoad { .. }
         | O::I32AtomicLoad8U { .. }
         | O::I32AtomicStore { .. }
@@ -258,7 +258,9 @@ fn the_rest(operator: &Operator<'_>, pending: &mut Option<u64>) -> Step {
         | O::I32AtomicRmwSub { .. }
         | O::I32AtomicRmwXchg { .. }
         | O::I32AtomicRmwCmpxchg { .. } => after(pending, op::ATOMIC),
-        O::F32Load { .. } | O::F64Load { .. } | O::F32Store { .. } | O::F64Store { .. } => after(pending, op::FLOAT),
+        O::F32Load { .. } | O::F64Load { .. } | O::F32Store { .. } | O::F64Store { .. } => {
+            after(pending, op::FLOAT)
+        }
         _ => after(pending, op::VECTOR_OR_OTHER),
     }
 }
@@ -279,7 +281,7 @@ fn after(pending: &mut Option<u64>, code: u64) -> Step {
 }
 
 fn access(code: u64, memarg: &MemArg, pending: &mut Option<u64>) -> Step {
-    let offset = if memarg.offset() < FIRST_ADDRESS.unsigned_abs() { memarg.offset() } else { ADDRESS };
+    let offset = if memarg.offset < FIRST_ADDRESS.unsigned_abs() { memarg.offset } else { ADDRESS };
     // A constant address is the address of something static, however small it is.
     let is_static = pending.is_some() && code < op::STORE;
     let token = with_constant(code, if is_static { ADDRESS } else { offset });
