@@ -22,6 +22,7 @@ pub struct Fake {
     rest: Region,
     trouble: Trouble,
     growths: usize,
+    slack_end: usize,
 }
 
 impl Fake {
@@ -35,7 +36,12 @@ impl Fake {
     /// its lives, starts at a multiple of 16 and does not contain the last byte of the address space.
     pub unsafe fn new(start: *mut u8, bytes: usize, trouble: Trouble) -> Self {
         let start = start.expose_provenance();
-        Self { rest: Region { start, end: start + bytes }, trouble, growths: 0 }
+        Self {
+            rest: Region { start, end: start + bytes },
+            trouble,
+            growths: 0,
+            slack_end: start + trouble.slack_bytes,
+        }
     }
 
     fn take(&mut self, bytes: usize) -> Option<Region> {
@@ -52,6 +58,10 @@ impl Fake {
 // within one allocation (S3).
 unsafe impl PageSource for Fake {
     const ZEROED: bool = true;
+
+    fn zeroed_from(&self) -> usize {
+        self.slack_end
+    }
 
     fn slack(&mut self) -> Region {
         self.take(self.trouble.slack_bytes).unwrap_or(Region::EMPTY)

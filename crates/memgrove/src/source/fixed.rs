@@ -53,7 +53,9 @@ unsafe impl PageSource for Fixed {
 
     fn slack(&mut self) -> Region {
         let start = self.start.expose_provenance();
-        Region { start, end: start + core::mem::take(&mut self.bytes) }
+        let end = (start + core::mem::take(&mut self.bytes)) & !15;
+        let start = crate::word::align_up(start, 16);
+        if start < end { Region { start, end } } else { Region::EMPTY }
     }
 
     fn grow(&mut self, _bytes: usize) -> Option<Region> {

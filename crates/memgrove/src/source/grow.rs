@@ -56,6 +56,11 @@ unsafe impl PageSource for GrowWithSlack {
     const ZEROED: bool = true;
 
     #[inline(always)]
+    fn zeroed_from(&self) -> usize {
+        (&raw const __heap_end).addr()
+    }
+
+    #[inline(always)]
     fn slack(&mut self) -> Region {
         if SLACK_TAKEN.swap(true, Ordering::Relaxed) {
             return Region::EMPTY;

@@ -86,12 +86,19 @@ impl Region {
 /// # Safety
 /// - S1: Memory in a region is readable and writable, belongs to nobody else, and stays so for good; its provenance is
 ///   exposed. Regions never overlap, and none contains address 0 or the last byte of the address space.
-/// - S2: A region of [`grow`](Self::grow) is at least as long as asked for, starts at a multiple of 16, and is all
-///   zero bytes if [`ZEROED`](Self::ZEROED) says so.
+/// - S2: A region that is not empty starts and ends at a multiple of 16. One of [`grow`](Self::grow) is at least as long
+///   as asked for (less 16 bytes at the end of the address space), and all zero bytes if [`ZEROED`](Self::ZEROED) says so.
 /// - S3: A region that starts where an earlier one ended may be joined to it: blocks may span both.
 pub unsafe trait PageSource: Send {
     /// Whether grown regions are known to be all zero bytes.
     const ZEROED: bool;
+
+    /// Memory from this address on is all zero when it is handed out, grown or slack: the end of the
+    /// slack, or 0 if there is none; `usize::MAX` for a source whose memory is arbitrary.
+    #[inline(always)]
+    fn zeroed_from(&self) -> usize {
+        if Self::ZEROED { 0 } else { usize::MAX }
+    }
 
     /// Memory that is there before any growth; asked for once, before the first growth. Its bytes are arbitrary.
     #[inline(always)]
