@@ -133,6 +133,23 @@ fn passes_to_syscall_ret(module: &Module<'_>, after: &[Operator<'_>]) -> bool {
             && compares_errno(&module.operators(*function_index)))
 }
 
+/// Called with an address and a length: the second argument is a constant, or both are the
+/// caller's own two parameters in order (as `getentropy` passes them on).
+pub(crate) fn takes_address_and_length(module: &Module<'_>, import: u32) -> bool {
+    module.scan.calls[import as usize].iter().any(|call| {
+        let code = module.operators(call.caller);
+        code.windows(3).any(|window| match window {
+            [_, Operator::I32Const { .. }, Operator::Call { function_index }] => *function_index == import,
+            [
+                Operator::LocalGet { local_index: 0 },
+                Operator::LocalGet { local_index: 1 },
+                Operator::Call { function_index },
+            ] => *function_index == import && has_type(module, call.caller, "i32 i32 -> i32"),
+            _ => false,
+        })
+    })
+}
+
 /// A call behind a C stream: its callers load the stream's file descriptor.
 pub(crate) fn works_on_stream(module: &Module<'_>, import: u32) -> bool {
     module.scan.calls[import as usize].iter().any(|call| {

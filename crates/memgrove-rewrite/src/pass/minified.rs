@@ -151,6 +151,13 @@ fn by_use(module: &Module<'_>, import: u32, modern: bool) -> Option<Recovered> {
             Some(Group::Libc),
             "takes nothing and answers nothing: bookkeeping of the glue",
         )),
+        "i32 i32 -> i32"
+            if reads_positive(module, import) && structure::takes_address_and_length(module, import) =>
+        {
+            Some(Recovered::named("random_get"))
+        }
+        // The library's only functions of this type tell the time.
+        "-> f64" => Some(Recovered::named("emscripten_get_now")),
         // Two pointers and no error checked against −4096: the sizes of the environment, then
         // the environment itself; both may answer that there is none.
         "i32 i32 -> i32" if reads_positive(module, import) => failing(

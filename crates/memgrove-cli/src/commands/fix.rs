@@ -1,0 +1,278 @@
+//! `memgrove fix`: a module that runs anywhere, from one that needs its host for memory.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use memgrove_inspect::Knowledge;
+use memgrove_lab::verify::{self, Outcome, Verification};
+use memgrove_rewrite::{Decision, Fixed, Options, Plan, Stubs};
+use serde::Serialize;
+
+use crate::exit::{self, Exit, UserError};
+use crate::input::{self, Source};
+use crate::output::{Output, printable, style};
+
+const LONG_ABOUT: &str = "\
+Make a module run anywhere: satisfy its imports inside the module
+
+First a plan: each import, what it is for, what will stand for it and why that is right, or why it must stay. Then the \
+module is rewritten and verified, always: it validates, instantiates with nothing on two engines, its memory really \
+grows, and where its exports can be called without knowing them, it does what the original does under its own host. \
+OUT is written only after that; the input is never touched.
+
+What needs a host by nature (JavaScript objects, drawing, sockets) stays an import; then nothing is written and the \
+exit status is 3, unless --partial is given.";
+
+const EXAMPLES: &str = "\
+Examples:
+  memgrove fix app.wasm -o anywhere.wasm      plan, rewrite, verify, write
+  memgrove fix app.wasm --dry-run             only say what would be done
+  memgrove fix app.wasm -o out.wasm --host wasmtime   leave WASI to the host
+  memgrove fix app.wasm -o out.wasm --stub none       only what can be satisfied exactly
+  memgrove fix app.wasm -o out.wasm --json | jq '.plan.imports'";
+
+/// Version of the JSON that `--json` writes.
+const SCHEMA: u32 = 1;
+
+/// Make a module run anywhere: satisfy its imports inside the module
+#[derive(Clone, Debug, Args)]
+#[command(long_about = LONG_ABOUT, after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP))]
+pub(crate) struct FixArgs {
+    /// The module; `-` is standard input
+    #[arg(value_name = "FILE")]
+    path: PathBuf,
+
+    /// Where to write the new module; a file that is there is replaced at once, when all is done
+    #[arg(short, long, value_name = "OUT", required_unless_present = "dry_run")]
+    output: Option<PathBuf>,
+
+    /// Only say what would be done
+    #[arg(short = 'n', long, conflicts_with = "output")]
+    dry_run: bool,
+
+    /// Groups of imports that may be answered by something poorer than a host's function
+    ///
+    /// wasi: no arguments, no files, output dropped. libc: locks, time zones, system calls that answer ENOSYS.
+    /// clock: counts questions. random: the same bytes in every run, NOT for keys. exceptions: what is thrown
+    /// ends the program. glue: error paths of JavaScript glue.
+    #[arg(long, value_name = "GROUP", value_delimiter = ',', default_value = "all",
+          value_parser = ["all", "none", "wasi", "libc", "clock", "random", "exceptions", "glue"])]
+    stub: Vec<String>,
+
+    /// The host that the result is for, by its id or as a TOML file: what it provides stays an import
+    #[arg(long, value_name = "PROFILE", default_value = "bare")]
+    host: String,
+
+    /// Write the module although imports stay
+    #[arg(long)]
+    partial: bool,
+
+    /// Write plan and verification as JSON
+    #[arg(long)]
+    json: bool,
+
+    /// Refuse files with more bytes than this, also after unpacking
+    #[arg(long, value_name = "BYTES", default_value_t = input::DEFAULT_MAX_BYTES)]
+    max_size: u64,
+}
+
+/// What `--json` writes.
+#[derive(Serialize)]
+struct Record<'a> {
+    schema: u32,
+    file: &'a str,
+    complete: bool,
+    bytes_before: usize,
+    bytes_after: Option<usize>,
+    plan: &'a Plan,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verification: Option<&'a Verification>,
+    written: bool,
+}
+
+pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
+    let name = args.path.to_string_lossy().into_owned();
+    let options = options(args)?;
+    let wasm = read(args, &name)?;
+    if args.dry_run {
+        let plan = memgrove_rewrite::plan(&wasm, &options).with_context(|| name.clone())?;
+        report(args, out, &name, &wasm, &plan, None, None)?;
+        return Ok(if may_write(args, &options, &plan) { Exit::Done } else { Exit::No });
+    }
+    let Fixed { wasm: fixed, plan } = memgrove_rewrite::fix(&wasm, &options).with_context(|| name.clone())?;
+    if !may_write(args, &options, &plan) {
+        report(args, out, &name, &wasm, &plan, None, None)?;
+        out.note(format_args!(
+            "nothing written: {} imports stay; --partial writes the module all the same",
+            plan.remaining().count()
+        ));
+        return Ok(Exit::No);
+    }
+    let verification = verify::verify(&wasm, &fixed, &plan);
+    let target = args.output.as_deref().filter(|_| verification.passed());
+    if let Some(target) = target {
+        write(target, &fixed, &args.path)?;
+    }
+    report(args, out, &name, &wasm, &plan, Some((&fixed, &verification)), target)?;
+    if !verification.passed() {
+        return Err(UserError::failed("the fixed module did not pass verification, so it was not written")
+            .hint("the failed checks are listed above; the input is unchanged")
+            .into());
+    }
+    Ok(if plan.is_complete() || !options.provided.is_empty() { Exit::Done } else { Exit::No })
+}
+
+/// Nothing stays that the target does not provide, or the user wants it anyway.
+fn may_write(args: &FixArgs, options: &Options, plan: &Plan) -> bool {
+    args.partial || plan.remaining().all(|item| options.provided.contains(&item.module))
+}
+
+fn options(args: &FixArgs) -> Result<Options> {
+    let mut stubs = Stubs::none();
+    for group in &args.stub {
+        stubs.set(group);
+    }
+    let builtin = Knowledge::builtin();
+    let host = match builtin.host(&args.host) {
+        Some(host) => host.clone(),
+        None if Path::new(&args.host).extension().is_some_and(|extension| extension == "toml") => {
+            let text = std::fs::read_to_string(&args.host)
+                .with_context(|| format!("reading the host profile {}", args.host))?;
+            let mut knowledge = builtin.clone();
+            let id = knowledge
+                .add_host(&args.host, &text)
+                .map_err(|error| UserError::usage(format!("host profile {error}")))?;
+            knowledge.host(&id).cloned().context("the profile that was just read")?
+        }
+        None => {
+            return Err(UserError::usage(format!("there is no host profile `{}`", args.host))
+                .hint("`memgrove inspect --list-hosts` names them; a profile of your own is a .toml file")
+                .into());
+        }
+    };
+    let provided = host.provides.iter().flat_map(|provides| provides.pattern.module.clone()).collect();
+    Ok(Options { stubs, provided })
+}
+
+fn read(args: &FixArgs, name: &str) -> Result<Vec<u8>> {
+    let source = if args.path.as_os_str() == "-" { Source::Stdin } else { Source::File(args.path.clone()) };
+    let bytes = source.read(args.max_size).with_context(|| format!("reading {name}"))?;
+    let mut binaries = input::unwrap(bytes, name, args.max_size)?;
+    match (binaries.pop(), binaries.len()) {
+        (Some(binary), 0) => Ok(binary.bytes),
+        (_, more) => Err(UserError::failed(format!("{name} holds {} modules", more + 1))
+            .hint("extract the one to fix into a file of its own")
+            .into()),
+    }
+}
+
+/// Writes beside the target first and renames, so that the target is never half a module.
+fn write(target: &Path, bytes: &[u8], input: &Path) -> Result<()> {
+    let same = std::fs::canonicalize(target)
+        .ok()
+        .is_some_and(|target| std::fs::canonicalize(input).ok() == Some(target));
+    if same {
+        return Err(UserError::usage("OUT is the input file, which is never touched")
+            .hint("give another name with -o")
+            .into());
+    }
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)
+        .with_context(|| format!("writing beside {}", target.display()))?;
+    file.write_all(bytes).with_context(|| format!("writing {}", target.display()))?;
+    file.persist(target).with_context(|| format!("writing {}", target.display()))?;
+    Ok(())
+}
+
+fn report(
+    args: &FixArgs,
+    out: &mut Output,
+    name: &str,
+    wasm: &[u8],
+    plan: &Plan,
+    done: Option<(&[u8], &Verification)>,
+    written: Option<&Path>,
+) -> Result<()> {
+    if args.json {
+        let record = Record {
+            schema: SCHEMA,
+            file: name,
+            complete: plan.is_complete(),
+            bytes_before: wasm.len(),
+            bytes_after: done.map(|(fixed, _)| fixed.len()),
+            plan,
+            verification: done.map(|(_, verification)| verification),
+            written: written.is_some(),
+        };
+        out.print(format_args!("{}\n", serde_json::to_string_pretty(&record)?))?;
+        return Ok(());
+    }
+    let mut text = describe(name, plan);
+    if let Some((fixed, verification)) = done {
+        text += &describe_verification(verification);
+        if let Some(target) = written {
+            writeln!(text, "\n{} -> {} bytes, written to {}", wasm.len(), fixed.len(), target.display())?;
+        }
+    }
+    out.print(text)?;
+    Ok(())
+}
+
+/// The plan for people.
+fn describe(name: &str, plan: &Plan) -> String {
+    let (heading, soft, good, warn, bad) =
+        (style::HEADING, style::SOFT, style::GOOD, style::WARN, style::BAD);
+    let mut text = format!("{heading}{}{heading:#}\n", printable(name));
+    if plan.is_empty() {
+        text += "  nothing to change\n";
+    }
+    for item in &plan.imports {
+        let known = item.known_as.as_ref().map(|known| format!(" = {known}")).unwrap_or_default();
+        let (colour, sign, what, why) = match &item.decision {
+            Decision::Inside { stand_in, why, exact: true } => (good, "inside", stand_in.as_str(), why),
+            Decision::Inside { stand_in, why, exact: false } => (warn, "stub  ", stand_in.as_str(), why),
+            Decision::Stays { why } => (bad, "stays ", "stays an import", why),
+        };
+        text += &format!(
+            "  {colour}{sign}{colour:#} {}.{}{known} {soft}{} · {}{soft:#}\n         {what}: {why}\n",
+            printable(&item.module),
+            printable(&item.name),
+            printable(&item.ty),
+            item.purpose
+        );
+    }
+    for change in &plan.changes {
+        text += &format!(
+            "  {good}change{good:#} {}: {}\n         {}\n",
+            change.subject,
+            printable(&change.what),
+            change.why
+        );
+    }
+    for note in &plan.notes {
+        text += &format!("  {soft}note   {note}{soft:#}\n");
+    }
+    text
+}
+
+fn describe_verification(verification: &Verification) -> String {
+    let heading = style::HEADING;
+    let mut text = format!("{heading}verified{heading:#}\n");
+    for check in &verification.checks {
+        let (colour, word, detail) = match &check.outcome {
+            Outcome::Passed(detail) => (style::GOOD, "yes    ", detail),
+            Outcome::Skipped(detail) => (style::SOFT, "skipped", detail),
+            Outcome::Failed(detail) => (style::BAD, "NO     ", detail),
+        };
+        text += &format!(
+            "  {colour}{word}{colour:#} {} on {}: {}\n",
+            check.question.text(),
+            check.engine,
+            printable(detail)
+        );
+    }
+    text
+}

@@ -1,0 +1,38 @@
+//! What the tests of fixed modules share.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The corpus as `(id, bytes)`, or `None` (said on standard error) if it is not there.
+pub fn corpus() -> Option<Vec<(String, Vec<u8>)>> {
+    let folder = root().join("out/corpus");
+    let mut modules: Vec<_> = fs::read_dir(&folder)
+        .into_iter()
+        .flatten()
+        .map_while(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "wasm"))
+        .map(|path| {
+            let id = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            (id, fs::read(&path).expect("a readable module"))
+        })
+        .collect();
+    modules.sort();
+    if modules.is_empty() {
+        say("skipped: no corpus; `cargo xtask corpus fetch` gets it");
+        return None;
+    }
+    Some(modules)
+}
+
+/// Says something in the test's output.
+#[expect(clippy::print_stderr, reason = "a test's output is for people")]
+pub fn say(text: &str) {
+    eprintln!("{text}");
+}
