@@ -15,6 +15,8 @@ pub mod facts;
 pub mod fingerprint;
 pub mod knowledge;
 pub mod report;
+#[doc(hidden)]
+pub mod robust;
 
 pub use error::Error;
 pub use facts::{Facts, facts};

@@ -8,8 +8,7 @@ use super::types::{
 use super::{CallGraph, ComponentItem, Facts, Start, offset32, wasm_types};
 use wasmparser::{
     CompositeInnerType, DataKind, DataSectionReader, ElementItems, ElementKind, ElementSectionReader,
-    ExportSectionReader, ExternalKind, ImportSectionReader, Imports, Payload, RefType, TypeRef,
-    TypeSectionReader,
+    ExportSectionReader, ExternalKind, ImportSectionReader, Imports, Payload, TypeRef, TypeSectionReader,
 };
 
 impl<'a> Facts<'a> {
@@ -29,7 +28,8 @@ impl<'a> Facts<'a> {
             Payload::TableSection(reader) => {
                 for table in reader.into_iter_with_offsets() {
                     let (offset, table) = table?;
-                    if let wasmparser::TableInit::Expr(_) = table.init {
+                    if let wasmparser::TableInit::Expr(expr) = &table.init {
+                        self.const_expr(expr);
                         self.proposals.note(
                             Proposal::FunctionReferences,
                             "table with an initial value",
@@ -62,7 +62,7 @@ impl<'a> Facts<'a> {
                 for global in reader.into_iter_with_offsets() {
                     let (offset, global) = global?;
                     let ty = wasm_types::global_type(global.ty, offset, &mut self.proposals);
-                    let init = wasm_types::const_expr(&global.init_expr, &mut self.proposals);
+                    let init = self.const_expr(&global.init_expr);
                     if let ConstExpr::RefFunc(func) = init {
                         self.referenced_funcs.push(func);
                     }
@@ -138,6 +138,12 @@ impl<'a> Facts<'a> {
         }
     }
 
+    fn const_expr(&mut self, expr: &wasmparser::ConstExpr<'a>) -> ConstExpr {
+        // Imported globals come first.
+        let imported = self.globals.partition_point(|global| global.init.is_none());
+        wasm_types::const_expr(expr, offset32(imported as u64), &mut self.proposals)
+    }
+
     fn list(&mut self, payload: &Payload<'a>) {
         let (name, custom) = match payload {
             Payload::TypeSection(_) => ("type", false),
@@ -195,15 +201,23 @@ impl<'a> Facts<'a> {
                         self.proposals.note(Proposal::StackSwitching, "continuation type", None, offset);
                         TypeDef::Other
                     }
-                    CompositeInnerType::Struct(_) | CompositeInnerType::Array(_) => {
-                        self.proposals.note(Proposal::Gc, "struct or array type", None, offset);
-                        TypeDef::Other
-                    }
+                    CompositeInnerType::Struct(ty) => self.aggregate(&ty.fields, offset),
+                    CompositeInnerType::Array(ty) => self.aggregate(&[ty.0], offset),
                 };
                 self.types.push(def);
             }
         }
         Ok(())
+    }
+
+    fn aggregate(&mut self, fields: &[wasmparser::FieldType], offset: u64) -> TypeDef {
+        self.proposals.note(Proposal::Gc, "struct or array type", None, offset);
+        for field in fields {
+            if let wasmparser::StorageType::Val(ty) = field.element_type {
+                wasm_types::note_val_type(ty, None, offset, &mut self.proposals);
+            }
+        }
+        TypeDef::Other
     }
 
     fn func_type_def(&mut self, func: &wasmparser::FuncType, offset: u64) -> TypeDef {
@@ -319,6 +333,7 @@ impl<'a> Facts<'a> {
                     ElementMode::Passive
                 }
                 ElementKind::Declared => {
+                    self.proposals.note(Proposal::ReferenceTypes, "declared element segment", None, offset);
                     self.proposals.note(Proposal::BulkMemory, "declared element segment", None, offset);
                     ElementMode::Declared
                 }
@@ -331,7 +346,7 @@ impl<'a> Facts<'a> {
                             offset,
                         );
                     }
-                    let start = wasm_types::const_expr(&offset_expr, &mut self.proposals);
+                    let start = self.const_expr(&offset_expr);
                     ElementMode::Active { table: table_index.unwrap_or(0), start }
                 }
             };
@@ -344,12 +359,10 @@ impl<'a> Facts<'a> {
                 }
                 ElementItems::Expressions(ty, exprs) => {
                     self.proposals.note(Proposal::BulkMemory, "element segment of expressions", None, offset);
-                    if ty != RefType::FUNCREF {
-                        let ty = wasmparser::ValType::Ref(ty);
-                        wasm_types::note_val_type(ty, None, offset, &mut self.proposals);
-                    }
+                    let ty = wasmparser::ValType::Ref(ty);
+                    wasm_types::note_val_type(ty, None, offset, &mut self.proposals);
                     for expr in exprs {
-                        let func = match wasm_types::const_expr(&expr?, &mut self.proposals) {
+                        let func = match self.const_expr(&expr?) {
                             ConstExpr::RefFunc(func) => func,
                             _ => u32::MAX,
                         };
@@ -376,7 +389,7 @@ impl<'a> Facts<'a> {
                     if memory_index != 0 {
                         self.proposals.note(Proposal::MultiMemory, "data for a second memory", None, offset);
                     }
-                    let address = wasm_types::const_expr(&offset_expr, &mut self.proposals);
+                    let address = self.const_expr(&offset_expr);
                     Some(ActiveData { memory: memory_index, address })
                 }
             };

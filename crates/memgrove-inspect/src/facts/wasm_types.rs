@@ -122,7 +122,11 @@ pub(super) fn note_heap_type(ty: HeapType, func: Option<u32>, offset: u64, propo
 
 /// Reads a constant expression. Unknown forms are [`ConstExpr::Other`], never an error: the validator has
 /// already accepted it.
-pub(super) fn const_expr(expr: &wasmparser::ConstExpr<'_>, proposals: &mut ProposalsUsed) -> ConstExpr {
+pub(super) fn const_expr(
+    expr: &wasmparser::ConstExpr<'_>,
+    imported_globals: u32,
+    proposals: &mut ProposalsUsed,
+) -> ConstExpr {
     let mut reader = expr.get_operators_reader();
     // Expressions of one instruction are all there is but for position-independent code's `global + constant`.
     let mut first = None;
@@ -135,7 +139,13 @@ pub(super) fn const_expr(expr: &wasmparser::ConstExpr<'_>, proposals: &mut Propo
             Operator::I64Const { value } => ConstExpr::I64(value),
             Operator::F32Const { value } => ConstExpr::F32(value.bits()),
             Operator::F64Const { value } => ConstExpr::F64(value.bits()),
-            Operator::GlobalGet { global_index } => ConstExpr::Global(global_index),
+            Operator::GlobalGet { global_index } => {
+                if global_index >= imported_globals {
+                    let what = "defined global in a constant expression";
+                    proposals.note(Proposal::Gc, what, None, offset);
+                }
+                ConstExpr::Global(global_index)
+            }
             Operator::RefFunc { function_index } => {
                 proposals.note(Proposal::ReferenceTypes, "ref.func", None, offset);
                 ConstExpr::RefFunc(function_index)

@@ -20,6 +20,9 @@ pub struct Host {
     /// Proposals it cannot offer although its engine could.
     #[serde(default)]
     pub lacks: Vec<String>,
+    /// Families of toolchains whose modules its `provides` are for; empty for any.
+    #[serde(default)]
+    pub made_by: Vec<String>,
     /// Imports it satisfies.
     #[serde(default)]
     pub provides: Vec<Provides>,

@@ -18,24 +18,25 @@ pub fn conclude(facts: &Facts<'_>) -> Report {
 #[must_use]
 pub fn conclude_with(facts: &Facts<'_>, knowledge: &Knowledge) -> Report {
     let meanings = ImportMeanings::new(facts, knowledge);
+    let (toolchain, allocator) = detect::origin(facts);
     Report {
         schema_version: SCHEMA_VERSION,
         kind: facts.kind,
         size_bytes: facts.size_bytes(),
         name: facts.names.module.map(str::to_owned),
-        toolchain: detect::toolchain(facts),
-        allocator: detect::allocator(facts),
+        allocator,
         memory: detect::memory(facts, &meanings),
         startup: detect::startup(facts),
         requirements: detect::requirements(facts, &meanings, knowledge),
         proposals: proposals(facts),
-        verdicts: detect::verdicts(facts, knowledge),
+        verdicts: detect::verdicts(facts, knowledge, &toolchain),
         engines: detect::engines(facts, knowledge),
         exports: exports(facts),
         sections: sections(facts),
         counts: counts(facts),
         metadata: metadata(facts),
         component: component(facts, knowledge),
+        toolchain,
     }
 }
 

@@ -5,25 +5,36 @@ mod support;
 
 pub(crate) use support::engines;
 
+use crate::detect::Toolchain;
 use crate::facts::{BinaryKind, ExternKind, Facts, Import};
 use crate::knowledge::{Host, Knowledge, glob};
-use crate::report::{ImportName, Outcome, Reason, Verdict};
+use crate::report::{Conclusion, ImportName, Level, Outcome, Reason, Verdict};
 
 /// Names of imports that a reason spells out; the rest is only counted.
 const NAMED_IMPORTS: usize = 4;
 
 /// A verdict for each host profile, in the order of the knowledge.
-pub(crate) fn verdicts(facts: &Facts<'_>, knowledge: &Knowledge) -> Vec<Verdict> {
-    knowledge.hosts.iter().map(|host| verdict(facts, host, knowledge)).collect()
+pub(crate) fn verdicts(
+    facts: &Facts<'_>,
+    knowledge: &Knowledge,
+    toolchain: &Conclusion<Toolchain>,
+) -> Vec<Verdict> {
+    knowledge.hosts.iter().map(|host| verdict(facts, host, knowledge, toolchain)).collect()
 }
 
 /// The verdict for one host.
-fn verdict(facts: &Facts<'_>, host: &Host, knowledge: &Knowledge) -> Verdict {
+fn verdict(
+    facts: &Facts<'_>,
+    host: &Host,
+    knowledge: &Knowledge,
+    toolchain: &Conclusion<Toolchain>,
+) -> Verdict {
     let mut answer = Answer::default();
     match facts.kind {
         BinaryKind::Component => component(facts, host, &mut answer),
         BinaryKind::Module => {
             imports(facts, host, &mut answer);
+            glue(facts, host, toolchain, &mut answer);
             instantiate::check(facts, host, &mut answer);
             entry(facts, host, &mut answer);
         }
@@ -80,6 +91,21 @@ fn imports(facts: &Facts<'_>, host: &Host, answer: &mut Answer) {
     for (condition, imports) in conditional {
         answer.conditions.push(Reason { text: condition.to_owned(), imports, proposals: Vec::new() });
     }
+}
+
+/// Glue is generated for one toolchain's modules; `env` alone proves nothing.
+fn glue(facts: &Facts<'_>, host: &Host, toolchain: &Conclusion<Toolchain>, answer: &mut Answer) {
+    let Some(toolchain) = toolchain.value.as_ref().filter(|_| toolchain.level() >= Level::Medium) else {
+        return;
+    };
+    let made_for = host.made_by.is_empty() || host.made_by.contains(&toolchain.family);
+    if made_for || facts.imports.is_empty() || !answer.reasons.is_empty() {
+        return;
+    }
+    let imports: Vec<ImportName> = facts.imports.iter().map(name_of).collect();
+    let text = format!("its imports are not those of this glue: it was made by {}", toolchain.name);
+    answer.conditions.clear();
+    answer.reasons.push(Reason { text, imports, proposals: Vec::new() });
 }
 
 fn some_of(imports: &[ImportName]) -> String {

@@ -64,13 +64,27 @@ pub(super) fn memory_inits(facts: &Facts<'_>) -> MemoryInits {
     inits
 }
 
-/// Integer constants in a function, with their offsets. Unsigned.
-pub(super) fn constants(facts: &Facts<'_>, func: u32) -> Vec<(u64, u32)> {
+/// Constants that a function subtracts (or adds negated), with their offsets. Unsigned.
+///
+/// Memory's size less an address is the room behind the address; static variables are loaded and stored, hardly
+/// ever subtracted.
+pub(super) fn subtracted(facts: &Facts<'_>, func: u32) -> Vec<(u64, u32)> {
     let mut found = Vec::new();
+    let mut last: Option<i64> = None;
     walk(facts, func, |operator, offset| {
-        if let Some(value) = constant(operator) {
+        let value = match operator {
+            Operator::I32Sub | Operator::I64Sub => last,
+            Operator::I32Add | Operator::I64Add => last.map(i64::wrapping_neg),
+            _ => None,
+        };
+        if let Some(value) = value.and_then(|value| u64::try_from(value).ok()) {
             found.push((value, crate::facts::offset32(offset)));
         }
+        last = match *operator {
+            Operator::I32Const { value } => Some(i64::from(value)),
+            Operator::I64Const { value } => Some(value),
+            _ => None,
+        };
     });
     found
 }

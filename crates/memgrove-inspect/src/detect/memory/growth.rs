@@ -46,8 +46,12 @@ pub(super) fn growth(facts: &Facts<'_>, meanings: &ImportMeanings<'_>) -> Conclu
         }
     };
     let confidence = match who {
-        // An import with an unknown purpose could ask for memory too.
-        Grower::Host if meanings.has_unknown() => Confidence::MEDIUM,
+        Grower::Host if meanings.has_unknown() => {
+            evidence.push(Evidence::new(
+                "imports with an unknown purpose are there; one of them may ask for memory",
+            ));
+            Confidence::LOW
+        }
         _ => Confidence::CERTAIN,
     };
     let name = |&at: &usize| ImportName {

@@ -1,6 +1,6 @@
 //! Where static data and stack end and the heap may begin.
 
-use super::constants::{constants, distinct, word_accesses};
+use super::constants::{distinct, subtracted, word_accesses};
 use super::{align16, named_address};
 use crate::facts::{Facts, SiteKind};
 use crate::report::{
@@ -14,13 +14,28 @@ pub(super) fn heap_base(
     stack: Option<&Stack>,
 ) -> Conclusion<u64> {
     let Some(memory) = facts.memories.first() else { return Conclusion::unknown() };
-    if let Some((base, offset)) = named_address(facts, "__heap_base") {
+    if let Some((base, offset)) = named_address(facts, "__heap_base").filter(|(base, _)| *base > 0) {
         return Conclusion::new(base, Confidence::CERTAIN)
             .because(Evidence::at(offset, format!("__heap_base is {base:#x}")));
+    }
+    if let Some(stack) = stack
+        && stack.direction == StackDirection::Up
+        && let Some(range) = stack.range
+    {
+        let base = align16(range.end);
+        return Conclusion::new(base, Confidence::MEDIUM)
+            .because(Evidence::new(format!("the stack grows up to {base:#x} behind static data")));
     }
     if stack.is_some_and(|stack| stack.imported || stack.direction == StackDirection::Up) {
         return Conclusion::unknown()
             .because(Evidence::new("the host decides where the stack lies, and with it the heap"));
+    }
+    if let (Some(stack), Some(data)) = (stack, data)
+        && stack.base.is_some_and(|base| base > data.start && base < data.end)
+    {
+        return Conclusion::unknown().because(Evidence::new(
+            "data segments cover the stack: a snapshot of a running module, whose heap they may cover too",
+        ));
     }
     let data_end = data.map_or(0, |data| data.end);
     // What is known to be occupied, whatever else is.
@@ -33,7 +48,7 @@ pub(super) fn heap_base(
         return Conclusion::new(base, Confidence::HIGH)
             .because(Evidence::new(format!("the stack is behind static data and begins at {base:#x}")));
     }
-    if data.is_none() && stack_base.is_none() {
+    if data.is_none() && stack_base.is_none_or(|base| base == 0) {
         return Conclusion::unknown().because(Evidence::new("neither static data nor a stack is known"));
     }
     let limit = memory.ty.min_bytes();
@@ -76,7 +91,7 @@ fn initial_break(facts: &Facts<'_>, fits: impl Fn(u64) -> bool) -> Option<Conclu
 fn constant_base(facts: &Facts<'_>, fits: impl Fn(u64) -> bool) -> Option<Conclusion<u64>> {
     let mut best: Option<(u64, u32, u32)> = None;
     for func in growing_functions(facts) {
-        for (value, offset) in constants(facts, func) {
+        for (value, offset) in subtracted(facts, func) {
             // Multiples of a page are sizes more often than addresses.
             let address_like = value % 4 == 0 && value % 0x1_0000 != 0 && value > 0x400;
             if address_like && fits(value) && best.is_none_or(|(smallest, ..)| value < smallest) {
@@ -85,7 +100,7 @@ fn constant_base(facts: &Facts<'_>, fits: impl Fn(u64) -> bool) -> Option<Conclu
         }
     }
     let (value, func, offset) = best?;
-    let text = format!("the growing function names {value:#x}, which lies behind all known data");
+    let text = format!("the growing function subtracts {value:#x}, which lies behind all known data");
     Some(Conclusion::new(value, Confidence::MEDIUM).because(Evidence::in_func(func, offset, text)))
 }
 

@@ -33,9 +33,14 @@ pub(super) fn stack(
     };
     let base = global.init.and_then(|init| init.address());
     let placement = match (base, data) {
+        // Base 0: the stack is allocated at run time (the adapter from WASI preview 1 to 2 does so).
+        (None | Some(0), _) | (_, None) => StackPlacement::Unknown,
         (Some(base), Some(data)) if base <= data.start => StackPlacement::First,
         (Some(base), Some(data)) if base >= data.end => StackPlacement::AfterData,
-        _ => StackPlacement::Unknown,
+        // Data on both sides: a snapshot of a running module, its stack and heap included. Linkers that put
+        // the stack first make it whole pages.
+        (Some(base), Some(_)) if base % 0x1_0000 == 0 => StackPlacement::First,
+        (Some(_), Some(_)) => StackPlacement::AfterData,
     };
     let stack = Stack {
         pointer_global: pointer.global,
@@ -161,6 +166,7 @@ fn prologue(facts: &Facts<'_>, func: u32) -> Option<Moved> {
     let mut constant: Option<i64> = None;
     // The sign of the last `constant; add` or `constant; sub`.
     let mut step: Option<i64> = None;
+    let mut depth = 0;
     for _ in 0..PROLOGUE_INSTRUCTIONS {
         let (operator, offset) = reader.read_with_offset().ok()?;
         match operator {
@@ -181,7 +187,10 @@ fn prologue(facts: &Facts<'_>, func: u32) -> Option<Moved> {
                     offset: crate::facts::offset32(offset),
                 });
             }
-            Operator::End | Operator::Return | Operator::Unreachable => return None,
+            // A check for overflow may stand between.
+            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => depth += 1,
+            Operator::End if depth == 0 => return None,
+            Operator::End => depth -= 1,
             _ => constant = None,
         }
     }
@@ -196,8 +205,14 @@ fn range(
     bss: Option<AddressRange>,
 ) -> Option<AddressRange> {
     let base = base?;
+    if base == 0 {
+        return None;
+    }
     if direction == StackDirection::Up {
-        return None; // its end is known to the host alone
+        // Fastcomp keeps STACK_MAX in a global beside STACKTOP.
+        let limits = facts.globals.iter().filter_map(|global| global.init?.address());
+        let end = limits.filter(|&limit| limit > base && limit % 16 == 0).min()?;
+        return Some(AddressRange { start: base, end });
     }
     let low = named_address(facts, "__stack_low").map(|(address, _)| address);
     match placement {

@@ -95,7 +95,9 @@ pub(super) fn bss(
         let evidence = Evidence::in_func(fill.func, fill.offset, "memory.fill clears it beside memory.init");
         return Conclusion::new(range, Confidence::HIGH).because(evidence);
     }
-    if let Some((end, offset)) = named_address(facts, "__data_end").filter(|(end, _)| *end >= data_end) {
+    if let Some((end, offset)) =
+        named_address(facts, "__data_end").filter(|(end, _)| *end >= data_end && *end > 0)
+    {
         let range = AddressRange { start: data_end, end };
         let evidence = Evidence::at(offset, format!("__data_end is {end:#x}"));
         return Conclusion::new(range, Confidence::CERTAIN).because(evidence);
