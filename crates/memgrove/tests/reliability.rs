@@ -1,47 +1,80 @@
-//! Every allocator under a shadow heap: random work, trouble with memory, edges.
+//! Every allocator under the same cases: random work, memory refused, strangers, edges. `cases` holds the bodies.
 #![allow(unsafe_code, reason = "drives allocators")]
 
+mod cases;
 mod shadow;
 
-use memgrove::source::{Fake, Trouble};
-use memgrove::{Allocate, Dlmalloc, Inspect, Wee};
-use shadow::{Random, drive};
+use memgrove::{Dlmalloc, Wee};
 
-/// A zeroed region for a fake source, given up only by the process.
-fn memory(bytes: usize) -> *mut u8 {
-    let layout = std::alloc::Layout::from_size_align(bytes, 1 << 16).expect("a layout");
-    // SAFETY: the size is not zero.
-    unsafe { std::alloc::alloc_zeroed(layout) }
+macro_rules! suite {
+    ($name:ident, $make:expr) => {
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn random_work_checked_after_every_step() {
+                cases::random_work_checked_after_every_step($make);
+            }
+            #[test]
+            fn much_random_work() {
+                cases::much_random_work($make);
+            }
+            #[test]
+            fn sequences_that_shrink() {
+                cases::sequences_that_shrink($make);
+            }
+            #[test]
+            fn growth_refused_at_every_call() {
+                cases::growth_refused_at_every_call($make);
+            }
+            #[test]
+            fn strangers_grow_in_between() {
+                cases::strangers_grow_in_between($make);
+            }
+            #[test]
+            fn slack_of_every_length() {
+                cases::slack_of_every_length($make);
+            }
+            #[test]
+            fn every_alignment() {
+                cases::every_alignment($make);
+            }
+            #[test]
+            fn sizes_around_every_boundary() {
+                cases::sizes_around_every_boundary($make);
+            }
+            #[test]
+            fn exhaustion_is_survived_and_nothing_leaks() {
+                cases::exhaustion_is_survived_and_nothing_leaks($make);
+            }
+            #[test]
+            fn the_same_work_twice_does_not_grow() {
+                cases::the_same_work_twice_does_not_grow($make);
+            }
+            #[test]
+            fn impossible_sizes_are_refused() {
+                cases::impossible_sizes_are_refused($make);
+            }
+            #[test]
+            fn two_heaps_do_not_mix() {
+                cases::two_heaps_do_not_mix($make);
+            }
+            #[test]
+            fn a_heap_may_be_moved() {
+                cases::a_heap_may_be_moved($make);
+            }
+            #[test]
+            fn threads_pass_blocks() {
+                cases::threads_pass_blocks($make);
+            }
+            #[test]
+            fn fresh_memory_is_not_cleared_again() {
+                cases::fresh_memory_is_not_cleared_again($make);
+            }
+        }
+    };
 }
 
-fn fake(bytes: usize, trouble: Trouble) -> Fake {
-    // SAFETY: fresh zeroed memory that nobody else knows.
-    unsafe { Fake::new(memory(bytes), bytes, trouble) }
-}
-
-fn run<A: Allocate + Inspect>(heap: &A, seed: u64, steps: usize) {
-    drive(heap, &mut Random::new(seed), steps, 100, 300_000, 1)
-        .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-}
-
-#[test]
-fn dlmalloc_random() {
-    for seed in 0..20 {
-        run(&Dlmalloc::new(), seed, 5_000);
-    }
-}
-
-#[test]
-fn wee_random() {
-    for seed in 0..20 {
-        run(&Wee::new(), seed, 5_000);
-    }
-}
-
-#[test]
-fn dlmalloc_stranger() {
-    for seed in 0..10 {
-        let trouble = Trouble { stranger_every: Some(1 + seed as usize % 3), ..Trouble::default() };
-        run(&Dlmalloc::<_>::with_source(fake(64 << 20, trouble)), seed, 5_000);
-    }
-}
+suite!(dlmalloc, Dlmalloc::with_source);
+suite!(dlmalloc_wide_grain, Dlmalloc::<_, { 4 * size_of::<usize>() }>::with_grain);
+suite!(wee, Wee::with_source);
