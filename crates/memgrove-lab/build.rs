@@ -1,4 +1,5 @@
-//! Embeds the modules of `samples/prebuilt`, so that a survey needs no file beside the command.
+//! Embeds the modules of `samples/prebuilt` and `guests/prebuilt`, so that a survey or a measurement needs no
+//! file beside the command.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -6,6 +7,7 @@ use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
     let root = Path::new(&env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?).join("../..").canonicalize()?;
+    guests(&root.join("guests/prebuilt"))?;
     let folder = root.join("samples/prebuilt");
     println!("cargo::rerun-if-changed={}", folder.display());
     let mut modules: Vec<_> = fs::read_dir(&folder)?
@@ -25,4 +27,25 @@ fn main() -> io::Result<()> {
     }
     code.push_str("];\n");
     fs::write(Path::new(&env::var("OUT_DIR").map_err(io::Error::other)?).join("prebuilt.rs"), code)
+}
+
+/// `guests.rs`: the manifest's text and the compressed guests by file name.
+fn guests(folder: &Path) -> io::Result<()> {
+    println!("cargo::rerun-if-changed={}", folder.display());
+    let mut packed: Vec<_> = fs::read_dir(folder)?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "zst"))
+        .collect();
+    packed.sort();
+    let manifest = folder.join("manifest.json");
+    println!("cargo::rerun-if-changed={}", manifest.display());
+    let mut code =
+        format!("const MANIFEST: &str = include_str!({manifest:?});\nconst GUESTS: &[(&str, &[u8])] = &[\n");
+    for path in &packed {
+        println!("cargo::rerun-if-changed={}", path.display());
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        writeln!(code, "    ({name:?}, include_bytes!({path:?})),").map_err(io::Error::other)?;
+    }
+    code.push_str("];\n");
+    fs::write(Path::new(&env::var("OUT_DIR").map_err(io::Error::other)?).join("guests.rs"), code)
 }

@@ -22,12 +22,16 @@ mod disabled;
 mod error;
 mod host;
 mod node;
+mod node_team;
 mod shape;
+mod team;
 mod value;
 #[cfg(feature = "wasmi")]
 mod wasmi;
 #[cfg(feature = "wasmtime")]
 mod wasmtime;
+#[cfg(feature = "wasmtime")]
+mod wasmtime_team;
 
 use std::fmt;
 use std::str::FromStr;
@@ -38,6 +42,7 @@ use serde::{Deserialize, Serialize};
 pub use error::{EngineError, TrapReason};
 pub use host::{Caller, Fallback, Host, HostFunction, HostTrap};
 pub use shape::{Export, ExportKind, Import, ImportKind, Shape};
+pub use team::{Team, assemble};
 pub use value::{Signature, Value, ValueType};
 
 /// The engines we know.
@@ -98,7 +103,8 @@ pub struct Settings {
     /// Count executed instructions. Costs time, so not for timing. Only wasmtime and wasmi can; their units
     /// differ.
     pub count_fuel: bool,
-    /// Trap with [`TrapReason::OutOfFuel`] after this much in one instance; takes effect with `count_fuel`.
+    /// Trap with [`TrapReason::OutOfFuel`] after this much in one call, or in `start`; takes effect with
+    /// `count_fuel`.
     pub fuel_limit: u64,
     /// End a call that takes longer. Only Node can: the engines inside this process are bounded by fuel.
     pub timeout: Duration,
@@ -142,7 +148,7 @@ pub trait Engine: Send + Sync {
 }
 
 /// A compiled module.
-pub trait Module: Send {
+pub trait Module: Send + Sync {
     /// Its imports and exports.
     fn shape(&self) -> &Shape;
 
@@ -194,6 +200,9 @@ pub trait Instance: Send {
     /// # Errors
     /// [`EngineError::Export`] if there is none that takes these arguments, or [`EngineError::Trap`].
     fn call(&mut self, export: &str, arguments: &[Value]) -> Result<Outcome, EngineError>;
+
+    /// Lets each call from now on take this much fuel; no effect where fuel is not counted.
+    fn limit_fuel(&mut self, fuel: u64);
 
     /// Size of a memory in bytes.
     ///

@@ -27,7 +27,7 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn new(settings: &Settings) -> Result<Self, EngineError> {
-        let process = Process::start(settings.timeout)?;
+        let process = Process::start(SCRIPT, settings.timeout)?;
         let hello = &process.hello;
         let word = |key: &str| hello[key].as_str().unwrap_or("?").to_owned();
         Ok(Self { version: format!("{} (V8 {})", word("node"), word("v8")), settings: *settings })
@@ -45,7 +45,7 @@ impl Engine for Node {
 
     fn compile(&self, wasm: &[u8]) -> Result<Box<dyn Module>, EngineError> {
         let shape = Arc::new(Shape::of(wasm)?);
-        let mut process = Process::start(self.settings.timeout)?;
+        let mut process = Process::start(SCRIPT, self.settings.timeout)?;
         process.ask(json!({ "operation": "compile", "bytes": to_hex(wasm) }), &[])?;
         Ok(Box::new(Compiled { process: Arc::new(Mutex::new(process)), shape, instances: Mutex::new(0) }))
     }
@@ -59,7 +59,7 @@ struct Compiled {
 }
 
 /// The functions that a host gave to an instance, by the index of the import.
-type Functions = [Option<(HostFunction, Signature)>];
+pub(super) type Functions = [Option<(HostFunction, Signature)>];
 
 impl Module for Compiled {
     fn shape(&self) -> &Shape {
@@ -186,6 +186,10 @@ impl Instance for Running {
         Ok(Outcome { values: all_from_json(&answer["values"])?, elapsed, fuel: None })
     }
 
+    fn limit_fuel(&mut self, _: u64) {
+        // V8 counts none; a timeout bounds it.
+    }
+
     fn memory_bytes(&mut self, memory: Memory<'_>) -> Result<u64, EngineError> {
         let answer = self.ask(json!({ "operation": "size", "memory": name_of(memory) }))?;
         answer["bytes"].as_u64().ok_or_else(|| EngineError::engine("no size in the answer"))
@@ -224,7 +228,7 @@ impl Instance for Running {
     }
 }
 
-struct Process {
+pub(super) struct Process {
     child: Child,
     input: ChildStdin,
     output: Receiver<std::io::Result<String>>,
@@ -233,14 +237,14 @@ struct Process {
 }
 
 impl Process {
-    fn start(timeout: Duration) -> Result<Self, EngineError> {
+    pub(super) fn start(script: &str, timeout: Duration) -> Result<Self, EngineError> {
         let absent = |reason: String| EngineError::Absent {
             engine: EngineId::Node,
             reason,
             install: EngineId::Node.install(),
         };
         let mut child = Command::new("node")
-            .args(["--no-warnings", "--eval", SCRIPT])
+            .args(["--no-warnings", "--eval", script])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -284,7 +288,7 @@ impl Process {
     }
 
     /// Sends a request and answers what comes back, serving calls of `functions` in between.
-    fn ask(&mut self, request: Json, functions: &Functions) -> Result<Json, EngineError> {
+    pub(super) fn ask(&mut self, request: Json, functions: &Functions) -> Result<Json, EngineError> {
         self.send(&request)?;
         loop {
             let mut answer = self.receive()?;
@@ -391,6 +395,7 @@ fn error_of(answer: &Json) -> EngineError {
         "export" => EngineError::Export { name: String::new(), words },
         "bounds" => EngineError::OutOfBounds { address: 0, length_bytes: 0 },
         "link" => EngineError::Instantiate { words },
+        "timeout" => EngineError::Timeout { limit: Duration::ZERO },
         _ => trap(TrapReason::Other),
     }
 }
@@ -412,7 +417,7 @@ fn trap_reason(words: &str) -> TrapReason {
     }
 }
 
-fn in_bounds(
+pub(super) fn in_bounds(
     answer: Result<Json, EngineError>,
     address: u64,
     length_bytes: u64,
@@ -446,7 +451,7 @@ fn to_json(value: Value) -> Json {
     }
 }
 
-fn all_from_json(values: &Json) -> Result<Vec<Value>, EngineError> {
+pub(super) fn all_from_json(values: &Json) -> Result<Vec<Value>, EngineError> {
     values.as_array().into_iter().flatten().map(from_json).collect()
 }
 
@@ -462,13 +467,13 @@ fn from_json(value: &Json) -> Result<Value, EngineError> {
     parsed.ok_or_else(|| EngineError::engine(format!("node answered a strange value: {value}")))
 }
 
-fn to_hex(bytes: &[u8]) -> String {
+pub(super) fn to_hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
-fn from_hex(text: &Json) -> Result<Vec<u8>, EngineError> {
+pub(super) fn from_hex(text: &Json) -> Result<Vec<u8>, EngineError> {
     let pairs = text.as_str().unwrap_or("").as_bytes().chunks(2);
     pairs
         .map(|pair| {

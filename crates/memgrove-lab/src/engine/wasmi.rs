@@ -81,7 +81,8 @@ impl Module for Compiled {
         let instance = linker
             .instantiate_and_start(&mut store, &self.module)
             .map_err(|error| instantiation_error(&error, unsupplied))?;
-        Ok(Box::new(Running { store, instance, count_fuel: self.settings.count_fuel }))
+        let fuel_limit = self.settings.count_fuel.then_some(self.settings.fuel_limit);
+        Ok(Box::new(Running { store, instance, fuel_limit }))
     }
 }
 
@@ -207,7 +208,8 @@ fn instantiation_error(error: &wasmi::Error, unsupplied: Vec<String>) -> EngineE
 struct Running {
     store: Store<State>,
     instance: wasmi::Instance,
-    count_fuel: bool,
+    /// Of each call; `None` where fuel is not counted.
+    fuel_limit: Option<u64>,
 }
 
 impl Running {
@@ -247,14 +249,20 @@ impl Instance for Running {
         let arguments = arguments
             .ok_or_else(|| EngineError::export(export, "takes a reference, which cannot be handed in"))?;
         let mut results = result_slots(&function, &self.store);
-        let before = if self.count_fuel { self.store.get_fuel().ok() } else { None };
+        if let Some(limit) = self.fuel_limit {
+            self.store.set_fuel(limit).map_err(EngineError::engine)?;
+        }
         let start = Instant::now();
         let outcome = function.call(&mut self.store, &arguments, &mut results);
         let elapsed = start.elapsed();
         outcome.map_err(|error| run_error(&error))?;
-        let after = if self.count_fuel { self.store.get_fuel().ok() } else { None };
-        let fuel = before.zip(after).map(|(before, after)| before.saturating_sub(after));
+        let left = self.fuel_limit.and_then(|_| self.store.get_fuel().ok());
+        let fuel = self.fuel_limit.zip(left).map(|(limit, left)| limit.saturating_sub(left));
         Ok(Outcome { values: results.iter().map(from_val).collect(), elapsed, fuel })
+    }
+
+    fn limit_fuel(&mut self, fuel: u64) {
+        self.fuel_limit = self.fuel_limit.map(|_| fuel);
     }
 
     fn memory_bytes(&mut self, memory: Memory<'_>) -> Result<u64, EngineError> {

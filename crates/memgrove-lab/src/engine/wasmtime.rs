@@ -101,7 +101,8 @@ impl Module for Compiled {
         let instance = linker
             .instantiate(&mut store, &self.module)
             .map_err(|error| instantiation_error(&error, unsupplied))?;
-        Ok(Box::new(Running { store, instance, count_fuel: self.settings.count_fuel }))
+        let fuel_limit = self.settings.count_fuel.then_some(self.settings.fuel_limit);
+        Ok(Box::new(Running { store, instance, fuel_limit }))
     }
 }
 
@@ -203,7 +204,8 @@ fn instantiation_error(error: &wasmtime::Error, unsupplied: Vec<String>) -> Engi
 struct Running {
     store: Store<State>,
     instance: wasmtime::Instance,
-    count_fuel: bool,
+    /// Of each call; `None` where fuel is not counted.
+    fuel_limit: Option<u64>,
 }
 
 impl Running {
@@ -251,14 +253,20 @@ impl Instance for Running {
         };
         let arguments = to_vals(arguments, signature, export)?;
         let mut results = vec![Val::I32(0); signature.results.len()];
-        let before = if self.count_fuel { self.store.get_fuel().ok() } else { None };
+        if let Some(limit) = self.fuel_limit {
+            self.store.set_fuel(limit).map_err(EngineError::engine)?;
+        }
         let start = Instant::now();
         let outcome = function.call(&mut self.store, &arguments, &mut results);
         let elapsed = start.elapsed();
         outcome.map_err(|error| run_error(&error))?;
-        let after = if self.count_fuel { self.store.get_fuel().ok() } else { None };
-        let fuel = before.zip(after).map(|(before, after)| before.saturating_sub(after));
+        let left = self.fuel_limit.and_then(|_| self.store.get_fuel().ok());
+        let fuel = self.fuel_limit.zip(left).map(|(limit, left)| limit.saturating_sub(left));
         Ok(Outcome { values: results.iter().map(from_val).collect(), elapsed, fuel })
+    }
+
+    fn limit_fuel(&mut self, fuel: u64) {
+        self.fuel_limit = self.fuel_limit.map(|_| fuel);
     }
 
     fn memory_bytes(&mut self, memory: Memory<'_>) -> Result<u64, EngineError> {
@@ -440,13 +448,17 @@ pub(super) fn words(error: &wasmtime::Error) -> String {
     if told.is_empty() { causes.join(": ") } else { told.join(": ") }
 }
 
-fn to_vals(arguments: &[Value], signature: &Signature, export: &str) -> Result<Vec<Val>, EngineError> {
+pub(super) fn to_vals(
+    arguments: &[Value],
+    signature: &Signature,
+    export: &str,
+) -> Result<Vec<Val>, EngineError> {
     super::check_arguments(arguments, signature, export)?;
     let values: Option<Vec<_>> = arguments.iter().map(|&value| to_val(value)).collect();
     values.ok_or_else(|| EngineError::export(export, "takes a reference, which cannot be handed in"))
 }
 
-fn to_val(value: Value) -> Option<Val> {
+pub(super) fn to_val(value: Value) -> Option<Val> {
     Some(match value {
         Value::I32(value) => Val::I32(value),
         Value::I64(value) => Val::I64(value),
@@ -458,7 +470,7 @@ fn to_val(value: Value) -> Option<Val> {
     })
 }
 
-fn from_val(value: &Val) -> Value {
+pub(super) fn from_val(value: &Val) -> Value {
     match value {
         Val::I32(value) => Value::I32(*value),
         Val::I64(value) => Value::I64(*value),

@@ -1,0 +1,96 @@
+//! Workers on Node, over one shared memory.
+
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use super::node::{Process, all_from_json, from_hex, to_hex};
+use super::team::{Team, shared_memory};
+use super::{EngineError, Settings, Shape, Value};
+
+const SCRIPT: &str = include_str!("node_team.js");
+
+/// The script gives up before we do, so that it can say which step it was.
+const GRACE: Duration = Duration::from_secs(5);
+
+pub(super) struct Workers {
+    process: Process,
+    timeout: Duration,
+}
+
+impl Workers {
+    pub(super) fn new(settings: &Settings, wasm: &[u8]) -> Result<Self, EngineError> {
+        let shape = Shape::of(wasm)?;
+        let (minimum, maximum) = shared_memory(&shape)?;
+        let imports: Vec<Json> = shape
+            .imports
+            .iter()
+            .map(|import| json!({ "module": import.module, "name": import.name }))
+            .collect();
+        let mut process = Process::start(SCRIPT, settings.timeout + GRACE)?;
+        process.ask(
+            json!({
+                "operation": "compile", "bytes": to_hex(wasm), "minimum": minimum, "maximum": maximum,
+                "imports": imports, "timeout": settings.timeout.as_millis().min(u128::from(u32::MAX)) as u64,
+            }),
+            &[],
+        )?;
+        Ok(Self { process, timeout: settings.timeout })
+    }
+
+    fn ask(&mut self, request: Json) -> Result<Json, EngineError> {
+        self.process.ask(request, &[]).map_err(|error| match error {
+            EngineError::Timeout { .. } => EngineError::Timeout { limit: self.timeout },
+            other => other,
+        })
+    }
+}
+
+impl Team for Workers {
+    fn call(&mut self, export: &str, arguments: &[Value]) -> Result<Option<Value>, EngineError> {
+        let arguments = numbers(arguments)?;
+        let answer = self.ask(json!({ "operation": "call", "name": export, "arguments": arguments }));
+        let answer = answer.map_err(|error| match error {
+            EngineError::Export { words, .. } => EngineError::export(export, words),
+            other => other,
+        })?;
+        Ok(all_from_json(&answer["values"])?.first().copied())
+    }
+
+    fn read(&mut self, address: u64, length_bytes: u64) -> Result<Vec<u8>, EngineError> {
+        let answer = self.ask(json!({ "operation": "read", "address": address, "length": length_bytes }));
+        from_hex(&super::node::in_bounds(answer, address, length_bytes)?["bytes"])
+    }
+
+    fn hire(&mut self, count: u32, address: u32, bytes_each: u32) -> Result<(), EngineError> {
+        let request = json!({ "operation": "hire", "count": count, "address": address, "bytes": bytes_each });
+        self.ask(request).map(drop)
+    }
+
+    fn together(
+        &mut self,
+        export: &str,
+        before: &[Value],
+        after: &[Value],
+        threads: u32,
+    ) -> Result<(Vec<u64>, Duration), EngineError> {
+        let answer = self.ask(json!({
+            "operation": "together", "name": export, "before": numbers(before)?, "after": numbers(after)?,
+            "threads": threads,
+        }))?;
+        let results = answer["results"].as_array().into_iter().flatten();
+        let results = results.filter_map(|result| result.as_str()?.parse().ok()).collect();
+        Ok((results, Duration::from_nanos(answer["nanoseconds"].as_u64().unwrap_or(0))))
+    }
+}
+
+/// Threaded guests take 32-bit integers only, which JavaScript's numbers hold.
+fn numbers(values: &[Value]) -> Result<Vec<i32>, EngineError> {
+    values
+        .iter()
+        .map(|value| match value {
+            Value::I32(value) => Ok(*value),
+            other => Err(EngineError::engine(format!("cannot hand {other:?} to a worker"))),
+        })
+        .collect()
+}

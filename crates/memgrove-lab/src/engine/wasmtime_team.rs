@@ -1,0 +1,210 @@
+//! Host threads on wasmtime: one store and one instance each, over one shared memory.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use wasmtime::{Extern, Linker, MemoryTypeBuilder, Module, SharedMemory, Store, Val};
+
+use super::team::{Team, shared_memory};
+use super::wasmtime::{config, from_val, run_error, to_val, words};
+use super::{EngineError, Settings, Shape, Value};
+
+/// Reads a shared memory from inside: from outside that would be a data race, and needs unsafe code.
+const PEEK: &str = r#"(module (import "env" "memory" (memory {min} {max} shared))
+    (func (export "peek") (param i32) (result i32) (i32.load8_u (local.get 0))))"#;
+
+pub(super) struct HostThreads {
+    first: Instance,
+    peek: Instance,
+    module: Module,
+    memory: SharedMemory,
+    members: Vec<Member>,
+    timeout: Duration,
+}
+
+struct Instance {
+    store: Store<()>,
+    instance: wasmtime::Instance,
+}
+
+struct Member {
+    orders: Sender<Order>,
+    reports: Receiver<Report>,
+}
+
+struct Order {
+    export: String,
+    arguments: Vec<Value>,
+    start: Arc<Barrier>,
+}
+
+type Report = Result<(u64, Instant, Instant), EngineError>;
+
+impl HostThreads {
+    pub(super) fn new(settings: &Settings, wasm: &[u8]) -> Result<Self, EngineError> {
+        let (minimum, maximum) = shared_memory(&Shape::of(wasm)?)?;
+        let settings = Settings { count_fuel: false, ..*settings };
+        let engine = wasmtime::Engine::new(&config(&settings)).map_err(EngineError::engine)?;
+        let compile = |wasm: &[u8]| {
+            Module::new(&engine, wasm).map_err(|error| EngineError::Compile { words: words(&error) })
+        };
+        let module = compile(wasm)?;
+        let ty = MemoryTypeBuilder::new()
+            .shared(true)
+            .min(minimum)
+            .max(Some(maximum))
+            .build()
+            .map_err(EngineError::engine)?;
+        let memory = SharedMemory::new(&engine, ty).map_err(EngineError::engine)?;
+        let peek = PEEK.replace("{min}", &minimum.to_string()).replace("{max}", &maximum.to_string());
+        let peek = compile(&wat::parse_str(peek).map_err(EngineError::engine)?)?;
+        Ok(Self {
+            first: Instance::new(&module, &memory)?,
+            peek: Instance::new(&peek, &memory)?,
+            module,
+            memory,
+            members: Vec::new(),
+            timeout: settings.timeout,
+        })
+    }
+}
+
+impl Instance {
+    fn new(module: &Module, memory: &SharedMemory) -> Result<Self, EngineError> {
+        let mut store = Store::new(module.engine(), ());
+        let mut linker = Linker::new(module.engine());
+        for import in module.imports() {
+            linker
+                .define(&store, import.module(), import.name(), memory.clone())
+                .map_err(EngineError::engine)?;
+        }
+        let instance = linker
+            .instantiate(&mut store, module)
+            .map_err(|error| EngineError::Instantiate { words: words(&error) })?;
+        Ok(Self { store, instance })
+    }
+
+    fn call(&mut self, export: &str, arguments: &[Value]) -> Result<Option<Value>, EngineError> {
+        let function = self
+            .instance
+            .get_func(&mut self.store, export)
+            .ok_or_else(|| EngineError::export(export, "is not an exported function"))?;
+        let arguments: Option<Vec<_>> = arguments.iter().map(|&value| to_val(value)).collect();
+        let arguments = arguments.ok_or_else(|| EngineError::export(export, "takes no such reference"))?;
+        let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
+        function.call(&mut self.store, &arguments, &mut results).map_err(|error| run_error(&error))?;
+        Ok(results.first().map(from_val))
+    }
+
+    /// Gives this instance a stack and thread-local storage of its own.
+    fn settle(&mut self, address: u32, bytes: u32) -> Result<(), EngineError> {
+        match self.instance.get_export(&mut self.store, "__stack_pointer") {
+            Some(Extern::Global(stack)) => {
+                let top = address.wrapping_add(bytes).cast_signed();
+                stack
+                    .set(&mut self.store, Val::I32(top))
+                    .map_err(|error| EngineError::export("__stack_pointer", words(&error)))?;
+            }
+            _ => return Err(EngineError::export("__stack_pointer", "is not an exported global")),
+        }
+        self.call("__wasm_init_tls", &[Value::u32(address)]).map(drop)
+    }
+}
+
+impl Team for HostThreads {
+    fn call(&mut self, export: &str, arguments: &[Value]) -> Result<Option<Value>, EngineError> {
+        self.first.call(export, arguments)
+    }
+
+    fn read(&mut self, address: u64, length_bytes: u64) -> Result<Vec<u8>, EngineError> {
+        let outside = |_| EngineError::OutOfBounds { address, length_bytes };
+        (address..address.saturating_add(length_bytes))
+            .map(|byte| {
+                let byte = Value::u32(u32::try_from(byte).map_err(outside)?);
+                let value = self.peek.call("peek", &[byte])?;
+                let value = value.and_then(Value::as_u32).and_then(|value| u8::try_from(value).ok());
+                value.ok_or_else(|| EngineError::export("peek", "answered no byte"))
+            })
+            .collect()
+    }
+
+    fn hire(&mut self, count: u32, address: u32, bytes_each: u32) -> Result<(), EngineError> {
+        for index in 0..count {
+            let (order_sender, orders) = channel::<Order>();
+            let (report_sender, reports) = channel::<Report>();
+            let (module, memory) = (self.module.clone(), self.memory.clone());
+            let (settled_sender, settled) = channel();
+            let area = address.wrapping_add(index.wrapping_mul(bytes_each));
+            // Wasmtime runs wasm on the thread's own stack; the default for threads is small.
+            let work = move || {
+                let made = Instance::new(&module, &memory).and_then(|mut instance| {
+                    instance.settle(area, bytes_each)?;
+                    Ok(instance)
+                });
+                let mut instance = match made {
+                    Ok(instance) => instance,
+                    Err(error) => return settled_sender.send(Err(error)).unwrap_or(()),
+                };
+                if settled_sender.send(Ok(())).is_err() {
+                    return;
+                }
+                for order in orders {
+                    order.start.wait();
+                    let begin = Instant::now();
+                    let outcome = instance.call(&order.export, &order.arguments);
+                    let end = Instant::now();
+                    let report =
+                        outcome.map(|value| (value.and_then(Value::as_u64).unwrap_or(0), begin, end));
+                    if report_sender.send(report).is_err() {
+                        return;
+                    }
+                }
+                // A guest that keeps no thread heaps has nothing to give back.
+                let _ = instance.call("thread_exit", &[Value::u32(index)]);
+            };
+            thread::Builder::new().stack_size(8 << 20).spawn(work).map_err(EngineError::engine)?;
+            settled
+                .recv()
+                .map_err(|_| EngineError::engine("a thread ended before it had begun"))
+                .and_then(|settled| settled)?;
+            self.members.push(Member { orders: order_sender, reports });
+        }
+        Ok(())
+    }
+
+    fn together(
+        &mut self,
+        export: &str,
+        before: &[Value],
+        after: &[Value],
+        threads: u32,
+    ) -> Result<(Vec<u64>, Duration), EngineError> {
+        let members = self
+            .members
+            .get(..threads as usize)
+            .ok_or_else(|| EngineError::engine("there are fewer threads than are to work"))?;
+        let start = Arc::new(Barrier::new(members.len()));
+        for (index, member) in (0..threads).zip(members) {
+            let arguments = before.iter().copied().chain([Value::u32(index)]).chain(after.iter().copied());
+            let order =
+                Order { export: export.to_owned(), arguments: arguments.collect(), start: start.clone() };
+            member.orders.send(order).map_err(|_| EngineError::engine("a thread has ended"))?;
+        }
+        let mut reports = Vec::new();
+        for member in members {
+            reports.push(match member.reports.recv_timeout(self.timeout) {
+                Ok(report) => report,
+                // The thread cannot be stopped from outside; it goes with the process.
+                Err(RecvTimeoutError::Timeout) => Err(EngineError::Timeout { limit: self.timeout }),
+                Err(RecvTimeoutError::Disconnected) => Err(EngineError::engine("a thread has ended")),
+            });
+        }
+        let reports = reports.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let begin = reports.iter().map(|(_, begin, _)| *begin).min();
+        let end = reports.iter().map(|(_, _, end)| *end).max();
+        let elapsed = end.zip(begin).map_or(Duration::ZERO, |(end, begin)| end - begin);
+        Ok((reports.iter().map(|(value, ..)| *value).collect(), elapsed))
+    }
+}

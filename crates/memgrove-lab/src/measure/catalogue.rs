@@ -1,0 +1,254 @@
+//! Which guests there are, and choosing among them by name.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use crate::guest::{GuestInfo, Manifest, Role};
+
+include!(concat!(env!("OUT_DIR"), "/guests.rs"));
+
+/// The allocator that ratios are to, where it is among the chosen.
+pub const BASE: &str = "dlmalloc";
+
+/// A guest: what the manifest says, and the module.
+#[derive(Clone, Debug)]
+pub struct Guest {
+    /// What it holds.
+    pub info: GuestInfo,
+    /// The single-threaded module.
+    pub wasm: Vec<u8>,
+    /// The module for threads.
+    pub threads: Option<Vec<u8>>,
+}
+
+/// The guests and the workloads that they know.
+#[derive(Clone, Debug)]
+pub struct Catalogue {
+    /// What the embedded guests' manifest says.
+    pub manifest: Manifest,
+    packed: &'static [(&'static str, &'static [u8])],
+    files: Vec<Guest>,
+}
+
+/// A guest cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogueError {
+    /// No allocator or workload has this name.
+    #[error("no {kind} `{name}`; there are {known}")]
+    Unknown {
+        /// `allocator` or `workload`.
+        kind: &'static str,
+        /// The name that was asked for.
+        name: String,
+        /// The most similar name there is.
+        suggestion: Option<String>,
+        /// Every name there is.
+        known: String,
+    },
+    /// A guest of the user's cannot be read.
+    #[error("{path}: {error}")]
+    File {
+        /// The file.
+        path: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// What is embedded is not what the manifest says.
+    #[error("the embedded guests are broken: {0}")]
+    Broken(String),
+}
+
+impl CatalogueError {
+    /// What to try.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unknown { suggestion, .. } => {
+                suggestion.as_ref().map(|suggestion| format!("did you mean `{suggestion}`?"))
+            }
+            Self::Broken(_) => Some("`cargo xtask guests` makes them anew".to_owned()),
+            Self::File { .. } => None,
+        }
+    }
+}
+
+impl Catalogue {
+    /// The guests that are embedded in this build.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Broken`].
+    pub fn embedded() -> Result<Self, CatalogueError> {
+        let manifest =
+            serde_json::from_str(MANIFEST).map_err(|error| CatalogueError::Broken(error.to_string()))?;
+        Ok(Self { manifest, packed: GUESTS, files: Vec::new() })
+    }
+
+    /// Guests made at hand, for tests.
+    #[must_use]
+    pub fn of(manifest: Manifest, guests: Vec<Guest>) -> Self {
+        let mut catalogue = Self { manifest, packed: &[], files: Vec::new() };
+        guests.into_iter().for_each(|guest| catalogue.add(guest));
+        catalogue
+    }
+
+    /// Adds a module of the user's own; its name is the file's stem.
+    ///
+    /// # Errors
+    /// [`CatalogueError::File`].
+    pub fn add_file(&mut self, path: &Path) -> Result<String, CatalogueError> {
+        let wasm = fs::read(path)
+            .map_err(|error| CatalogueError::File { path: path.display().to_string(), error })?;
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let taken = |name: &str| self.manifest.guests.iter().any(|guest| guest.allocator == name);
+        let name = if taken(&stem) { format!("{stem}-file") } else { stem };
+        let info = GuestInfo {
+            allocator: name.clone(),
+            title: name.clone(),
+            version: String::new(),
+            source: "a file".to_owned(),
+            role: Role::Peer,
+            known_defects: Vec::new(),
+            size_bytes: wasm.len() as u64,
+            sha256: sha256(&wasm),
+            threads: None,
+            own_code: None,
+        };
+        self.add(Guest { info, wasm, threads: None });
+        Ok(name)
+    }
+
+    fn add(&mut self, guest: Guest) {
+        if !self.manifest.guests.iter().any(|info| info.allocator == guest.info.allocator) {
+            self.manifest.guests.push(guest.info.clone());
+        }
+        self.files.push(guest);
+    }
+
+    /// The allocators that `names` ask for, in the manifest's order: ids, or the groups `all`, `ours`, `peers`.
+    /// No name means all.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Unknown`].
+    pub fn allocators(&self, names: &[String]) -> Result<Vec<&GuestInfo>, CatalogueError> {
+        let guests = &self.manifest.guests;
+        for name in names {
+            let group = matches!(name.as_str(), "all" | "ours" | "peers");
+            if !group && !guests.iter().any(|guest| guest.allocator == *name) {
+                return Err(unknown("allocator", name, guests.iter().map(|guest| guest.allocator.as_str())));
+            }
+        }
+        let wanted = |guest: &&GuestInfo| {
+            names.is_empty()
+                || names.iter().any(|name| match name.as_str() {
+                    "all" => true,
+                    "ours" => guest.role == Role::Ours,
+                    "peers" => guest.role == Role::Peer,
+                    id => guest.allocator == id,
+                })
+        };
+        Ok(guests.iter().filter(wanted).collect())
+    }
+
+    /// Unpacks a guest and checks that it is the one of the manifest.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Broken`].
+    pub fn guest(&self, info: &GuestInfo) -> Result<Guest, CatalogueError> {
+        if let Some(guest) = self.files.iter().find(|guest| guest.info.allocator == info.allocator) {
+            return Ok(guest.clone());
+        }
+        let unpack = |file: String, expected: &str| {
+            let broken = |words: String| CatalogueError::Broken(format!("{file}: {words}"));
+            let (_, packed) = self
+                .packed
+                .iter()
+                .find(|(name, _)| *name == file)
+                .ok_or_else(|| broken("is in the manifest and not embedded".to_owned()))?;
+            let mut wasm = Vec::new();
+            ruzstd::decoding::StreamingDecoder::new(*packed)
+                .map_err(|error| broken(error.to_string()))?
+                .read_to_end(&mut wasm)
+                .map_err(|error| broken(error.to_string()))?;
+            if sha256(&wasm) == expected {
+                Ok(wasm)
+            } else {
+                Err(broken("is not the one of the manifest".to_owned()))
+            }
+        };
+        let wasm = unpack(format!("{}.wasm.zst", info.allocator), &info.sha256)?;
+        let threads = match &info.threads {
+            Some(threads) => Some(unpack(format!("{}.threads.wasm.zst", info.allocator), &threads.sha256)?),
+            None => None,
+        };
+        Ok(Guest { info: info.clone(), wasm, threads })
+    }
+}
+
+/// The error for a name that does not exist, with the most similar one that does.
+#[must_use]
+pub fn unknown<'a>(
+    kind: &'static str,
+    name: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> CatalogueError {
+    let closest = known.clone().min_by_key(|other| distance(name, other));
+    let limit = (name.len() / 2).max(2);
+    let suggestion = closest.filter(|other| distance(name, other) <= limit).map(str::to_owned);
+    let known = known.collect::<Vec<_>>().join(", ");
+    CatalogueError::Unknown { kind, name: name.to_owned(), suggestion, known }
+}
+
+/// Number of letters to insert, remove or change to get from one name to the other (Levenshtein).
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in to.iter().enumerate() {
+            let change = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[to.len()]
+}
+
+/// SHA-256 in hexadecimal.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances() {
+        assert_eq!(distance("talc", "talc"), 0);
+        assert_eq!(distance("dlmaloc", "dlmalloc"), 1);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("wee", "rlsf"), 4);
+    }
+
+    #[test]
+    fn an_unknown_name_gets_the_closest_and_the_list() {
+        let error = unknown("allocator", "dlmaloc", ["talc", "dlmalloc"].into_iter());
+        assert_eq!(error.to_string(), "no allocator `dlmaloc`; there are talc, dlmalloc");
+        assert_eq!(error.hint().unwrap(), "did you mean `dlmalloc`?");
+        assert_eq!(unknown("workload", "zzzzzz", ["larson"].into_iter()).hint(), None);
+    }
+
+    #[test]
+    fn every_embedded_guest_unpacks_to_what_the_manifest_says() {
+        let catalogue = Catalogue::embedded().unwrap();
+        for info in &catalogue.manifest.guests {
+            let guest = catalogue.guest(info).unwrap();
+            assert_eq!(guest.wasm.len() as u64, info.size_bytes, "{}", info.allocator);
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The phases of a run. Each step that is in the record already is skipped, and the record is saved after
+//! each step, so that a run can be interrupted anywhere and continued.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rayon::prelude::*;
+
+use super::catalogue::{Catalogue, Guest};
+use super::count::{Expectation, count, counting_engine};
+use super::failure::Failure;
+use super::lock::{TimingLock, busy_warning, load_average};
+use super::results::{Count, Results, ThreadWall};
+use super::stats::MachineClock;
+use super::subject::Subject;
+use super::threads::Crew;
+use super::wall::{Entrant, Rounds, time};
+use super::{CALL_TIMEOUT, Event, MeasureError, Plan};
+use crate::engine::{Engine, EngineId, Settings, open};
+use crate::guest::Role;
+
+/// The longest that one workload's rounds may go on, on one engine: a slow engine takes fewer rounds.
+const ROUNDS_BUDGET: Duration = Duration::from_secs(20);
+
+/// Fewer rounds have no spread.
+const FEWEST_ROUNDS: usize = 3;
+
+/// Measures what `plan` asks for and `results` lacks. With `save`, the record is written there after every
+/// measurement.
+///
+/// # Errors
+/// [`MeasureError`]; what was measured until then is in `results`, and saved.
+pub fn run(
+    plan: &Plan,
+    catalogue: &Catalogue,
+    results: &mut Results,
+    save: Option<&Path>,
+    tell: &(dyn Fn(Event<'_>) + Sync),
+) -> Result<(), MeasureError> {
+    let infos =
+        plan.setting.allocators.iter().filter_map(|allocator| {
+            catalogue.manifest.guests.iter().find(|info| info.allocator == allocator.id)
+        });
+    let guests = infos.map(|info| catalogue.guest(info)).collect::<Result<Vec<_>, _>>()?;
+    counts(plan, &guests, results, save, tell)?;
+    if plan.setting.rounds == 0 {
+        return Ok(());
+    }
+    let _lock = TimingLock::take(&plan.lock_path)?;
+    if let Some(warning) = busy_warning(load_before_us(), plan.setting.machine.cores) {
+        tell(Event::Warning(warning));
+    }
+    for &engine in &plan.engines {
+        walls(engine, plan, &guests, results, save, tell)?;
+    }
+    for &engine in &plan.engines {
+        threads(engine, plan, &guests, results, save, tell)?;
+    }
+    Ok(())
+}
+
+/// Counting has just kept the cores busy itself; the load average remembers that for a minute. What others
+/// do shows in the number of threads that want to run right now.
+fn load_before_us() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
+    let running: f64 = text.split_whitespace().nth(3)?.split('/').next()?.parse().ok()?;
+    Some((running - 1.0).max(0.0).min(load_average()?))
+}
+
+fn saved(results: &Results, save: Option<&Path>) -> Result<(), MeasureError> {
+    Ok(save.map_or(Ok(()), |path| results.save(path))?)
+}
+
+/// Compiles every guest; those that cannot be are reported as failures of all workloads later.
+fn load(engine: &dyn Engine, guests: &[Guest]) -> Vec<Result<Subject, Failure>> {
+    let load = |guest: &Guest| {
+        Subject::load(engine, &guest.wasm).map_err(|error| Failure::Unusable { words: error.to_string() })
+    };
+    guests.par_iter().map(load).collect()
+}
+
+fn counts(
+    plan: &Plan,
+    guests: &[Guest],
+    results: &mut Results,
+    save: Option<&Path>,
+    tell: &(dyn Fn(Event<'_>) + Sync),
+) -> Result<(), MeasureError> {
+    tell(Event::Phase { name: "counting", steps: plan.works.len() * guests.len() });
+    let engine = counting_engine()?;
+    let subjects = load(&*engine, guests);
+    let base = guests.iter().position(|guest| guest.info.allocator == plan.setting.base);
+    for work in &plan.works {
+        let one = |at: usize, expectation: Option<Expectation>| -> Count {
+            let (id, role) = (&guests[at].info.allocator, guests[at].info.role);
+            match &subjects[at] {
+                Ok(subject) => count(subject, id, role, work, expectation),
+                Err(failure) => Count {
+                    allocator: id.clone(),
+                    workload: work.id.clone(),
+                    figures: None,
+                    failure: Some(failure.clone()),
+                },
+            }
+        };
+        let missing =
+            |results: &Results, at: usize| results.count(&guests[at].info.allocator, &work.id).is_none();
+        // The base first: it says what the others may take and must answer.
+        if let Some(base) = base.filter(|&base| missing(results, base)) {
+            let counted = one(base, None);
+            results.counts.push(counted);
+            saved(results, save)?;
+        }
+        let expectation = results
+            .figures(&plan.setting.base, &work.id)
+            .map(|figures| Expectation { fuel: figures.fuel, checksum: figures.checksum });
+        let rest: Vec<usize> = (0..guests.len()).filter(|&at| missing(results, at)).collect();
+        (0..guests.len() - rest.len()).for_each(|_| tell(Event::Step));
+        // Fuel and bytes do not depend on what else runs, so these may run side by side.
+        let record = Mutex::new((&mut *results, Ok(())));
+        rest.par_iter().for_each(|&at| {
+            let counted = one(at, expectation);
+            if let Some(failure) = &counted.failure {
+                tell(Event::Failed { allocator: &counted.allocator, workload: &work.id, failure });
+            }
+            tell(Event::Step);
+            let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
+            record.0.counts.push(counted);
+            let outcome = saved(record.0, save);
+            if record.1.is_ok() {
+                record.1 = outcome;
+            }
+        });
+        record.into_inner().unwrap_or_else(PoisonError::into_inner).1?;
+    }
+    order(plan, results);
+    saved(results, save)
+}
+
+/// Puts counts into the plan's order: they came in as they were done.
+fn order(plan: &Plan, results: &mut Results) {
+    let work = |id: &str| plan.works.iter().position(|work| work.id == id);
+    let allocator = |id: &str| plan.setting.allocators.iter().position(|allocator| allocator.id == id);
+    results.counts.sort_by_key(|count| (work(&count.workload), allocator(&count.allocator)));
+}
+
+fn walls(
+    engine: EngineId,
+    plan: &Plan,
+    guests: &[Guest],
+    results: &mut Results,
+    save: Option<&Path>,
+    tell: &(dyn Fn(Event<'_>) + Sync),
+) -> Result<(), MeasureError> {
+    let name = match engine {
+        EngineId::Wasmtime => "timing on wasmtime",
+        EngineId::Wasmi => "timing on wasmi",
+        EngineId::Node => "timing on node",
+    };
+    tell(Event::Phase { name, steps: plan.works.len() });
+    let settings = Settings { timeout: CALL_TIMEOUT, ..Settings::default() };
+    let opened = open(engine, &settings)?;
+    let subjects = load(&*opened, guests);
+    // Another compilation of the base's guest, as separate as any other allocator's.
+    let base = guests.iter().position(|guest| guest.info.allocator == plan.setting.base);
+    let control = base.map(|base| load(&*opened, &guests[base..=base]).remove(0));
+    let clock = MachineClock::new();
+    let rounds = Rounds {
+        minimum: FEWEST_ROUNDS.min(plan.setting.rounds),
+        maximum: plan.setting.rounds,
+        budget: ROUNDS_BUDGET,
+    };
+    for work in &plan.works {
+        tell(Event::Step);
+        if results.wall(engine, &work.id, &plan.setting.base, false).is_some() {
+            continue;
+        }
+        // What failed the count is not timed; a leak runs, and its times say something.
+        let sound = |id: &str| {
+            let count = results.count(id, &work.id);
+            count.is_some_and(|count| matches!(count.failure, None | Some(Failure::Leaks { .. })))
+        };
+        let mut entrants: Vec<Entrant<'_>> = guests
+            .iter()
+            .zip(&subjects)
+            .filter(|(guest, _)| sound(&guest.info.allocator))
+            .filter_map(|(guest, subject)| {
+                let subject = subject.as_ref().ok()?;
+                Some(Entrant { allocator: &guest.info.allocator, control: false, subject })
+            })
+            .collect();
+        if let (Some(Ok(subject)), true) = (&control, sound(&plan.setting.base)) {
+            entrants.push(Entrant { allocator: &plan.setting.base, control: true, subject });
+        }
+        let walls = time(engine, &entrants, work, rounds, &clock);
+        for wall in &walls {
+            if let Some(failure) = &wall.failure {
+                tell(Event::Failed { allocator: &wall.allocator, workload: &wall.workload, failure });
+            }
+        }
+        results.walls.extend(walls);
+        saved(results, save)?;
+    }
+    Ok(())
+}
+
+fn threads(
+    engine: EngineId,
+    plan: &Plan,
+    guests: &[Guest],
+    results: &mut Results,
+    save: Option<&Path>,
+    tell: &(dyn Fn(Event<'_>) + Sync),
+) -> Result<(), MeasureError> {
+    let with_threads: Vec<_> =
+        guests.iter().filter(|guest| guest.threads.is_some() && guest.info.role != Role::Floor).collect();
+    if engine == EngineId::Wasmi || plan.thread_workloads.is_empty() || with_threads.is_empty() {
+        return Ok(());
+    }
+    let name = if engine == EngineId::Node { "threads on node" } else { "threads on wasmtime" };
+    tell(Event::Phase { name, steps: plan.thread_workloads.len() * plan.threads.len() });
+    let settings = Settings { timeout: CALL_TIMEOUT, ..Settings::default() };
+    let most = plan.threads.iter().copied().max().unwrap_or(1);
+    for workload in &plan.thread_workloads {
+        for &count in &plan.threads {
+            tell(Event::Step);
+            let done = |wall: &ThreadWall| {
+                (wall.engine, wall.workload.as_str(), wall.threads) == (engine, workload.as_str(), count)
+            };
+            if results.threads.iter().any(done) {
+                continue;
+            }
+            // A fresh heap for each series; threads that hang are left behind with it.
+            let mut crews: Vec<(ThreadWall, Option<Crew>)> = Vec::new();
+            for guest in &with_threads {
+                let Some(wasm) = &guest.threads else { continue };
+                let id = &guest.info.allocator;
+                match Crew::assemble(engine, &settings, wasm, most) {
+                    Ok(crew) if crew.has(workload) => {
+                        crews.push((crew.begin(id, workload, count), Some(crew)))
+                    }
+                    Ok(_) => {}
+                    Err(error) => crews.push((
+                        ThreadWall {
+                            engine,
+                            workload: workload.clone(),
+                            allocator: id.clone(),
+                            threads: count,
+                            elapsed_ns: Vec::new(),
+                            heap_bytes: 0,
+                            failure: Some(Failure::Unusable { words: error.to_string() }),
+                        },
+                        None,
+                    )),
+                }
+            }
+            for round in 0..plan.setting.rounds.max(FEWEST_ROUNDS) {
+                for turn in 0..crews.len() {
+                    let at = (turn + round) % crews.len();
+                    let (wall, crew) = &mut crews[at];
+                    if let Some(crew) = crew {
+                        crew.round(wall, plan.setting.scale_percent, plan.setting.seed);
+                    }
+                }
+            }
+            for (wall, _) in crews {
+                if let Some(failure) = &wall.failure {
+                    tell(Event::Failed { allocator: &wall.allocator, workload: &wall.workload, failure });
+                }
+                results.threads.push(wall);
+            }
+            saved(results, save)?;
+        }
+    }
+    Ok(())
+}
