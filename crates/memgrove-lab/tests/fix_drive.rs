@@ -1,0 +1,425 @@
+//! Drives fixed modules through their real interfaces, on two engines, and compares with what
+//! the package's own JavaScript gets from the original module in Node.
+//!
+//! Each row knows one package: it is a test's knowledge, none of it is in the program. The
+//! packages are fetched with npm when the test runs; without npm or network, the known answers
+//! and the agreement of the two engines remain.
+
+mod fix_support;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+
+use memgrove_lab::engine::{self, EngineId, Host, Instance, Memory, Settings, Value};
+use memgrove_rewrite::{Options, fix};
+
+/// A fixed module at work.
+struct Api {
+    instance: Box<dyn Instance>,
+}
+
+impl Api {
+    fn call(&mut self, name: &str, arguments: &[u32]) -> u32 {
+        let arguments: Vec<Value> = arguments.iter().copied().map(Value::u32).collect();
+        let outcome = self.instance.call(name, &arguments).unwrap_or_else(|error| panic!("{name}: {error}"));
+        outcome.values.first().and_then(|value| value.as_u32()).unwrap_or(0)
+    }
+
+    fn put(&mut self, malloc: &str, bytes: &[u8]) -> u32 {
+        let at = self.call(malloc, &[u32::try_from(bytes.len().max(1)).expect("small")]);
+        assert_ne!(at, 0, "{malloc} answered null");
+        self.write(at, bytes);
+        at
+    }
+
+    fn write(&mut self, at: u32, bytes: &[u8]) {
+        self.instance.write(Memory::Main, u64::from(at), bytes).expect("inside of memory");
+    }
+
+    fn read(&mut self, at: u32, length: u32) -> Vec<u8> {
+        self.instance.read(Memory::Main, u64::from(at), u64::from(length)).expect("inside of memory")
+    }
+
+    fn word(&mut self, at: u32) -> u32 {
+        u32::from_le_bytes(self.read(at, 4).try_into().expect("four bytes"))
+    }
+
+    fn global(&mut self, name: &str) -> u32 {
+        self.instance.global(name).expect("a global").as_u32().expect("an i32")
+    }
+}
+
+/// One package.
+struct Drive {
+    /// Id in the corpus.
+    id: &'static str,
+    /// What is fetched for the comparison; empty if there is nothing to run in Node.
+    package: &'static str,
+    /// Prints the answer, in the package's folder.
+    javascript: &'static str,
+    /// Gets the answer from the fixed module.
+    drive: fn(&mut Api) -> String,
+    /// The answer, where it is known from elsewhere; may be its beginning.
+    known: &'static str,
+}
+
+/// Bytes that compress, the same as `INPUT` in JavaScript.
+fn input() -> Vec<u8> {
+    (0..300_000_u32).map(|i| u8::try_from((i.wrapping_mul(i) >> 7) & 63).unwrap_or(0)).collect()
+}
+
+const INPUT: &str =
+    "const input = Buffer.from(Array.from({length: 300000}, (_, i) => (Math.imul(i, i) >>> 7) & 63));
+     const show = b => console.log(Buffer.from(b).toString('hex'));";
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn length(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).expect("small")
+}
+
+/// The reference implementation's own test: Argon2i, t = 2, 256 KiB, "password", "somesalt".
+fn argon2(api: &mut Api, malloc: &str, hash: &str) -> String {
+    let password = api.put(malloc, b"password");
+    let salt = api.put(malloc, b"somesalt");
+    let out = api.put(malloc, &[0; 32]);
+    let encoded = api.put(malloc, &[0; 256]);
+    let result = api.call(hash, &[2, 256, 1, password, 8, salt, 8, out, 32, encoded, 256, 1, 0x13]);
+    assert_eq!(result, 0, "argon2 failed");
+    hex(&api.read(out, 32))
+}
+
+/// wasm-bindgen's way to pass bytes in and out, with the result's address at 8.
+fn bindgen_bytes(api: &mut Api, function: &str, bytes: &[u8]) -> Vec<u8> {
+    let at = api.put("__wbindgen_malloc", bytes);
+    api.call(function, &[8, at, length(bytes)]);
+    let (start, count) = (api.word(8), api.word(12));
+    api.read(start, count)
+}
+
+const SOURCE: &str = "import a from 'x'; import('y'); export const q = 1; export { a as b } from './z.js';";
+
+/// Positions of imports as the lexer's exports give them one by one.
+fn lexer(api: &mut Api) -> String {
+    let source: Vec<u16> = SOURCE.encode_utf16().collect();
+    let at = api.call("sa", &[u32::try_from(source.len()).expect("small")]);
+    let bytes: Vec<u8> = source.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+    api.write(at, &bytes);
+    assert_eq!(api.call("parse", &[]), 1, "it parses");
+    let mut found = Vec::new();
+    while api.call("ri", &[]) != 0 {
+        found.push(format!("{}-{}", api.call("is", &[]), api.call("ie", &[])));
+    }
+    found.join(" ")
+}
+
+const DRIVES: [Drive; 13] = [
+    Drive {
+        id: "1ae6d8be503e5b8c",
+        package: "keccak-wasm@0.10.3",
+        javascript: "const k = require('./node-index.js');
+            k.InitializeKeccak().then(() => console.log(k.keccak256(Buffer.from('abc'))))",
+        drive: |api| {
+            let state = api.call("_keccak_new", &[256]);
+            let out = api.put("_malloc", &[0; 64]);
+            let text = api.put("_malloc", b"abc");
+            api.call("_keccak_update", &[state, text, 3]);
+            api.call("_keccak_final", &[state, out, 1, 1]);
+            String::from_utf8(api.read(out, 64)).expect("hexadecimal digits")
+        },
+        known: "4e03657aea45a94fc7d47ba826c8d667c0d1e6e33a64a036ec44f58fa12d6c45",
+    },
+    Drive {
+        id: "9f8026eb7514ac35",
+        package: "",
+        javascript: "",
+        drive: |api| argon2(api, "_malloc", "_argon2_hash"),
+        known: "89e9029f4637b295beb027056a7336c414fadd43f6b208645281cb214a56452f",
+    },
+    Drive {
+        id: "0c2149886c13e4ea",
+        package: "argon2-browser@1.18.0",
+        javascript: "const fs = require('fs');
+            globalThis.loadArgon2WasmModule = () => {
+                globalThis.self = { Module: { wasmBinary: fs.readFileSync('dist/argon2.wasm') } };
+                return new Promise(done => {
+                    const M = globalThis.self.Module;
+                    M.postRun = () => done(M);
+                    vm.runInThisContext('(function(require, module, exports, __dirname, __filename, process){' +
+                        fs.readFileSync('dist/argon2.js') + '})')(require, { exports: {} }, {}, process.cwd(), '', undefined);
+                });
+            };
+            const vm = require('vm');
+            globalThis.loadArgon2WasmModule().then(M => {
+                const put = s => { const p = M._malloc(s.length + 1); M.HEAPU8.set(Buffer.from(s), p); return p };
+                const out = M._malloc(32), enc = M._malloc(256);
+                M._argon2_hash(2, 256, 1, put('password'), 8, put('somesalt'), 8, out, 32, enc, 256, 1, 0x13);
+                console.log(Buffer.from(M.HEAPU8.slice(out, out + 32)).toString('hex'));
+            })",
+        drive: |api| argon2(api, "f", "e"),
+        known: "89e9029f4637b295beb027056a7336c414fadd43f6b208645281cb214a56452f",
+    },
+    Drive {
+        id: "80260eee5795ee80",
+        package: "@bokuweb/zstd-wasm@0.0.27",
+        javascript: "const z = require('./dist/common/index.node.js');
+            z.init().then(() => show(z.compress(input, 3)))",
+        // The minifier's letters, as the package's JavaScript maps them.
+        drive: |api| {
+            let bytes = input();
+            let bound = api.call("i", &[length(&bytes)]);
+            let source = api.put("s", &bytes);
+            let packed = api.call("s", &[bound]);
+            let size = api.call("m", &[packed, bound, source, length(&bytes), 3]);
+            let unpacked = api.call("s", &[length(&bytes)]);
+            assert_eq!(api.call("r", &[unpacked, length(&bytes), packed, size]), length(&bytes));
+            assert_eq!(api.read(unpacked, length(&bytes)), bytes, "decompresses to the input");
+            hex(&api.read(packed, size))
+        },
+        known: "28b52ffd",
+    },
+    Drive {
+        id: "67d12d34f82ef700",
+        package: "zstddec@0.1.0",
+        javascript: "const { ZSTDDecoder } = require('./dist/zstddec.cjs'); const z = new ZSTDDecoder();
+            z.init().then(() => show(z.decode(Buffer.from('28b52ffd602c006d00003068656c6c6f20010023514b11', 'hex'), 300)))",
+        drive: |api| {
+            // "hello " fifty times, as a zstd frame.
+            let frame = [
+                0x28, 0xb5, 0x2f, 0xfd, 0x60, 0x2c, 0x00, 0x6d, 0x00, 0x00, 0x30, 0x68, 0x65, 0x6c, 0x6c, 0x6f, 0x20,
+                0x01, 0x00, 0x23, 0x51, 0x4b, 0x11,
+            ];
+            let source = api.put("malloc", &frame);
+            let out = api.call("malloc", &[300]);
+            let size = api.call("ZSTD_decompress", &[out, 300, source, length(&frame)]);
+            hex(&api.read(out, size))
+        },
+        known: "68656c6c6f2068656c6c6f20",
+    },
+    Drive {
+        id: "9a299960f8019ab8",
+        package: "",
+        javascript: "",
+        drive: |api| {
+            let (source, out) = (api.global("input"), api.global("output"));
+            api.call("init", &[]);
+            api.write(source, b"abc");
+            api.call("update", &[source, 3]);
+            api.call("final", &[out]);
+            hex(&api.read(out, 32))
+        },
+        known: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+    },
+    Drive {
+        id: "64307e954d4f197a",
+        package: "@chainsafe/as-sha256@1.2.5",
+        javascript: "import('./lib/index.js').then(m => show(m.digest(Buffer.from('abc'))))",
+        drive: |api| {
+            let (source, out) = (api.global("input"), api.global("output"));
+            api.write(source, b"abc");
+            api.call("digest", &[3]);
+            hex(&api.read(out, 32))
+        },
+        known: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+    },
+    Drive {
+        id: "0f0209cc4ee5ffd8",
+        package: "wasm-brotli@2.0.2",
+        javascript: "show(require('./wasm_brotli_nodejs.js').compress(input))",
+        drive: |api| {
+            let packed = bindgen_bytes(api, "compress", &input());
+            assert_eq!(bindgen_bytes(api, "decompress", &packed), input(), "decompresses to the input");
+            hex(&packed)
+        },
+        known: "",
+    },
+    Drive {
+        id: "99e25601f2eed784",
+        package: "mcl-wasm@2.4.1",
+        javascript: "const m = require('./dist/index.js');
+            m.init(m.BN254).then(() => {
+                const a = new m.Fr(); a.setInt(12345);
+                console.log(m.mul(m.mul(a, a), m.mul(a, a)).getStr(16) + ' ' + m.hashAndMapToG1('abc').getStr(16));
+            })",
+        drive: |api| {
+            // 46: how the package was compiled, checked by mclBn_init itself.
+            assert_eq!(api.call("mclBn_init", &[0, 46]), 0, "initialises");
+            let a = api.put("malloc", &[0; 256]);
+            let out = api.put("malloc", &[0; 512]);
+            let text = api.put("malloc", b"abc");
+            api.call("mclBnFr_setInt32", &[a, 12345]);
+            api.call("mclBnFr_mul", &[a, a, a]);
+            api.call("mclBnFr_mul", &[a, a, a]);
+            let size = api.call("mclBnFr_getStr", &[out, 512, a, 16]);
+            let number = String::from_utf8(api.read(out, size)).expect("digits");
+            api.call("mclBnG1_hashAndMapTo", &[a, text, 3]);
+            let size = api.call("mclBnG1_getStr", &[out, 512, a, 16]);
+            format!("{number} {}", String::from_utf8(api.read(out, size)).expect("digits"))
+        },
+        known: "52836f752fd261 ",
+    },
+    Drive {
+        id: "eae07aac5f4b8256",
+        package: "es-module-lexer@0.4.1",
+        javascript: "const l = require('./dist/lexer.cjs');
+            l.init.then(() => console.log(l.parse(SOURCE)[0].map(i => i.s + '-' + i.e).join(' ')))",
+        drive: lexer,
+        known: "15-16 26-29",
+    },
+    Drive {
+        id: "f15d9bae4c79037e",
+        package: "es-module-lexer@1.7.0",
+        javascript: "const l = require('./dist/lexer.cjs');
+            l.init.then(() => console.log(l.parse(SOURCE)[0].map(i => i.s + '-' + i.e).join(' ')))",
+        drive: lexer,
+        known: "15-16 26-29",
+    },
+    Drive {
+        id: "99fbb1e2895986dc",
+        package: "@netlify/binary-info@1.0.0",
+        javascript: "const b = require('./binary_info.js'); const d = Buffer.alloc(64);
+            d.set([0x7f, 69, 76, 70, 2, 1, 1]); d[16] = 2; d[18] = 62; d[20] = 1; d[52] = 64; d[54] = 56; d[58] = 64;
+            const r = b.detect(d); console.log(r.platform + ' ' + r.arch)",
+        drive: |api| {
+            let mut elf = [0; 64];
+            elf[..7].copy_from_slice(&[0x7f, 69, 76, 70, 2, 1, 1]);
+            for (at, byte) in [(16, 2), (18, 62), (20, 1), (52, 64), (54, 56), (58, 64)] {
+                elf[at] = byte;
+            }
+            let back = api.call("__wbindgen_add_to_stack_pointer", &[16_u32.wrapping_neg()]);
+            let at = api.put("__wbindgen_malloc", &elf);
+            api.call("detect", &[back, at, 64]);
+            assert_eq!(api.word(back + 8), 0, "no error");
+            let info = api.word(back);
+            let platform = api.call("__wbg_get_binaryinfo_platform", &[info]);
+            format!("{platform} {}", api.call("__wbg_get_binaryinfo_arch", &[info]))
+        },
+        known: "2 1",
+    },
+    Drive {
+        id: "1414aecbc4f0b3fc",
+        package: "harfbuzzjs@0.1.5",
+        javascript: "WebAssembly.instantiate(require('fs').readFileSync('hb.wasm')).then(({ instance: { exports: e } }) => {
+                e.memory.grow(400);
+                const buffers = [];
+                for (let n = 0; n < 200; n++) {
+                    const b = e.hb_buffer_create(), text = Buffer.alloc(20000, 97 + n % 26), p = e.malloc(text.length);
+                    new Uint8Array(e.memory.buffer).set(text, p);
+                    e.hb_buffer_add_utf8(b, p, text.length, 0, -1);
+                    buffers.push(b);
+                }
+                console.log(buffers.map(b => {
+                    const at = e.hb_buffer_get_glyph_infos(b, 0);
+                    return e.hb_buffer_get_length(b) + ':' + new Uint32Array(e.memory.buffer, at, 1)[0];
+                }).join(' '));
+            })",
+        // 200 texts of 20,000 characters take far more than the three pages it starts with.
+        drive: |api| {
+            let mut buffers = Vec::new();
+            for n in 0..200_u32 {
+                let buffer = api.call("hb_buffer_create", &[]);
+                let text = vec![97 + u8::try_from(n % 26).unwrap_or(0); 20_000];
+                let at = api.put("malloc", &text);
+                api.call("hb_buffer_add_utf8", &[buffer, at, 20_000, 0, u32::MAX]);
+                buffers.push(buffer);
+            }
+            let mut shown = Vec::new();
+            for buffer in buffers {
+                let at = api.call("hb_buffer_get_glyph_infos", &[buffer, 0]);
+                shown.push(format!("{}:{}", api.call("hb_buffer_get_length", &[buffer]), api.word(at)));
+            }
+            shown.join(" ")
+        },
+        known: "20000:97 20000:98",
+    },
+];
+
+#[test]
+fn fixed_modules_answer_as_the_originals_do_under_their_own_javascript() {
+    let Some(modules) = fix_support::corpus() else { return };
+    let modules: BTreeMap<String, Vec<u8>> = modules.into_iter().collect();
+    let mut problems = Vec::new();
+    let mut compared = 0;
+    for drive in &DRIVES {
+        let Some(wasm) = modules.get(drive.id) else {
+            problems.push(format!("{}: not in the corpus", drive.id));
+            continue;
+        };
+        let fixed = fix(wasm, &Options::default()).expect("the corpus is valid");
+        assert!(fixed.plan.is_complete(), "{} is import-free", drive.id);
+        let answers = [EngineId::Wasmtime, EngineId::Wasmi].map(|id| {
+            let engine = engine::open(id, &Settings::default()).expect("a linked engine");
+            let module = engine.compile(&fixed.wasm).expect("it compiles");
+            let instance = module.instantiate(&Host::new()).expect("it instantiates with nothing");
+            (drive.drive)(&mut Api { instance })
+        });
+        if answers[0] != answers[1] {
+            problems.push(format!("{}: the engines differ: {} {}", drive.id, answers[0], answers[1]));
+        }
+        if !answers[0].starts_with(drive.known) {
+            problems.push(format!("{}: not the known answer: {}", drive.id, answers[0]));
+        }
+        match original_in_node(drive) {
+            Ok(Some(original)) => {
+                compared += 1;
+                if original != answers[0] {
+                    problems.push(format!("{}: Node got {original:.200}, the fixed module {:.200}", drive.id, answers[0]));
+                }
+            }
+            Ok(None) => {}
+            Err(why) => fix_support::say(&format!("{}: not compared with Node: {why}", drive.id)),
+        }
+    }
+    fix_support::say(&format!("{} driven, {compared} compared with Node", DRIVES.len()));
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// What the package's own JavaScript prints.
+fn original_in_node(drive: &Drive) -> Result<Option<String>, String> {
+    if drive.package.is_empty() {
+        return Ok(None);
+    }
+    let folder = fetch(drive.package)?;
+    let script = format!("{INPUT}\nconst SOURCE = {SOURCE:?};\n{}", drive.javascript);
+    let output = Command::new("node")
+        .arg("-e")
+        .arg(script)
+        .current_dir(folder)
+        .output()
+        .map_err(|error| format!("node: {error}"))?;
+    if !output.status.success() {
+        let words = String::from_utf8_lossy(&output.stderr);
+        let last = words.lines().find(|line| line.contains("Error")).unwrap_or_default();
+        return Err(format!("node failed: {last:.200}"));
+    }
+    Ok(Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()))
+}
+
+/// Fetches a package with npm, once, without running anything of it.
+fn fetch(package: &str) -> Result<PathBuf, String> {
+    let folder = fix_support::root().join("out/npm").join(package.replace(['/', '@'], "_"));
+    if folder.join("package.json").exists() {
+        return Ok(folder);
+    }
+    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    let run = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program)
+            .args(arguments)
+            .current_dir(&folder)
+            .output()
+            .map_err(|error| format!("{program}: {error}"))?;
+        if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        } else {
+            Err(format!("{program} failed: {:.200}", String::from_utf8_lossy(&output.stderr)))
+        }
+    };
+    let archive = run("npm", &["pack", "--silent", "--ignore-scripts", package])?;
+    let archive = archive.lines().last().unwrap_or_default().to_owned();
+    run("tar", &["-xzf", &archive, "--strip-components=1", "--no-same-owner"])?;
+    std::fs::remove_file(folder.join(&archive)).map_err(|error| error.to_string())?;
+    Ok(folder)
+}
