@@ -36,7 +36,7 @@
 //!
 //! | export | type | meaning |
 //! |---|---|---|
-//! | `trace_buffer` | `(trace_bytes: i32, slots: i32) -> i32` | address of a buffer for the encoded trace, or 0. Called once, before anything is allocated. The buffer, and a table of `slots` live blocks, come from `memory.grow` and not from the allocator |
+//! | `trace_buffer` | `(trace_bytes: i32, slots: i32) -> i32` | address of a buffer for the encoded trace, or 0. Called once, before anything is allocated. The buffer, and a table of `slots` blocks (as many as the trace allocates), come from `memory.grow` and not from the allocator |
 //! | `replay` | `(trace_bytes: i32) -> i64` | replays the trace (format: crate memgrove-trace) that lies in the buffer; checksum and counters as for `run` |
 //!
 //! ## Threads

@@ -33,7 +33,7 @@ pub enum Task {
     Replay {
         /// The encoded trace.
         trace: Vec<u8>,
-        /// Largest number of blocks that live at a time.
+        /// Number of blocks that the trace allocates.
         slots: u32,
     },
 }
