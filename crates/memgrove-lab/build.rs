@@ -6,7 +6,8 @@ use std::path::Path;
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    let root = Path::new(&env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?).join("../..").canonicalize()?;
+    let root =
+        Path::new(&env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?).join("../..").canonicalize()?;
     guests(&root.join("guests/prebuilt"))?;
     let folder = root.join("samples/prebuilt");
     println!("cargo::rerun-if-changed={}", folder.display());

@@ -1,10 +1,17 @@
 //! The subcommands: one file each, with its options and the steps from input to output.
 //!
-//! A new one is a module here, a variant of [`Command`] and a line of [`run`].
+//! A new one is a module here, a variant of [`Command`] and a line of [`run`]. One that runs modules needs
+//! the feature `engines`; without it, `disabled` answers in its place.
 
 mod completions;
+#[cfg(not(feature = "engines"))]
+mod disabled;
+#[cfg(feature = "engines")]
+mod fix;
 mod inspect;
 mod man;
+#[cfg(feature = "engines")]
+mod survey;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -16,6 +23,14 @@ use crate::output::Output;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Inspect(inspect::InspectArgs),
+    #[cfg(feature = "engines")]
+    Survey(survey::SurveyArgs),
+    #[cfg(not(feature = "engines"))]
+    Survey(disabled::DisabledArgs),
+    #[cfg(feature = "engines")]
+    Fix(fix::FixArgs),
+    #[cfg(not(feature = "engines"))]
+    Fix(disabled::DisabledArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }
@@ -24,6 +39,14 @@ pub(crate) enum Command {
 pub(crate) fn run(command: Command, out: &mut Output) -> Result<Exit> {
     match command {
         Command::Inspect(args) => inspect::run(&args, out),
+        #[cfg(feature = "engines")]
+        Command::Survey(args) => survey::run(&args, out),
+        #[cfg(not(feature = "engines"))]
+        Command::Survey(_) => disabled::run("survey"),
+        #[cfg(feature = "engines")]
+        Command::Fix(args) => fix::run(&args, out),
+        #[cfg(not(feature = "engines"))]
+        Command::Fix(_) => disabled::run("fix"),
         Command::Completions(args) => completions::run(&args, out),
         Command::Man(args) => man::run(&args, out),
     }

@@ -7,8 +7,8 @@ use clap::Args;
 use indicatif::ProgressBar;
 use memgrove_lab::export;
 use memgrove_lab::survey::{
-    Engines, Progress, Rebuild, Rebuilt, Subject, Survey, ToolchainState, prebuilt, prebuilt_subjects, rebuild,
-    rebuilt_subjects, survey,
+    Engines, Progress, Rebuild, Rebuilt, Subject, Survey, ToolchainState, prebuilt, prebuilt_subjects,
+    rebuild, rebuilt_subjects, survey,
 };
 use memgrove_lab::toolchain::{RECIPES, Recipe, Tools, find_samples};
 
@@ -87,7 +87,9 @@ fn print(args: &SurveyArgs, result: &Survey, out: &mut Output) -> Result<()> {
 
 fn build(args: &SurveyArgs, tools: &Tools, out: &mut Output) -> Result<Prepared> {
     let samples = match &args.samples {
-        Some(samples) => samples.canonicalize().with_context(|| format!("cannot open {}", samples.display()))?,
+        Some(samples) => {
+            samples.canonicalize().with_context(|| format!("cannot open {}", samples.display()))?
+        }
         None => find_samples(&std::env::current_dir()?).ok_or_else(|| {
             UserError::failed("the samples' sources are not here")
                 .hint("run this in a checkout of memgrove, or say where they are with --samples DIR")

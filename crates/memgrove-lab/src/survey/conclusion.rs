@@ -106,7 +106,8 @@ fn sentences(
         list(&tried),
         match portable {
             [] => String::new(),
-            rows => format!(": those of {}", list(&distinct(rows.iter().map(|row| row.toolchain_name.as_str())))),
+            rows =>
+                format!(": those of {}", list(&distinct(rows.iter().map(|row| row.toolchain_name.as_str())))),
         }
     )];
     if let Some(best) = portable.first() {
@@ -200,15 +201,22 @@ fn list(names: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::survey::row::{EngineTrial, Module, Origin};
     use crate::survey::ModuleFacts;
+    use crate::survey::row::{EngineTrial, Module, Origin};
     use crate::toolchain::{Contract, Program};
 
     fn engine() -> EngineState {
         EngineState { id: "an-engine", version: Some("1".into()), missing: None }
     }
 
-    fn row(id: &str, toolchain: &str, allocator: &str, bytes: u64, with_nothing: Trial, hosted: Option<Trial>) -> Row {
+    fn row(
+        id: &str,
+        toolchain: &str,
+        allocator: &str,
+        bytes: u64,
+        with_nothing: Trial,
+        hosted: Option<Trial>,
+    ) -> Row {
         let imports = if with_nothing.runs() { vec![] } else { vec!["env.f () -> ()".to_owned()] };
         Row {
             id: id.into(),

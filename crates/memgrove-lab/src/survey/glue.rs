@@ -31,7 +31,8 @@ fn both(tools: &Tools, candidate: &Candidate<'_>, glue: &[u8]) -> Result<Trial, 
     let node = tools.find("node").ok_or("node is not there")?;
     let io = |error: std::io::Error| error.to_string();
     let folder = tempfile::tempdir().map_err(io)?;
-    let [script, module, javascript] = ["run.mjs", "module.wasm", "module.cjs"].map(|name| folder.path().join(name));
+    let [script, module, javascript] =
+        ["run.mjs", "module.wasm", "module.cjs"].map(|name| folder.path().join(name));
     std::fs::write(&script, SCRIPT).map_err(io)?;
     std::fs::write(&module, candidate.wasm).map_err(io)?;
     std::fs::write(&javascript, glue).map_err(io)?;
@@ -53,11 +54,18 @@ fn both(tools: &Tools, candidate: &Candidate<'_>, glue: &[u8]) -> Result<Trial, 
                 Ok(status)
             }
             Some(Answer::Aborted { words }) => Err(words),
-            None => Err(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim())),
+            None => Err(format!("node ended with {}: {}", output.status, complaint_of(&output.stderr))),
         };
         if let Some(words) = complaint(start, answer) {
             return Ok(Trial::Fails { words });
         }
     }
     Ok(Trial::Runs { memory_bytes: memory })
+}
+
+/// The line with the error: around it Node prints the source, which may be one line of many kilobytes.
+fn complaint_of(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let line = text.lines().find(|line| line.contains("Error")).or(text.lines().next_back());
+    line.unwrap_or("it said nothing").chars().take(300).collect()
 }

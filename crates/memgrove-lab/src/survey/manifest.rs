@@ -86,8 +86,10 @@ impl ModuleFacts {
     /// The facts of an inspected module.
     pub fn of(report: &Report) -> Self {
         let groups = report.requirements.groups.iter();
-        let mut imports: Vec<String> =
-            groups.flat_map(|group| &group.imports).map(|import| format!("{} {}", import.name, import.ty)).collect();
+        let mut imports: Vec<String> = groups
+            .flat_map(|group| &group.imports)
+            .map(|import| format!("{} {}", import.name, import.ty))
+            .collect();
         imports.sort();
         let mut exports: Vec<String> =
             report.exports.iter().map(|ExportReport { name, ty, .. }| format!("{name} {ty}")).collect();
@@ -113,8 +115,14 @@ impl ModuleFacts {
         for (what, ours, theirs) in
             [("import", &self.imports, &other.imports), ("export", &self.exports, &other.exports)]
         {
-            lines.extend(ours.iter().filter(|item| !theirs.contains(item)).map(|item| format!("no longer {what}s {item}")));
-            lines.extend(theirs.iter().filter(|item| !ours.contains(item)).map(|item| format!("now {what}s {item}")));
+            lines.extend(
+                ours.iter()
+                    .filter(|item| !theirs.contains(item))
+                    .map(|item| format!("no longer {what}s {item}")),
+            );
+            lines.extend(
+                theirs.iter().filter(|item| !ours.contains(item)).map(|item| format!("now {what}s {item}")),
+            );
         }
         if self.allocator != other.allocator {
             let name = |allocator: &Option<String>| allocator.clone().unwrap_or_else(|| "unknown".into());
@@ -164,6 +172,13 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// Whether `wasm` is the module that was recorded.
+    pub fn is_of(&self, wasm: &[u8]) -> bool {
+        self.size_bytes == wasm.len() as u64 && self.sha256 == hex(&Sha256::digest(wasm))
+    }
+}
+
 impl Manifest {
     /// The entry of the recipe called `id`.
     pub fn entry(&self, id: &str) -> Option<&Entry> {
@@ -191,7 +206,9 @@ pub fn source_files(samples: &Path, recipe: &Recipe) -> io::Result<Vec<String>> 
     let mut names: Vec<String> = files
         .iter()
         .filter_map(|file| file.strip_prefix(samples).ok())
-        .map(|file| file.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/"))
+        .map(|file| {
+            file.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
+        })
         .filter(|name| !name.ends_with(".md"))
         .collect();
     names.sort();
@@ -229,6 +246,6 @@ pub fn hash_sources(samples: &Path, files: &[String]) -> io::Result<String> {
     Ok(hex(&hash.finalize()))
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

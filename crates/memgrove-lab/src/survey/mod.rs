@@ -21,7 +21,7 @@ use rayon::prelude::*;
 pub use conclusion::{Conclusion, Stopper, conclude, rank};
 pub use manifest::{Entry, MANIFEST_FILE, Manifest, MemoryFacts, ModuleFacts, hash_sources, source_files};
 pub use prebuilt::{Prebuilt, PrebuiltError, prebuilt};
-pub use rebuild::{Made, Progress, Rebuild, RebuildError, Rebuilt, detect, rebuild};
+pub use rebuild::{Failure, Made, Progress, Rebuild, RebuildError, Rebuilt, detect, rebuild};
 pub use row::{
     EngineState, EngineTrial, HostVerdict, Module, Origin, Row, SCHEMA_VERSION, Survey, ToolchainState, Trial,
 };
@@ -71,9 +71,9 @@ pub fn rebuilt_subjects(all: Vec<Rebuilt>) -> Result<Vec<Subject>, PrebuiltError
             origin: Origin::Built { tools: entry.tools.clone(), commands: entry.commands.clone() },
             found: Some(Found { wasm, glue, entry }),
         },
-        Err(because) => match shipped.iter().position(|module| module.recipe.id == recipe.id) {
-            Some(at) => prebuilt_subject(shipped.swap_remove(at), Some(because)),
-            None => Subject { recipe, origin: Origin::None { because }, found: None },
+        Err(failure) => match shipped.iter().position(|module| module.recipe.id == recipe.id) {
+            Some(at) => prebuilt_subject(shipped.swap_remove(at), Some(failure.to_string())),
+            None => Subject { recipe, origin: Origin::None { because: failure.to_string() }, found: None },
         },
     });
     Ok(subjects.collect())
@@ -146,6 +146,11 @@ fn host_verdict(verdict: &Verdict) -> HostVerdict {
         host: verdict.host.clone(),
         title: verdict.title.clone(),
         outcome: verdict.outcome,
-        reasons: verdict.reasons.iter().chain(&verdict.conditions).map(|reason| reason.text.clone()).collect(),
+        reasons: verdict
+            .reasons
+            .iter()
+            .chain(&verdict.conditions)
+            .map(|reason| reason.text.clone())
+            .collect(),
     }
 }

@@ -9,9 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::manifest::{Entry, MANIFEST_FILE, Manifest, ModuleFacts};
 use super::row::ToolchainState;
-use crate::toolchain::{
-    Absence, Driver, Optimised, RECIPES, Recipe, Tools, WasmOpt, build, toolchains,
-};
+use crate::toolchain::{Absence, Driver, Optimised, RECIPES, Recipe, Tools, WasmOpt, build, toolchains};
 
 /// What to build and where.
 #[derive(Debug)]
@@ -31,8 +29,26 @@ pub struct Rebuild<'a> {
 pub struct Rebuilt {
     /// What was to be made.
     pub recipe: &'static Recipe,
-    /// The module and its record, or why there is none: the toolchain's own words.
-    pub result: Result<Made, String>,
+    /// The module and its record, or why there is none.
+    pub result: Result<Made, Failure>,
+}
+
+/// Why a module was not made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// Its toolchain cannot be used here.
+    #[error(transparent)]
+    Toolchain(#[from] Absence),
+    /// The toolchain is here and failed; the text is its own words.
+    #[error("{0}")]
+    Build(String),
+}
+
+impl Failure {
+    /// The toolchain is simply not installed; nothing is broken.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Toolchain(Absence::Missing(_)))
+    }
 }
 
 /// A module built now.
@@ -99,8 +115,8 @@ pub fn rebuild(
     for (index, recipe) in RECIPES.iter().enumerate() {
         progress.building(recipe, index, RECIPES.len());
         let result = match &drivers[recipe.toolchain] {
-            Ok(driver) => make(plan, recipe, driver.as_ref(), wasm_opt.as_ref()),
-            Err(absence) => Err(absence.to_string()),
+            Ok(driver) => make(plan, recipe, driver.as_ref(), wasm_opt.as_ref()).map_err(Failure::Build),
+            Err(absence) => Err(absence.clone().into()),
         };
         if let Ok(made) = &result {
             // The module first: an entry without its module would be a lie, a module without entry is a file.
@@ -154,7 +170,9 @@ fn make(
         .map_err(|error| format!("the toolchain left something that cannot be read: {error}"))?;
     let facts = ModuleFacts::of(&memgrove_inspect::conclude(&facts));
     let optimised: Option<Optimised> = match wasm_opt {
-        Some(wasm_opt) => Some(wasm_opt.optimise(plan.tools, &built.wasm).map_err(|error| error.to_string())?),
+        Some(wasm_opt) => {
+            Some(wasm_opt.optimise(plan.tools, &built.wasm).map_err(|error| error.to_string())?)
+        }
         None => None,
     };
     let entry = Entry::new(recipe, &built, optimised.as_ref(), facts, plan.samples)

@@ -175,6 +175,13 @@ pub enum Trial {
     },
 }
 
+impl HostVerdict {
+    /// Whether it runs there as it is.
+    pub fn runs(&self) -> bool {
+        self.outcome == Outcome::Runs
+    }
+}
+
 impl Trial {
     /// Whether it ran, with the expected result.
     pub fn runs(&self) -> bool {

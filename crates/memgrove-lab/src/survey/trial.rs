@@ -26,7 +26,7 @@ pub struct Engines {
 }
 
 /// What a module of the survey may execute: a hundred times what it needs. One that runs on is stopped.
-const FUEL: u64 = 2_000_000_000;
+const FUEL: u64 = 200_000_000;
 
 impl Engines {
     /// Opens every engine that is there. `tools` is where Node is looked for when real JavaScript glue is run.
@@ -107,11 +107,7 @@ fn absence(error: &EngineError) -> String {
 }
 
 /// Two runs, each in a new instance under a new host; both have to answer as expected.
-fn try_both(
-    module: &dyn Module,
-    candidate: &Candidate<'_>,
-    host: impl Fn(Start, &Exit) -> Host,
-) -> Trial {
+fn try_both(module: &dyn Module, candidate: &Candidate<'_>, host: impl Fn(Start, &Exit) -> Host) -> Trial {
     let mut memory_bytes = 0;
     for start in Start::both(candidate.program) {
         let exit = Exit::default();
@@ -142,5 +138,47 @@ pub(super) fn complaint(start: Start, answer: Result<i32, String>) -> Option<Str
             Some(format!("as {:?} it answered {status} instead of {}", start.name(), start.expected()))
         }
         Err(words) => Some(format!("as {:?}: {words}", start.name())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The trial on wasmi of a module given as text, which is made for nothing and exports `main`.
+    fn alone(text: &str) -> Trial {
+        let wasm = wat::parse_str(text).unwrap();
+        let candidate = Candidate { wasm: &wasm, program: Program::C, contract: Contract::Bare, glue: None };
+        let engines = Engines::only(&[EngineId::Wasmi], Tools::on(""));
+        engines.try_module(&candidate).remove(0).with_nothing
+    }
+
+    #[test]
+    fn a_program_that_always_succeeds_does_not_pass() {
+        let always = r#"(module (memory (export "memory") 1)
+            (func (export "main") (param i32 i32) (result i32) (i32.const 0)))"#;
+        match alone(always) {
+            Trial::Fails { words } => assert!(words.contains("\"another\" it answered 0"), "{words}"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_trap_and_an_endless_loop_are_failures() {
+        for body in ["(unreachable)", "(loop $on (br $on)) (unreachable)"] {
+            let text = format!(
+                "(module (memory (export \"memory\") 1) (func (export \"main\") (param i32 i32) (result i32) {body}))"
+            );
+            assert!(matches!(alone(&text), Trial::Fails { .. }), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_missing_import_is_named() {
+        let text = r#"(module (import "env" "ask" (func)) (memory (export "memory") 1))"#;
+        match alone(text) {
+            Trial::Refused { import, .. } => assert_eq!(import.as_deref(), Some("env.ask")),
+            other => panic!("{other:?}"),
+        }
     }
 }

@@ -88,8 +88,7 @@ pub fn build(
         .prefix(&format!("{}-", recipe.id))
         .tempdir_in(cache)
         .map_err(BuildError::Folder)?;
-    let place =
-        Workplace { samples: samples.into(), output: output.path().into(), cache: cache.into() };
+    let place = Workplace { samples: samples.into(), output: output.path().into(), cache: cache.into() };
     let plan = driver.plan(recipe, &place);
     for step in &plan.steps {
         tools.run(step, samples)?;

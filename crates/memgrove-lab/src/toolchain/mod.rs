@@ -90,5 +90,7 @@ pub fn toolchain(id: &str) -> Option<&'static dyn Toolchain> {
 
 /// The folder of the samples at or above `from`, told by the study's program in it.
 pub fn find_samples(from: &Path) -> Option<std::path::PathBuf> {
-    from.ancestors().map(|folder| folder.join("samples")).find(|samples| samples.join("study/c/app.c").is_file())
+    from.ancestors()
+        .map(|folder| folder.join("samples"))
+        .find(|samples| samples.join("study/c/app.c").is_file())
 }

@@ -209,8 +209,17 @@ mod tests {
         let mut seen = BTreeSet::new();
         for recipe in RECIPES {
             assert!(seen.insert(recipe.id), "{} twice", recipe.id);
-            assert!(recipe.id.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)), "{}", recipe.id);
-            assert!(super::super::toolchain(recipe.toolchain).is_some(), "{}: {}", recipe.id, recipe.toolchain);
+            assert!(
+                recipe.id.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)),
+                "{}",
+                recipe.id
+            );
+            assert!(
+                super::super::toolchain(recipe.toolchain).is_some(),
+                "{}: {}",
+                recipe.id,
+                recipe.toolchain
+            );
         }
     }
 }

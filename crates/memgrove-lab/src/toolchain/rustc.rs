@@ -67,8 +67,7 @@ impl RustForWasm {
 
     fn with(tools: &Tools, cargo: &Path, rustc: &Path) -> Result<Self, Absence> {
         let version = tools.ask(rustc, &["--version"]).map_err(Absence::Broken)?;
-        let sysroot =
-            PathBuf::from(tools.ask(rustc, &["--print", "sysroot"]).map_err(Absence::Broken)?);
+        let sysroot = PathBuf::from(tools.ask(rustc, &["--print", "sysroot"]).map_err(Absence::Broken)?);
         let library = if sysroot.join("lib/rustlib").join(TARGET).join("lib").is_dir() {
             Library::Installed
         } else if sysroot.join("lib/rustlib/src/rust/library/std").is_dir() {

@@ -24,7 +24,8 @@ impl Toolchain for Zig {
             let version = tools.ask(&zig, &["version"]).map_err(Absence::Broken)?;
             return Ok(Box::new(Found { program: zig, before: &[], version }));
         }
-        let python = tools.find("python3").ok_or_else(|| Absence::Missing("zig, or python3 with ziglang".into()))?;
+        let python =
+            tools.find("python3").ok_or_else(|| Absence::Missing("zig, or python3 with ziglang".into()))?;
         match tools.ask(&python, &["-m", "ziglang", "version"]) {
             Ok(version) => Ok(Box::new(Found { program: python, before: &["-m", "ziglang"], version })),
             Err(words) if words.contains("No module named") => {
@@ -50,7 +51,8 @@ impl Driver for Found {
     fn plan(&self, recipe: &Recipe, place: &Workplace) -> Plan {
         let module = place.output.join("module.wasm");
         // `zig cc` takes C++ too, and then does not build a C++ library that the program does not use.
-        let mut step = Step::new(&self.program).args(self.before).args(["cc", "-target", "wasm32-wasi", "-Os"]);
+        let mut step =
+            Step::new(&self.program).args(self.before).args(["cc", "-target", "wasm32-wasi", "-Os"]);
         if recipe.program.is_cpp() {
             step = step.arg("-fno-exceptions");
         }

@@ -1,0 +1,3 @@
+//! Results as text and HTML. JSON needs no exporter: the results serialise themselves.
+
+pub mod survey;

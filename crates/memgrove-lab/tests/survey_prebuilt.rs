@@ -1,0 +1,126 @@
+//! The shipped modules: they are what their sources make today, and they do what the survey says.
+
+use std::path::{Path, PathBuf};
+
+use memgrove_lab::engine::EngineId;
+use memgrove_lab::survey::{
+    Engines, ModuleFacts, Row, Survey, Trial, hash_sources, prebuilt, prebuilt_subjects, source_files, survey,
+};
+use memgrove_lab::toolchain::{Contract, RECIPES, Tools};
+
+fn samples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples")
+}
+
+const RENEW: &str = "renew them with: cargo run --release -- survey --build --modules samples/prebuilt";
+
+#[test]
+fn every_row_has_a_module() {
+    let shipped = prebuilt().unwrap();
+    for recipe in RECIPES {
+        assert!(
+            shipped.iter().any(|module| module.recipe.id == recipe.id),
+            "{} is missing; {RENEW}",
+            recipe.id
+        );
+    }
+}
+
+#[test]
+fn no_module_is_older_than_its_sources() {
+    for module in prebuilt().unwrap() {
+        let sources = source_files(&samples(), module.recipe).unwrap();
+        assert_eq!(sources, module.entry.sources, "{}: other sources; {RENEW}", module.entry.id);
+        let hash = hash_sources(&samples(), &sources).unwrap();
+        assert_eq!(
+            hash, module.entry.sources_sha256,
+            "{}: its sources have changed; {RENEW}",
+            module.entry.id
+        );
+    }
+}
+
+#[test]
+fn the_manifest_says_what_the_modules_are() {
+    for module in prebuilt().unwrap() {
+        assert_eq!(module.wasm.len() as u64, module.entry.size_bytes, "{}", module.entry.id);
+        assert!(module.entry.is_of(module.wasm), "{}: another hash; {RENEW}", module.entry.id);
+        let facts = memgrove_inspect::facts(module.wasm).unwrap();
+        let now = ModuleFacts::of(&memgrove_inspect::conclude(&facts));
+        let differences = module.entry.facts.differences(&now);
+        assert!(differences.is_empty(), "{}: {differences:#?}", module.entry.id);
+    }
+}
+
+#[test]
+fn neither_modules_nor_manifest_name_places_of_the_machine_that_made_them() {
+    let home = std::env::var("HOME").unwrap_or_default();
+    let here = env!("CARGO_MANIFEST_DIR").trim_end_matches("/crates/memgrove-lab");
+    let places = ["/home/", "/root", "/tmp", "/Users/", here, &home];
+    let places: Vec<&&str> = places.iter().filter(|place| place.len() > 1).collect();
+    for module in prebuilt().unwrap() {
+        let manifest = serde_json::to_string(&module.entry).unwrap();
+        for place in &places {
+            let within = module.wasm.windows(place.len()).any(|window| window == place.as_bytes());
+            assert!(!within, "{}: names {place}", module.entry.id);
+            assert!(!manifest.contains(**place), "{}: its manifest entry names {place}", module.entry.id);
+        }
+    }
+}
+
+fn run_all() -> Survey {
+    let engines = Engines::open(Tools::from_environment());
+    survey(&prebuilt_subjects().unwrap(), &engines, Vec::new())
+}
+
+/// The engines that must be there: Node may be missing, and is then said to be.
+fn check_trials(row: &Row) {
+    let module = row.module.as_ref().unwrap();
+    for trial in &module.trials {
+        let where_ = format!("{} on {}", row.id, trial.engine);
+        if trial.engine == EngineId::Node.name() && !trial.with_nothing.tried() {
+            eprintln!("skipped: {where_}: {:?}", trial.with_nothing);
+            continue;
+        }
+        match (&trial.with_nothing, module.facts.imports.as_slice()) {
+            (Trial::Runs { .. }, []) => {}
+            (Trial::Refused { import: Some(import), .. }, imports) => {
+                let known = imports.iter().any(|known| known.starts_with(&format!("{import} ")));
+                assert!(known, "{where_}: {import} is none of its imports {imports:?}");
+            }
+            (other, imports) => panic!("{where_}, with nothing, imports {imports:?}: {other:?}"),
+        }
+        match (&trial.under_its_host, row.made_for) {
+            (None, Contract::Bare) => {}
+            (Some(Trial::Runs { memory_bytes }), _) => assert!(*memory_bytes > 0, "{where_}"),
+            (other, made_for) => panic!("{where_}, made for {made_for:?}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn every_module_runs_where_it_should_and_nowhere_else() {
+    let result = run_all();
+    assert_eq!(result.rows.len(), RECIPES.len());
+    for row in &result.rows {
+        check_trials(row);
+    }
+    assert!(result.conclusion.failing.is_empty(), "{:?}", result.conclusion.failing);
+
+    // The study's own claim, as its program behaves today.
+    let winner = result.rows.iter().find(|row| row.id == "rust-no-std-wee_alloc").unwrap();
+    assert!(winner.runs_with_nothing());
+    for loser in ["c-emscripten-dlmalloc", "c-fastcomp2018-handmade", "c-musl2018"] {
+        assert!(!result.conclusion.portable.iter().any(|id| id == loser), "{loser}");
+    }
+}
+
+#[test]
+fn the_inspector_and_the_engines_agree_about_a_bare_host() {
+    for row in run_all().rows {
+        let module = row.module.as_ref().unwrap();
+        let verdict = module.verdicts.iter().find(|verdict| verdict.host == "bare");
+        let verdict = verdict.expect("there is a profile of a host that gives nothing");
+        assert_eq!(verdict.runs(), row.runs_with_nothing(), "{}: {verdict:?}", row.id);
+    }
+}
