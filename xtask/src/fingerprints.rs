@@ -5,8 +5,12 @@ mod compile;
 mod distil;
 mod recipe;
 
-use anyhow::{Result, ensure};
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
 use clap::Subcommand;
+use memgrove_inspect::fingerprint::Library;
 
 use crate::workspace::Workspace;
 use compile::Compiler;
@@ -21,15 +25,22 @@ pub enum FingerprintsTask {
         #[arg(long)]
         only: Option<String>,
     },
-    /// Compile what is missing, distil the library, calibrate it and write knowledge/fingerprints.
+    /// Compile what is missing, distil the library, write it and show how it does on the builds held out.
     Build,
+    /// Show how the library that is there does on the builds held out, as far as they can be compiled here.
+    Check,
 }
 
 pub fn run(workspace: &Workspace, task: &FingerprintsTask) -> Result<()> {
     match task {
         FingerprintsTask::Compile { only } => compile_all(workspace, only.as_deref()),
         FingerprintsTask::Build => build(workspace),
+        FingerprintsTask::Check => check(workspace),
     }
+}
+
+fn library_path(workspace: &Workspace) -> PathBuf {
+    workspace.root().join("knowledge/fingerprints/library.bin")
 }
 
 fn recipes(workspace: &Workspace) -> Result<Vec<recipe::Recipe>> {
@@ -45,7 +56,7 @@ fn compile_all(workspace: &Workspace, only: Option<&str>) -> Result<()> {
             continue;
         }
         match compiler.make(&build) {
-            Ok(path) => println!("{:8} {}", std::fs::metadata(&path)?.len(), build.name()),
+            Ok(path) => println!("{:8} {}", fs::metadata(&path)?.len(), build.name()),
             Err(error) => {
                 failed += 1;
                 println!("  FAILED {error:#}");
@@ -61,23 +72,43 @@ fn build(workspace: &Workspace) -> Result<()> {
     let compiler = Compiler::new(workspace)?;
     let (mut train, mut held_out) = (Vec::new(), Vec::new());
     for build in recipe::builds(&recipes) {
-        let path = compiler.path(&build);
-        if !path.exists() { continue; }
-        let class = build.recipe.allocator.clone().zip(build.recipe.profile.clone());
-        let sample = Sample::read(build.name(), class, path)?;
+        // A missing toolchain must not make another library: every build counts.
+        let path = compiler.make(&build)?;
+        let sample = Sample::read(&build, path)?;
         match build.split {
             Split::Train => train.push(sample),
             Split::HeldOut => held_out.push(sample),
         }
     }
     let library = distil::distil(&train);
-    println!("{} samples, {} held out; {} profiles, {} grams, {} bytes", train.len(), held_out.len(), library.profiles.len(), library.grams.len(), library.encode().len());
-    for (title, samples) in [("train", &train), ("held out", &held_out)] {
-        println!("== {title}");
-        for scored in calibrate::score(&library, samples)? {
-            println!("{:44} own {:.3}  other {:?}", scored.sample.name, scored.own(), scored.best_other());
+    let file = library.encode();
+    println!(
+        "{} builds, {} more held out: {} profiles, {} grams, {} bytes",
+        train.len(),
+        held_out.len(),
+        library.profiles.len(),
+        library.grams.len(),
+        file.len()
+    );
+    calibrate::report(&calibrate::score(&library, &held_out)?)?;
+    fs::write(library_path(workspace), file)?;
+    println!("written to knowledge/fingerprints; now: cargo xtask fingerprints check");
+    Ok(())
+}
+
+fn check(workspace: &Workspace) -> Result<()> {
+    let file = fs::read(library_path(workspace))?;
+    let library = Library::decode(&file).context("made for another version of shapes: cargo xtask fingerprints build")?;
+    ensure!(library.encode() == file, "the file is not in its canonical form");
+    let recipes = recipes(workspace)?;
+    let compiler = Compiler::new(workspace)?;
+    let mut held_out = Vec::new();
+    for build in recipe::builds(&recipes).iter().filter(|build| build.split == Split::HeldOut) {
+        match compiler.make(build) {
+            Ok(path) => held_out.push(Sample::read(build, path)?),
+            Err(error) => println!("left out: {error:#}"),
         }
     }
-    std::fs::write(workspace.root().join("knowledge/fingerprints/library.bin"), library.encode())?;
-    Ok(())
+    calibrate::report(&calibrate::score(&library, &held_out)?)?;
+    calibrate::answers(&held_out)
 }

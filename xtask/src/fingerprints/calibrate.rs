@@ -1,35 +1,22 @@
-//! How well a library tells modules apart that took no part in it, and the thresholds that follow.
+//! How well a library tells modules apart that took no part in it.
 
-use std::collections::BTreeMap;
 use std::fs;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use memgrove_inspect::fingerprint::{Library, search};
+use memgrove_inspect::report::Level;
 use rayon::prelude::*;
 
-use super::distil::Sample;
+use super::distil::{Sample, kin};
 
-/// The scores of one module: the best of each allocator, best first.
+/// The scores of one module: its own design's, and the best of another design.
 pub struct Scored<'s> {
     pub sample: &'s Sample,
-    pub scores: Vec<(String, usize, f32)>,
-}
-
-impl Scored<'_> {
-    /// The score of the module's own allocator (0 where nothing was found).
-    pub fn own(&self) -> f32 {
-        let own = self.sample.class.as_ref().map_or("", |(allocator, _)| allocator);
-        self.scores.iter().find(|(allocator, ..)| allocator == own).map_or(0.0, |&(.., score)| score)
-    }
-
-    /// The best score of an allocator that is not in the module.
-    pub fn best_other(&self) -> Option<(&str, f32)> {
-        let own = self.sample.class.as_ref().map_or("", |(allocator, _)| allocator);
-        self.scores
-            .iter()
-            .find(|(allocator, ..)| allocator != own)
-            .map(|(allocator, _, score)| (allocator.as_str(), *score))
-    }
+    /// 0 where nothing was found, or for background.
+    pub own: f32,
+    pub other: f32,
+    /// Whose that is.
+    pub other_name: String,
 }
 
 /// Scores every function of each module: harder than what the inspector does, which looks near growth first.
@@ -40,18 +27,79 @@ pub fn score<'s>(library: &Library, samples: &'s [Sample]) -> Result<Vec<Scored<
             let bytes = fs::read(&sample.path)?;
             let facts = memgrove_inspect::facts(&bytes).with_context(|| sample.name.clone())?;
             let searched = search(library, &facts, facts.imported_func_count()..facts.func_count());
-            let mut best: BTreeMap<&str, (usize, f32)> = BTreeMap::new();
-            for found in &searched.matches {
-                let allocator = library.profiles[found.profile].allocator.as_str();
-                let entry = best.entry(allocator).or_insert((found.profile, found.score));
-                if found.score > entry.1 {
-                    *entry = (found.profile, found.score);
-                }
-            }
-            let mut scores: Vec<_> =
-                best.into_iter().map(|(name, (profile, score))| (name.to_owned(), profile, score)).collect();
-            scores.sort_by(|a, b| b.2.total_cmp(&a.2));
-            Ok(Scored { sample, scores })
+            let own = sample.class.as_ref().map_or("", |(allocator, _)| kin(allocator));
+            let design = |profile: usize| kin(&library.profiles[profile].allocator);
+            let best =
+                |mine: bool| searched.matches.iter().find(|found| (design(found.profile) == own) == mine);
+            Ok(Scored {
+                sample,
+                own: best(true).map_or(0.0, |found| found.score),
+                other: best(false).map_or(0.0, |found| found.score),
+                other_name: best(false).map_or(String::new(), |found| design(found.profile).to_owned()),
+            })
         })
         .collect()
+}
+
+/// No other design may come nearer to a module than this: it would be named.
+const OTHER_AT_MOST: f32 = 0.18;
+
+/// Prints the scores and fails where the inspector's thresholds (detect/allocator.rs) would not hold on them.
+pub fn report(scored: &[Scored<'_>]) -> Result<()> {
+    let mut wrong = Vec::new();
+    for scored in scored {
+        let name = &scored.sample.name;
+        println!("{name:44} own {:.3}  other {:.3} {}", scored.own, scored.other, scored.other_name);
+        if scored.other >= OTHER_AT_MOST {
+            wrong.push(name.clone());
+        }
+    }
+    let mut own: Vec<f32> =
+        scored.iter().filter(|scored| scored.sample.class.is_some()).map(|scored| scored.own).collect();
+    own.sort_by(f32::total_cmp);
+    let at = |share: usize| own.get(own.len() * share / 100).copied().unwrap_or(0.0);
+    let most = scored.iter().map(|scored| scored.other).fold(0.0, f32::max);
+    println!(
+        "own design: least {:.2}, tenth {:.2}, median {:.2}; another design: at most {most:.2}",
+        at(0),
+        at(10),
+        at(50)
+    );
+    ensure!(wrong.is_empty(), "another design comes too near: {}", wrong.join(", "));
+    Ok(())
+}
+
+/// What the inspector itself answers, which looks near growth first and weighs the rest of the evidence.
+pub fn answers(samples: &[Sample]) -> Result<()> {
+    let mut counts = [[0_usize; 4]; 2];
+    let mut wrong = Vec::new();
+    for sample in samples {
+        let Some((allocator, _)) = &sample.class else { continue };
+        let bytes = fs::read(&sample.path)?;
+        let facts = memgrove_inspect::facts(&bytes).with_context(|| sample.name.clone())?;
+        let (_, conclusion) = memgrove_inspect::detect::origin(&facts);
+        let right = conclusion.value.as_ref().is_some_and(|found| found.id == *allocator);
+        let column = match conclusion.level() {
+            Level::High => 0,
+            Level::Medium => 1,
+            Level::Low => 2,
+            Level::Unknown => 3,
+        };
+        counts[usize::from(right)][column] += 1;
+        if !right {
+            let found = conclusion.value.as_ref().map_or("unknown", |found| &found.id);
+            println!("✗ {}: expected {allocator}, found {found} ({:?})", sample.name, conclusion.level());
+            if conclusion.level() == Level::High {
+                wrong.push(sample.name.clone());
+            }
+        }
+    }
+    let [bad, good] = counts;
+    for (level, (good, bad)) in
+        ["high", "medium", "low", "unknown"].into_iter().zip(good.into_iter().zip(bad))
+    {
+        println!("answered with {level:8} confidence: {good:3} right, {bad:3} wrong");
+    }
+    ensure!(wrong.is_empty(), "wrong with high confidence: {}", wrong.join(", "));
+    Ok(())
 }

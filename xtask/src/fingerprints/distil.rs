@@ -8,6 +8,8 @@ use anyhow::{Context, Result};
 use memgrove_inspect::fingerprint::{Library, Posting, Profile, shape};
 use rayon::prelude::*;
 
+use super::recipe::Build;
+
 /// A compiled module, as the shapes of its functions.
 pub struct Sample {
     /// Name of the build.
@@ -21,13 +23,14 @@ pub struct Sample {
 }
 
 impl Sample {
-    pub fn read(name: String, class: Option<(String, String)>, path: PathBuf) -> Result<Self> {
+    pub fn read(build: &Build<'_>, path: PathBuf) -> Result<Self> {
         let bytes = fs::read(&path).with_context(|| path.display().to_string())?;
         let facts = memgrove_inspect::facts(&bytes).with_context(|| path.display().to_string())?;
         let first = facts.imported_func_count();
         let shapes =
             (first..facts.func_count()).filter_map(|func| facts.operators(func)).map(shape).collect();
-        Ok(Self { name, class, path, shapes })
+        let class = build.recipe.allocator.clone().zip(build.recipe.profile.clone());
+        Ok(Self { name: build.name(), class, path, shapes })
     }
 
     fn grams(&self) -> HashSet<u32> {
@@ -43,7 +46,7 @@ const MIN_SUPPORT: f64 = 0.45;
 const MAX_WEIGHT: f64 = 31.0;
 
 /// Allocators that share most of their code: it must not count against either.
-fn kin(allocator: &str) -> &str {
+pub fn kin(allocator: &str) -> &str {
     match allocator {
         "dlmalloc-c" | "dlmalloc-rs" => "dlmalloc",
         "as-tlsf-arc" | "as-tlsf-minimal" | "as-tlsf-incremental" => "as-tlsf",
@@ -81,7 +84,7 @@ impl Frequency {
     }
 }
 
-/// Distils training samples into a library with thresholds still open.
+/// Distils training samples into a library.
 ///
 /// A gram's weight in a profile is the square of its support (share of the profile's builds that have it) times
 /// its inverse document frequency, ln(N / n): of N functions in background and other allocators n have it. What
@@ -143,7 +146,6 @@ pub fn distil(samples: &[Sample]) -> Library {
             allocator: allocator.to_owned(),
             name: name.to_owned(),
             total_weight: 0,
-            thresholds: [0, 0],
         })
         .collect();
     Library::new(profiles, all)

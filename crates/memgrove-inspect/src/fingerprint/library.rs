@@ -44,9 +44,6 @@ pub struct Profile {
     pub name: String,
     /// Sum of the weights of its grams.
     pub total_weight: u32,
-    /// Scores, in thousandths, from which a match was right on every build held out
-    /// (see xtask/src/fingerprints): medium and high confidence.
-    pub thresholds: [u16; 2],
 }
 
 /// A gram's weight in a profile.
@@ -113,7 +110,7 @@ impl Library {
     ///
     /// ```text
     /// "MGFP" shape_version:u16 profile_count:u8
-    ///   { allocator:str8 name:str8 medium:u16 high:u16 } × profile_count
+    ///   { allocator:str8 name:str8 } × profile_count
     /// gram_count:u32 { difference:leb128 posting_count:u8 { profile:u8 weight:u8 } × posting_count } × gram_count
     /// ```
     #[must_use]
@@ -126,7 +123,6 @@ impl Library {
                 out.push(byte(text.len()));
                 out.extend(text.as_bytes());
             }
-            out.extend(profile.thresholds.iter().flat_map(|threshold| threshold.to_le_bytes()));
         }
         out.extend(u32::try_from(self.grams.len()).unwrap_or(u32::MAX).to_le_bytes());
         let mut last = 0;
@@ -156,8 +152,7 @@ impl Library {
         for _ in 0..input.u8()? {
             let allocator = input.text()?;
             let name = input.text()?;
-            let thresholds = [input.u16()?, input.u16()?];
-            library.profiles.push(Profile { allocator, name, total_weight: 0, thresholds });
+            library.profiles.push(Profile { allocator, name, total_weight: 0 });
         }
         let count = input.u32()?;
         let mut gram = 0_u32;
@@ -229,7 +224,6 @@ mod tests {
             allocator: "an-allocator".to_owned(),
             name: name.to_owned(),
             total_weight: 0,
-            thresholds: [300, 700],
         };
         let posting = |profile, weight| Posting { profile, weight };
         Library::new(
