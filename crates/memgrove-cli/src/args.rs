@@ -25,6 +25,7 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(
     name = "memgrove",
+    bin_name = "memgrove",
     version,
     about = ABOUT,
     long_about = LONG_ABOUT,

@@ -24,7 +24,7 @@ Exit status:
   0  done
   1  a file could not be read, or some of the work failed
   2  the command line could not be understood
-  3  the answer is no: a host that was required cannot run a module, or something stays bound to its host";
+  3  the answer is no: a required host cannot run a module, or something stays bound to its host";
 
 impl Exit {
     /// The worse of two outcomes; a failure outweighs an answer.

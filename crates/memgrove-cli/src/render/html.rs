@@ -6,12 +6,15 @@ use memgrove_inspect::report::{Conclusion, Evidence, MemoryReport, Outcome, Repo
 use super::{Inspected, svg, words};
 use crate::exit::hint_of;
 
+/// With more imports than this their groups are folded.
+const MANY_IMPORTS: u32 = 12;
+
 /// A page that takes one file after the other; it keeps the markup, not the reports.
 pub(crate) struct HtmlReport {
     overview: Table,
     sections: Vec<(String, Html)>,
     failures: Table,
-    runs: usize,
+    import_free: usize,
 }
 
 impl HtmlReport {
@@ -27,16 +30,15 @@ impl HtmlReport {
             Column::text("toolchain"),
         ]);
         let failures = Table::new([Column::code("file"), Column::text("why"), Column::text("what to try")]);
-        Self { overview: overview.sortable(), sections: Vec::new(), failures, runs: 0 }
+        Self { overview: overview.sortable(), sections: Vec::new(), failures, import_free: 0 }
     }
 
     /// Adds a file, read or not.
     pub(crate) fn add(&mut self, file: &Inspected) {
         match &file.result {
             Ok(report) => {
-                let (cells, everywhere) = overview_row(&file.name, self.sections.len() + 1, report);
-                self.overview.row(cells);
-                self.runs += usize::from(everywhere);
+                self.overview.row(overview_row(&file.name, self.sections.len() + 1, report));
+                self.import_free += usize::from(report.requirements.import_count == 0);
                 self.sections.push((file.name.clone(), section(file, report)));
             }
             Err(error) => {
@@ -59,7 +61,7 @@ impl HtmlReport {
                 page.lede(body);
             }
         } else {
-            page.lede(format!("{} of {} run on every known host.", self.runs, self.sections.len()));
+            page.lede(format!("{} of {} import nothing.", self.import_free, self.sections.len()));
             if !self.overview.is_empty() {
                 page.section("Overview", self.overview);
             }
@@ -82,21 +84,20 @@ fn place(number: usize) -> String {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "only to sort by")]
-fn overview_row(name: &str, number: usize, report: &Report) -> (Vec<Cell>, bool) {
-    let [runs, runs_if, _] = words::outcomes(report);
-    let everywhere = runs == report.verdicts.len();
-    let tone = match runs {
-        _ if everywhere => Tone::Good,
-        0 if runs_if == 0 => Tone::Bad,
+fn overview_row(name: &str, number: usize, report: &Report) -> Vec<Cell> {
+    let [runs, runs_if, no] = words::outcomes(report);
+    let tone = match (runs, runs_if, no) {
+        (_, 0, 0) => Tone::Good,
+        (0, 0, _) => Tone::Bad,
         _ => Tone::Warn,
     };
     let min = report.memory.memories.first().map(|memory| memory.min_bytes);
     let growth =
         report.memory.growth.value.as_ref().map_or("unknown", |growth| words::growth_short(growth.who));
     let link = element("a").attr("href", format!("#{}", place(number))).child(name);
-    let cells = vec![
+    vec![
         Cell::new(link),
-        Cell::number(runs as f64, badge(tone, format!("{runs} of {}", report.verdicts.len()))),
+        Cell::number(runs as f64, badge(tone, format!("✓ {runs}  ~ {runs_if}  ✗ {no}"))),
         Cell::number(report.size_bytes as f64, words::bytes(report.size_bytes)),
         Cell::number(
             f64::from(report.requirements.import_count),
@@ -106,8 +107,7 @@ fn overview_row(name: &str, number: usize, report: &Report) -> (Vec<Cell>, bool)
         Cell::new(growth),
         Cell::new(words::allocator(report)),
         Cell::new(words::toolchain(report)),
-    ];
-    (cells, everywhere)
+    ]
 }
 
 fn section(file: &Inspected, report: &Report) -> Html {
@@ -226,6 +226,9 @@ fn memory(memory: &MemoryReport) -> Html {
 fn origin(report: &Report) -> Html {
     let mut terms = Terms::default();
     terms.conclusion("allocator", &report.allocator, words::allocator(report));
+    for defect in report.allocator.value.iter().flat_map(|allocator| &allocator.defects) {
+        terms.add("known defect", defect.text.as_str());
+    }
     terms.conclusion("toolchain", &report.toolchain, words::toolchain(report));
     let role = words::concluded(&report.startup.role, |role| words::role(*role).to_owned());
     terms.conclusion("role", &report.startup.role, role);
@@ -248,6 +251,7 @@ fn requirements(report: &Report) -> Html {
     if report.requirements.groups.is_empty() {
         return element("p").child("Nothing: it imports nothing.").into();
     }
+    let short = report.requirements.import_count <= MANY_IMPORTS;
     let groups = report.requirements.groups.iter().map(|group| {
         let mut table =
             Table::new([Column::code("import"), Column::code("type"), Column::text("what it is")]);
@@ -256,7 +260,12 @@ fn requirements(report: &Report) -> Html {
             let meaning = if import.meaning.value.is_some() { meaning } else { String::new() };
             table.row([import.name.to_string(), import.ty.clone(), meaning]);
         }
-        details(format!("{} ({})", group.title, group.imports.len()), table)
+        let title = format!("{} ({})", group.title, group.imports.len());
+        // A short list answers at once; a long one only if it is asked.
+        match short {
+            true => Html::from_iter([element("p").child(title).into(), Html::from(table)]),
+            false => details(title, table),
+        }
     });
     groups.collect()
 }
@@ -265,18 +274,15 @@ fn engines(report: &Report) -> Html {
     if report.engines.is_empty() {
         return Html::empty();
     }
-    let mut table =
-        Table::new([Column::text("engine"), Column::text("runs it since"), Column::text("lacks")]);
-    for engine in &report.engines {
-        let missing: Vec<_> = engine.missing.iter().map(|proposal| proposal.id()).collect();
-        let since = match (&engine.since, missing.is_empty()) {
-            (Some(since), _) => Cell::new(since.as_str()).tone(Tone::Good),
-            (None, true) => Cell::new("yes").tone(Tone::Good),
-            (None, false) => Cell::new("no").tone(Tone::Bad),
-        };
-        table.row([Cell::new(engine.title.as_str()), since, Cell::new(missing.join(", "))]);
+    let (can, cannot) = words::engines(&report.engines);
+    let mut terms = Terms::default();
+    if !can.is_empty() {
+        terms.add("run it from", can.join(", "));
     }
-    Html::from_iter([heading("Engines"), table.into()])
+    for (engine, missing) in cannot {
+        terms.add(engine, format!("lacks {missing}"));
+    }
+    Html::from_iter([heading("Engines"), terms.into()])
 }
 
 fn component(report: &Report) -> Html {

@@ -16,7 +16,7 @@ pub(super) fn memory_map(memory: &MemoryReport) -> Html {
     }
     let digits = map::address_digits(&memory.regions, memory.memories.first()) + 2;
     let mut table =
-        Table::new([Column::text(""), Column::code("from"), Column::number("size"), Column::text("what")]);
+        Table::new([Column::text(""), Column::text("from"), Column::number("size"), Column::text("what")]);
     let mut strip = Html::empty();
     let mut at = 0;
     for stretch in &stretches {
@@ -35,7 +35,8 @@ pub(super) fn memory_map(memory: &MemoryReport) -> Html {
         at += stretch.cells;
         let style = format!("background:{};opacity:{}", colour(region.kind), opacity(region.kind));
         let swatch = element("span").class("swatch").attr("style", style);
-        table.row([Cell::new(swatch), address.into(), Cell::new(size), Cell::new(map::label(region))]);
+        let address = element("span").class("code nowrap").child(address);
+        table.row([Cell::new(swatch), Cell::new(address), Cell::new(size), Cell::new(map::label(region))]);
     }
     let svg = element("svg")
         .attr("viewBox", format!("0 0 {at} 26"))

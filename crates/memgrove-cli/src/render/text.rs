@@ -6,11 +6,15 @@ use memgrove_inspect::report::{
 };
 
 use super::layout::{Lines, paint};
+use super::words::HostGroup;
 use super::{Inspected, map, words};
 use crate::output::{printable, style};
 
 /// Without `verbose`, lists are cut to this many entries.
 const SHORT_LIST: usize = 6;
+
+/// With more different answers than these, the hosts' reasons do not stand at the top.
+const FEW_HOST_GROUPS: usize = 3;
 
 /// The width of the strip of the memory map.
 const STRIP_WIDTH: usize = 76;
@@ -36,11 +40,16 @@ struct Sections<'l> {
 
 impl Sections<'_> {
     fn report(&mut self, report: &Report) {
-        self.hosts(report);
+        let groups = words::host_groups(&report.verdicts);
+        let short = groups.len() <= FEW_HOST_GROUPS;
+        self.answer(report, &groups, short);
         self.memory(&report.memory);
         self.origin(report);
         self.requirements(report);
         self.proposals(report);
+        if !short || (self.verbose && report.verdicts.iter().any(|verdict| !verdict.notes.is_empty())) {
+            self.hosts(report, &groups, short);
+        }
         self.engines(&report.engines);
         if self.verbose {
             self.contents(report);
@@ -74,19 +83,48 @@ impl Sections<'_> {
         }
     }
 
-    fn hosts(&mut self, report: &Report) {
+    /// Where it runs: with the reasons if they are few, else only the hosts; the reasons follow further down.
+    fn answer(&mut self, report: &Report, groups: &[HostGroup<'_>], short: bool) {
         self.lines.gap();
         self.lines.text(0, 0, style::HEADING, &words::headline(report));
-        for group in words::host_groups(&report.verdicts) {
-            let (mark, word) = words::outcome(group.outcome);
-            let hosts: Vec<_> = group.verdicts.iter().map(|verdict| verdict.host.as_str()).collect();
-            self.lines.answer(&format!("{mark} {word}"), tone(group.outcome), &hosts.join(", "));
-            if !group.why.is_empty() {
-                self.lines.item("", style::SOFT, &group.why);
+        if short {
+            groups.iter().for_each(|group| self.host_group(group));
+            return;
+        }
+        for outcome in [Outcome::Runs, Outcome::RunsIf, Outcome::No] {
+            let hosts: Vec<_> = report
+                .verdicts
+                .iter()
+                .filter(|verdict| verdict.outcome == outcome)
+                .map(|verdict| verdict.host.as_str())
+                .collect();
+            if !hosts.is_empty() {
+                let (mark, word) = words::outcome(outcome);
+                self.lines.answer(&format!("{mark} {word}"), tone(outcome), &hosts.join(", "));
             }
         }
-        for (note, hosts) in words::host_notes(&report.verdicts).into_iter().filter(|_| self.verbose) {
-            self.lines.item("! ", Style::new(), &format!("{}: {note}", hosts.join(", ")));
+    }
+
+    fn host_group(&mut self, group: &HostGroup<'_>) {
+        let (mark, word) = words::outcome(group.outcome);
+        let hosts: Vec<_> = group.verdicts.iter().map(|verdict| verdict.host.as_str()).collect();
+        self.lines.answer(&format!("{mark} {word}"), tone(group.outcome), &hosts.join(", "));
+        if !group.why.is_empty() {
+            self.lines.item("", style::SOFT, &group.why);
+        }
+    }
+
+    /// The reasons that the answer left out, and the notes.
+    fn hosts(&mut self, report: &Report, groups: &[HostGroup<'_>], short: bool) {
+        self.heading("Hosts");
+        groups
+            .iter()
+            .filter(|group| !short && !group.why.is_empty())
+            .for_each(|group| self.host_group(group));
+        if self.verbose {
+            for (note, hosts) in words::host_notes(&report.verdicts) {
+                self.lines.field("note", Style::new(), &format!("{}: {note}", hosts.join(", ")));
+            }
         }
     }
 
@@ -160,6 +198,9 @@ impl Sections<'_> {
     fn origin(&mut self, report: &Report) {
         self.heading("Made by");
         self.conclusion("allocator", &report.allocator, &words::allocator(report));
+        for defect in report.allocator.value.iter().flat_map(|allocator| &allocator.defects) {
+            self.lines.item("! ", style::WARN, &defect.text);
+        }
         self.conclusion("toolchain", &report.toolchain, &words::toolchain(report));
         let role = words::concluded(&report.startup.role, |role| words::role(*role).to_owned());
         self.conclusion("role", &report.startup.role, &role);
@@ -217,24 +258,12 @@ impl Sections<'_> {
             return;
         }
         self.heading("Engines");
-        let can: Vec<_> = engines
-            .iter()
-            .filter(|engine| engine.missing.is_empty())
-            .map(|engine| match &engine.since {
-                Some(since) => format!("{} {since}", engine.title),
-                None => engine.title.clone(),
-            })
-            .collect();
+        let (can, cannot) = words::engines(engines);
         if !can.is_empty() {
             self.lines.answer("✓ from", style::GOOD, &can.join(", "));
         }
-        for engine in engines.iter().filter(|engine| !engine.missing.is_empty()) {
-            let missing: Vec<_> = engine.missing.iter().map(|proposal| proposal.id()).collect();
-            self.lines.answer(
-                "✗ not",
-                style::BAD,
-                &format!("{}: lacks {}", engine.title, missing.join(", ")),
-            );
+        for (engine, missing) in cannot {
+            self.lines.answer("✗ not", style::BAD, &format!("{engine}: lacks {missing}"));
         }
     }
 

@@ -2,8 +2,8 @@
 
 use memgrove_inspect::facts::BinaryKind;
 use memgrove_inspect::report::{
-    Conclusion, Evidence, GrowSite, Grower, Growth, ImportUse, Level, MemoryReport, MemorySummary, Outcome,
-    Reason, Report, Role, Stack, StackDirection, StackPlacement, Verdict,
+    Conclusion, EngineSupport, Evidence, GrowSite, Grower, Growth, ImportUse, Level, MemoryReport,
+    MemorySummary, Outcome, Reason, Report, Role, Stack, StackDirection, StackPlacement, Verdict,
 };
 
 /// A size for people: `834 bytes`, `64 KiB`, `1.6 MiB`.
@@ -61,6 +61,18 @@ pub(crate) fn kind(report: &Report) -> String {
     }
 }
 
+/// The engines that support everything the module uses, each with the version from which it does; and those that
+/// do not, each with what it lacks.
+pub(crate) fn engines(engines: &[EngineSupport]) -> (Vec<String>, Vec<(&str, String)>) {
+    let (can, cannot): (Vec<_>, Vec<_>) = engines.iter().partition(|engine| engine.missing.is_empty());
+    let can = can.iter().map(|engine| versioned(&engine.title, engine.since.as_deref())).collect();
+    let cannot = cannot.iter().map(|engine| {
+        let missing: Vec<_> = engine.missing.iter().map(|proposal| proposal.id()).collect();
+        (engine.title.as_str(), missing.join(", "))
+    });
+    (can, cannot.collect())
+}
+
 /// How sure a conclusion is, where that needs saying.
 pub(crate) fn doubt(level: Level) -> &'static str {
     match level {
@@ -79,9 +91,10 @@ pub(crate) fn concluded<T>(conclusion: &Conclusion<T>, name: impl Fn(&T) -> Stri
     }
 }
 
-/// A name with its version, unless the name holds it already.
+/// A name with its version, unless the name holds it already. What a version says in parentheses (commit, date) is
+/// left to the JSON.
 pub(crate) fn versioned(name: &str, version: Option<&str>) -> String {
-    match version {
+    match version.map(|version| version.split(" (").next().unwrap_or(version)) {
         Some(version) if !version.is_empty() && !name.contains(version) => format!("{name} {version}"),
         _ => name.to_owned(),
     }
@@ -345,8 +358,17 @@ mod tests {
     #[test]
     fn sizes_have_one_decimal_and_a_unit() {
         let shown = [0, 1, 834, 1024, 65536, 17 << 16, 1_642_191, 1 << 32, u64::MAX].map(bytes);
-        let wanted =
-            ["0 bytes", "1 byte", "834 bytes", "1 KiB", "64 KiB", "1.5 MiB", "4 GiB", "16777215.9 TiB"];
+        let wanted = [
+            "0 bytes",
+            "1 byte",
+            "834 bytes",
+            "1 KiB",
+            "64 KiB",
+            "1.1 MiB",
+            "1.6 MiB",
+            "4 GiB",
+            "16777216.0 TiB",
+        ];
         assert_eq!(shown, wanted);
     }
 
@@ -368,6 +390,7 @@ mod tests {
         assert_eq!(versioned("rustc 1.95.0", Some("1.95.0")), "rustc 1.95.0");
         assert_eq!(versioned("dlmalloc", Some("0.2.11")), "dlmalloc 0.2.11");
         assert_eq!(versioned("dlmalloc", None), "dlmalloc");
+        assert_eq!(versioned("rustc", Some("1.96.0 (ac68faa20 2026-05-25)")), "rustc 1.96.0");
     }
 
     #[test]

@@ -1,0 +1,2 @@
+(module
+  (func (i33.const 1)))
