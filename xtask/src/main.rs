@@ -2,9 +2,13 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to the person who called it")]
 
+mod archives;
+mod corpus;
+mod fingerprints;
 mod setup;
 mod test;
 mod tidy;
+mod wasm_rust;
 mod workspace;
 
 use clap::{Parser, Subcommand};
@@ -19,6 +23,14 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Make the archives for C and C++ in out/archives.
+    Archives(archives::ArchivesArgs),
+    /// The corpus of real modules: fetch it, and count how often the inspector is right.
+    #[command(subcommand)]
+    Corpus(corpus::CorpusTask),
+    /// Allocator fingerprints: compile known allocators, distil the library, check it.
+    #[command(subcommand)]
+    Fingerprints(fingerprints::FingerprintsTask),
     /// Install what the tests need and say what is installed.
     Setup(setup::SetupArgs),
     /// Set up, format, lint, build and run every test (what CI calls).
@@ -31,6 +43,9 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let workspace = Workspace::find()?;
     match args.task {
+        Task::Archives(args) => archives::run(&workspace, &args),
+        Task::Corpus(task) => corpus::run(&workspace, &task),
+        Task::Fingerprints(task) => fingerprints::run(&workspace, &task),
         Task::Setup(args) => setup::run(&workspace, &args),
         Task::Test(args) => test::run(&workspace, &args),
         Task::Tidy => tidy::run(&workspace),

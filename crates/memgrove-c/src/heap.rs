@@ -1,33 +1,107 @@
-//! Which allocator the archive has, and what C asks for that is not a function of its own there.
+//! The archive's allocator, and the six things that C asks of it.
+//!
+//! C's blocks and Rust's need not be alike: [`memgrove::Wee`] keeps what `free` must know in front of C's blocks only,
+//! so everything here goes through its functions for C.
 
-use core::alloc::Layout;
 use core::ptr::null_mut;
 
+#[cfg(not(feature = "wee"))]
+use core::alloc::Layout;
+#[cfg(not(feature = "wee"))]
 use memgrove::Allocate;
 
-use crate::ALIGN;
+#[cfg(not(any(feature = "wee", feature = "dlmalloc", feature = "jemalloc")))]
+compile_error!("choose the archive's allocator by one of the features wee, dlmalloc, jemalloc");
 
+#[cfg(feature = "wee")]
+static HEAP: memgrove::Wee = memgrove::Wee::new();
 #[cfg(feature = "dlmalloc")]
-pub(crate) static HEAP: memgrove::Dlmalloc<memgrove::source::Platform, ALIGN> =
-    memgrove::Dlmalloc::with_source(memgrove::source::PLATFORM);
-
+static HEAP: memgrove::Dlmalloc<memgrove::source::Platform, { crate::ALIGN }> =
+    memgrove::Dlmalloc::<_, { crate::ALIGN }>::with_grain(memgrove::source::PLATFORM);
 #[cfg(feature = "jemalloc")]
-pub(crate) static HEAP: memgrove::Jemalloc = memgrove::Jemalloc::new();
+static HEAP: memgrove::Jemalloc = memgrove::Jemalloc::new();
 
-#[cfg(not(any(feature = "wee", feature = "dlmalloc", feature = "jemalloc", feature = "hoard")))]
-compile_error!("choose the archive's allocator by one of the features wee, dlmalloc, jemalloc, hoard");
-
-/// A block of `size` zero bytes, or null.
-pub(crate) fn zeroed(heap: &impl Allocate, size: usize) -> *mut u8 {
-    layout(size, ALIGN).map_or(null_mut(), |layout| heap.allocate_zeroed(layout))
+/// At least `size` bytes at a multiple of 16, or null.
+pub(crate) fn allocate(size: usize) -> *mut u8 {
+    HEAP.malloc(size)
 }
 
-/// A block of `size` bytes at a multiple of `align`, a power of two; or null.
-pub(crate) fn aligned(heap: &impl Allocate, align: usize, size: usize) -> *mut u8 {
-    layout(size, align.max(ALIGN)).map_or(null_mut(), |layout| heap.allocate(layout))
+/// `size` zero bytes, or null. What is fresh from the host is not cleared again.
+#[cfg(not(feature = "wee"))]
+pub(crate) fn allocate_zeroed(size: usize) -> *mut u8 {
+    layout(size, crate::ALIGN).map_or(null_mut(), |layout| HEAP.allocate_zeroed(layout))
+}
+
+/// `size` zero bytes, or null.
+#[cfg(feature = "wee")]
+pub(crate) fn allocate_zeroed(size: usize) -> *mut u8 {
+    let block = HEAP.malloc(size);
+    if !block.is_null() {
+        // SAFETY: the block is that long.
+        unsafe { block.write_bytes(0, size) };
+    }
+    block
+}
+
+/// At least `size` bytes at a multiple of `align`, a power of two; or null.
+#[cfg(not(feature = "wee"))]
+pub(crate) fn allocate_aligned(align: usize, size: usize) -> *mut u8 {
+    layout(size, align.max(crate::ALIGN)).map_or(null_mut(), |layout| HEAP.allocate(layout))
+}
+
+/// At least `size` bytes at a multiple of `align`, a power of two; or null.
+#[cfg(feature = "wee")]
+pub(crate) fn allocate_aligned(align: usize, size: usize) -> *mut u8 {
+    if align > isize::MAX as usize { null_mut() } else { HEAP.memalign(align, size) }
+}
+
+/// Makes the block longer or shorter, in place or by moving it; null if exhausted, and then the old one stays.
+///
+/// # Safety
+/// The block came from here and was not given back; on success only the answer is used afterwards.
+#[cfg(not(feature = "wee"))]
+pub(crate) unsafe fn reallocate(block: *mut u8, size: usize) -> *mut u8 {
+    // SAFETY: the caller's promise.
+    unsafe { HEAP.resize(block, size) }
+}
+
+/// Makes the block longer or shorter, in place or by moving it; null if exhausted, and then the old one stays.
+///
+/// # Safety
+/// The block came from here and was not given back; on success only the answer is used afterwards.
+#[cfg(feature = "wee")]
+pub(crate) unsafe fn reallocate(block: *mut u8, size: usize) -> *mut u8 {
+    // SAFETY: the caller's promise; both blocks are as long as what is copied, and they do not overlap.
+    unsafe {
+        let usable = HEAP.usable_size(block);
+        if size <= usable {
+            return block;
+        }
+        let moved = HEAP.malloc(size);
+        if !moved.is_null() {
+            moved.copy_from_nonoverlapping(block, usable);
+            HEAP.free(block);
+        }
+        moved
+    }
+}
+
+/// # Safety
+/// The block came from here and is given back once.
+pub(crate) unsafe fn free(block: *mut u8) {
+    // SAFETY: the caller's promise.
+    unsafe { HEAP.free(block) }
+}
+
+/// # Safety
+/// The block came from here and was not given back.
+pub(crate) unsafe fn usable_size(block: *mut u8) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe { HEAP.usable_size(block) }
 }
 
 /// `None` if the block would be longer than C allows an object to be.
+#[cfg(not(feature = "wee"))]
 fn layout(size: usize, align: usize) -> Option<Layout> {
     Layout::from_size_align(size.max(1), align).ok()
 }

@@ -11,9 +11,8 @@ mod heap;
 use core::ffi::{c_int, c_void};
 use core::ptr::null_mut;
 
-use heap::HEAP;
-
 /// The alignment of every block, in bytes.
+#[cfg(not(feature = "wee"))]
 const ALIGN: usize = 16;
 
 /// The numbers that wasi-libc and Emscripten share.
@@ -43,13 +42,13 @@ fn or_errno(block: *mut u8) -> *mut c_void {
 /// C23 7.24.3.6.
 #[unsafe(no_mangle)]
 pub extern "C" fn malloc(size: usize) -> *mut c_void {
-    or_errno(HEAP.malloc(size))
+    or_errno(heap::allocate(size))
 }
 
 /// C23 7.24.3.2. Memory fresh from the host is not cleared again.
 #[unsafe(no_mangle)]
 pub extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
-    or_errno(count.checked_mul(size).map_or(null_mut(), |bytes| heap::zeroed(&HEAP, bytes)))
+    or_errno(count.checked_mul(size).map_or(null_mut(), heap::allocate_zeroed))
 }
 
 /// C23 7.24.3.3.
@@ -60,7 +59,7 @@ pub extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
 pub unsafe extern "C" fn free(block: *mut c_void) {
     if !block.is_null() {
         // SAFETY: the caller's promise.
-        unsafe { HEAP.free(block.cast()) }
+        unsafe { heap::free(block.cast()) }
     }
 }
 
@@ -94,7 +93,7 @@ pub unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void
         return malloc(size);
     }
     // SAFETY: the caller's promise.
-    or_errno(unsafe { HEAP.realloc(block.cast(), size) })
+    or_errno(unsafe { heap::reallocate(block.cast(), size) })
 }
 
 /// POSIX.1-2024: `realloc` of `count * size`, null if that overflows.
@@ -113,7 +112,7 @@ pub unsafe extern "C" fn reallocarray(block: *mut c_void, count: usize, size: us
 /// C23 7.24.3.1. An alignment that is not a power of two is refused; the size need not be a multiple of it.
 #[unsafe(no_mangle)]
 pub extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
-    or_errno(if align.is_power_of_two() { heap::aligned(&HEAP, align, size) } else { null_mut() })
+    or_errno(if align.is_power_of_two() { heap::allocate_aligned(align, size) } else { null_mut() })
 }
 
 /// The old name of [`aligned_alloc`].
@@ -131,7 +130,7 @@ pub unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, siz
     if !align.is_power_of_two() || align % size_of::<*mut c_void>() != 0 {
         return EINVAL;
     }
-    let block = heap::aligned(&HEAP, align, size);
+    let block = heap::allocate_aligned(align, size);
     if block.is_null() {
         return ENOMEM;
     }
@@ -150,5 +149,5 @@ pub unsafe extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
         return 0;
     }
     // SAFETY: the caller's promise.
-    unsafe { HEAP.usable_size(block.cast()) }
+    unsafe { heap::usable_size(block.cast()) }
 }

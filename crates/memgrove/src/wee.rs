@@ -194,7 +194,8 @@ impl<S: PageSource> Wee<S> {
     #[inline]
     pub fn memalign(&self, align: usize, size: usize) -> *mut u8 {
         let offset = align.max(C_ALIGN);
-        let bytes = match size.checked_add(offset) {
+        // An empty block needs a byte as well: else its address would be that of the block after it.
+        let bytes = match size.max(1).checked_add(offset) {
             Some(bytes) if bytes <= isize::MAX as usize => bytes,
             _ => return core::ptr::null_mut(),
         };

@@ -73,7 +73,7 @@ fn the_c_face_needs_no_sizes() {
         unsafe {
             assert!(heap.usable_size(block) >= size);
             block.write_bytes(7, size);
-            let longer = heap.realloc(block, size * 2 + 1);
+            let longer = heap.resize(block, size * 2 + 1);
             assert!((0..size).all(|i| longer.add(i).read() == 7), "{size}");
             blocks.push(longer);
         }
@@ -82,7 +82,7 @@ fn the_c_face_needs_no_sizes() {
     let layout = Layout::from_size_align(10, 8192).expect("a layout");
     // SAFETY: live blocks of this heap.
     unsafe {
-        let aligned = heap.realloc(heap.allocate(layout), 500);
+        let aligned = heap.resize(heap.allocate(layout), 500);
         blocks.push(aligned);
         blocks.into_iter().for_each(|block| heap.free(block));
     }

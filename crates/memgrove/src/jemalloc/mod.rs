@@ -129,7 +129,7 @@ impl<S: PageSource> Jemalloc<S> {
     ///
     /// # Safety
     /// `block` came from this heap and was not given back; on success only the answer is used afterwards.
-    pub unsafe fn realloc(&self, block: *mut u8, new_size: usize) -> *mut u8 {
+    pub unsafe fn resize(&self, block: *mut u8, new_size: usize) -> *mut u8 {
         if new_size > isize::MAX as usize {
             return core::ptr::null_mut();
         }

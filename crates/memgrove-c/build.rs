@@ -1,0 +1,17 @@
+//! Compiles the shims: what only C can ask (is there an `errno`?) and C++'s `operator new`.
+
+fn main() {
+    println!("cargo::rerun-if-changed=shim");
+    // Each is an archive of its own, so that a program takes only those that it refers to.
+    for shim in ["errno.c", "new.cpp"] {
+        let name = format!("memgrove_shim_{}", shim.replace('.', "_"));
+        cc::Build::new()
+            .file(format!("shim/{shim}"))
+            .cpp(shim.ends_with(".cpp"))
+            .cpp_link_stdlib(None)
+            .opt_level(2)
+            .flags(["-ffreestanding", "-fno-exceptions"])
+            .flag_if_supported(if shim.ends_with(".cpp") { "-std=c++17" } else { "-std=c11" })
+            .compile(&name);
+    }
+}

@@ -1,0 +1,77 @@
+//! The Rust compiler for wasm32: Debian's, which builds the standard library from source, or rustup's target.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use xshell::{Shell, cmd};
+
+const TARGET: &str = "wasm32-unknown-unknown";
+
+/// A compiler that was found, and how it comes by the standard library.
+pub struct WasmRust {
+    rustc: PathBuf,
+    sysroot: PathBuf,
+    /// The linker to name, where the library is built from source; else the toolchain has both.
+    linker: Option<String>,
+}
+
+impl WasmRust {
+    /// Debian's `rustc-web` where it is installed, else the first `rustc` on the PATH if rustup gave it the target.
+    pub fn find(sh: &Shell) -> Result<Self> {
+        for rustc in ["/usr/bin/rustc", "rustc"] {
+            let Ok(sysroot) = cmd!(sh, "{rustc} --print sysroot").quiet().ignore_stderr().read() else {
+                continue;
+            };
+            let (rustc, sysroot) = (PathBuf::from(rustc), PathBuf::from(sysroot));
+            if sysroot.join("lib/rustlib").join(TARGET).join("lib").is_dir() {
+                return Ok(Self { rustc, sysroot, linker: None });
+            }
+            if sysroot.join("lib/rustlib/src/rust/library/std").is_dir() {
+                let linkers = ["wasm-ld-22", "wasm-ld"];
+                let found = linkers.into_iter().find(|linker| {
+                    cmd!(sh, "{linker} --version").quiet().ignore_stdout().ignore_stderr().run().is_ok()
+                });
+                if let Some(linker) = found {
+                    return Ok(Self { rustc, sysroot, linker: Some(linker.into()) });
+                }
+            }
+        }
+        bail!("no Rust compiler for {TARGET}\nhint: cargo xtask setup, or rustup target add {TARGET}")
+    }
+
+    /// Which compiler it is, for a manifest.
+    pub fn version(&self, sh: &Shell) -> Result<String> {
+        let rustc = &self.rustc;
+        Ok(cmd!(sh, "{rustc} --version").quiet().read()?)
+    }
+
+    /// Makes the shell's next cargo calls build for wasm32 with this compiler and these flags. Paths of this machine
+    /// are kept out of what is built.
+    pub fn enter(&self, sh: &Shell, flags: &[&str]) -> Result<()> {
+        sh.set_var("RUSTC", &self.rustc);
+        if let Some(linker) = &self.linker {
+            sh.set_var("RUSTC_BOOTSTRAP", "1");
+            sh.set_var("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
+        }
+        let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+        let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo"))).unwrap_or_default();
+        let mut all = vec![
+            format!("--remap-path-prefix={}=/memgrove", sh.current_dir().display()),
+            format!("--remap-path-prefix={}=/rust", self.sysroot.join("lib/rustlib/src/rust").display()),
+            format!("--remap-path-prefix={}=/crates", home.join("registry/src").display()),
+        ];
+        all.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        sh.set_var("CARGO_ENCODED_RUSTFLAGS", all.join("\u{1f}"));
+        Ok(())
+    }
+
+    /// Arguments for `cargo build` or `cargo check`: the target, and the library if it must be built
+    /// (`core`, `core,alloc` or `std,panic_abort`).
+    pub fn arguments(&self, library: &str) -> Vec<String> {
+        let mut arguments = vec!["--target".into(), TARGET.into()];
+        if self.linker.is_some() {
+            arguments.push(format!("-Zbuild-std={library}"));
+        }
+        arguments
+    }
+}
