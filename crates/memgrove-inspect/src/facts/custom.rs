@@ -107,7 +107,7 @@ fn read_target_features<'a>(
 
 fn read_dylink0<'a>(reader: BinaryReader<'a>) -> Dylink<'a> {
     let mut dylink = Dylink::default();
-    for subsection in Dylink0SectionReader::new(reader).into_iter().map_while(Result::ok) {
+    for subsection in Dylink0SectionReader::new(reader).map_while(Result::ok) {
         match subsection {
             Dylink0Subsection::MemInfo(info) => {
                 dylink.memory_size_bytes = info.memory_size;

@@ -189,7 +189,7 @@ impl<'a> Facts<'a> {
                 self.proposals.note(Proposal::Gc, "recursive type group", None, offset);
             }
             for ty in group.into_types() {
-                if !ty.is_final || ty.supertype_idxs.first().is_some() {
+                if !ty.is_final || !ty.supertype_idxs.is_empty() {
                     self.proposals.note(Proposal::Gc, "subtype", None, offset);
                 }
                 if ty.composite_type.shared {

@@ -9,7 +9,9 @@ mod static_data;
 
 use super::imports::ImportMeanings;
 use crate::facts::{ExternKind, Facts, GlobalType, ValType};
-use crate::report::{AddressRange, Conclusion, Confidence, ImportName, MemoryReport, MemorySummary, Stack};
+use crate::report::{
+    AddressRange, Conclusion, Confidence, ImportName, MemoryReport, MemorySummary, Stack, StaticData,
+};
 
 /// Concludes what is known about the module's memory.
 pub(crate) fn memory(facts: &Facts<'_>, meanings: &ImportMeanings<'_>) -> MemoryReport {
@@ -20,12 +22,7 @@ pub(crate) fn memory(facts: &Facts<'_>, meanings: &ImportMeanings<'_>) -> Memory
     let heap_base = heap::heap_base(facts, static_data.value.as_ref(), bss.value, stack.value.as_ref());
     let room_before_growth_bytes = room(facts, &heap_base);
     let growth = growth::growth(facts, meanings);
-    let layout = Layout {
-        static_data: static_data.value.map(|data| AddressRange { start: data.start, end: data.end }),
-        bss: bss.value,
-        stack: stack.value.as_ref(),
-        heap_base: heap_base.value,
-    };
+    let layout = Layout { static_data: &static_data, bss: &bss, stack: &stack, heap_base: &heap_base };
     let regions = regions::regions(facts, &layout, growth.value.as_ref());
     MemoryReport {
         memories: summaries(facts),
@@ -41,10 +38,17 @@ pub(crate) fn memory(facts: &Facts<'_>, meanings: &ImportMeanings<'_>) -> Memory
 
 /// What is known about where things lie.
 struct Layout<'r> {
-    static_data: Option<AddressRange>,
-    bss: Option<AddressRange>,
-    stack: Option<&'r Stack>,
-    heap_base: Option<u64>,
+    static_data: &'r Conclusion<StaticData>,
+    bss: &'r Conclusion<AddressRange>,
+    stack: &'r Conclusion<Stack>,
+    heap_base: &'r Conclusion<u64>,
+}
+
+impl Layout<'_> {
+    /// The stack, where both of its ends are known.
+    fn stack_range(&self) -> Option<AddressRange> {
+        self.stack.value.as_ref().and_then(|stack| stack.range)
+    }
 }
 
 fn summaries(facts: &Facts<'_>) -> Vec<MemorySummary> {

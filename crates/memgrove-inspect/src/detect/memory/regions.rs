@@ -9,15 +9,17 @@ struct Known {
     start: u64,
     end: u64,
     label: String,
+    evidence: Vec<Evidence>,
 }
 
 pub(super) fn regions(facts: &Facts<'_>, layout: &Layout<'_>, growth: Option<&Growth>) -> Vec<Region> {
     let Some(memory) = facts.memories.first() else { return Vec::new() };
     let initial_end = memory.ty.min_bytes();
     let mut known = known(facts, layout);
-    if let Some(base) = layout.heap_base.filter(|base| *base < initial_end) {
+    if let Some(base) = layout.heap_base.value.filter(|base| *base < initial_end) {
         let label = "free before the first growth".to_owned();
-        known.push(Known { kind: RegionKind::Room, start: base, end: initial_end, label });
+        let evidence = layout.heap_base.evidence.clone();
+        known.push(Known { kind: RegionKind::Room, start: base, end: initial_end, label, evidence });
     }
     known.sort_by_key(|region| region.start);
 
@@ -36,7 +38,7 @@ pub(super) fn regions(facts: &Facts<'_>, layout: &Layout<'_>, growth: Option<&Gr
             start,
             end: Some(end),
             label: region.label,
-            evidence: Vec::new(),
+            evidence: region.evidence,
         });
         at = end;
     }
@@ -79,26 +81,29 @@ fn declared(facts: &Facts<'_>) -> String {
 
 fn known(facts: &Facts<'_>, layout: &Layout<'_>) -> Vec<Known> {
     let mut known = Vec::new();
-    let relocated = facts.custom.dylink.is_some();
-    if let Some(data) = layout.static_data {
-        known.push(Known {
-            kind: RegionKind::Data,
-            start: data.start,
-            end: data.end,
-            label: "static data".into(),
-        });
-        let below = layout.stack.and_then(|stack| stack.range).is_some_and(|range| range.start < data.start);
-        if !below && data.start > 0 && data.start <= 4096 {
+    if let Some(data) = layout.static_data.value {
+        let evidence = layout.static_data.evidence.clone();
+        let label = "static data".to_owned();
+        known.push(Known { kind: RegionKind::Data, start: data.start, end: data.end, label, evidence });
+        let stack_below = layout.stack_range().is_some_and(|range| range.start < data.start);
+        if !stack_below && data.start > 0 && data.start <= 4096 {
             let label = "unused, so that null points nowhere".to_owned();
-            known.push(Known { kind: RegionKind::Null, start: 0, end: data.start, label });
+            known.push(Known {
+                kind: RegionKind::Null,
+                start: 0,
+                end: data.start,
+                label,
+                evidence: Vec::new(),
+            });
         }
     }
     // A side module's addresses are relative to a base that the loader chooses.
-    if let Some(bss) = layout.bss.filter(|_| !relocated) {
+    if let Some(bss) = layout.bss.value.filter(|_| facts.custom.dylink.is_none()) {
+        let evidence = layout.bss.evidence.clone();
         let label = "zero-initialised static data (bss)".to_owned();
-        known.push(Known { kind: RegionKind::Bss, start: bss.start, end: bss.end, label });
+        known.push(Known { kind: RegionKind::Bss, start: bss.start, end: bss.end, label, evidence });
     }
-    if let Some(stack) = layout.stack
+    if let Some(stack) = &layout.stack.value
         && let Some(range) = stack.range
     {
         let way = match stack.direction {
@@ -107,15 +112,16 @@ fn known(facts: &Facts<'_>, layout: &Layout<'_>) -> Vec<Known> {
             StackDirection::Unknown => "",
         };
         let label = format!("stack of {} bytes{way}", range.len_bytes());
-        known.push(Known { kind: RegionKind::Stack, start: range.start, end: range.end, label });
+        let evidence = layout.stack.evidence.clone();
+        known.push(Known { kind: RegionKind::Stack, start: range.start, end: range.end, label, evidence });
     }
     known
 }
 
 /// What no evidence covers. Between data and heap base it can only be bss or stack.
 fn gap(start: u64, end: u64, layout: &Layout<'_>) -> Region {
-    let stack_placed = layout.stack.and_then(|stack| stack.range).is_some();
-    let label = match (layout.heap_base, layout.static_data) {
+    let stack_placed = layout.stack_range().is_some();
+    let label = match (layout.heap_base.value, layout.static_data.value) {
         (Some(base), Some(data)) if start >= data.end && end <= base && stack_placed => {
             "static data without initial values, most likely"
         }
