@@ -3,7 +3,7 @@
 fn main() {
     println!("cargo::rerun-if-changed=shim");
     // Each is an archive of its own, so that a program takes only those that it refers to.
-    for shim in ["errno.c", "new.cpp"] {
+    for shim in ["errno.c", "memory.c", "emscripten.c", "new.cpp"] {
         let name = format!("memgrove_shim_{}", shim.replace('.', "_"));
         cc::Build::new()
             .file(format!("shim/{shim}"))

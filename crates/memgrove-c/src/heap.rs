@@ -5,6 +5,8 @@
 
 use core::ptr::null_mut;
 
+use crate::source::Linear;
+
 #[cfg(not(feature = "wee"))]
 use core::alloc::Layout;
 #[cfg(not(feature = "wee"))]
@@ -14,12 +16,12 @@ use memgrove::Allocate;
 compile_error!("choose the archive's allocator by one of the features wee, dlmalloc, jemalloc");
 
 #[cfg(feature = "wee")]
-static HEAP: memgrove::Wee = memgrove::Wee::new();
+static HEAP: memgrove::Wee<Linear> = memgrove::Wee::with_source(Linear);
 #[cfg(feature = "dlmalloc")]
-static HEAP: memgrove::Dlmalloc<memgrove::source::Platform, { crate::ALIGN }> =
-    memgrove::Dlmalloc::<_, { crate::ALIGN }>::with_grain(memgrove::source::PLATFORM);
+static HEAP: memgrove::Dlmalloc<Linear, { crate::ALIGN }> =
+    memgrove::Dlmalloc::<_, { crate::ALIGN }>::with_grain(Linear);
 #[cfg(feature = "jemalloc")]
-static HEAP: memgrove::Jemalloc = memgrove::Jemalloc::new();
+static HEAP: memgrove::Jemalloc<Linear> = memgrove::Jemalloc::with_source(Linear);
 
 /// At least `size` bytes at a multiple of 16, or null.
 pub(crate) fn allocate(size: usize) -> *mut u8 {

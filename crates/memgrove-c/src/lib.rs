@@ -7,6 +7,7 @@
 #![allow(unsafe_code, reason = "C hands over raw pointers; each block cites what C promises")]
 
 mod heap;
+mod source;
 
 use core::ffi::{c_int, c_void};
 use core::ptr::null_mut;

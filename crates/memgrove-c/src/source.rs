@@ -1,0 +1,37 @@
+//! The archive's page source: as `memgrove::source::GrowWithSlack`, but for any linker, and for Emscripten's glue.
+
+use memgrove::source::{PageSource, Region};
+
+/// Bytes of a WebAssembly page.
+const PAGE_BYTES: usize = 1 << 16;
+
+unsafe extern "C" {
+    /// Defined by wasm-ld: the first byte after static data and stack.
+    static __heap_base: u8;
+    /// The end of the initial memory; in `shim/memory.c`.
+    safe fn memgrove_heap_end() -> usize;
+    /// Grows memory by so many pages; the size before in pages, or `usize::MAX`; in `shim/memory.c`.
+    safe fn memgrove_grow(pages: usize) -> usize;
+}
+
+/// First the initial memory after `__heap_base`, then what the host gives. The archive has one heap, so nobody else
+/// asks for either.
+pub(crate) struct Linear;
+
+// SAFETY: the memory after `__heap_base` is the C library's to manage, and this archive is that part of it (S1). Pages
+// that are grown are nobody else's (S1), start at a multiple of the page size, are zero (S2), and adjacent ones are
+// one memory (S3).
+unsafe impl PageSource for Linear {
+    const ZEROED: bool = true;
+
+    fn slack(&mut self) -> Region {
+        let start = (&raw const __heap_base).expose_provenance();
+        Region::from_growth(start, memgrove_heap_end().wrapping_sub(start))
+    }
+
+    fn grow(&mut self, bytes: usize) -> Option<Region> {
+        let pages = (bytes - 1) / PAGE_BYTES + 1;
+        let before = memgrove_grow(pages);
+        (before != usize::MAX).then(|| Region::from_growth(before * PAGE_BYTES, pages * PAGE_BYTES))
+    }
+}
