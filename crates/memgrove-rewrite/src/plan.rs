@@ -11,8 +11,16 @@ use crate::edits::Edits;
 pub struct Options {
     /// Which groups of imports may be answered by stand-ins that are not the real thing.
     pub stubs: Stubs,
-    /// Modules whose imports the target host provides: they stay.
-    pub provided: Vec<String>,
+    /// Imports, as module and name, that the target host provides: they stay.
+    pub provided: Vec<(String, String)>,
+}
+
+impl Options {
+    /// The target host provides this import.
+    #[must_use]
+    pub fn is_provided(&self, module: &str, name: &str) -> bool {
+        self.provided.iter().any(|(from, item)| from == module && item == name)
+    }
 }
 
 impl Default for Options {

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use memgrove_inspect::Knowledge;
+use memgrove_inspect::knowledge::Host;
+use memgrove_inspect::{Knowledge, facts};
 use memgrove_lab::verify::{self, Outcome, Verification};
 use memgrove_rewrite::{Decision, Fixed, Options, Plan, Stubs};
 use serde::Serialize;
@@ -95,8 +96,9 @@ struct Record<'a> {
 
 pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
     let name = args.path.to_string_lossy().into_owned();
-    let options = options(args)?;
+    let host = host(&args.host)?;
     let wasm = read(args, &name)?;
+    let options = options(args, &host, &wasm).with_context(|| name.clone())?;
     if args.dry_run {
         let plan = memgrove_rewrite::plan(&wasm, &options).with_context(|| name.clone())?;
         report(args, out, &name, &wasm, &plan, None, None)?;
@@ -127,33 +129,39 @@ pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
 
 /// Nothing stays that the target does not provide, or the user wants it anyway.
 fn may_write(args: &FixArgs, options: &Options, plan: &Plan) -> bool {
-    args.partial || plan.remaining().all(|item| options.provided.contains(&item.module))
+    args.partial || plan.remaining().all(|item| options.is_provided(&item.module, &item.name))
 }
 
-fn options(args: &FixArgs) -> Result<Options> {
+/// The profile that `--host` names.
+fn host(name: &str) -> Result<Host> {
+    let builtin = Knowledge::builtin();
+    if let Some(host) = builtin.host(name) {
+        return Ok(host.clone());
+    }
+    if Path::new(name).extension().is_none_or(|extension| extension != "toml") {
+        return Err(UserError::usage(format!("there is no host profile `{name}`"))
+            .hint("`memgrove inspect --list-hosts` names them; a profile of your own is a .toml file")
+            .into());
+    }
+    let text = std::fs::read_to_string(name).with_context(|| format!("reading the host profile {name}"))?;
+    let mut knowledge = builtin.clone();
+    let id =
+        knowledge.add_host(name, &text).map_err(|error| UserError::usage(format!("host profile {error}")))?;
+    knowledge.host(&id).cloned().context("the profile that was just read")
+}
+
+fn options(args: &FixArgs, host: &Host, wasm: &[u8]) -> Result<Options> {
     let mut stubs = Stubs::none();
     for group in &args.stub {
         stubs.set(group);
     }
-    let builtin = Knowledge::builtin();
-    let host = match builtin.host(&args.host) {
-        Some(host) => host.clone(),
-        None if Path::new(&args.host).extension().is_some_and(|extension| extension == "toml") => {
-            let text = std::fs::read_to_string(&args.host)
-                .with_context(|| format!("reading the host profile {}", args.host))?;
-            let mut knowledge = builtin.clone();
-            let id = knowledge
-                .add_host(&args.host, &text)
-                .map_err(|error| UserError::usage(format!("host profile {error}")))?;
-            knowledge.host(&id).cloned().context("the profile that was just read")?
-        }
-        None => {
-            return Err(UserError::usage(format!("there is no host profile `{}`", args.host))
-                .hint("`memgrove inspect --list-hosts` names them; a profile of your own is a .toml file")
-                .into());
-        }
-    };
-    let provided = host.provides.iter().flat_map(|provides| provides.pattern.module.clone()).collect();
+    let facts = facts(wasm)?;
+    let provided = facts
+        .imports
+        .iter()
+        .filter(|import| host.provides.iter().any(|provides| provides.pattern.matches(&facts, import)))
+        .map(|import| (import.module.to_owned(), import.name.to_owned()))
+        .collect();
     Ok(Options { stubs, provided })
 }
 
@@ -180,10 +188,16 @@ fn write(target: &Path, bytes: &[u8], input: &Path) -> Result<()> {
             .into());
     }
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)
-        .with_context(|| format!("writing beside {}", target.display()))?;
-    file.write_all(bytes).with_context(|| format!("writing {}", target.display()))?;
-    file.persist(target).with_context(|| format!("writing {}", target.display()))?;
+    let stem = target.file_name().context("OUT is no file name")?.to_string_lossy();
+    let beside = folder.join(format!(".{stem}.{}.part", std::process::id()));
+    let done = std::fs::File::create_new(&beside)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| std::fs::rename(&beside, target));
+    if done.is_err() {
+        // Nothing may be left; if this fails too, the first error says more.
+        let _ = std::fs::remove_file(&beside);
+    }
+    done.with_context(|| format!("writing {}", target.display()))?;
     Ok(())
 }
 

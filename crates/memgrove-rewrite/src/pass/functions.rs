@@ -30,7 +30,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
     for (at, entry) in module.imports.iter().enumerate() {
         let (TypeRef::Func(_) | TypeRef::FuncExact(_)) = entry.import.ty else { continue };
         let (from, name) = (entry.import.module, entry.import.name);
-        if pass.is_provided(from) {
+        if pass.is_provided(&entry.import) {
             pass.stays(at, contract::purpose_of(from, name).0, "the host that this is for provides it");
             continue;
         }

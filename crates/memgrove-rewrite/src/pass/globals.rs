@@ -65,7 +65,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) -> Result<(), Error> {
     let mut roles = Vec::new();
     for (at, entry) in module.imports.iter().enumerate() {
         let TypeRef::Global(ty) = entry.import.ty else { continue };
-        if pass.is_provided(entry.import.module) {
+        if pass.is_provided(&entry.import) {
             pass.stays(at, Purpose::Layout, "the host that this is for provides it");
             continue;
         }

@@ -21,7 +21,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
     let module = pass.module;
     for (at, entry) in module.imports.iter().enumerate() {
         let TypeRef::Memory(ty) = entry.import.ty else { continue };
-        if pass.is_provided(entry.import.module) {
+        if pass.is_provided(&entry.import) {
             pass.stays(at, Purpose::Memory, "the host that this is for provides it");
             continue;
         }

@@ -63,9 +63,9 @@ pub(crate) fn run(module: &Module<'_>, runtime: &Runtime, options: &Options) -> 
 }
 
 impl Pass<'_, '_> {
-    /// The host that the output is for provides everything of that module.
-    pub fn is_provided(&self, module_name: &str) -> bool {
-        self.options.provided.iter().any(|provided| provided == module_name)
+    /// The host that the output is for provides it.
+    pub fn is_provided(&self, import: &wasmparser::Import<'_>) -> bool {
+        self.options.is_provided(import.module, import.name)
     }
 
     /// Records that an import (by its position) is satisfied.

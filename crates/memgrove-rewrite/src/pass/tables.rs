@@ -19,7 +19,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
     let linked = super::globals::dylink(module);
     for (at, entry) in module.imports.iter().enumerate() {
         let TypeRef::Table(ty) = entry.import.ty else { continue };
-        if pass.is_provided(entry.import.module) {
+        if pass.is_provided(&entry.import) {
             pass.stays(at, Purpose::Table, "the host that this is for provides it");
             continue;
         }
