@@ -73,7 +73,8 @@ fn samples() -> PathBuf {
 const WORKING: &str = r#"
 case "$1" in --version) echo "emcc (a stub) 9.9.9 ()"; exit 0;; esac
 while [ $# -gt 0 ]; do [ "$1" = -o ] && out=$2; shift; done
-printf '\0asm\1\0\0\0' > "${out%.js}.wasm"
+base=${out%.js}
+printf '\0asm\1\0\0\0' > "${base%.wasm}.wasm"
 case "$out" in *.js) printf '' > "$out";; esac
 "#;
 

@@ -217,7 +217,8 @@ mod tests {
         with_nothing: Trial,
         hosted: Option<Trial>,
     ) -> Row {
-        let imports = if with_nothing.runs() { vec![] } else { vec!["env.f () -> ()".to_owned()] };
+        let refused = matches!(with_nothing, Trial::Refused { .. });
+        let imports = if refused { vec!["env.f () -> ()".to_owned()] } else { vec![] };
         Row {
             id: id.into(),
             program: Program::C,

@@ -42,34 +42,38 @@ fn ranking(survey: &Survey, rows: &[&Row]) -> Html {
         Column::text("program"),
         Column::text("toolchain"),
         Column::text("allocator"),
-        Column::number("imports"),
-        Column::number("exports"),
-        Column::number("bytes"),
-        Column::number("after wasm-opt"),
-        Column::text("memory, pages"),
-        Column::text("grown by"),
     ];
+    // What decides comes first: on a narrow screen the rest is reached by scrolling.
     columns.extend(survey.engines.iter().map(|engine| Column::text(engine.id)));
-    columns.push(Column::text("origin"));
+    columns.extend([
+        Column::number("imports"),
+        Column::number("bytes"),
+        Column::number("wasm-opt"),
+        Column::text("pages"),
+        Column::text("grown by"),
+        Column::number("exports"),
+        Column::text("origin"),
+    ]);
     let mut table = Table::new(columns).sortable();
     for (index, row) in rows.iter().enumerate() {
         let mut cells = vec![
             count(index + 1),
+            Cell::from(word(Word::of_all(row))),
             Cell::from(row.program.title()),
             Cell::from(row.title()),
             Cell::from(row.allocator.as_str()),
         ];
         match &row.module {
             Some(module) => {
+                cells.extend(module.trials.iter().map(|trial| Cell::from(word(Word::of(trial)))));
                 cells.extend([
                     count(module.facts.imports.len()),
-                    count(module.facts.exports.len()),
                     bytes(Some(module.size_bytes)),
                     bytes(module.optimised_bytes),
                     Cell::from(memory(module)),
                     Cell::from(grower(module)),
+                    count(module.facts.exports.len()),
                 ]);
-                cells.extend(module.trials.iter().map(|trial| Cell::from(word(Word::of(trial)))));
             }
             None => cells.extend((0..6 + survey.engines.len()).map(|_| Cell::from("–"))),
         }

@@ -35,6 +35,14 @@ impl Word {
         }
     }
 
+    /// The worst of what it did on the engines that were tried.
+    fn of_all(row: &Row) -> Self {
+        let words: Vec<Self> = row.module.iter().flat_map(|module| &module.trials).map(Self::of).collect();
+        let seen = |word: Self| words.contains(&word);
+        let worst_first = [Self::Fails, Self::Hosted, Self::Alone];
+        worst_first.into_iter().find(|word| seen(*word)).unwrap_or(Self::Untried)
+    }
+
     fn text(self) -> &'static str {
         match self {
             Self::Alone => "alone",

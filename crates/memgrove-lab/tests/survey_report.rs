@@ -1,0 +1,110 @@
+//! The HTML report in a real browser: at desktop and telephone width, in light and dark, it raises no error and
+//! does not scroll sideways. The pictures stay for looking at. Skipped, with a message, where there is no
+//! Chromium.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use memgrove_lab::engine::EngineId;
+use memgrove_lab::export;
+use memgrove_lab::survey::{Engines, prebuilt_subjects, survey};
+use memgrove_lab::toolchain::Tools;
+
+const BROWSERS: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+
+fn browser() -> Option<PathBuf> {
+    let found = Tools::from_environment().find_any(BROWSERS).map(|(_, path)| path);
+    if found.is_none() {
+        eprintln!("skipped: none of {BROWSERS:?} is installed (apt-get install chromium)");
+    }
+    found
+}
+
+#[derive(Clone, Copy)]
+struct Look {
+    name: &'static str,
+    width: u32,
+    /// Chromium's setting of the preferred colour scheme.
+    scheme: u8,
+}
+
+const LOOKS: &[Look] = &[
+    Look { name: "desktop-light", width: 1280, scheme: 1 },
+    Look { name: "desktop-dark", width: 1280, scheme: 0 },
+    Look { name: "phone-light", width: 390, scheme: 1 },
+    Look { name: "phone-dark", width: 390, scheme: 0 },
+];
+
+/// Opens `page` and answers what its console and the check of its width said.
+///
+/// The page is shown in a frame: a browser's window cannot be as narrow as a telephone, a frame can.
+fn open(browser: &Path, page: &str, look: Look, picture: &Path) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("page.html"), page).unwrap();
+    let frame = format!(
+        "<!doctype html><body style=margin:0><iframe src=page.html style=\"border:0;width:{0}px;height:2400px\" \
+         onload=\"const w = this.contentDocument.documentElement.scrollWidth; \
+         if (w > {0}) console.error('the page is ' + w + ' pixels wide')\"></iframe>",
+        look.width
+    );
+    let start = folder.path().join("frame.html");
+    fs::write(&start, frame).unwrap();
+
+    let log = folder.path().join("log");
+    let mut child = Command::new(browser)
+        .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run"])
+        .args(["--allow-file-access-from-files", "--enable-logging=stderr", "--log-level=0"])
+        .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
+        .arg(format!("--window-size={},2400", look.width.max(500)))
+        .arg(format!("--blink-settings=preferredColorScheme={}", look.scheme))
+        .arg(format!("--screenshot={}", picture.display()))
+        .arg(format!("file://{}", start.display()))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if started.elapsed() > TIME_LIMIT {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("the browser did not come to an end");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let log = String::from_utf8_lossy(&fs::read(&log).unwrap()).into_owned();
+    log.lines().filter(|line| line.contains("CONSOLE")).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_report_raises_no_error_and_fits_its_window() {
+    let Some(browser) = browser() else { return };
+    let engines =
+        Engines::only(&[EngineId::Wasmtime, EngineId::Wasmi, EngineId::Node], Tools::from_environment());
+    let page = export::survey::html(&survey(&prebuilt_subjects().unwrap(), &engines, Vec::new()));
+    let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("survey-report");
+    fs::create_dir_all(&pictures).unwrap();
+    for &look in LOOKS {
+        let picture = pictures.join(format!("{}.png", look.name));
+        let said = open(&browser, &page, look, &picture);
+        assert!(said.is_empty(), "{}: {said:#?}", look.name);
+        assert!(fs::metadata(&picture).is_ok_and(|file| file.len() > 10_000), "{}: no picture", look.name);
+        eprintln!("picture: {}", picture.display());
+    }
+}
+
+/// The check above can fail: an error and a page that is too wide are both seen.
+#[test]
+fn an_error_and_a_page_too_wide_are_seen() {
+    let Some(browser) = browser() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("picture.png");
+    let bad = "<!doctype html><div style=width:900px>wide</div><script>undefined_function()</script>";
+    let said = open(&browser, bad, LOOKS[2], &picture).join("\n");
+    assert!(said.contains("undefined_function"), "{said}");
+    assert!(said.contains("pixels wide"), "{said}");
+}
