@@ -1,6 +1,6 @@
 //! What each import means: known by its name and type, or recovered from how the module uses it.
 
-use crate::facts::{ExternKind, Facts, SiteKind, ValType};
+use crate::facts::{Facts, Import, SiteKind, ValType};
 use crate::knowledge::{ImportEntry, Knowledge};
 use crate::report::{Conclusion, Confidence, Evidence};
 
@@ -83,14 +83,17 @@ fn resize_heap(facts: &Facts<'_>, entries: &[Option<&ImportEntry>]) -> Option<Re
         if last.replace(site.func) == Some(site.func) || grows(site.func) {
             continue;
         }
-        let mut callees = asking_imports(facts, entries, site.func);
+        let mut callees = asking_imports(facts, site.func);
         if callees.is_empty() {
             let callers = one_up.get_or_insert_with(|| facts.call_graph.callers());
             if let [caller] = callers.of(site.func) {
-                callees = asking_imports(facts, entries, *caller);
+                callees = asking_imports(facts, *caller);
             }
         }
-        if let [import] = callees[..] {
+        if let [import] = callees[..]
+            && entries[import].is_none()
+            && is_minified(&facts.imports[import])
+        {
             return Some(ResizeHeap { import, func: site.func, offset: site.offset });
         }
     }
@@ -100,21 +103,19 @@ fn resize_heap(facts: &Facts<'_>, entries: &[Option<&ImportEntry>]) -> Option<Re
 /// Sites looked at: a module has one or a few `memory.size`, and a hostile one must not make this long.
 const MAX_SITES: usize = 64;
 
-/// Imports of type `(i32) -> i32` without a known meaning that a function calls directly.
-fn asking_imports(facts: &Facts<'_>, entries: &[Option<&ImportEntry>], func: u32) -> Vec<usize> {
+/// Imports of type `(i32) -> i32` that a function calls directly, as positions in `Facts::imports`.
+fn asking_imports(facts: &Facts<'_>, func: u32) -> Vec<usize> {
     let imported =
         facts.call_graph.callees(func).iter().filter(|&&callee| callee < facts.imported_func_count());
     let asking = imported.filter_map(|&callee| {
         let at = facts.imported_funcs.get(callee as usize)?.import as usize;
-        let import = facts.imports.get(at)?;
-        let fits = import.ty.kind() == ExternKind::Func
-            && facts.func_type(callee)?.is(&[ValType::I32], &[ValType::I32])
-            && entries.get(at)?.is_none()
-            && import.module.len() <= MAX_MINIFIED_MODULE
-            && import.name.len() <= MAX_MINIFIED_NAME;
-        fits.then_some(at)
+        facts.func_type(callee)?.is(&[ValType::I32], &[ValType::I32]).then_some(at)
     });
     asking.collect()
+}
+
+fn is_minified(import: &Import<'_>) -> bool {
+    import.module.len() <= MAX_MINIFIED_MODULE && import.name.len() <= MAX_MINIFIED_NAME
 }
 
 /// Emscripten minifies to module `a` (or leaves `env`) and names of one to three letters.

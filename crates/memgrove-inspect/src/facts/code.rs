@@ -23,6 +23,8 @@ pub(super) struct Scan {
     pub(super) callee_counts: Vec<u32>,
     /// Direct callees of each function, sorted and without repetition.
     pub(super) callees: Vec<u32>,
+    /// Where the row of the function being scanned starts in `callees`.
+    row_start: usize,
     /// Functions of which `ref.func` takes the address, sorted.
     pub(super) referenced: Vec<u32>,
     pub(super) sites: Vec<Site>,
@@ -35,11 +37,12 @@ pub(super) fn scan(jobs: Vec<Job<'_>>) -> Result<Scan, wasmparser::Error> {
     let mut allocations = FuncValidatorAllocations::default();
     for job in jobs {
         let mut validator = job.validator.into_validator(allocations);
-        let first_callee = scan.callees.len();
+        let row_start = scan.callees.len();
+        scan.row_start = row_start;
         scan_body(&mut validator, &job.body, &mut scan)?;
-        scan.callees[first_callee..].sort_unstable();
-        dedup_tail(&mut scan.callees, first_callee);
-        scan.callee_counts.push(offset32((scan.callees.len() - first_callee) as u64));
+        scan.callees[row_start..].sort_unstable();
+        dedup_tail(&mut scan.callees, row_start);
+        scan.callee_counts.push(offset32((scan.callees.len() - row_start) as u64));
         allocations = validator.into_allocations();
     }
     scan.referenced.sort_unstable();
@@ -136,7 +139,7 @@ impl<V> Scanner<'_, V> {
 
     fn call(&mut self, callee: u32) {
         // Loops over one callee are common in generated code; the rest is removed after sorting.
-        if self.scan.callees.last() != Some(&callee) {
+        if self.scan.callees[self.scan.row_start..].last() != Some(&callee) {
             self.scan.callees.push(callee);
         }
     }

@@ -1,0 +1,139 @@
+//! Verdicts and engines.
+
+use memgrove_inspect::report::{Outcome, Verdict};
+use memgrove_inspect::{Report, conclude, facts};
+use std::path::Path;
+
+fn inspect(text: &str) -> Report {
+    let bytes = wat::parse_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    conclude(&facts(&bytes).unwrap())
+}
+
+fn verdict(report: &Report, host: &str) -> Verdict {
+    report.verdicts.iter().find(|verdict| verdict.host == host).unwrap().clone()
+}
+
+/// The outcome for `host`, and a text that one of its reasons, conditions or notes must hold.
+fn check(text: &str, host: &str, outcome: Outcome, said: &str) {
+    let verdict = verdict(&inspect(text), host);
+    assert_eq!(verdict.outcome, outcome, "{text}: {verdict:?}");
+    let reasons = verdict.reasons.iter().chain(&verdict.conditions).map(|reason| &reason.text);
+    let found = reasons.chain(&verdict.notes).any(|text| text.contains(said));
+    assert!(said.is_empty() || found, "{text}: nobody says {said:?}: {verdict:?}");
+}
+
+#[test]
+fn a_bare_engine() {
+    let check = |text, outcome, said| check(text, "bare", outcome, said);
+    check("(module)", Outcome::Runs, "");
+    check("(module (import \"a\" \"b\" (global i32)))", Outcome::No, "1 import is not provided: a.b");
+    check("(module (memory 16384))", Outcome::RunsIf, "1024 MiB");
+    check("(module (memory 1) (data (i32.const 65535) \"ab\"))", Outcome::No, "beyond the initial memory");
+    check("(module (memory 1) (data (i32.const 65534) \"ab\"))", Outcome::Runs, "");
+    check(
+        "(module (table 1 funcref) (func $f) (elem (i32.const 1) $f))",
+        Outcome::No,
+        "longer than its table",
+    );
+    check("(module (func $s unreachable) (start $s))", Outcome::No, "traps at once");
+    check("(module (func $s (drop (i32.const 1))) (start $s))", Outcome::Runs, "whether it traps");
+    check("(module (func $s) (start $s))", Outcome::Runs, "");
+    check("(module (memory 1 1 shared))", Outcome::RunsIf, "threads is used (shared memory at");
+    check(
+        "(module (func (result i32) i32.const 1 i32.extend8_s))",
+        Outcome::Runs,
+        "needs at least Wasmtime 0.1",
+    );
+    check("(module (type (struct)))", Outcome::RunsIf, "gc is used (struct or array type");
+    check(
+        "(module (memory 1) (func (drop (i64.mul_wide_u (i64.const 1) (i64.const 1))) drop))",
+        Outcome::RunsIf,
+        "Wasmtime with -W wide-arithmetic",
+    );
+}
+
+#[test]
+fn hosts_with_wasi() {
+    let program =
+        "(module (import \"wasi_snapshot_preview1\" \"fd_write\" (func (param i32 i32 i32 i32) (result i32)))
+        (memory (export \"memory\") 1) (func (export \"_start\")))";
+    for host in ["wasmtime", "wasmer", "wasmedge", "wasmi", "node-wasi"] {
+        check(program, host, Outcome::Runs, "");
+        check(&program.replace("fd_write", "fd_wrote"), host, Outcome::No, "wasi_snapshot_preview1.fd_wrote");
+        check(&program.replace("_start", "go"), host, Outcome::RunsIf, "`_start`");
+    }
+    check(&program.replace("\"memory\"", "\"mem\""), "node-wasi", Outcome::No, "no memory is exported");
+    check(program, "browser", Outcome::No, "fd_write");
+    check("(module (memory 1000) (func (export \"f\")))", "edge-worker", Outcome::Runs, "");
+    check("(module (memory 2049) (func (export \"f\")))", "edge-worker", Outcome::No, "limit is 128 MiB");
+    check("(module (memory 1 1 shared))", "edge-worker", Outcome::No, "not offered");
+}
+
+#[test]
+fn components() {
+    let report = inspect(
+        "(component (import \"wasi:cli/stdout@0.2.0\" (instance))
+           (core module (memory 2) (func (export \"f\") (drop (memory.grow (i32.const 1)))))
+           (component (core module (memory 3))))",
+    );
+    let component = report.component.as_ref().unwrap();
+    assert_eq!(component.imports, ["wasi:cli/stdout@0.2.0"]);
+    assert_eq!((component.nested_components, component.modules.len()), (1, 2));
+    let pages: Vec<u64> = component.modules.iter().map(|m| m.report.memory.memories[0].min_pages).collect();
+    assert_eq!(pages, [2, 3]);
+    assert!(component.modules[0].offset > 8 && component.modules[0].size_bytes > 8);
+    assert_eq!(verdict(&report, "wasmtime").outcome, Outcome::RunsIf);
+    assert_eq!(verdict(&report, "browser").outcome, Outcome::No);
+    check("(component (import \"acme:db/store\" (instance)))", "wasmtime", Outcome::No, "acme:db/store");
+}
+
+#[test]
+fn engines_say_since_when() {
+    let report =
+        inspect("(module (memory 1) (func (memory.fill (i32.const 0) (i32.const 0) (i32.const 1))))");
+    let engine = |id: &str| report.engines.iter().find(|engine| engine.engine == id).unwrap();
+    assert_eq!(engine("chrome").since.as_deref(), Some("75"));
+    assert_eq!(engine("wasmtime").since.as_deref(), Some("0.20"));
+    let report = inspect("(module (memory i64 1))");
+    let safari = report.engines.iter().find(|engine| engine.engine == "safari").unwrap();
+    assert_eq!((safari.since.as_deref(), safari.missing.len()), (None, 1));
+}
+
+/// The three cases of the study, as modules built from its program.
+#[test]
+fn the_studys_three_cases() {
+    let inspect = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples/prebuilt").join(name);
+        let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        conclude(&facts(&bytes).unwrap())
+    };
+    let growth = |report: &Report| -> Vec<String> {
+        report
+            .memory
+            .growth
+            .value
+            .as_ref()
+            .unwrap()
+            .imports
+            .iter()
+            .map(|import| import.name.clone())
+            .collect()
+    };
+    let emscripten_2018 = inspect("c-fastcomp2018-handmade.wasm");
+    assert_eq!(growth(&emscripten_2018), ["enlargeMemory"]);
+    assert_eq!(verdict(&emscripten_2018, "bare").outcome, Outcome::No);
+    assert_eq!(verdict(&emscripten_2018, "browser-emscripten").outcome, Outcome::RunsIf);
+
+    let emscripten = inspect("c-emscripten-dlmalloc.wasm");
+    assert_eq!(growth(&emscripten), ["emscripten_resize_heap"]);
+    assert_eq!(verdict(&emscripten, "bare").outcome, Outcome::No);
+
+    let musl = inspect("c-musl2018.wasm");
+    assert!(growth(&musl).iter().all(|name| name.starts_with("__syscall")), "{:?}", growth(&musl));
+    assert!(!growth(&musl).is_empty());
+    assert_eq!(verdict(&musl, "bare").outcome, Outcome::No);
+
+    let rust = inspect("rust-no-std-wee_alloc.wasm");
+    assert!(growth(&rust).is_empty() && rust.requirements.import_count == 0);
+    assert_eq!(verdict(&rust, "bare").outcome, Outcome::Runs);
+}
