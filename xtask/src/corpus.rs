@@ -80,3 +80,39 @@ pub fn entries(dir: &std::path::Path) -> Result<Vec<Entry>> {
 pub fn listed(workspace: &Workspace) -> Result<Vec<Entry>> {
     entries(&workspace.root().join("knowledge/corpus"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_inspector_is_right_about_the_corpus() {
+        let workspace = Workspace::find().unwrap();
+        if !workspace.out().join("corpus").is_dir() {
+            println!("no out/corpus here: run `cargo xtask corpus fetch` first");
+            return;
+        }
+        confusion::run(&workspace, None, false).unwrap();
+    }
+
+    #[test]
+    fn every_label_is_one_that_the_inspector_can_give() {
+        let workspace = Workspace::find().unwrap();
+        let known = |folder: &str, key: &str| -> BTreeSet<String> {
+            let files = std::fs::read_dir(workspace.root().join("knowledge").join(folder)).unwrap();
+            let texts = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+            let texts: Vec<String> = texts.collect();
+            let lines = texts.iter().flat_map(|text| text.lines());
+            lines.filter_map(|line| line.strip_prefix(key)?.split('\'').nth(1)).map(str::to_owned).collect()
+        };
+        let (families, ids) = (known("toolchains", "family = "), known("allocators", "id = "));
+        for entry in listed(&workspace).unwrap() {
+            for family in entry.toolchain.split('|') {
+                assert!(families.contains(family), "{}: {family}", entry.npm);
+            }
+            for id in entry.allocator.split('|') {
+                assert!(ids.contains(id), "{}: {id}", entry.npm);
+            }
+        }
+    }
+}

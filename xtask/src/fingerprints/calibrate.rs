@@ -69,13 +69,33 @@ pub fn report(scored: &[Scored<'_>]) -> Result<()> {
     Ok(())
 }
 
-/// What the inspector itself answers, which looks near growth first and weighs the rest of the evidence.
+/// A module without its custom sections: no names, no producers.
+fn stripped(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut out = bytes[..8].to_vec();
+    for payload in wasmparser::Parser::new(0).parse_all(bytes) {
+        if let Some((id, range)) = payload?.as_section().filter(|(id, _)| *id != 0) {
+            out.push(id);
+            let contents = &bytes[usize::try_from(range.start)?..usize::try_from(range.end)?];
+            let mut len = contents.len();
+            while len >= 0x80 {
+                out.push((len & 0x7f) as u8 | 0x80);
+                len >>= 7;
+            }
+            out.push(len as u8);
+            out.extend(contents);
+        }
+    }
+    Ok(out)
+}
+
+/// What the inspector itself answers about the stripped modules: it looks near growth first and weighs the rest
+/// of the evidence.
 pub fn answers(samples: &[Sample]) -> Result<()> {
     let mut counts = [[0_usize; 4]; 2];
     let mut wrong = Vec::new();
     for sample in samples {
         let Some((allocator, _)) = &sample.class else { continue };
-        let bytes = fs::read(&sample.path)?;
+        let bytes = stripped(&fs::read(&sample.path)?)?;
         let facts = memgrove_inspect::facts(&bytes).with_context(|| sample.name.clone())?;
         let (_, conclusion) = memgrove_inspect::detect::origin(&facts);
         let right = conclusion.value.as_ref().is_some_and(|found| found.id == *allocator);

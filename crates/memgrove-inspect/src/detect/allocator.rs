@@ -14,7 +14,7 @@ use super::entries::{AllocatorEntry, Defect, Entries};
 use super::rules::Subject;
 use super::toolchain::{self, Toolchain, strongest};
 use crate::facts::Facts;
-use crate::fingerprint::{Library, Match, Searched, library, search};
+use crate::fingerprint::{Library, Match, Search, Searched, library};
 use crate::report::{Conclusion, Confidence, Evidence};
 
 /// An allocator.
@@ -48,10 +48,14 @@ pub(super) enum Basis {
     Supposed,
 }
 
-/// Scores from which the builds held out (xtask fingerprints build) were always right.
+/// Of 53 builds held out (`cargo xtask fingerprints check`) nine in ten score at least 0.59, and of all their
+/// functions none as much as 0.14 for another design. Code of other compilers and years scores lower for its own
+/// design (0.40 for Emscripten of 2018) but no higher for another.
 const SCORE_HIGH: f32 = 0.62;
-/// Scores that no other code reached there.
+/// Three times what another design ever reached.
 const SCORE_MEDIUM: f32 = 0.3;
+/// With this score near the growth sites there is no need to look further.
+const SCORE_NEAR: f32 = 0.4;
 /// Below this a likeness means nothing.
 const SCORE_LOW: f32 = 0.18;
 /// A rule's word that needs no support.
@@ -83,9 +87,12 @@ pub(super) fn conclude(
         return (conclusion.with_evidence(sites.evidence(facts)), Basis::Supposed);
     }
     let library = library();
-    let mut searched = search(library, facts, sites.near.iter().copied());
-    if best_score(&searched) < SCORE_HIGH && sites.may_be_elsewhere(facts) {
-        searched = search(library, facts, sites.everywhere(facts));
+    let mut search = Search::new(library);
+    search.add(facts, sites.near.iter().copied());
+    let mut searched = search.found();
+    if best_score(&searched) < SCORE_NEAR && sites.may_be_elsewhere(facts) {
+        search.add(facts, sites.everywhere_else(facts));
+        searched = search.found();
     }
     let by_code = by_code(entries, library, &searched, toolchain);
     let by_name = named.first().map(|(entry, judged)| (*entry, judged));

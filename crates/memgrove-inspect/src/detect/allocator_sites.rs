@@ -120,13 +120,13 @@ impl Sites {
         !facts.memories.is_empty() && facts.functions.len() > self.near.len()
     }
 
-    /// All functions in which an allocator could be.
-    pub fn everywhere(&self, facts: &Facts<'_>) -> impl Iterator<Item = u32> {
+    /// The other functions in which an allocator could be.
+    pub fn everywhere_else(&self, facts: &Facts<'_>) -> impl Iterator<Item = u32> {
         let sizes = facts.functions.iter().map(|function| function.body_len);
         let range = MIN_BODY..=MAX_BODY;
         (facts.imported_func_count()..)
             .zip(sizes)
-            .filter(move |(_, size)| range.contains(size))
+            .filter(move |(func, size)| range.contains(size) && !self.near.contains(func))
             .map(|(func, _)| func)
     }
 

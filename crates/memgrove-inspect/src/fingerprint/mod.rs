@@ -11,5 +11,5 @@ mod search;
 mod shape;
 
 pub use library::{Library, Posting, Profile, library};
-pub use search::{Match, Searched, search};
+pub use search::{Match, Search, Searched, search};
 pub use shape::{MAX_RUN, SHAPE_VERSION, for_each_gram, shape};

@@ -1,5 +1,8 @@
 //! Which functions of a module hold how much of which known allocator.
 
+use std::cmp::Reverse;
+use std::ops::Range;
+
 use super::{Library, for_each_gram};
 use crate::facts::Facts;
 
@@ -28,61 +31,172 @@ pub struct Searched {
     pub funcs_searched: usize,
 }
 
+/// A search that can be widened: each function is read once.
+pub struct Search<'l> {
+    library: &'l Library,
+    /// Positions of grams, function after function.
+    hits: Vec<usize>,
+    /// For each profile, the functions that hold much of it.
+    holders: Vec<Vec<Holder>>,
+    /// The last function in which each gram was seen, counted from 1.
+    seen: Vec<u32>,
+    funcs_searched: u32,
+}
+
+#[derive(Clone)]
+struct Holder {
+    weight: u64,
+    func: u32,
+    /// Its part of [`Search::hits`].
+    hits: Range<usize>,
+}
+
 /// Compares functions of a module with a library. O(operators of the functions).
 #[must_use]
 pub fn search(library: &Library, facts: &Facts<'_>, funcs: impl IntoIterator<Item = u32>) -> Searched {
-    let mut searched = Searched::default();
-    // For each profile: (weight, function, which of `hits` are its).
-    let mut candidates: Vec<Vec<(u64, u32, std::ops::Range<usize>)>> =
-        vec![Vec::new(); library.profiles.len()];
-    let mut hits: Vec<usize> = Vec::new();
-    let mut seen = vec![0_u32; library.grams.len()];
-    for (stamp, func) in (1_u32..).zip(funcs) {
-        let Some(operators) = facts.operators(func) else { continue };
-        searched.funcs_searched += 1;
-        let start = hits.len();
+    let mut search = Search::new(library);
+    search.add(facts, funcs);
+    search.found()
+}
+
+impl<'l> Search<'l> {
+    /// A search that has looked at nothing yet.
+    #[must_use]
+    pub fn new(library: &'l Library) -> Self {
+        Self {
+            library,
+            hits: Vec::new(),
+            holders: vec![Vec::new(); library.profiles.len()],
+            seen: vec![0; library.grams.len()],
+            funcs_searched: 0,
+        }
+    }
+
+    /// Looks at more functions. O(their operators).
+    pub fn add(&mut self, facts: &Facts<'_>, funcs: impl IntoIterator<Item = u32>) {
+        let library = self.library;
         let mut weights = vec![0_u64; library.profiles.len()];
-        for_each_gram(operators, |gram| {
-            let Some(position) = library.find(gram) else { return };
-            if std::mem::replace(&mut seen[position], stamp) != stamp {
-                hits.push(position);
-                for posting in library.postings(position) {
-                    weights[usize::from(posting.profile)] += u64::from(posting.weight);
+        for func in funcs {
+            let Some(operators) = facts.operators(func) else { continue };
+            self.funcs_searched += 1;
+            let stamp = self.funcs_searched;
+            let start = self.hits.len();
+            weights.fill(0);
+            for_each_gram(operators, |gram| {
+                let Some(position) = library.find(gram) else { return };
+                if std::mem::replace(&mut self.seen[position], stamp) != stamp {
+                    self.hits.push(position);
+                    for posting in library.postings(position) {
+                        weights[usize::from(posting.profile)] += u64::from(posting.weight);
+                    }
+                }
+            });
+            let mut kept = false;
+            for ((profile, holders), &weight) in library.profiles.iter().zip(&mut self.holders).zip(&weights)
+            {
+                if weight > 0 && weight * 1000 >= u64::from(profile.total_weight) * MIN_SHARE {
+                    holders.push(Holder { weight, func, hits: start..self.hits.len() });
+                    kept = true;
                 }
             }
-        });
-        let mut kept = false;
-        for (profile, &weight) in weights.iter().enumerate() {
-            if weight * 1000 >= u64::from(library.profiles[profile].total_weight) * MIN_SHARE && weight > 0 {
-                candidates[profile].push((weight, func, start..hits.len()));
-                kept = true;
+            if !kept {
+                self.hits.truncate(start);
             }
         }
-        if !kept {
-            hits.truncate(start);
-        }
     }
-    for (profile, mut holders) in candidates.into_iter().enumerate() {
-        if holders.is_empty() {
-            continue;
+
+    /// What was found so far.
+    #[must_use]
+    pub fn found(&self) -> Searched {
+        let mut matches = Vec::new();
+        for (profile, holders) in self.holders.iter().enumerate().filter(|(_, holders)| !holders.is_empty()) {
+            let mut holders: Vec<&Holder> = holders.iter().collect();
+            holders.sort_unstable_by_key(|holder| (Reverse(holder.weight), holder.func));
+            holders.truncate(MAX_FUNCS);
+            let mut positions: Vec<usize> =
+                holders.iter().flat_map(|holder| self.hits[holder.hits.clone()].iter().copied()).collect();
+            positions.sort_unstable();
+            positions.dedup();
+            let weight: u32 = positions
+                .iter()
+                .flat_map(|&position| self.library.postings(position))
+                .filter(|posting| usize::from(posting.profile) == profile)
+                .map(|posting| u32::from(posting.weight))
+                .sum();
+            #[expect(clippy::cast_precision_loss, reason = "both are far below 2^24")]
+            let score = weight as f32 / self.library.profiles[profile].total_weight.max(1) as f32;
+            matches.push(Match { profile, score, funcs: holders.iter().map(|holder| holder.func).collect() });
         }
-        holders.sort_unstable_by_key(|(weight, func, _)| (std::cmp::Reverse(*weight), *func));
-        holders.truncate(MAX_FUNCS);
-        let mut found: Vec<usize> =
-            holders.iter().flat_map(|(_, _, range)| hits[range.clone()].iter().copied()).collect();
-        found.sort_unstable();
-        found.dedup();
-        let weight: u32 = found
-            .iter()
-            .flat_map(|&position| library.postings(position))
-            .filter(|posting| usize::from(posting.profile) == profile)
-            .map(|posting| u32::from(posting.weight))
-            .sum();
-        #[expect(clippy::cast_precision_loss, reason = "both are far below 2^24")]
-        let score = weight as f32 / library.profiles[profile].total_weight.max(1) as f32;
-        let funcs = holders.into_iter().map(|(_, func, _)| func).collect();
-        searched.matches.push(Match { profile, score, funcs });
+        matches.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.profile.cmp(&b.profile)));
+        Searched { matches, funcs_searched: self.funcs_searched as usize }
     }
-    searched.matches.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.profile.cmp(&b.profile)));
-    searched
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fingerprint::{Posting, Profile, shape};
+
+    fn module(body: &str) -> Vec<u8> {
+        wat::parse_str(format!("(module (memory 1) (func (param i32 i32) (result i32) {body}) (func nop))"))
+            .unwrap()
+    }
+
+    /// A library of one profile: the shape of one function.
+    fn library_of(bytes: &[u8]) -> Library {
+        let facts = crate::facts(bytes).unwrap();
+        let profile = Profile { allocator: "a".to_owned(), name: "a".to_owned(), total_weight: 0 };
+        let grams = shape(facts.operators(0).unwrap());
+        assert!(grams.len() > 8, "{grams:?}");
+        Library::new(
+            vec![profile],
+            grams.into_iter().map(|gram| (gram, Posting { profile: 0, weight: 3 })).collect(),
+        )
+    }
+
+    fn score(library: &Library, body: &str) -> f32 {
+        let bytes = module(body);
+        let searched = search(library, &crate::facts(&bytes).unwrap(), 0..2);
+        searched.matches.first().map_or(0.0, |found| found.score)
+    }
+
+    const CODE: &str = "local.get 0 i32.const 11 i32.add i32.const -8 i32.and local.tee 1
+        i32.const 3 i32.shr_u i32.load offset=24 local.get 1 i32.const 245 i32.lt_u i32.shl";
+
+    #[test]
+    fn code_is_found_however_values_are_kept_and_compared() {
+        let library = library_of(&module(CODE));
+        assert!((score(&library, CODE) - 1.0).abs() < 1e-6);
+        let turned = CODE
+            .replace("i32.const 245 i32.lt_u", "i32.const 244 i32.le_u")
+            .replace("local.tee 1", "local.set 1 local.get 1");
+        assert!((score(&library, &turned) - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn code_is_found_inside_a_longer_function() {
+        let library = library_of(&module(CODE));
+        let inlined = format!("local.get 1 i32.const 99 i32.xor drop {CODE} i32.const 7 i32.rotl");
+        assert!(score(&library, &inlined) > 0.99);
+    }
+
+    #[test]
+    fn other_constants_are_other_code() {
+        let library = library_of(&module(CODE));
+        let other = CODE.replace("11", "15").replace("-8", "-16").replace("245", "512").replace("24", "20");
+        assert!(score(&library, &other) < 0.5);
+        assert!(score(&library, "local.get 0").abs() < 1e-6);
+    }
+
+    #[test]
+    fn widening_finds_what_searching_all_at_once_finds() {
+        let library = library_of(&module(CODE));
+        let bytes = module(CODE);
+        let facts = crate::facts(&bytes).unwrap();
+        let mut widened = Search::new(&library);
+        widened.add(&facts, [1]);
+        assert_eq!(widened.found().matches, []);
+        widened.add(&facts, [0]);
+        assert_eq!(widened.found().matches, search(&library, &facts, 0..2).matches);
+    }
 }
