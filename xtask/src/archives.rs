@@ -14,6 +14,9 @@ pub struct ArchivesArgs {
     /// Only this allocator's.
     #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(ALLOCATORS))]
     only: Option<String>,
+    /// Then ask each archive, linked without a library, into wasi-libc and into Emscripten, what C promises.
+    #[arg(long)]
+    check: bool,
 }
 
 pub fn run(workspace: &Workspace, args: &ArchivesArgs) -> Result<()> {
@@ -44,6 +47,104 @@ pub fn run(workspace: &Workspace, args: &ArchivesArgs) -> Result<()> {
         println!("archives: out/archives/libmemgrove_{allocator}.a");
     }
     sh.copy_file("crates/memgrove-c/include/memgrove.h", folder.join("memgrove.h"))?;
+    if args.check {
+        for allocator in ALLOCATORS {
+            check(workspace, allocator)?;
+        }
+    }
+    Ok(())
+}
+
+/// Instantiates a module with no imports at all and calls its `run`, which answers 0.
+const RUN_BARE: &str = "
+    const module = new WebAssembly.Module(require('fs').readFileSync(process.argv[1]));
+    const imports = WebAssembly.Module.imports(module).map(({module, name}) => `${module}.${name}`);
+    if (imports.length) throw new Error(`imports ${imports}`);
+    const {exports} = new WebAssembly.Instance(module, {});
+    exports.__wasm_call_ctors?.();
+    const line = exports.run();
+    if (line) throw new Error(`failed at line ${line}`);";
+
+/// Starts a WASI command, which exits with 0. A host of a few lines, because Node's own crashes when a module that has
+/// grown its memory writes.
+const RUN_WASI: &str = "
+    let memory, status = 0;
+    const calls = {
+        proc_exit(code) { status = code; throw calls; },
+        fd_write(_fd, vectors, count, written) {
+            const view = new DataView(memory.buffer);
+            let bytes = 0;
+            for (let i = 0; i < count; i++) bytes += view.getUint32(vectors + 8 * i + 4, true);
+            view.setUint32(written, bytes, true);
+            return 0;
+        },
+    };
+    const host = new Proxy(calls, {get: (calls, name) => calls[name] ?? (() => 0)});
+    const module = new WebAssembly.Module(require('fs').readFileSync(process.argv[1]));
+    const {exports} = new WebAssembly.Instance(module, {wasi_snapshot_preview1: host});
+    memory = exports.memory;
+    try { exports._start(); } catch (thrown) { if (thrown !== calls) throw thrown; }
+    if (status) throw new Error(`failed at check ${status}`);";
+
+fn check(workspace: &Workspace, allocator: &str) -> Result<()> {
+    let sh = workspace.shell()?;
+    let scratch = workspace.out().join("target/archives-check");
+    sh.create_dir(&scratch)?;
+    let folder = workspace.out().join("archives");
+    let archive = folder.join(format!("libmemgrove_{allocator}.a"));
+    let tests = workspace.root().join("crates/memgrove-c/tests");
+    let module = scratch.join("module.wasm");
+    let (clang, clangxx) = (clang(&sh, "clang")?, clang(&sh, "clang++")?);
+    let common = ["-O2", "-Wall", "-Wextra", "-Werror", "-mbulk-memory", "-nostdlib", "-Wl,--no-entry"];
+
+    let source = tests.join("family.c");
+    cmd!(sh, "{clang} --target=wasm32 {common...} -fno-builtin -Wl,--max-memory=67108864 -I {folder}")
+        .args([&source, &archive])
+        .args(["-o".as_ref(), module.as_os_str()])
+        .quiet()
+        .run()?;
+    cmd!(sh, "node -e {RUN_BARE} {module}").quiet().run().context("family.c")?;
+
+    let source = tests.join("objects.cpp");
+    cmd!(sh, "{clangxx} --target=wasm32 {common...} -fno-exceptions -Wl,--export=__wasm_call_ctors")
+        .args([&source, &archive])
+        .args(["-o".as_ref(), module.as_os_str()])
+        .quiet()
+        .run()?;
+    cmd!(sh, "node -e {RUN_BARE} {module}").quiet().run().context("objects.cpp")?;
+
+    let source = tests.join("hosted.c");
+    // Debian keeps wasi-libc's headers beside the machine's own.
+    cmd!(sh, "{clang} --target=wasm32-wasi --sysroot=/usr -isystem /usr/include/wasm32-wasi -Wno-deprecated")
+        .args(["-O1", "-fno-builtin", "-o"])
+        .args([&module, &source, &archive])
+        .quiet()
+        .run()?;
+    cmd!(sh, "node --no-warnings -e {RUN_WASI} {module}")
+        .quiet()
+        .ignore_stdout()
+        .run()
+        .context("wasi-libc")?;
+
+    let script = scratch.join("module.js");
+    let emscripten: [(&str, &[&str]); 2] = [
+        ("a fixed memory", &["-sINITIAL_MEMORY=134217728"]),
+        ("growth", &["-sALLOW_MEMORY_GROWTH", "-Wl,-u,memgrove_emscripten_grow"]),
+    ];
+    for (memory, flags) in emscripten {
+        cmd!(
+            sh,
+            "emcc -O1 -fno-builtin -sMALLOC=none -sENVIRONMENT=node {flags...} {source} {archive} -o {script}"
+        )
+        .quiet()
+        .run()?;
+        // Glue of this age takes Node 18's `fetch` for a browser's.
+        let run = "delete globalThis.fetch; require(process.argv[1])";
+        let output = cmd!(sh, "node -e {run} {script}").quiet().read();
+        let output = output.with_context(|| format!("Emscripten with {memory}"))?;
+        anyhow::ensure!(output == "grown of 40", "Emscripten with {memory} printed `{output}`");
+    }
+    println!("archives: {allocator} answers as C promises: bare, C++, wasi-libc, Emscripten");
     Ok(())
 }
 

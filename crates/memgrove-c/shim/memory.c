@@ -9,7 +9,7 @@
 extern unsigned char __heap_end __attribute__((weak));
 
 /* In the archive, but taken only on demand: see emscripten.c. */
-size_t memgrove_emscripten_grow(size_t pages) __attribute__((weak));
+size_t memgrove_emscripten_grow(size_t *pages) __attribute__((weak));
 
 /* Where an older linker does not say, memory ends where it ends now: nobody grows it before the first allocation but
    those who call memory.grow themselves. */
@@ -17,9 +17,9 @@ uintptr_t memgrove_heap_end(void) {
   return &__heap_end ? (uintptr_t)&__heap_end : __builtin_wasm_memory_size(0) * PAGE_BYTES;
 }
 
-/* The previous size in pages, or SIZE_MAX. */
-size_t memgrove_grow(size_t pages) {
+/* Grows by *pages or more, and says by how many. The previous size in pages, or SIZE_MAX. */
+size_t memgrove_grow(size_t *pages) {
   if (memgrove_emscripten_grow)
     return memgrove_emscripten_grow(pages);
-  return __builtin_wasm_memory_grow(0, pages);
+  return __builtin_wasm_memory_grow(0, *pages);
 }

@@ -10,8 +10,9 @@ unsafe extern "C" {
     static __heap_base: u8;
     /// The end of the initial memory; in `shim/memory.c`.
     safe fn memgrove_heap_end() -> usize;
-    /// Grows memory by so many pages; the size before in pages, or `usize::MAX`; in `shim/memory.c`.
-    safe fn memgrove_grow(pages: usize) -> usize;
+    /// Grows memory by so many pages or more, and says by how many; the size before in pages, or `usize::MAX`; in
+    /// `shim/memory.c`.
+    safe fn memgrove_grow(pages: &mut usize) -> usize;
 }
 
 /// First the initial memory after `__heap_base`, then what the host gives. The archive has one heap, so nobody else
@@ -30,8 +31,8 @@ unsafe impl PageSource for Linear {
     }
 
     fn grow(&mut self, bytes: usize) -> Option<Region> {
-        let pages = (bytes - 1) / PAGE_BYTES + 1;
-        let before = memgrove_grow(pages);
+        let mut pages = (bytes - 1) / PAGE_BYTES + 1;
+        let before = memgrove_grow(&mut pages);
         (before != usize::MAX).then(|| Region::from_growth(before * PAGE_BYTES, pages * PAGE_BYTES))
     }
 }
