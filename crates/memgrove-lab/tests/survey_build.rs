@@ -80,9 +80,10 @@ case "$out" in *.js) printf '' > "$out";; esac
 
 const FAILING: &str = r#"
 case "$1" in --version) echo "emcc (a stub) 9.9.9 ()"; exit 0;; esac
-printf 'half a module' > module.partial
+while [ $# -gt 0 ]; do [ "$1" = -o ] && out=$2; shift; done
+printf 'half a module' > "$out"
+printf 'half a module' > "${out%.js}.wasm"
 echo "stub: error: the moon is in the wrong phase" >&2
-rm -f module.partial
 exit 3
 "#;
 
