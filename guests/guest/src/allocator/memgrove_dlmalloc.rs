@@ -1,0 +1,5 @@
+//! This repository's Dlmalloc.
+
+pub use memgrove::Dlmalloc as Allocator;
+
+pub const ALLOCATOR: Allocator = Allocator::new();

@@ -1,0 +1,5 @@
+//! This repository's Hoard.
+
+pub use memgrove::Hoard as Allocator;
+
+pub const ALLOCATOR: Allocator = Allocator::new();

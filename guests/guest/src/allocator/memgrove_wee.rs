@@ -1,0 +1,5 @@
+//! This repository's Wee.
+
+pub use memgrove::Wee as Allocator;
+
+pub const ALLOCATOR: Allocator = Allocator::new();

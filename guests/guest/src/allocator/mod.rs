@@ -1,0 +1,36 @@
+//! The allocators, one small file each: a type `Allocator` and a value `ALLOCATOR` of it.
+//!
+//! **To add an allocator**: a file here with those two, a line below, a feature (and its dependency, if it is a
+//! crate) in this crate's `Cargo.toml`, and an entry in `guests/allocators.toml`. Then `cargo xtask guests build`.
+
+macro_rules! choose {
+    ($($feature:literal $module:ident)*) => {$(
+        #[cfg(feature = $feature)]
+        mod $module;
+        #[cfg(feature = $feature)]
+        pub use $module::{ALLOCATOR, Allocator};
+    )*};
+}
+
+choose! {
+    "bump" bump
+    "dlmalloc" dlmalloc
+    "dlmalloc-control" dlmalloc
+    "talc-wasm" talc_wasm
+    "talc-claim" talc_claim
+    "talc-arena" talc_arena
+    "rlsf" rlsf
+    "lol-alloc" lol_alloc
+    "lite-alloc" lite_alloc
+    "wee-alloc" wee_alloc
+    "std-default" std_default
+    "memgrove-wee" memgrove_wee
+    "memgrove-dlmalloc" memgrove_dlmalloc
+    "memgrove-jemalloc" memgrove_jemalloc
+    "memgrove-hoard" memgrove_hoard
+    "c-malloc" c_malloc
+    "broken-overlap" broken_overlap
+    "broken-leak" broken_leak
+    "broken-exhausted" broken_exhausted
+    "broken-slow" broken_slow
+}

@@ -1,0 +1,7 @@
+//! Crate wee_alloc 0.4, with its size classes as by default.
+
+pub use ::wee_alloc::WeeAlloc as WeeAlloc;
+
+pub type Allocator = WeeAlloc<'static>;
+
+pub const ALLOCATOR: Allocator = WeeAlloc::INIT;

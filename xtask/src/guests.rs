@@ -1,0 +1,343 @@
+//! The guests: builds every allocator with every workload, weighs its code, packs it and writes the manifest.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use xshell::{Shell, cmd};
+
+use crate::wasm_rust::WasmRust;
+use crate::workspace::Workspace;
+
+#[derive(clap::Subcommand)]
+pub enum GuestsTask {
+    /// Build the guests into `guests/prebuilt` and write their manifest.
+    Build(BuildArgs),
+    /// Say whether `guests/prebuilt` was built from the sources as they are.
+    Check,
+}
+
+#[derive(clap::Args)]
+pub struct BuildArgs {
+    /// Only these allocators; the others stay as they are.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Leave the threaded twins as they are.
+    #[arg(long)]
+    no_threads: bool,
+    /// Do not weigh the allocators' code.
+    #[arg(long)]
+    no_sizes: bool,
+}
+
+/// `guests/allocators.toml`.
+#[derive(Deserialize)]
+struct Catalogue {
+    allocator: Vec<Allocator>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Allocator {
+    id: String,
+    title: String,
+    version: String,
+    source: String,
+    role: String,
+    #[serde(default)]
+    known_defects: Vec<String>,
+    #[serde(default)]
+    threads: bool,
+    #[serde(default = "yes")]
+    own_code: bool,
+    c: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Allocator {
+    /// The cargo feature that chooses it.
+    fn feature(&self) -> &str {
+        if self.c.is_some() { "c-malloc" } else { &self.id }
+    }
+}
+
+/// Everything that a build needs.
+struct Builder<'a> {
+    workspace: &'a Workspace,
+    rust: WasmRust,
+    target: PathBuf,
+    prebuilt: PathBuf,
+}
+
+pub fn run(workspace: &Workspace, task: &GuestsTask) -> Result<()> {
+    match task {
+        GuestsTask::Build(args) => build(workspace, args),
+        GuestsTask::Check => check(workspace),
+    }
+}
+
+fn check(workspace: &Workspace) -> Result<()> {
+    let guests = workspace.root().join("guests");
+    let recorded = fs::read_to_string(guests.join("prebuilt/sources.sha256"))?;
+    if recorded.trim() != sources_hash(workspace.root())? {
+        bail!("the prebuilt guests are older than their sources\nhint: cargo xtask guests build");
+    }
+    println!("guests: prebuilt from the sources as they are");
+    Ok(())
+}
+
+fn build(workspace: &Workspace, args: &BuildArgs) -> Result<()> {
+    let sh = workspace.shell()?;
+    let folder = workspace.root().join("guests");
+    let catalogue: Catalogue = toml::from_str(&fs::read_to_string(folder.join("allocators.toml"))?)?;
+    if let Some(unknown) = args.only.iter().find(|id| !catalogue.allocator.iter().any(|a| a.id == **id)) {
+        bail!("no allocator `{unknown}` in guests/allocators.toml");
+    }
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| workspace.out().join("target/guests"), |folder| PathBuf::from(folder).join("guests"));
+    let builder =
+        Builder { workspace, rust: WasmRust::find(&sh)?, target, prebuilt: folder.join("prebuilt") };
+    fs::create_dir_all(&builder.prebuilt)?;
+    let manifest_path = builder.prebuilt.join("manifest.json");
+    let before: Value = fs::read(&manifest_path)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default();
+    let mut entries: BTreeMap<String, Value> = before["guests"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|guest| Some((guest["allocator"].as_str()?.to_owned(), guest.clone())))
+        .collect();
+    let weights = if args.no_sizes { None } else { Some(builder.without_allocator()?) };
+    for allocator in &catalogue.allocator {
+        if !args.only.is_empty() && !args.only.contains(&allocator.id) {
+            continue;
+        }
+        println!("guests: {}", allocator.id);
+        let old = entries.get(&allocator.id).cloned().unwrap_or_default();
+        match builder.guest(allocator, args, weights, &old) {
+            Ok(entry) => {
+                entries.insert(allocator.id.clone(), entry);
+            }
+            // One peer less is no reason to have none: the old build, if any, stays.
+            Err(error) => println!("guests: {} is left out: {error:#}", allocator.id),
+        }
+    }
+    let guests: Vec<_> = catalogue.allocator.iter().filter_map(|a| entries.remove(&a.id)).collect();
+    let workloads = workload_table(workspace, &builder.target)?;
+    let tools = builder.tools()?;
+    let manifest = json!({ "abi_version": 1, "tools": tools, "workloads": workloads, "guests": guests });
+    fs::write(&manifest_path, serde_json::to_string_pretty(&manifest)? + "\n")?;
+    fs::write(builder.prebuilt.join("sources.sha256"), sources_hash(workspace.root())? + "\n")?;
+    Ok(())
+}
+
+impl Builder<'_> {
+    /// A shell for wasm32 builds in `guests`.
+    fn shell(&self, flags: &[&str]) -> Result<Shell> {
+        let sh = self.workspace.shell()?;
+        sh.change_dir(self.workspace.root());
+        self.rust.enter(&sh, flags)?;
+        sh.change_dir("guests");
+        sh.set_var("CARGO_TARGET_DIR", &self.target);
+        Ok(sh)
+    }
+
+    fn guest(&self, allocator: &Allocator, args: &BuildArgs, weights: Option<Weight>, old: &Value) -> Result<Value> {
+        let objects = self.c_objects(allocator)?;
+        let features = format!("{},programs", allocator.feature());
+        let module = self.compile("guest", "release", &features, &objects, &[], "std,panic_abort")?;
+        let (size_bytes, sha256) = self.pack(&module, &format!("{}.wasm", allocator.id))?;
+        let mut entry = json!({
+            "allocator": allocator.id, "title": allocator.title, "version": allocator.version,
+            "source": allocator.source, "role": allocator.role, "known_defects": allocator.known_defects,
+            "size_bytes": size_bytes, "sha256": sha256,
+        });
+        entry["threads"] = old["threads"].clone();
+        if allocator.threads && !args.no_threads {
+            let flags = ["-Ctarget-feature=+atomics,+bulk-memory,+mutable-globals"];
+            let module =
+                self.compile("guest", "release", allocator.feature(), &objects, &flags, "std,panic_abort")?;
+            let (size_bytes, sha256) = self.pack(&module, &format!("{}.threads.wasm", allocator.id))?;
+            entry["threads"] = json!({ "size_bytes": size_bytes, "sha256": sha256 });
+        }
+        entry["own_code"] = match weights {
+            Some(none) if allocator.own_code => self.weigh(allocator.feature(), &objects)?.above(none),
+            Some(_) => Value::Null,
+            None => old["own_code"].clone(),
+        };
+        Ok(entry)
+    }
+
+    /// Builds a package of the guests' workspace and answers its module.
+    fn compile(
+        &self,
+        package: &str,
+        profile: &str,
+        features: &str,
+        objects: &[PathBuf],
+        flags: &[&str],
+        library: &str,
+    ) -> Result<Vec<u8>> {
+        let sh = self.shell(flags)?;
+        let objects: Vec<_> = objects.iter().map(|path| path.display().to_string()).collect();
+        sh.set_var("GUEST_C_OBJECTS", objects.join(";"));
+        let arguments = self.rust.arguments(library);
+        cmd!(sh, "cargo build --quiet --locked --profile {profile} -p {package} --no-default-features")
+            .args(["--features", features])
+            .args(arguments)
+            .quiet()
+            .run()?;
+        let path = self.target.join("wasm32-unknown-unknown").join(profile).join(format!("{package}.wasm"));
+        fs::read(&path).with_context(|| path.display().to_string())
+    }
+
+    /// The objects of a C allocator and of what it asks of its library; none for a Rust one.
+    fn c_objects(&self, allocator: &Allocator) -> Result<Vec<PathBuf>> {
+        let Some(source) = &allocator.c else { return Ok(Vec::new()) };
+        let sh = self.workspace.shell()?;
+        let folder = self.target.join("c");
+        fs::create_dir_all(&folder)?;
+        let host = folder.join("host.o");
+        let object = folder.join(format!("{}.o", allocator.id));
+        let clang = ["clang-22", "clang"]
+            .into_iter()
+            .find(|clang| cmd!(sh, "{clang} --version").quiet().ignore_stdout().ignore_stderr().run().is_ok())
+            .context("no clang here")?;
+        cmd!(sh, "{clang} --target=wasm32 -O2 -fno-builtin -c guests/c/host.c -o {host}").quiet().run()?;
+        let root = Path::new("/usr/share/emscripten/system/lib");
+        if source.ends_with(".c") {
+            let source = root.join(source);
+            if !source.exists() {
+                bail!("no {}\nhint: apt-get install emscripten", source.display());
+            }
+            cmd!(sh, "emcc -O3 -DNDEBUG -fno-builtin -c {source} -o {object}").quiet().run()?;
+        } else {
+            let archive = "/usr/lib/wasm32-wasi/libc.a";
+            let bytes = cmd!(sh, "llvm-ar-22 p {archive} {source}").quiet().output()?.stdout;
+            fs::write(&object, bytes)?;
+        }
+        Ok(vec![object, host])
+    }
+
+    /// Compresses a module into the folder of prebuilt ones; its size and hash.
+    fn pack(&self, module: &[u8], name: &str) -> Result<(usize, String)> {
+        let sh = self.workspace.shell()?;
+        let plain = self.target.join(name);
+        fs::write(&plain, module)?;
+        let packed = self.prebuilt.join(format!("{name}.zst"));
+        cmd!(sh, "zstd -19 --quiet --force {plain} -o {packed}").quiet().run().context("zstd")?;
+        Ok((module.len(), hex(&Sha256::digest(module))))
+    }
+
+    fn without_allocator(&self) -> Result<Weight> {
+        self.weigh("none", &[])
+    }
+
+    /// Code bytes of the minimal module, for size and for speed, as built and after `wasm-opt`.
+    fn weigh(&self, feature: &str, objects: &[PathBuf]) -> Result<Weight> {
+        let mut bytes = [0; 4];
+        for (index, (profile, level)) in [("size", "-Oz"), ("speed", "-O3")].into_iter().enumerate() {
+            let module = self.compile("minimal", profile, feature, objects, &[], "core")?;
+            bytes[2 * index] = code_bytes(&module)?;
+            bytes[2 * index + 1] = code_bytes(&self.optimise(&module, level)?)?;
+        }
+        Ok(Weight(bytes))
+    }
+
+    fn optimise(&self, module: &[u8], level: &str) -> Result<Vec<u8>> {
+        let sh = self.workspace.shell()?;
+        let (from, to) = (self.target.join("minimal.wasm"), self.target.join("minimal.opt.wasm"));
+        fs::write(&from, module)?;
+        cmd!(sh, "wasm-opt {level} --all-features {from} -o {to}").quiet().run().context("wasm-opt")?;
+        Ok(fs::read(to)?)
+    }
+
+    fn tools(&self) -> Result<Vec<String>> {
+        let sh = self.workspace.shell()?;
+        let mut tools = vec![self.rust.version(&sh)?];
+        for tool in ["wasm-opt", "clang-22", "emcc"] {
+            if let Ok(version) = cmd!(sh, "{tool} --version").quiet().ignore_stderr().read() {
+                tools.extend(version.lines().next().map(str::to_owned));
+            }
+        }
+        Ok(tools)
+    }
+}
+
+/// Code bytes at -Oz, the same after wasm-opt, at -O3, the same after wasm-opt.
+#[derive(Clone, Copy)]
+struct Weight([u64; 4]);
+
+impl Weight {
+    fn above(self, none: Self) -> Value {
+        let own = |index: usize| self.0[index].saturating_sub(none.0[index]);
+        json!({
+            "oz_bytes": own(0), "oz_optimised_bytes": own(1),
+            "o3_bytes": own(2), "o3_optimised_bytes": own(3),
+        })
+    }
+}
+
+fn code_bytes(module: &[u8]) -> Result<u64> {
+    for payload in wasmparser::Parser::new(0).parse_all(module) {
+        if let wasmparser::Payload::CodeSectionStart { size, .. } = payload? {
+            return Ok(size.into());
+        }
+    }
+    Ok(0)
+}
+
+/// The workloads' own table, from a native build.
+fn workload_table(workspace: &Workspace, target: &Path) -> Result<Value> {
+    let sh = workspace.shell()?;
+    sh.change_dir("guests");
+    sh.set_var("CARGO_TARGET_DIR", target);
+    let text = cmd!(sh, "cargo run --quiet --locked -p workloads --example table").quiet().read()?;
+    Ok(serde_json::from_str(&text)?)
+}
+
+/// Hash of everything that the guests are built from in this repository, by path and content.
+fn sources_hash(root: &Path) -> Result<String> {
+    let mut files = Vec::new();
+    for folder in ["guests", "crates/memgrove-trace/src", "crates/memgrove/src"] {
+        collect(&root.join(folder), &mut files)?;
+    }
+    files.sort();
+    let mut hash = Sha256::new();
+    for file in files {
+        let name = file.strip_prefix(root)?.to_string_lossy().into_owned();
+        hash.update(name.as_bytes());
+        hash.update([0]);
+        hash.update(fs::read(&file)?);
+        hash.update([0]);
+    }
+    Ok(hex(&hash.finalize()))
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() {
+            if !["prebuilt", "target", "traces", "tests"].contains(&name.as_str()) {
+                collect(&path, files)?;
+            }
+        } else if [".rs", ".toml", ".lock", ".c"].iter().any(|end| name.ends_with(end)) {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
