@@ -98,7 +98,8 @@ fn build(workspace: &Workspace) -> Result<()> {
 
 fn check(workspace: &Workspace) -> Result<()> {
     let file = fs::read(library_path(workspace))?;
-    let library = Library::decode(&file).context("made for another version of shapes: cargo xtask fingerprints build")?;
+    let library = Library::decode(&file)
+        .context("made for another version of shapes: cargo xtask fingerprints build")?;
     ensure!(library.encode() == file, "the file is not in its canonical form");
     let recipes = recipes(workspace)?;
     let compiler = Compiler::new(workspace)?;

@@ -78,10 +78,10 @@ fn stripped(bytes: &[u8]) -> Result<Vec<u8>> {
             let contents = &bytes[usize::try_from(range.start)?..usize::try_from(range.end)?];
             let mut len = contents.len();
             while len >= 0x80 {
-                out.push((len & 0x7f) as u8 | 0x80);
+                out.push(0x80 | u8::try_from(len & 0x7f)?);
                 len >>= 7;
             }
-            out.push(len as u8);
+            out.push(u8::try_from(len)?);
             out.extend(contents);
         }
     }

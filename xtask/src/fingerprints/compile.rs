@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
 
 use super::recipe::{Build, Driver, Recipe};
+use crate::wasm_rust::WasmRust;
 use crate::workspace::Workspace;
 
 /// Compiles builds into a folder of their own.
@@ -135,27 +136,18 @@ impl Compiler {
         fs::write(dir.join("Cargo.toml"), format!("{MANIFEST}\n[dependencies]\n{dependency}\n"))?;
         fs::write(dir.join("src/lib.rs"), self.rust_source(recipe)?)?;
         let target = self.out.join("target");
-        let debian = Path::new("/usr/bin/rustc");
-        let library = Path::new("/usr/lib/rustlib/src/rust/library");
         let manifest = dir.join("Cargo.toml");
-        let mut command = cmd!(
-            self.sh,
-            "cargo build --quiet --manifest-path {manifest} --target-dir {target} --profile {level} --target wasm32-unknown-unknown"
-        );
-        // The outer cargo's settings are not the inner one's.
-        for name in ["CARGO_TARGET_DIR", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTUP_TOOLCHAIN"] {
-            command = command.env_remove(name);
-        }
-        // Debian's compiler for wasm32 comes as source of the standard library; rustup's with it built.
-        if debian.exists() && library.exists() {
-            let std = if recipe.std { "std,panic_abort" } else { "core,alloc" };
-            command = command
-                .arg(format!("-Zbuild-std={std}"))
-                .env("RUSTC", debian)
-                .env("RUSTC_BOOTSTRAP", "1")
-                .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-ld-22");
-        }
-        command.quiet().run()?;
+        // A shell of its own: the compiler's settings are not for the other drivers, nor are the outer cargo's.
+        let sh = self.sh.clone();
+        let rust = WasmRust::find(&sh)?;
+        rust.enter(&sh, &[])?;
+        let arguments = rust.arguments(if recipe.std { "std,panic_abort" } else { "core,alloc" });
+        cmd!(sh, "cargo build --quiet --manifest-path {manifest} --target-dir {target} --profile {level} {arguments...}")
+            .env_remove("CARGO_TARGET_DIR")
+            .env_remove("RUSTFLAGS")
+            .env_remove("RUSTUP_TOOLCHAIN")
+            .quiet()
+            .run()?;
         fs::copy(target.join("wasm32-unknown-unknown").join(level).join("fingerprint_rust.wasm"), path)?;
         Ok(())
     }

@@ -222,12 +222,10 @@ fn by_default(
     sites: &Sites,
     toolchain: &Conclusion<Toolchain>,
 ) -> Conclusion<Allocator> {
-    if sites.nothing_allocates(facts) {
-        if let Some(none) = entries.allocator("none") {
-            let text = "no memory.grow, no import that grows, no exported allocation function, no known code";
-            let confidence = if facts.functions.len() <= 64 { 0.75 } else { 0.55 };
-            return Conclusion::new(describe(none), Confidence::new(confidence)).because(Evidence::new(text));
-        }
+    if let Some(none) = entries.allocator("none").filter(|_| sites.nothing_allocates(facts)) {
+        let text = "no memory.grow, no import that grows, no exported allocation function, no known code";
+        let confidence = if facts.functions.len() <= 64 { 0.75 } else { 0.55 };
+        return Conclusion::new(describe(none), Confidence::new(confidence)).because(Evidence::new(text));
     }
     let default = toolchain.value.as_ref().and_then(|value| Some((value, default_of(entries, value)?)));
     match default {
