@@ -130,6 +130,12 @@ impl From<XyChart> for Html {
             .attr("aria-label", &chart.title)
             .child(frame.axes(&chart.x.label, &chart.y.label));
         let mut labels = Labels::default();
+        for point in
+            chart.series.iter().filter(|(_, mark, _)| *mark == Mark::Points).flat_map(|(_, _, points)| points)
+        {
+            let (x, y) = frame.at(point.x, point.y);
+            labels.taken.push((x - 6.0, x + 6.0, y + 4.0));
+        }
         for (index, (_, mark, points)) in chart.series.iter().enumerate() {
             let colour = series_colour(index);
             svg = match mark {
@@ -215,7 +221,7 @@ impl Frame {
     }
 }
 
-/// The labels drawn so far, so that the next one does not cover them.
+/// The points, and the labels drawn so far, so that the next label does not cover them.
 #[derive(Default)]
 struct Labels {
     taken: Vec<(f64, f64, f64)>,

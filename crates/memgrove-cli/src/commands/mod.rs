@@ -3,6 +3,8 @@
 //! A new one is a module here, a variant of [`Command`] and a line of [`run`]. One that runs modules needs
 //! the feature `engines`; without it, `disabled` answers in its place.
 
+#[cfg(feature = "engines")]
+mod bench;
 mod completions;
 #[cfg(not(feature = "engines"))]
 mod disabled;
@@ -22,11 +24,15 @@ use crate::output::Output;
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Inspect(inspect::InspectArgs),
+    Inspect(Box<inspect::InspectArgs>),
     #[cfg(feature = "engines")]
     Survey(survey::SurveyArgs),
     #[cfg(not(feature = "engines"))]
     Survey(disabled::DisabledArgs),
+    #[cfg(feature = "engines")]
+    Bench(bench::BenchArgs),
+    #[cfg(not(feature = "engines"))]
+    Bench(disabled::DisabledArgs),
     #[cfg(feature = "engines")]
     Fix(fix::FixArgs),
     #[cfg(not(feature = "engines"))]
@@ -43,6 +49,10 @@ pub(crate) fn run(command: Command, out: &mut Output) -> Result<Exit> {
         Command::Survey(args) => survey::run(&args, out),
         #[cfg(not(feature = "engines"))]
         Command::Survey(_) => disabled::run("survey"),
+        #[cfg(feature = "engines")]
+        Command::Bench(args) => bench::run(&args, out),
+        #[cfg(not(feature = "engines"))]
+        Command::Bench(_) => disabled::run("bench"),
         #[cfg(feature = "engines")]
         Command::Fix(args) => fix::run(&args, out),
         #[cfg(not(feature = "engines"))]

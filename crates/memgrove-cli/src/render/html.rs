@@ -277,10 +277,10 @@ fn engines(report: &Report) -> Html {
     let (can, cannot) = words::engines(&report.engines);
     let mut terms = Terms::default();
     if !can.is_empty() {
-        terms.add("run it from", can.join(", "));
+        terms.add("run it from", can);
     }
-    for (engine, missing) in cannot {
-        terms.add(engine, format!("lacks {missing}"));
+    for (missing, engines) in cannot {
+        terms.add("do not", format!("{engines}: no {missing}"));
     }
     Html::from_iter([heading("Engines"), terms.into()])
 }

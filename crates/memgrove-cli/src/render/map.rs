@@ -38,6 +38,10 @@ pub(crate) fn layout<'a>(regions: &'a [Region], width: usize) -> Vec<Stretch<'a>
         |stretch: &Stretch<'_>| if open(stretch) { 0 } else { u128::from(stretch.size_bytes.unwrap_or(0)) };
     let total: u128 = stretches.iter().map(size).sum();
     if total == 0 {
+        // Nothing but memory still to be grown.
+        if let Some(stretch) = stretches.last_mut() {
+            stretch.cells += left;
+        }
         return stretches;
     }
     // Largest remainders: what rounding down leaves goes to those that lost most by it.
@@ -131,6 +135,8 @@ mod tests {
             [region(RegionKind::Data, 0, Some(100)), region(RegionKind::Growth, 100, Some(1 << 32))];
         let cells: Vec<_> = layout(&regions, 24).iter().map(|stretch| stretch.cells).collect();
         assert_eq!(cells, [21, 3]);
+        let cells: Vec<_> = layout(&regions[1..], 24).iter().map(|stretch| stretch.cells).collect();
+        assert_eq!(cells, [24]);
     }
 
     #[test]

@@ -260,10 +260,10 @@ impl Sections<'_> {
         self.heading("Engines");
         let (can, cannot) = words::engines(engines);
         if !can.is_empty() {
-            self.lines.answer("✓ from", style::GOOD, &can.join(", "));
+            self.lines.answer("✓ from", style::GOOD, &can);
         }
-        for (engine, missing) in cannot {
-            self.lines.answer("✗ not", style::BAD, &format!("{engine}: lacks {missing}"));
+        for (missing, engines) in cannot {
+            self.lines.answer("✗ not", style::BAD, &format!("{engines}: no {missing}"));
         }
     }
 

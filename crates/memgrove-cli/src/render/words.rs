@@ -32,7 +32,7 @@ pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -61,16 +61,22 @@ pub(crate) fn kind(report: &Report) -> String {
     }
 }
 
-/// The engines that support everything the module uses, each with the version from which it does; and those that
-/// do not, each with what it lacks.
-pub(crate) fn engines(engines: &[EngineSupport]) -> (Vec<String>, Vec<(&str, String)>) {
-    let (can, cannot): (Vec<_>, Vec<_>) = engines.iter().partition(|engine| engine.missing.is_empty());
-    let can = can.iter().map(|engine| versioned(&engine.title, engine.since.as_deref())).collect();
-    let cannot = cannot.iter().map(|engine| {
-        let missing: Vec<_> = engine.missing.iter().map(|proposal| proposal.id()).collect();
-        (engine.title.as_str(), missing.join(", "))
-    });
-    (can, cannot.collect())
+/// The engines that support everything the module uses, each with the version from which it does; and what is
+/// lacking, with the engines that lack it.
+pub(crate) fn engines(engines: &[EngineSupport]) -> (String, Vec<(String, String)>) {
+    let can: Vec<_> = engines.iter().filter(|engine| engine.missing.is_empty()).collect();
+    let any_version = if can.iter().all(|engine| engine.since.is_none()) { "any version of " } else { "" };
+    let names: Vec<_> = can.iter().map(|engine| versioned(&engine.title, engine.since.as_deref())).collect();
+    let can = if names.is_empty() { String::new() } else { format!("{any_version}{}", names.join(", ")) };
+    let mut cannot: Vec<(String, String)> = Vec::new();
+    for engine in engines.iter().filter(|engine| !engine.missing.is_empty()) {
+        let missing = engine.missing.iter().map(|proposal| proposal.id()).collect::<Vec<_>>().join(", ");
+        match cannot.iter_mut().find(|(other, _)| *other == missing) {
+            Some((_, titles)) => *titles += &format!(", {}", engine.title),
+            None => cannot.push((missing, engine.title.clone())),
+        }
+    }
+    (can, cannot)
 }
 
 /// How sure a conclusion is, where that needs saying.
@@ -264,16 +270,22 @@ pub(crate) fn reasons(reasons: &[Reason]) -> String {
 
 /// `env.emscripten_resize_heap (i32) -> i32`, with what it really is.
 pub(crate) fn import(import: &ImportUse) -> String {
+    // A name may have as many characters as the file has bytes.
+    let name = shortened(&import.name.to_string(), 160);
     match import.meaning.value.as_deref().filter(|meaning| *meaning != import.name.name) {
-        Some(meaning) => format!("{} {}: {}{meaning}", import.name, import.ty, doubt(import.meaning.level())),
-        None => format!("{} {}", import.name, import.ty),
+        Some(meaning) => format!("{name} {}: {}{meaning}", import.ty, doubt(import.meaning.level())),
+        None => format!("{name} {}", import.ty),
     }
 }
 
 /// What was seen and where: `calls one (i32) -> i32 import (function 12, offset 0x1f3)`.
 pub(crate) fn evidence(evidence: &Evidence) -> String {
     let place = match (evidence.func, evidence.offset) {
-        (Some(func), Some(offset)) => format!(" (function {func}, offset {offset:#x})"),
+        // Not twice in a sentence that names the function.
+        (Some(func), Some(offset)) if !evidence.text.contains(&format!("function {func}")) => {
+            format!(" (function {func}, offset {offset:#x})")
+        }
+        (Some(_), Some(offset)) => format!(" (offset {offset:#x})"),
         (Some(func), None) => format!(" (function {func})"),
         (None, Some(offset)) => format!(" (offset {offset:#x})"),
         (None, None) => String::new(),
