@@ -5,6 +5,7 @@
 mod archives;
 mod corpus;
 mod fingerprints;
+mod guests;
 mod setup;
 mod test;
 mod tidy;
@@ -31,6 +32,9 @@ enum Task {
     /// Allocator fingerprints: compile known allocators, distil the library, check it.
     #[command(subcommand)]
     Fingerprints(fingerprints::FingerprintsTask),
+    /// The guests: wasm programs of one allocator and every workload.
+    #[command(subcommand)]
+    Guests(guests::GuestsTask),
     /// Install what the tests need and say what is installed.
     Setup(setup::SetupArgs),
     /// Set up, format, lint, build and run every test (what CI calls).
@@ -46,6 +50,7 @@ fn main() -> anyhow::Result<()> {
         Task::Archives(args) => archives::run(&workspace, &args),
         Task::Corpus(task) => corpus::run(&workspace, &task),
         Task::Fingerprints(task) => fingerprints::run(&workspace, &task),
+        Task::Guests(task) => guests::run(&workspace, &task),
         Task::Setup(args) => setup::run(&workspace, &args),
         Task::Test(args) => test::run(&workspace, &args),
         Task::Tidy => tidy::run(&workspace),
