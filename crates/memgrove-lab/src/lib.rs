@@ -3,6 +3,7 @@
 pub mod engine;
 pub mod export;
 pub mod guest;
+pub mod measure;
 pub mod survey;
 pub mod toolchain;
 pub mod verify;

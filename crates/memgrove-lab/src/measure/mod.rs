@@ -16,6 +16,7 @@ pub mod lock;
 pub mod results;
 pub mod stats;
 pub mod subject;
+pub mod summary;
 pub mod threads;
 pub mod traces;
 pub mod wall;

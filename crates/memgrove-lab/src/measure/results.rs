@@ -320,11 +320,15 @@ impl Results {
         text
     }
 
-    /// The figures of one allocator under one workload, if they were counted without failure.
+    /// The figures of one allocator under one workload, if it came to the end of it soundly. One that leaks
+    /// did so.
     #[must_use]
     pub fn figures(&self, allocator: &str, workload: &str) -> Option<&Figures> {
         let count = self.count(allocator, workload)?;
-        if count.failure.is_some() { None } else { count.figures.as_ref() }
+        match count.failure {
+            None | Some(Failure::Leaks { .. }) => count.figures.as_ref(),
+            Some(_) => None,
+        }
     }
 
     /// What was counted of one allocator under one workload.

@@ -95,7 +95,10 @@ mod tests {
         assert_eq!((trace.info.id.as_str(), trace.slots), ("trace:some", 2));
         for length in 0..whole.len() {
             let error = read(&whole[..length]).unwrap_err().to_string();
-            assert!(error.contains("some.mgtr is not a trace") && error.contains("offset"), "{length}: {error}");
+            assert!(
+                error.contains("some.mgtr is not a trace") && error.contains("offset"),
+                "{length}: {error}"
+            );
         }
     }
 

@@ -1,0 +1,249 @@
+//! `memgrove bench`: which allocator is best for this workload?
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use memgrove_lab::engine::{self, EngineId, Settings};
+use memgrove_lab::export;
+use memgrove_lab::guest::Role;
+use memgrove_lab::measure::catalogue::Catalogue;
+use memgrove_lab::measure::results::Results;
+use memgrove_lab::measure::{Event, MeasureError, Plan, Request, Trace, run as measure};
+
+use crate::exit::{Exit, UserError};
+use crate::output::Output;
+
+const EXAMPLES: &str = "\
+Examples:
+  memgrove bench --quick                                   fuel, bytes and a first look at times
+  memgrove bench --allocators ours,dlmalloc --report out.html
+  memgrove bench --workloads larson,json --engine wasmtime,node --rounds 9
+  memgrove bench --trace app.mgtr                          replay a recorded heap on every allocator
+  memgrove bench --save run.json                           raw samples; repeat it to go on after an interruption
+  memgrove bench --from run.json --report out.html         render, measure nothing";
+
+/// Size in per cent of the standard that keeps a run of everything under five minutes on two cores.
+const DEFAULT_SCALE_PERCENT: u32 = 25;
+
+/// Of a quick run.
+const QUICK_SCALE_PERCENT: u32 = 5;
+
+/// Measure allocators beside each other, in wasm
+///
+/// Every allocator is compiled into one guest module with every workload. What is exact is counted first:
+/// executed instructions (fuel), calls, heap bytes. Wall times follow in rounds, cold and warm, with the base
+/// measured a second time as a control that shows the noise. An allocator that corrupts, leaks, runs out or
+/// collapses is shown as a failure with the reason.
+#[derive(Debug, Args)]
+#[command(after_long_help = format!("{EXAMPLES}\n\n{}", crate::exit::HELP))]
+pub(crate) struct BenchArgs {
+    /// Allocators by name, or `ours`, `peers`, `all`
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    allocators: Vec<String>,
+
+    /// Workloads by name
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    workloads: Vec<String>,
+
+    /// Engines for wall times: wasmtime, wasmi, node [default: wasmtime, and node where it is there]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    engine: Vec<EngineId>,
+
+    /// Measure a module of your own that keeps the guests' contract
+    #[arg(long, value_name = "FILE")]
+    guest: Vec<PathBuf>,
+
+    /// Replay a recorded trace; without `--workloads`, traces only
+    #[arg(long, value_name = "FILE")]
+    trace: Vec<PathBuf>,
+
+    /// Size of the workloads, in per cent of the standard size [default: 25, quick: 5]
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    scale: Option<u32>,
+
+    /// Seed of the workloads' random numbers
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u32,
+
+    /// Rounds of wall times; 0 counts only [default: 5, quick: 3]
+    #[arg(long, value_name = "N")]
+    rounds: Option<usize>,
+
+    /// Numbers of threads [default: 1,2; quick: none]
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=64))]
+    threads: Vec<u32>,
+
+    /// Small workloads on wasmtime only: under half a minute
+    #[arg(long)]
+    quick: bool,
+
+    /// Save raw samples after every measurement, and go on where an earlier run into this file ended
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+
+    /// Measure nothing; render a saved run
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["save", "quick", "allocators", "workloads", "guest", "trace"])]
+    from: Option<PathBuf>,
+
+    /// Write a self-contained HTML report with charts
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+
+    /// Write the tables as Markdown
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+
+    /// Print the raw samples as JSON instead of tables
+    #[arg(long)]
+    json: bool,
+
+    /// List allocators and workloads and stop
+    #[arg(long)]
+    list: bool,
+}
+
+pub(crate) fn run(args: &BenchArgs, out: &mut Output) -> Result<Exit> {
+    if args.list {
+        return list(&Catalogue::embedded()?, out);
+    }
+    let results = match &args.from {
+        Some(path) => Results::read(path)?,
+        None => measured(args, out)?,
+    };
+    if let Some(path) = &args.report {
+        std::fs::write(path, export::bench::html(&results))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        out.note(format_args!("report: {}", path.display()));
+    }
+    if let Some(path) = &args.markdown {
+        let source = args.from.as_ref().or(args.save.as_ref()).and_then(|path| path.file_name());
+        let source = source.map_or_else(|| "a run".into(), |name| name.to_string_lossy());
+        std::fs::write(path, export::bench::markdown(&results, &source))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    if args.json {
+        out.print(results.to_json())?;
+    } else {
+        out.print(export::bench::text(&results))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn measured(args: &BenchArgs, out: &mut Output) -> Result<Results> {
+    let mut catalogue = Catalogue::embedded()?;
+    let mut allocators = args.allocators.clone();
+    for path in &args.guest {
+        let name = catalogue.add_file(path)?;
+        if !allocators.is_empty() {
+            allocators.push(name); // who names a file wants it measured
+        }
+    }
+    let traces = args.trace.iter().map(|path| Trace::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let request = Request {
+        allocators,
+        workloads: args.workloads.clone(),
+        engines: engines(args, out),
+        traces,
+        scale_percent: args.scale.unwrap_or(if args.quick { QUICK_SCALE_PERCENT } else { DEFAULT_SCALE_PERCENT }),
+        seed: args.seed,
+        rounds: args.rounds.unwrap_or(if args.quick { 3 } else { 5 }),
+        threads: match (args.threads.as_slice(), args.quick) {
+            ([], true) => Vec::new(),
+            ([], false) => vec![1, 2],
+            (threads, _) => threads.to_vec(),
+        },
+        commit: std::env::var("MEMGROVE_COMMIT").ok(),
+    };
+    let plan = Plan::new(&catalogue, &request).map_err(for_the_user)?;
+    let mut results = match &args.save {
+        Some(path) => Results::resume(path, plan.setting.clone()).map_err(|error| for_the_user(error.into()))?,
+        None => Results::new(plan.setting.clone()),
+    };
+    let bar = out.progress(plan.works.len().max(2) as u64, "measuring");
+    let told = Mutex::new(&mut *out);
+    let tell = |event: Event<'_>| {
+        let mut out = told.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::Phase { name, steps } => {
+                bar.set_length(steps as u64);
+                bar.set_position(0);
+                bar.set_message(name);
+                if bar.is_hidden() {
+                    out.note(format_args!("{name} ({steps} steps)"));
+                }
+            }
+            Event::Step => bar.inc(1),
+            Event::Failed { allocator, workload, failure } => {
+                out.note(format_args!("FAIL {allocator}, {workload}: {failure}"));
+            }
+            Event::Warning(words) => out.warning(words),
+        }
+    };
+    let outcome = measure(&plan, &catalogue, &mut results, args.save.as_deref(), &tell);
+    out.progress_done();
+    match outcome {
+        Ok(()) => Ok(results),
+        Err(error) => {
+            // What was measured until then is shown all the same.
+            if !results.counts.is_empty() {
+                out.print(export::bench::text(&results))?;
+                out.print('\n')?;
+            }
+            Err(for_the_user(error))
+        }
+    }
+}
+
+/// The engines asked for; without a wish, those of the default that are there.
+fn engines(args: &BenchArgs, out: &mut Output) -> Vec<EngineId> {
+    if !args.engine.is_empty() {
+        return args.engine.clone();
+    }
+    if args.quick || args.rounds == Some(0) {
+        return vec![EngineId::Wasmtime];
+    }
+    match engine::open(EngineId::Node, &Settings::default()) {
+        Ok(_) => vec![EngineId::Wasmtime, EngineId::Node],
+        Err(error) => {
+            out.note(format_args!("no times on V8: {error}"));
+            vec![EngineId::Wasmtime]
+        }
+    }
+}
+
+/// Gives an error its hint, and its exit status: a name that does not exist is a mistake of the command line.
+fn for_the_user(error: MeasureError) -> anyhow::Error {
+    let hint = error.hint();
+    let user = match &error {
+        MeasureError::Catalogue(_) | MeasureError::Nothing(_) => UserError::usage(error.to_string()),
+        _ => UserError::failed(error.to_string()),
+    };
+    match hint {
+        Some(hint) => user.hint(hint).into(),
+        None => user.into(),
+    }
+}
+
+fn list(catalogue: &Catalogue, out: &mut Output) -> Result<Exit> {
+    let width = |names: Vec<&str>| names.into_iter().map(str::len).max().unwrap_or(0);
+    let guests = &catalogue.manifest.guests;
+    let wide = width(guests.iter().map(|guest| guest.allocator.as_str()).collect());
+    out.print("Allocators:\n")?;
+    for guest in guests {
+        let role = match guest.role {
+            Role::Floor => "the floor",
+            Role::Peer => "peer",
+            Role::Ours => "ours",
+        };
+        out.print(format_args!("  {:wide$}  {} {}, {role}\n", guest.allocator, guest.title, guest.version))?;
+    }
+    let workloads = &catalogue.manifest.workloads;
+    let wide = width(workloads.iter().map(|info| info.id.as_str()).collect());
+    out.print("\nWorkloads:\n")?;
+    for info in workloads {
+        out.print(format_args!("  {:wide$}  {} ({})\n", info.id, info.title, info.source))?;
+    }
+    Ok(Exit::Done)
+}
