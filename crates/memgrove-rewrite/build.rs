@@ -14,10 +14,8 @@ fn main() {
         .collect();
     files.sort();
 
-    let text: String = files
-        .iter()
-        .map(|path| fs::read_to_string(path).expect("a readable file") + "\n")
-        .collect();
+    let text: String =
+        files.iter().map(|path| fs::read_to_string(path).expect("a readable file") + "\n").collect();
     let wasm = wat::parse_str(format!("(module\n{text})"))
         .unwrap_or_else(|error| panic!("the stand-ins in runtime/ do not compile: {error}"));
     let out = env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");

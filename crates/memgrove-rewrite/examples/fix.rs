@@ -13,7 +13,10 @@ fn main() {
         match memgrove_rewrite::fix(&wasm, &memgrove_rewrite::Options::default()) {
             Ok(fixed) => {
                 for item in &fixed.plan.imports {
-                    println!("{}.{} [{}] {:?} {}: {:?}", item.module, item.name, item.ty, item.known_as, item.purpose, item.decision);
+                    println!(
+                        "{}.{} [{}] {:?} {}: {:?}",
+                        item.module, item.name, item.ty, item.known_as, item.purpose, item.decision
+                    );
                 }
                 for change in &fixed.plan.changes {
                     println!("* {change:?}");
@@ -21,7 +24,12 @@ fn main() {
                 for note in &fixed.plan.notes {
                     println!("- {note}");
                 }
-                println!("=> {} {} -> {} bytes", if fixed.plan.is_complete() { "COMPLETE" } else { "PARTIAL" }, wasm.len(), fixed.wasm.len());
+                println!(
+                    "=> {} {} -> {} bytes",
+                    if fixed.plan.is_complete() { "COMPLETE" } else { "PARTIAL" },
+                    wasm.len(),
+                    fixed.wasm.len()
+                );
                 fs::write(out.join(file.file_name().expect("a file")), fixed.wasm).expect("writable");
             }
             Err(error) => println!("=> ERROR {error}"),

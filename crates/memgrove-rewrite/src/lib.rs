@@ -82,9 +82,7 @@ fn write(module: &module::Module<'_>, plan: &Plan, runtime: &runtime::Runtime) -
     let out = encode::encode(module, &plan.edits, runtime)?;
     match validator().validate_all(&out) {
         Ok(_) => Ok(out),
-        Err(error) => {
-            Err(Error::Output { message: error.message().to_owned(), offset: error.offset() })
-        }
+        Err(error) => Err(Error::Output { message: error.message().to_owned(), offset: error.offset() }),
     }
 }
 

@@ -6,9 +6,8 @@
 use std::ops::Range;
 
 use wasmparser::{
-    ConstExpr, CustomSectionReader, Data, DataKind, Element, Export, ExternalKind, FuncType,
-    FunctionBody, Global, GlobalType, Import, MemoryType, Operator, Parser, Payload, Table,
-    TableType, TypeRef,
+    ConstExpr, CustomSectionReader, Data, DataKind, Element, Export, ExternalKind, FuncType, FunctionBody,
+    Global, GlobalType, Import, MemoryType, Operator, Parser, Payload, Table, TableType, TypeRef,
 };
 
 use crate::Error;
@@ -326,8 +325,7 @@ impl<'a> Module<'a> {
         for (start, bytes) in self.active_data() {
             for (i, byte) in word.iter_mut().enumerate() {
                 let offset = (u64::from(at) + i as u64).checked_sub(start);
-                if let Some(&value) =
-                    offset.and_then(|o| usize::try_from(o).ok()).and_then(|o| bytes.get(o))
+                if let Some(&value) = offset.and_then(|o| usize::try_from(o).ok()).and_then(|o| bytes.get(o))
                 {
                     *byte = value;
                 }

@@ -70,7 +70,9 @@ impl Runtime {
                             Operator::I64Const { value } => Value::I64(value),
                             Operator::I32Const { value } => Value::I32(value),
                             Operator::F64Const { value } => Value::F64(value),
-                            other => return Err(Error::Encode(format!("a stand-in's global starts as {other:?}"))),
+                            other => {
+                                return Err(Error::Encode(format!("a stand-in's global starts as {other:?}")));
+                            }
                         };
                         runtime.globals.push((global.ty, value));
                     }

@@ -19,9 +19,7 @@ pub(crate) fn has_type(module: &Module<'_>, func: u32, text: &str) -> bool {
 
 /// A function type like `i32 i32 -> i32`, `-> i32`, `->`.
 pub(crate) fn signature_text(ty: &wasmparser::FuncType) -> String {
-    let words = |types: &[ValType]| {
-        types.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
-    };
+    let words = |types: &[ValType]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     format!("{} -> {}", words(ty.params()), words(ty.results())).trim().to_owned()
 }
 
@@ -112,8 +110,15 @@ pub(crate) fn error_style(module: &Module<'_>, import: u32) -> Option<ErrorStyle
             if compares_errno(after) || passes_to_syscall_ret(module, after) {
                 return Some(ErrorStyle::NegativeErrno);
             }
-            if after.iter().take(3).any(|op| matches!(op, Operator::I32Eqz | Operator::If { .. } | Operator::BrIf { .. } | Operator::I32Const { value: 0 }))
-            {
+            if after.iter().take(3).any(|op| {
+                matches!(
+                    op,
+                    Operator::I32Eqz
+                        | Operator::If { .. }
+                        | Operator::BrIf { .. }
+                        | Operator::I32Const { value: 0 }
+                )
+            }) {
                 style = Some(ErrorStyle::PositiveErrno);
             }
         }
@@ -153,9 +158,10 @@ pub(crate) fn takes_address_and_length(module: &Module<'_>, import: u32) -> bool
 /// A call behind a C stream: its callers load the stream's file descriptor.
 pub(crate) fn works_on_stream(module: &Module<'_>, import: u32) -> bool {
     module.scan.calls[import as usize].iter().any(|call| {
-        module.operators(call.caller).iter().any(
-            |operator| matches!(operator, Operator::I32Load { memarg } if memarg.offset == MUSL_FILE_FD),
-        )
+        module
+            .operators(call.caller)
+            .iter()
+            .any(|operator| matches!(operator, Operator::I32Load { memarg } if memarg.offset == MUSL_FILE_FD))
     })
 }
 
@@ -221,7 +227,9 @@ pub(crate) fn cells(module: &Module<'_>, function: u32) -> BTreeSet<u32> {
         .collect();
     loaded
         .into_iter()
-        .filter(|&at| bases.iter().any(|&base| at.checked_sub(base).is_some_and(|o| offsets.contains(&u64::from(o)))))
+        .filter(|&at| {
+            bases.iter().any(|&base| at.checked_sub(base).is_some_and(|o| offsets.contains(&u64::from(o))))
+        })
         .collect()
 }
 

@@ -40,6 +40,13 @@ fn run(engine: &dyn Engine, original: &[u8], fixed: &[u8], plan: &Plan) -> Resul
             _ => None,
         })
         .collect();
+    let globals: Vec<&str> = module
+        .shape()
+        .exports
+        .iter()
+        .filter(|export| matches!(export.kind, ExportKind::Global { .. }))
+        .map(|export| export.name.as_str())
+        .collect();
     let mut before = module.instantiate(&host)?;
     for (at, bytes) in plan.initial_data() {
         before.write(Memory::Main, u64::from(at), bytes)?;
@@ -64,10 +71,8 @@ fn run(engine: &dyn Engine, original: &[u8], fixed: &[u8], plan: &Plan) -> Resul
     let mut traps = 0;
     'rounds: for round in 0..ROUNDS {
         for (name, signature) in &callable {
-            let arguments: Vec<Value> = (0..)
-                .zip(&signature.parameters)
-                .map(|(at, ty)| argument(*ty, round * 7 + at))
-                .collect();
+            let arguments: Vec<Value> =
+                (0..).zip(&signature.parameters).map(|(at, ty)| argument(*ty, round * 7 + at)).collect();
             let (was, is) = (before.call(name, &arguments), after.call(name, &arguments));
             if is_exhausted(&was) || is_exhausted(&is) {
                 // Fuel is counted differently on both sides of the border.
@@ -87,11 +92,17 @@ fn run(engine: &dyn Engine, original: &[u8], fixed: &[u8], plan: &Plan) -> Resul
             }
         }
     }
+    for name in globals {
+        let (was, is) = (before.global(name), after.global(name));
+        if was.is_ok() && was != is {
+            return Ok(Outcome::Failed(format!("global `{name}` is {was:?} before and {is:?} after")));
+        }
+    }
     if let Some(difference) = memory_difference(before.as_mut(), after.as_mut(), sizes)? {
         return Ok(Outcome::Failed(difference));
     }
     Ok(Outcome::Passed(format!(
-        "{calls} calls of {} exports agree ({traps} trap on both sides), and so does memory",
+        "{calls} calls of {} exports agree ({traps} trap on both sides), and so do memory and globals",
         callable.len()
     )))
 }
@@ -135,7 +146,10 @@ fn argument(ty: ValueType, number: u64) -> Value {
 }
 
 fn is_exhausted<T>(result: &Result<T, EngineError>) -> bool {
-    matches!(result, Err(EngineError::Trap { reason: TrapReason::OutOfFuel, .. } | EngineError::Timeout { .. }))
+    matches!(
+        result,
+        Err(EngineError::Trap { reason: TrapReason::OutOfFuel, .. } | EngineError::Timeout { .. })
+    )
 }
 
 fn describe(result: &Result<crate::engine::Outcome, EngineError>) -> String {

@@ -33,7 +33,9 @@ fn run(engine: &dyn Engine, wasm: &[u8]) -> Result<Outcome, EngineError> {
     }
     let before = instance.memory_bytes(Memory::Main)?;
     if is_fixed(wasm) {
-        return Ok(Outcome::Skipped("its memory has a maximum that equals its minimum, by its own choice".to_owned()));
+        return Ok(Outcome::Skipped(
+            "its memory has a maximum that equals its minimum, by its own choice".to_owned(),
+        ));
     }
     let mut blocks = Vec::new();
     while blocks.len() as u64 * u64::from(BLOCK_BYTES) < before + BEYOND_BYTES {
@@ -112,7 +114,9 @@ fn takes_nothing(module: &dyn Module, name: &str) -> bool {
 /// Marks both ends and the middle of a block.
 fn marks(at: u64, number: u64) -> [(u64, [u8; 8]); 3] {
     let last = u64::from(BLOCK_BYTES) - 8;
-    [0, last / 2, last].map(|offset| (at + offset, (number << 32 | offset).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()))
+    [0, last / 2, last].map(|offset| {
+        (at + offset, (number << 32 | offset).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes())
+    })
 }
 
 fn write_pattern(instance: &mut dyn Instance, at: u64, number: u64) -> Result<(), EngineError> {

@@ -29,7 +29,9 @@ pub(super) fn emulate(plan: &Plan) -> Result<Host, String> {
             Behaviour::I32(value) => host.global(module, name, Value::u32(value)),
             Behaviour::F64(value) => host.global(module, name, Value::F64(value.to_bits())),
             Behaviour::Traps => host.function(module, name, |_, _| Err(HostTrap("abort".to_owned()))),
-            Behaviour::Answers(number) => host.function(module, name, move |caller, _| Ok(answer(caller, number))),
+            Behaviour::Answers(number) => {
+                host.function(module, name, move |caller, _| Ok(answer(caller, number)))
+            }
             Behaviour::Computes(function) => {
                 if !KNOWN.contains(&function) {
                     return Err(format!("`{name}` has no second implementation to compare with"));
@@ -125,8 +127,20 @@ fn compute(
             caller.write(argument(1), &[0; 4])?;
             0
         }
-        "fd_standard" => if argument(0) > 2 { 8 } else { 0 },
-        "fd_seek" | "fd_seek_legal" => if argument(0) > 2 { 8 } else { 70 },
+        "fd_standard" => {
+            if argument(0) > 2 {
+                8
+            } else {
+                0
+            }
+        }
+        "fd_seek" | "fd_seek_legal" => {
+            if argument(0) > 2 {
+                8
+            } else {
+                70
+            }
+        }
         "fd_read" if argument(0) <= 2 => {
             caller.write(argument(3), &[0; 4])?;
             0

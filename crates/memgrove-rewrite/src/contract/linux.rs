@@ -40,7 +40,8 @@ pub(super) fn wali(module: &Module<'_>, runtime: &Runtime, name: &str, import: u
     if MEMORY.contains(&name) {
         let does = |name| fit(module, runtime, Does::Run(name), import);
         let known = *MEMORY.iter().find(|known| **known == name)?;
-        let stand_in = if known == "SYS_mremap" { does(known).or_else(|| does("SYS_mremap5")) } else { does(known) }?;
+        let stand_in =
+            if known == "SYS_mremap" { does(known).or_else(|| does("SYS_mremap5")) } else { does(known) }?;
         return Some(Answer {
             stand_in,
             purpose: Purpose::Memory,
@@ -48,14 +49,16 @@ pub(super) fn wali(module: &Module<'_>, runtime: &Runtime, name: &str, import: u
             why: "works on memory.grow; mappings never lie below the break",
         });
     }
-    let libc = |stand_in, why| Some(Answer { stand_in, purpose: Purpose::Libc, stub: Some(Group::Libc), why });
+    let libc =
+        |stand_in, why| Some(Answer { stand_in, purpose: Purpose::Libc, stub: Some(Group::Libc), why });
     match name {
         "SYS_exit" | "SYS_exit_group" | "__proc_exit" => {
             libc(fit(module, runtime, Does::Trap, import)?, "must not return: ends the program with a trap")
         }
-        "SYS_mprotect" | "SYS_set_tid_address" | "SYS_rt_sigprocmask" | "__init" | "__deinit" => {
-            libc(fit(module, runtime, Does::Return(0), import)?, "succeeds: there is one thread and no protection")
-        }
+        "SYS_mprotect" | "SYS_set_tid_address" | "SYS_rt_sigprocmask" | "__init" | "__deinit" => libc(
+            fit(module, runtime, Does::Return(0), import)?,
+            "succeeds: there is one thread and no protection",
+        ),
         "__get_init_envfile" | "__cl_get_argc" | "__cl_get_argv_len" | "__cl_copy_argv" => {
             libc(fit(module, runtime, Does::Return(0), import)?, "there are no arguments and no environment")
         }

@@ -109,9 +109,10 @@ pub(crate) fn lookup(
     // fastcomp put an underscore before every C name.
     let plain = name.strip_prefix('_');
     let tables = [emscripten::CONTRACTS, libc::CONTRACTS, libm::CONTRACTS, wasi::PREVIEW1];
-    tables.into_iter().find_map(|table| first_fit(module, runtime, table, name, import)).or_else(|| {
-        tables.into_iter().find_map(|table| first_fit(module, runtime, table, plain?, import))
-    })
+    tables
+        .into_iter()
+        .find_map(|table| first_fit(module, runtime, table, name, import))
+        .or_else(|| tables.into_iter().find_map(|table| first_fit(module, runtime, table, plain?, import)))
 }
 
 /// Promises of wasm-bindgen, which hold together or not at all (see `pass/functions`).
@@ -120,7 +121,8 @@ pub(crate) use wasm_bindgen::{is_glue_module, lookup as wasm_bindgen_lookup};
 /// What an import that nothing satisfies is for, by its names.
 pub(crate) fn purpose_of(module_name: &str, name: &str) -> (Purpose, &'static str) {
     const JS: &str = "it acts on JavaScript objects, which only a JavaScript host has";
-    let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.trim_start_matches('_').starts_with(prefix));
+    let starts =
+        |prefixes: &[&str]| prefixes.iter().any(|prefix| name.trim_start_matches('_').starts_with(prefix));
     if module_name.starts_with("GOT.") {
         return (Purpose::Linking, "another module has to provide it");
     }
@@ -133,16 +135,53 @@ pub(crate) fn purpose_of(module_name: &str, name: &str) -> (Purpose, &'static st
     if module_name.contains(':') || module_name == "__main_module__" {
         return (Purpose::Linking, "it is a part of a component, which provides it");
     }
-    if starts(&["emval_", "embind_", "emscripten_asm_const", "asm_const", "emscripten_run_script", "js_", "mono_wasm", "napi_"]) {
+    if starts(&[
+        "emval_",
+        "embind_",
+        "emscripten_asm_const",
+        "asm_const",
+        "emscripten_run_script",
+        "js_",
+        "mono_wasm",
+        "napi_",
+    ]) {
         return (Purpose::JavaScript, JS);
     }
-    if starts(&["gl", "egl", "emscripten_gl", "emscripten_webgl", "glfw", "SDL", "al", "emscripten_set_", "emscripten_get_canvas"]) {
+    if starts(&[
+        "gl",
+        "egl",
+        "emscripten_gl",
+        "emscripten_webgl",
+        "glfw",
+        "SDL",
+        "al",
+        "emscripten_set_",
+        "emscripten_get_canvas",
+    ]) {
         return (Purpose::System, "it draws, plays or reads input, which only the host can do");
     }
-    if starts(&["pthread_create", "emscripten_thread", "emscripten_futex", "emscripten_init_main_thread", "wasi_thread"]) || module_name == "wasi" && name == "thread-spawn" {
+    if starts(&[
+        "pthread_create",
+        "emscripten_thread",
+        "emscripten_futex",
+        "emscripten_init_main_thread",
+        "wasi_thread",
+    ]) || module_name == "wasi" && name == "thread-spawn"
+    {
         return (Purpose::Threads, "a thread is another instance, which only the host can start");
     }
-    if starts(&["syscall", "sys_", "SYS_", "sock", "dlopen", "dlsym", "getaddrinfo", "connect", "send", "recv"]) {
+    if starts(&[
+        "syscall",
+        "sys_",
+        "SYS_",
+        "sock",
+        "dlopen",
+        "dlsym",
+        "getaddrinfo",
+        "connect",
+        "send",
+        "recv",
+    ]) {
         return (Purpose::System, "it asks the operating system");
     }
     if starts(&["getentropy", "getrandom", "arc4random"]) || name.contains("andom") {
@@ -184,8 +223,7 @@ pub(crate) fn fit(module: &Module<'_>, runtime: &Runtime, does: Does, import: u3
             adapt(ty, runtime.func_type(func))?;
             let needs_memory = runtime.closure([func]).ok()?.memory;
             let memory = module.memories.first();
-            (!needs_memory || memory.is_some_and(|memory| !memory.memory64))
-                .then_some(StandIn::Runtime(name))
+            (!needs_memory || memory.is_some_and(|memory| !memory.memory64)).then_some(StandIn::Runtime(name))
         }
         Does::Operator(op) => op.fits(ty).then_some(StandIn::Operator(op)),
         Does::Invoke => {

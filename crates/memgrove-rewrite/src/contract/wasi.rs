@@ -23,7 +23,8 @@ const fn answer(name: &'static str, errno: i64, why: &'static str) -> Contract {
 
 const NONE: &str = "there are none: both sizes are written as 0";
 const NOTHING_TO_WRITE: &str = "there are none, so nothing is written";
-const NO_FILE: &str = "no file or directory was ever opened: EBADF (8), which ends the search for preopened ones";
+const NO_FILE: &str =
+    "no file or directory was ever opened: EBADF (8), which ends the search for preopened ones";
 const STANDARD: &str = "standard streams exist, other descriptors are EBADF (8)";
 const ENOSYS: &str = "not implemented: ENOSYS (52)";
 
@@ -87,12 +88,20 @@ macro_rules! common {
 
 /// `wasi_snapshot_preview1`.
 pub(super) const PREVIEW1: &[Contract] = common![
-    run("fd_filestat_get", "fd_filestat_get", "standard streams are character devices, other descriptors EBADF (8)"),
+    run(
+        "fd_filestat_get",
+        "fd_filestat_get",
+        "standard streams are character devices, other descriptors EBADF (8)"
+    ),
     run("poll_oneoff", "poll_oneoff", "every event has happened: a program that sleeps wakes at once"),
 ];
 
 /// `wasi_unstable`: a shorter filestat and longer subscriptions.
 const UNSTABLE: &[Contract] = common![
-    run("fd_filestat_get", "unstable_fd_filestat_get", "standard streams are character devices, other descriptors EBADF (8)"),
+    run(
+        "fd_filestat_get",
+        "unstable_fd_filestat_get",
+        "standard streams are character devices, other descriptors EBADF (8)"
+    ),
     answer("poll_oneoff", 52, ENOSYS),
 ];

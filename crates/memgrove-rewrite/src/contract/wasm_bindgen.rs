@@ -27,10 +27,18 @@ pub(crate) fn lookup(module: &Module<'_>, runtime: &Runtime, name: &str, import:
             (Does::Run("two_to_handle"), "a fresh handle for the error; its text is not kept")
         }
         ("__wbindgen_object_drop_ref", "i32 ->") => (Does::Return(0), "a handle owns nothing here"),
-        ("__wbindgen_object_clone_ref", "i32 -> i32") => (Does::Run("same_handle"), "a handle is only a number here"),
-        ("new", "-> i32") if has_panic_hook(module) => (Does::Run("new_handle"), "a fresh handle for the panic's error object"),
-        ("stack", "i32 i32 ->") if has_panic_hook(module) => (Does::Run("empty_string"), "the panic's stack trace is empty"),
-        ("error", "i32 i32 ->") if has_panic_hook(module) => (Does::Return(0), "the panic's message goes nowhere"),
+        ("__wbindgen_object_clone_ref", "i32 -> i32") => {
+            (Does::Run("same_handle"), "a handle is only a number here")
+        }
+        ("new", "-> i32") if has_panic_hook(module) => {
+            (Does::Run("new_handle"), "a fresh handle for the panic's error object")
+        }
+        ("stack", "i32 i32 ->") if has_panic_hook(module) => {
+            (Does::Run("empty_string"), "the panic's stack trace is empty")
+        }
+        ("error", "i32 i32 ->") if has_panic_hook(module) => {
+            (Does::Return(0), "the panic's message goes nowhere")
+        }
         _ => return None,
     };
     Some(Answer {
@@ -43,7 +51,7 @@ pub(crate) fn lookup(module: &Module<'_>, runtime: &Runtime, name: &str, import:
 
 /// The module imports all three functions of the panic hook.
 fn has_panic_hook(module: &Module<'_>) -> bool {
-    ["__wbg_new_", "__wbg_stack_", "__wbg_error_"].iter().all(|stem| {
-        module.imports.iter().filter(|entry| entry.import.name.starts_with(stem)).count() == 1
-    })
+    ["__wbg_new_", "__wbg_stack_", "__wbg_error_"]
+        .iter()
+        .all(|stem| module.imports.iter().filter(|entry| entry.import.name.starts_with(stem)).count() == 1)
 }

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
-use wasm_encoder::{
-    BlockType, ConstExpr, Function, GlobalType, Instruction, MemArg, MemArgTarget, ValType,
-};
+use wasm_encoder::{BlockType, ConstExpr, Function, GlobalType, Instruction, MemArg, MemArgTarget, ValType};
 
 use super::indices::Indices;
 use crate::Error;
@@ -77,11 +75,7 @@ impl Added {
         for &global in &needed.globals {
             let (ty, value) = runtime.global(global);
             added.globals.push((
-                GlobalType {
-                    val_type: val_type(ty.content_type)?,
-                    mutable: ty.mutable,
-                    shared: false,
-                },
+                GlobalType { val_type: val_type(ty.content_type)?, mutable: ty.mutable, shared: false },
                 match value {
                     Value::I32(value) => ConstExpr::i32_const(value),
                     Value::I64(value) => ConstExpr::i64_const(value),
@@ -96,8 +90,7 @@ impl Added {
             added.helpers.push((ty, body, format!("memgrove.{func}")));
         }
         if !edits.watched_breaks.is_empty() {
-            added.cover =
-                runtime.func("emscripten_resize_heap").and_then(|func| funcs.get(&func)).copied();
+            added.cover = runtime.func("emscripten_resize_heap").and_then(|func| funcs.get(&func)).copied();
         }
 
         // A body for every import that is satisfied, at its place.
@@ -251,10 +244,9 @@ fn adapted(
 pub(crate) fn after_break(watched: WatchedBreak, cover: u32, indices: &Indices) -> Vec<Instruction<'static>> {
     let mut check = match watched {
         WatchedBreak::Global(global) => vec![Instruction::GlobalGet(indices.globals.get(global))],
-        WatchedBreak::Cell(at) => vec![
-            Instruction::I32Const(at.cast_signed()),
-            Instruction::I32Load(i32_at(indices)),
-        ],
+        WatchedBreak::Cell(at) => {
+            vec![Instruction::I32Const(at.cast_signed()), Instruction::I32Load(i32_at(indices))]
+        }
     };
     check.extend([Instruction::Call(cover), Instruction::Drop]);
     check
@@ -267,7 +259,10 @@ fn i32_at(indices: &Indices) -> MemArg {
 
 fn constant(ty: ValType, number: i64) -> Instruction<'static> {
     match ty {
-        #[expect(clippy::cast_possible_truncation, reason = "a stand-in's number is meant for the type at hand")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a stand-in's number is meant for the type at hand"
+        )]
         ValType::I32 => Instruction::I32Const(number as i32),
         ValType::I64 => Instruction::I64Const(number),
         #[expect(clippy::cast_precision_loss, reason = "these numbers are small")]
@@ -286,7 +281,10 @@ fn func_type<'m>(module: &'m Module<'_>, func: u32) -> Result<&'m wasmparser::Fu
 
 fn signature(ty: &wasmparser::FuncType) -> Result<Signature, Error> {
     let convert = |types: &[wasmparser::ValType]| types.iter().map(|&ty| val_type(ty)).collect();
-    Ok((convert(ty.params())?, { let results: Result<_, Error> = convert(ty.results()); results }?))
+    Ok((convert(ty.params())?, {
+        let results: Result<_, Error> = convert(ty.results());
+        results
+    }?))
 }
 
 fn val_type(ty: wasmparser::ValType) -> Result<ValType, Error> {

@@ -32,9 +32,8 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
     if module.exported_func("_initialize").is_some() || module.exported_func("_start").is_some() {
         return;
     }
-    let named = |name: &str| {
-        name == "__wasm_call_ctors" || name.trim_start_matches('_').starts_with("GLOBAL__")
-    };
+    let named =
+        |name: &str| name == "__wasm_call_ctors" || name.trim_start_matches('_').starts_with("GLOBAL__");
     let mut first = Vec::new();
     let mut constructors = Vec::new();
     for export in module.exports.iter().filter(|export| is_func(export.kind)) {

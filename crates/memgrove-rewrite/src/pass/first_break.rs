@@ -31,7 +31,10 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) -> Result<(), Error> {
         .funcs
         .iter()
         .filter(|(_, stand_in)| {
-            matches!(stand_in, StandIn::Runtime("emscripten_resize_heap" | "enlargeMemory" | "emscripten_get_heap_size"))
+            matches!(
+                stand_in,
+                StandIn::Runtime("emscripten_resize_heap" | "enlargeMemory" | "emscripten_get_heap_size")
+            )
         })
         .flat_map(|(&import, _)| &module.scan.calls[import as usize])
         .map(|call| call.caller)
@@ -42,7 +45,8 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) -> Result<(), Error> {
         return Ok(());
     }
     // Today's linker initialises the cell; passive segments are copied by code that runs first.
-    let initialised = cells.iter().any(|&cell| u64::from(module.initial_i32(cell)) >= module.data_end().max(1024));
+    let initialised =
+        cells.iter().any(|&cell| u64::from(module.initial_i32(cell)) >= module.data_end().max(1024));
     let has_passive = module.data.iter().any(|data| matches!(data.kind, wasmparser::DataKind::Passive));
     if initialised || has_passive {
         return Ok(());

@@ -71,7 +71,8 @@ fn decide(pass: &mut Pass<'_, '_>, at: usize, import: u32, answer: Option<Answer
         return;
     };
     if let Some(group) = answer.stub.filter(|group| !group.allowed(pass.options.stubs)) {
-        let why = format!("only a stand-in that is poorer is possible, and --stub {} is not given", group.name());
+        let why =
+            format!("only a stand-in that is poorer is possible, and --stub {} is not given", group.name());
         pass.stays(at, answer.purpose, why);
         return;
     }

@@ -127,7 +127,10 @@ fn place(pass: &mut Pass<'_, '_>, roles: &[(usize, u32, Role)]) -> Result<Places
         pass.edits.data.push((places.break_cell, places.stack_max.to_le_bytes().to_vec()));
         pass.change(
             "first break",
-            format!("{:#x} is written to {:#x} by a data segment, before anything runs", places.stack_max, places.break_cell),
+            format!(
+                "{:#x} is written to {:#x} by a data segment, before anything runs",
+                places.stack_max, places.break_cell
+            ),
             "the glue wrote it; everything static lies below the memory's old minimum, the heap above",
         );
     }
@@ -183,8 +186,14 @@ pub(super) fn require_memory(pass: &mut Pass<'_, '_>, end: u64, what: &'static s
 }
 
 /// A side module gets its static data, then a stack, then what follows.
-fn place_side_module(pass: &mut Pass<'_, '_>, roles: &[(usize, u32, Role)]) -> Result<Option<SidePlaces>, Error> {
-    if !roles.iter().any(|(_, _, role)| matches!(role, Role::MemoryBase | Role::StackPointer | Role::HeapBase)) {
+fn place_side_module(
+    pass: &mut Pass<'_, '_>,
+    roles: &[(usize, u32, Role)],
+) -> Result<Option<SidePlaces>, Error> {
+    if !roles
+        .iter()
+        .any(|(_, _, role)| matches!(role, Role::MemoryBase | Role::StackPointer | Role::HeapBase))
+    {
         return Ok(None);
     }
     let Some(dylink) = dylink(pass.module) else { return Ok(None) };
@@ -220,10 +229,16 @@ fn satisfy(
         (Role::StackTop, Some(places), _) => (i32_value(places.stack_top), CHOSEN),
         (Role::StackMax, Some(places), _) => (i32_value(places.stack_max), CHOSEN),
         (Role::TempDouble, Some(places), _) => (i32_value(places.temp_double), CHOSEN),
-        (Role::MemoryBase, _, Some(side)) => (i32_value(side.memory_base), "where the library's static data begins"),
-        (Role::StackPointer, _, Some(side)) => (i32_value(side.stack_pointer), "the end of a stack behind the static data"),
+        (Role::MemoryBase, _, Some(side)) => {
+            (i32_value(side.memory_base), "where the library's static data begins")
+        }
+        (Role::StackPointer, _, Some(side)) => {
+            (i32_value(side.stack_pointer), "the end of a stack behind the static data")
+        }
         (Role::HeapBase, _, Some(side)) => (i32_value(side.heap_base), "behind static data and stack"),
-        (Role::MemoryBase, _, None) => (i32_value(1024), "Emscripten's STATIC_BASE: static data begins at 1024"),
+        (Role::MemoryBase, _, None) => {
+            (i32_value(1024), "Emscripten's STATIC_BASE: static data begins at 1024")
+        }
         (Role::TableBase, _, None) => (i32_value(0), "the module's entries are the table's first"),
         (Role::TableBase, _, Some(_)) => (i32_value(1), "the library's entries follow the null entry"),
         (Role::Zero, ..) => (i32_value(0), "the program has not been aborted"),
@@ -282,7 +297,11 @@ pub(super) fn break_pointer(module: &Module<'_>) -> Option<(u32, u32)> {
                 if *global_index == global && memarg.offset == 0)
         });
         let stores = code.iter().filter(|op| matches!(op, Operator::I32Store { .. })).count() > 0
-            && code.iter().filter(|op| matches!(op, Operator::GlobalGet { global_index } if *global_index == global)).count() > 1;
+            && code
+                .iter()
+                .filter(|op| matches!(op, Operator::GlobalGet { global_index } if *global_index == global))
+                .count()
+                > 1;
         (loads && stores).then_some((imported, function))
     })
 }

@@ -38,7 +38,8 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
         return;
     }
     let Some(heap_base) = module.exported_i32("__heap_base") else {
-        pass.notes.push("nothing inside grows the memory; if the program needs more, its host must".to_owned());
+        pass.notes
+            .push("nothing inside grows the memory; if the program needs more, its host must".to_owned());
         return;
     };
     if let Some(watched) = find_break(pass, heap_base) {
@@ -46,8 +47,12 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
         pass.change(
             "growth",
             match watched {
-                WatchedBreak::Cell(at) => format!("memory follows the break that the program keeps at {at:#x}"),
-                WatchedBreak::Global(global) => format!("memory follows the break that the program keeps in global {global}"),
+                WatchedBreak::Cell(at) => {
+                    format!("memory follows the break that the program keeps at {at:#x}")
+                }
+                WatchedBreak::Global(global) => {
+                    format!("memory follows the break that the program keeps in global {global}")
+                }
             },
             "it starts as __heap_base and is moved without growing memory, which was left to the host",
         );

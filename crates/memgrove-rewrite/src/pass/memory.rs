@@ -26,7 +26,11 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
             continue;
         }
         if is_of_a_component(pass) {
-            pass.stays(at, Purpose::Linking, "it is another module's memory: a part of a component, which provides it");
+            pass.stays(
+                at,
+                Purpose::Linking,
+                "it is another module's memory: a part of a component, which provides it",
+            );
             continue;
         }
         if ty.shared && functions::any_stays(pass) {
@@ -40,7 +44,9 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
                 pass.stays(at, Purpose::Threads, "its threads are instances that meet in this memory, and functions they need stay as well");
                 continue;
             }
-            pass.notes.push("the memory is shared: with a memory of its own the module runs as one thread".to_owned());
+            pass.notes.push(
+                "the memory is shared: with a memory of its own the module runs as one thread".to_owned(),
+            );
         }
         pass.edits.memories.insert(entry.index, ty);
         let name = pass.export("memory", ExternalKind::Memory, entry.index);
@@ -58,8 +64,18 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
 /// A heap that the module grows by a stand-in must be able to grow.
 fn lift_fixed(pass: &mut Pass<'_, '_>) {
     const GROWS: [&str; 12] = [
-        "emscripten_resize_heap", "enlargeMemory", "sbrk", "__syscall0", "__syscall1", "__syscall2",
-        "__syscall3", "__syscall4", "__syscall5", "__syscall6", "SYS_brk", "SYS_mmap",
+        "emscripten_resize_heap",
+        "enlargeMemory",
+        "sbrk",
+        "__syscall0",
+        "__syscall1",
+        "__syscall2",
+        "__syscall3",
+        "__syscall4",
+        "__syscall5",
+        "__syscall6",
+        "SYS_brk",
+        "SYS_mmap",
     ];
     if !functions::uses(pass, &GROWS) || !pass.owns_memory0() {
         return;

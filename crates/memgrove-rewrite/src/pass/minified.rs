@@ -76,7 +76,11 @@ fn is_minified(name: &str) -> bool {
 
 /// The functions that grow memory; `Some(true)` for today's back end, `Some(false)` for
 /// fastcomp, `None` if the module shows neither.
-fn memory_functions(module: &Module<'_>, minified: &[u32], found: &mut BTreeMap<u32, Recovered>) -> Option<bool> {
+fn memory_functions(
+    module: &Module<'_>,
+    minified: &[u32],
+    found: &mut BTreeMap<u32, Recovered>,
+) -> Option<bool> {
     if let Some(import) = structure::growth_import(module).filter(|import| minified.contains(import)) {
         found.insert(import, Recovered::named("emscripten_resize_heap"));
         return Some(true);
@@ -132,17 +136,24 @@ fn by_use(module: &Module<'_>, import: u32, modern: bool) -> Option<Recovered> {
             "every call of it is followed by `unreachable`, so it never returns",
         ));
     }
-    let failing = |answer, why| {
-        Some(Recovered::like(Does::Return(answer), Purpose::Libc, Some(Group::Libc), why))
-    };
+    let failing =
+        |answer, why| Some(Recovered::like(Does::Return(answer), Purpose::Libc, Some(Group::Libc), why));
     match ty.as_str() {
         // No other function of the library takes a number of milliseconds and answers one.
         "i32 f64 -> i32" => Some(Recovered::named("_setitimer_js")),
-        "i32 i64 i32 i32 -> i32" | "i32 i32 i32 i32 i32 -> i32" if structure::called_in_loop(module, import) => None,
+        "i32 i64 i32 i32 -> i32" | "i32 i32 i32 i32 i32 -> i32"
+            if structure::called_in_loop(module, import) =>
+        {
+            None
+        }
         "i32 i64 i32 i32 -> i32" if reads_positive(module, import) => Some(Recovered::named("fd_seek")),
         "i32 i32 i32 i32 i32 -> i32" if reads_positive(module, import) => Some(Recovered::named("fd_seek")),
         "i32 i32 i32 i32 -> i32" if structure::works_on_stream(module, import) => {
-            Some(Recovered::named(if structure::called_in_loop(module, import) { "fd_write" } else { "fd_read" }))
+            Some(Recovered::named(if structure::called_in_loop(module, import) {
+                "fd_write"
+            } else {
+                "fd_read"
+            }))
         }
         "i32 -> i32" if structure::works_on_stream(module, import) => Some(Recovered::named("fd_close")),
         "->" => Some(Recovered::like(
@@ -160,10 +171,9 @@ fn by_use(module: &Module<'_>, import: u32, modern: bool) -> Option<Recovered> {
         "-> f64" => Some(Recovered::named("emscripten_get_now")),
         // Two pointers and no error checked against −4096: the sizes of the environment, then
         // the environment itself; both may answer that there is none.
-        "i32 i32 -> i32" if reads_positive(module, import) => failing(
-            52,
-            "its callers take any number but 0 as an error: ENOSYS (52)",
-        ),
+        "i32 i32 -> i32" if reads_positive(module, import) => {
+            failing(52, "its callers take any number but 0 as an error: ENOSYS (52)")
+        }
         _ if ty.ends_with("-> i32") => match structure::error_style(module, import) {
             Some(ErrorStyle::NegativeErrno) => failing(
                 if modern { -52 } else { -38 },

@@ -16,8 +16,8 @@ mod tables;
 
 use wasmparser::{ExternalKind, TypeRef};
 
-use crate::module::Module;
 use crate::edits::{Edits, StandIn, Value};
+use crate::module::Module;
 use crate::plan::{Behaviour, Change, Decision, Item, Options, Plan, Purpose};
 use crate::runtime::Runtime;
 use crate::{Error, structure};
@@ -69,10 +69,16 @@ impl Pass<'_, '_> {
     }
 
     /// Records that an import (by its position) is satisfied.
-    pub fn inside(&mut self, at: usize, purpose: Purpose, stand_in: impl Into<String>, why: impl Into<String>, exact: bool) {
+    pub fn inside(
+        &mut self,
+        at: usize,
+        purpose: Purpose,
+        stand_in: impl Into<String>,
+        why: impl Into<String>,
+        exact: bool,
+    ) {
         self.items[at].purpose = purpose;
-        self.items[at].decision =
-            Decision::Inside { stand_in: stand_in.into(), why: why.into(), exact };
+        self.items[at].decision = Decision::Inside { stand_in: stand_in.into(), why: why.into(), exact };
     }
 
     /// Records that an import stays.

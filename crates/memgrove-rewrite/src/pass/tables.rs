@@ -24,7 +24,11 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
             continue;
         }
         if !ty.element_type.is_nullable() {
-            pass.stays(at, Purpose::Table, "its entries cannot be null, and only the host has values for them");
+            pass.stays(
+                at,
+                Purpose::Table,
+                "its entries cannot be null, and only the host has values for them",
+            );
             continue;
         }
         // A side module asks for room behind the null entry (see pass/globals).
@@ -32,6 +36,12 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
         let ty = TableType { initial: ty.initial.max(room), ..ty };
         pass.edits.tables.insert(entry.index, ty);
         let name = pass.export(entry.import.name, ExternalKind::Table, entry.index);
-        pass.inside(at, Purpose::Table, format!("a table of its own, exported as `{name}`"), "filled by the module's own elements", true);
+        pass.inside(
+            at,
+            Purpose::Table,
+            format!("a table of its own, exported as `{name}`"),
+            "filled by the module's own elements",
+            true,
+        );
     }
 }

@@ -1,0 +1,59 @@
+//! Modules out of random bytes, and what must hold for each of them. Shared with the fuzzer.
+
+use memgrove_lab::verify::{Outcome, verify_within};
+use memgrove_rewrite::{Options, fix};
+use wasm_smith::arbitrary::Unstructured;
+use wasm_smith::{Config, Module};
+
+/// Instructions an instance may execute: random modules loop.
+const FUEL: u64 = 200_000;
+
+/// What random modules may import: everything that fixing can satisfy exactly.
+const IMPORTS: &str = r#"(module
+    (import "env" "memory" (memory 1 4))
+    (import "env" "table" (table 4 funcref))
+    (import "env" "abort" (func))
+    (import "env" "emscripten_resize_heap" (func (param i32) (result i32)))
+    (import "env" "emscripten_memcpy_big" (func (param i32 i32 i32) (result i32)))
+    (import "env" "setTempRet0" (func (param i32)))
+    (import "env" "getTempRet0" (func (result i32)))
+    (import "env" "ABORT" (global i32))
+    (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "environ_sizes_get" (func (param i32 i32) (result i32))))"#;
+
+/// Builds a module from `bytes`, fixes it, and compares the two. Whether there was a module,
+/// and how many answers compared the two while running.
+pub fn check(bytes: &[u8]) -> Option<usize> {
+    let config = Config {
+        available_imports: Some(wat::parse_str(IMPORTS).expect("well-formed")),
+        min_imports: 1,
+        max_imports: 8,
+        export_everything: true,
+        max_memories: 1,
+        min_funcs: 1,
+        max_memory32_bytes: 4 * 65536,
+        memory_max_size_required: true,
+        // What wasmi has, so that both engines answer.
+        gc_enabled: false,
+        exceptions_enabled: false,
+        threads_enabled: false,
+        memory64_enabled: false,
+        relaxed_simd_enabled: false,
+        shared_everything_threads_enabled: false,
+        custom_page_sizes_enabled: false,
+        wide_arithmetic_enabled: false,
+        canonicalize_nans: true,
+        ..Config::default()
+    };
+    let module = Module::new(config, &mut Unstructured::new(bytes)).ok()?;
+    let wasm = module.to_bytes();
+    let fixed = fix(&wasm, &Options::default()).expect("a valid module can be fixed");
+    assert!(fixed.plan.is_complete(), "{:#?}", fixed.plan.imports);
+    let again = fix(&fixed.wasm, &Options::default()).expect("the output can be fixed");
+    assert_eq!(again.wasm, fixed.wasm, "fixing twice changes nothing more");
+    let verification = verify_within(&wasm, &fixed.wasm, &fixed.plan, FUEL);
+    let failures: Vec<_> = verification.failures().collect();
+    assert!(failures.is_empty(), "{failures:#?}");
+    let answers = verification.checks.iter().filter(|check| matches!(check.outcome, Outcome::Passed(_)));
+    Some(answers.count())
+}
