@@ -126,15 +126,22 @@ fn print(question: &str, answers: &[(&Entry, [Answer; 2])], which: usize, verbos
         cells.entry((&answer.expected, &answer.found)).or_default()[column] += 1;
     }
     for ((expected, found), [high, medium, low, _]) in &cells {
-        let mark = if Entry::expects(expected, found) { " " } else { "✗" };
+        let mark = if Entry::expects(expected, found) {
+            " "
+        } else if *expected == UNLABELLED {
+            "?"
+        } else {
+            "✗"
+        };
         println!("{mark}{expected:<23} {found:<24} {high:4} {medium:6} {low:4}");
     }
     for (entry, both) in answers {
         let answer = &both[which];
-        if !answer.right || (verbose && answer.level < Level::High) {
+        let wrong = !answer.right && answer.expected != UNLABELLED;
+        if wrong || (verbose && answer.level < Level::High) {
             println!(
                 "  {} {} {}: expected {}, found {} ({:.2})",
-                if answer.right { "." } else { "✗" },
+                if wrong { "✗" } else { "." },
                 entry.npm,
                 entry.path,
                 answer.expected,

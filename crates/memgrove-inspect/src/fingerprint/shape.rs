@@ -10,7 +10,7 @@
 use wasmparser::{MemArg, Operator, OperatorsReader};
 
 /// Changes whenever the same code would give another shape; the library is made for one version.
-pub const SHAPE_VERSION: u16 = 1;
+pub const SHAPE_VERSION: u16 = 2;
 
 /// Longest run of tokens that is hashed.
 pub const MAX_RUN: usize = 4;
@@ -67,23 +67,23 @@ impl Runs {
             hash = mix(hash ^ token);
             // A single operation without a constant says nothing.
             if length > 1 || token >> CONST_SHIFT != 0 {
-                gram(fold(mix(hash ^ length)));
+                gram(fold(hash));
             }
         }
     }
 }
 
-/// One round of splitmix64's output function.
+/// A multiplicative hash (Knuth's, with the golden ratio): four of them are computed for every operation.
 fn mix(value: u64) -> u64 {
-    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    value ^ (value >> 27)
+    let value = (value ^ (value >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    value ^ (value >> 29)
 }
 
+/// The high half: a multiplication mixes upwards.
 fn fold(hash: u64) -> u32 {
-    #[expect(clippy::cast_possible_truncation, reason = "the low half of a hash")]
-    let low = (hash ^ (hash >> 32)) as u32;
-    low
+    #[expect(clippy::cast_possible_truncation, reason = "what is left of 64 bits shifted by 32")]
+    let high = (hash >> 32) as u32;
+    high
 }
 
 /// A token is an operation in the low bits and, above them, its constant plus one (0: none).
