@@ -66,13 +66,13 @@ fn a_block_grows_into_the_free_block_before_it_and_keeps_its_bytes() {
     let [_, first, second, _guard] = allocate(&heap, [10, 3_000, 1_000, 10]);
     for position in 0..1_000 {
         // SAFETY: within the block.
-        unsafe { second.add(position).write(position as u8) };
+        unsafe { second.add(position).write(position.to_le_bytes()[0]) };
     }
     free(&heap, first, 3_000);
     assert_eq!(resize(&heap, second, 1_000, 3_500), first);
     // SAFETY: the block is this long.
     let bytes = unsafe { std::slice::from_raw_parts(first, 1_000) };
-    assert!(bytes.iter().enumerate().all(|(position, &byte)| byte == position as u8));
+    assert!(bytes.iter().enumerate().all(|(position, &byte)| byte == position.to_le_bytes()[0]));
     heap.check().expect("a valid heap");
 }
 
@@ -156,7 +156,7 @@ fn broken(damage: impl FnOnce(*mut usize)) -> &'static str {
 #[test]
 fn check_names_what_is_broken() {
     let words = 2_000 / WORD;
-    // SAFETY (each): within the heap, which nobody uses any more.
+    // SAFETY: all within the heap, which nobody uses any more.
     unsafe {
         assert_eq!(broken(|block| *block.sub(1) += 8 * WORD), "H3", "a free block's size");
         assert_eq!(broken(|block| *block.sub(1) &= !1), "H2", "a free tag");

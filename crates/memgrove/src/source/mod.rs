@@ -2,8 +2,8 @@
 //!
 //! | source | gives |
 //! |---|---|
-//! | [`Grow`] | what `memory.grow` gives, and nothing else |
-//! | [`GrowWithSlack`] | first the rest of the initial memory after `__heap_base`, then `memory.grow` |
+//! | `Grow` | what `memory.grow` gives, and nothing else |
+//! | `GrowWithSlack` | first the rest of the initial memory after `__heap_base`, then `memory.grow` |
 //! | [`Fixed`] | one region of the program's own, never more |
 //! | [`System`] | the operating system's pages, for the same program built natively |
 //! | [`Fake`] | a region that refuses at a chosen call, or has a stranger growing in between: for tests |

@@ -318,7 +318,7 @@ pub fn threads_pass_blocks<A: Allocate + Inspect + Sync>(make: impl Fn(Fake) -> 
                     let layout = layout(1 + random.size(2_000), 1 << random.below(6));
                     let block = heap.allocate(layout);
                     assert!(!block.is_null(), "there was memory enough");
-                    let byte = step as u8;
+                    let byte = step.to_le_bytes()[0];
                     // SAFETY: the block is live and this long.
                     unsafe { block.write_bytes(byte, layout.size()) };
                     if let Err(mpsc::TrySendError::Full(back) | mpsc::TrySendError::Disconnected(back)) =

@@ -45,7 +45,7 @@ fn positions(size: usize) -> impl Iterator<Item = usize> {
 }
 
 fn pattern(seed: u8, position: usize) -> u8 {
-    seed ^ (position as u8).wrapping_mul(31) ^ (position >> 8) as u8
+    seed ^ position.wrapping_mul(31).to_le_bytes()[0] ^ position.to_le_bytes()[1]
 }
 
 impl<'a, A: Allocate + Inspect> Shadow<'a, A> {
