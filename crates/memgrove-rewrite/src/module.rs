@@ -227,8 +227,7 @@ impl<'a> Module<'a> {
                     )
             })
             .collect();
-        let mut function = self.imported_funcs;
-        for body in &self.bodies {
+        for (function, body) in (self.imported_funcs..).zip(&self.bodies) {
             let mut reader = body.get_operators_reader()?;
             let mut called_import = None;
             while !reader.eof() {
@@ -255,7 +254,6 @@ impl<'a> Module<'a> {
                     _ => {}
                 }
             }
-            function += 1;
         }
         self.scan = scan;
         Ok(())

@@ -71,7 +71,9 @@ impl Runtime {
                             Operator::I32Const { value } => Value::I32(value),
                             Operator::F64Const { value } => Value::F64(value),
                             other => {
-                                return Err(Error::Encode(format!("a stand-in's global starts as {other:?}")));
+                                return Err(Error::Encode(format!(
+                                    "a stand-in's global starts as {other:?}"
+                                )));
                             }
                         };
                         runtime.globals.push((global.ty, value));

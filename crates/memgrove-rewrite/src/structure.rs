@@ -183,10 +183,8 @@ pub(crate) fn called_in_loop(module: &Module<'_>, import: u32) -> bool {
                     }
                     depth = depth.saturating_sub(1);
                 }
-                Operator::Call { function_index } if function_index == import => {
-                    if !loops.is_empty() {
-                        return true;
-                    }
+                Operator::Call { function_index } if function_index == import && !loops.is_empty() => {
+                    return true;
                 }
                 _ => {}
             }
