@@ -127,6 +127,9 @@ pub(super) fn const_expr(
     imported_globals: u32,
     proposals: &mut ProposalsUsed,
 ) -> ConstExpr {
+    if let Some(value) = plain_i32(expr) {
+        return ConstExpr::I32(value);
+    }
     let mut reader = expr.get_operators_reader();
     // Expressions of one instruction are all there is but for position-independent code's `global + constant`.
     let mut first = None;
@@ -186,6 +189,16 @@ pub(super) fn const_expr(
         (3, Some(a), Some(b)) if add => sum(a, b),
         _ => ConstExpr::Other,
     }
+}
+
+/// The address of nearly every data segment; some modules have 80,000 of them.
+fn plain_i32(expr: &wasmparser::ConstExpr<'_>) -> Option<i32> {
+    let mut reader = expr.get_binary_reader();
+    if reader.read_u8().ok()? != 0x41 {
+        return None;
+    }
+    let value = reader.read_var_i32().ok()?;
+    (reader.read_u8().ok()? == 0x0b).then_some(value)
 }
 
 fn sum(a: ConstExpr, b: ConstExpr) -> ConstExpr {
