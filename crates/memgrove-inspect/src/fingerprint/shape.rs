@@ -81,9 +81,7 @@ fn mix(value: u64) -> u64 {
 
 /// The high half: a multiplication mixes upwards.
 fn fold(hash: u64) -> u32 {
-    #[expect(clippy::cast_possible_truncation, reason = "what is left of 64 bits shifted by 32")]
-    let high = (hash >> 32) as u32;
-    high
+    (hash >> 32) as u32
 }
 
 /// A token is an operation in the low bits and, above them, its constant plus one (0: none).
