@@ -73,6 +73,16 @@ fn a_check_for_overflow_hides_no_prologue() {
 }
 
 #[test]
+fn an_end_without_a_beginning_is_no_bss() {
+    let report = inspect(
+        "(module (memory (export \"memory\") 2) (global (export \"__data_end\") i32 (i32.const 1024)) \
+         (global (export \"__heap_base\") i32 (i32.const 66560)))",
+    );
+    assert_eq!(report.memory.bss.value, None);
+    assert_eq!(report.memory.heap_base.value, Some(66560));
+}
+
+#[test]
 fn negative_additions_lower_the_stack_too() {
     let report = inspect(
         "(module (memory 2) (global (mut i32) (i32.const 70000)) (data (i32.const 1024) \"x\") (func (export \"f\") \

@@ -86,20 +86,22 @@ fn generated_modules() {
     let mut random = Random(7);
     for round in 0..1500 {
         let seed = random.bytes(6000);
-        let mut input = wasm_smith::Config::default();
-        input.gc_enabled = round % 2 == 0;
-        input.threads_enabled = round % 3 == 0;
-        input.memory64_enabled = round % 5 == 0;
-        input.exceptions_enabled = round % 2 == 1;
-        input.tail_call_enabled = round % 4 == 0;
-        input.simd_enabled = round % 3 != 1;
-        input.relaxed_simd_enabled = round % 6 == 0;
-        input.wide_arithmetic_enabled = round % 7 == 0;
-        input.custom_page_sizes_enabled = round % 4 == 1;
-        input.extended_const_enabled = round % 2 == 0;
-        input.max_memories = if round % 3 == 0 { 3 } else { 1 };
-        input.max_tables = if round % 5 == 0 { 4 } else { 1 };
-        input.generate_custom_sections = true;
+        let input = wasm_smith::Config {
+            gc_enabled: round % 2 == 0,
+            threads_enabled: round % 3 == 0,
+            memory64_enabled: round % 5 == 0,
+            exceptions_enabled: round % 2 == 1,
+            tail_call_enabled: round % 4 == 0,
+            simd_enabled: round % 3 != 1,
+            relaxed_simd_enabled: round % 6 == 0,
+            wide_arithmetic_enabled: round % 7 == 0,
+            custom_page_sizes_enabled: round % 4 == 1,
+            extended_const_enabled: round % 2 == 0,
+            max_memories: if round % 3 == 0 { 3 } else { 1 },
+            max_tables: if round % 5 == 0 { 4 } else { 1 },
+            generate_custom_sections: true,
+            ..wasm_smith::Config::default()
+        };
         let mut unstructured = arbitrary::Unstructured::new(&seed);
         let Ok(module) = wasm_smith::Module::new(input, &mut unstructured) else { continue };
         check_any_bytes(&module.to_bytes());

@@ -96,7 +96,7 @@ pub(super) fn bss(
         return Conclusion::new(range, Confidence::HIGH).because(evidence);
     }
     if let Some((end, offset)) =
-        named_address(facts, "__data_end").filter(|(end, _)| *end >= data_end && *end > 0)
+        named_address(facts, "__data_end").filter(|(end, _)| *end >= data_end && data.is_some())
     {
         let range = AddressRange { start: data_end, end };
         let evidence = Evidence::at(offset, format!("__data_end is {end:#x}"));
