@@ -2,6 +2,8 @@
 //!
 //! Needs the modules in `out/corpus` (`cargo xtask corpus` fetches them); without them it only says so.
 
+#![allow(clippy::print_stdout, reason = "says how many modules were there to be looked at")]
+
 use memgrove_inspect::facts::Facts;
 use memgrove_inspect::report::{Grower, Outcome, Report};
 use memgrove_inspect::{conclude, facts};
