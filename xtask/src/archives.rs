@@ -19,6 +19,13 @@ pub struct ArchivesArgs {
     check: bool,
 }
 
+impl ArchivesArgs {
+    /// All archives, made and checked.
+    pub fn checked() -> Self {
+        Self { check: true, ..Self::default() }
+    }
+}
+
 pub fn run(workspace: &Workspace, args: &ArchivesArgs) -> Result<()> {
     let sh = workspace.shell()?;
     let rust = WasmRust::find(&sh)?;

@@ -5,6 +5,9 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use xshell::{Shell, cmd};
 
+use crate::archives::{self, ArchivesArgs};
+use crate::corpus::{self, CorpusTask};
+use crate::wasm_rust::WasmRust;
 use crate::workspace::Workspace;
 use crate::{setup, tidy};
 
@@ -34,8 +37,21 @@ const STEPS: &[Step] = &[
         name: "clippy",
         run: |_, sh| Ok(cmd!(sh, "cargo clippy --locked --workspace --all-targets -- -D warnings").run()?),
     },
-    Step { name: "tests", run: |_, sh| Ok(cmd!(sh, "cargo test --locked --workspace").run()?) },
     Step { name: "documentation", run: documentation },
+    Step { name: "features-on-wasm32", run: features_on_wasm32 },
+    Step { name: "archives", run: |workspace, _| archives::run(workspace, &ArchivesArgs::checked()) },
+    Step { name: "corpus", run: |workspace, _| corpus::run(workspace, &CorpusTask::Fetch) },
+    Step { name: "tests", run: |_, sh| Ok(cmd!(sh, "cargo test --locked --workspace").run()?) },
+];
+
+/// Each crate that is meant for wasm32, with each of its sets of features, and the standard library it needs.
+const ON_WASM32: &[(&str, &[&str], &str)] = &[
+    ("memgrove", &["--no-default-features"], "core"),
+    ("memgrove", &["--all-features"], "core,alloc"),
+    ("memgrove-trace", &[], "core,alloc"),
+    ("memgrove-inspect", &["--no-default-features"], "std,panic_abort"),
+    ("memgrove-inspect", &["--all-features"], "std,panic_abort"),
+    ("memgrove-rewrite", &[], "std,panic_abort"),
 ];
 
 pub fn run(workspace: &Workspace, args: &TestArgs) -> Result<()> {
@@ -78,4 +94,22 @@ pub fn run(workspace: &Workspace, args: &TestArgs) -> Result<()> {
 fn documentation(_: &Workspace, sh: &Shell) -> Result<()> {
     sh.set_var("RUSTDOCFLAGS", "-D warnings");
     Ok(cmd!(sh, "cargo doc --locked --workspace --no-deps --document-private-items").run()?)
+}
+
+/// Checks each crate that is meant for wasm32 there, without and with the features of threads.
+fn features_on_wasm32(_: &Workspace, sh: &Shell) -> Result<()> {
+    let rust = WasmRust::find(sh)?;
+    for (package, features, library) in ON_WASM32 {
+        rust.enter(sh, &["-Dwarnings"])?;
+        let arguments = rust.arguments(library);
+        cmd!(sh, "cargo check --quiet --locked --target-dir out/target/wasm32 -p {package}")
+            .args(*features)
+            .args(arguments)
+            .run()?;
+    }
+    rust.enter(sh, &["-Dwarnings", "-Ctarget-feature=+atomics,+bulk-memory,+mutable-globals"])?;
+    let arguments = rust.arguments("core");
+    Ok(cmd!(sh, "cargo check --quiet --locked --target-dir out/target/wasm32 -p memgrove")
+        .args(arguments)
+        .run()?)
 }
