@@ -1,0 +1,154 @@
+
+using namespace System.Management.Automation
+using namespace System.Management.Automation.Language
+
+Register-ArgumentCompleter -Native -CommandName 'memgrove' -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+
+    $commandElements = $commandAst.CommandElements
+    $command = @(
+        'memgrove'
+        for ($i = 1; $i -lt $commandElements.Count; $i++) {
+            $element = $commandElements[$i]
+            if ($element -isnot [StringConstantExpressionAst] -or
+                $element.StringConstantType -ne [StringConstantType]::BareWord -or
+                $element.Value.StartsWith('-') -or
+                $element.Value -eq $wordToComplete) {
+                break
+        }
+        $element.Value
+    }) -join ';'
+
+    $completions = @(switch ($command) {
+        'memgrove' {
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour the output')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Say what a module''s memory is, what made it and where it runs')
+            [CompletionResult]::new('survey', 'survey', [CompletionResultType]::ParameterValue, 'Show which toolchain, with which allocator, makes the most portable module')
+            [CompletionResult]::new('bench', 'bench', [CompletionResultType]::ParameterValue, 'Measure allocators beside each other, in wasm')
+            [CompletionResult]::new('fix', 'fix', [CompletionResultType]::ParameterValue, 'Make a module run anywhere: satisfy its imports inside the module')
+            [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print a completion script for a shell')
+            [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print a manual page, or write all of them')
+            break
+        }
+        'memgrove;inspect' {
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'How to write the results')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'How to write the results')
+            [CompletionResult]::new('--html', '--html', [CompletionResultType]::ParameterName, 'Also write a report as one self-contained HTML file')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'Add a host profile of your own, as a TOML file (may be repeated)')
+            [CompletionResult]::new('--require', '--require', [CompletionResultType]::ParameterName, 'Exit with status 3 unless every module runs on this host (may be repeated)')
+            [CompletionResult]::new('--runs-on', '--runs-on', [CompletionResultType]::ParameterName, 'Show only modules that run on this host (may be repeated)')
+            [CompletionResult]::new('--fails-on', '--fails-on', [CompletionResultType]::ParameterName, 'Show only modules that do not run on this host, or only under conditions (may be repeated)')
+            [CompletionResult]::new('--allocator', '--allocator', [CompletionResultType]::ParameterName, 'Show only modules whose allocator''s name holds this')
+            [CompletionResult]::new('--toolchain', '--toolchain', [CompletionResultType]::ParameterName, 'Show only modules whose toolchain''s name holds this')
+            [CompletionResult]::new('--imports', '--imports', [CompletionResultType]::ParameterName, 'Show only modules with an import whose `module.name` holds this')
+            [CompletionResult]::new('--sort', '--sort', [CompletionResultType]::ParameterName, 'Show them in this order; the largest first, or the least portable')
+            [CompletionResult]::new('-j', '-j', [CompletionResultType]::ParameterName, 'How many files to inspect at once [default: one for each processor]')
+            [CompletionResult]::new('--jobs', '--jobs', [CompletionResultType]::ParameterName, 'How many files to inspect at once [default: one for each processor]')
+            [CompletionResult]::new('--max-size', '--max-size', [CompletionResultType]::ParameterName, 'Refuse files with more bytes than this, also after unpacking')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour the output')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'The same as --format json')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Show the evidence for each conclusion, and cut no list short')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Show the evidence for each conclusion, and cut no list short')
+            [CompletionResult]::new('--allow-conditions', '--allow-conditions', [CompletionResultType]::ParameterName, 'Let --require be content with a host on which a module runs under conditions')
+            [CompletionResult]::new('--list-hosts', '--list-hosts', [CompletionResultType]::ParameterName, 'Name the known hosts, those of --host included, and stop')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'memgrove;survey' {
+            [CompletionResult]::new('--samples', '--samples', [CompletionResultType]::ParameterName, 'The samples'' sources [default: `samples` here or in a folder above]')
+            [CompletionResult]::new('--modules', '--modules', [CompletionResultType]::ParameterName, 'Where built modules and their manifest go [default: `out/survey/modules` beside the samples]')
+            [CompletionResult]::new('--html', '--html', [CompletionResultType]::ParameterName, 'Write the report as one self-contained HTML file')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour the output')
+            [CompletionResult]::new('--build', '--build', [CompletionResultType]::ParameterName, 'Build the modules with the toolchains on this machine')
+            [CompletionResult]::new('--check', '--check', [CompletionResultType]::ParameterName, 'Compare what was built with the shipped modules'' facts; the answer is no if they differ')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON; its rows keep their names and meaning from version to version')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'memgrove;bench' {
+            [CompletionResult]::new('--allocators', '--allocators', [CompletionResultType]::ParameterName, 'Allocators by name, or `ours`, `peers`, `all`')
+            [CompletionResult]::new('--workloads', '--workloads', [CompletionResultType]::ParameterName, 'Workloads by name')
+            [CompletionResult]::new('--engine', '--engine', [CompletionResultType]::ParameterName, 'Engines for wall times: wasmtime, wasmi, node [default: wasmtime, and node where it is there]')
+            [CompletionResult]::new('--guest', '--guest', [CompletionResultType]::ParameterName, 'Measure a module of your own that keeps the guests'' contract')
+            [CompletionResult]::new('--trace', '--trace', [CompletionResultType]::ParameterName, 'Replay a recorded trace; without `--workloads`, traces only')
+            [CompletionResult]::new('--scale', '--scale', [CompletionResultType]::ParameterName, 'Size of the workloads, in per cent of the standard size [default: 25, quick: 5]')
+            [CompletionResult]::new('--seed', '--seed', [CompletionResultType]::ParameterName, 'Seed of the workloads'' random numbers')
+            [CompletionResult]::new('--rounds', '--rounds', [CompletionResultType]::ParameterName, 'Rounds of wall times; 0 counts only [default: 5, quick: 3]')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Numbers of threads [default: 1,2; quick: none]')
+            [CompletionResult]::new('--save', '--save', [CompletionResultType]::ParameterName, 'Save raw samples after every measurement, and go on where an earlier run into this file ended')
+            [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'Measure nothing; render a saved run')
+            [CompletionResult]::new('--report', '--report', [CompletionResultType]::ParameterName, 'Write a self-contained HTML report with charts')
+            [CompletionResult]::new('--markdown', '--markdown', [CompletionResultType]::ParameterName, 'Write the tables as Markdown')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour the output')
+            [CompletionResult]::new('--quick', '--quick', [CompletionResultType]::ParameterName, 'Small workloads on wasmtime only: under half a minute')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the raw samples as JSON instead of tables')
+            [CompletionResult]::new('--list', '--list', [CompletionResultType]::ParameterName, 'List allocators and workloads and stop')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'memgrove;fix' {
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Where to write the new module; a file that is there is replaced at once, when all is done')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Where to write the new module; a file that is there is replaced at once, when all is done')
+            [CompletionResult]::new('--stub', '--stub', [CompletionResultType]::ParameterName, 'Groups of imports that may be answered by something poorer than a host''s function')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The host that the result is for, by its id or as a TOML file: what it provides stays an import')
+            [CompletionResult]::new('--max-size', '--max-size', [CompletionResultType]::ParameterName, 'Refuse files with more bytes than this, also after unpacking')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour the output')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Only say what would be done')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Only say what would be done')
+            [CompletionResult]::new('--partial', '--partial', [CompletionResultType]::ParameterName, 'Write the module although imports stay')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write plan and verification as JSON')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'memgrove;completions' {
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour the output')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'memgrove;man' {
+            [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'Write every page into this folder instead')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour the output')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+    })
+
+    $completions.Where{ $_.CompletionText -like "$wordToComplete*" } |
+        Sort-Object -Property ListItemText
+}

@@ -1,0 +1,134 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_memgrove_global_optspecs
+    string join \n color= q/quiet h/help V/version
+end
+
+function __fish_memgrove_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_memgrove_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_memgrove_using_subcommand
+    set -l cmd (__fish_memgrove_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c memgrove -n "__fish_memgrove_needs_command" -l color -d 'Colour the output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memgrove -n "__fish_memgrove_needs_command" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
+complete -c memgrove -n "__fish_memgrove_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memgrove -n "__fish_memgrove_needs_command" -s V -l version -d 'Print version'
+complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "inspect" -d 'Say what a module\'s memory is, what made it and where it runs'
+complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "survey" -d 'Show which toolchain, with which allocator, makes the most portable module'
+complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "bench" -d 'Measure allocators beside each other, in wasm'
+complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "fix" -d 'Make a module run anywhere: satisfy its imports inside the module'
+complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
+complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "man" -d 'Print a manual page, or write all of them'
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -s f -l format -d 'How to write the results' -r -f -a "auto\t'`text` for one file, `table` for several'
+text\t'Everything about each module, for reading'
+table\t'One line for each module'
+json\t'One JSON document for all files'
+ndjson\t'One line of JSON for each file, as soon as it is inspected'"
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l html -d 'Also write a report as one self-contained HTML file' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l host -d 'Add a host profile of your own, as a TOML file (may be repeated)' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l require -d 'Exit with status 3 unless every module runs on this host (may be repeated)' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l runs-on -d 'Show only modules that run on this host (may be repeated)' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l fails-on -d 'Show only modules that do not run on this host, or only under conditions (may be repeated)' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l allocator -d 'Show only modules whose allocator\'s name holds this' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l toolchain -d 'Show only modules whose toolchain\'s name holds this' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l imports -d 'Show only modules with an import whose `module.name` holds this' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l sort -d 'Show them in this order; the largest first, or the least portable' -r -f -a "size\t'Size of the module'
+memory\t'Initial memory'
+imports\t'Number of imports'
+hosts\t'Number of known hosts that it does not run on'"
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -s j -l jobs -d 'How many files to inspect at once [default: one for each processor]' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l max-size -d 'Refuse files with more bytes than this, also after unpacking' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l color -d 'Colour the output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l json -d 'The same as --format json'
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -s v -l verbose -d 'Show the evidence for each conclusion, and cut no list short'
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l allow-conditions -d 'Let --require be content with a host on which a module runs under conditions'
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l list-hosts -d 'Name the known hosts, those of --host included, and stop'
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -s V -l version -d 'Print version'
+complete -c memgrove -n "__fish_memgrove_using_subcommand survey" -l samples -d 'The samples\' sources [default: `samples` here or in a folder above]' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand survey" -l modules -d 'Where built modules and their manifest go [default: `out/survey/modules` beside the samples]' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand survey" -l html -d 'Write the report as one self-contained HTML file' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand survey" -l color -d 'Colour the output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memgrove -n "__fish_memgrove_using_subcommand survey" -l build -d 'Build the modules with the toolchains on this machine'
+complete -c memgrove -n "__fish_memgrove_using_subcommand survey" -l check -d 'Compare what was built with the shipped modules\' facts; the answer is no if they differ'
+complete -c memgrove -n "__fish_memgrove_using_subcommand survey" -l json -d 'Print JSON; its rows keep their names and meaning from version to version'
+complete -c memgrove -n "__fish_memgrove_using_subcommand survey" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
+complete -c memgrove -n "__fish_memgrove_using_subcommand survey" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memgrove -n "__fish_memgrove_using_subcommand survey" -s V -l version -d 'Print version'
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l allocators -d 'Allocators by name, or `ours`, `peers`, `all`' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l workloads -d 'Workloads by name' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l engine -d 'Engines for wall times: wasmtime, wasmi, node [default: wasmtime, and node where it is there]' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l guest -d 'Measure a module of your own that keeps the guests\' contract' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l trace -d 'Replay a recorded trace; without `--workloads`, traces only' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l scale -d 'Size of the workloads, in per cent of the standard size [default: 25, quick: 5]' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l seed -d 'Seed of the workloads\' random numbers' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l rounds -d 'Rounds of wall times; 0 counts only [default: 5, quick: 3]' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l threads -d 'Numbers of threads [default: 1,2; quick: none]' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l save -d 'Save raw samples after every measurement, and go on where an earlier run into this file ended' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l from -d 'Measure nothing; render a saved run' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l report -d 'Write a self-contained HTML report with charts' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l markdown -d 'Write the tables as Markdown' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l color -d 'Colour the output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l quick -d 'Small workloads on wasmtime only: under half a minute'
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l json -d 'Print the raw samples as JSON instead of tables'
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l list -d 'List allocators and workloads and stop'
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -s V -l version -d 'Print version'
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -s o -l output -d 'Where to write the new module; a file that is there is replaced at once, when all is done' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l stub -d 'Groups of imports that may be answered by something poorer than a host\'s function' -r -f -a "all\t''
+none\t''
+wasi\t''
+libc\t''
+clock\t''
+random\t''
+exceptions\t''
+glue\t''"
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l host -d 'The host that the result is for, by its id or as a TOML file: what it provides stays an import' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l max-size -d 'Refuse files with more bytes than this, also after unpacking' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l color -d 'Colour the output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -s n -l dry-run -d 'Only say what would be done'
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l partial -d 'Write the module although imports stay'
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l json -d 'Write plan and verification as JSON'
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -s V -l version -d 'Print version'
+complete -c memgrove -n "__fish_memgrove_using_subcommand completions" -l color -d 'Colour the output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memgrove -n "__fish_memgrove_using_subcommand completions" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
+complete -c memgrove -n "__fish_memgrove_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memgrove -n "__fish_memgrove_using_subcommand completions" -s V -l version -d 'Print version'
+complete -c memgrove -n "__fish_memgrove_using_subcommand man" -l dir -d 'Write every page into this folder instead' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand man" -l color -d 'Colour the output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memgrove -n "__fish_memgrove_using_subcommand man" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
+complete -c memgrove -n "__fish_memgrove_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memgrove -n "__fish_memgrove_using_subcommand man" -s V -l version -d 'Print version'
