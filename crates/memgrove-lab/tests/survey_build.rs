@@ -178,6 +178,16 @@ fn a_killed_compiler_leaves_nothing() {
 }
 
 #[test]
+fn what_a_killed_run_left_is_swept_away() {
+    let place = Place::new();
+    fs::create_dir(place.path("modules")).unwrap();
+    fs::write(place.path("modules").join(".unfinished-x"), "half a module").unwrap();
+    fs::create_dir_all(place.path("cache").join("building-c-zig-x")).unwrap();
+    place.run(&mut ());
+    place.check_whole();
+}
+
+#[test]
 fn something_that_is_no_module_is_not_kept() {
     let place = Place::new();
     let bad = WORKING.replace(r"\0asm\1\0\0\0", r"\0asm\1\0\0\0\377\377");

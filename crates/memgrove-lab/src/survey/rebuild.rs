@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use super::manifest::{Entry, MANIFEST_FILE, Manifest, ModuleFacts};
 use super::row::ToolchainState;
-use crate::toolchain::{Absence, Driver, Optimised, RECIPES, Recipe, Tools, WasmOpt, build, toolchains};
+use crate::toolchain::{
+    Absence, BUILDING, Driver, Optimised, RECIPES, Recipe, Tools, WasmOpt, build, toolchains,
+};
 
 /// What to build and where.
 #[derive(Debug)]
@@ -106,6 +108,8 @@ pub fn rebuild(
     progress: &mut dyn Progress,
 ) -> Result<(Vec<ToolchainState>, Vec<Rebuilt>), RebuildError> {
     std::fs::create_dir_all(plan.modules).map_err(|error| io_at(plan.modules, error))?;
+    sweep(plan.modules, UNFINISHED);
+    sweep(plan.cache, BUILDING);
     let manifest_path = plan.modules.join(MANIFEST_FILE);
     let mut manifest = read_manifest(&manifest_path)?;
     let (states, drivers) = detect_all(plan.tools);
@@ -196,11 +200,24 @@ fn manifest_text(manifest: &Manifest) -> String {
     text
 }
 
+/// How the name of a file begins that is not yet in its place.
+const UNFINISHED: &str = ".unfinished-";
+
+/// Removes what a run that was killed could not. What cannot be removed is in nobody's way.
+fn sweep(folder: &Path, prefix: &str) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(prefix) {
+            let _ = std::fs::remove_file(entry.path()).or_else(|_| std::fs::remove_dir_all(entry.path()));
+        }
+    }
+}
+
 /// Writes a file whole or not at all: beside its place first, then renamed.
 fn put(path: &Path, bytes: &[u8]) -> Result<(), RebuildError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let write = || -> io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".unfinished-").tempfile_in(folder)?;
+        let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         #[cfg(unix)]

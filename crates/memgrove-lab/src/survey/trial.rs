@@ -19,9 +19,12 @@ pub struct Candidate<'a> {
     pub glue: Option<&'a [u8]>,
 }
 
+/// An engine, or why it cannot be used here.
+type Opened = Result<Box<dyn Engine>, EngineError>;
+
 /// The engines of one survey.
 pub struct Engines {
-    all: Vec<(EngineId, Result<Box<dyn Engine>, EngineError>)>,
+    all: Vec<(EngineId, Opened)>,
     tools: Tools,
 }
 
@@ -59,12 +62,7 @@ impl Engines {
         self.all.iter().map(|(id, engine)| self.try_on(*id, engine, candidate)).collect()
     }
 
-    fn try_on(
-        &self,
-        id: EngineId,
-        engine: &Result<Box<dyn Engine>, EngineError>,
-        candidate: &Candidate<'_>,
-    ) -> EngineTrial {
+    fn try_on(&self, id: EngineId, engine: &Opened, candidate: &Candidate<'_>) -> EngineTrial {
         let has_host = candidate.contract != Contract::Bare;
         let module = match engine {
             Ok(engine) => engine.compile(candidate.wasm),

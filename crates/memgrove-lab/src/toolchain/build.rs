@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::{Driver, Recipe, StepError, Tools};
 
+/// How the name of a build's temporary folder begins: one that a killed run left can be told by it.
+pub const BUILDING: &str = "building-";
+
 /// The folders of one build.
 #[derive(Debug, Clone)]
 pub struct Workplace {
@@ -85,7 +88,7 @@ pub fn build(
 ) -> Result<Built, BuildError> {
     std::fs::create_dir_all(cache).map_err(BuildError::Folder)?;
     let output = tempfile::Builder::new()
-        .prefix(&format!("{}-", recipe.id))
+        .prefix(&format!("{BUILDING}{}-", recipe.id))
         .tempdir_in(cache)
         .map_err(BuildError::Folder)?;
     let place = Workplace { samples: samples.into(), output: output.path().into(), cache: cache.into() };

@@ -16,7 +16,7 @@ mod zig;
 
 use std::path::Path;
 
-pub use build::{BuildError, Built, Workplace, build};
+pub use build::{BUILDING, BuildError, Built, Workplace, build};
 pub use process::{Step, StepError, Tools};
 pub use recipe::{Contract, Program, RECIPES, Recipe, recipe};
 pub use wasm_opt::{Optimised, WasmOpt};
