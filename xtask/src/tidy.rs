@@ -23,7 +23,7 @@ const TOP_LEVEL: &[&str] = &[
 ];
 
 /// Absolute folders of build machines; in a committed file, text or binary, they are a leak.
-const MACHINE_PATHS: &[&str] = &["/root/", "/home/", "/tmp/bash", "/work/"];
+const MACHINE_PATHS: &[&str] = &["/root/", "/work/"];
 
 pub fn run(workspace: &Workspace) -> Result<()> {
     let sh = workspace.shell()?;
