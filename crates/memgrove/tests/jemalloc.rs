@@ -31,8 +31,8 @@ fn random_work() {
 
 #[test]
 fn strangers_grow_in_between() {
-    for seed in 0..10 {
-        let trouble = Trouble { stranger_every: Some(1 + seed as usize % 3), ..Trouble::default() };
+    for (seed, every) in (0..10).zip([1, 2, 3].into_iter().cycle()) {
+        let trouble = Trouble { stranger_every: Some(every), ..Trouble::default() };
         run(&Jemalloc::with_source(fake(64 << 20, trouble)), seed, 30_000);
     }
 }

@@ -5,9 +5,9 @@
 //! *slabs* of equal regions whose metadata lies outside of them, *extents* of pages with best fit by length and then
 //! by address, and a cache of free regions that takes and gives without looking at either.
 //!
-//! What differs comes from linear memory, which never shrinks: pages are small ([`pages`]: 1 KiB), so that an empty
+//! What differs comes from linear memory, which never shrinks: pages are small (1 KiB), so that an empty
 //! slab soon serves another class; and in place of a decay clock, the cache is flushed when memory would have to grow
-//! ([`slabs`]). So the way of a call costs what a plain list costs, and freed memory is still used for everything.
+//! (`slabs.rs` tells how). So the way of a call costs what a plain list costs, and freed memory is still used for everything.
 //!
 //! # Layout
 //!
