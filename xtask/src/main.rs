@@ -6,7 +6,9 @@ mod archives;
 mod corpus;
 mod fingerprints;
 mod guests;
+mod report;
 mod setup;
+mod size;
 mod test;
 mod tidy;
 mod wasm_rust;
@@ -35,8 +37,12 @@ enum Task {
     /// The guests: wasm programs of one allocator and every workload.
     #[command(subcommand)]
     Guests(guests::GuestsTask),
+    /// Render docs/results.md from results/bench.json; `--measure` measures first.
+    Report(report::ReportArgs),
     /// Install what the tests need and say what is installed.
     Setup(setup::SetupArgs),
+    /// Check that our allocators are pure and as small as recorded.
+    Size(size::SizeArgs),
     /// Set up, format, lint, build and run every test (what CI calls).
     Test(test::TestArgs),
     /// Check that documents name files that exist and that nothing of one machine got in.
@@ -51,7 +57,9 @@ fn main() -> anyhow::Result<()> {
         Task::Corpus(task) => corpus::run(&workspace, &task),
         Task::Fingerprints(task) => fingerprints::run(&workspace, &task),
         Task::Guests(task) => guests::run(&workspace, &task),
+        Task::Report(args) => report::run(&workspace, &args),
         Task::Setup(args) => setup::run(&workspace, &args),
+        Task::Size(args) => size::run(&workspace, &args),
         Task::Test(args) => test::run(&workspace, &args),
         Task::Tidy => tidy::run(&workspace),
     }

@@ -146,7 +146,11 @@ fn measured(args: &BenchArgs, out: &mut Output) -> Result<Results> {
         workloads: args.workloads.clone(),
         engines: engines(args, out),
         traces,
-        scale_percent: args.scale.unwrap_or(if args.quick { QUICK_SCALE_PERCENT } else { DEFAULT_SCALE_PERCENT }),
+        scale_percent: args.scale.unwrap_or(if args.quick {
+            QUICK_SCALE_PERCENT
+        } else {
+            DEFAULT_SCALE_PERCENT
+        }),
         seed: args.seed,
         rounds: args.rounds.unwrap_or(if args.quick { 3 } else { 5 }),
         threads: match (args.threads.as_slice(), args.quick) {
@@ -158,7 +162,9 @@ fn measured(args: &BenchArgs, out: &mut Output) -> Result<Results> {
     };
     let plan = Plan::new(&catalogue, &request).map_err(for_the_user)?;
     let mut results = match &args.save {
-        Some(path) => Results::resume(path, plan.setting.clone()).map_err(|error| for_the_user(error.into()))?,
+        Some(path) => {
+            Results::resume(path, plan.setting.clone()).map_err(|error| for_the_user(error.into()))?
+        }
         None => Results::new(plan.setting.clone()),
     };
     let bar = out.progress(plan.works.len().max(2) as u64, "measuring");

@@ -31,7 +31,7 @@ impl Workers {
         process.ask(
             json!({
                 "operation": "compile", "bytes": to_hex(wasm), "minimum": minimum, "maximum": maximum,
-                "imports": imports, "timeout": settings.timeout.as_millis().min(u128::from(u32::MAX)) as u64,
+                "imports": imports, "timeout": u32::try_from(settings.timeout.as_millis()).unwrap_or(u32::MAX),
             }),
             &[],
         )?;

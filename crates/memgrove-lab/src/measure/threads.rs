@@ -98,10 +98,10 @@ impl Crew {
         if let Some(status) = status.filter(|&status| status != Status::Sound) {
             return Err(Failure::from_status(status));
         }
-        if let (true, [expected, rest @ ..]) = (apart, checksums.as_slice()) {
-            if let Some(&checksum) = rest.iter().find(|&sum| sum != expected) {
-                return Err(Failure::WrongAnswer { checksum, expected: *expected });
-            }
+        if let (true, [expected, rest @ ..]) = (apart, checksums.as_slice())
+            && let Some(&checksum) = rest.iter().find(|&sum| sum != expected)
+        {
+            return Err(Failure::WrongAnswer { checksum, expected: *expected });
         }
         wall.heap_bytes = ask(team, "heap_bytes", &[]).map_err(|error| failed(&error, None))?;
         wall.elapsed_ns.push(nanoseconds(elapsed));
