@@ -4,7 +4,7 @@
 mod cases;
 mod shadow;
 
-use memgrove::{Dlmalloc, Wee};
+use memgrove::{Dlmalloc, Jemalloc, Wee};
 
 macro_rules! suite {
     ($name:ident, $make:expr) => {
@@ -77,4 +77,5 @@ macro_rules! suite {
 
 suite!(dlmalloc, Dlmalloc::with_source);
 suite!(dlmalloc_wide_grain, Dlmalloc::<_, { 4 * size_of::<usize>() }>::with_grain);
+suite!(jemalloc, Jemalloc::with_source);
 suite!(wee, Wee::with_source);

@@ -35,7 +35,9 @@ impl<S: PageSource> Heap<S> {
             let (have, wanted) = (self.end - self.top, pages + map_pages);
             if have >= wanted {
                 if map_pages != 0 {
-                    self.move_map(self.top, map_pages);
+                    let old_map = self.lay_map(self.top, map_pages);
+                    // SAFETY: the new map lies where the top began, so every extent has its entries.
+                    unsafe { self.free_map(old_map) };
                 }
                 break true;
             }
@@ -90,38 +92,50 @@ impl<S: PageSource> Heap<S> {
                 _ => return false,
             }
         };
-        let (old_top, old_limit) = (self.top, self.limit);
+        let (old_top, old_end) = (self.top, self.end);
         self.top = from;
         self.end = to;
-        self.move_map(from, map_pages);
-        // SAFETY: the new map covers the hole; the old top lies before it and nobody uses it.
+        let old_map = self.lay_map(from, map_pages);
+        // SAFETY: the new map covers the hole, and the old top before it, which nobody uses. Both have their entries
+        // before anything is freed, because what is freed looks at its neighbours.
         unsafe {
             (*self.entry(from - 1)).class = INSIDE;
-            (*self.entry(old_limit)).set(FOREIGN, from - old_limit);
-            if old_limit > old_top {
-                self.mark_large(old_top, old_limit - old_top);
-                self.free_pages(old_top, old_limit - old_top);
+            (*self.entry(old_end)).set(FOREIGN, from - old_end);
+            if old_end > old_top {
+                self.mark_large(old_top, old_end - old_top);
+                self.free_pages(old_top, old_end - old_top);
             }
+            self.free_map(old_map);
         }
         true
     }
 
-    /// Lays a new map into the first pages of the top and frees the old one.
-    fn move_map(&mut self, page: usize, map_pages: usize) {
+    /// Lays a new map into the first pages of the top; answers the address of the old one, or 0, and its length in
+    /// pages. It is still a large extent.
+    fn lay_map(&mut self, page: usize, map_pages: usize) -> (usize, usize) {
         let (old, old_entries) = (self.map, self.map_entries);
         let new: *mut Page = at(self.address(page));
         self.map = new;
         self.map_entries = map_pages * PAGE / size_of::<Page>();
         self.raise_top(page + map_pages);
-        // SAFETY: the pages of the top are the heap's own; the old map is a large extent (J1), and the new one covers it.
+        // SAFETY: the pages of the top are the heap's own, and the new map is longer than the old one.
         unsafe {
             if !old.is_null() {
                 new.copy_from_nonoverlapping(old, old_entries);
             }
             self.mark_large(page, map_pages);
-            if !old.is_null() {
-                self.free_pages(self.page_at(old.addr()), pages_for_map(old_entries));
-            }
+        }
+        (old.addr(), pages_for_map(old_entries))
+    }
+
+    /// Frees what [`lay_map`](Self::lay_map) answered.
+    ///
+    /// # Safety
+    /// All extents have their entries.
+    unsafe fn free_map(&mut self, (address, pages): (usize, usize)) {
+        if address != 0 {
+            // SAFETY: the old map is a large extent (J1) that nobody uses any more.
+            unsafe { self.free_pages(self.page_at(address), pages) };
         }
     }
 }

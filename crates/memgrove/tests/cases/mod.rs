@@ -214,10 +214,8 @@ pub fn exhaustion_is_survived_and_nothing_leaks<A: Allocate + Inspect>(make: imp
             assert_eq!(shadow.refusals, 4, "there is no such block");
             done(shadow.finish(), "at the end");
         }
-        assert!(
-            counts[0] > 0 && counts.iter().all(|&count| count == counts[0]),
-            "blocks of {size}: {counts:?}"
-        );
+        // More is no leak: an allocator's own data may move out of the way.
+        assert!(counts[0] > 0 && counts.is_sorted(), "blocks of {size}: {counts:?}");
     }
 }
 
