@@ -1,5 +1,7 @@
 //! The guests: builds every allocator with every workload, weighs its code, packs it and writes the manifest.
 
+mod record;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,6 +21,8 @@ pub enum GuestsTask {
     Build(BuildArgs),
     /// Say whether `guests/prebuilt` was built from the sources as they are.
     Check,
+    /// Record the traces that are shipped, from the real programs.
+    Record,
 }
 
 #[derive(clap::Args)]
@@ -80,6 +84,7 @@ pub fn run(workspace: &Workspace, task: &GuestsTask) -> Result<()> {
     match task {
         GuestsTask::Build(args) => build(workspace, args),
         GuestsTask::Check => check(workspace),
+        GuestsTask::Record => record::run(&Builder::new(workspace)?),
     }
 }
 
@@ -94,16 +99,12 @@ fn check(workspace: &Workspace) -> Result<()> {
 }
 
 fn build(workspace: &Workspace, args: &BuildArgs) -> Result<()> {
-    let sh = workspace.shell()?;
     let folder = workspace.root().join("guests");
     let catalogue: Catalogue = toml::from_str(&fs::read_to_string(folder.join("allocators.toml"))?)?;
     if let Some(unknown) = args.only.iter().find(|id| !catalogue.allocator.iter().any(|a| a.id == **id)) {
         bail!("no allocator `{unknown}` in guests/allocators.toml");
     }
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| workspace.out().join("target/guests"), |folder| PathBuf::from(folder).join("guests"));
-    let builder =
-        Builder { workspace, rust: WasmRust::find(&sh)?, target, prebuilt: folder.join("prebuilt") };
+    let builder = Builder::new(workspace)?;
     fs::create_dir_all(&builder.prebuilt)?;
     let manifest_path = builder.prebuilt.join("manifest.json");
     let before: Value = fs::read(&manifest_path)
@@ -140,7 +141,15 @@ fn build(workspace: &Workspace, args: &BuildArgs) -> Result<()> {
     Ok(())
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
+    fn new(workspace: &'a Workspace) -> Result<Self> {
+        let target = std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| workspace.out().join("target"), PathBuf::from)
+            .join("guests");
+        let rust = WasmRust::find(&workspace.shell()?)?;
+        Ok(Self { workspace, rust, target, prebuilt: workspace.root().join("guests/prebuilt") })
+    }
+
     /// A shell for wasm32 builds in `guests`.
     fn shell(&self, flags: &[&str]) -> Result<Shell> {
         let sh = self.workspace.shell()?;
@@ -151,7 +160,13 @@ impl Builder<'_> {
         Ok(sh)
     }
 
-    fn guest(&self, allocator: &Allocator, args: &BuildArgs, weights: Option<Weight>, old: &Value) -> Result<Value> {
+    fn guest(
+        &self,
+        allocator: &Allocator,
+        args: &BuildArgs,
+        weights: Option<Weight>,
+        old: &Value,
+    ) -> Result<Value> {
         let objects = self.c_objects(allocator)?;
         let features = format!("{},programs", allocator.feature());
         let module = self.compile("guest", "release", &features, &objects, &[], "std,panic_abort")?;

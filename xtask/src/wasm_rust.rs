@@ -55,11 +55,17 @@ impl WasmRust {
         }
         let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
         let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo"))).unwrap_or_default();
+        let registries = home.join("registry/src");
         let mut all = vec![
             format!("--remap-path-prefix={}=/memgrove", sh.current_dir().display()),
             format!("--remap-path-prefix={}=/rust", self.sysroot.join("lib/rustlib/src/rust").display()),
-            format!("--remap-path-prefix={}=/crates", home.join("registry/src").display()),
+            format!("--remap-path-prefix={}=/crates", registries.display()),
         ];
+        // Below it each registry has a folder with its host's name, which is not for a module either. The last prefix
+        // that fits is the one that counts.
+        for registry in std::fs::read_dir(&registries).into_iter().flatten().flatten() {
+            all.push(format!("--remap-path-prefix={}=/crates", registry.path().display()));
+        }
         all.extend(flags.iter().map(|flag| (*flag).to_owned()));
         sh.set_var("CARGO_ENCODED_RUSTFLAGS", all.join("\u{1f}"));
         Ok(())

@@ -146,3 +146,33 @@ fn layout(size_bytes: usize, align_bytes: usize) -> Layout {
     // SAFETY: workloads ask for powers of two and for sizes far below the limit; a trace is checked by the replay.
     unsafe { Layout::from_size_align_unchecked(size_bytes, align_bytes) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sound_block_gives_its_part_of_the_checksum() {
+        assert_eq!(Block::new(100, 3).free(), 400);
+        assert_eq!(Block::new(100, 3).resize(5000).resize(20).free(), 80);
+        assert_eq!(Block::zeroed(100, 3).free(), 400);
+    }
+
+    #[test]
+    #[should_panic(expected = "Corrupted")]
+    fn a_byte_written_by_a_stranger_is_noticed() {
+        let block = Block::new(64, 9);
+        // SAFETY: inside the block.
+        unsafe { block.start.add(48).write(!block.tag) };
+        block.free();
+    }
+
+    #[test]
+    #[should_panic(expected = "Corrupted")]
+    fn a_neighbour_that_writes_before_its_start_is_noticed() {
+        let block = Block::new(10_001, 9);
+        // SAFETY: the block's last byte.
+        unsafe { block.start.add(10_000).write(!block.tag) };
+        block.resize(20_000).free();
+    }
+}

@@ -29,6 +29,7 @@ choose! {
     "memgrove-jemalloc" memgrove_jemalloc
     "memgrove-hoard" memgrove_hoard
     "c-malloc" c_malloc
+    "recording" recording
     "broken-overlap" broken_overlap
     "broken-leak" broken_leak
     "broken-exhausted" broken_exhausted

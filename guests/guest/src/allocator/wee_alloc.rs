@@ -1,6 +1,6 @@
 //! Crate wee_alloc 0.4, with its size classes as by default.
 
-pub use ::wee_alloc::WeeAlloc as WeeAlloc;
+use ::wee_alloc::WeeAlloc;
 
 pub type Allocator = WeeAlloc<'static>;
 

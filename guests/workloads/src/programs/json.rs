@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{hash, prose, word};
+use super::{hash, prose, word, wrong};
 use crate::Load;
 
 /// Builds a document, prints it, parses it back, edits it. Trees of small blocks with strings of all lengths.
@@ -18,7 +18,7 @@ pub fn run(load: &Load) -> u64 {
             })
             .collect();
         let text = Value::Array(people).to_string();
-        let Ok(mut document) = serde_json::from_str::<Value>(&text) else { return 0 };
+        let Ok(mut document) = serde_json::from_str::<Value>(&text) else { wrong() };
         for person in document.as_array_mut().into_iter().flatten() {
             person["seen"] = json!([true, null, 1.5]);
             if let Some(fields) = person.as_object_mut() {

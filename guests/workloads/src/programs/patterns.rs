@@ -1,6 +1,6 @@
 use regex::Regex;
 
-use super::{hash, prose};
+use super::{hash, prose, wrong};
 use crate::Load;
 
 /// Compiles expressions (large, short-lived structures) and rewrites text with them.
@@ -15,7 +15,7 @@ pub fn run(load: &Load) -> u64 {
             (r"\b([a-z]*)(hum|vel|cor)([a-z]*)\b", "$3-$2-$1"),
             (r"(an|ba|go){2,}", "<$0>"),
         ] {
-            let Ok(regex) = Regex::new(expression) else { return 0 };
+            let Ok(regex) = Regex::new(expression) else { wrong() };
             let changed = regex.replace_all(&text, replacement);
             let pieces: Vec<String> = regex.split(&text).map(str::to_owned).collect();
             sum = sum.rotate_left(5) ^ hash(changed.as_bytes()) ^ pieces.len() as u64;
