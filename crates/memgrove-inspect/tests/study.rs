@@ -155,7 +155,8 @@ fn the_studys_program_built_by_each_toolchain_is_told() {
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        let Some((family, allocator)) = expected_of(&name).filter(|_| path.extension().unwrap() == "wasm") else {
+        let Some((family, allocator)) = expected_of(&name).filter(|_| path.extension().unwrap() == "wasm")
+        else {
             continue;
         };
         let bytes = std::fs::read(&path).unwrap();
@@ -163,7 +164,11 @@ fn the_studys_program_built_by_each_toolchain_is_told() {
         let family_found = toolchain.value.as_ref().map_or("unknown", |value| &value.family);
         let id_found = found.value.as_ref().map_or("unknown", |value| &value.id);
         if !family.split('|').any(|one| one == family_found) || allocator != id_found {
-            wrong.push(format!("{name}: {family_found} {:?}, {id_found} {:?}", toolchain.level(), found.level()));
+            wrong.push(format!(
+                "{name}: {family_found} {:?}, {id_found} {:?}",
+                toolchain.level(),
+                found.level()
+            ));
         }
         seen += 1;
     }

@@ -1,0 +1,78 @@
+//! What the inspector says of a bare engine, confirmed by two of them: "runs" by instantiating with no imports at
+//! all, "no" by failing to.
+//!
+//! Over the corpus, which `cargo xtask corpus fetch` puts into `out/corpus` (without it that test says so and passes),
+//! and over the modules in `samples/prebuilt`.
+
+use std::fs;
+use std::path::Path;
+
+use memgrove_inspect::report::Outcome;
+use memgrove_lab::engine::{self, EngineError, EngineId, Host, Settings};
+
+/// Compiling takes wasmtime a minute for the largest modules of the corpus, and which engine refuses an import makes no
+/// difference; so only wasmi is asked about larger ones.
+const COMPILED_BYTES_MAX: usize = 2 << 20;
+
+/// The modules of a folder that the verdict is wrong about, and how many were asked about, by the verdict.
+fn contradicted(folder: &Path) -> (Vec<String>, [usize; 2]) {
+    let engines: Vec<_> = [EngineId::Wasmtime, EngineId::Wasmi]
+        .into_iter()
+        // A start function is run by instantiation: bounded, for modules of which nothing is known.
+        .map(|id| engine::open(id, &Settings::bounded(1 << 32)).expect("both are linked in"))
+        .collect();
+    let mut wrong = Vec::new();
+    let mut asked = [0; 2];
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "wasm") {
+            continue;
+        }
+        let wasm = fs::read(&path).expect("a readable module");
+        let facts = memgrove_inspect::facts(&wasm).expect("a valid module");
+        let report = memgrove_inspect::conclude(&facts);
+        let verdict = report.verdicts.iter().find(|verdict| verdict.host == "bare").expect("a known host");
+        let runs = verdict.outcome != Outcome::No;
+        asked[usize::from(runs)] += 1;
+        for engine in &engines {
+            if engine.id() == EngineId::Wasmtime && wasm.len() > COMPILED_BYTES_MAX {
+                continue;
+            }
+            let answer = engine.compile(&wasm).and_then(|module| module.instantiate(&Host::new()).map(drop));
+            let agrees = match &answer {
+                // A start function that traps was found and called: the module is there.
+                Ok(()) | Err(EngineError::Trap { .. }) => runs,
+                Err(_) => !runs,
+            };
+            if !agrees {
+                wrong.push(format!(
+                    "{}: said {:?}, {} says {answer:?}",
+                    path.display(),
+                    verdict.outcome,
+                    engine.id()
+                ));
+            }
+        }
+    }
+    (wrong, asked)
+}
+
+#[test]
+fn engines_confirm_the_bare_verdict_of_every_prebuilt_sample() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples/prebuilt");
+    let (wrong, asked) = contradicted(&samples);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(asked[0] >= 10 && asked[1] >= 5, "no and yes: {asked:?}");
+}
+
+#[test]
+fn engines_confirm_the_bare_verdict_of_every_module_of_the_corpus() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../out/corpus");
+    if !corpus.is_dir() {
+        eprintln!("skipped: no corpus here; run `cargo xtask corpus fetch`");
+        return;
+    }
+    let (wrong, asked) = contradicted(&corpus);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(asked[0] >= 40 && asked[1] >= 3, "no and yes: {asked:?}");
+}
