@@ -66,6 +66,7 @@ fn engines_confirm_the_bare_verdict_of_every_prebuilt_sample() {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a test says what it left out")]
 fn engines_confirm_the_bare_verdict_of_every_module_of_the_corpus() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../out/corpus");
     if !corpus.is_dir() {

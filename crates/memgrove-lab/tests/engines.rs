@@ -10,6 +10,7 @@ use memgrove_lab::engine::{
 };
 
 /// Every engine of this machine; Node may be missing, the others may not.
+#[expect(clippy::print_stderr, reason = "a test says what it left out")]
 fn engines(settings: &Settings) -> Vec<Box<dyn Engine>> {
     EngineId::ALL
         .into_iter()
