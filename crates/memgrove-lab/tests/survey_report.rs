@@ -1,6 +1,7 @@
 //! The HTML report in a real browser: at desktop and telephone width, in light and dark, it raises no error and
 //! does not scroll sideways. The pictures stay for looking at. Skipped, with a message, where there is no
 //! Chromium.
+#![allow(clippy::print_stderr, reason = "a test says what it left out, and where its pictures are")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
