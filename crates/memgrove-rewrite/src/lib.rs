@@ -1,7 +1,7 @@
 //! Rewrites a WebAssembly module so that its memory management needs no host.
 //!
-//! A module's way: [`plan`] reads it and says of each import what will stand for it, or why
-//! it must stay; [`apply`] carries the plan out and validates the result; [`fix`] does both.
+//! A module's way: [`plan()`] reads it and says of each import what will stand for it, or why
+//! it must stay; [`apply`] carries the plan out and validates the result; [`fix()`] does both.
 //! Bytes in, values out: nothing here does I/O.
 //!
 //! ```
@@ -47,7 +47,7 @@ pub fn plan(wasm: &[u8], options: &Options) -> Result<Plan, Error> {
 /// Plans and applies.
 ///
 /// # Errors
-/// Those of [`plan`] and [`apply`].
+/// Those of [`plan()`] and [`apply`].
 pub fn fix(wasm: &[u8], options: &Options) -> Result<Fixed, Error> {
     let (module, runtime) = read(wasm)?;
     let plan = pass::run(&module, &runtime, options)?;

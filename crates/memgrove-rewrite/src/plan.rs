@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::edits::Edits;
 
-/// What is asked of [`plan`](crate::plan).
+/// What is asked of [`plan`](crate::plan()).
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Which groups of imports may be answered by stand-ins that are not the real thing.
@@ -221,7 +221,7 @@ pub struct Change {
     pub why: String,
 }
 
-/// What will be done to a module. Made by [`plan`](crate::plan), carried out by
+/// What will be done to a module. Made by [`plan`](crate::plan()), carried out by
 /// [`apply`](crate::apply).
 #[derive(Debug, Clone, Serialize)]
 pub struct Plan {

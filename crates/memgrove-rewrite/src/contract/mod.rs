@@ -1,7 +1,7 @@
 //! What imports promise, by family: which name asks for what, and what may stand for it.
 //!
 //! An entry says what a host would do; the stand-in does the same inside the module, or,
-//! where a group of [`Stubs`](crate::Stubs) is named, something poorer that keeps the promise.
+//! where a group of [`Stubs`] is named, something poorer that keeps the promise.
 
 mod emscripten;
 mod libc;
