@@ -93,7 +93,7 @@ pub fn run(workspace: &Workspace, args: &TestArgs) -> Result<()> {
 
 fn documentation(_: &Workspace, sh: &Shell) -> Result<()> {
     sh.set_var("RUSTDOCFLAGS", "-D warnings");
-    Ok(cmd!(sh, "cargo doc --locked --workspace --no-deps --document-private-items").run()?)
+    Ok(cmd!(sh, "cargo doc --locked --workspace --no-deps").run()?)
 }
 
 /// Checks each crate that is meant for wasm32 there, without and with the features of threads.
