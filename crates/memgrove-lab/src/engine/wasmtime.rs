@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use wasmtime::{
-    AsContextMut, Caller as EngineCaller, Config, Extern, ExternType, Func, Global, Linker, MemoryType, Ref,
-    Store, StoreLimits, StoreLimitsBuilder, Table, TableType, Trap, UnknownImportError, Val, WasmFeatures,
+    AsContextMut, Caller as EngineCaller, Config, Extern, ExternType, Func, Global, Linker, MemoryType,
+    OptLevel, Ref, Store, StoreLimits, StoreLimitsBuilder, Table, TableType, Trap, UnknownImportError, Val,
+    WasmFeatures,
 };
 
 use super::host::{Supply, checked_results};
@@ -34,6 +35,10 @@ impl Wasmtime {
 pub(super) fn config(settings: &Settings) -> Config {
     let mut config = Config::new();
     config.consume_fuel(settings.count_fuel);
+    if settings.count_fuel {
+        // Fuel counts wasm's instructions, whatever becomes of them: compiling quickly is worth more here.
+        config.cranelift_opt_level(OptLevel::None);
+    }
     config.max_wasm_stack(STACK_BYTES);
     config.wasm_threads(true);
     config.shared_memory(true);

@@ -6,6 +6,8 @@ use super::stats::{Comparison, Summary, geometric_mean, ratios_by_round};
 use crate::engine::EngineId;
 use crate::guest::Role;
 
+const PAGE_BYTES: u64 = 65_536;
+
 /// All of one allocator.
 #[derive(Clone, Debug)]
 pub struct Line<'a> {
@@ -78,11 +80,13 @@ impl Results {
         Some(fuel(allocator)? / fuel(&self.setting.base)?)
     }
 
-    /// Heap bytes by peak live bytes.
+    /// Heap bytes by peak live bytes; `None` where less than a page of 64 KiB is ever live, because memory
+    /// comes in pages.
     #[must_use]
     pub fn footprint(&self, allocator: &str, workload: &str) -> Option<f64> {
         let figures = self.figures(allocator, workload)?;
-        (figures.peak_live_bytes > 0).then(|| to_f64(figures.heap_bytes) / to_f64(figures.peak_live_bytes))
+        (figures.peak_live_bytes >= PAGE_BYTES)
+            .then(|| to_f64(figures.heap_bytes) / to_f64(figures.peak_live_bytes))
     }
 
     /// Fuel per call, less what the floor takes for the same work.
@@ -191,8 +195,8 @@ mod tests {
             let figures = Figures {
                 fuel,
                 calls: 10,
-                peak_live_bytes: 100,
-                heap_bytes: 130,
+                peak_live_bytes: 100_000,
+                heap_bytes: 130_000,
                 growth_bytes: [0, 0],
                 checksum: 0,
             };
@@ -204,6 +208,14 @@ mod tests {
             });
         }
         results
+    }
+
+    #[test]
+    fn a_footprint_of_less_than_a_page_says_nothing() {
+        let mut results = record();
+        assert_eq!(results.footprint("base", "w1"), Some(1.3));
+        results.counts[0].figures.as_mut().unwrap().peak_live_bytes = 1000;
+        assert_eq!(results.footprint("base", "w1"), None);
     }
 
     #[test]
