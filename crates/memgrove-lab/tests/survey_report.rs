@@ -98,7 +98,34 @@ fn the_report_raises_no_error_and_fits_its_window() {
     }
 }
 
-/// The check above can fail: an error and a page that is too wide are both seen.
+/// Each column stands under its own heading: the first row's cells are what the headings before them say.
+#[test]
+fn the_ranking_has_a_heading_for_each_column() {
+    let page = export::survey::html(&survey(
+        &prebuilt_subjects().unwrap(),
+        &Engines::only(&[], Tools::from_environment()),
+        Vec::new(),
+    ));
+    let texts = |part: &str, tag: &str| -> Vec<String> {
+        let cells = part.split(tag).skip(1);
+        cells
+            .map(|cell| {
+                let inner = cell.split_once('>').unwrap().1.split("</t").next().unwrap();
+                inner.split('<').map(|piece| piece.rsplit('>').next().unwrap()).collect::<String>()
+            })
+            .collect()
+    };
+    let table = page.split("<table").nth(1).unwrap();
+    let (head, body) = table.split_once("<tbody").unwrap();
+    let headings = texts(head, "<th ").into_iter().chain(texts(head, "<th>")).collect::<Vec<_>>();
+    let first = texts(body.split("</tr>").next().unwrap(), "<td");
+    assert_eq!(headings.len(), first.len(), "{headings:?} {first:?}");
+    let under = |heading: &str| &first[headings.iter().position(|text| text == heading).unwrap()];
+    assert_eq!(under("program"), "Rust, no_std", "{headings:?} {first:?}");
+    assert_eq!(under("imports"), "0", "{headings:?} {first:?}");
+}
+
+/// The check in the browser can fail: an error and a page that is too wide are both seen.
 #[test]
 fn an_error_and_a_page_too_wide_are_seen() {
     let Some(browser) = browser() else { return };

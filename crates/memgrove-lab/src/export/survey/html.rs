@@ -39,6 +39,7 @@ fn list(items: &[String]) -> Html {
 fn ranking(survey: &Survey, rows: &[&Row]) -> Html {
     let mut columns = vec![
         Column::number("#"),
+        Column::text("runs"),
         Column::text("program"),
         Column::text("toolchain"),
         Column::text("allocator"),
