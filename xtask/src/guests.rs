@@ -261,7 +261,7 @@ impl<'a> Builder<'a> {
     fn weigh(&self, feature: &str, objects: &[PathBuf]) -> Result<Weight> {
         let mut bytes = [0; 4];
         for (index, (profile, level)) in [("size", "-Oz"), ("speed", "-O3")].into_iter().enumerate() {
-            let module = self.compile("minimal", profile, feature, objects, &[], "core")?;
+            let module = self.compile("minimal", profile, feature, objects, &[], "core,alloc")?;
             bytes[2 * index] = code_bytes(&module)?;
             bytes[2 * index + 1] = code_bytes(&self.optimise(&module, level)?)?;
         }

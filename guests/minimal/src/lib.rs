@@ -12,10 +12,13 @@ mod floor;
 
 use core::alloc::{GlobalAlloc, Layout};
 
+// Global, because a dependency of an allocator may name `alloc`, and then rustc insists; unused, that costs nothing.
 #[cfg(not(feature = "none"))]
+#[global_allocator]
 static ALLOCATOR: allocator::Allocator = allocator::ALLOCATOR;
 
 #[cfg(feature = "none")]
+#[global_allocator]
 static ALLOCATOR: None = None;
 
 #[cfg(feature = "none")]
