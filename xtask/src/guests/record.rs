@@ -8,7 +8,8 @@ use xshell::cmd;
 use super::Builder;
 
 /// Name of the workload and per cent of its standard size: enough calls to be a load, few enough bytes to ship.
-const RECORDED: &[(&str, u32)] = &[("json", 30), ("regex", 100), ("script", 100), ("markdown", 25), ("strings", 15)];
+const RECORDED: &[(&str, u32)] =
+    &[("json", 30), ("regex", 100), ("script", 100), ("markdown", 25), ("strings", 15)];
 const SEED: u32 = 1;
 
 /// Writes the trace of one workload of a module to a file.
@@ -32,7 +33,10 @@ throw new Error(`no workload ${name}`);
 pub fn run(builder: &Builder<'_>) -> Result<()> {
     let sh = builder.workspace.shell()?;
     let module = builder.target.join("recording.wasm");
-    fs::write(&module, builder.compile("guest", "release", "recording,programs", &[], &[], "std,panic_abort")?)?;
+    fs::write(
+        &module,
+        builder.compile("guest", "release", "recording,programs", &[], &[], "std,panic_abort")?,
+    )?;
     let folder = builder.workspace.root().join("crates/memgrove-trace/traces");
     fs::create_dir_all(&folder)?;
     for (name, scale) in RECORDED {
