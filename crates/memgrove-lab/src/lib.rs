@@ -1,4 +1,8 @@
-//! See the crate's description in Cargo.toml.
+//! Runs modules and measures allocators: the only crate that has engines and knows the time.
+//!
+//! [`engine`] runs a module; [`survey`] builds and ranks the study's program with the compilers of [`toolchain`];
+//! [`measure`] sets the allocators in [`guest`] modules beside each other; [`verify`] tells whether a fixed module does
+//! what the original did; [`export`] renders all of it.
 
 pub mod engine;
 pub mod export;
