@@ -4,8 +4,7 @@
 //! Over the corpus, which `cargo xtask corpus fetch` puts into `out/corpus` (without it that test says so and passes),
 //! and over the modules in `samples/prebuilt`.
 
-use std::fs;
-use std::path::Path;
+mod fix_support;
 
 use memgrove_inspect::report::Outcome;
 use memgrove_lab::engine::{self, EngineError, EngineId, Host, Settings};
@@ -14,8 +13,8 @@ use memgrove_lab::engine::{self, EngineError, EngineId, Host, Settings};
 /// difference; so only wasmi is asked about larger ones.
 const COMPILED_BYTES_MAX: usize = 2 << 20;
 
-/// The modules of a folder that the verdict is wrong about, and how many were asked about, by the verdict.
-fn contradicted(folder: &Path) -> (Vec<String>, [usize; 2]) {
+/// The modules that the verdict is wrong about, and how many were asked about, by the verdict.
+fn contradicted(modules: &[(String, Vec<u8>)]) -> (Vec<String>, [usize; 2]) {
     let engines: Vec<_> = [EngineId::Wasmtime, EngineId::Wasmi]
         .into_iter()
         // A start function is run by instantiation: bounded, for modules of which nothing is known.
@@ -23,13 +22,8 @@ fn contradicted(folder: &Path) -> (Vec<String>, [usize; 2]) {
         .collect();
     let mut wrong = Vec::new();
     let mut asked = [0; 2];
-    for entry in fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.extension().is_none_or(|extension| extension != "wasm") {
-            continue;
-        }
-        let wasm = fs::read(&path).expect("a readable module");
-        let facts = memgrove_inspect::facts(&wasm).expect("a valid module");
+    for (name, wasm) in modules {
+        let facts = memgrove_inspect::facts(wasm).expect("a valid module");
         let report = memgrove_inspect::conclude(&facts);
         let verdict = report.verdicts.iter().find(|verdict| verdict.host == "bare").expect("a known host");
         let runs = verdict.outcome != Outcome::No;
@@ -38,19 +32,14 @@ fn contradicted(folder: &Path) -> (Vec<String>, [usize; 2]) {
             if engine.id() == EngineId::Wasmtime && wasm.len() > COMPILED_BYTES_MAX {
                 continue;
             }
-            let answer = engine.compile(&wasm).and_then(|module| module.instantiate(&Host::new()).map(drop));
+            let answer = engine.compile(wasm).and_then(|module| module.instantiate(&Host::new()).map(drop));
             let agrees = match &answer {
                 // A start function that traps was found and called: the module is there.
                 Ok(()) | Err(EngineError::Trap { .. }) => runs,
                 Err(_) => !runs,
             };
             if !agrees {
-                wrong.push(format!(
-                    "{}: said {:?}, {} says {answer:?}",
-                    path.display(),
-                    verdict.outcome,
-                    engine.id()
-                ));
+                wrong.push(format!("{}: said {:?}, {} says {answer:?}", name, verdict.outcome, engine.id()));
             }
         }
     }
@@ -59,20 +48,14 @@ fn contradicted(folder: &Path) -> (Vec<String>, [usize; 2]) {
 
 #[test]
 fn engines_confirm_the_bare_verdict_of_every_prebuilt_sample() {
-    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples/prebuilt");
-    let (wrong, asked) = contradicted(&samples);
+    let (wrong, asked) = contradicted(&fix_support::modules_in("samples/prebuilt"));
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(asked[0] >= 10 && asked[1] >= 5, "no and yes: {asked:?}");
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a test says what it left out")]
 fn engines_confirm_the_bare_verdict_of_every_module_of_the_corpus() {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../out/corpus");
-    if !corpus.is_dir() {
-        eprintln!("skipped: no corpus here; run `cargo xtask corpus fetch`");
-        return;
-    }
+    let Some(corpus) = fix_support::corpus() else { return };
     let (wrong, asked) = contradicted(&corpus);
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(asked[0] >= 40 && asked[1] >= 3, "no and yes: {asked:?}");

@@ -9,21 +9,26 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The corpus as `(id, bytes)`, or `None` (said on standard error) if it is not there.
-pub fn corpus() -> Option<Vec<(String, Vec<u8>)>> {
-    let folder = root().join("out/corpus");
-    let mut modules: Vec<_> = fs::read_dir(&folder)
+/// The modules in a folder of the repository as `(name, bytes)`; none if it is not there.
+pub fn modules_in(folder: &str) -> Vec<(String, Vec<u8>)> {
+    let mut modules: Vec<_> = fs::read_dir(root().join(folder))
         .into_iter()
         .flatten()
         .map_while(Result::ok)
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "wasm"))
         .map(|path| {
-            let id = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            (id, fs::read(&path).expect("a readable module"))
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            (name, fs::read(&path).expect("a readable module"))
         })
         .collect();
     modules.sort();
+    modules
+}
+
+/// The corpus as `(id, bytes)`, or `None` (said on standard error) if it is not there.
+pub fn corpus() -> Option<Vec<(String, Vec<u8>)>> {
+    let modules = modules_in("out/corpus");
     if modules.is_empty() {
         say("skipped: no corpus; `cargo xtask corpus fetch` gets it");
         return None;

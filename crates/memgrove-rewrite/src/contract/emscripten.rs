@@ -1,6 +1,6 @@
 //! Emscripten's glue, from fastcomp to today.
 
-use super::{Answer, Contract, Does, Group, first_fit, fit};
+use super::{Answer, Contract, Does, Group, clock, first_fit, fit, libc_answer};
 use crate::edits::StandIn;
 use crate::module::Module;
 use crate::plan::Purpose;
@@ -8,20 +8,6 @@ use crate::runtime::Runtime;
 
 const fn memory(name: &'static str, function: &'static str, why: &'static str) -> Contract {
     Contract { name, does: Does::Run(function), purpose: Purpose::Memory, stub: None, why }
-}
-
-const fn answers(name: &'static str, answer: i64, why: &'static str) -> Contract {
-    Contract { name, does: Does::Return(answer), purpose: Purpose::Libc, stub: Some(Group::Libc), why }
-}
-
-const fn clock(name: &'static str, function: &'static str) -> Contract {
-    Contract {
-        name,
-        does: Does::Run(function),
-        purpose: Purpose::Clock,
-        stub: Some(Group::Clock),
-        why: "a clock that starts at 0 and advances a millisecond at each question",
-    }
 }
 
 const GROWS: &str = "memory.grow, up to the memory's maximum; 0 when refused, as the contract says";
@@ -97,7 +83,7 @@ pub(super) const CONTRACTS: &[Contract] = &[
         stub: None,
         why: ALIVE,
     },
-    answers("setitimer_js", 0, "no timer ever fires"),
+    libc_answer("setitimer_js", 0, "no timer ever fires"),
     Contract {
         name: "setThrew",
         does: Does::Return(0),
@@ -112,19 +98,19 @@ pub(super) const CONTRACTS: &[Contract] = &[
         stub: Some(Group::Clock),
         why: "the time zone is UTC",
     },
-    answers("mmap_js", -52, "there is no file to map: −ENOSYS (−52)"),
-    answers("munmap_js", -52, "there is no file to unmap: −ENOSYS (−52)"),
-    answers("msync_js", -52, "there is no file to write: −ENOSYS (−52)"),
-    answers("emscripten_has_asyncify", 0, "there is no asyncify without JavaScript"),
-    answers("emscripten_get_now_is_monotonic", 1, "the stand-in clock never goes back"),
-    answers("emscripten_memprof_sbrk_grow", 0, "nothing is profiled"),
-    answers("emscripten_err", 0, "a message goes nowhere"),
-    answers("emscripten_out", 0, "a message goes nowhere"),
-    answers("emscripten_dbg", 0, "a message goes nowhere"),
-    answers("emscripten_console_error", 0, "a message goes nowhere"),
-    answers("emscripten_console_log", 0, "a message goes nowhere"),
-    answers("emscripten_console_warn", 0, "a message goes nowhere"),
-    answers("emscripten_set_main_loop_timing", -1, "there is no event loop"),
+    libc_answer("mmap_js", -52, "there is no file to map: −ENOSYS (−52)"),
+    libc_answer("munmap_js", -52, "there is no file to unmap: −ENOSYS (−52)"),
+    libc_answer("msync_js", -52, "there is no file to write: −ENOSYS (−52)"),
+    libc_answer("emscripten_has_asyncify", 0, "there is no asyncify without JavaScript"),
+    libc_answer("emscripten_get_now_is_monotonic", 1, "the stand-in clock never goes back"),
+    libc_answer("emscripten_memprof_sbrk_grow", 0, "nothing is profiled"),
+    libc_answer("emscripten_err", 0, "a message goes nowhere"),
+    libc_answer("emscripten_out", 0, "a message goes nowhere"),
+    libc_answer("emscripten_dbg", 0, "a message goes nowhere"),
+    libc_answer("emscripten_console_error", 0, "a message goes nowhere"),
+    libc_answer("emscripten_console_log", 0, "a message goes nowhere"),
+    libc_answer("emscripten_console_warn", 0, "a message goes nowhere"),
+    libc_answer("emscripten_set_main_loop_timing", -1, "there is no event loop"),
     clock("emscripten_get_now", "emscripten_get_now"),
     clock("emscripten_date_now", "emscripten_get_now"),
     Contract {

@@ -1,11 +1,7 @@
 //! C library functions that toolchains leave to the host, and AssemblyScript's few.
 
-use super::{Contract, Does, Group};
+use super::{Contract, Does, Group, clock, libc_answer};
 use crate::plan::Purpose;
-
-const fn libc(name: &'static str, answer: i64, why: &'static str) -> Contract {
-    Contract { name, does: Does::Return(answer), purpose: Purpose::Libc, stub: Some(Group::Libc), why }
-}
 
 const fn ends(name: &'static str) -> Contract {
     Contract {
@@ -29,16 +25,6 @@ const fn thread(name: &'static str) -> Contract {
 
 const fn exception(name: &'static str, why: &'static str) -> Contract {
     Contract { name, does: Does::Trap, purpose: Purpose::Exceptions, stub: Some(Group::Exceptions), why }
-}
-
-const fn clock(name: &'static str, function: &'static str) -> Contract {
-    Contract {
-        name,
-        does: Does::Run(function),
-        purpose: Purpose::Clock,
-        stub: Some(Group::Clock),
-        why: "a clock that starts at 0 and advances a millisecond at each question",
-    }
 }
 
 const ONE_THREAD: &str = "there is one thread: a lock is always free";
@@ -114,35 +100,39 @@ pub(super) const CONTRACTS: &[Contract] = &[
     thread("pthread_setcancelstate"),
     thread("pthread_once"),
     thread("sched_yield"),
-    libc("__map_file", -1, "there is no file to map"),
-    libc("__cxa_atexit", 0, "the program never exits in an orderly way, so the destructor is not kept"),
-    libc("__cxa_thread_atexit", 0, "the thread never exits, so the destructor is not kept"),
-    libc("__cxa_thread_atexit_impl", 0, "the thread never exits, so the destructor is not kept"),
-    libc("atexit", 0, "the program never exits in an orderly way, so the function is not kept"),
-    libc("__atexit", 0, "the program never exits in an orderly way, so the function is not kept"),
-    libc("getenv", 0, NO_NAME),
-    libc("__buildEnvironment", 0, "there is no environment"),
-    libc("dlopen", 0, NO_NAME),
-    libc("dlsym", 0, NO_NAME),
-    libc("dlclose", 0, NO_NAME),
-    libc("dlerror", 0, NO_NAME),
-    libc("getpwuid", 0, NO_NAME),
-    libc("getpwnam", 0, NO_NAME),
-    libc("strftime", 0, "nothing is formatted: 0 bytes written"),
-    libc("strftime_l", 0, "nothing is formatted: 0 bytes written"),
-    libc("tzset", 0, "the time zone is UTC"),
-    libc("usleep", 0, "there is no time to pass"),
-    libc("nanosleep", 0, "there is no time to pass"),
-    libc("sleep", 0, "there is no time to pass"),
-    libc("sysconf", -1, "nothing is known of the system"),
-    libc("signal", 0, "no signal is ever raised"),
-    libc("sigaction", 0, "no signal is ever raised"),
-    libc("raise", -1, "no signal is ever raised"),
-    libc("kill", -1, "there is no other process"),
-    libc("fork", -1, "there are no processes"),
-    libc("execve", -1, "there are no processes"),
-    libc("system", -1, "there are no processes"),
-    libc("trace", 0, "a trace goes nowhere"),
+    libc_answer("__map_file", -1, "there is no file to map"),
+    libc_answer(
+        "__cxa_atexit",
+        0,
+        "the program never exits in an orderly way, so the destructor is not kept",
+    ),
+    libc_answer("__cxa_thread_atexit", 0, "the thread never exits, so the destructor is not kept"),
+    libc_answer("__cxa_thread_atexit_impl", 0, "the thread never exits, so the destructor is not kept"),
+    libc_answer("atexit", 0, "the program never exits in an orderly way, so the function is not kept"),
+    libc_answer("__atexit", 0, "the program never exits in an orderly way, so the function is not kept"),
+    libc_answer("getenv", 0, NO_NAME),
+    libc_answer("__buildEnvironment", 0, "there is no environment"),
+    libc_answer("dlopen", 0, NO_NAME),
+    libc_answer("dlsym", 0, NO_NAME),
+    libc_answer("dlclose", 0, NO_NAME),
+    libc_answer("dlerror", 0, NO_NAME),
+    libc_answer("getpwuid", 0, NO_NAME),
+    libc_answer("getpwnam", 0, NO_NAME),
+    libc_answer("strftime", 0, "nothing is formatted: 0 bytes written"),
+    libc_answer("strftime_l", 0, "nothing is formatted: 0 bytes written"),
+    libc_answer("tzset", 0, "the time zone is UTC"),
+    libc_answer("usleep", 0, "there is no time to pass"),
+    libc_answer("nanosleep", 0, "there is no time to pass"),
+    libc_answer("sleep", 0, "there is no time to pass"),
+    libc_answer("sysconf", -1, "nothing is known of the system"),
+    libc_answer("signal", 0, "no signal is ever raised"),
+    libc_answer("sigaction", 0, "no signal is ever raised"),
+    libc_answer("raise", -1, "no signal is ever raised"),
+    libc_answer("kill", -1, "there is no other process"),
+    libc_answer("fork", -1, "there are no processes"),
+    libc_answer("execve", -1, "there are no processes"),
+    libc_answer("system", -1, "there are no processes"),
+    libc_answer("trace", 0, "a trace goes nowhere"),
     exception("__cxa_throw", THROWN),
     exception("__cxa_rethrow", THROWN),
     exception("__resumeException", THROWN),

@@ -27,6 +27,22 @@ pub(crate) struct Contract {
     pub why: &'static str,
 }
 
+/// A clock of the C library's or of Emscripten's.
+const fn clock(name: &'static str, function: &'static str) -> Contract {
+    Contract {
+        name,
+        does: Does::Run(function),
+        purpose: Purpose::Clock,
+        stub: Some(Group::Clock),
+        why: "a clock that starts at 0 and advances a millisecond at each question",
+    }
+}
+
+/// A function of the C library, or near it, that always answers the same.
+const fn libc_answer(name: &'static str, answer: i64, why: &'static str) -> Contract {
+    Contract { name, does: Does::Return(answer), purpose: Purpose::Libc, stub: Some(Group::Libc), why }
+}
+
 /// How an import is satisfied.
 #[derive(Clone, Copy)]
 pub(crate) enum Does {
