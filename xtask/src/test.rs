@@ -46,10 +46,7 @@ const STEPS: &[Step] = &[
         run: |_, sh| Ok(cmd!(sh, "cargo test --locked --workspace --no-fail-fast").run()?),
     },
     // Every toolchain builds the survey's modules anew, and their facts are what the prebuilt ones' manifest says.
-    Step {
-        name: "survey",
-        run: survey,
-    },
+    Step { name: "survey", run: survey },
 ];
 
 /// With the command that the workspace's tests are built beside: `cargo run` alone resolves other features, and would

@@ -181,12 +181,21 @@ fn expected_of(name: &str) -> Option<(&'static str, &'static str)> {
     let toolchain = match () {
         () if has("fastcomp") || has("emscripten") => "emscripten",
         () if has("musl") => "clang",
-        () if has("rust-") || has("wasm-bindgen") => "rust",
+        // The archive's producers name rustc, the program's clang.
+        () if has("rust-") || has("wasm-bindgen") || name.contains("c-memgrove") || has("cpp-memgrove") => {
+            "rust"
+        }
         // Zig's C compiler links its own build of wasi-libc.
         () if has("wasi-libc") || has("zig") => "wasi-libc|zig",
         () => return None,
     };
     let allocator = match () {
+        // Stripped of names by Emscripten; told by nothing else yet.
+        () if has("emscripten-memgrove") => return None,
+        () if has("memgrove-wee") => "memgrove-wee",
+        () if has("memgrove-dlmalloc") => "memgrove-dlmalloc",
+        () if has("memgrove-jemalloc") => "memgrove-jemalloc",
+        () if has("memgrove-hoard") => "memgrove-hoard",
         () if has("wee_alloc") => "wee_alloc",
         () if has("lol_alloc") => "lol_alloc",
         () if has("talc") => "talc",

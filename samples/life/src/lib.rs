@@ -5,6 +5,14 @@
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
+#[cfg(feature = "memgrove-dlmalloc")]
+#[global_allocator]
+static ALLOCATOR: memgrove::Dlmalloc = memgrove::Dlmalloc::new();
+
+#[cfg(feature = "memgrove-wee")]
+#[global_allocator]
+static ALLOCATOR: memgrove::Wee = memgrove::Wee::new();
+
 #[cfg(feature = "wee_alloc")]
 #[global_allocator]
 static ALLOCATOR: wee_alloc::WeeAlloc<'_> = wee_alloc::WeeAlloc::INIT;

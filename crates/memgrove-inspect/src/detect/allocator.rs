@@ -56,6 +56,8 @@ const SCORE_HIGH: f32 = 0.62;
 const SCORE_MEDIUM: f32 = 0.3;
 /// With this score near the growth sites there is no need to look further.
 const SCORE_NEAR: f32 = 0.4;
+/// An allocator whose code is there scores more, whichever compiler of these years it came from.
+const SCORE_EXCLUDED: f32 = 0.1;
 /// Below this a likeness means nothing.
 const SCORE_LOW: f32 = 0.18;
 /// A rule's word that needs no support.
@@ -105,7 +107,9 @@ pub(super) fn conclude(
         (None, Some((entry, judged))) => {
             Conclusion::new(describe(entry), Confidence::new(judged.score)).with_evidence(strongest(judged))
         }
-        (None, None) => by_default(entries, facts, &sites, toolchain),
+        (None, None) => by_default(entries, facts, &sites, toolchain, |id| {
+            score_of(library, &searched, id).is_none_or(|score| score >= SCORE_EXCLUDED)
+        }),
     };
     if conclusion.value.is_none() {
         conclusion = conclusion.with_evidence(nearest(entries, library, &searched));
@@ -121,6 +125,15 @@ fn describe(entry: &AllocatorEntry) -> Allocator {
         version: None,
         defects: entry.defects.clone(),
     }
+}
+
+/// How much of an allocator's code was found; `None` if there is no fingerprint of it, or no code to compare.
+fn score_of(library: &Library, searched: &Searched, allocator: &str) -> Option<f32> {
+    let known = library.profiles.iter().any(|profile| profile.allocator == allocator);
+    let found = searched.matches.iter().filter(|found| {
+        library.profiles.get(found.profile).is_some_and(|profile| profile.allocator == allocator)
+    });
+    (known && searched.funcs_searched > 0).then(|| found.map(|found| found.score).fold(0.0, f32::max))
 }
 
 fn best_score(searched: &Searched) -> f32 {
@@ -221,6 +234,7 @@ fn by_default(
     facts: &Facts<'_>,
     sites: &Sites,
     toolchain: &Conclusion<Toolchain>,
+    may_be: impl Fn(&str) -> bool,
 ) -> Conclusion<Allocator> {
     if let Some(none) = entries.allocator("none").filter(|_| sites.nothing_allocates(facts)) {
         let text = "no memory.grow, no import that grows, no exported allocation function, no known code";
@@ -230,7 +244,12 @@ fn by_default(
     let default = toolchain.value.as_ref().and_then(|value| Some((value, default_of(entries, value)?)));
     match default {
         // The code does not look like it, which makes the default less likely than it is in general.
-        Some((value, (entry, weight))) if toolchain.confidence >= Confidence::MEDIUM => {
+        Some((value, (entry, weight)))
+            // Compilers that tell their version are of the fingerprints' years; what older ones made of the same
+            // source may show none of it.
+            if toolchain.confidence >= Confidence::MEDIUM
+                && (value.version.is_none() || may_be(entry.id.as_str())) =>
+        {
             let text = format!("the default of {}; its code was not recognised", value.name);
             Conclusion::new(describe(entry), Confidence::new(weight * 0.5)).because(Evidence::new(text))
         }

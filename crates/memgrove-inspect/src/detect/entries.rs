@@ -21,7 +21,7 @@ const TOOLCHAINS: &[(&str, &str)] = embed!("toolchains":
 
 /// The files of knowledge/allocators. A test compares the list with the folder.
 const ALLOCATORS: &[(&str, &str)] = embed!("allocators":
-    "assemblyscript", "bump", "dlmalloc", "dotnet", "emmalloc", "engine", "go", "jemalloc", "lol_alloc", "mimalloc",
+    "assemblyscript", "bump", "dlmalloc", "dotnet", "emmalloc", "engine", "go", "jemalloc", "lol_alloc", "memgrove", "mimalloc",
     "musl", "none", "rlsf", "talc", "tinygo", "wee_alloc", "zig");
 
 /// A toolchain.

@@ -104,11 +104,7 @@ fn sentences(
         portable.len(),
         study.len(),
         list(&tried),
-        match portable {
-            [] => String::new(),
-            rows =>
-                format!(": those of {}", list(&distinct(rows.iter().map(|row| row.toolchain_name.as_str())))),
-        }
+        makers_of(portable)
     )];
     if let Some(best) = portable.first() {
         sentences.push(format!("The smallest of them is {}: {}.", combination(best), size(best)));
@@ -132,6 +128,20 @@ fn sentences(
         ),
     });
     sentences
+}
+
+/// Who made these: as they left them, and after `memgrove fix`.
+fn makers_of(rows: &[&Row]) -> String {
+    let makers = |fixed: bool| {
+        let rows = rows.iter().filter(|row| row.fixed == fixed);
+        list(&distinct(rows.map(|row| row.toolchain_name.as_str())))
+    };
+    match (makers(false), makers(true)) {
+        (made, fixed) if made.is_empty() && fixed.is_empty() => String::new(),
+        (made, fixed) if fixed.is_empty() => format!(": those of {made}"),
+        (made, fixed) if made.is_empty() => format!(": those of {fixed}, after memgrove fix"),
+        (made, fixed) => format!(": those of {made}; and after memgrove fix those of {fixed}"),
+    }
 }
 
 /// Whether the study's answer still stands, and who is level with it or ahead.
@@ -228,6 +238,7 @@ mod tests {
             allocator: allocator.into(),
             made_for: if hosted.is_some() { Contract::WasiP1 } else { Contract::Bare },
             handmade: false,
+            fixed: false,
             origin: Origin::Built { tools: vec![], commands: vec![] },
             module: Some(Module {
                 size_bytes: bytes,
@@ -276,6 +287,19 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part:?} is not in:\n{text}");
         }
+    }
+
+    #[test]
+    fn a_fixed_module_is_not_its_toolchains_own() {
+        let mut rows = vec![
+            row("fixed", "cc", "dlmalloc", 10, runs(), None),
+            row("made", "rustc", "dlmalloc", 20, runs(), None),
+        ];
+        rows[0].fixed = true;
+        let text = conclude(&rows, &[engine()]).sentences.join("\n");
+        assert!(text.contains("those of rustc; and after memgrove fix those of cc."), "{text}");
+        let text = conclude(&rows[..1], &[engine()]).sentences.join("\n");
+        assert!(text.contains("on an-engine: those of cc, after memgrove fix."), "{text}");
     }
 
     #[test]

@@ -115,6 +115,7 @@ fn row(subject: &Subject, engines: &Engines) -> Row {
         allocator: recipe.allocator.into(),
         made_for: recipe.contract,
         handmade: recipe.is_handmade(),
+        fixed: recipe.fixed,
         origin: subject.origin.clone(),
         module: subject.found.as_ref().and_then(|found| module(recipe, found, engines)),
     }

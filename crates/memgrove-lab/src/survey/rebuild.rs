@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::manifest::{Entry, MANIFEST_FILE, Manifest, ModuleFacts};
 use super::row::ToolchainState;
 use crate::toolchain::{
-    Absence, BUILDING, Driver, Optimised, RECIPES, Recipe, Tools, WasmOpt, build, toolchains,
+    Absence, BUILDING, BuildError, Driver, Optimised, RECIPES, Recipe, Tools, WasmOpt, build, toolchains,
 };
 
 /// What to build and where.
@@ -119,7 +119,7 @@ pub fn rebuild(
     for (index, recipe) in RECIPES.iter().enumerate() {
         progress.building(recipe, index, RECIPES.len());
         let result = match &drivers[recipe.toolchain] {
-            Ok(driver) => make(plan, recipe, driver.as_ref(), wasm_opt.as_ref()).map_err(Failure::Build),
+            Ok(driver) => make(plan, recipe, driver.as_ref(), wasm_opt.as_ref()),
             Err(absence) => Err(absence.clone().into()),
         };
         if let Ok(made) = &result {
@@ -167,20 +167,24 @@ fn make(
     recipe: &Recipe,
     driver: &dyn Driver,
     wasm_opt: Option<&WasmOpt>,
-) -> Result<Made, String> {
-    let built =
-        build(driver, recipe, plan.tools, plan.samples, plan.cache).map_err(|error| error.to_string())?;
-    let facts = memgrove_inspect::facts(&built.wasm)
-        .map_err(|error| format!("the toolchain left something that cannot be read: {error}"))?;
+) -> Result<Made, Failure> {
+    let built = build(driver, recipe, plan.tools, plan.samples, plan.cache).map_err(|error| match error {
+        BuildError::Archive(absence) => Failure::Toolchain(absence),
+        other => Failure::Build(other.to_string()),
+    })?;
+    let facts = memgrove_inspect::facts(&built.wasm).map_err(|error| {
+        Failure::Build(format!("the toolchain left something that cannot be read: {error}"))
+    })?;
     let facts = ModuleFacts::of(&memgrove_inspect::conclude(&facts));
     let optimised: Option<Optimised> = match wasm_opt {
         Some(wasm_opt) => {
-            Some(wasm_opt.optimise(plan.tools, &built.wasm).map_err(|error| error.to_string())?)
+            let optimised = wasm_opt.optimise(plan.tools, &built.wasm);
+            Some(optimised.map_err(|error| Failure::Build(error.to_string()))?)
         }
         None => None,
     };
     let entry = Entry::new(recipe, &built, optimised.as_ref(), facts, plan.samples)
-        .map_err(|error| format!("the samples cannot be read: {error}"))?;
+        .map_err(|error| Failure::Build(format!("the samples cannot be read: {error}")))?;
     Ok(Made { wasm: built.wasm, glue: built.glue, entry })
 }
 

@@ -71,6 +71,8 @@ pub struct Row {
     pub made_for: Contract,
     /// Written by hand after what an old toolchain made.
     pub handmade: bool,
+    /// `memgrove fix` went over what the toolchain made.
+    pub fixed: bool,
     /// Where the module comes from.
     pub origin: Origin,
     /// The module, as far as there is one.

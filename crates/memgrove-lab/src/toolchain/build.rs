@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Driver, Recipe, StepError, Tools};
+use super::archive::ArchiveMaker;
+use super::{Absence, Driver, Recipe, StepError, Tools};
 
 /// How the name of a build's temporary folder begins: one that a killed run left can be told by it.
 pub const BUILDING: &str = "building-";
@@ -32,12 +33,18 @@ impl Workplace {
         folders
     }
 
+    /// The folder of memgrove's own crates.
+    pub(super) fn crates(&self) -> PathBuf {
+        self.samples.parent().unwrap_or(&self.samples).join("crates")
+    }
+
     /// The places of this machine, longest first, and the names they go by in a record.
     fn names(&self) -> Vec<(PathBuf, &'static str)> {
         let mut names = vec![
             (self.output.clone(), "$OUT"),
             (self.cache.clone(), "$CACHE"),
             (self.samples.clone(), "$SAMPLES"),
+            (self.crates(), "$MEMGROVE"),
         ];
         names.extend(self.crate_sources().into_iter().map(|folder| (folder, "$CRATES")));
         names.extend(std::env::home_dir().map(|home| (home, "$HOME")));
@@ -61,6 +68,12 @@ pub struct Built {
 /// Why a module could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
+    /// It links one of our archives, and what makes those is not here.
+    #[error(transparent)]
+    Archive(Absence),
+    /// It was built and cannot be fixed.
+    #[error("memgrove fix: {0}")]
+    Fix(#[from] memgrove_rewrite::Error),
     /// A command failed, in its own words.
     #[error(transparent)]
     Step(#[from] StepError),
@@ -93,7 +106,14 @@ pub fn build(
         .map_err(BuildError::Folder)?;
     let place = Workplace { samples: samples.into(), output: output.path().into(), cache: cache.into() };
     let plan = driver.plan(recipe, &place);
-    for step in &plan.steps {
+    let mut versions = driver.versions();
+    let mut steps = plan.steps;
+    if let Some(archive) = recipe.archive {
+        let maker = ArchiveMaker::find(tools).map_err(BuildError::Archive)?;
+        steps.insert(0, maker.step(archive, &place));
+        versions.push(maker.version().to_owned());
+    }
+    for step in &steps {
         tools.run(step, samples)?;
     }
     let module = std::fs::read(&plan.module).map_err(BuildError::NoModule)?;
@@ -103,12 +123,22 @@ pub fn build(
     };
     let names = place.names();
     let names: Vec<(&Path, &str)> = names.iter().map(|(path, name)| (path.as_path(), *name)).collect();
-    let mut commands: Vec<String> = plan.steps.iter().map(|step| step.describe(&names)).collect();
+    let mut commands: Vec<String> = steps.iter().map(|step| step.describe(&names)).collect();
     if commands.is_empty() {
         let source = plan.module.strip_prefix(samples).unwrap_or(&plan.module);
         commands.push(format!("assembled from {}", source.display()));
     }
     // Passes a binary module on as it is, and assembles text.
-    let wasm = wat::parse_bytes(&module)?.into_owned();
-    Ok(Built { wasm, glue, commands, tools: driver.versions() })
+    let mut wasm = wat::parse_bytes(&module)?.into_owned();
+    if !recipe.fixed {
+        return Ok(Built { wasm, glue, commands, tools: versions });
+    }
+    wasm = memgrove_rewrite::fix(&wasm, &memgrove_rewrite::Options::default())?.wasm;
+    commands.push("memgrove fix $OUT/module.wasm -o $OUT/fixed.wasm".to_owned());
+    let memgrove = format!("memgrove {}", env!("CARGO_PKG_VERSION"));
+    if !versions.contains(&memgrove) {
+        versions.push(memgrove);
+    }
+    // It needs no JavaScript any more.
+    Ok(Built { wasm, glue: None, commands, tools: versions })
 }

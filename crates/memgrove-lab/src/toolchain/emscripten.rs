@@ -58,6 +58,7 @@ impl Driver for Found {
         let mut step = Step::new(compiler)
             .args([recipe.program.source(), "-O2", "-sALLOW_MEMORY_GROWTH=1"])
             .args(recipe.options)
+            .args(place.archive(recipe))
             .arg("-o")
             .arg(&target);
         if Path::new(DEBIAN_NODE_MODULES).join("acorn").exists() {

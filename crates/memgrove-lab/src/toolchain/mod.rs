@@ -3,6 +3,7 @@
 //! A [`Recipe`] says what is to be made: one row of the survey. A [`Toolchain`] says how: it finds itself,
 //! tells its version or how to install it, and plans the commands. [`build`] carries a plan out.
 
+mod archive;
 mod build;
 mod emscripten;
 mod handmade;
@@ -74,6 +75,7 @@ pub enum Absence {
 pub fn toolchains() -> &'static [&'static dyn Toolchain] {
     &[
         &emscripten::Emscripten,
+        &wasi_clang::PlainClang,
         &wasi_clang::WasiClang,
         &wasi_clang::MuslClang,
         &zig::Zig,

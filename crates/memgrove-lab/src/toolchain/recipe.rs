@@ -19,6 +19,10 @@ pub struct Recipe {
     pub allocator: &'static str,
     /// What this row adds to the toolchain's command: flags, or cargo features.
     pub options: &'static [&'static str],
+    /// Which of our archives for C is linked in: a feature of `crates/memgrove-c`.
+    pub archive: Option<&'static str>,
+    /// Whether `memgrove fix` goes over what the toolchain made.
+    pub fixed: bool,
     /// The host it is made for.
     pub contract: Contract,
 }
@@ -133,9 +137,35 @@ impl Recipe {
         match self.toolchain {
             "handmade" => sources.push("study/fastcomp2018"),
             "clang-musl2018" => sources.push("study/musl2018"),
+            "clang" => sources.push("study/musl2018"),
             _ => {}
         }
+        if self.archive.is_some() {
+            sources.extend([
+                "../crates/memgrove/src",
+                "../crates/memgrove-c/src",
+                "../crates/memgrove-c/shim",
+            ]);
+        } else if self.options.iter().any(|option| option.starts_with("memgrove")) {
+            sources.push("../crates/memgrove/src");
+        }
+        if self.fixed {
+            sources.push("../crates/memgrove-rewrite/src");
+        }
         sources
+    }
+
+    /// The same with one of our archives linked in.
+    const fn with(mut self, archive: &'static str) -> Self {
+        self.archive = Some(archive);
+        self
+    }
+
+    /// The same with `memgrove fix` applied to it, which leaves nothing to ask of a host.
+    const fn fixed(mut self) -> Self {
+        self.fixed = true;
+        self.contract = Contract::Bare;
+        self
     }
 
     /// Written by hand after an old toolchain's output, not made by one.
@@ -158,7 +188,7 @@ const fn row(
     options: &'static [&'static str],
     contract: Contract,
 ) -> Recipe {
-    Recipe { id, program, toolchain, variant, allocator, options, contract }
+    Recipe { id, program, toolchain, variant, allocator, options, archive: None, fixed: false, contract }
 }
 
 /// Every row of the survey.
@@ -192,6 +222,37 @@ pub const RECIPES: &[Recipe] = &[
     row("rust-no-std-talc", Program::RustNoStd, "rustc", "", "talc", &["talc"], Contract::Bare),
     row("rust-no-std-lol_alloc", Program::RustNoStd, "rustc", "", "lol_alloc", &["lol_alloc"], Contract::Bare),
     row("rust-no-std-dlmalloc", Program::RustNoStd, "rustc", "", "dlmalloc", &["dlmalloc"], Contract::Bare),
+    row("rust-no-std-memgrove-wee", Program::RustNoStd, "rustc", "", "memgrove Wee",
+        &["memgrove-wee"], Contract::Bare),
+    row("rust-no-std-memgrove-dlmalloc", Program::RustNoStd, "rustc", "", "memgrove Dlmalloc",
+        &["memgrove-dlmalloc"], Contract::Bare),
+    row("rust-no-std-memgrove-jemalloc", Program::RustNoStd, "rustc", "", "memgrove Jemalloc",
+        &["memgrove-jemalloc"], Contract::Bare),
+    row("c-memgrove-wee", Program::C, "clang", "", "memgrove Wee", &[], Contract::Bare).with("wee"),
+    row("c-memgrove-dlmalloc", Program::C, "clang", "", "memgrove Dlmalloc", &[], Contract::Bare).with("dlmalloc"),
+    row("c-memgrove-jemalloc", Program::C, "clang", "", "memgrove Jemalloc", &[], Contract::Bare).with("jemalloc"),
+    row("cpp-memgrove-dlmalloc", Program::Cpp, "clang", "", "memgrove Dlmalloc",
+        &[], Contract::Bare).with("dlmalloc"),
+    row("cpp-global-memgrove-dlmalloc", Program::CppGlobal, "clang", "", "memgrove Dlmalloc",
+        &[], Contract::Bare).with("dlmalloc"),
+    row("c-wasi-libc-memgrove-dlmalloc", Program::C, "clang-wasi-libc", "", "memgrove Dlmalloc",
+        &[], Contract::WasiP1).with("dlmalloc"),
+    row("c-emscripten-memgrove-dlmalloc", Program::C, "emscripten", "JavaScript glue", "memgrove Dlmalloc",
+        &["-sMALLOC=none", "-Wl,-u,memgrove_emscripten_grow"], Contract::EmscriptenGlue).with("dlmalloc"),
+    row("c-emscripten-dlmalloc-fixed", Program::C, "emscripten", "fixed", "dlmalloc",
+        &["-sMALLOC=dlmalloc"], Contract::EmscriptenGlue).fixed(),
+    row("c-emscripten-emmalloc-fixed", Program::C, "emscripten", "fixed", "emmalloc",
+        &["-sMALLOC=emmalloc"], Contract::EmscriptenGlue).fixed(),
+    row("cpp-global-emscripten-dlmalloc-fixed", Program::CppGlobal, "emscripten", "fixed", "dlmalloc",
+        &["-sMALLOC=dlmalloc"], Contract::EmscriptenGlue).fixed(),
+    row("c-fastcomp2018-handmade-fixed", Program::C, "handmade", "fixed", "bump",
+        &[], Contract::EmscriptenFastcomp).fixed(),
+    row("c-musl2018-fixed", Program::C, "clang-musl2018", "fixed", "first fit",
+        &[], Contract::LinuxSyscalls).fixed(),
+    row("life-wasm-bindgen-memgrove-wee", Program::Life, "wasm-bindgen", "", "memgrove Wee",
+        &["memgrove-wee"], Contract::WasmBindgen),
+    row("life-wasm-bindgen-memgrove-dlmalloc", Program::Life, "wasm-bindgen", "", "memgrove Dlmalloc",
+        &["memgrove-dlmalloc"], Contract::WasmBindgen),
     row("life-wasm-bindgen-dlmalloc", Program::Life, "wasm-bindgen", "", "dlmalloc",
         &[], Contract::WasmBindgen),
     row("life-wasm-bindgen-wee_alloc", Program::Life, "wasm-bindgen", "", "wee_alloc",

@@ -1,6 +1,6 @@
 //! rustc through cargo, for `wasm32-unknown-unknown`.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use super::{Absence, Driver, Plan, Program, Recipe, Step, Toolchain, Tools, Workplace};
@@ -92,40 +92,54 @@ impl RustForWasm {
     /// The command that builds a package of the samples for wasm32, and where its module will be.
     pub(super) fn build(&self, package: &str, features: &[&str], place: &Workplace) -> (Step, PathBuf) {
         let target_folder = place.cache.join("rust");
-        let mut step = Step::new(&self.cargo)
-            .args(["build", "--release", "--locked", "--target", TARGET, "-p", package])
-            .env("RUSTC", &self.rustc)
-            .env("CARGO_TARGET_DIR", &target_folder)
-            .env("CARGO_ENCODED_RUSTFLAGS", self.flags(place));
+        let mut step = self.command(place, &target_folder, "std,panic_abort", &[]).args(["-p", package]);
         if !features.is_empty() {
             step = step.arg("--features").arg(features.join(","));
-        }
-        if let Library::FromSource { linker } = &self.library {
-            step = step
-                .arg("-Zbuild-std=std,panic_abort")
-                .env("RUSTC_BOOTSTRAP", "1")
-                .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
         }
         let module = format!("{}.wasm", package.replace('-', "_"));
         (step, target_folder.join(TARGET).join("release").join(module))
     }
 
-    /// Panic messages carry source paths: they must not carry this machine's.
-    fn flags(&self, place: &Workplace) -> OsString {
-        let mut prefixes =
-            vec![(place.samples.clone(), "/samples"), (self.sysroot.join("lib/rustlib/src"), "/rustc")];
-        prefixes.extend(place.crate_sources().into_iter().map(|folder| (folder, "/crates")));
-        let mut flags = OsString::new();
-        for (prefix, name) in prefixes {
-            if !flags.is_empty() {
-                flags.push("\u{1f}");
-            }
-            flags.push("--remap-path-prefix=");
-            flags.push(prefix);
-            flags.push("=");
-            flags.push(name);
+    /// `cargo build` for wasm32 with `flags` for the compiler; `library` is what of the standard library has to be
+    /// built with it where that is not installed.
+    pub(super) fn command(
+        &self,
+        place: &Workplace,
+        target_folder: &Path,
+        library: &str,
+        flags: &[&str],
+    ) -> Step {
+        let step = Step::new(&self.cargo)
+            .args(["build", "--release", "--locked", "--target", TARGET])
+            .env("RUSTC", &self.rustc)
+            .env("CARGO_TARGET_DIR", target_folder)
+            .env("CARGO_ENCODED_RUSTFLAGS", self.flags(place, flags));
+        match &self.library {
+            Library::Installed => step,
+            Library::FromSource { linker } => step
+                .arg(format!("-Zbuild-std={library}"))
+                .env("RUSTC_BOOTSTRAP", "1")
+                .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker),
         }
-        flags
+    }
+
+    /// `more` flags, and names for folders: panic messages carry source paths, and must not carry this machine's.
+    fn flags(&self, place: &Workplace, more: &[&str]) -> OsString {
+        let mut prefixes = vec![
+            (place.samples.clone(), "/samples"),
+            (place.crates(), "/memgrove"),
+            (self.sysroot.join("lib/rustlib/src"), "/rustc"),
+        ];
+        prefixes.extend(place.crate_sources().into_iter().map(|folder| (folder, "/crates")));
+        let mut flags: Vec<OsString> = more.iter().map(OsString::from).collect();
+        for (prefix, name) in prefixes {
+            let mut flag = OsString::from("--remap-path-prefix=");
+            flag.push(prefix);
+            flag.push("=");
+            flag.push(name);
+            flags.push(flag);
+        }
+        flags.join(OsStr::new("\u{1f}"))
     }
 }
 

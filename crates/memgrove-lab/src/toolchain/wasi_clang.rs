@@ -1,4 +1,4 @@
-//! clang, with two C libraries: wasi-libc, and our stand-in for 2018's musl.
+//! clang, with two C libraries: wasi-libc, and our stand-in for 2018's musl; and with none.
 
 use std::path::PathBuf;
 
@@ -37,6 +37,26 @@ impl Toolchain for WasiClang {
     }
 }
 
+pub(super) struct PlainClang;
+
+impl Toolchain for PlainClang {
+    fn id(&self) -> &'static str {
+        "clang"
+    }
+
+    fn name(&self) -> &'static str {
+        "clang without libc"
+    }
+
+    fn install(&self) -> &'static str {
+        "apt-get install clang-22 lld-22"
+    }
+
+    fn detect(&self, tools: &Tools) -> Result<Box<dyn Driver>, Absence> {
+        Ok(Box::new(WithoutLibrary(Clang::find(tools)?)))
+    }
+}
+
 pub(super) struct MuslClang;
 
 impl Toolchain for MuslClang {
@@ -57,14 +77,15 @@ impl Toolchain for MuslClang {
     }
 }
 
-struct Clang {
-    c: PathBuf,
-    cpp: PathBuf,
+/// A clang and its linker.
+pub(super) struct Clang {
+    pub(super) c: PathBuf,
+    pub(super) cpp: PathBuf,
     version: String,
 }
 
 impl Clang {
-    fn find(tools: &Tools) -> Result<Self, Absence> {
+    pub(super) fn find(tools: &Tools) -> Result<Self, Absence> {
         let missing = |names: &[&str]| Absence::Missing(names.join(" or "));
         let (_, c) = tools.find_any(CLANG).ok_or_else(|| missing(CLANG))?;
         let (_, cpp) = tools.find_any(CLANGPP).ok_or_else(|| missing(CLANGPP))?;
@@ -96,8 +117,51 @@ impl Driver for WithWasiLibc {
             // No exception and no class of the C++ library is used: none has to be installed.
             step = step.args(["-fno-exceptions", "-nostdlib++"]);
         }
-        let step = step.args(recipe.options).arg(recipe.program.source()).arg("-o").arg(&module);
+        let step = step.args(recipe.options).arg(recipe.program.source()).args(place.archive(recipe));
+        let step = step.arg("-o").arg(&module);
         Plan { steps: vec![step], module, glue: None }
+    }
+}
+
+struct WithoutLibrary(Clang);
+
+/// For a program without a C library, which still finds two headers and the functions on strings.
+const NO_LIBRARY: &[&str] = &[
+    "--target=wasm32-unknown-unknown",
+    "-fno-builtin",
+    "-nostdlib",
+    "-nostdlibinc",
+    "-isystem",
+    "study/musl2018/include",
+];
+
+impl Driver for WithoutLibrary {
+    fn versions(&self) -> Vec<String> {
+        vec![self.0.version.clone()]
+    }
+
+    fn plan(&self, recipe: &Recipe, place: &Workplace) -> Plan {
+        let module = place.output.join("module.wasm");
+        let objects = place.output.join("string.o");
+        let strings = Step::new(&self.0.c)
+            .args(NO_LIBRARY)
+            .args(["-Os", "-c", "study/musl2018/src/string.c", "-o"])
+            .arg(&objects);
+        let mut step = self.0.compiler(recipe).args(NO_LIBRARY).args(COMMON);
+        if recipe.program.is_cpp() {
+            // Nobody tells a module of its end, so nothing would ever run the destructors.
+            step = step.args(["-fno-exceptions", "-nostdlib++", "-fno-c++-static-destructors"]);
+        }
+        let step = step
+            // What clang calls a `main` that takes arguments.
+            .arg("-Wl,--no-entry,--export=__main_argc_argv")
+            .args(recipe.options)
+            .arg(recipe.program.source())
+            .arg(objects)
+            .args(place.archive(recipe))
+            .arg("-o")
+            .arg(&module);
+        Plan { steps: vec![strings, step], module, glue: None }
     }
 }
 
@@ -117,10 +181,10 @@ impl Driver for WithMusl2018 {
         let step = self
             .0
             .compiler(recipe)
-            .args(["--target=wasm32-unknown-unknown", "-ffreestanding", "-fno-builtin"])
-            .args(["-nostdlib", "-nostdlibinc", "-isystem", "study/musl2018/include"])
+            .args(NO_LIBRARY)
+            .arg("-ffreestanding")
             .args(COMMON)
-            .arg("-Wl,--no-gc-sections,--export=__heap_base,--entry=_start")
+            .arg("-Wl,--no-gc-sections,--export=__heap_base,--export=main,--entry=_start")
             .args(recipe.options)
             .arg(recipe.program.source())
             .args(MUSL)

@@ -7,8 +7,8 @@
 extern "C" {
 #endif
 
-void *memcpy(void *restrict to, const void *restrict from, size_t size);
-char *strncpy(char *restrict to, const char *restrict from, size_t size);
+void *memcpy(void *__restrict to, const void *__restrict from, size_t size);
+char *strncpy(char *__restrict to, const char *__restrict from, size_t size);
 int strcmp(const char *left, const char *right);
 
 #ifdef __cplusplus

@@ -17,6 +17,18 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 static ALLOCATOR: lol_alloc::AssumeSingleThreaded<lol_alloc::FreeListAllocator> =
     unsafe { lol_alloc::AssumeSingleThreaded::new(lol_alloc::FreeListAllocator::new()) };
 
+#[cfg(feature = "memgrove-dlmalloc")]
+#[global_allocator]
+static ALLOCATOR: memgrove::Dlmalloc = memgrove::Dlmalloc::new();
+
+#[cfg(feature = "memgrove-jemalloc")]
+#[global_allocator]
+static ALLOCATOR: memgrove::Jemalloc = memgrove::Jemalloc::new();
+
+#[cfg(feature = "memgrove-wee")]
+#[global_allocator]
+static ALLOCATOR: memgrove::Wee = memgrove::Wee::new();
+
 #[cfg(feature = "talc")]
 #[global_allocator]
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
