@@ -21,6 +21,13 @@ pub struct ReportArgs {
     measure: bool,
 }
 
+impl ReportArgs {
+    /// Only a look at whether the page is what the samples give.
+    pub fn checked() -> Self {
+        Self { check: true, measure: false }
+    }
+}
+
 pub fn run(workspace: &Workspace, args: &ReportArgs) -> Result<()> {
     let sh = workspace.shell()?;
     if args.measure {
@@ -28,20 +35,19 @@ pub fn run(workspace: &Workspace, args: &ReportArgs) -> Result<()> {
             sh.set_var("MEMGROVE_COMMIT", commit);
         }
         sh.create_dir("results")?;
-        cmd!(sh, "cargo run --release --locked -p memgrove-cli -- bench --scale 100 --rounds 9 --threads 1,2 --save {SAMPLES}")
-            .run()?;
+        cmd!(
+            sh,
+            "cargo run --release --locked -- bench --scale 100 --rounds 9 --threads 1,2 --save {SAMPLES}"
+        )
+        .run()?;
     }
     if !workspace.root().join(SAMPLES).exists() {
         bail!("{SAMPLES} is not there\nhint: cargo xtask report --measure, on a quiet machine");
     }
     let made = workspace.out().join("results.md");
     sh.create_dir(workspace.out())?;
-    cmd!(
-        sh,
-        "cargo run --locked --quiet -p memgrove-cli -- --quiet bench --from {SAMPLES} --markdown {made}"
-    )
-    .ignore_stdout()
-    .run()?;
+    let memgrove = workspace.memgrove(&sh)?;
+    cmd!(sh, "{memgrove} --quiet bench --from {SAMPLES} --markdown {made}").ignore_stdout().run()?;
     let made = fs::read_to_string(made)?;
     let page = workspace.root().join(PAGE);
     if args.check {

@@ -19,11 +19,20 @@ const OURS: [&str; 4] = ["memgrove-wee", "memgrove-dlmalloc", "memgrove-jemalloc
 /// Where the bytes are recorded.
 const RECORD: &str = "results/size.json";
 
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub struct SizeArgs {
     /// Record the bytes as they are now.
     #[arg(long)]
     bless: bool,
+}
+
+/// What is recorded.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Record {
+    /// The tools: with others the bytes differ, and are not compared.
+    tools: Vec<String>,
+    /// By feature of `guests/minimal`.
+    allocators: BTreeMap<String, Size>,
 }
 
 /// Own code bytes of one allocator: its minimal module less the same module without an allocator.
@@ -47,15 +56,25 @@ pub fn run(workspace: &Workspace, args: &SizeArgs) -> Result<()> {
         println!("size: {feature}: {} bytes, {} after wasm-opt", size.built_bytes, size.optimised_bytes);
         sizes.insert(feature.to_owned(), size);
     }
+    let sh = workspace.shell()?;
+    let tools = vec![WasmRust::find(&sh)?.version(&sh)?, cmd!(sh, "wasm-opt --version").quiet().read()?];
+    let now = Record { tools, allocators: sizes };
     let path = workspace.root().join(RECORD);
     if args.bless {
         fs::create_dir_all(path.parent().unwrap_or(&path))?;
-        return Ok(fs::write(&path, serde_json::to_string_pretty(&sizes)? + "\n")?);
+        return Ok(fs::write(&path, serde_json::to_string_pretty(&now)? + "\n")?);
     }
-    let recorded: BTreeMap<String, Size> = serde_json::from_slice(
+    let recorded: Record = serde_json::from_slice(
         &fs::read(&path).with_context(|| format!("{RECORD} (hint: cargo xtask size --bless)"))?,
     )?;
-    let changed: Vec<_> = difference(&recorded, &sizes);
+    if recorded.tools != now.tools {
+        println!(
+            "size: pure; the bytes were recorded with {}, and are not compared",
+            recorded.tools.join(", ")
+        );
+        return Ok(());
+    }
+    let changed: Vec<_> = difference(&recorded.allocators, &now.allocators);
     if changed.is_empty() {
         return Ok(());
     }

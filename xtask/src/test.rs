@@ -7,6 +7,8 @@ use xshell::{Shell, cmd};
 
 use crate::archives::{self, ArchivesArgs};
 use crate::corpus::{self, CorpusTask};
+use crate::report::{self, ReportArgs};
+use crate::size::{self, SizeArgs};
 use crate::wasm_rust::WasmRust;
 use crate::workspace::Workspace;
 use crate::{setup, tidy};
@@ -45,15 +47,15 @@ const STEPS: &[Step] = &[
         name: "tests",
         run: |_, sh| Ok(cmd!(sh, "cargo test --locked --workspace --no-fail-fast").run()?),
     },
+    Step { name: "results", run: |workspace, _| report::run(workspace, &ReportArgs::checked()) },
+    Step { name: "size", run: |workspace, _| size::run(workspace, &SizeArgs::default()) },
     // Every toolchain builds the survey's modules anew, and their facts are what the prebuilt ones' manifest says.
     Step { name: "survey", run: survey },
 ];
 
-/// With the command that the workspace's tests are built beside: `cargo run` alone resolves other features, and would
-/// compile the engines a second time.
-fn survey(_: &Workspace, sh: &Shell) -> Result<()> {
-    cmd!(sh, "cargo build --quiet --locked --workspace --all-targets").run()?;
-    Ok(cmd!(sh, "target/debug/memgrove survey --build --check").run()?)
+fn survey(workspace: &Workspace, sh: &Shell) -> Result<()> {
+    let memgrove = workspace.memgrove(sh)?;
+    Ok(cmd!(sh, "{memgrove} survey --build --check").run()?)
 }
 
 /// Each crate that is meant for wasm32, with each of its sets of features, and the standard library it needs.

@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use xshell::Shell;
+use xshell::{Shell, cmd};
 
 /// The checkout that this binary was built from.
 pub struct Workspace {
@@ -23,6 +23,14 @@ impl Workspace {
     /// The workspace's root folder.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The `memgrove` command as the workspace's tests use it: `cargo run` alone resolves other features, and would
+    /// compile the engines a second time.
+    pub fn memgrove(&self, sh: &Shell) -> Result<PathBuf> {
+        cmd!(sh, "cargo build --quiet --locked --workspace --all-targets").run()?;
+        let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.root.join("target"), PathBuf::from);
+        Ok(target.join("debug/memgrove"))
     }
 
     /// Git-ignored folder for all that tasks download or make.

@@ -98,5 +98,5 @@ extern "C" fn heap_bytes() -> u64 {
         static __heap_base: u8;
     }
     let end = (memory_size(0) - TAKEN_PAGES.load(Ordering::Relaxed)) as u64 * PAGE_BYTES as u64;
-    end.saturating_sub(&raw const __heap_base as u64)
+    end.saturating_sub(&raw const __heap_base as u64) + allocator::STATIC_BYTES
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use memgrove_lab::engine::{self, EngineId, Settings};
 use memgrove_lab::export;
 use memgrove_lab::guest::Role;
-use memgrove_lab::measure::catalogue::Catalogue;
+use memgrove_lab::measure::catalogue::{Catalogue, CatalogueError};
 use memgrove_lab::measure::results::Results;
 use memgrove_lab::measure::{Event, MeasureError, Plan, Request, Trace, run as measure};
 
@@ -135,7 +135,7 @@ fn measured(args: &BenchArgs, out: &mut Output) -> Result<Results> {
     let mut catalogue = Catalogue::embedded()?;
     let mut allocators = args.allocators.clone();
     for path in &args.guest {
-        let name = catalogue.add_file(path)?;
+        let name = catalogue.add_file(path).map_err(|error| for_the_user(error.into()))?;
         if !allocators.is_empty() {
             allocators.push(name); // who names a file wants it measured
         }
@@ -223,7 +223,9 @@ fn engines(args: &BenchArgs, out: &mut Output) -> Vec<EngineId> {
 fn for_the_user(error: MeasureError) -> anyhow::Error {
     let hint = error.hint();
     let user = match &error {
-        MeasureError::Catalogue(_) | MeasureError::Nothing(_) => UserError::usage(error.to_string()),
+        MeasureError::Catalogue(CatalogueError::Unknown { .. }) | MeasureError::Nothing(_) => {
+            UserError::usage(error.to_string())
+        }
         _ => UserError::failed(error.to_string()),
     };
     match hint {

@@ -89,6 +89,7 @@ macro_rules! sessions {
 }
 
 sessions! {
+    bench #[cfg_attr(not(feature = "engines"), ignore = "needs engines")],
     errors,
     formats,
     help #[cfg_attr(not(feature = "engines"), ignore = "describes the command with engines")],

@@ -24,6 +24,24 @@ pub struct Guest {
     pub threads: Option<Vec<u8>>,
 }
 
+/// What a module must export to be a guest: without these there is nothing to ask.
+const EXPORTS: [&str; 7] =
+    ["memory", "abi_version", "workload_count", "workload_name", "run", "status", "heap_bytes"];
+
+/// The module in `bytes`, if it can be a guest; else what keeps it from being one.
+fn as_guest(bytes: &[u8]) -> Result<Vec<u8>, String> {
+    let wasm = wat::parse_bytes(bytes).map_err(|error| error.to_string())?.into_owned();
+    let facts = memgrove_inspect::facts(&wasm).map_err(|error| error.to_string())?;
+    if let Some(import) = facts.imports.first() {
+        return Err(format!("it imports {}.{}", import.module, import.name));
+    }
+    let missing = EXPORTS.iter().find(|name| !facts.exports.iter().any(|export| export.name == **name));
+    match missing {
+        Some(name) => Err(format!("it does not export `{name}`")),
+        None => Ok(wasm),
+    }
+}
+
 /// The guests and the workloads that they know.
 #[derive(Clone, Debug)]
 pub struct Catalogue {
@@ -56,6 +74,14 @@ pub enum CatalogueError {
         /// Why.
         error: std::io::Error,
     },
+    /// A file of the user's does not keep the guests' contract.
+    #[error("{path} is not a guest: {words}")]
+    NotAGuest {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        words: String,
+    },
     /// What is embedded is not what the manifest says.
     #[error("the embedded guests are broken: {0}")]
     Broken(String),
@@ -70,6 +96,9 @@ impl CatalogueError {
                 suggestion.as_ref().map(|suggestion| format!("did you mean `{suggestion}`?"))
             }
             Self::Broken(_) => Some("`cargo xtask guests` makes them anew".to_owned()),
+            Self::NotAGuest { .. } => {
+                Some("a guest imports nothing and exports what guests/README.md says".to_owned())
+            }
             Self::File { .. } => None,
         }
     }
@@ -94,13 +123,14 @@ impl Catalogue {
         catalogue
     }
 
-    /// Adds a module of the user's own; its name is the file's stem.
+    /// Adds a module of the user's own, binary or text; its name is the file's stem.
     ///
     /// # Errors
-    /// [`CatalogueError::File`].
+    /// [`CatalogueError::File`], [`CatalogueError::NotAGuest`].
     pub fn add_file(&mut self, path: &Path) -> Result<String, CatalogueError> {
-        let wasm = fs::read(path)
-            .map_err(|error| CatalogueError::File { path: path.display().to_string(), error })?;
+        let shown = || path.display().to_string();
+        let bytes = fs::read(path).map_err(|error| CatalogueError::File { path: shown(), error })?;
+        let wasm = as_guest(&bytes).map_err(|words| CatalogueError::NotAGuest { path: shown(), words })?;
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let taken = |name: &str| self.manifest.guests.iter().any(|guest| guest.allocator == name);
         let name = if taken(&stem) { format!("{stem}-file") } else { stem };

@@ -1,7 +1,7 @@
 //! What a record adds up to: one line for each allocator, and ratios by workload.
 
 use super::failure::Failure;
-use super::results::{Allocator, Figures, Heat, Results, ThreadWall};
+use super::results::{Allocator, Count, Figures, Heat, Results, ThreadWall};
 use super::stats::{Comparison, Summary, geometric_mean, ratios_by_round};
 use crate::engine::EngineId;
 use crate::guest::Role;
@@ -89,10 +89,15 @@ impl Results {
             .then(|| to_f64(figures.heap_bytes) / to_f64(figures.peak_live_bytes))
     }
 
-    /// Fuel per call, less what the floor takes for the same work.
+    /// Fuel per call, less what the floor takes for the same work. `None` where the floor is none: a bump allocator
+    /// copies what others make longer in place, so it may take more than they do.
     #[must_use]
     pub fn own_fuel_per_call(&self, allocator: &str, workload: &str) -> Option<f64> {
         let floor = self.figures(self.setting.floor.as_deref()?, workload)?;
+        let below = |count: &Count| count.figures.as_ref().is_some_and(|figures| figures.fuel < floor.fuel);
+        if self.counts.iter().any(|count| count.workload == workload && below(count)) {
+            return None;
+        }
         let Figures { fuel, calls, .. } = self.figures(allocator, workload)?;
         (*calls > 0).then(|| (to_f64(*fuel) - to_f64(floor.fuel)) / to_f64(*calls))
     }
@@ -161,7 +166,7 @@ pub(crate) fn to_f64(count: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::results::{Count, Results, sample_setting};
+    use super::super::results::{Results, sample_setting};
     use super::*;
 
     fn record() -> Results {
@@ -216,6 +221,15 @@ mod tests {
         assert_eq!(results.footprint("base", "w1"), Some(1.3));
         results.counts[0].figures.as_mut().unwrap().peak_live_bytes = 1000;
         assert_eq!(results.footprint("base", "w1"), None);
+    }
+
+    #[test]
+    fn where_an_allocator_takes_less_than_the_floor_there_is_no_floor() {
+        let mut results = record();
+        assert_eq!(results.own_fuel_per_call("base", "w1"), Some(20.0));
+        results.counts[2].figures.as_mut().unwrap().fuel = 99;
+        assert_eq!(results.own_fuel_per_call("base", "w1"), None);
+        assert_eq!(results.own_fuel_per_call("base", "w2"), Some(20.0));
     }
 
     #[test]

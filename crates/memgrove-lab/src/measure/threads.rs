@@ -8,6 +8,10 @@ use super::wall::nanoseconds;
 use crate::engine::{EngineError, EngineId, Settings, Team, Value, assemble};
 use crate::guest::Status;
 
+/// How much more each thread does than the same workload alone: a run must be long beside the few milliseconds for
+/// which a machine may keep a thread waiting.
+const THREAD_SCALE: u32 = 8;
+
 /// A threaded guest with its threads hired.
 pub struct Crew {
     team: Box<dyn Team>,
@@ -90,6 +94,7 @@ impl Crew {
         ask(team, "thread_reset", &[index, threads])
             .or_else(nothing)
             .map_err(|error| failed(&error, None))?;
+        let scale_percent = scale_percent.saturating_mul(THREAD_SCALE);
         let after = [threads, Value::u32(scale_percent), Value::u32(seed)];
         let outcome = team.together("thread_run", &[index], &after, wall.threads);
         let status = ask(team, "status", &[]).ok();

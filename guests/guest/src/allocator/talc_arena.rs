@@ -4,7 +4,7 @@ use core::mem::MaybeUninit;
 
 pub use talc::wasm::WasmArenaTalc as Allocator;
 
-const ARENA_BYTES: usize = 64 << 20;
+pub const ARENA_BYTES: usize = 64 << 20;
 static mut ARENA: [MaybeUninit<u8>; ARENA_BYTES] = [MaybeUninit::uninit(); ARENA_BYTES];
 
 // SAFETY: nothing else names ARENA.
