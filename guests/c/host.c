@@ -5,6 +5,7 @@
 #define PAGE_BYTES 65536u
 
 extern unsigned char __heap_base;
+extern unsigned char __heap_end;
 
 static uintptr_t brk_address;
 
@@ -14,7 +15,8 @@ void *sbrk(intptr_t increment) {
     static uintptr_t end_seen;
     if (brk_address == 0) {
         brk_address = ((uintptr_t)&__heap_base + 15) & ~(uintptr_t)15;
-        end_seen = end;
+        /* What somebody grew before the first call is not ours either. */
+        end_seen = (uintptr_t)&__heap_end;
     }
     if (end != end_seen && increment > 0) {
         brk_address = end;

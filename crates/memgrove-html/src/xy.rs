@@ -8,7 +8,8 @@ use crate::series_colour;
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 360.0;
 const LEFT: f64 = 58.0;
-const RIGHT: f64 = 16.0;
+/// Room for the label of a point at the edge.
+const RIGHT: f64 = 112.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 44.0;
 /// The height of a line of the labels beside points.
@@ -119,7 +120,11 @@ impl XyChart {
 }
 
 impl From<XyChart> for Html {
+    /// Without a single value there is nothing to draw, and nothing is.
     fn from(chart: XyChart) -> Self {
+        if chart.all().next().is_none() {
+            return Self::empty();
+        }
         let frame = Frame {
             x: Scale::covering(chart.all().map(|p| p.x), chart.x.log, chart.x.from_zero),
             y: Scale::covering(chart.all().map(|p| p.y), chart.y.log, chart.y.from_zero),
@@ -292,6 +297,12 @@ mod tests {
         let html = Html::from(chart);
         assert!(!html.as_str().contains("zero") && html.as_str().contains("one"), "{html}");
         assert!(!html.as_str().contains("NaN"), "{html}");
+    }
+
+    #[test]
+    fn without_values_there_is_no_chart() {
+        let chart = XyChart::new("t", Axis::new("x").log(), Axis::new("y")).points("p", [(0.0, 1.0, "zero")]);
+        assert_eq!(Html::from(chart).as_str(), "");
     }
 
     #[test]

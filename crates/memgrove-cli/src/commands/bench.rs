@@ -30,6 +30,9 @@ const DEFAULT_SCALE_PERCENT: u32 = 25;
 /// Of a quick run.
 const QUICK_SCALE_PERCENT: u32 = 5;
 
+/// The allocators of a quick run: most of its time goes into compiling guests.
+const QUICK_ALLOCATORS: [&str; 6] = ["bump", "dlmalloc", "talc-wasm", "rlsf", "wee-alloc", "ours"];
+
 /// Measure allocators beside each other, in wasm
 ///
 /// Every allocator is compiled into one guest module with every workload. What is exact is counted first:
@@ -75,7 +78,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=64))]
     threads: Vec<u32>,
 
-    /// Small workloads on wasmtime only: under half a minute
+    /// Small workloads, our allocators and the best known, wasmtime only: under half a minute
     #[arg(long)]
     quick: bool,
 
@@ -133,7 +136,10 @@ pub(crate) fn run(args: &BenchArgs, out: &mut Output) -> Result<Exit> {
 
 fn measured(args: &BenchArgs, out: &mut Output) -> Result<Results> {
     let mut catalogue = Catalogue::embedded()?;
-    let mut allocators = args.allocators.clone();
+    let mut allocators = match (args.allocators.as_slice(), args.quick) {
+        ([], true) => QUICK_ALLOCATORS.map(str::to_owned).to_vec(),
+        (named, _) => named.to_vec(),
+    };
     for path in &args.guest {
         let name = catalogue.add_file(path).map_err(|error| for_the_user(error.into()))?;
         if !allocators.is_empty() {

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use wasmtime::{
     AsContextMut, Caller as EngineCaller, Config, Extern, ExternType, Func, Global, Linker, MemoryType,
-    OptLevel, Ref, Store, StoreLimits, StoreLimitsBuilder, Table, TableType, Trap, UnknownImportError, Val,
-    WasmFeatures,
+    OptLevel, Ref, RegallocAlgorithm, Store, StoreLimits, StoreLimitsBuilder, Table, TableType, Trap,
+    UnknownImportError, Val, WasmFeatures,
 };
 
 use super::host::{Supply, checked_results};
@@ -38,6 +38,7 @@ pub(super) fn config(settings: &Settings) -> Config {
     if settings.count_fuel {
         // Fuel counts wasm's instructions, whatever becomes of them: compiling quickly is worth more here.
         config.cranelift_opt_level(OptLevel::None);
+        config.cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
     }
     config.max_wasm_stack(STACK_BYTES);
     config.wasm_threads(true);
