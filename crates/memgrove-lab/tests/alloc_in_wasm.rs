@@ -3,10 +3,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use memgrove_lab::engine::{
-    EngineError, EngineId, Host, Instance, Memory, Module, Settings, Value, assemble, open,
+    EngineError, EngineId, Host, Instance, Memory, Module, Settings, Team, Value, assemble, open,
 };
 
 const WASM32: &str = "wasm32-unknown-unknown";
@@ -99,7 +100,8 @@ fn number(instance: &mut dyn Instance, export: &str, arguments: &[u32]) -> u64 {
 /// What the guest says about what went wrong.
 fn message(instance: &mut dyn Instance) -> String {
     let mut figure = |export| instance.call(export, &[]).and_then(|outcome| outcome.integer(export));
-    let (address, bytes) = (figure("message").expect("an address"), figure("message_bytes").expect("a length"));
+    let (address, bytes) =
+        (figure("message").expect("an address"), figure("message_bytes").expect("a length"));
     let message = instance.read(Memory::Main, address, bytes).expect("the message");
     String::from_utf8_lossy(&message).into_owned()
 }
@@ -153,14 +155,16 @@ fn threaded_module() -> &'static [u8] {
 
 /// A fresh memory with a heap that several threads share, and what they do with it.
 struct Shop {
-    team: Box<dyn memgrove_lab::engine::Team>,
+    team: Box<dyn Team>,
     heap: u32,
     threads: u32,
 }
 
 impl Shop {
     fn open(engine: EngineId, heap: u32, threads: u32) -> Result<Self, EngineError> {
-        let mut shop = Self { team: assemble(engine, &Settings::default(), threaded_module())?, heap, threads };
+        // A busy machine may take its time.
+        let settings = Settings { timeout: Duration::from_secs(600), ..Settings::default() };
+        let mut shop = Self { team: assemble(engine, &settings, threaded_module())?, heap, threads };
         let (areas, bytes) = (shop.ask("areas", &[threads]), shop.ask("area_bytes", &[]));
         shop.team.hire(threads, areas, bytes)?;
         Ok(shop)
@@ -177,7 +181,7 @@ impl Shop {
         let (heap, after) = (Value::u32(self.heap), Value::u32(argument));
         let figures = match self.team.together(export, &[heap], &[after], self.threads) {
             Ok((figures, _)) => figures,
-            Err(error) => panic!("{export} on heap {}: {error}", self.heap),
+            Err(error) => panic!("{export} on heap {}: {error:?}", self.heap),
         };
         self.expect(figures.iter().all(|&figure| figure != 0), export);
         let finished = self.ask("finish", &[self.heap]) == 0;
@@ -197,6 +201,9 @@ impl Shop {
 
 /// Calls `work` for every heap and for two to four threads. Says so if the engine is not here.
 fn for_each_shop(engine: EngineId, work: impl Fn(&mut Shop)) {
+    // One after the other: threads that spin while the one they wait for has no processor make each other slow.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut heap = 0;
     loop {
         for threads in 2..=4 {

@@ -303,7 +303,10 @@ pub fn threads_pass_blocks<A: Allocate + Inspect + Sync>(make: impl Fn(Fake) -> 
             .map(|thread| (thread, &heap, &exchange))
             .map(|(thread, heap, exchange)| scope.spawn(move || exchange.drive(heap, thread, work)))
             .collect();
-        threads.into_iter().map(|thread| done(thread.join().expect("no panic"), "a thread")).collect::<Vec<_>>()
+        threads
+            .into_iter()
+            .map(|thread| done(thread.join().expect("no panic"), "a thread"))
+            .collect::<Vec<_>>()
     });
     done(exchange.finish(&heap), "at the end");
     let sum = |of: fn(&Tally) -> usize| tallies.iter().map(of).sum::<usize>();
