@@ -1,5 +1,6 @@
 //! memgrove's allocators under the shadow heap inside wasm: built from guests/alloc-check; for wasm32, with threads,
 //! and for memory64. Run by wasmtime, and by Node where it can.
+#![allow(clippy::print_stderr, reason = "says what was left out")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -264,8 +265,8 @@ fn module64() -> Option<&'static [u8]> {
     let module = MODULE.get_or_init(|| {
         // More than 4 GiB from the start: addresses beyond what 32 bits can say, without copying a memory to grow it.
         let flags = [
-            format!("-Clink-arg=--initial-memory={}", INITIAL_BYTES64),
-            format!("-Clink-arg=--max-memory={}", MAXIMUM_BYTES64),
+            format!("-Clink-arg=--initial-memory={INITIAL_BYTES64}"),
+            format!("-Clink-arg=--max-memory={MAXIMUM_BYTES64}"),
         ];
         let flags: Vec<_> = flags.iter().map(String::as_str).collect();
         Compiler::find(WASM64).map(|compiler| compiler.build(WASM64, "alloc-check-64", &flags))
