@@ -110,7 +110,8 @@ fn documentation(_: &Workspace, sh: &Shell) -> Result<()> {
     Ok(cmd!(sh, "cargo doc --locked --workspace --no-deps").run()?)
 }
 
-/// Checks each crate that is meant for wasm32 there, without and with the features of threads.
+/// Checks each crate that is meant for wasm32 there, without and with the features of threads; the allocators for
+/// memory64, too.
 fn features_on_wasm32(_: &Workspace, sh: &Shell) -> Result<()> {
     let rust = WasmRust::find(sh)?;
     for (package, features, library) in ON_WASM32 {
@@ -123,6 +124,14 @@ fn features_on_wasm32(_: &Workspace, sh: &Shell) -> Result<()> {
     }
     rust.enter(sh, &["-Dwarnings", "-Ctarget-feature=+atomics,+bulk-memory,+mutable-globals"])?;
     let arguments = rust.arguments("core");
+    cmd!(sh, "cargo check --quiet --locked --target-dir out/target/wasm32 -p memgrove")
+        .args(arguments)
+        .run()?;
+    let Some(arguments) = rust.arguments64("core") else {
+        println!("memory64 is left out: it needs a standard library built from source");
+        return Ok(());
+    };
+    rust.enter(sh, &["-Dwarnings"])?;
     Ok(cmd!(sh, "cargo check --quiet --locked --target-dir out/target/wasm32 -p memgrove")
         .args(arguments)
         .run()?)

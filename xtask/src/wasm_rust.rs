@@ -80,4 +80,10 @@ impl WasmRust {
         }
         arguments
     }
+
+    /// The same for memory64, which only a standard library built from source is there for.
+    pub fn arguments64(&self, library: &str) -> Option<Vec<String>> {
+        let build = format!("-Zbuild-std={library}");
+        self.linker.is_some().then(|| vec!["--target".into(), "wasm64-unknown-unknown".into(), build])
+    }
 }

@@ -1,35 +1,83 @@
-//! memgrove's allocators under the shadow heap inside wasm: built from guests/alloc-check, run by wasmtime.
+//! memgrove's allocators under the shadow heap inside wasm: built from guests/alloc-check; for wasm32, with threads,
+//! and for memory64. Run by wasmtime, and by Node where it can.
+#![allow(clippy::print_stderr, reason = "says what was left out")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
-use memgrove_lab::engine::{EngineId, Host, Instance, Memory, Module, Settings, Value, open};
+use memgrove_lab::engine::{
+    EngineError, EngineId, Host, Instance, Memory, Module, Settings, Team, Value, assemble, open,
+};
 
-const TARGET: &str = "wasm32-unknown-unknown";
+const WASM32: &str = "wasm32-unknown-unknown";
+const WASM64: &str = "wasm64-unknown-unknown";
 
-/// Builds the guest once: with Debian's rustc-web, which compiles the standard library, or rustup's target.
-fn module() -> &'static dyn Module {
-    static MODULE: OnceLock<Box<dyn Module>> = OnceLock::new();
-    let module = MODULE.get_or_init(|| {
+/// The most that the threads' shared memory can have, in pages: little enough to be exhausted.
+const SHARED_PAGES: u64 = 4_096;
+
+/// A compiler, and a linker if it must compile the standard library.
+struct Compiler {
+    rustc: PathBuf,
+    linker: Option<&'static str>,
+}
+
+impl Compiler {
+    /// Debian's rustc-web, which compiles the standard library, or rustup's target.
+    fn find(target: &str) -> Option<Self> {
+        for rustc in ["/usr/bin/rustc", "rustc"] {
+            let Ok(output) = Command::new(rustc).args(["--print", "sysroot"]).output() else { continue };
+            let sysroot = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+            if sysroot.join("lib/rustlib").join(target).join("lib").is_dir() {
+                return Some(Self { rustc: rustc.into(), linker: None });
+            }
+            if sysroot.join("lib/rustlib/src/rust/library/std").is_dir() {
+                let linker = ["wasm-ld-22", "wasm-ld"].into_iter().find(|linker| {
+                    let version = Command::new(linker).arg("--version").output();
+                    version.is_ok_and(|output| output.status.success())
+                });
+                if linker.is_some() {
+                    return Some(Self { rustc: rustc.into(), linker });
+                }
+            }
+        }
+        None
+    }
+
+    /// Builds guests/alloc-check into a folder of `out` and answers the module.
+    fn build(&self, target: &str, folder: &str, flags: &[&str]) -> Vec<u8> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let target = root.join("out/alloc-check");
+        let target_dir = root.join("out").join(folder);
         let mut cargo = Command::new("cargo");
         cargo
             .current_dir(root.join("guests/alloc-check"))
-            .args(["build", "--release", "--target", TARGET])
-            .env("CARGO_TARGET_DIR", &target)
-            .env_remove("RUSTFLAGS")
-            .env_remove("CARGO_ENCODED_RUSTFLAGS");
-        let (rustc, library) = compiler();
-        cargo.env("RUSTC", rustc);
-        if let Some(linker) = library {
+            .args(["build", "--locked", "--release", "--target", target])
+            .env("CARGO_TARGET_DIR", &target_dir)
+            .env("RUSTC", &self.rustc)
+            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+        if let Some(linker) = self.linker {
+            let variable = target.to_uppercase().replace('-', "_");
             cargo.args(["-Zbuild-std=std,panic_abort"]);
-            cargo.env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
+            cargo.env("RUSTC_BOOTSTRAP", "1").env(format!("CARGO_TARGET_{variable}_LINKER"), linker);
         }
         let status = cargo.status().expect("cargo starts");
-        assert!(status.success(), "guests/alloc-check builds");
-        let wasm = std::fs::read(target.join(TARGET).join("release/alloc_check.wasm")).expect("the module");
+        assert!(status.success(), "guests/alloc-check builds for {target}");
+        std::fs::read(target_dir.join(target).join("release/alloc_check.wasm")).expect("the module")
+    }
+}
+
+fn compiler() -> Compiler {
+    Compiler::find(WASM32).unwrap_or_else(|| {
+        panic!("no Rust compiler for {WASM32}; hint: cargo xtask setup, or rustup target add {WASM32}")
+    })
+}
+
+/// The module for wasm32, built once.
+fn module() -> &'static dyn Module {
+    static MODULE: OnceLock<Box<dyn Module>> = OnceLock::new();
+    let module = MODULE.get_or_init(|| {
+        let wasm = compiler().build(WASM32, "alloc-check", &[]);
         let engine = open(EngineId::Wasmtime, &Settings::default()).expect("wasmtime is built in");
         let module = engine.compile(&wasm).expect("a valid module");
         assert!(module.shape().imports.is_empty(), "nothing but memory.grow is needed");
@@ -38,66 +86,223 @@ fn module() -> &'static dyn Module {
     module.as_ref()
 }
 
-/// A compiler for wasm32, and a linker if it must compile the standard library.
-fn compiler() -> (PathBuf, Option<&'static str>) {
-    for rustc in ["/usr/bin/rustc", "rustc"] {
-        let Ok(output) = Command::new(rustc).args(["--print", "sysroot"]).output() else { continue };
-        let sysroot = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-        if sysroot.join("lib/rustlib").join(TARGET).join("lib").is_dir() {
-            return (rustc.into(), None);
-        }
-        if sysroot.join("lib/rustlib/src/rust/library/std").is_dir() {
-            let found = ["wasm-ld-22", "wasm-ld"].into_iter().find(|linker| {
-                Command::new(linker).arg("--version").output().is_ok_and(|output| output.status.success())
-            });
-            if found.is_some() {
-                return (rustc.into(), found);
-            }
-        }
-    }
-    panic!("no Rust compiler for {TARGET}; hint: cargo xtask setup, or rustup target add {TARGET}");
-}
-
-fn instance() -> Box<dyn Instance> {
-    module().instantiate(&Host::new()).expect("an instance with no imports")
+fn instance(module: &dyn Module) -> Box<dyn Instance> {
+    module.instantiate(&Host::new()).expect("an instance with no imports")
 }
 
 fn number(instance: &mut dyn Instance, export: &str, arguments: &[u32]) -> u64 {
-    let arguments: Vec<_> = arguments.iter().map(|&argument| Value::I32(argument.cast_signed())).collect();
-    let outcome =
-        instance.call(export, &arguments).unwrap_or_else(|error| panic!("{export}{arguments:?}: {error}"));
-    outcome.integer(export).expect("a number")
+    let arguments: Vec<_> = arguments.iter().map(|&argument| Value::u32(argument)).collect();
+    match instance.call(export, &arguments) {
+        Ok(outcome) => outcome.integer(export).expect("a number"),
+        Err(error) => panic!("{export}{arguments:?}: {error}; {}", message(instance)),
+    }
+}
+
+/// What the guest says about what went wrong.
+fn message(instance: &mut dyn Instance) -> String {
+    let mut figure = |export| instance.call(export, &[]).and_then(|outcome| outcome.integer(export));
+    let (address, bytes) =
+        (figure("message").expect("an address"), figure("message_bytes").expect("a length"));
+    let message = instance.read(Memory::Main, address, bytes).expect("the message");
+    String::from_utf8_lossy(&message).into_owned()
 }
 
 /// Calls a test in a fresh instance; what went wrong is the guest's message.
-fn test(export: &str, arguments: &[u32]) -> Box<dyn Instance> {
-    let mut instance = instance();
+fn test(module: &dyn Module, export: &str, arguments: &[u32]) -> Box<dyn Instance> {
+    let mut instance = instance(module);
     if number(instance.as_mut(), export, arguments) != 0 {
-        let (address, bytes) =
-            (number(instance.as_mut(), "message", &[]), number(instance.as_mut(), "message_bytes", &[]));
-        let message = instance.read(Memory::Main, address, bytes).expect("the message");
-        panic!("{export}{arguments:?}: {}", String::from_utf8_lossy(&message));
+        panic!("{export}{arguments:?}: {}", message(instance.as_mut()));
     }
     instance
 }
 
-fn allocators() -> u32 {
-    u32::try_from(number(instance().as_mut(), "allocators", &[])).expect("a small number")
+fn allocators(module: &dyn Module) -> u32 {
+    u32::try_from(number(instance(module).as_mut(), "allocators", &[])).expect("a small number")
 }
 
 #[test]
 fn random_work_checked_after_every_step() {
-    for allocator in 0..allocators() {
+    for allocator in 0..allocators(module()) {
         for seed in 0..4 {
-            test("random", &[allocator, seed, 10_000]);
+            test(module(), "random", &[allocator, seed, 10_000]);
         }
     }
 }
 
 #[test]
 fn four_gibibytes_are_filled_to_the_edge() {
-    for allocator in 0..allocators() {
-        let mut instance = test("fill", &[allocator]);
+    for allocator in 0..allocators(module()) {
+        let mut instance = test(module(), "fill", &[allocator]);
         assert_eq!(instance.memory_bytes(Memory::Main).expect("a memory"), 1 << 32, "allocator {allocator}");
+    }
+}
+
+/// The module with a shared memory, built once.
+fn threaded_module() -> &'static [u8] {
+    static MODULE: OnceLock<Vec<u8>> = OnceLock::new();
+    MODULE.get_or_init(|| {
+        let maximum = format!("-Clink-arg=--max-memory={}", SHARED_PAGES << 16);
+        let flags = [
+            "-Ctarget-feature=+atomics,+bulk-memory,+mutable-globals",
+            "-Clink-arg=--shared-memory",
+            "-Clink-arg=--import-memory",
+            "-Clink-arg=--export=__stack_pointer",
+            "-Clink-arg=--export=__wasm_init_tls",
+            &maximum,
+        ];
+        compiler().build(WASM32, "alloc-check-threads", &flags)
+    })
+}
+
+/// A fresh memory with a heap that several threads share, and what they do with it.
+struct Shop {
+    team: Box<dyn Team>,
+    heap: u32,
+    threads: u32,
+}
+
+impl Shop {
+    fn open(engine: EngineId, heap: u32, threads: u32) -> Result<Self, EngineError> {
+        // A busy machine may take its time.
+        let settings = Settings { timeout: Duration::from_secs(600), ..Settings::default() };
+        let mut shop = Self { team: assemble(engine, &settings, threaded_module())?, heap, threads };
+        let (areas, bytes) = (shop.ask("areas", &[threads]), shop.ask("area_bytes", &[]));
+        shop.team.hire(threads, areas, bytes)?;
+        Ok(shop)
+    }
+
+    fn ask(&mut self, export: &str, arguments: &[u32]) -> u32 {
+        let arguments: Vec<_> = arguments.iter().map(|&argument| Value::u32(argument)).collect();
+        let answer = self.team.call(export, &arguments).unwrap_or_else(|error| panic!("{export}: {error}"));
+        answer.and_then(Value::as_u32).unwrap_or_else(|| panic!("{export} answers {answer:?}"))
+    }
+
+    /// All threads do this at once; their figures, of which none is 0.
+    fn together(&mut self, export: &str, argument: u32) -> Vec<u64> {
+        let (heap, after) = (Value::u32(self.heap), Value::u32(argument));
+        let figures = match self.team.together(export, &[heap], &[after], self.threads) {
+            Ok((figures, _)) => figures,
+            Err(error) => panic!("{export} on heap {}: {error:?}", self.heap),
+        };
+        self.expect(figures.iter().all(|&figure| figure != 0), export);
+        let finished = self.ask("finish", &[self.heap]) == 0;
+        self.expect(finished, "finish");
+        figures
+    }
+
+    /// What went wrong is the guest's message.
+    fn expect(&mut self, holds: bool, what: &str) {
+        if !holds {
+            let (address, bytes) = (self.ask("message", &[]), self.ask("message_bytes", &[]));
+            let message = self.team.read(address.into(), bytes.into()).expect("the message");
+            panic!("{what} on heap {}: {}", self.heap, String::from_utf8_lossy(&message));
+        }
+    }
+}
+
+/// Calls `work` for every heap and for two to four threads. Says so if the engine is not here.
+fn for_each_shop(engine: EngineId, work: impl Fn(&mut Shop)) {
+    // One after the other: threads that spin while the one they wait for has no processor make each other slow.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut heap = 0;
+    loop {
+        for threads in 2..=4 {
+            match Shop::open(engine, heap, threads) {
+                Ok(mut shop) => {
+                    if heap == shop.ask("heaps", &[]) {
+                        return;
+                    }
+                    work(&mut shop);
+                }
+                Err(EngineError::Absent { reason, .. }) if engine == EngineId::Node => {
+                    return eprintln!("skipped: {reason}");
+                }
+                Err(error) => panic!("{engine}: {error}"),
+            }
+        }
+        heap += 1;
+    }
+}
+
+/// A million calls and more to each heap, while memory grows.
+fn threads_pass_blocks(engine: EngineId, steps: u32) {
+    for_each_shop(engine, |shop| {
+        let pages = shop.ask("pages", &[]);
+        let figures = shop.together("pass", steps);
+        let operations: u64 = figures.iter().map(|figure| figure & 0xffff_ffff).sum();
+        let received: u64 = figures.iter().map(|figure| figure >> 32).sum();
+        let (heap, threads, grown) = (shop.heap, shop.threads, shop.ask("pages", &[]) - pages);
+        assert!(operations >= u64::from(steps * threads), "heap {heap}: {operations} operations");
+        assert!(received > 1_000, "heap {heap}, {threads} threads: only {received} blocks were passed");
+        assert!(grown > 100, "heap {heap}, {threads} threads: memory grew by {grown} pages");
+    });
+}
+
+#[test]
+fn threads_on_wasmtime_pass_blocks() {
+    threads_pass_blocks(EngineId::Wasmtime, 150_000);
+}
+
+#[test]
+fn workers_on_node_pass_blocks() {
+    threads_pass_blocks(EngineId::Node, 150_000);
+}
+
+#[test]
+fn threads_exhaust_the_memory_together() {
+    for_each_shop(EngineId::Wasmtime, |shop| {
+        shop.together("exhaust", 5);
+        // An allocator may leave a little that is too short for anybody.
+        let pages = u64::from(shop.ask("pages", &[]));
+        assert!(pages > SHARED_PAGES - 16, "heap {}: {pages} of {SHARED_PAGES} pages", shop.heap);
+    });
+}
+
+/// The module for memory64, built once; `None` where it cannot be built.
+fn module64() -> Option<&'static [u8]> {
+    static MODULE: OnceLock<Option<Vec<u8>>> = OnceLock::new();
+    let module = MODULE.get_or_init(|| {
+        // More than 4 GiB from the start: addresses beyond what 32 bits can say, without copying a memory to grow it.
+        let flags = [
+            format!("-Clink-arg=--initial-memory={INITIAL_BYTES64}"),
+            format!("-Clink-arg=--max-memory={MAXIMUM_BYTES64}"),
+        ];
+        let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+        Compiler::find(WASM64).map(|compiler| compiler.build(WASM64, "alloc-check-64", &flags))
+    });
+    if module.is_none() {
+        eprintln!("skipped: no Rust compiler for {WASM64}; hint: cargo xtask setup");
+    }
+    module.as_deref()
+}
+
+const INITIAL_BYTES64: u64 = (4 << 30) + (64 << 16);
+const MAXIMUM_BYTES64: u64 = 5 << 30;
+
+#[test]
+fn memory64_is_worked_and_filled() {
+    let Some(wasm) = module64() else { return };
+    let settings = Settings { memory_limit_bytes: MAXIMUM_BYTES64, ..Settings::default() };
+    for id in [EngineId::Wasmtime, EngineId::Node] {
+        let compiled = open(id, &settings).and_then(|engine| engine.compile(wasm));
+        let module = match compiled {
+            Ok(module) => module,
+            // Node has it from version 24 on.
+            Err(EngineError::Absent { .. } | EngineError::Compile { .. }) if id == EngineId::Node => {
+                eprintln!("skipped: no Node with memory64 here");
+                continue;
+            }
+            Err(error) => panic!("{id}: {error}"),
+        };
+        assert!(module.shape().imports.is_empty(), "nothing but memory.grow is needed");
+        for allocator in 0..allocators(module.as_ref()) {
+            for seed in 0..2 {
+                test(module.as_ref(), "random", &[allocator, seed, 5_000]);
+            }
+            let mut instance = test(module.as_ref(), "fill", &[allocator]);
+            let bytes = instance.memory_bytes(Memory::Main).expect("a memory");
+            assert_eq!(bytes, MAXIMUM_BYTES64, "{id}, allocator {allocator}");
+        }
     }
 }

@@ -1,11 +1,11 @@
-//! The long run: every allocator under the shadow heap for as many steps as asked for, default 10^8 in all.
+//! The long run: every allocator under the shadow heap for as many steps as asked for, default 10^8 each.
 //!
-//! `cargo run --release -p memgrove --example long_run -- [STEPS]`
+//! `cargo run --release -p memgrove --example long_run -- [STEPS [ALLOCATOR]]`
 #![allow(unsafe_code, clippy::print_stdout, reason = "drives allocators, and tells how it went")]
 
 use std::time::Instant;
 
-use memgrove::{Allocate, Dlmalloc, Inspect, Wee};
+use memgrove::{Allocate, Dlmalloc, Inspect, Jemalloc, Wee};
 
 #[path = "../tests/shadow/mod.rs"]
 mod shadow;
@@ -27,8 +27,19 @@ fn run<A: Allocate + Inspect>(name: &str, heap: &A, steps: usize) {
 }
 
 fn main() {
-    let steps: usize =
-        std::env::args().nth(1).map_or(100_000_000, |steps| steps.parse().expect("a number of steps"));
-    run("dlmalloc", &Dlmalloc::new(), steps / 2);
-    run("wee", &Wee::new(), steps / 2);
+    let mut arguments = std::env::args().skip(1);
+    let steps = arguments.next().map_or(100_000_000, |steps| steps.parse().expect("a number of steps"));
+    let only = arguments.next();
+    let wanted = |name| only.as_deref().is_none_or(|only| only == name);
+    let mut any = false;
+    let mut each = |name, work: &dyn Fn()| {
+        if wanted(name) {
+            any = true;
+            work();
+        }
+    };
+    each("dlmalloc", &|| run("dlmalloc", &Dlmalloc::new(), steps));
+    each("wee", &|| run("wee", &Wee::new(), steps));
+    each("jemalloc", &|| run("jemalloc", &Jemalloc::new(), steps));
+    assert!(any, "no such allocator; there are dlmalloc, wee and jemalloc");
 }

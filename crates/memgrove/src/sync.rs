@@ -49,7 +49,22 @@ impl<T> Lock<T> {
                 core::hint::spin_loop();
             }
         }
+        #[cfg(all(target_family = "wasm", target_feature = "atomics"))]
+        self.notice_growth();
         Guard(&self.taken)
+    }
+
+    /// Lets the engine notice that another thread grew the memory before it let go of the lock.
+    ///
+    /// V8 tells its other threads of growth by an interrupt, which each of them takes when it next enters a loop or a
+    /// function. Until then `memory.copy` and `memory.fill` trap on the new pages (loads and stores do not), so a block
+    /// handed out here could not be copied into. This is a loop that is entered, and left at once: the lock is taken.
+    #[cfg(all(target_family = "wasm", target_feature = "atomics"))]
+    #[inline(always)]
+    fn notice_growth(&self) {
+        while !self.taken.load(Ordering::Relaxed) {
+            core::hint::spin_loop();
+        }
     }
 }
 

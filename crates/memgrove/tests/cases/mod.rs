@@ -1,13 +1,13 @@
 //! The bodies of the reliability tests, for any allocator over a fake source.
 
 use std::alloc::Layout;
-use std::sync::mpsc;
 
 use memgrove::source::{Fake, Trouble};
 use memgrove::{Allocate, Inspect};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+use crate::shadow::exchange::{Exchange, Tally, Work};
 use crate::shadow::{Op, Random, Shadow, drive};
 
 const MIB: usize = 1 << 20;
@@ -296,44 +296,22 @@ pub fn threads_pass_blocks<A: Allocate + Inspect + Sync>(make: impl Fn(Fake) -> 
     const THREADS: usize = 4;
     let arena = Arena::new(256 * MIB);
     let heap = make(arena.source(Trouble::default()));
-    let (senders, receivers): (Vec<_>, Vec<_>) =
-        (0..THREADS).map(|_| mpsc::sync_channel::<(usize, Layout, u8)>(64)).unzip();
-    std::thread::scope(|scope| {
-        for (thread, receiver) in receivers.into_iter().enumerate() {
-            let (heap, next) = (&heap, senders[(thread + 1) % THREADS].clone());
-            scope.spawn(move || {
-                let mut random = Random::new(thread as u64);
-                let take = |(block, layout, byte): (usize, Layout, u8)| {
-                    let block = block as *mut u8;
-                    // SAFETY: the block was sent live, with its layout, and is this thread's now.
-                    unsafe {
-                        let bytes = std::slice::from_raw_parts(block, layout.size());
-                        assert!(bytes.iter().all(|&b| b == byte), "{layout:?} was overwritten");
-                        heap.deallocate(block, layout);
-                    }
-                };
-                for step in 0..3_000usize {
-                    let layout = layout(1 + random.size(2_000), 1 << random.below(6));
-                    let block = heap.allocate(layout);
-                    assert!(!block.is_null(), "there was memory enough");
-                    let byte = step.to_le_bytes()[0];
-                    // SAFETY: the block is live and this long.
-                    unsafe { block.write_bytes(byte, layout.size()) };
-                    if let Err(mpsc::TrySendError::Full(back) | mpsc::TrySendError::Disconnected(back)) =
-                        next.try_send((block as usize, layout, byte))
-                    {
-                        take(back);
-                    }
-                    receiver.try_iter().take(2).for_each(take);
-                }
-                drop(next);
-                receiver.into_iter().for_each(take);
-            });
-        }
-        drop(senders);
+    let exchange = Exchange::new();
+    let work = Work { steps: 10_000, target: 1_000, largest: 20_000, check_every: 500 };
+    let tallies = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|thread| (thread, &heap, &exchange))
+            .map(|(thread, heap, exchange)| scope.spawn(move || exchange.drive(heap, thread, work)))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| done(thread.join().expect("no panic"), "a thread"))
+            .collect::<Vec<_>>()
     });
-    heap.check().expect("a valid heap");
-    assert_eq!(heap.stats().live_bytes, 0, "everything was given back");
+    done(exchange.finish(&heap), "at the end");
+    let sum = |of: fn(&Tally) -> usize| tallies.iter().map(of).sum::<usize>();
+    assert_eq!(sum(|tally| tally.refusals), 0, "there was memory enough");
+    assert!(sum(|tally| tally.received) > 1_000, "the threads did not meet: {tallies:?}");
 }
 
 /// A source that says "zero" of memory that is not shows who clears it nevertheless.

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use memgrove::{Allocate, Inspect};
 
+pub mod exchange;
+
 /// One step. `which` chooses among the live blocks, modulo their number.
 #[derive(Clone, Copy, Debug)]
 pub enum Op {
@@ -18,7 +20,8 @@ pub enum Op {
     Reallocate { which: usize, size: usize },
 }
 
-struct Block {
+/// A live block, and what is in it.
+pub struct Block {
     address: usize,
     layout: Layout,
     seed: u8,
@@ -121,6 +124,23 @@ impl<'a, A: Allocate + Inspect> Shadow<'a, A> {
         }
     }
 
+    /// Forgets a block that another shadow of the same heap is to look after, and verifies its bytes.
+    fn hand_over(&mut self, which: usize) -> Result<Option<Block>, String> {
+        if self.blocks.is_empty() {
+            return Ok(None);
+        }
+        let block = self.blocks.swap_remove(which % self.blocks.len());
+        self.intervals.remove(&block.address);
+        verify(&block, block.layout.size())?;
+        Ok(Some(block))
+    }
+
+    /// Looks after a block that another shadow of the same heap handed over: verifies its bytes, and fills it anew.
+    fn take_over(&mut self, block: Block) -> Result<(), String> {
+        verify(&block, block.layout.size())?;
+        self.admit(block.address as *mut u8, block.layout)
+    }
+
     /// Takes note of a new block, and fills it.
     fn admit(&mut self, block: *mut u8, layout: Layout) -> Result<(), String> {
         let address = block as usize;
@@ -151,11 +171,17 @@ impl<'a, A: Allocate + Inspect> Shadow<'a, A> {
         self.heap.check().map_err(|broken| broken.to_string())
     }
 
-    /// Gives every block back, verifying its bytes, and verifies that none is lost.
-    pub fn finish(mut self) -> Result<(), String> {
+    /// Gives every block back, verifying its bytes.
+    fn give_all_back(&mut self) -> Result<(), String> {
         while !self.blocks.is_empty() {
             self.step(Op::Free { which: self.blocks.len() / 2 })?;
         }
+        Ok(())
+    }
+
+    /// Gives every block back, verifying its bytes, and verifies that none is lost.
+    pub fn finish(mut self) -> Result<(), String> {
+        self.give_all_back()?;
         self.check()?;
         let stats = self.heap.stats();
         if stats.live_blocks != 0 || stats.live_bytes != 0 {

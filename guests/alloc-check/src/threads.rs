@@ -1,0 +1,109 @@
+//! One heap in the hands of several threads: instances of this module over one shared memory.
+
+use std::alloc::Layout;
+
+use memgrove::{Allocate, Dlmalloc, Inspect, Jemalloc, Wee};
+
+use crate::shadow::exchange::{Exchange, Work};
+use crate::{keep_panics, report};
+
+/// A thread's stack and thread-local storage.
+const AREA_BYTES: usize = 256 << 10;
+
+static EXCHANGE: Exchange = Exchange::new();
+static DLMALLOC: Dlmalloc = Dlmalloc::new();
+static WEE: Wee = Wee::new();
+static JEMALLOC: Jemalloc = Jemalloc::new();
+
+/// Calls the work with the heap that has this number, the same in every thread.
+macro_rules! with_heap {
+    ($number:expr, $work:expr) => {
+        match $number {
+            0 => $work(&DLMALLOC),
+            1 => $work(&WEE),
+            2 => $work(&JEMALLOC),
+            other => Err(format!("there is no heap {other}")),
+        }
+    };
+}
+
+/// How many heaps there are.
+#[unsafe(no_mangle)]
+pub extern "C" fn heaps() -> u32 {
+    3
+}
+
+/// How many bytes each of the [`areas`] has.
+#[unsafe(no_mangle)]
+pub extern "C" fn area_bytes() -> usize {
+    AREA_BYTES
+}
+
+/// Room for the stacks and the storage of so many threads.
+#[unsafe(no_mangle)]
+pub extern "C" fn areas(threads: usize) -> *const u8 {
+    Vec::leak(Vec::<u128>::with_capacity(threads * AREA_BYTES / size_of::<u128>())).as_ptr().cast()
+}
+
+/// One thread's work on a heap that others work on at the same time. Answers how many blocks came from other threads
+/// (the upper half) and how many calls it made; 0 if something went wrong.
+#[unsafe(no_mangle)]
+pub extern "C" fn pass(heap: u32, thread: u32, steps: u32) -> u64 {
+    keep_panics();
+    let work = Work { steps: steps as usize, target: 2_000, largest: 20_000, check_every: 5_000 };
+    let outcome = with_heap!(heap, |heap| EXCHANGE.drive(heap, thread as usize, work));
+    figure(outcome.map(|tally| (tally.received as u64) << 32 | tally.operations as u64))
+}
+
+/// When all threads are done: gives back what nobody took, and looks for lost blocks; 0 if all is well.
+#[unsafe(no_mangle)]
+pub extern "C" fn finish(heap: u32) -> u32 {
+    report(with_heap!(heap, |heap| EXCHANGE.finish(heap)))
+}
+
+/// One thread's part in exhausting the memory `rounds` times: takes blocks until it is refused, and gives them back.
+/// Answers how many it got; 0 if something went wrong.
+#[unsafe(no_mangle)]
+pub extern "C" fn exhaust(heap: u32, thread: u32, rounds: u32) -> u64 {
+    fn work<A: Allocate + Inspect>(heap: &A, thread: u32, rounds: u32) -> Result<u64, String> {
+        // On the stack: the standard library's allocator cannot have memory either.
+        let mut blocks = [core::ptr::null_mut::<u8>(); 2_048];
+        let mut sum = 0;
+        for round in 0..rounds {
+            let size = [200_000, 9_000, 70_000][(thread + round) as usize % 3];
+            let layout = Layout::from_size_align(size, 16).map_err(|error| error.to_string())?;
+            let mut count = 0;
+            for slot in &mut blocks {
+                *slot = heap.allocate(layout);
+                if slot.is_null() {
+                    break;
+                }
+                // SAFETY: live, and this long.
+                unsafe { slot.write_bytes(thread as u8 + 1, size) };
+                count += 1;
+            }
+            heap.check().map_err(|broken| broken.to_string())?;
+            for &block in &blocks[..count] {
+                // SAFETY: live, this long, given back once.
+                unsafe {
+                    let bytes = std::slice::from_raw_parts(block, size);
+                    if bytes.iter().any(|&byte| byte != thread as u8 + 1) {
+                        return Err(format!("thread {thread}: {block:p} was overwritten"));
+                    }
+                    heap.deallocate(block, layout);
+                }
+            }
+            sum += count as u64;
+        }
+        Ok(sum)
+    }
+    figure(with_heap!(heap, |heap| work(heap, thread, rounds)))
+}
+
+/// What a thread answers: a figure, or 0 with a message.
+fn figure(outcome: Result<u64, String>) -> u64 {
+    outcome.unwrap_or_else(|error| {
+        report(Err(error));
+        0
+    })
+}
