@@ -65,6 +65,10 @@ fn modules_that_need_memory_libc_or_wasi_become_import_free_and_work() {
                 problems.push(format!("{id} on {}: {}: {why}", check.engine, check.question.text()));
             }
         }
+        table += &format!("{id} on a bare engine, says inspect: {:?}\n", verification.inspected);
+        if !matches!(verification.inspected, Outcome::Passed(_)) {
+            problems.push(format!("{id}: inspect on the result: {:?}", verification.inspected));
+        }
         let again = fix(&fixed.wasm, &Options::default()).expect("a fixed module is valid");
         if again.wasm != fixed.wasm {
             problems.push(format!(

@@ -90,6 +90,7 @@ macro_rules! sessions {
 
 sessions! {
     errors,
+    fix #[cfg_attr(not(feature = "engines"), ignore = "runs modules on engines")],
     formats,
     help #[cfg_attr(not(feature = "engines"), ignore = "describes the command with engines")],
     hosts,

@@ -4,7 +4,7 @@ use memgrove_rewrite::Plan;
 
 use super::{Outcome, host};
 use crate::engine::{
-    Engine, EngineError, ExportKind, Host, Instance, Memory, Signature, TrapReason, Value, ValueType,
+    Engine, EngineError, ExportKind, Instance, Memory, Signature, TrapReason, Value, ValueType,
 };
 
 /// How often each export is called, with other arguments.
@@ -51,10 +51,11 @@ fn run(engine: &dyn Engine, original: &[u8], fixed: &[u8], plan: &Plan) -> Resul
     for (at, bytes) in plan.initial_data() {
         before.write(Memory::Main, u64::from(at), bytes)?;
     }
-    let mut after = match engine.compile(fixed).and_then(|module| module.instantiate(&Host::new())) {
-        Ok(after) => after,
-        Err(error) => return Ok(Outcome::Failed(error.to_string())),
-    };
+    let mut after =
+        match engine.compile(fixed).and_then(|module| module.instantiate(&host::of_the_rest(plan))) {
+            Ok(after) => after,
+            Err(error) => return Ok(Outcome::Failed(error.to_string())),
+        };
     // Constructors ran when the fixed module was instantiated; the glue would call them now, and
     // nobody calls them twice.
     let constructors = exported_at(original, plan);

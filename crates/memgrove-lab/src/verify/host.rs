@@ -16,6 +16,16 @@ struct State {
     program_break: Option<u64>,
 }
 
+/// A host for a fixed module: the functions that stay are there and trap.
+pub(super) fn of_the_rest(plan: &Plan) -> Host {
+    plan.remaining().fold(Host::new(), |host, item| traps(host, &item.module, &item.name))
+}
+
+fn traps(host: Host, module: &str, name: &str) -> Host {
+    let words = format!("`{name}` belongs to the host");
+    host.function(module, name, move |_, _| Err(HostTrap(words.clone())))
+}
+
 /// The host, or why there is none.
 pub(super) fn emulate(plan: &Plan) -> Result<Host, String> {
     let state = Arc::new(Mutex::new(State::default()));
@@ -28,7 +38,7 @@ pub(super) fn emulate(plan: &Plan) -> Result<Host, String> {
             Behaviour::Table(entries) => host.table(module, name, entries),
             Behaviour::I32(value) => host.global(module, name, Value::u32(value)),
             Behaviour::F64(value) => host.global(module, name, Value::F64(value.to_bits())),
-            Behaviour::Traps => host.function(module, name, |_, _| Err(HostTrap("abort".to_owned()))),
+            Behaviour::Traps | Behaviour::StaysFunction => traps(host, module, name),
             Behaviour::Answers(number) => {
                 host.function(module, name, move |caller, _| Ok(answer(caller, number)))
             }

@@ -145,6 +145,9 @@ pub(crate) fn purpose_of(module_name: &str, name: &str) -> (Purpose, &'static st
     if is_glue_module(module_name) || name.starts_with("__wbg_") || name.starts_with("__wbindgen_") {
         return (Purpose::JavaScript, JS);
     }
+    if wasi::is_wasi(module_name) {
+        return (Purpose::Wasi, "it is a part of WASI that has no stand-in");
+    }
     if module_name == "go" || module_name == "gojs" || name.starts_with("syscall/js.") {
         return (Purpose::JavaScript, "Go's runtime runs on JavaScript's event loop and objects");
     }
