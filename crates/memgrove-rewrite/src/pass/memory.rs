@@ -63,7 +63,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
 
 /// A heap that the module grows by a stand-in must be able to grow.
 fn lift_fixed(pass: &mut Pass<'_, '_>) {
-    const GROWS: [&str; 12] = [
+    const GROWS: [&str; 14] = [
         "emscripten_resize_heap",
         "enlargeMemory",
         "sbrk",
@@ -76,6 +76,8 @@ fn lift_fixed(pass: &mut Pass<'_, '_>) {
         "__syscall6",
         "SYS_brk",
         "SYS_mmap",
+        "SYS_mremap",
+        "SYS_mremap5",
     ];
     if !functions::uses(pass, &GROWS) || !pass.owns_memory0() {
         return;
