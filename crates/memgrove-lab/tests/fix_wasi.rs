@@ -4,7 +4,9 @@
 #[path = "fix_support/trio.rs"]
 mod trio;
 
-use memgrove_lab::engine::Value;
+use memgrove_lab::engine::{self, Host, Memory, Settings, Value};
+use memgrove_lab::verify::ENGINES;
+use memgrove_rewrite::{Options, fix};
 use trio::Trio;
 
 const PAGE: u32 = 65536;
@@ -124,4 +126,72 @@ fn emscriptens_memory_functions_grow_for_real() {
     assert_eq!(trio.read(110, 256), bytes);
     assert_eq!(trio.call("copy", &[97, 110, 256]), 97);
     assert_eq!(trio.read(97, 256), bytes);
+}
+
+/// `struct tm` of a time, by walking through the years: second, minute, hour, day, month, year,
+/// weekday, day of the year.
+fn broken_down(time: i64) -> [i64; 8] {
+    let is_leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let (mut days, second) = (time.div_euclid(86_400), time.rem_euclid(86_400));
+    let weekday = (days + 4).rem_euclid(7);
+    let mut year = 1970;
+    while days < 0 {
+        year -= 1;
+        days += 365 + i64::from(is_leap(year));
+    }
+    while days >= 365 + i64::from(is_leap(year)) {
+        days -= 365 + i64::from(is_leap(year));
+        year += 1;
+    }
+    let of_year = days;
+    let february = 28 + i64::from(is_leap(year));
+    let mut month = 0;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    [second % 60, second / 60 % 60, second / 3600, days + 1, month, year - 1900, weekday, of_year]
+}
+
+#[test]
+fn the_calendar_is_right_for_a_thousand_years() {
+    let wasm = wat::parse_str(
+        r#"(module
+            (import "env" "memory" (memory 1))
+            (import "env" "_localtime_js" (func $local (param i64 i32)))
+            (import "env" "_mktime_js" (func $mktime (param i32) (result i64)))
+            (export "localtime" (func $local)) (export "mktime" (func $mktime)))"#,
+    )
+    .unwrap();
+    let fixed = fix(&wasm, &Options::default()).unwrap();
+    assert!(fixed.plan.is_complete());
+    for id in ENGINES {
+        let engine = engine::open(id, &Settings::default()).unwrap();
+        let mut instance = engine.compile(&fixed.wasm).unwrap().instantiate(&Host::new()).unwrap();
+        let fields = |bytes: Vec<u8>| -> Vec<i64> {
+            bytes.chunks(4).map(|word| i32::from_le_bytes(word.try_into().unwrap()).into()).collect()
+        };
+        // Around every change of year from 1471 on, and steps that meet every day of a month.
+        let years = (-500..500).map(|year| year * 31_556_952);
+        let edges = [-1, 0, 1, 86_399, 86_400, 951_782_399, 951_868_799, 951_868_800, 1 << 31, 4_107_542_400];
+        for time in years.chain(edges).chain((-9000..9000).map(|step| step * 1_234_567)) {
+            instance.call("localtime", &[Value::I64(time), Value::I32(64)]).unwrap();
+            let tm = fields(instance.read(Memory::Main, 64, 40).unwrap());
+            assert_eq!(tm[..8], broken_down(time), "{time}");
+            assert_eq!(tm[8..], [0, 0], "no daylight saving, no offset");
+            let back = instance.call("mktime", &[Value::I32(64)]).unwrap().values;
+            assert_eq!(back, [Value::I64(time)]);
+        }
+        // Fields out of range: the 0th of the 14th month of 2023 is 31 January 2024.
+        for (at, field) in [0, 0, 24, 0, 13, 123].into_iter().enumerate() {
+            instance.write(Memory::Main, 64 + 4 * at as u64, &i32::to_le_bytes(field)).unwrap();
+        }
+        let time = instance.call("mktime", &[Value::I32(64)]).unwrap().values;
+        assert_eq!(time, [Value::I64(1_706_745_600)]);
+        let tm = fields(instance.read(Memory::Main, 64, 32).unwrap());
+        assert_eq!(tm, [0, 0, 0, 1, 1, 124, 4, 31], "and they are written back in range");
+    }
 }

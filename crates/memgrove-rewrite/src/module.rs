@@ -276,6 +276,14 @@ impl<'a> Module<'a> {
             .unwrap_or_default()
     }
 
+    /// Bytes of a defined function's body; 0 for an import.
+    pub fn body_len(&self, function: u32) -> usize {
+        function
+            .checked_sub(self.imported_funcs)
+            .and_then(|index| self.bodies.get(index as usize))
+            .map_or(0, |body| body.as_bytes().len())
+    }
+
     /// What is exported as `name`.
     pub fn export(&self, name: &str) -> Option<&Export<'a>> {
         self.exports.iter().find(|export| export.name == name)

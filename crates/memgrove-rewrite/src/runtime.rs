@@ -164,6 +164,7 @@ fn touches_memory(operator: &Operator<'_>) -> bool {
         operator,
         Operator::I32Load { .. }
             | Operator::I64Load { .. }
+            | Operator::I64Load32S { .. }
             | Operator::I32Load8U { .. }
             | Operator::I32Store { .. }
             | Operator::I64Store { .. }

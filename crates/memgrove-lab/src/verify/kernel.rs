@@ -205,7 +205,7 @@ impl Kernel {
 
     fn is_mappable(&self, caller: &mut dyn Caller, at: u64, length: u64) -> Result<bool, EngineError> {
         let end = at + length;
-        let inside = at % GRAIN == 0 && length > 0 && at >= self.map_low && end <= end_of(caller)?;
+        let inside = at.is_multiple_of(GRAIN) && length > 0 && at >= self.map_low && end <= end_of(caller)?;
         Ok(inside && (at >= self.end || end <= self.low))
     }
 

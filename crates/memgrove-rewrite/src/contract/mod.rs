@@ -49,6 +49,8 @@ pub(crate) enum Does {
     Trap,
     Return(i64),
     Run(&'static str),
+    /// The same, where parameters are of the very types: a number must not be taken for an address.
+    RunExactly(&'static str),
     Operator(Op),
     Invoke,
 }
@@ -237,6 +239,11 @@ pub(crate) fn fit(module: &Module<'_>, runtime: &Runtime, does: Does, import: u3
             .iter()
             .all(|result| !result.is_reference_type() && *result != wasmparser::ValType::V128)
             .then_some(StandIn::Return(number)),
+        Does::RunExactly(name) => {
+            let func = runtime.func(name)?;
+            let is_same = ty.params() == runtime.func_type(func).params();
+            if is_same { fit(module, runtime, Does::Run(name), import) } else { None }
+        }
         Does::Run(name) => {
             let func = runtime.func(name)?;
             adapt(ty, runtime.func_type(func))?;
