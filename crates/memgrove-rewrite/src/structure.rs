@@ -87,27 +87,33 @@ pub(crate) fn is_memcpy(module: &Module<'_>, import: u32) -> bool {
     })
 }
 
-/// Given an address and a small length, as `getentropy` is: its length is a constant that it
-/// allows (256 bytes at most), or it is called by the function that refuses more than that.
-pub(crate) fn is_getentropy(module: &Module<'_>, import: u32) -> bool {
-    const MOST_BYTES: i32 = 256;
-    let calls = &module.scan.calls[import as usize];
-    !calls.is_empty()
-        && calls.iter().all(|call| {
-            let code = module.operators(call.caller);
-            let limits = code.iter().any(|op| matches!(op, Operator::I32Const { value: MOST_BYTES | 257 }));
-            code.windows(3).any(|window| match window {
-                [_, Operator::I32Const { value: 1..=MOST_BYTES }, Operator::Call { function_index }] => {
-                    *function_index == import
-                }
-                [
-                    Operator::LocalGet { local_index: 0 },
-                    Operator::LocalGet { local_index: 1 },
-                    Operator::Call { function_index },
-                ] => *function_index == import && limits && has_type(module, call.caller, "i32 i32 -> i32"),
-                _ => false,
-            })
-        })
+/// Called by `getentropy`: given on both of its parameters, after a second one above 256 was
+/// refused.
+pub(crate) fn is_behind_getentropy(module: &Module<'_>, import: u32) -> bool {
+    let Some(caller) = only_caller(module, import) else { return false };
+    let code = module.operators(caller);
+    let limits = code.windows(3).any(|window| {
+        matches!(
+            window,
+            [
+                Operator::LocalGet { local_index: 1 },
+                Operator::I32Const { value: 256 },
+                Operator::I32GtU | Operator::I32LeU
+            ] | [
+                Operator::LocalGet { local_index: 1 },
+                Operator::I32Const { value: 257 },
+                Operator::I32GeU | Operator::I32LtU
+            ]
+        )
+    });
+    let given_on = code.windows(3).any(|window| {
+        matches!(window, [
+            Operator::LocalGet { local_index: 0 },
+            Operator::LocalGet { local_index: 1 },
+            Operator::Call { function_index },
+        ] if *function_index == import)
+    });
+    limits && given_on && has_type(module, caller, "i32 i32 -> i32")
 }
 
 /// One of two imports of the same type that one function calls, each once and nowhere else, and

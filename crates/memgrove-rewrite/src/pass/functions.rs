@@ -69,6 +69,9 @@ fn decide(pass: &mut Pass<'_, '_>, at: usize, import: u32, answer: Option<Answer
         let (purpose, mut why) = contract::purpose_of(imported.module, imported.name);
         if purpose == Purpose::Unknown {
             why = minified::why_unknown(pass.module, import).unwrap_or(why);
+            if pass.module.memories.first().is_some_and(|memory| memory.memory64) {
+                why = "the memory's addresses have 64 bits, and stand-ins that use memory know 32";
+            }
         }
         pass.stays(at, purpose, why);
         return;

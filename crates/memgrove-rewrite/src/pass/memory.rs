@@ -11,6 +11,7 @@
 use wasmparser::{ExternalKind, MemoryType, TypeRef};
 
 use super::{Pass, functions};
+use crate::edits::StandIn;
 use crate::plan::Purpose;
 
 /// Half of the address space: addresses stay positive where a program takes them as signed.
@@ -56,6 +57,17 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
             format!("a memory of its own, exported as `{name}`"),
             "the module says itself how large it has to be at the start",
             true,
+        );
+    }
+    let works_on_memory = pass.edits.funcs.values().any(|stand_in| match stand_in {
+        StandIn::Runtime(name) => pass.runtime.uses_memory(name),
+        StandIn::StoreErrno(_) => true,
+        _ => false,
+    });
+    if module.memories.len() > 1 && works_on_memory {
+        pass.notes.push(
+            "there are several memories: the stand-ins work on the first, where toolchains keep the heap"
+                .to_owned(),
         );
     }
     lift_fixed(pass);

@@ -159,7 +159,7 @@ fn by_use(module: &Module<'_>, errno: &Errno, import: u32, modern: bool) -> Opti
         "i64 i32 ->" | "i64 i32 -> i32" if structure::fills_broken_down_time(module, import) => {
             return Some(Recovered::named("_localtime_js"));
         }
-        "i32 i32 -> i32" if modern && structure::is_getentropy(module, import) => {
+        "i32 i32 -> i32" if modern && structure::is_behind_getentropy(module, import) => {
             return Some(Recovered::named("random_get"));
         }
         "i32 i32 -> i32" if structure::reads_environment(module, import) => {
