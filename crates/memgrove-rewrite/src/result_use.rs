@@ -11,7 +11,7 @@
 //! something tells what kind of number it is. What is not understood ends the search without
 //! an answer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use wasmparser::Operator;
 
@@ -136,7 +136,7 @@ impl ResultUses {
         let mut uses = Self::default();
         for caller in callers {
             let code = module.operators(caller);
-            let blocks = blocks(&code);
+            let blocks = Blocks::of(&code);
             for (at, operator) in code.iter().enumerate() {
                 if matches!(operator, Operator::Call { function_index } if *function_index == import) {
                     match (Follow { module, errno, code: &code, blocks: &blocks }).value(at + 1) {
@@ -164,32 +164,56 @@ impl ResultUses {
     }
 }
 
-/// The blocks of a function, by the position where each starts.
-fn blocks(code: &[Operator<'_>]) -> BTreeMap<usize, Block> {
-    let mut open: Vec<(usize, bool)> = Vec::new();
-    let mut blocks = BTreeMap::new();
-    for (at, operator) in code.iter().enumerate() {
-        match operator {
-            Operator::Block { .. } | Operator::If { .. } | Operator::TryTable { .. } => {
-                open.push((at, false))
-            }
-            Operator::Loop { .. } => open.push((at, true)),
-            Operator::End => {
-                if let Some((start, is_loop)) = open.pop() {
-                    blocks.insert(start, Block { end: at, is_loop });
-                }
-            }
-            _ => {}
-        }
-    }
-    blocks
+/// The blocks of a function.
+struct Blocks {
+    all: Vec<Block>,
+    /// For each operator the innermost block that it is in.
+    innermost: Vec<Option<usize>>,
 }
 
-/// A block, by the position where it starts.
+/// From its first operator to its `end`.
 #[derive(Clone, Copy)]
 struct Block {
     end: usize,
     is_loop: bool,
+    parent: Option<usize>,
+}
+
+impl Blocks {
+    fn of(code: &[Operator<'_>]) -> Self {
+        let mut blocks = Self { all: Vec::new(), innermost: Vec::with_capacity(code.len()) };
+        let mut open = None;
+        for (at, operator) in code.iter().enumerate() {
+            blocks.innermost.push(open);
+            let is_loop = matches!(operator, Operator::Loop { .. });
+            match operator {
+                Operator::Block { .. }
+                | Operator::If { .. }
+                | Operator::Loop { .. }
+                | Operator::TryTable { .. } => {
+                    blocks.all.push(Block { end: code.len(), is_loop, parent: open });
+                    open = Some(blocks.all.len() - 1);
+                }
+                Operator::End => {
+                    if let Some(block) = open {
+                        blocks.all[block].end = at;
+                        open = blocks.all[block].parent;
+                    }
+                }
+                _ => {}
+            }
+        }
+        blocks
+    }
+
+    /// The block around an operator that a branch of this depth goes to.
+    fn around(&self, at: usize, depth: u32) -> Option<Block> {
+        let mut block = self.all[(*self.innermost.get(at)?)?];
+        for _ in 0..depth {
+            block = self.all[block.parent?];
+        }
+        Some(block)
+    }
 }
 
 /// Follows one value through a function.
@@ -197,16 +221,10 @@ struct Follow<'f, 'a> {
     module: &'f Module<'a>,
     errno: &'f Errno,
     code: &'f [Operator<'a>],
-    blocks: &'f BTreeMap<usize, Block>,
+    blocks: &'f Blocks,
 }
 
 impl Follow<'_, '_> {
-    /// The blocks around an operator, the innermost first.
-    fn around(&self, at: usize) -> Vec<Block> {
-        let starts_before = self.blocks.range(..at).rev();
-        starts_before.map(|(_, block)| *block).filter(|block| at <= block.end).collect()
-    }
-
     /// What becomes of the value on top of the stack before the operator at `at`.
     fn value(&self, mut at: usize) -> Option<ResultUse> {
         for _ in 0..REACH {
@@ -214,9 +232,9 @@ impl Follow<'_, '_> {
                 Operator::Drop => return Some(ResultUse::Ignored),
                 // The value of the block, unless the block has none: then this is invalid code.
                 Operator::End | Operator::Nop => at += 1,
-                Operator::Else => at = self.around(at).first()?.end + 1,
+                Operator::Else => at = self.blocks.around(at, 0)?.end + 1,
                 Operator::Br { relative_depth } => {
-                    let target = *self.around(at).get(*relative_depth as usize)?;
+                    let target = self.blocks.around(at, *relative_depth)?;
                     if target.is_loop {
                         return None;
                     }
