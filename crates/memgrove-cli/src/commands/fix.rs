@@ -20,8 +20,9 @@ const LONG_ABOUT: &str = "\
 Make a module run anywhere: satisfy its imports inside the module
 
 First a plan: each import, what it is for, what will stand for it and why that is right, or why it must stay. Then the \
-module is rewritten and verified, always: it validates, instantiates with nothing on two engines, its memory really \
-grows, and where its exports can be called without knowing them, it does what the original does under its own host. \
+module is rewritten and verified, always: it validates, the inspector says that it runs on a bare engine, it \
+instantiates with nothing on two engines, its memory really grows, and where its exports can be called without knowing \
+them, it does what the original does under its own host. \
 OUT is written only after that; the input is never touched.
 
 What needs a host by nature (JavaScript objects, drawing, sockets) stays an import; then nothing is written and the \

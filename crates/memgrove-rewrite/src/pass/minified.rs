@@ -1,8 +1,22 @@
 //! Names that a minifier took, recovered by structure.
 //!
 //! Emscripten's `-O3` renames imports and exports to letters. What remains is how the module
-//! uses them; see `structure.rs` for each sign. Only a module that shows Emscripten's way of
-//! growing memory (or fastcomp's break) is looked at like this.
+//! uses them: see `structure.rs` for signs around a call, `result_use.rs` for what becomes of its
+//! result. Only a module that shows Emscripten's way of growing memory (or fastcomp's break) is
+//! looked at like this, and what does not prove itself stays an import: an answer that is no
+//! answer to the question corrupts the program.
+//!
+//! ```wat
+//! ;; before
+//! (import "a" "b" (func $b (param i32) (result i32)))
+//! (import "a" "c" (func $c (param i32 i32) (result i32)))
+//! (func $sbrk … (memory.size) … (call $b …))
+//! (func $stat … (call $syscall_ret (call $c …)))
+//! ;; after: $b is what grows memory, for sbrk asks it when there is too little; $c is a system
+//! ;; call, for its result goes to where negated error numbers do
+//! (func $b (param i32) (result i32) … memory.grow …)
+//! (func $c (param i32 i32) (result i32) (i32.const -52))
+//! ```
 
 use std::collections::BTreeMap;
 
