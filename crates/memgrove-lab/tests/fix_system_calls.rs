@@ -83,7 +83,7 @@ fn mappings_lie_above_the_break_and_stop_it() {
     let start = trio.address("brk", &[0]);
     trio.call("brk", &[start + 10]);
     let map = trio.address("mmap", &[5000]);
-    assert!(map >= start + 10 && map % PAGE == 0);
+    assert!(map >= start + 10 && map.is_multiple_of(PAGE));
     assert_eq!(trio.address("brk", &[start + 20]), start + 20, "inside its own page");
     assert_eq!(trio.address("brk", &[map + 1]), start + 20, "not over the mapping");
     assert_eq!(trio.address("brk", &[map + 10 * PAGE]), start + 20);
@@ -214,7 +214,7 @@ fn any_order_of_calls_keeps_the_contract() {
                         continue;
                     }
                     let range = at..at + length.next_multiple_of(4096);
-                    assert!(at % PAGE == 0 && at >= end, "{at:#x} under the break at {end:#x}");
+                    assert!(at.is_multiple_of(PAGE) && at >= end, "{at:#x} under the break at {end:#x}");
                     assert!(trio.read(at, length).iter().all(|&byte| byte == 0), "fresh memory is zero");
                     trio.fill(&range, byte);
                     mappings.push(Mapping { range, byte });

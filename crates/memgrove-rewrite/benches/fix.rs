@@ -12,6 +12,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 
+/// What fixing may take, in the time of re-encoding.
+const AIM: f64 = 3.0;
+
 struct Module {
     name: String,
     bytes: Vec<u8>,
@@ -84,16 +87,23 @@ fn print_ratios() {
             }
         }
         sums.iter_mut().zip(best).for_each(|(sum, best)| *sum += best);
-        ratios.push(best[1].as_secs_f64() / best[0].as_secs_f64());
+        ratios.push((best[1].as_secs_f64() / best[0].as_secs_f64(), module.bytes.len()));
         if rank < 10 {
             print_row(module.bytes.len(), best, &module.name);
         }
     }
     print_row(modules.iter().map(|module| module.bytes.len()).sum(), sums, "all");
-    ratios.sort_by(f64::total_cmp);
+    ratios.sort_by(|left, right| left.0.total_cmp(&right.0));
     if let [least, .., most] = ratios.as_slice() {
-        println!("ratio of single modules: {least:.2} to {most:.2}, median {:.2}", ratios[ratios.len() / 2]);
+        let median = ratios[ratios.len() / 2].0;
+        println!("ratio of single modules: {:.2} to {:.2}, median {median:.2}", least.0, most.0);
     }
+    let above: Vec<String> = ratios
+        .iter()
+        .filter(|(ratio, _)| *ratio > AIM)
+        .map(|(ratio, bytes)| format!("{ratio:.2} ({bytes} bytes)"))
+        .collect();
+    println!("above {AIM}: {}", if above.is_empty() { "none".to_owned() } else { above.join(", ") });
 }
 
 fn print_row(bytes: usize, [reencode, fix]: [Duration; 2], name: &str) {

@@ -71,6 +71,9 @@ impl Errno {
 const BODY_BYTES: usize = 64;
 /// Operators that are looked at behind one call.
 const REACH: usize = 64;
+/// What a C library asks of its host, it asks in a few places; an import that is called all over
+/// the program is the program's own.
+const MOST_CALLERS: usize = 32;
 /// Operators of the expressions between a value and its `select`.
 const SIMPLE: usize = 16;
 
@@ -134,6 +137,10 @@ impl ResultUses {
         let callers: BTreeSet<u32> =
             module.scan.calls[import as usize].iter().map(|call| call.caller).collect();
         let mut uses = Self::default();
+        if callers.len() > MOST_CALLERS {
+            uses.others = true;
+            return uses;
+        }
         for caller in callers {
             let code = module.operators(caller);
             let blocks = Blocks::of(&code);

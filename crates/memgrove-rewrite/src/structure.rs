@@ -9,6 +9,8 @@ use crate::module::Module;
 
 /// `memcpy` is given to the host from this size on: 512 in most of Emscripten's versions, 8192 before.
 const MEMCPY_THRESHOLDS: [i32; 2] = [512, 8192];
+/// Functions that are asked whether they are `memcpy`.
+const MOST_COPIERS: usize = 32;
 /// Offset of `fd` in musl's `FILE` on wasm32: the functions behind a stream load it.
 const MUSL_FILE_FD: u64 = 60;
 
@@ -61,30 +63,42 @@ fn callers_of(module: &Module<'_>, functions: &BTreeSet<u32>) -> BTreeSet<u32> {
         .collect()
 }
 
-/// An import to which `memcpy` gives large copies: called with the caller's own three
-/// arguments, in order, in a function that compares with the threshold.
+/// An import to which `memcpy` gives large copies: called with three locals of which the last,
+/// the length, is compared with the threshold.
 pub(crate) fn is_memcpy(module: &Module<'_>, import: u32) -> bool {
     if !has_type(module, import, "i32 i32 i32 -> i32") && !has_type(module, import, "i32 i32 i32 ->") {
         return false;
     }
-    module.scan.calls[import as usize].iter().any(|call| {
-        let code = module.operators(call.caller);
-        let threshold = code.iter().any(
-            |operator| matches!(operator, Operator::I32Const { value } if MEMCPY_THRESHOLDS.contains(value)),
-        );
-        threshold
-            && code.windows(4).any(|window| {
-                matches!(
-                    window,
-                    [
-                        Operator::LocalGet { .. },
-                        Operator::LocalGet { .. },
-                        Operator::LocalGet { .. },
-                        Operator::Call { function_index }
-                    ] if *function_index == import
-                )
-            })
+    let callers: BTreeSet<u32> = module.scan.calls[import as usize].iter().map(|call| call.caller).collect();
+    // `memcpy` itself, and where it was inlined.
+    callers.into_iter().take(MOST_COPIERS).any(|caller| {
+        let code = module.operators(caller);
+        code.windows(4).any(|window| {
+            let [
+                Operator::LocalGet { .. },
+                Operator::LocalGet { .. },
+                Operator::LocalGet { local_index: length },
+                Operator::Call { function_index },
+            ] = window
+            else {
+                return false;
+            };
+            *function_index == import && code.windows(3).any(|window| is_threshold(window, *length))
+        })
     })
+}
+
+/// Compares a local with the size from which on the host copies.
+fn is_threshold(window: &[Operator<'_>], length: u32) -> bool {
+    let [Operator::LocalGet { local_index }, Operator::I32Const { value }, comparison] = window else {
+        return false;
+    };
+    let threshold = match comparison {
+        Operator::I32GeU | Operator::I32LtU | Operator::I32GeS | Operator::I32LtS => *value,
+        Operator::I32GtU | Operator::I32LeU | Operator::I32GtS | Operator::I32LeS => value.wrapping_add(1),
+        _ => return false,
+    };
+    *local_index == length && MEMCPY_THRESHOLDS.contains(&threshold)
 }
 
 /// Called by `getentropy`: given on both of its parameters, after a second one above 256 was

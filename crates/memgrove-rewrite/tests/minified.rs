@@ -142,6 +142,28 @@ fn the_reason_for_staying_says_what_was_missing() {
 }
 
 #[test]
+fn a_copy_is_known_by_the_length_that_is_compared() {
+    const THREE: &str = "(param i32 i32 i32) (result i32)";
+    let copy = |bound: &str| {
+        format!(
+            "(func (param i32 i32 i32) (result i32)
+                (if {bound} (then (return (call $import (local.get 0) (local.get 1) (local.get 2)))))
+                (local.get 0))"
+        )
+    };
+    for bound in ["(i32.ge_u (local.get 2) (i32.const 512))", "(i32.gt_u (local.get 2) (i32.const 8191))"] {
+        assert_eq!(behaviour(THREE, &copy(bound)), Behaviour::Computes("emscripten_memcpy_big"), "{bound}");
+    }
+    for bound in [
+        "(i32.ge_u (local.get 2) (i32.const 511))",
+        "(i32.ge_u (local.get 0) (i32.const 512))",
+        "(i32.eq (local.get 2) (i32.const 512))",
+    ] {
+        assert_eq!(behaviour(THREE, &copy(bound)), Behaviour::StaysFunction, "{bound}");
+    }
+}
+
+#[test]
 fn times_and_sizes_are_known_by_what_surrounds_the_call() {
     let known = |import: &str, code: &str| with(import, code).imports[1].known_as.clone();
     let max = "(func (result i32) (i32.shr_u (call $import) (i32.const 16)))";
