@@ -116,7 +116,40 @@ fn lexer(api: &mut Api, parse: &[u32]) -> String {
     found.join(" ")
 }
 
-const DRIVES: [Drive; 13] = [
+/// Numbers, text, sorting, and a date in local time: what a database needs of its host.
+const QUERY: &str = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 20000) \
+    select count(*), sum(i * i), datetime(951868799, 'unixepoch', 'localtime'), printf('%.3f', 2.0 / 3), \
+    (select group_concat(s, '') from (select substr(hex(i * 7919), 1, 2) as s from n order by s desc limit 9)) from n";
+
+const DRIVES: [Drive; 14] = [
+    Drive {
+        id: "0734155c83e49398",
+        package: "sql.js@1.13.0",
+        javascript: "require('./dist/sql-wasm.js')({ locateFile: name => './dist/' + name })
+            .then(SQL => console.log(new SQL.Database().exec(QUERY)[0].values[0].join(' ')))",
+        // The minifier's letters, as the package's JavaScript maps them: malloc Da, open Ca,
+        // prepare_v2 R, step S, column_text X, column_bytes pa, finalize V.
+        drive: |api| {
+            let cell = api.put("Da", &[0; 8]);
+            let name = api.put("Da", b":memory:\0");
+            assert_eq!(api.call("Ca", &[name, cell]), 0, "it opens");
+            let database = api.word(cell);
+            let query = api.put("Da", format!("{QUERY}\0").as_bytes());
+            assert_eq!(api.call("R", &[database, query, u32::MAX, cell, 0]), 0, "it prepares");
+            let statement = api.word(cell);
+            assert_eq!(api.call("S", &[statement]), 100, "SQLITE_ROW");
+            let columns: Vec<_> = (0..5)
+                .map(|column| {
+                    let (at, length) = (api.call("X", &[statement, column]), api.call("pa", &[statement, column]));
+                    String::from_utf8(api.read(at, length)).expect("text")
+                })
+                .collect();
+            assert_eq!(api.call("S", &[statement]), 101, "SQLITE_DONE");
+            assert_eq!(api.call("V", &[statement]), 0);
+            columns.join(" ")
+        },
+        known: "20000 2666866670000 2000-02-29 23:59:59 0.667 ",
+    },
     Drive {
         id: "1ae6d8be503e5b8c",
         package: "keccak-wasm@0.10.3",
@@ -386,10 +419,12 @@ fn original_in_node(drive: &Drive) -> Result<Option<String>, String> {
         return Ok(None);
     }
     let folder = fetch(drive.package)?;
-    let script = format!("{INPUT}\nconst SOURCE = {SOURCE:?};\n{}", drive.javascript);
+    let script = format!("{INPUT}\nconst SOURCE = {SOURCE:?}, QUERY = {QUERY:?};\n{}", drive.javascript);
     let output = Command::new("node")
         .arg("-e")
         .arg(script)
+        // The stand-in's time zone.
+        .env("TZ", "UTC")
         .current_dir(folder)
         .output()
         .map_err(|error| format!("node: {error}"))?;

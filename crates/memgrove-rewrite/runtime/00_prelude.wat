@@ -10,6 +10,7 @@
 (import "fix" "scratch" (global $scratch i32))
 
 ;; Makes the memory reach at least to the address `end`. 1: it does; 0: growth was refused.
+;; Never to the last page of the address space, behind which an end would be 2^32, that is 0.
 (func $cover (param $end i32) (result i32)
   (local $missing i32)
   (local.set $missing
@@ -20,6 +21,8 @@
       (memory.size)))
   (if (i32.le_s (local.get $missing) (i32.const 0))
     (then (return (i32.const 1))))
+  (if (i32.gt_u (local.get $end) (i32.const 0xffff0000))
+    (then (return (i32.const 0))))
   (i32.ne (memory.grow (local.get $missing)) (i32.const -1)))
 
 ;; Byte loops rather than memory.fill and memory.copy: the module may be meant for an

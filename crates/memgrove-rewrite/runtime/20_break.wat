@@ -1,40 +1,50 @@
 ;; The program break and anonymous mappings over memory.grow, as Linux answers them.
 ;;
+;;   static data … | break region … | mapping | free | mapping | …  | end of memory
+;;                 ^low      ^break ^break_end
+;;
 ;; The break's region is what brk and sbrk hand out: from $break_low to $break_end, of
 ;; which the part below $break is in use. It grows only while nothing lies above it, so a
-;; mapping (always fresh pages from memory.grow, or a region unmapped before) is never
-;; below the break and the break never runs into a mapping.
-;; Granularity is the wasm page: whatever page size the program was built with divides it.
+;; mapping (from memory.grow, or a region unmapped before) is never below the break and the
+;; break never runs into a mapping. No mapping lies in the memory that the program started
+;; with, nor in the last page of the address space: no end is 2^32.
+;;
+;; A program may have been built for pages of 4 KiB or of 64 KiB, and nothing says which. So
+;; mappings begin at a multiple of 64 KiB, which both find aligned, and lengths are counted in
+;; 4 KiB, which both divide by: unmapping a part of a mapping frees nothing beside it.
+;;
+;; Free regions are a list in address order; no two of them touch; each begins with its length
+;; and the address of the next, and is zero otherwise, as mmap has to give it out.
 
 (global $break (mut i32) (i32.const 0))
 (global $break_low (mut i32) (i32.const 0))
 (global $break_end (mut i32) (i32.const 0))
-;; First unmapped region; each begins with its length and the address of the next.
+;; End of the memory that the program started with.
+(global $map_low (mut i32) (i32.const 0))
 (global $free_regions (mut i32) (i32.const 0))
 
 (func $memory_end (result i32)
+  (if (i32.gt_u (memory.size) (i32.const 0xffff))
+    (then (return (i32.const 0xffff0000))))
   (i32.shl (memory.size) (i32.const 16)))
 
 (func $break_start
   (if (global.get $break_end) (then (return)))
+  ;; Address 0 means nothing, so an empty memory gets a page that nobody is given.
+  (if (i32.eqz (memory.size)) (then (drop (memory.grow (i32.const 1)))))
   (global.set $break_end (call $memory_end))
+  (global.set $map_low (global.get $break_end))
   (global.set $break_low
     (select (global.get $heap_base) (global.get $break_end) (global.get $heap_base)))
   (global.set $break (global.get $break_low)))
 
-;; Takes `len` (a multiple of a page) from memory.grow; the address, or -1.
-(func $fresh (param $len i32) (result i32)
-  (local $pages i32)
-  (local.set $pages (memory.grow (i32.shr_u (local.get $len) (i32.const 16))))
-  (if (i32.eq (local.get $pages) (i32.const -1)) (then (return (i32.const -1))))
-  (i32.shl (local.get $pages) (i32.const 16)))
-
-(func $round_page (param $len i32) (result i32)
-  (i32.and (i32.add (local.get $len) (i32.const 0xffff)) (i32.const 0xffff0000)))
+(func $round (param $len i32) (result i32)
+  (i32.and (i32.add (local.get $len) (i32.const 0xfff)) (i32.const 0xfffff000)))
 
 ;; Makes [.., end) part of the break's region. 1 or 0.
 (func $break_reach (param $end i32) (result i32)
   (if (i32.le_u (local.get $end) (global.get $break_end)) (then (return (i32.const 1))))
+  (if (i32.gt_u (local.get $end) (i32.const 0xffff0000)) (then (return (i32.const 0))))
   (if (i32.ne (global.get $break_end) (call $memory_end)) (then (return (i32.const 0))))
   (if (i32.eqz (call $cover (local.get $end))) (then (return (i32.const 0))))
   (global.set $break_end (call $memory_end))
@@ -77,55 +87,22 @@
       (if (i32.eq (global.get $break_end) (call $memory_end)) (then (return (i32.const -1))))
       (local.set $old (call $memory_end))
       (local.set $new (i32.add (local.get $old) (local.get $by)))
-      (if (i32.lt_u (local.get $new) (local.get $old)) (then (return (i32.const -1))))
+      (if (i32.or
+            (i32.lt_u (local.get $new) (local.get $old))
+            (i32.gt_u (local.get $new) (i32.const 0xffff0000)))
+        (then (return (i32.const -1))))
       (if (i32.eqz (call $cover (local.get $new))) (then (return (i32.const -1))))
       (global.set $break_low (local.get $old))
       (global.set $break_end (call $memory_end))))
   (global.set $break (local.get $new))
   (local.get $old))
 
-;; Anonymous mmap: address of `len` zero bytes, or -ENOMEM.
-(func $map (param $len i32) (result i32)
-  (local $at i32) (local $before i32) (local $size i32) (local $next i32)
-  (call $break_start)
-  (if (i32.eqz (local.get $len)) (then (return (i32.const -22))))
-  (if (i32.gt_u (local.get $len) (i32.const 0xffff0000)) (then (return (i32.const -12))))
-  (local.set $len (call $round_page (local.get $len)))
-  ;; First fit among the unmapped regions.
-  (local.set $at (global.get $free_regions))
-  (block $none
-    (loop $search
-      (br_if $none (i32.eqz (local.get $at)))
-      (local.set $size (i32.load (local.get $at)))
-      (local.set $next (i32.load offset=4 (local.get $at)))
-      (if (i32.ge_u (local.get $size) (local.get $len))
-        (then
-          (if (i32.gt_u (local.get $size) (local.get $len))
-            (then
-              ;; The rest stays a free region, in its place.
-              (local.set $size (i32.sub (local.get $size) (local.get $len)))
-              (i32.store (i32.add (local.get $at) (local.get $len)) (local.get $size))
-              (i32.store offset=4 (i32.add (local.get $at) (local.get $len)) (local.get $next))
-              (local.set $next (i32.add (local.get $at) (local.get $len)))))
-          (if (local.get $before)
-            (then (i32.store offset=4 (local.get $before) (local.get $next)))
-            (else (global.set $free_regions (local.get $next))))
-          (call $zero (local.get $at) (local.get $len))
-          (return (local.get $at))))
-      (local.set $before (local.get $at))
-      (local.set $at (local.get $next))
-      (br $search)))
-  (local.set $at (call $fresh (local.get $len)))
-  (select (i32.const -12) (local.get $at) (i32.eq (local.get $at) (i32.const -1))))
-
-;; munmap: the region goes to the free list, in address order, joined to its neighbours.
-(func $unmap (param $at i32) (param $len i32) (result i32)
-  (local $before i32) (local $next i32)
-  (if (i32.or
-        (i32.ne (i32.and (local.get $at) (i32.const 0xffff)) (i32.const 0))
-        (i32.eqz (local.get $len)))
-    (then (return (i32.const -22))))
-  (local.set $len (call $round_page (local.get $len)))
+;; Puts [at, end) into the list of free regions and makes it zero; parts of it may be free
+;; already. Linear in the number of free regions, as all that follows.
+(func $give (param $at i32) (param $end i32)
+  (local $before i32) (local $next i32) (local $start i32) (local $stop i32) (local $joined i32)
+  (local.set $start (local.get $at))
+  (local.set $stop (local.get $end))
   (local.set $next (global.get $free_regions))
   (block $found
     (loop $search
@@ -134,55 +111,214 @@
       (local.set $before (local.get $next))
       (local.set $next (i32.load offset=4 (local.get $next)))
       (br $search)))
-  (if (i32.and
-        (i32.ne (local.get $next) (i32.const 0))
-        (i32.eq (i32.add (local.get $at) (local.get $len)) (local.get $next)))
-    (then
-      (local.set $len (i32.add (local.get $len) (i32.load (local.get $next))))
-      (local.set $next (i32.load offset=4 (local.get $next)))))
   (if (local.get $before)
     (then
-      (if (i32.eq (i32.add (local.get $before) (i32.load (local.get $before))) (local.get $at))
+      (local.set $joined (i32.add (local.get $before) (i32.load (local.get $before))))
+      ;; Free as a whole.
+      (if (i32.ge_u (local.get $joined) (local.get $end)) (then (return)))
+      (if (i32.ge_u (local.get $joined) (local.get $at))
+        (then (local.set $start (local.get $before))))))
+  (block $done
+    (loop $join
+      (br_if $done (i32.eqz (local.get $next)))
+      (br_if $done (i32.gt_u (local.get $next) (local.get $end)))
+      (local.set $joined (local.get $next))
+      (local.set $stop (i32.add (local.get $joined) (i32.load (local.get $joined))))
+      (local.set $next (i32.load offset=4 (local.get $joined)))
+      (i64.store align=4 (local.get $joined) (i64.const 0))
+      (br $join)))
+  (if (i32.lt_u (local.get $stop) (local.get $end))
+    (then (local.set $stop (local.get $end))))
+  (call $zero (local.get $at) (i32.sub (local.get $end) (local.get $at)))
+  (i32.store (local.get $start) (i32.sub (local.get $stop) (local.get $start)))
+  (i32.store offset=4 (local.get $start) (local.get $next))
+  (if (i32.ne (local.get $start) (local.get $before))
+    (then
+      (if (local.get $before)
+        (then (i32.store offset=4 (local.get $before) (local.get $start)))
+        (else (global.set $free_regions (local.get $start)))))))
+
+;; Takes [start, start + len) out of the free region `region`; `before` is the one before it.
+(func $take (param $before i32) (param $region i32) (param $start i32) (param $len i32)
+  (local $end i32) (local $rest i32) (local $next i32)
+  (local.set $end (i32.add (local.get $region) (i32.load (local.get $region))))
+  (local.set $next (i32.load offset=4 (local.get $region)))
+  (local.set $rest (i32.add (local.get $start) (local.get $len)))
+  (if (i32.ne (local.get $rest) (local.get $end))
+    (then
+      (i32.store (local.get $rest) (i32.sub (local.get $end) (local.get $rest)))
+      (i32.store offset=4 (local.get $rest) (local.get $next))
+      (local.set $next (local.get $rest))))
+  (if (i32.ne (local.get $region) (local.get $start))
+    (then
+      (i32.store (local.get $region) (i32.sub (local.get $start) (local.get $region)))
+      (i32.store offset=4 (local.get $region) (local.get $next))
+      (return)))
+  (i64.store align=4 (local.get $region) (i64.const 0))
+  (if (local.get $before)
+    (then (i32.store offset=4 (local.get $before) (local.get $next)))
+    (else (global.set $free_regions (local.get $next)))))
+
+;; Grows memory so that it reaches `end`; what is new becomes free. 1 or 0.
+(func $reach (param $end i32) (result i32)
+  (local $old i32)
+  (local.set $old (call $memory_end))
+  (if (i32.eqz (call $cover (local.get $end))) (then (return (i32.const 0))))
+  (call $give_fresh (local.get $old) (call $memory_end))
+  (i32.const 1))
+
+;; $give for pages from memory.grow, which are zero and lie above all that is free: joined to
+;; the last region if that ends here.
+(func $give_fresh (param $at i32) (param $end i32)
+  (local $last i32) (local $next i32)
+  (local.set $next (global.get $free_regions))
+  (block $done
+    (loop $search
+      (br_if $done (i32.eqz (local.get $next)))
+      (local.set $last (local.get $next))
+      (local.set $next (i32.load offset=4 (local.get $next)))
+      (br $search)))
+  (if (local.get $last)
+    (then
+      (if (i32.eq (i32.add (local.get $last) (i32.load (local.get $last))) (local.get $at))
         (then
-          (local.set $len (i32.add (local.get $len) (i32.load (local.get $before))))
-          (local.set $at (local.get $before)))
-        (else (i32.store offset=4 (local.get $before) (local.get $at)))))
+          (i32.store (local.get $last) (i32.sub (local.get $end) (local.get $last)))
+          (return)))
+      (i32.store offset=4 (local.get $last) (local.get $at)))
     (else (global.set $free_regions (local.get $at))))
-  (i32.store (local.get $at) (local.get $len))
-  (i32.store offset=4 (local.get $at) (local.get $next))
+  (i32.store (local.get $at) (i32.sub (local.get $end) (local.get $at))))
+
+;; Anonymous mmap: address of `len` zero bytes, or -ENOMEM.
+(func $map (param $len i32) (result i32)
+  (local $region i32) (local $before i32) (local $start i32) (local $pad i32) (local $last_end i32)
+  (call $break_start)
+  (if (i32.eqz (local.get $len)) (then (return (i32.const -22))))
+  (if (i32.gt_u (local.get $len) (i32.const 0xffff0000)) (then (return (i32.const -12))))
+  (local.set $len (call $round (local.get $len)))
+  (loop $again
+    ;; First fit.
+    (local.set $before (i32.const 0))
+    (local.set $last_end (i32.const 0))
+    (local.set $region (global.get $free_regions))
+    (block $none
+      (loop $search
+        (br_if $none (i32.eqz (local.get $region)))
+        ;; Regions end at 0xffff0000 at most, so this does not wrap.
+        (local.set $start
+          (i32.and (i32.add (local.get $region) (i32.const 0xffff)) (i32.const 0xffff0000)))
+        (local.set $pad (i32.sub (local.get $start) (local.get $region)))
+        (local.set $last_end (i32.add (local.get $region) (i32.load (local.get $region))))
+        (if (i32.le_u (local.get $pad) (i32.load (local.get $region)))
+          (then
+            (if (i32.ge_u
+                  (i32.sub (i32.load (local.get $region)) (local.get $pad))
+                  (local.get $len))
+              (then
+                (call $take (local.get $before) (local.get $region) (local.get $start) (local.get $len))
+                (return (local.get $start))))))
+        (local.set $before (local.get $region))
+        (local.set $region (i32.load offset=4 (local.get $region)))
+        (br $search)))
+    ;; None is large enough. What is missing behind the last one, if that ends where memory does.
+    (if (i32.ne (local.get $last_end) (call $memory_end))
+      (then (local.set $start (call $memory_end))))
+    (if (i32.gt_u (local.get $len) (i32.sub (i32.const 0xffff0000) (local.get $start)))
+      (then (return (i32.const -12))))
+    (br_if $again (call $reach (i32.add (local.get $start) (local.get $len)))))
+  (i32.const -12))
+
+;; [at, at + len) can be a mapping: outside of the program's own memory and of the break's region.
+(func $is_mappable (param $at i32) (param $len i32) (result i32)
+  (local $end i32)
+  (call $break_start)
+  (local.set $end (i32.add (local.get $at) (local.get $len)))
+  (i32.and
+    (i32.and
+      (i32.eqz (i32.and (local.get $at) (i32.const 0xfff)))
+      (i32.and
+        (i32.ge_u (local.get $at) (global.get $map_low))
+        (i32.and
+          (i32.gt_u (local.get $end) (local.get $at))
+          (i32.le_u (local.get $end) (call $memory_end)))))
+    (i32.or
+      (i32.ge_u (local.get $at) (global.get $break_end))
+      (i32.le_u (local.get $end) (global.get $break_low)))))
+
+;; munmap: what is unmapped is free for the next mapping; unmapping what is free changes nothing.
+(func $unmap (param $at i32) (param $len i32) (result i32)
+  (local.set $len (call $round (local.get $len)))
+  (if (i32.eqz (call $is_mappable (local.get $at) (local.get $len))) (then (return (i32.const -22))))
+  (call $give (local.get $at) (i32.add (local.get $at) (local.get $len)))
   (i32.const 0))
 
-;; mremap: shrinks in place, grows in place at the end of memory, else moves (MREMAP_MAYMOVE = 1).
+;; Takes [at, at + len) if it is free, or can be by growing memory. 1 or 0.
+(func $extend (param $at i32) (param $len i32) (result i32)
+  (local $region i32) (local $before i32) (local $end i32)
+  (if (i32.gt_u (local.get $len) (i32.sub (i32.const 0xffff0000) (local.get $at)))
+    (then (return (i32.const 0))))
+  (loop $again
+    (local.set $before (i32.const 0))
+    (local.set $region (global.get $free_regions))
+    (local.set $end (local.get $at))
+    (block $done
+      (loop $search
+        (br_if $done (i32.eqz (local.get $region)))
+        (br_if $done (i32.ge_u (local.get $region) (local.get $at)))
+        (local.set $before (local.get $region))
+        (local.set $region (i32.load offset=4 (local.get $region)))
+        (br $search)))
+    (if (i32.eq (local.get $region) (local.get $at))
+      (then
+        (local.set $end (i32.add (local.get $at) (i32.load (local.get $at))))
+        (if (i32.ge_u (i32.load (local.get $at)) (local.get $len))
+          (then
+            (call $take (local.get $before) (local.get $at) (local.get $at) (local.get $len))
+            (return (i32.const 1))))))
+    (if (i32.ne (local.get $end) (call $memory_end)) (then (return (i32.const 0))))
+    (br_if $again (call $reach (i32.add (local.get $at) (local.get $len)))))
+  (i32.const 0))
+
+;; mremap: shrinks in place, grows in place where the neighbour is free, else moves
+;; (MREMAP_MAYMOVE = 1); to a fixed place (2) it does not.
 (func $remap (param $at i32) (param $old i32) (param $new i32) (param $flags i32) (result i32)
   (local $to i32)
-  (if (i32.or (i32.eqz (local.get $new)) (i32.gt_u (local.get $new) (i32.const 0xffff0000)))
+  (local.set $old (call $round (local.get $old)))
+  (if (i32.or
+        (i32.or
+          (i32.eqz (local.get $new))
+          (i32.gt_u (local.get $flags) (i32.const 1)))
+        (i32.eqz (call $is_mappable (local.get $at) (local.get $old))))
     (then (return (i32.const -22))))
-  (local.set $old (call $round_page (local.get $old)))
-  (local.set $new (call $round_page (local.get $new)))
+  (if (i32.gt_u (local.get $new) (i32.const 0xffff0000)) (then (return (i32.const -12))))
+  (local.set $new (call $round (local.get $new)))
   (if (i32.le_u (local.get $new) (local.get $old))
     (then
       (if (i32.lt_u (local.get $new) (local.get $old))
         (then
-          (drop (call $unmap
+          (call $give
             (i32.add (local.get $at) (local.get $new))
-            (i32.sub (local.get $old) (local.get $new))))))
+            (i32.add (local.get $at) (local.get $old)))))
       (return (local.get $at))))
-  (if (i32.eq (i32.add (local.get $at) (local.get $old)) (call $memory_end))
-    (then
-      (if (i32.ne (call $fresh (i32.sub (local.get $new) (local.get $old))) (i32.const -1))
-        (then (return (local.get $at))))))
-  (if (i32.eqz (i32.and (local.get $flags) (i32.const 1)))
-    (then (return (i32.const -12))))
+  (if (call $extend
+        (i32.add (local.get $at) (local.get $old))
+        (i32.sub (local.get $new) (local.get $old)))
+    (then (return (local.get $at))))
+  (if (i32.eqz (local.get $flags)) (then (return (i32.const -12))))
   (local.set $to (call $map (local.get $new)))
   (if (i32.gt_u (local.get $to) (i32.const -4096)) (then (return (local.get $to))))
   (call $move (local.get $to) (local.get $at) (local.get $old))
-  (drop (call $unmap (local.get $at) (local.get $old)))
+  (call $give (local.get $at) (i32.add (local.get $at) (local.get $old)))
   (local.get $to))
 
 ;; MADV_DONTNEED (4) promises zeros at the next read; everything else is only advice.
 (func $advise (param $at i32) (param $len i32) (param $advice i32) (result i32)
   (if (i32.eq (local.get $advice) (i32.const 4))
-    (then (call $zero (local.get $at) (local.get $len))))
+    (then
+      (if (i32.or
+            (i32.gt_u (local.get $at) (call $memory_end))
+            (i32.gt_u (local.get $len) (i32.sub (call $memory_end) (local.get $at))))
+        (then (return (i32.const -12))))
+      (call $zero (local.get $at) (local.get $len))))
   (i32.const 0))
 
 ;; mmap with all its arguments: anonymous (0x20) or with no file; not at a fixed place (0x10).

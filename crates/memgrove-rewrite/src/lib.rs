@@ -18,6 +18,7 @@ mod error;
 mod module;
 mod pass;
 mod plan;
+mod result_use;
 mod runtime;
 mod structure;
 

@@ -3,6 +3,7 @@
 //! Everything is borrowed from the input; function bodies are looked at once for the few
 //! operators that matter here and decoded again only where a question needs it.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use wasmparser::{
@@ -38,6 +39,8 @@ pub(crate) struct Module<'a> {
     /// Where each section lies, as `(id, contents)`, in the order of the file.
     pub sections: Vec<(u8, Range<usize>)>,
     pub scan: Scan,
+    /// Bytes of function bodies that [`Self::operators`] has decoded.
+    read_again: Cell<usize>,
 }
 
 /// One import and its index in the index space of its kind.
@@ -105,6 +108,7 @@ impl<'a> Module<'a> {
             bodies: Vec::new(),
             sections: Vec::new(),
             scan: Scan::default(),
+            read_again: Cell::new(0),
         };
         for payload in Parser::new(0).parse_all(bytes) {
             let payload = payload?;
@@ -266,14 +270,37 @@ impl<'a> Module<'a> {
         self.types.get(ty as usize)?.as_ref()
     }
 
-    /// The operators of a defined function.
+    /// The operators of a defined function, for questions about a few of them.
+    ///
+    /// None of one that is so long that no library's function is in sight, as decoded they take 40
+    /// times their bytes; and none at all when the questions have read the module many times over:
+    /// what is then not known stays with the host, and time stays linear.
     pub fn operators(&self, function: u32) -> Vec<Operator<'a>> {
+        const MOST_BYTES: usize = 128 << 10;
         function
             .checked_sub(self.imported_funcs)
             .and_then(|index| self.bodies.get(index as usize))
+            .filter(|body| body.as_bytes().len() <= MOST_BYTES && self.may_read(body.as_bytes().len()))
             .and_then(|body| body.get_operators_reader().ok())
             .map(|reader| reader.into_iter().map_while(Result::ok).collect())
             .unwrap_or_default()
+    }
+
+    /// Bytes of a defined function's body; 0 for an import.
+    pub fn body_len(&self, function: u32) -> usize {
+        function
+            .checked_sub(self.imported_funcs)
+            .and_then(|index| self.bodies.get(index as usize))
+            .map_or(0, |body| body.as_bytes().len())
+    }
+
+    /// Counts bytes that are read again.
+    fn may_read(&self, bytes: usize) -> bool {
+        const TIMES: usize = 16;
+        const SMALL_BYTES: usize = 1 << 20;
+        let read = self.read_again.get().saturating_add(bytes);
+        self.read_again.set(read);
+        read <= self.bytes.len().saturating_mul(TIMES).saturating_add(SMALL_BYTES)
     }
 
     /// What is exported as `name`.

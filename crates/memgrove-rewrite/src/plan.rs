@@ -183,7 +183,9 @@ pub enum Behaviour {
     Memory(u64),
     /// A table of at least so many entries.
     Table(u64),
-    /// The import stays.
+    /// The import stays, and is a function.
+    StaysFunction,
+    /// The import stays, and is something else.
     Stays,
 }
 

@@ -102,6 +102,11 @@ impl Runtime {
         &self.types[self.funcs[index as usize] as usize]
     }
 
+    /// The stand-in called `name` reads, writes or grows memory.
+    pub fn uses_memory(&self, name: &str) -> bool {
+        self.func(name).is_some_and(|func| self.closure([func]).is_ok_and(|needed| needed.memory))
+    }
+
     /// Type and initial value of a global that the runtime defines.
     pub fn global(&self, index: u32) -> (GlobalType, Value) {
         self.globals[index as usize - self.params.len()]
@@ -164,6 +169,7 @@ fn touches_memory(operator: &Operator<'_>) -> bool {
         operator,
         Operator::I32Load { .. }
             | Operator::I64Load { .. }
+            | Operator::I64Load32S { .. }
             | Operator::I32Load8U { .. }
             | Operator::I32Store { .. }
             | Operator::I64Store { .. }

@@ -9,6 +9,8 @@ use crate::module::Module;
 
 /// `memcpy` is given to the host from this size on: 512 in most of Emscripten's versions, 8192 before.
 const MEMCPY_THRESHOLDS: [i32; 2] = [512, 8192];
+/// Functions that are asked whether they are `memcpy`.
+const MOST_COPIERS: usize = 32;
 /// Offset of `fd` in musl's `FILE` on wasm32: the functions behind a stream load it.
 const MUSL_FILE_FD: u64 = 60;
 
@@ -61,98 +63,151 @@ fn callers_of(module: &Module<'_>, functions: &BTreeSet<u32>) -> BTreeSet<u32> {
         .collect()
 }
 
-/// An import to which `memcpy` gives large copies: called with the caller's own three
-/// arguments, in order, in a function that compares with the threshold.
+/// An import to which `memcpy` gives large copies: called with three locals of which the last,
+/// the length, is compared with the threshold.
 pub(crate) fn is_memcpy(module: &Module<'_>, import: u32) -> bool {
     if !has_type(module, import, "i32 i32 i32 -> i32") && !has_type(module, import, "i32 i32 i32 ->") {
         return false;
     }
-    module.scan.calls[import as usize].iter().any(|call| {
-        let code = module.operators(call.caller);
-        let threshold = code.iter().any(
-            |operator| matches!(operator, Operator::I32Const { value } if MEMCPY_THRESHOLDS.contains(value)),
-        );
-        threshold
-            && code.windows(4).any(|window| {
-                matches!(
-                    window,
-                    [
-                        Operator::LocalGet { .. },
-                        Operator::LocalGet { .. },
-                        Operator::LocalGet { .. },
-                        Operator::Call { function_index }
-                    ] if *function_index == import
-                )
-            })
-    })
-}
-
-/// How the callers of an import read its result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ErrorStyle {
-    /// Linux: a number above −4096 (unsigned) is a negated errno.
-    NegativeErrno,
-    /// WASI: any number but 0 is an errno.
-    PositiveErrno,
-}
-
-/// Which convention the callers follow; `None` when nothing shows it.
-pub(crate) fn error_style(module: &Module<'_>, import: u32) -> Option<ErrorStyle> {
-    let calls = &module.scan.calls[import as usize];
-    let mut style = None;
-    for call in calls {
-        let code = module.operators(call.caller);
-        for (at, operator) in code.iter().enumerate() {
-            if !matches!(operator, Operator::Call { function_index } if *function_index == import) {
-                continue;
-            }
-            let after = &code[at + 1..code.len().min(at + 9)];
-            if compares_errno(after) || passes_to_syscall_ret(module, after) {
-                return Some(ErrorStyle::NegativeErrno);
-            }
-            if after.iter().take(3).any(|op| {
-                matches!(
-                    op,
-                    Operator::I32Eqz
-                        | Operator::If { .. }
-                        | Operator::BrIf { .. }
-                        | Operator::I32Const { value: 0 }
-                )
-            }) {
-                style = Some(ErrorStyle::PositiveErrno);
-            }
-        }
-    }
-    style
-}
-
-fn compares_errno(code: &[Operator<'_>]) -> bool {
-    code.iter().any(|op| matches!(op, Operator::I32Const { value: -4096 | -4095 }))
-}
-
-/// The result goes to musl's `__syscall_ret`, which holds the comparison.
-fn passes_to_syscall_ret(module: &Module<'_>, after: &[Operator<'_>]) -> bool {
-    matches!(after.first(), Some(Operator::Call { function_index })
-        if *function_index >= module.imported_funcs
-            && has_type(module, *function_index, "i32 -> i32")
-            && compares_errno(&module.operators(*function_index)))
-}
-
-/// Called with an address and a length: the second argument is a constant, or both are the
-/// caller's own two parameters in order (as `getentropy` passes them on).
-pub(crate) fn takes_address_and_length(module: &Module<'_>, import: u32) -> bool {
-    module.scan.calls[import as usize].iter().any(|call| {
-        let code = module.operators(call.caller);
-        code.windows(3).any(|window| match window {
-            [_, Operator::I32Const { .. }, Operator::Call { function_index }] => *function_index == import,
-            [
-                Operator::LocalGet { local_index: 0 },
-                Operator::LocalGet { local_index: 1 },
+    let callers: BTreeSet<u32> = module.scan.calls[import as usize].iter().map(|call| call.caller).collect();
+    // `memcpy` itself, and where it was inlined.
+    callers.into_iter().take(MOST_COPIERS).any(|caller| {
+        let code = module.operators(caller);
+        code.windows(4).any(|window| {
+            let [
+                Operator::LocalGet { .. },
+                Operator::LocalGet { .. },
+                Operator::LocalGet { local_index: length },
                 Operator::Call { function_index },
-            ] => *function_index == import && has_type(module, call.caller, "i32 i32 -> i32"),
-            _ => false,
+            ] = window
+            else {
+                return false;
+            };
+            *function_index == import && code.windows(3).any(|window| is_threshold(window, *length))
         })
     })
+}
+
+/// Compares a local with the size from which on the host copies.
+fn is_threshold(window: &[Operator<'_>], length: u32) -> bool {
+    let [Operator::LocalGet { local_index }, Operator::I32Const { value }, comparison] = window else {
+        return false;
+    };
+    let threshold = match comparison {
+        Operator::I32GeU | Operator::I32LtU | Operator::I32GeS | Operator::I32LtS => *value,
+        Operator::I32GtU | Operator::I32LeU | Operator::I32GtS | Operator::I32LeS => value.wrapping_add(1),
+        _ => return false,
+    };
+    *local_index == length && MEMCPY_THRESHOLDS.contains(&threshold)
+}
+
+/// Called by `getentropy`: given on both of its parameters, after a second one above 256 was
+/// refused.
+pub(crate) fn is_behind_getentropy(module: &Module<'_>, import: u32) -> bool {
+    let Some(caller) = only_caller(module, import) else { return false };
+    let code = module.operators(caller);
+    let limits = code.windows(3).any(|window| {
+        matches!(
+            window,
+            [
+                Operator::LocalGet { local_index: 1 },
+                Operator::I32Const { value: 256 },
+                Operator::I32GtU | Operator::I32LeU
+            ] | [
+                Operator::LocalGet { local_index: 1 },
+                Operator::I32Const { value: 257 },
+                Operator::I32GeU | Operator::I32LtU
+            ]
+        )
+    });
+    let given_on = code.windows(3).any(|window| {
+        matches!(window, [
+            Operator::LocalGet { local_index: 0 },
+            Operator::LocalGet { local_index: 1 },
+            Operator::Call { function_index },
+        ] if *function_index == import)
+    });
+    limits && given_on && has_type(module, caller, "i32 i32 -> i32")
+}
+
+/// One of two imports of the same type that one function calls, each once and nowhere else, and
+/// looks only at whether the result is 0: the sizes of the environment, then its contents.
+pub(crate) fn reads_environment(module: &Module<'_>, import: u32) -> bool {
+    let Some(caller) = only_caller(module, import) else { return false };
+    let ty = module.func_type(import);
+    let others = (0..module.imported_funcs).filter(|&other| {
+        other != import && only_caller(module, other) == Some(caller) && module.func_type(other) == ty
+    });
+    let code = module.operators(caller);
+    let is_tested = code.windows(2).any(|window| {
+        matches!(window, [Operator::Call { function_index }, Operator::I32Eqz | Operator::If { .. } | Operator::BrIf { .. }]
+            if *function_index == import)
+    });
+    is_tested && others.count() == 1
+}
+
+/// The function that calls an import, if that is one call in the whole module.
+fn only_caller(module: &Module<'_>, import: u32) -> Option<u32> {
+    match module.scan.calls[import as usize].as_slice() {
+        [call] => Some(call.caller),
+        _ => None,
+    }
+}
+
+/// Called with four different constant addresses at which nothing is yet: time zone, daylight
+/// saving, and the names of both.
+pub(crate) fn sets_time_zone(module: &Module<'_>, import: u32) -> bool {
+    let calls = &module.scan.calls[import as usize];
+    !calls.is_empty()
+        && calls.iter().all(|call| {
+            module.operators(call.caller).windows(5).any(|window| match window {
+                [
+                    Operator::I32Const { value: a },
+                    Operator::I32Const { value: b },
+                    Operator::I32Const { value: c },
+                    Operator::I32Const { value: d },
+                    Operator::Call { function_index },
+                ] => {
+                    let addresses = BTreeSet::from([a, b, c, d].map(|&at| at.cast_unsigned()));
+                    *function_index == import
+                        && addresses.len() == 4
+                        && addresses.iter().all(|&at| at >= 1024 && module.initial_i32(at) == 0)
+                }
+                _ => false,
+            })
+        })
+}
+
+/// Called with a time and the constant address of a `struct tm`, whose `tm_zone` the caller
+/// stores afterwards: `localtime` and its like.
+pub(crate) fn fills_broken_down_time(module: &Module<'_>, import: u32) -> bool {
+    /// Offset of `tm_zone` in musl's `struct tm` on wasm32.
+    const TM_ZONE: u64 = 40;
+    let calls = &module.scan.calls[import as usize];
+    !calls.is_empty()
+        && calls.iter().all(|call| {
+            let code = module.operators(call.caller);
+            let Some(at) = code.windows(3).position(|window| {
+                matches!(window, [Operator::I64Load { .. }, Operator::I32Const { .. } | Operator::LocalGet { .. }, Operator::Call { function_index }]
+                    if *function_index == import)
+            }) else {
+                return false;
+            };
+            let (argument, after) = (&code[at + 1], &code[at + 3..]);
+            match argument {
+                Operator::I32Const { value } => after.iter().any(|op| {
+                    matches!(op, Operator::I32Const { value: to }
+                        if i64::from(*to) == i64::from(*value) + TM_ZONE.cast_signed())
+                }),
+                Operator::LocalGet { local_index } => {
+                    let reads = after.iter().any(
+                        |op| matches!(op, Operator::LocalGet { local_index: read } if read == local_index),
+                    );
+                    reads && after.iter().any(|op| matches!(op, Operator::I32Store { memarg } if memarg.offset == TM_ZONE))
+                }
+                _ => false,
+            }
+        })
 }
 
 /// A call behind a C stream: its callers load the stream's file descriptor.

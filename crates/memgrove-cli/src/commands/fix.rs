@@ -20,8 +20,9 @@ const LONG_ABOUT: &str = "\
 Make a module run anywhere: satisfy its imports inside the module
 
 First a plan: each import, what it is for, what will stand for it and why that is right, or why it must stay. Then the \
-module is rewritten and verified, always: it validates, instantiates with nothing on two engines, its memory really \
-grows, and where its exports can be called without knowing them, it does what the original does under its own host. \
+module is rewritten and verified, always: it validates, the inspector says that it runs on a bare engine, it \
+instantiates with nothing on two engines, its memory really grows, and where its exports can be called without knowing \
+them, it does what the original does under its own host. \
 OUT is written only after that; the input is never touched.
 
 What needs a host by nature (JavaScript objects, drawing, sockets) stays an import; then nothing is written and the \
@@ -97,6 +98,9 @@ struct Record<'a> {
 pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
     let name = args.path.to_string_lossy().into_owned();
     let host = host(&args.host)?;
+    if let Some(target) = &args.output {
+        refuse_target(target, &args.path)?;
+    }
     let wasm = read(args, &name)?;
     let options = options(args, &host, &wasm).with_context(|| name.clone())?;
     if args.dry_run {
@@ -108,15 +112,18 @@ pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
     if !may_write(args, &options, &plan) {
         report(args, out, &name, &wasm, &plan, None, None)?;
         out.note(format_args!(
-            "nothing written: {} imports stay; --partial writes the module all the same",
-            plan.remaining().count()
+            "nothing written: {}; --partial writes the module all the same",
+            match plan.remaining().count() {
+                1 => "1 import stays".to_owned(),
+                count => format!("{count} imports stay"),
+            }
         ));
         return Ok(Exit::No);
     }
     let verification = verify::verify(&wasm, &fixed, &plan);
     let target = args.output.as_deref().filter(|_| verification.passed());
     if let Some(target) = target {
-        write(target, &fixed, &args.path)?;
+        write(target, &fixed)?;
     }
     report(args, out, &name, &wasm, &plan, Some((&fixed, &verification)), target)?;
     if !verification.passed() {
@@ -168,7 +175,7 @@ fn options(args: &FixArgs, host: &Host, wasm: &[u8]) -> Result<Options> {
 fn read(args: &FixArgs, name: &str) -> Result<Vec<u8>> {
     let source = if args.path.as_os_str() == "-" { Source::Stdin } else { Source::File(args.path.clone()) };
     let bytes = source.read(args.max_size).with_context(|| format!("reading {name}"))?;
-    let mut binaries = input::unwrap(bytes, name, args.max_size)?;
+    let mut binaries = input::unwrap(bytes, name, args.max_size).with_context(|| name.to_owned())?;
     match (binaries.pop(), binaries.len()) {
         (Some(binary), 0) => Ok(binary.bytes),
         (_, more) => Err(UserError::failed(format!("{name} holds {} modules", more + 1))
@@ -177,8 +184,8 @@ fn read(args: &FixArgs, name: &str) -> Result<Vec<u8>> {
     }
 }
 
-/// Writes beside the target first and renames, so that the target is never half a module.
-fn write(target: &Path, bytes: &[u8], input: &Path) -> Result<()> {
+/// Places where the result cannot go; asked before any work is done.
+fn refuse_target(target: &Path, input: &Path) -> Result<()> {
     let same = std::fs::canonicalize(target)
         .ok()
         .is_some_and(|target| std::fs::canonicalize(input).ok() == Some(target));
@@ -187,6 +194,21 @@ fn write(target: &Path, bytes: &[u8], input: &Path) -> Result<()> {
             .hint("give another name with -o")
             .into());
     }
+    if target.as_os_str() == "-" {
+        return Err(UserError::usage("OUT cannot be standard output, where the report goes")
+            .hint("give the name of a file with -o")
+            .into());
+    }
+    if target.is_dir() {
+        return Err(UserError::usage(format!("OUT is a folder: {}", target.display()))
+            .hint("give the name of a file in it with -o")
+            .into());
+    }
+    Ok(())
+}
+
+/// Writes beside the target first and renames, so that the target is never half a module.
+fn write(target: &Path, bytes: &[u8]) -> Result<()> {
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let stem = target.file_name().context("OUT is no file name")?.to_string_lossy();
     let beside = folder.join(format!(".{stem}.{}.part", std::process::id()));
@@ -275,18 +297,17 @@ fn describe(name: &str, plan: &Plan) -> String {
 fn describe_verification(verification: &Verification) -> String {
     let heading = style::HEADING;
     let mut text = format!("{heading}verified{heading:#}\n");
-    for check in &verification.checks {
-        let (colour, word, detail) = match &check.outcome {
+    let mut line = |question: &str, outcome: &Outcome| {
+        let (colour, word, detail) = match outcome {
             Outcome::Passed(detail) => (style::GOOD, "yes    ", detail),
             Outcome::Skipped(detail) => (style::SOFT, "skipped", detail),
             Outcome::Failed(detail) => (style::BAD, "NO     ", detail),
         };
-        text += &format!(
-            "  {colour}{word}{colour:#} {} on {}: {}\n",
-            check.question.text(),
-            check.engine,
-            printable(detail)
-        );
+        text += &format!("  {colour}{word}{colour:#} {question}: {}\n", printable(detail));
+    };
+    line("on a bare engine, says inspect", &verification.inspected);
+    for check in &verification.checks {
+        line(&format!("{} on {}", check.question.text(), check.engine), &check.outcome);
     }
     text
 }

@@ -91,6 +91,7 @@ macro_rules! sessions {
 sessions! {
     bench #[cfg_attr(not(feature = "engines"), ignore = "needs engines")],
     errors,
+    fix #[cfg_attr(not(feature = "engines"), ignore = "runs modules on engines")],
     formats,
     help #[cfg_attr(not(feature = "engines"), ignore = "describes the command with engines")],
     hosts,

@@ -1,5 +1,6 @@
 //! Runs the command as its users do.
 
+mod fix;
 mod golden;
 mod output;
 mod support;

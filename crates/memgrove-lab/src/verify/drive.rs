@@ -1,10 +1,11 @@
 //! Calls the exports of two modules alike, without knowing what they are for.
 
 use memgrove_rewrite::Plan;
+use wasmparser::{ExternalKind, Parser, Payload, TypeRef};
 
 use super::{Outcome, host};
 use crate::engine::{
-    Engine, EngineError, ExportKind, Host, Instance, Memory, Signature, TrapReason, Value, ValueType,
+    Engine, EngineError, ExportKind, Instance, Memory, Signature, TrapReason, Value, ValueType,
 };
 
 /// How often each export is called, with other arguments.
@@ -51,20 +52,23 @@ fn run(engine: &dyn Engine, original: &[u8], fixed: &[u8], plan: &Plan) -> Resul
     for (at, bytes) in plan.initial_data() {
         before.write(Memory::Main, u64::from(at), bytes)?;
     }
-    let mut after = match engine.compile(fixed).and_then(|module| module.instantiate(&Host::new())) {
-        Ok(after) => after,
-        Err(error) => return Ok(Outcome::Failed(error.to_string())),
-    };
+    let mut after =
+        match engine.compile(fixed).and_then(|module| module.instantiate(&host::of_the_rest(plan))) {
+            Ok(after) => after,
+            Err(error) => return Ok(Outcome::Failed(error.to_string())),
+        };
     // Constructors ran when the fixed module was instantiated; the glue would call them now, and
     // nobody calls them twice.
-    let constructors = exported_at(original, plan);
+    let Exported { constructors, imports } = Exported::read(original, plan);
     for name in &constructors {
         before.call(name, &[])?;
     }
     let sizes = (memory_bytes(before.as_mut()), memory_bytes(after.as_mut()));
     let callable: Vec<_> = exports
         .iter()
-        .filter(|(name, signature)| can_drive(signature) && !constructors.contains(name))
+        .filter(|(name, signature)| {
+            can_drive(signature) && !constructors.contains(name) && !imports.contains(name)
+        })
         .take(MOST_EXPORTS)
         .collect();
     let mut calls = 0;
@@ -107,25 +111,50 @@ fn run(engine: &dyn Engine, original: &[u8], fixed: &[u8], plan: &Plan) -> Resul
     )))
 }
 
-/// Names under which the functions that the fixed module calls at its start are exported.
-fn exported_at(original: &[u8], plan: &Plan) -> Vec<String> {
-    let wanted: Vec<u32> = plan.called_at_start().collect();
-    let exports = wasmparser::Parser::new(0).parse_all(original).find_map(|payload| match payload {
-        Ok(wasmparser::Payload::ExportSection(section)) => {
-            Some(section.into_iter().map_while(Result::ok).collect::<Vec<_>>())
+/// What the original's exports say of its functions.
+#[derive(Default)]
+struct Exported {
+    /// Names under which the functions that the fixed module calls at its start are exported.
+    constructors: Vec<String>,
+    /// Names of functions that it imports itself. Called from outside, there is no module behind
+    /// them, so that a host cannot find the memory to work on.
+    imports: Vec<String>,
+}
+
+impl Exported {
+    fn read(original: &[u8], plan: &Plan) -> Self {
+        let starts: Vec<u32> = plan.called_at_start().collect();
+        let mut exported = Self::default();
+        let mut imported_count = 0_u32;
+        for payload in Parser::new(0).parse_all(original).map_while(Result::ok) {
+            match payload {
+                Payload::ImportSection(section) => {
+                    imported_count = section
+                        .into_imports()
+                        .map_while(Result::ok)
+                        .filter(|import| matches!(import.ty, TypeRef::Func(_) | TypeRef::FuncExact(_)))
+                        .map(|_| 1)
+                        .sum();
+                }
+                Payload::ExportSection(section) => {
+                    let functions = section
+                        .into_iter()
+                        .map_while(Result::ok)
+                        .filter(|export| export.kind == ExternalKind::Func);
+                    for export in functions {
+                        if starts.contains(&export.index) {
+                            exported.constructors.push(export.name.to_owned());
+                        }
+                        if export.index < imported_count {
+                            exported.imports.push(export.name.to_owned());
+                        }
+                    }
+                }
+                _ => {}
+            }
         }
-        _ => None,
-    });
-    let exports = exports.unwrap_or_default();
-    wanted
-        .iter()
-        .filter_map(|index| {
-            exports
-                .iter()
-                .find(|export| export.kind == wasmparser::ExternalKind::Func && export.index == *index)
-                .map(|export| export.name.to_owned())
-        })
-        .collect()
+        exported
+    }
 }
 
 fn can_drive(signature: &Signature) -> bool {

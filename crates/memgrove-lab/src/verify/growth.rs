@@ -11,43 +11,65 @@ const ALLOCATORS: [&str; 6] = ["malloc", "_malloc", "__wbindgen_malloc", "__allo
 const BLOCK_BYTES: u32 = 512 * 1024;
 /// How far beyond the initial memory to go, in bytes.
 const BEYOND_BYTES: u64 = 8 * 1024 * 1024;
+/// Less room than this below the maximum may be too little for another block: allocators ask for
+/// more than one block at a time, and for headers, in bytes.
+const ROOM_BYTES: u64 = 2 * BLOCK_BYTES as u64;
 
-/// Whether memory grows when it must.
-pub(super) fn check(engine: &dyn Engine, wasm: &[u8]) -> Outcome {
-    match run(engine, wasm) {
+/// Whether memory grows when it must; `initial` is what the host writes to memory at first.
+pub(super) fn check<'a>(
+    engine: &dyn Engine,
+    wasm: &[u8],
+    host: &Host,
+    initial: impl Iterator<Item = (u32, &'a [u8])>,
+) -> Outcome {
+    match run(engine, wasm, host, initial) {
         Ok(outcome) => outcome,
         Err(error) => Outcome::Failed(error.to_string()),
     }
 }
 
-fn run(engine: &dyn Engine, wasm: &[u8]) -> Result<Outcome, EngineError> {
+fn run<'a>(
+    engine: &dyn Engine,
+    wasm: &[u8],
+    host: &Host,
+    initial: impl Iterator<Item = (u32, &'a [u8])>,
+) -> Result<Outcome, EngineError> {
     let module = engine.compile(wasm)?;
     let Some((name, extra)) = allocator(module.as_ref()) else {
         return Ok(Outcome::Skipped("it exports no allocator by a name we know".to_owned()));
     };
-    let mut instance = module.instantiate(&Host::new())?;
+    let mut instance = module.instantiate(host)?;
+    for (at, bytes) in initial {
+        instance.write(Memory::Main, u64::from(at), bytes)?;
+    }
     for start in ["_initialize", "__wasm_call_ctors"] {
         if takes_nothing(module.as_ref(), start) {
             instance.call(start, &[])?;
         }
     }
     let before = instance.memory_bytes(Memory::Main)?;
-    if is_fixed(wasm) {
-        return Ok(Outcome::Skipped(
-            "its memory has a maximum that equals its minimum, by its own choice".to_owned(),
-        ));
-    }
+    let maximum = maximum_bytes(wasm);
     let mut blocks = Vec::new();
+    let mut full = false;
     while blocks.len() as u64 * u64::from(BLOCK_BYTES) < before + BEYOND_BYTES {
         let mut arguments = vec![Value::u32(BLOCK_BYTES)];
         arguments.extend(extra.map(Value::I32));
-        let at = match instance.call(&name, &arguments) {
-            Ok(outcome) => outcome.integer(&name)?,
-            Err(error) => return Ok(refused(&name, blocks.len(), &error.to_string())),
+        let answer = match instance.call(&name, &arguments) {
+            Ok(outcome) => match outcome.integer(&name)? {
+                0 => Err("it answered null".to_owned()),
+                at => Ok(at),
+            },
+            Err(error) => Err(error.to_string()),
         };
-        if at == 0 {
-            return Ok(refused(&name, blocks.len(), "it answered null"));
-        }
+        let at = match answer {
+            Ok(at) => at,
+            // A memory that its author limited may be full; one with room may not refuse.
+            Err(_) if maximum < instance.memory_bytes(Memory::Main)? + ROOM_BYTES => {
+                full = true;
+                break;
+            }
+            Err(how) => return Ok(refused(&name, blocks.len(), &how)),
+        };
         write_pattern(instance.as_mut(), at, blocks.len() as u64)?;
         blocks.push(at);
     }
@@ -59,28 +81,30 @@ fn run(engine: &dyn Engine, wasm: &[u8]) -> Result<Outcome, EngineError> {
         }
     }
     let after = instance.memory_bytes(Memory::Main)?;
+    let limit = if full { ", which is its maximum" } else { "" };
     Ok(if after > before {
         Outcome::Passed(format!(
-            "{} blocks from `{name}`, memory {} -> {} KiB",
+            "{} blocks from `{name}`, memory {} -> {} KiB{limit}",
             blocks.len(),
             before / 1024,
             after / 1024
         ))
+    } else if full {
+        Outcome::Skipped(format!("its own maximum, {} KiB, leaves no room to grow", maximum / 1024))
     } else {
         Outcome::Failed(format!("`{name}` gave more than there is, and memory stayed at {before} bytes"))
     })
 }
 
-/// The module's first memory cannot grow: it was linked so.
-fn is_fixed(wasm: &[u8]) -> bool {
-    wasmparser::Parser::new(0).parse_all(wasm).map_while(Result::ok).any(|payload| match payload {
-        wasmparser::Payload::MemorySection(section) => section
-            .into_iter()
-            .map_while(Result::ok)
-            .next()
-            .is_some_and(|memory| memory.maximum == Some(memory.initial)),
-        _ => false,
-    })
+/// The most that the module's first memory can have, in bytes.
+fn maximum_bytes(wasm: &[u8]) -> u64 {
+    const ADDRESSABLE_PAGES: u64 = 65536;
+    let memory =
+        wasmparser::Parser::new(0).parse_all(wasm).map_while(Result::ok).find_map(|payload| match payload {
+            wasmparser::Payload::MemorySection(section) => section.into_iter().map_while(Result::ok).next(),
+            _ => None,
+        });
+    memory.and_then(|memory| memory.maximum).unwrap_or(ADDRESSABLE_PAGES).saturating_mul(65536)
 }
 
 fn refused(name: &str, blocks: usize, how: &str) -> Outcome {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use memgrove_rewrite::{Behaviour, Plan};
 
+use super::kernel::Kernel;
 use crate::engine::{Caller, Host, HostTrap, Value, ValueType};
 
 /// What the functions remember between calls.
@@ -12,12 +13,27 @@ use crate::engine::{Caller, Host, HostTrap, Value, ValueType};
 struct State {
     temp_ret0: i32,
     nanos: u64,
-    /// The break of `sbrk`, once it was asked for.
-    program_break: Option<u64>,
+    seed: u64,
+    kernel: Kernel,
 }
 
-/// The host, or why there is none.
-pub(super) fn emulate(plan: &Plan) -> Result<Host, String> {
+/// A host for a fixed module: the functions that stay are there and trap.
+pub(super) fn of_the_rest(plan: &Plan) -> Host {
+    plan.remaining().fold(Host::new(), |host, item| traps(host, &item.module, &item.name))
+}
+
+fn traps(host: Host, module: &str, name: &str) -> Host {
+    let words = format!("`{name}` belongs to the host");
+    host.function(module, name, move |_, _| Err(HostTrap(words.clone())))
+}
+
+/// The host that keeps the contract of a module's original imports, or why there is none.
+///
+/// Its memory begins as zeros: [`Plan::initial_data`] is to be written to it before anything runs.
+///
+/// # Errors
+/// The import that has no second implementation here.
+pub fn emulate(plan: &Plan) -> Result<Host, String> {
     let state = Arc::new(Mutex::new(State::default()));
     let break_cell = plan.initial_data().next().map_or(0, |(at, _)| at);
     let mut host = Host::new();
@@ -28,12 +44,12 @@ pub(super) fn emulate(plan: &Plan) -> Result<Host, String> {
             Behaviour::Table(entries) => host.table(module, name, entries),
             Behaviour::I32(value) => host.global(module, name, Value::u32(value)),
             Behaviour::F64(value) => host.global(module, name, Value::F64(value.to_bits())),
-            Behaviour::Traps => host.function(module, name, |_, _| Err(HostTrap("abort".to_owned()))),
+            Behaviour::Traps | Behaviour::StaysFunction => traps(host, module, name),
             Behaviour::Answers(number) => {
                 host.function(module, name, move |caller, _| Ok(answer(caller, number)))
             }
             Behaviour::Computes(function) => {
-                if !KNOWN.contains(&function) {
+                if !KNOWN.contains(&function) && !is_system_call(function) {
                     return Err(format!("`{name}` has no second implementation to compare with"));
                 }
                 let state = Arc::clone(&state);
@@ -49,8 +65,8 @@ pub(super) fn emulate(plan: &Plan) -> Result<Host, String> {
     Ok(host)
 }
 
-/// The functions that [`compute`] knows.
-const KNOWN: [&str; 17] = [
+/// The functions that [`compute`] knows, and those that begin with [`SYSTEM_CALLS`].
+const KNOWN: [&str; 24] = [
     "emscripten_resize_heap",
     "emscripten_get_heap_size",
     "enlargeMemory",
@@ -64,11 +80,25 @@ const KNOWN: [&str; 17] = [
     "fd_read",
     "fd_seek",
     "fd_seek_legal",
+    "fd_fdstat_get",
+    "fd_filestat_get",
+    "clock_res_get",
     "clock_time_get",
     "clock_time_get_legal",
+    "emscripten_get_now",
+    "gettimeofday",
     "time",
     "clock",
+    "random_get",
+    "poll_oneoff",
 ];
+
+/// How WALI's memory calls and musl's raw ones are named.
+const SYSTEM_CALLS: [&str; 2] = ["SYS_", "__syscall"];
+
+fn is_system_call(function: &str) -> bool {
+    SYSTEM_CALLS.iter().any(|prefix| function.starts_with(prefix))
+}
 
 /// A number as the import's result type wants it; nothing if it has none.
 fn answer(caller: &dyn Caller, number: i64) -> Vec<Value> {
@@ -121,7 +151,20 @@ fn compute(
             0
         }
         "getTempRet0" => i64::from(state.temp_ret0),
-        "sbrk" => sbrk(caller, state, arguments)?,
+        "sbrk" => match arguments.first() {
+            Some(Value::I32(by)) => state.kernel.sbrk(caller, *by)?,
+            other => return Err(HostTrap(format!("sbrk was called with {other:?}"))),
+        },
+        call if is_system_call(call) => {
+            let numbers: Vec<u64> = (0..arguments.len()).map(argument).collect();
+            match numbers.split_first() {
+                Some((&number, rest)) if call.starts_with("__syscall") => {
+                    let answer = state.kernel.syscall(caller, number, rest)?;
+                    answer.ok_or_else(|| HostTrap("exit".to_owned()))?
+                }
+                _ => state.kernel.call(caller, call, &numbers)?,
+            }
+        }
         "sizes_get" => {
             caller.write(argument(0), &[0; 4])?;
             caller.write(argument(1), &[0; 4])?;
@@ -153,7 +196,60 @@ fn compute(
             caller.write(argument(3), &total.to_le_bytes())?;
             0
         }
-        "fd_read" | "fd_write" => 8,
+        // A character device (2); an fdstat may be read and written (bits 1 and 6).
+        "fd_fdstat_get" if argument(0) <= 2 => {
+            let mut status = [0; 24];
+            (status[0], status[8]) = (2, 0x42);
+            caller.write(argument(1), &status)?;
+            0
+        }
+        "fd_filestat_get" if argument(0) <= 2 => {
+            let mut status = [0; 64];
+            status[16] = 2;
+            caller.write(argument(1), &status)?;
+            0
+        }
+        "fd_read" | "fd_write" | "fd_fdstat_get" | "fd_filestat_get" => 8,
+        "clock_res_get" => {
+            caller.write(argument(1), &1_000_000_u64.to_le_bytes())?;
+            0
+        }
+        "random_get" => {
+            // As far as memory goes; then it traps.
+            let room = caller.memory_bytes()?.saturating_sub(argument(0));
+            let bytes: Vec<u8> = (0..argument(1).min(room)).map(|_| random(&mut state.seed)).collect();
+            caller.write(argument(0), &bytes)?;
+            if argument(1) > room {
+                return Err(HostTrap("random_get: out of bounds".to_owned()));
+            }
+            0
+        }
+        "poll_oneoff" if argument(2) == 0 => 28,
+        "poll_oneoff" => {
+            tick();
+            let count = argument(2);
+            caller.write(argument(3), &u32::try_from(count).unwrap_or(0).to_le_bytes())?;
+            for at in 0..count {
+                // The event takes the subscription's user data (8 bytes) and kind; step by step,
+                // as the two may overlap.
+                let (subscription, event) = (argument(0) + 48 * at, argument(1) + 32 * at);
+                caller.write(event, &[0; 32])?;
+                let user_data = caller.read(subscription, 8)?;
+                caller.write(event, &user_data)?;
+                let kind = caller.read(subscription + 8, 1)?;
+                caller.write(event + 10, &kind)?;
+            }
+            0
+        }
+        "gettimeofday" => {
+            let micros = tick() / 1000;
+            let part = |number: u64| u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes();
+            caller.write(argument(0), &part(micros / 1_000_000))?;
+            caller.write(argument(0) + 4, &part(micros % 1_000_000))?;
+            0
+        }
+        // Milliseconds; whole, as every tick is one.
+        "emscripten_get_now" => (tick() / 1_000_000).cast_signed(),
         "clock_time_get" => {
             caller.write(argument(2), &tick().to_le_bytes())?;
             0
@@ -180,22 +276,12 @@ fn cover(caller: &mut dyn Caller, end: u64) -> Result<bool, HostTrap> {
     Ok(end <= have || caller.grow((end - have).div_ceil(65536)).is_some())
 }
 
-fn sbrk(caller: &mut dyn Caller, state: &mut State, arguments: &[Value]) -> Result<i64, HostTrap> {
-    let by = match arguments.first() {
-        Some(Value::I32(by)) => i64::from(*by),
-        _ => 0,
-    };
-    let start = match state.program_break {
-        Some(at) => at,
-        None => caller.memory_bytes()?,
-    };
-    state.program_break = Some(start);
-    let Some(end) = start.checked_add_signed(by) else { return Ok(-1) };
-    if !cover(caller, end)? {
-        return Ok(-1);
-    }
-    state.program_break = Some(end);
-    Ok(start.cast_signed())
+/// One byte of splitmix64 (Steele, Lea, Flood 2014) from a seed of 0.
+fn random(seed: &mut u64) -> u8 {
+    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (*seed ^ (*seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (z ^ (z >> 31)).to_le_bytes()[0]
 }
 
 fn word(caller: &mut dyn Caller, at: u64) -> Result<u32, HostTrap> {

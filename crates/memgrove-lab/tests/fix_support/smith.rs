@@ -58,6 +58,7 @@ pub fn check(bytes: &[u8]) -> Option<usize> {
     let verification = verify_within(&wasm, &fixed.wasm, &fixed.plan, FUEL);
     let failures: Vec<_> = verification.failures().collect();
     assert!(failures.is_empty(), "{failures:#?}");
+    assert!(verification.passed(), "{:?}", verification.inspected);
     let answers = verification.checks.iter().filter(|check| matches!(check.outcome, Outcome::Passed(_)));
     Some(answers.count())
 }

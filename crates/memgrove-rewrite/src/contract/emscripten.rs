@@ -14,6 +14,18 @@ const GROWS: &str = "memory.grow, up to the memory's maximum; 0 when refused, as
 const COPIES: &str = "copies inside the same memory";
 const ALIVE: &str = "there is no event loop to keep alive";
 
+/// Broken-down time. With the time's address in its place, as it once was, nothing says how many
+/// bits are there.
+const fn calendar(name: &'static str, function: &'static str) -> Contract {
+    Contract {
+        name,
+        does: Does::RunExactly(function),
+        purpose: Purpose::Clock,
+        stub: Some(Group::Clock),
+        why: "the calendar is the same everywhere; the time zone is UTC",
+    }
+}
+
 /// By the names of its JavaScript library.
 pub(super) const CONTRACTS: &[Contract] = &[
     memory("emscripten_resize_heap", "emscripten_resize_heap", GROWS),
@@ -98,6 +110,10 @@ pub(super) const CONTRACTS: &[Contract] = &[
         stub: Some(Group::Clock),
         why: "the time zone is UTC",
     },
+    calendar("localtime_js", "gmtime_js"),
+    calendar("gmtime_js", "gmtime_js"),
+    calendar("mktime_js", "timegm_js"),
+    calendar("timegm_js", "timegm_js"),
     libc_answer("mmap_js", -52, "there is no file to map: −ENOSYS (−52)"),
     libc_answer("munmap_js", -52, "there is no file to unmap: −ENOSYS (−52)"),
     libc_answer("msync_js", -52, "there is no file to write: −ENOSYS (−52)"),

@@ -49,6 +49,8 @@ pub(crate) enum Does {
     Trap,
     Return(i64),
     Run(&'static str),
+    /// The same, where parameters are of the very types: a number must not be taken for an address.
+    RunExactly(&'static str),
     Operator(Op),
     Invoke,
 }
@@ -145,6 +147,9 @@ pub(crate) fn purpose_of(module_name: &str, name: &str) -> (Purpose, &'static st
     if is_glue_module(module_name) || name.starts_with("__wbg_") || name.starts_with("__wbindgen_") {
         return (Purpose::JavaScript, JS);
     }
+    if wasi::is_wasi(module_name) {
+        return (Purpose::Wasi, "it is a part of WASI that has no stand-in");
+    }
     if module_name == "go" || module_name == "gojs" || name.starts_with("syscall/js.") {
         return (Purpose::JavaScript, "Go's runtime runs on JavaScript's event loop and objects");
     }
@@ -234,10 +239,15 @@ pub(crate) fn fit(module: &Module<'_>, runtime: &Runtime, does: Does, import: u3
             .iter()
             .all(|result| !result.is_reference_type() && *result != wasmparser::ValType::V128)
             .then_some(StandIn::Return(number)),
+        Does::RunExactly(name) => {
+            let func = runtime.func(name)?;
+            let is_same = ty.params() == runtime.func_type(func).params();
+            if is_same { fit(module, runtime, Does::Run(name), import) } else { None }
+        }
         Does::Run(name) => {
             let func = runtime.func(name)?;
             adapt(ty, runtime.func_type(func))?;
-            let needs_memory = runtime.closure([func]).ok()?.memory;
+            let needs_memory = runtime.uses_memory(name);
             let memory = module.memories.first();
             (!needs_memory || memory.is_some_and(|memory| !memory.memory64)).then_some(StandIn::Runtime(name))
         }

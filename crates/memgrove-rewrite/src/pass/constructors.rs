@@ -91,8 +91,8 @@ fn is_called(pass: &Pass<'_, '_>, function: u32) -> bool {
 
 /// Nothing but `end` (and `nop`).
 fn is_empty(pass: &Pass<'_, '_>, function: u32) -> bool {
-    pass.module
-        .operators(function)
-        .iter()
-        .all(|operator| matches!(operator, Operator::End | Operator::Nop | Operator::Return))
+    let code = pass.module.operators(function);
+    let does_nothing =
+        |operator: &Operator<'_>| matches!(operator, Operator::End | Operator::Nop | Operator::Return);
+    !code.is_empty() && code.iter().all(does_nothing)
 }

@@ -66,7 +66,13 @@ fn no_return(pass: &Pass<'_, '_>, import: u32, from: &str, name: &str) -> Option
 fn decide(pass: &mut Pass<'_, '_>, at: usize, import: u32, answer: Option<Answer>) {
     let imported = pass.module.imports[at].import;
     let Some(answer) = answer else {
-        let (purpose, why) = contract::purpose_of(imported.module, imported.name);
+        let (purpose, mut why) = contract::purpose_of(imported.module, imported.name);
+        if purpose == Purpose::Unknown {
+            why = minified::why_unknown(pass.module, import).unwrap_or(why);
+            if pass.module.memories.first().is_some_and(|memory| memory.memory64) {
+                why = "the memory's addresses have 64 bits, and stand-ins that use memory know 32";
+            }
+        }
         pass.stays(at, purpose, why);
         return;
     };

@@ -15,7 +15,7 @@
 //! memory starts as that address and code moves it, it is the break. If none does, the host
 //! uses the heap by itself, and is given room: the minimum is raised.
 
-use wasmparser::{ExternalKind, MemoryType, Operator};
+use wasmparser::{ExternalKind, FunctionBody, MemoryType, Operator};
 
 use super::{PAGE, Pass};
 use crate::edits::WatchedBreak;
@@ -101,17 +101,26 @@ fn find_break_global(pass: &Pass<'_, '_>, starts: &[u32]) -> Option<WatchedBreak
         let at = index as usize;
         (starts_there && module.globals[at].mutable && module.scan.written_globals[at]).then_some(index)
     })?;
-    let is_stack = module.bodies.iter().any(|body| {
-        let code: Vec<_> = body.get_operators_reader().into_iter().flatten().map_while(Result::ok).collect();
-        code.windows(3).any(|window| match window {
-            [Operator::GlobalGet { global_index }, Operator::I32Const { value }, Operator::I32Sub] => {
-                *global_index == global && *value > 0
-            }
-            [Operator::GlobalGet { global_index }, Operator::I32Const { value }, Operator::I32Add] => {
-                *global_index == global && *value < 0
-            }
-            _ => false,
-        })
-    });
+    let is_stack = module.bodies.iter().any(|body| takes_from(body, global).unwrap_or(true));
     (!is_stack).then_some(WatchedBreak::Global(global))
+}
+
+/// Something is subtracted from the global, as a stack pointer is moved.
+fn takes_from(body: &FunctionBody<'_>, global: u32) -> wasmparser::Result<bool> {
+    // How much of `global.get, i32.const` has just been read.
+    let mut amount = None;
+    let mut is_read = false;
+    for operator in body.get_operators_reader()? {
+        let operator = operator?;
+        match (&operator, amount) {
+            (Operator::I32Sub, Some(1..)) | (Operator::I32Add, Some(..0)) => return Ok(true),
+            _ => {}
+        }
+        amount = match operator {
+            Operator::I32Const { value } if is_read => Some(value),
+            _ => None,
+        };
+        is_read = matches!(operator, Operator::GlobalGet { global_index } if global_index == global);
+    }
+    Ok(false)
 }

@@ -11,6 +11,7 @@
 use wasmparser::{ExternalKind, MemoryType, TypeRef};
 
 use super::{Pass, functions};
+use crate::edits::StandIn;
 use crate::plan::Purpose;
 
 /// Half of the address space: addresses stay positive where a program takes them as signed.
@@ -58,12 +59,23 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
             true,
         );
     }
+    let works_on_memory = pass.edits.funcs.values().any(|stand_in| match stand_in {
+        StandIn::Runtime(name) => pass.runtime.uses_memory(name),
+        StandIn::StoreErrno(_) => true,
+        _ => false,
+    });
+    if module.memories.len() > 1 && works_on_memory {
+        pass.notes.push(
+            "there are several memories: the stand-ins work on the first, where toolchains keep the heap"
+                .to_owned(),
+        );
+    }
     lift_fixed(pass);
 }
 
 /// A heap that the module grows by a stand-in must be able to grow.
 fn lift_fixed(pass: &mut Pass<'_, '_>) {
-    const GROWS: [&str; 12] = [
+    const GROWS: [&str; 14] = [
         "emscripten_resize_heap",
         "enlargeMemory",
         "sbrk",
@@ -76,6 +88,8 @@ fn lift_fixed(pass: &mut Pass<'_, '_>) {
         "__syscall6",
         "SYS_brk",
         "SYS_mmap",
+        "SYS_mremap",
+        "SYS_mremap5",
     ];
     if !functions::uses(pass, &GROWS) || !pass.owns_memory0() {
         return;

@@ -1,8 +1,22 @@
 //! Names that a minifier took, recovered by structure.
 //!
 //! Emscripten's `-O3` renames imports and exports to letters. What remains is how the module
-//! uses them; see `structure.rs` for each sign. Only a module that shows Emscripten's way of
-//! growing memory (or fastcomp's break) is looked at like this.
+//! uses them: see `structure.rs` for signs around a call, `result_use.rs` for what becomes of its
+//! result. Only a module that shows Emscripten's way of growing memory (or fastcomp's break) is
+//! looked at like this, and what does not prove itself stays an import: an answer that is no
+//! answer to the question corrupts the program.
+//!
+//! ```wat
+//! ;; before
+//! (import "a" "b" (func $b (param i32) (result i32)))
+//! (import "a" "c" (func $c (param i32 i32) (result i32)))
+//! (func $sbrk … (memory.size) … (call $b …))
+//! (func $stat … (call $syscall_ret (call $c …)))
+//! ;; after: $b is what grows memory, for sbrk asks it when there is too little; $c is a system
+//! ;; call, for its result goes to where negated error numbers do
+//! (func $b (param i32) (result i32) … memory.grow …)
+//! (func $c (param i32 i32) (result i32) (i32.const -52))
+//! ```
 
 use std::collections::BTreeMap;
 
@@ -11,8 +25,9 @@ use wasmparser::TypeRef;
 use crate::contract::{Answer, Does, Group, fit, lookup};
 use crate::module::Module;
 use crate::plan::Purpose;
+use crate::result_use::{Errno, ResultUse, ResultUses};
 use crate::runtime::Runtime;
-use crate::structure::{self, ErrorStyle, has_type};
+use crate::structure::{self, has_type};
 
 /// What an import turned out to be.
 pub(super) struct Recovered {
@@ -55,11 +70,12 @@ pub(super) fn recover(module: &Module<'_>) -> BTreeMap<u32, Recovered> {
         return found;
     }
     let Some(modern) = memory_functions(module, &minified, &mut found) else { return found };
+    let errno = Errno::find(module);
     for import in minified {
         if found.contains_key(&import) {
             continue;
         }
-        if let Some(recovered) = by_use(module, import, modern) {
+        if let Some(recovered) = by_use(module, &errno, import, modern) {
             found.insert(import, recovered);
         }
     }
@@ -122,8 +138,8 @@ fn is_first_call(module: &Module<'_>, function: u32, import: u32) -> bool {
     }) == Some(import)
 }
 
-/// One import by how it is called.
-fn by_use(module: &Module<'_>, import: u32, modern: bool) -> Option<Recovered> {
+/// One import by how it is called; `None` where its use does not tell.
+fn by_use(module: &Module<'_>, errno: &Errno, import: u32, modern: bool) -> Option<Recovered> {
     let ty = structure::signature_text(module.func_type(import)?);
     if structure::is_memcpy(module, import) {
         return Some(Recovered::named("emscripten_memcpy_big"));
@@ -136,55 +152,96 @@ fn by_use(module: &Module<'_>, import: u32, modern: bool) -> Option<Recovered> {
             "every call of it is followed by `unreachable`, so it never returns",
         ));
     }
-    let failing =
-        |answer, why| Some(Recovered::like(Does::Return(answer), Purpose::Libc, Some(Group::Libc), why));
     match ty.as_str() {
         // No other function of the library takes a number of milliseconds and answers one.
-        "i32 f64 -> i32" => Some(Recovered::named("_setitimer_js")),
-        "i32 i64 i32 i32 -> i32" | "i32 i32 i32 i32 i32 -> i32"
-            if structure::called_in_loop(module, import) =>
-        {
-            None
+        "i32 f64 -> i32" => return Some(Recovered::named("_setitimer_js")),
+        // The library's only functions of this type tell the time.
+        "-> f64" => return Some(Recovered::named("emscripten_get_now")),
+        "->" => {
+            return Some(Recovered::like(
+                Does::Return(0),
+                Purpose::Libc,
+                Some(Group::Libc),
+                "takes nothing and answers nothing: bookkeeping of the glue",
+            ));
         }
-        "i32 i64 i32 i32 -> i32" if reads_positive(module, import) => Some(Recovered::named("fd_seek")),
-        "i32 i32 i32 i32 i32 -> i32" if reads_positive(module, import) => Some(Recovered::named("fd_seek")),
-        "i32 i32 i32 i32 -> i32" if structure::works_on_stream(module, import) => {
-            Some(Recovered::named(if structure::called_in_loop(module, import) {
-                "fd_write"
-            } else {
-                "fd_read"
-            }))
+        // Length, protection, flags, file, offset, and where two results go.
+        "i32 i32 i32 i32 i64 i32 i32 -> i32" => return Some(Recovered::named("_mmap_js")),
+        "i32 i32 i32 i32 ->" if structure::sets_time_zone(module, import) => {
+            return Some(Recovered::named("_tzset_js"));
         }
-        "i32 -> i32" if structure::works_on_stream(module, import) => Some(Recovered::named("fd_close")),
-        "->" => Some(Recovered::like(
-            Does::Return(0),
+        "i64 i32 ->" | "i64 i32 -> i32" if structure::fills_broken_down_time(module, import) => {
+            return Some(Recovered::named("_localtime_js"));
+        }
+        "i32 i32 -> i32" if modern && structure::is_behind_getentropy(module, import) => {
+            return Some(Recovered::named("random_get"));
+        }
+        "i32 i32 -> i32" if structure::reads_environment(module, import) => {
+            return Some(Recovered::like(
+                Does::Return(52),
+                Purpose::Wasi,
+                Some(Group::Wasi),
+                "one of the two calls that copy the environment: ENOSYS (52), so there is none",
+            ));
+        }
+        _ => {}
+    }
+    by_result(module, errno, import, &ty, modern)
+}
+
+/// One import by what becomes of its results.
+fn by_result(module: &Module<'_>, errno: &Errno, import: u32, ty: &str, modern: bool) -> Option<Recovered> {
+    let uses = ResultUses::of(module, errno, import);
+    if uses.show(ResultUse::NegativeErrno) {
+        return Some(Recovered::like(
+            Does::Return(if modern { -52 } else { -38 }),
             Purpose::Libc,
             Some(Group::Libc),
-            "takes nothing and answers nothing: bookkeeping of the glue",
-        )),
-        "i32 i32 -> i32"
-            if reads_positive(module, import) && structure::takes_address_and_length(module, import) =>
-        {
-            Some(Recovered::named("random_get"))
-        }
-        // The library's only functions of this type tell the time.
-        "-> f64" => Some(Recovered::named("emscripten_get_now")),
-        // Two pointers and no error checked against −4096: the sizes of the environment, then
-        // the environment itself; both may answer that there is none.
-        "i32 i32 -> i32" if reads_positive(module, import) => {
-            failing(52, "its callers take any number but 0 as an error: ENOSYS (52)")
-        }
-        _ if ty.ends_with("-> i32") => match structure::error_style(module, import) {
-            Some(ErrorStyle::NegativeErrno) => failing(
-                if modern { -52 } else { -38 },
-                "its callers compare the result with −4096, so it is a system call: −ENOSYS",
+            "its callers compare the result with −4096, so it is a system call: −ENOSYS",
+        ));
+    }
+    if uses.show(ResultUse::Errno) {
+        let in_loop = structure::called_in_loop(module, import);
+        return Some(match ty {
+            "i32 i64 i32 i32 -> i32" | "i32 i32 i32 i32 i32 -> i32" if !in_loop => {
+                Recovered::named("fd_seek")
+            }
+            "i32 i32 i32 i32 -> i32" if structure::works_on_stream(module, import) => {
+                Recovered::named(if in_loop { "fd_write" } else { "fd_read" })
+            }
+            "i32 -> i32" if structure::works_on_stream(module, import) => Recovered::named("fd_close"),
+            _ => Recovered::like(
+                Does::Return(52),
+                Purpose::Wasi,
+                Some(Group::Wasi),
+                "its callers store any result but 0 to errno, so it is a call of WASI: ENOSYS (52)",
             ),
-            _ => None,
-        },
+        });
+    }
+    match ty {
+        "-> i32" if uses.are_all(ResultUse::Bytes) => Some(Recovered::named("emscripten_get_heap_max")),
+        // Unmapping what mapping has refused.
+        "i32 i32 i32 i32 i32 i64 -> i32" if uses.are_all(ResultUse::Ignored) => {
+            Some(Recovered::named("_munmap_js"))
+        }
         _ => None,
     }
 }
 
-fn reads_positive(module: &Module<'_>, import: u32) -> bool {
-    structure::error_style(module, import) == Some(ErrorStyle::PositiveErrno)
+/// What is known of an import that stays, for who has to decide about it.
+pub(super) fn why_unknown(module: &Module<'_>, import: u32) -> Option<&'static str> {
+    let entry = module.imports.iter().find(|entry| {
+        entry.index == import && matches!(entry.import.ty, TypeRef::Func(_) | TypeRef::FuncExact(_))
+    })?;
+    if !matches!(entry.import.module, "a" | "env") || !is_minified(entry.import.name) {
+        return None;
+    }
+    let ty = module.func_type(import)?;
+    Some(if module.scan.calls[import as usize].is_empty() {
+        "its name is minified, and it is only called through the table, so that its use tells nothing"
+    } else if ty.results().is_empty() {
+        "its name is minified, and a function without result is called for what it does, which the call does not tell"
+    } else {
+        "its name is minified, and its results are used in a way that more than one function of the glue would fit; a wrong guess would corrupt the program"
+    })
 }

@@ -151,7 +151,10 @@ fn behaviour(edits: &Edits, entry: &crate::module::ImportEntry<'_>) -> Behaviour
         }),
         TypeRef::Tag(_) => None,
     };
-    found.unwrap_or(Behaviour::Stays)
+    found.unwrap_or(match entry.import.ty {
+        TypeRef::Func(_) | TypeRef::FuncExact(_) => Behaviour::StaysFunction,
+        _ => Behaviour::Stays,
+    })
 }
 
 fn undecided(module: &Module<'_>, import: &wasmparser::Import<'_>) -> Item {

@@ -1,0 +1,121 @@
+//! What fixing costs beside merely parsing and re-encoding the same bytes with wasmparser and wasm-encoder.
+//!
+//! Reads `out/corpus/*.wasm` where the corpus has been fetched, else `samples/prebuilt/*.wasm`. After
+//! criterion's figures it prints the ratio for each of the largest modules and for all, from samples taken
+//! in turn within one run. The aim is at most 3.
+#![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+use criterion::{Criterion, Throughput, criterion_group};
+use memgrove_rewrite::Options;
+use std::hint::black_box;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
+
+/// What fixing may take, in the time of re-encoding.
+const AIM: f64 = 3.0;
+
+struct Module {
+    name: String,
+    bytes: Vec<u8>,
+}
+
+/// The core modules, the largest first.
+fn modules() -> Vec<Module> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for dir in ["out/corpus", "samples/prebuilt"] {
+        let mut modules: Vec<Module> = std::fs::read_dir(root.join(dir))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "wasm"))
+            .filter_map(|entry| {
+                let bytes = std::fs::read(entry.path()).ok()?;
+                Some(Module { name: entry.file_name().to_string_lossy().into_owned(), bytes })
+            })
+            .filter(|module| !wasmparser::Parser::is_component(&module.bytes))
+            .collect();
+        if !modules.is_empty() {
+            modules.sort_by_key(|module| std::cmp::Reverse(module.bytes.len()));
+            println!("{} modules of {dir}", modules.len());
+            return modules;
+        }
+    }
+    Vec::new()
+}
+
+fn reencode(bytes: &[u8]) {
+    let mut out = wasm_encoder::Module::new();
+    RoundtripReencoder
+        .parse_core_module(&mut out, wasmparser::Parser::new(0), bytes)
+        .expect("a module that can be re-encoded");
+    black_box(out.finish());
+}
+
+fn fix(bytes: &[u8]) {
+    black_box(memgrove_rewrite::fix(bytes, &Options::default()).expect("a valid module"));
+}
+
+fn only_plan(bytes: &[u8]) {
+    black_box(memgrove_rewrite::plan(bytes, &Options::default()).expect("a valid module"));
+}
+
+fn all_modules(criterion: &mut Criterion) {
+    let modules = modules();
+    let total: usize = modules.iter().map(|module| module.bytes.len()).sum();
+    let mut group = criterion.benchmark_group("corpus");
+    group.throughput(Throughput::Bytes(total as u64)).sample_size(10);
+    let each = |task: fn(&[u8])| modules.iter().for_each(|module| task(&module.bytes));
+    group.bench_function("reencode", |bencher| bencher.iter(|| each(reencode)));
+    group.bench_function("plan", |bencher| bencher.iter(|| each(only_plan)));
+    group.bench_function("fix", |bencher| bencher.iter(|| each(fix)));
+    group.finish();
+}
+
+fn print_ratios() {
+    let modules = modules();
+    println!("{:>10}  {:>9}  {:>9}  {:>6}  module", "bytes", "reencode", "fix", "ratio");
+    let mut sums = [Duration::ZERO; 2];
+    let mut ratios = Vec::new();
+    for (rank, module) in modules.iter().enumerate() {
+        let mut best = [Duration::MAX; 2];
+        for _ in 0..5 {
+            for (best, task) in best.iter_mut().zip([reencode, fix] as [fn(&[u8]); 2]) {
+                let start = Instant::now();
+                task(&module.bytes);
+                *best = (*best).min(start.elapsed());
+            }
+        }
+        sums.iter_mut().zip(best).for_each(|(sum, best)| *sum += best);
+        ratios.push((best[1].as_secs_f64() / best[0].as_secs_f64(), module.bytes.len()));
+        if rank < 10 {
+            print_row(module.bytes.len(), best, &module.name);
+        }
+    }
+    print_row(modules.iter().map(|module| module.bytes.len()).sum(), sums, "all");
+    ratios.sort_by(|left, right| left.0.total_cmp(&right.0));
+    if let [least, .., most] = ratios.as_slice() {
+        let median = ratios[ratios.len() / 2].0;
+        println!("ratio of single modules: {:.2} to {:.2}, median {median:.2}", least.0, most.0);
+    }
+    let above: Vec<String> = ratios
+        .iter()
+        .filter(|(ratio, _)| *ratio > AIM)
+        .map(|(ratio, bytes)| format!("{ratio:.2} ({bytes} bytes)"))
+        .collect();
+    println!("above {AIM}: {}", if above.is_empty() { "none".to_owned() } else { above.join(", ") });
+}
+
+fn print_row(bytes: usize, [reencode, fix]: [Duration; 2], name: &str) {
+    let ratio = fix.as_secs_f64() / reencode.as_secs_f64();
+    let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
+    println!("{bytes:>10}  {:>6.2} ms  {:>6.2} ms  {ratio:>6.2}  {name}", ms(reencode), ms(fix));
+}
+
+criterion_group!(benches, all_modules);
+
+fn main() {
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+    print_ratios();
+}

@@ -1,0 +1,17 @@
+;; Takes its memory and its break from the host, and prints: nothing that needs more than itself.
+(module
+  (import "env" "memory" (memory 1 256))
+  (import "env" "sbrk" (func $sbrk (param i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+  (data (i32.const 16) "hello\n")
+  (func (export "hello") (result i32)
+    (i32.store (i32.const 0) (i32.const 16))
+    (i32.store (i32.const 4) (i32.const 6))
+    (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+  (func (export "seed") (result i64)
+    (drop (call $random (i32.const 32) (i32.const 8)))
+    (i64.load (i32.const 32)))
+  (func (export "malloc") (param i32) (result i32) (local $at i32)
+    (local.set $at (call $sbrk (i32.and (i32.add (local.get 0) (i32.const 15)) (i32.const -16))))
+    (select (i32.const 0) (local.get $at) (i32.eq (local.get $at) (i32.const -1)))))
