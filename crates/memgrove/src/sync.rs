@@ -69,12 +69,13 @@ impl<T> Lock<T> {
     fn acquire(&self) -> Guard<'_> {
         while self.taken.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
             // Waiting by loads only: the cache line stays shared until the holder lets go.
+            #[cfg(not(all(loom, test)))]
             while self.taken.load(Ordering::Relaxed) {
-                #[cfg(not(all(loom, test)))]
                 core::hint::spin_loop();
-                #[cfg(all(loom, test))]
-                loom::hint::spin_loop();
             }
+            // The model checker must be told that nothing happens until another thread runs.
+            #[cfg(all(loom, test))]
+            loom::thread::yield_now();
         }
         Guard(&self.taken)
     }
