@@ -48,10 +48,7 @@ const STEPS: &[Step] = &[
     // Every interleaving of the allocators' lock and of finding a block's heap; under a minute, most of it compiling.
     Step { name: "loom", run: loom },
     // Every toolchain builds the survey's modules anew, and their facts are what the prebuilt ones' manifest says.
-    Step {
-        name: "survey",
-        run: survey,
-    },
+    Step { name: "survey", run: survey },
 ];
 
 fn loom(_: &Workspace, sh: &Shell) -> Result<()> {
