@@ -24,7 +24,7 @@ struct parcel {
   unsigned char bytes[];
 };
 
-static _Atomic(struct parcel *) places[PLACES];
+static struct parcel *places[PLACES];
 
 /* Stacks and thread-local storage of the threads that the host starts. */
 static _Alignas(16) unsigned char areas[THREADS][AREA_BYTES];
