@@ -186,6 +186,45 @@ fn threads_that_peak_by_turns_share_their_memory() {
     assert!(bytes < 12 * live / 3, "threads' maxima add up: {bytes}");
 }
 
+/// What one thread leaves thinly used, the next one fills, by way of the global heap, without growth; and the first may
+/// free its blocks afterwards.
+#[test]
+fn sparse_superblocks_change_heaps() {
+    let heap = &Hoard::with_source(fake(64 * MIB, Trouble::default()));
+    let in_a_thread = |work: &(dyn Fn() -> Vec<Sent> + Sync)| {
+        let blocks = std::thread::scope(|scope| scope.spawn(work).join().expect("no panic"));
+        heap.check().expect("a valid heap");
+        blocks
+    };
+    let superblocks = |blocks: &[Sent]| -> std::collections::BTreeSet<usize> {
+        blocks.iter().map(|block| block.0 / SUPERBLOCK).collect()
+    };
+    let sparse = in_a_thread(&|| {
+        let blocks: Vec<_> = (0..20_000).map(|_| allocate(heap, 56)).collect();
+        let (kept, freed): (Vec<_>, Vec<_>) = blocks.into_iter().enumerate().partition(|(i, _)| i % 3 == 0);
+        for (i, (_, block)) in freed.into_iter().enumerate() {
+            free(heap, block);
+            if i % 100 == 0 {
+                heap.check().expect("a valid heap while superblocks leave it");
+            }
+        }
+        kept.into_iter().map(|(_, block)| block).collect()
+    });
+    let before = heap.stats().heap_bytes;
+    let filled = in_a_thread(&|| (0..11_000).map(|_| allocate(heap, 56)).collect());
+    assert_eq!(heap.stats().heap_bytes, before, "memory has grown");
+    let (first, second) = (superblocks(&sparse), superblocks(&filled));
+    let common = first.intersection(&second).count();
+    assert!(common * 10 >= second.len() * 9, "only {common} of {} superblocks have moved", second.len());
+    in_a_thread(&|| {
+        for &block in sparse.iter().chain(&filled) {
+            free(heap, block);
+        }
+        Vec::new()
+    });
+    assert_eq!(heap.stats().live_blocks, 0);
+}
+
 #[test]
 fn a_producer_and_a_consumer_do_not_grow_without_bound() {
     let heap = Hoard::with_source(fake(64 * MIB, Trouble::default()));

@@ -124,11 +124,11 @@ fn check_superblock(extent: Walked) -> Result<usize, Broken> {
     }
     ensure(free + superblock.used == capacity, "B3", "a superblock's blocks do not add up", at)?;
 
-    let (used, sparse) = (superblock.used, superblock.sparse_at_most());
+    let (used, sparse, full) = (superblock.used, superblock.sparse_at_most(), superblock.full_at_least());
     let (belongs, low) = match superblock.group {
         Group::Active => (true, 0),
-        Group::Full => (used == capacity, capacity),
-        Group::Dense => (used > sparse && used < capacity, sparse + 1),
+        Group::Full => (used >= full, full),
+        Group::Dense => (used > sparse && used < full, sparse + 1),
         Group::Sparse => (used > 0 && used <= sparse, 1),
         Group::Empty => (used == 0, 0),
     };

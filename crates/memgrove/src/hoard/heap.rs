@@ -271,8 +271,9 @@ impl Heap {
             let used = (*superblock).used;
             let class = usize::from((*superblock).class);
             let sparse_at_most = (*superblock).sparse_at_most();
-            let (group, low) = if used == usize::from((*superblock).capacity) {
-                (Group::Full, used)
+            let full_at_least = (*superblock).full_at_least();
+            let (group, low) = if used >= full_at_least {
+                (Group::Full, full_at_least)
             } else if used > sparse_at_most {
                 (Group::Dense, sparse_at_most + 1)
             } else if used > 0 {

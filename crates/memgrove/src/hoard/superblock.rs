@@ -26,9 +26,9 @@ pub(super) struct Block {
 pub(super) enum Group {
     /// Its class is allocated from it. In no list.
     Active,
-    /// Every block is in use. In no list.
+    /// Every block is in use, or so many that few could be taken. In no list.
     Full,
-    /// Less than f empty.
+    /// Less than f empty, but more than an eighth.
     Dense,
     /// At least f empty.
     Sparse,
@@ -179,6 +179,12 @@ impl Superblock {
     /// With at most so many blocks in use, at least f = 1/4 of the superblock is empty.
     pub(super) fn sparse_at_most(&self) -> usize {
         usize::from(self.capacity) - usize::from(self.capacity).div_ceil(4)
+    }
+
+    /// With at least so many blocks in use it is full: at most an eighth of it is empty. A superblock that came back to
+    /// its class's list with its first free block would be full again after the next call.
+    pub(super) fn full_at_least(&self) -> usize {
+        usize::from(self.capacity) - usize::from(self.capacity) / 8
     }
 
     /// Bytes of all its blocks.
