@@ -2,6 +2,10 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=shim");
+    // A threaded program's linker takes only objects that were made for threads.
+    let features = std::env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
+    let threads = features.split(',').any(|feature| feature == "atomics");
+    let threads: &[&str] = if threads { &["-matomics", "-mbulk-memory", "-mmutable-globals"] } else { &[] };
     // Each is an archive of its own, so that a program takes only those that it refers to.
     for shim in ["errno.c", "memory.c", "emscripten.c", "new.cpp"] {
         let name = format!("memgrove_shim_{}", shim.replace('.', "_"));
@@ -11,6 +15,7 @@ fn main() {
             .cpp_link_stdlib(None)
             .opt_level(2)
             .flags(["-ffreestanding", "-fno-exceptions"])
+            .flags(threads)
             .flag_if_supported(if shim.ends_with(".cpp") { "-std=c++17" } else { "-std=c11" })
             .compile(&name);
     }

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use memgrove::source::{Fake, Trouble};
-use memgrove::{Allocate, Dlmalloc, Inspect, Jemalloc, Wee};
+use memgrove::{Allocate, Dlmalloc, Hoard, Inspect, Jemalloc, Wee};
 
 #[path = "../../crates/memgrove/tests/shadow/mod.rs"]
 mod shadow;
@@ -41,11 +41,12 @@ fuzz_target!(|data: &[u8]| {
     };
     // SAFETY: fresh, zeroed, and given back when the heap is gone.
     let source = unsafe { Fake::new(memory, BYTES, trouble) };
-    let outcome = match allocator % 4 {
+    let outcome = match allocator % 5 {
         0 => drive(&Dlmalloc::with_source(source), steps),
         1 => drive(&Wee::with_source(source), steps),
         2 => drive(&Dlmalloc::<_, { 4 * size_of::<usize>() }>::with_grain(source), steps),
-        _ => drive(&Jemalloc::with_source(source), steps),
+        3 => drive(&Jemalloc::with_source(source), steps),
+        _ => drive(&Hoard::with_source(source), steps),
     };
     // SAFETY: allocated above; the heap was dropped.
     unsafe { std::alloc::dealloc(memory, layout) };

@@ -1,4 +1,5 @@
-//! Makes `libmemgrove_<allocator>.a` for C and C++, one archive for each allocator.
+//! Makes `libmemgrove_<allocator>.a` for C and C++, one archive for each allocator, and `libmemgrove_<allocator>-threads.a`,
+//! the same for shared memory.
 
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
@@ -7,7 +8,24 @@ use crate::wasm_rust::WasmRust;
 use crate::workspace::Workspace;
 
 /// The allocators that have an archive: the features of `crates/memgrove-c`.
-pub const ALLOCATORS: &[&str] = &["wee", "dlmalloc", "jemalloc"];
+pub const ALLOCATORS: &[&str] = &["wee", "dlmalloc", "jemalloc", "hoard"];
+
+/// What an archive is made for.
+struct Kind {
+    /// Of the archive's name.
+    suffix: &'static str,
+    flags: &'static [&'static str],
+}
+
+/// `memory.copy` and `memory.fill` are in every engine; without them realloc copies byte by byte.
+const PLAIN: Kind = Kind { suffix: "", flags: &["-Ctarget-feature=+bulk-memory"] };
+
+/// The linker refuses to mix objects with and without atomics. Building the library for them needs a nightly compiler
+/// anyway, so threads are told apart by the compiler's thread-local statics: a shim in C would be a call each time.
+const THREADS: Kind = Kind {
+    suffix: "-threads",
+    flags: &["-Ctarget-feature=+atomics,+bulk-memory,+mutable-globals", "--cfg=memgrove_thread_local"],
+};
 
 #[derive(clap::Args, Default)]
 pub struct ArchivesArgs {
@@ -28,37 +46,45 @@ impl ArchivesArgs {
 
 pub fn run(workspace: &Workspace, args: &ArchivesArgs) -> Result<()> {
     let sh = workspace.shell()?;
+    let folder = workspace.out().join("archives");
+    sh.create_dir(&folder)?;
+    sh.copy_file("crates/memgrove-c/include/memgrove.h", folder.join("memgrove.h"))?;
+    let wanted = |allocator: &&&str| args.only.as_ref().is_none_or(|only| only == **allocator);
+    for kind in [PLAIN, THREADS] {
+        for allocator in ALLOCATORS.iter().filter(wanted) {
+            build(workspace, allocator, &kind)
+                .with_context(|| format!("the archive of {allocator}{}", kind.suffix))?;
+        }
+    }
+    if args.check {
+        for allocator in ALLOCATORS.iter().filter(wanted) {
+            check(workspace, allocator)?;
+            check_threads(workspace, allocator)?;
+        }
+    }
+    Ok(())
+}
+
+fn build(workspace: &Workspace, allocator: &str, kind: &Kind) -> Result<()> {
+    let sh = workspace.shell()?;
     let rust = WasmRust::find(&sh)?;
-    // `memory.copy` and `memory.fill` are in every engine; without them realloc copies byte by byte.
-    rust.enter(&sh, &["-Ctarget-feature=+bulk-memory"])?;
+    rust.enter(&sh, kind.flags)?;
     sh.set_var("CC_wasm32_unknown_unknown", clang(&sh, "clang")?);
     sh.set_var("CXX_wasm32_unknown_unknown", clang(&sh, "clang++")?);
     // Only collects the objects; rustc writes the archive and its index.
     sh.set_var("AR_wasm32_unknown_unknown", "ar");
-    let folder = workspace.out().join("archives");
-    sh.create_dir(&folder)?;
-    for allocator in ALLOCATORS {
-        if args.only.as_ref().is_some_and(|only| only != allocator) {
-            continue;
-        }
-        let target = workspace.out().join("target/archives");
-        let arguments = rust.arguments("core,compiler_builtins");
-        cmd!(sh, "cargo build --quiet --locked --release --manifest-path crates/memgrove-c/Cargo.toml")
-            .args(["--target-dir".as_ref(), target.as_os_str()])
-            .args(["--features", *allocator])
-            .args(arguments)
-            .run()
-            .with_context(|| format!("the archive of {allocator}"))?;
-        let archive = folder.join(format!("libmemgrove_{allocator}.a"));
-        sh.copy_file(target.join("wasm32-unknown-unknown/release/libmemgrove_c.a"), &archive)?;
-        println!("archives: out/archives/libmemgrove_{allocator}.a");
-    }
-    sh.copy_file("crates/memgrove-c/include/memgrove.h", folder.join("memgrove.h"))?;
-    if args.check {
-        for allocator in ALLOCATORS {
-            check(workspace, allocator)?;
-        }
-    }
+    // A folder for each kind: with other flags everything is compiled anew.
+    let target = workspace.out().join(format!("target/archives{}", kind.suffix));
+    let arguments = rust.arguments("core,compiler_builtins");
+    cmd!(sh, "cargo build --quiet --locked --release --manifest-path crates/memgrove-c/Cargo.toml")
+        .args(["--target-dir".as_ref(), target.as_os_str()])
+        .args(["--features", allocator])
+        .args(arguments)
+        .run()?;
+    let name = format!("libmemgrove_{allocator}{}.a", kind.suffix);
+    let archive = workspace.out().join("archives").join(&name);
+    sh.copy_file(target.join("wasm32-unknown-unknown/release/libmemgrove_c.a"), archive)?;
+    println!("archives: out/archives/{name}");
     Ok(())
 }
 
@@ -71,6 +97,32 @@ const RUN_BARE: &str = "
     exports.__wasm_call_ctors?.();
     const line = exports.run();
     if (line) throw new Error(`failed at line ${line}`);";
+
+/// Instantiates a module on shared memory, its only import, in this thread and in four workers, which call `work` at once.
+const RUN_THREADS: &str = "
+    const {Worker} = require('worker_threads');
+    const module = new WebAssembly.Module(require('fs').readFileSync(process.argv[1]));
+    const imports = WebAssembly.Module.imports(module).map(({module, name}) => `${module}.${name}`);
+    if (`${imports}` !== 'env.memory') throw new Error(`imports ${imports}`);
+    const memory = new WebAssembly.Memory({initial: 32, maximum: 4096, shared: true});
+    const {exports} = new WebAssembly.Instance(module, {env: {memory}});
+    const work = `
+        const {workerData: {module, memory, thread}, parentPort} = require('worker_threads');
+        const {exports} = new WebAssembly.Instance(module, {env: {memory}});
+        // Thread-local storage from below, the stack from above.
+        exports.__stack_pointer.value = exports.area(thread) + exports.area_bytes();
+        exports.__wasm_init_tls(exports.area(thread));
+        parentPort.postMessage(exports.work(thread));`;
+    const answers = [0, 1, 2, 3].map(thread => new Promise((resolve, reject) => {
+        const worker = new Worker(work, {eval: true, workerData: {module, memory, thread}});
+        worker.on('message', resolve).on('error', reject);
+    }));
+    Promise.all(answers).then(lines => {
+        const line = lines.find(line => line) || exports.finish();
+        if (line) throw new Error(`failed at line ${line}`);
+        const pages = memory.buffer.byteLength / 65536;
+        if (pages > 256) throw new Error(`grown to ${pages} pages`);
+    });";
 
 /// Starts a WASI command, which exits with 0. A host of a few lines, because Node's own crashes when a module that has
 /// grown its memory writes.
@@ -152,6 +204,30 @@ fn check(workspace: &Workspace, allocator: &str) -> Result<()> {
         anyhow::ensure!(output == "grown of 40", "Emscripten with {memory} printed `{output}`");
     }
     println!("archives: {allocator} answers as C promises: bare, C++, wasi-libc, Emscripten");
+    Ok(())
+}
+
+/// The archive for threads, asked from four threads at once.
+fn check_threads(workspace: &Workspace, allocator: &str) -> Result<()> {
+    let sh = workspace.shell()?;
+    let folder = workspace.out().join("archives");
+    let archive = folder.join(format!("libmemgrove_{allocator}{}.a", THREADS.suffix));
+    let module = workspace.out().join("target/archives-check/threads.wasm");
+    let clang = clang(&sh, "clang")?;
+    let source = workspace.root().join("crates/memgrove-c/tests/threads.c");
+    cmd!(sh, "{clang} --target=wasm32 -O2 -Wall -Wextra -Werror -fno-builtin -nostdlib -I {folder}")
+        .args(["-matomics", "-mbulk-memory", "-mmutable-globals", "-Wl,--no-entry"])
+        .args(["-Wl,--shared-memory,--import-memory,--initial-memory=2097152,--max-memory=268435456"])
+        .args(
+            ["work", "finish", "area", "area_bytes", "__stack_pointer", "__wasm_init_tls"]
+                .map(|name| format!("-Wl,--export={name}")),
+        )
+        .args([&source, &archive])
+        .args(["-o".as_ref(), module.as_os_str()])
+        .quiet()
+        .run()?;
+    cmd!(sh, "node -e {RUN_THREADS} {module}").quiet().run().context("threads.c")?;
+    println!("archives: {allocator} serves threads on shared memory");
     Ok(())
 }
 

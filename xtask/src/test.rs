@@ -49,9 +49,17 @@ const STEPS: &[Step] = &[
     },
     Step { name: "results", run: |workspace, _| report::run(workspace, &ReportArgs::checked()) },
     Step { name: "size", run: |workspace, _| size::run(workspace, &SizeArgs::default()) },
+    // Every interleaving of the allocators' lock and of finding a block's heap; under a minute, most of it compiling.
+    Step { name: "loom", run: loom },
     // Every toolchain builds the survey's modules anew, and their facts are what the prebuilt ones' manifest says.
     Step { name: "survey", run: survey },
 ];
+
+fn loom(_: &Workspace, sh: &Shell) -> Result<()> {
+    sh.set_var("RUSTFLAGS", "--cfg loom");
+    // A folder of its own, because the flag would have everything else compiled again.
+    Ok(cmd!(sh, "cargo test --locked --release -p memgrove --test loom --target-dir target/loom").run()?)
+}
 
 fn survey(workspace: &Workspace, sh: &Shell) -> Result<()> {
     let memgrove = workspace.memgrove(sh)?;
@@ -122,11 +130,21 @@ fn features_on_wasm32(_: &Workspace, sh: &Shell) -> Result<()> {
             .args(arguments)
             .run()?;
     }
-    rust.enter(sh, &["-Dwarnings", "-Ctarget-feature=+atomics,+bulk-memory,+mutable-globals"])?;
-    let arguments = rust.arguments("core");
-    cmd!(sh, "cargo check --quiet --locked --target-dir out/target/wasm32 -p memgrove")
-        .args(arguments)
-        .run()?;
+    // With threads: told apart by their stacks, by #[thread_local], by the standard library.
+    let atomics = "-Ctarget-feature=+atomics,+bulk-memory,+mutable-globals";
+    let ways: [(&[&str], &[&str], &str); 3] = [
+        (&["-Dwarnings", atomics], &[], "core"),
+        (&["-Dwarnings", atomics, "--cfg=memgrove_thread_local"], &[], "core"),
+        (&["-Dwarnings", atomics], &["--features=std"], "std,panic_abort"),
+    ];
+    for (flags, features, library) in ways {
+        rust.enter(sh, flags)?;
+        let arguments = rust.arguments(library);
+        cmd!(sh, "cargo check --quiet --locked --target-dir out/target/wasm32 -p memgrove")
+            .args(features)
+            .args(arguments)
+            .run()?;
+    }
     let Some(arguments) = rust.arguments64("core") else {
         println!("memory64 is left out: it needs a standard library built from source");
         return Ok(());

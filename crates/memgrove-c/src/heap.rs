@@ -12,8 +12,8 @@ use core::alloc::Layout;
 #[cfg(not(feature = "wee"))]
 use memgrove::Allocate;
 
-#[cfg(not(any(feature = "wee", feature = "dlmalloc", feature = "jemalloc")))]
-compile_error!("choose the archive's allocator by one of the features wee, dlmalloc, jemalloc");
+#[cfg(not(any(feature = "wee", feature = "dlmalloc", feature = "jemalloc", feature = "hoard")))]
+compile_error!("choose the archive's allocator by one of the features wee, dlmalloc, jemalloc, hoard");
 
 #[cfg(feature = "wee")]
 static HEAP: memgrove::Wee<Linear> = memgrove::Wee::with_source(Linear);
@@ -22,6 +22,8 @@ static HEAP: memgrove::Dlmalloc<Linear, { crate::ALIGN }> =
     memgrove::Dlmalloc::<_, { crate::ALIGN }>::with_grain(Linear);
 #[cfg(feature = "jemalloc")]
 static HEAP: memgrove::Jemalloc<Linear> = memgrove::Jemalloc::with_source(Linear);
+#[cfg(feature = "hoard")]
+static HEAP: memgrove::Hoard<Linear> = memgrove::Hoard::with_source(Linear);
 
 /// At least `size` bytes at a multiple of 16, or null.
 pub(crate) fn allocate(size: usize) -> *mut u8 {

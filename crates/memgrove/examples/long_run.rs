@@ -1,14 +1,17 @@
-//! The long run: every allocator under the shadow heap for as many steps as asked for, default 10^8 each.
+//! The long run: every allocator under the shadow heap for as many steps as asked for, default 10^8 each; and Hoard by
+//! eight threads that pass blocks to each other, for a tenth of them.
 //!
 //! `cargo run --release -p memgrove --example long_run -- [STEPS [ALLOCATOR]]`
 #![allow(unsafe_code, clippy::print_stdout, reason = "drives allocators, and tells how it went")]
 
 use std::time::Instant;
 
-use memgrove::{Allocate, Dlmalloc, Inspect, Jemalloc, Wee};
+use memgrove::{Allocate, Dlmalloc, Hoard, Inspect, Jemalloc, Wee};
 
 #[path = "../tests/shadow/mod.rs"]
 mod shadow;
+#[path = "../tests/stress/mod.rs"]
+mod stress;
 
 /// One heap for all rounds, so that what one round leaves behind meets the next.
 fn run<A: Allocate + Inspect>(name: &str, heap: &A, steps: usize) {
@@ -41,5 +44,12 @@ fn main() {
     each("dlmalloc", &|| run("dlmalloc", &Dlmalloc::new(), steps));
     each("wee", &|| run("wee", &Wee::new(), steps));
     each("jemalloc", &|| run("jemalloc", &Jemalloc::new(), steps));
-    assert!(any, "no such allocator; there are dlmalloc, wee and jemalloc");
+    each("hoard", &|| {
+        let hoard = Hoard::new();
+        run("hoard", &hoard, steps);
+        let start = Instant::now();
+        stress::pass_blocks(&hoard, 8, steps / 10, 0);
+        println!("hoard in 8 threads: {} steps in {:.1} s", steps / 10, start.elapsed().as_secs_f64());
+    });
+    assert!(any, "no such allocator; there are dlmalloc, wee, jemalloc and hoard");
 }

@@ -1,8 +1,21 @@
 //! One lock, where there can be a second thread.
 
+#[cfg(not(all(loom, test)))]
 use core::cell::UnsafeCell;
+#[cfg(all(loom, test))]
+use loom::cell::UnsafeCell;
+
 #[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
-use core::sync::atomic::{AtomicBool, Ordering};
+use atomic::{AtomicBool, Ordering};
+
+/// The atomics of the machine, or those of the model checker: `tests/loom.rs` includes this file to run every
+/// interleaving of it.
+pub(crate) mod atomic {
+    #[cfg(not(all(loom, test)))]
+    pub(crate) use core::sync::atomic::*;
+    #[cfg(all(loom, test))]
+    pub(crate) use loom::sync::atomic::*;
+}
 
 /// A value behind a spin lock; on wasm without the `atomics` target feature, a value and nothing else.
 ///
@@ -20,6 +33,7 @@ pub(crate) struct Lock<T> {
 unsafe impl<T: Send> Sync for Lock<T> {}
 
 impl<T> Lock<T> {
+    #[cfg(not(all(loom, test)))]
     pub(crate) const fn new(value: T) -> Self {
         Self {
             #[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
@@ -28,12 +42,22 @@ impl<T> Lock<T> {
         }
     }
 
+    /// The same for the model checker, whose atomics are no constants.
+    #[cfg(all(loom, test))]
+    pub(crate) fn new(value: T) -> Self {
+        Self { taken: AtomicBool::new(false), value: UnsafeCell::new(value) }
+    }
+
     /// Runs `f` on the value, alone. `f` must not come back to this lock; the heap code never does.
     #[inline(always)]
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         let _guard = self.acquire();
         // SAFETY: the guard says that no other thread is inside; `f` is heap code, which does not re-enter.
-        f(unsafe { &mut *self.value.get() })
+        #[cfg(not(all(loom, test)))]
+        return f(unsafe { &mut *self.value.get() });
+        // SAFETY: the same, and here it is verified.
+        #[cfg(all(loom, test))]
+        self.value.with_mut(|value| f(unsafe { &mut *value }))
     }
 
     #[cfg(all(target_family = "wasm", not(target_feature = "atomics")))]
@@ -45,9 +69,13 @@ impl<T> Lock<T> {
     fn acquire(&self) -> Guard<'_> {
         while self.taken.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
             // Waiting by loads only: the cache line stays shared until the holder lets go.
+            #[cfg(not(all(loom, test)))]
             while self.taken.load(Ordering::Relaxed) {
                 core::hint::spin_loop();
             }
+            // The model checker must be told that nothing happens until another thread runs.
+            #[cfg(all(loom, test))]
+            loom::thread::yield_now();
         }
         #[cfg(all(target_family = "wasm", target_feature = "atomics"))]
         self.notice_growth();

@@ -4,7 +4,7 @@
 mod cases;
 mod shadow;
 
-use memgrove::{Dlmalloc, Jemalloc, Wee};
+use memgrove::{Dlmalloc, Hoard, Jemalloc, Wee};
 
 macro_rules! suite {
     ($name:ident, $make:expr) => {
@@ -77,5 +77,6 @@ macro_rules! suite {
 
 suite!(dlmalloc, Dlmalloc::with_source);
 suite!(dlmalloc_wide_grain, Dlmalloc::<_, { 4 * size_of::<usize>() }>::with_grain);
+suite!(hoard, Hoard::with_source);
 suite!(jemalloc, Jemalloc::with_source);
 suite!(wee, Wee::with_source);

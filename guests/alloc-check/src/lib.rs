@@ -14,7 +14,7 @@ use core::arch::wasm32::memory_size;
 use core::arch::wasm64::memory_size;
 
 use memgrove::source::{Grow, GrowWithSlack};
-use memgrove::{Allocate, Dlmalloc, Inspect, Jemalloc, Wee};
+use memgrove::{Allocate, Dlmalloc, Hoard, Inspect, Jemalloc, Wee};
 
 #[path = "../../../crates/memgrove/tests/shadow/mod.rs"]
 mod shadow;
@@ -35,6 +35,7 @@ macro_rules! with_allocator {
             2 => $work(&Dlmalloc::<_, 16>::with_grain(GrowWithSlack)),
             3 => $work(&Dlmalloc::with_source(Grow)),
             4 => $work(&Jemalloc::new()),
+            5 => $work(&Hoard::new()),
             other => Err(format!("there is no allocator {other}")),
         }
     };
@@ -43,7 +44,7 @@ macro_rules! with_allocator {
 /// How many allocators there are.
 #[unsafe(no_mangle)]
 pub extern "C" fn allocators() -> u32 {
-    5
+    6
 }
 
 /// `steps` random steps, the heap checked after each; 0 if all is well.

@@ -8,20 +8,20 @@
 //! malloc(3) Implementation for FreeBSD*, 2006, and jemalloc's documentation, "Size classes").
 
 /// Every class is a multiple of this, so it is the alignment that costs nothing, in bytes.
-pub(super) const QUANTUM: usize = 8;
+pub(crate) const QUANTUM: usize = 8;
 
 /// How many classes there are, 28.
-pub(super) const COUNT: usize = class_of(SMALL_MAX) + 1;
+pub(crate) const COUNT: usize = class_of(SMALL_MAX) + 1;
 
 /// Blocks up to this size come from slabs; larger ones are extents of their own, to the page. In bytes.
-pub(super) const SMALL_MAX: usize = 2048;
+pub(crate) const SMALL_MAX: usize = 2048;
 
 /// The sizes that [`TABLE`] knows. In bytes.
-pub(super) const TABLE_MAX: usize = 1024;
+pub(crate) const TABLE_MAX: usize = 1024;
 
 /// For sizes up to [`TABLE_MAX`] in quanta, rounded up: the class, times the size of a pointer, which makes it the
 /// byte offset into an array of list heads. One load instead of a dozen instructions on the way of every call.
-pub(super) static TABLE: [u8; TABLE_MAX / QUANTUM + 1] = {
+pub(crate) static TABLE: [u8; TABLE_MAX / QUANTUM + 1] = {
     let mut table = [0; TABLE_MAX / QUANTUM + 1];
     let mut quanta = 0;
     while quanta < table.len() {
@@ -39,7 +39,7 @@ pub(super) static TABLE: [u8; TABLE_MAX / QUANTUM + 1] = {
 const LEAST: usize = 2 * size_of::<usize>();
 
 /// The smallest class that holds `size` bytes; `size` is at most [`SMALL_MAX`]. No loop, no table.
-pub(super) const fn class_of(size: usize) -> usize {
+pub(crate) const fn class_of(size: usize) -> usize {
     let last = if size < LEAST { LEAST } else { size } - 1;
     // Sizes below 32 share the spacing of the first doubling, hence the bit that is always set.
     let shift = (usize::BITS - 3 - (last | 32).leading_zeros()) as usize;
@@ -47,7 +47,7 @@ pub(super) const fn class_of(size: usize) -> usize {
 }
 
 /// The size of a class's blocks, in bytes.
-pub(super) const fn size_of_class(class: usize) -> usize {
+pub(crate) const fn size_of_class(class: usize) -> usize {
     if class < 4 { (class + 1) * QUANTUM } else { ((class & 3) + 5) << (class / 4 + 2) }
 }
 

@@ -303,7 +303,7 @@ impl<S: PageSource> Heap<S> {
 
     /// # Safety
     /// `page` begins a large extent of `old` pages.
-    unsafe fn resize_extent(&mut self, page: usize, old: usize, new: usize) -> bool {
+    pub(super) unsafe fn resize_extent(&mut self, page: usize, old: usize, new: usize) -> bool {
         // SAFETY: the caller's promise; the part cut off becomes an extent before it is freed (J2).
         unsafe {
             if new < old {

@@ -43,7 +43,8 @@
 //! or when as many calls have missed the cache as half the heap has pages: constant time for each call, amortised.
 
 mod check;
-mod classes;
+pub(crate) mod classes;
+mod extents;
 mod grow;
 mod heap;
 mod pages;
@@ -56,6 +57,7 @@ use crate::source::{PageSource, Platform};
 use crate::stats::{Broken, Stats};
 use crate::sync::Lock;
 use crate::word::pointer;
+pub(crate) use extents::{Extents, PAGE, Walked};
 use heap::Heap;
 
 /// The fast one: a call costs a few instructions, and pages go wherever they are needed.

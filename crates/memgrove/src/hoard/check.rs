@@ -1,0 +1,199 @@
+//! What the heaps say about themselves: [`stats`] counts, [`check`] verifies B1 to B7.
+
+use core::ptr::null;
+use core::sync::atomic::Ordering;
+
+use super::heap::{Heap, SHARED, SLACK_BYTES};
+use super::superblock::{Block, Group, SUPERBLOCK, Superblock, superblock_of};
+use super::{GLOBAL, HEAPS, Hoard, TAG_SUPERBLOCK};
+use crate::jemalloc::classes::{COUNT, size_of_class};
+use crate::jemalloc::{Extents, PAGE, Walked};
+use crate::source::PageSource;
+use crate::stats::{Broken, Stats, ensure};
+use crate::word::pointer;
+
+/// All heaps, while their locks are held.
+pub(super) type Heaps = [*const Heap; HEAPS];
+
+impl<S: PageSource> Hoard<S> {
+    /// Runs `f` with every lock held.
+    pub(super) fn alone(&self, mut f: impl FnMut(&Heaps, &Extents<S>)) {
+        // In the order in which the others take them: a thread's heap, the global heap, the pages.
+        self.lock_all(HEAPS - 1, &mut [null(); HEAPS], &mut f);
+    }
+
+    fn lock_all(&self, number: usize, heaps: &mut Heaps, f: &mut dyn FnMut(&Heaps, &Extents<S>)) {
+        self.heap(number).with(|heap| {
+            heaps[number] = heap;
+            match number.checked_sub(1) {
+                Some(next) => self.lock_all(next, heaps, f),
+                None => self.pages.0.with(|pages| f(heaps, pages)),
+            }
+        });
+    }
+}
+
+/// The header of a superblock that a walk has met.
+fn header<'a>(walked: Walked) -> &'a Superblock {
+    // SAFETY: the extent is a superblock (B1), and all locks are held.
+    unsafe { &*pointer(walked.address).cast() }
+}
+
+pub(super) fn stats<S: PageSource>(_: &Heaps, pages: &Extents<S>) -> Stats {
+    // Each superblock is counted as one live block there.
+    let mut stats = pages.stats();
+    let walked = pages.walk(|extent| {
+        if extent.tag == TAG_SUPERBLOCK {
+            let superblock = header(extent);
+            let live_bytes = superblock.used * superblock.size;
+            stats.live_blocks = stats.live_blocks - 1 + superblock.used;
+            stats.live_bytes = stats.live_bytes - extent.bytes + live_bytes;
+            stats.free_blocks += usize::from(superblock.capacity) - superblock.used;
+            stats.free_bytes += extent.bytes - live_bytes;
+        }
+        Ok(())
+    });
+    debug_assert!(walked.is_ok(), "the walk has nothing to object to");
+    stats
+}
+
+/// What one heap's superblocks are, counted by a walk or by its lists.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Counted {
+    superblocks: usize,
+    full: usize,
+    used: usize,
+    owned: usize,
+}
+
+impl Counted {
+    fn add(&mut self, superblock: &Superblock) {
+        self.superblocks += 1;
+        self.full += usize::from(superblock.group == Group::Full);
+        if superblock.group != Group::Active {
+            self.used += superblock.used * superblock.size;
+            self.owned += superblock.capacity_bytes();
+        }
+    }
+}
+
+pub(super) fn check<S: PageSource>(heaps: &Heaps, pages: &Extents<S>) -> Result<(), Broken> {
+    pages.check()?;
+    let mut met = [Counted::default(); HEAPS];
+    pages.walk(|extent| {
+        if extent.tag == TAG_SUPERBLOCK {
+            met[check_superblock(extent)?].add(header(extent));
+        }
+        Ok(())
+    })?;
+    for (number, (&heap, met)) in heaps.iter().zip(met).enumerate() {
+        // SAFETY: the heap's lock is held.
+        check_heap(unsafe { &*heap }, number, met)?;
+    }
+    Ok(())
+}
+
+/// B1, B3 and B4 for one superblock; answers its owner.
+fn check_superblock(extent: Walked) -> Result<usize, Broken> {
+    let at = extent.address;
+    ensure(
+        at % SUPERBLOCK == 0 && extent.bytes == SUPERBLOCK,
+        "B1",
+        "a superblock is not where or as long as it must be",
+        at,
+    )?;
+    let superblock = header(extent);
+    let class = usize::from(superblock.class);
+    let fits = class < COUNT && superblock.size == size_of_class(class);
+    ensure(fits, "B1", "a superblock is of no class", at)?;
+    let owner = superblock.owner.load(Ordering::Relaxed);
+    ensure(owner < HEAPS, "B2", "a superblock belongs to no heap", at)?;
+
+    let capacity = usize::from(superblock.capacity);
+    let mut free = superblock.uncut_blocks();
+    let mut block: *mut Block = superblock.free;
+    while !block.is_null() {
+        free += 1;
+        ensure(free <= capacity, "B3", "a superblock has more free blocks than blocks", at)?;
+        let address = block.addr();
+        let home = superblock_of(block.cast()).addr() == at && superblock.has_cut(address);
+        ensure(home, "B3", "a free block is not where a block of the superblock begins", address)?;
+        ensure(address % PAGE != 0, "B1", "a block begins at a page", address)?;
+        // SAFETY: a free block that was cut holds its link.
+        block = unsafe { (*block).next };
+    }
+    ensure(free + superblock.used == capacity, "B3", "a superblock's blocks do not add up", at)?;
+
+    let (used, sparse, full) = (superblock.used, superblock.sparse_at_most(), superblock.full_at_least());
+    let (belongs, low) = match superblock.group {
+        Group::Active => (true, 0),
+        Group::Full => (used >= full, full),
+        Group::Dense => (used > sparse && used < full, sparse + 1),
+        Group::Sparse => (used > 0 && used <= sparse, 1),
+        Group::Empty => (used == 0, 0),
+    };
+    ensure(
+        belongs && superblock.low == low,
+        "B4",
+        "a superblock is in another group than it belongs to",
+        at,
+    )?;
+    let weight = if superblock.group == Group::Active { 0 } else { superblock.size };
+    ensure(!SHARED || superblock.weight == weight, "B5", "a superblock's blocks weigh something else", at)?;
+    Ok(owner)
+}
+
+/// B2, B4 to B7 for one heap, against what the walk has met of it.
+fn check_heap(heap: &Heap, number: usize, met: Counted) -> Result<(), Broken> {
+    // Full superblocks are in no list.
+    let mut listed = Counted { superblocks: met.full, full: met.full, ..met };
+    let mut count = |first: *mut Superblock, group: Group, class: Option<usize>| {
+        let mut superblock = first;
+        let mut before: *mut Superblock = core::ptr::null_mut();
+        while !superblock.is_null() {
+            let at = superblock.addr();
+            // SAFETY: the lists of a heap hold superblocks, and all locks are held.
+            let this = unsafe { &*superblock };
+            listed.superblocks += 1;
+            ensure(listed.superblocks <= met.superblocks, "B2", "a heap's lists hold more than it owns", at)?;
+            let owned = this.owner.load(Ordering::Relaxed) == number;
+            ensure(owned, "B2", "a heap holds a superblock of another", at)?;
+            let here = this.group == group && class.is_none_or(|class| class == usize::from(this.class));
+            ensure(here, "B4", "a superblock is in another list than that of its group", at)?;
+            if group == Group::Active {
+                return Ok(());
+            }
+            ensure(this.prev == before, "B4", "neighbours in a list do not know each other", at)?;
+            before = superblock;
+            superblock = this.next;
+        }
+        Ok(())
+    };
+    for class in 0..COUNT {
+        count(heap.active[class], Group::Active, Some(class))?;
+        count(heap.dense[class], Group::Dense, Some(class))?;
+        count(heap.sparse[class], Group::Sparse, Some(class))?;
+        let marked = heap.sparse_classes >> class & 1 == 1;
+        ensure(
+            marked != heap.sparse[class].is_null(),
+            "B4",
+            "a class's bit does not tell what its list holds",
+            heap.sparse[class].addr(),
+        )?;
+    }
+    count(heap.empty, Group::Empty, None)?;
+    let at = (&raw const *heap).addr();
+    ensure(listed == met, "B2", "a heap owns superblocks that it does not hold", at)?;
+    if !SHARED {
+        return Ok(());
+    }
+    let sums = heap.used == met.used && heap.owned == met.owned;
+    ensure(sums, "B5", "a heap's sums are not those of its superblocks", at)?;
+    if number == GLOBAL {
+        let others = heap.active.iter().chain(&heap.dense).chain([&heap.empty]);
+        let sparse = met.full == 0 && others.into_iter().all(|first| first.is_null());
+        return ensure(sparse, "B7", "the global heap has a superblock that is not sparse", at);
+    }
+    let holds = met.used >= met.owned.saturating_sub(SLACK_BYTES) || met.used >= met.owned - met.owned / 4;
+    ensure(holds, "B6", "a heap keeps more empty than it may", at)
+}

@@ -1,0 +1,470 @@
+//! [`Hoard`]: a heap for each thread, superblocks that move between them, and a bound on what they hold.
+//!
+//! After Emery Berger, Kathryn McKinley, Robert Blumofe and Paul Wilson, *Hoard: A Scalable Memory Allocator for
+//! Multithreaded Applications* (ASPLOS 2000). Memory is cut into *superblocks* of S bytes, each with blocks of one size
+//! class. Each thread allocates from superblocks that its heap owns, so threads share neither a lock nor a cache line.
+//! A block that is freed, by whichever thread, goes home to its superblock, under the lock of the heap that owns it.
+//! A heap that has too little in use gives a superblock to the *global heap*, from which any heap may take it.
+//!
+//! # Layout
+//!
+//! ```text
+//!  heap 0, global     heap 1     heap 2     …     heap 16           each with its lock, on cache lines of its own
+//!                       │
+//!                       ├─ active: the superblock that each class is allocated from
+//!                       └─ lists: dense and sparse superblocks of each class, empty ones
+//!                               │
+//!  a superblock, at a           ▼
+//!  multiple of S: | header | block | block | block | … | not yet cut        |
+//!                 | owner  |
+//!                 | free ──┼─────────► next ──────► …
+//!
+//!  pages, behind a lock of their own:
+//!  | page map | superblock | large block    | free | superblock | large block | … | top |
+//! ```
+//!
+//! Large blocks and superblocks are extents of [`Jemalloc`](crate::Jemalloc)'s pages.
+//!
+//! C's `free` is not told a size, and needs no table to find out: a large block begins at a multiple of a page, and no
+//! block of a superblock does. Their places are chosen so that most classes lose nothing by it (`superblock.rs`).
+//!
+//! # Invariants
+//!
+//! - B1: A superblock is an extent of S bytes at a multiple of S; its header tells its class and how many blocks fit.
+//!   No block of it begins at a multiple of a page. Every other extent in use is a large block.
+//! - B2: A superblock's owner is a heap, and leads to nothing but it: only the owner's lists and active superblocks hold
+//!   it. The owner changes under the lock of the heap that it names before.
+//! - B3: The blocks of a superblock are in use, in its list of free ones, or not yet cut; each is one of these.
+//! - B4: A superblock's group is that of its blocks in use, and the heap's lists hold just the superblocks of theirs.
+//! - B5: A heap's *u* and *a* are the sums over its superblocks, of blocks in use and of all blocks, in bytes; active
+//!   ones do not count.
+//! - B6: The emptiness invariant of each heap but the global one: `u >= a - K·S` or `u >= (1 - f)·a`; K is 8 and f a
+//!   quarter.
+//! - B7: The superblocks of the global heap are at least f empty, and not all empty: those go back to the pages.
+//! - The pages hold to J1 to J4 and J7 of [`Jemalloc`](crate::jemalloc).
+//!
+//! What differs from the paper: a heap's active superblocks, at most one for each class, do not count in *u* and *a*.
+//! So to allocate is to take a block and count it, and what a thread works with is never taken from it. The bound stays
+//! O(U + P): with C classes and P heaps, at most `U / (1 - f) + P·(K + C)·S` bytes are in superblocks, and what their
+//! headers and rests take. The second term is less than 5 MiB for 16 heaps, if each of them has used every class.
+//!
+//! # Threads
+//!
+//! A thread's heap is chosen by its slot (`thread.rs`), of which there are 16. More threads share heaps, which costs them
+//! waiting for each other's few instructions, and nothing else. When a thread ends its heap stays and serves the next
+//! thread with that slot; meanwhile other threads may free its blocks, and by B6 it gives up what they leave empty.
+//! Memory that is empty in any heap is asked back before an allocation fails.
+//!
+//! # Complexity
+//!
+//! Constant time for each call: the lock of a heap, and a block of a list. Once in a superblock's blocks (or 16 of them)
+//! constant time more: a superblock moves between lists, heaps or the pages. A large block takes the pages' lock.
+//! Asking memory back is linear in the classes and in the superblocks that are empty, and happens only when growth was refused.
+
+mod check;
+mod heap;
+mod owner;
+mod superblock;
+
+use core::alloc::Layout;
+use core::ptr::null_mut;
+use core::sync::atomic::Ordering;
+
+use crate::face::{Allocate, Inspect, move_block};
+use crate::jemalloc::Extents;
+use crate::source::{PageSource, Platform};
+use crate::stats::{Broken, Stats};
+use crate::sync::Lock;
+use crate::thread::{SLOTS, slot};
+use crate::word::pointer;
+use heap::{Heap, SHARED, SLACK_BYTES};
+use superblock::{SUPERBLOCK, Superblock, is_large, lay, quick_class, small_class, superblock_of};
+
+/// How many heaps there are: one for each slot and the global one, or one alone.
+const HEAPS: usize = if SHARED { SLOTS + 1 } else { 1 };
+
+/// The global heap; without threads, the only one.
+const GLOBAL: usize = 0;
+
+/// How many empty superblocks the only heap of a module without threads keeps for its next classes.
+const KEPT_ALONE: usize = 2;
+
+/// What [`Extents`] remembers of a superblock, and of a large block.
+const TAG_LARGE: u8 = 0;
+const TAG_SUPERBLOCK: u8 = 1;
+
+/// A value on cache lines of its own.
+#[repr(align(64))]
+struct Lines<T>(T);
+
+/// The one for threads: each has a heap of its own, and what they hold together stays bounded.
+///
+/// Enable the feature `std` in a program with threads, so that they are told apart by more than their stacks.
+///
+/// ```
+/// # #[cfg(not(target_family = "wasm"))] {
+/// use memgrove::Hoard;
+///
+/// #[global_allocator]
+/// static HEAP: Hoard = Hoard::new();
+///
+/// let lengths: Vec<_> = (0..4)
+///     .map(|n| std::thread::spawn(move || vec![n; 1000].into_iter().map(|n| n.to_string()).collect::<String>().len()))
+///     .map(|thread| thread.join().unwrap())
+///     .collect();
+/// assert_eq!(lengths, [1000; 4]);
+/// # }
+/// ```
+pub struct Hoard<S: PageSource = Platform> {
+    heaps: [Lines<Lock<Heap>>; HEAPS],
+    pages: Lines<Lock<Extents<S>>>,
+}
+
+/// The alignment that C expects of `malloc`, in bytes: that of `max_align_t`.
+const C_ALIGN: usize = 16;
+
+/// What C asks for, so that every block is at a multiple of 16: a multiple of 16 lands in a class that is one, too.
+#[inline(always)]
+const fn c_size(size: usize) -> usize {
+    let rounded = (size + C_ALIGN - 1) & !(C_ALIGN - 1);
+    if rounded == 0 { C_ALIGN } else { rounded }
+}
+
+impl Hoard {
+    /// Empty heaps on the source that fits the target.
+    #[expect(clippy::new_without_default, reason = "a default value of a heap would be a new heap each time")]
+    pub const fn new() -> Self {
+        Self::with_source(crate::source::PLATFORM)
+    }
+}
+
+impl<S: PageSource> Hoard<S> {
+    /// Empty heaps on `source`.
+    pub const fn with_source(source: S) -> Self {
+        let mut heaps = [const { Lines(Lock::new(Heap::new(SLACK_BYTES))) }; HEAPS];
+        heaps[GLOBAL] = Lines(Lock::new(Heap::new(usize::MAX)));
+        Self { heaps, pages: Lines(Lock::new(Extents::new(source))) }
+    }
+
+    #[inline(always)]
+    fn heap(&self, number: usize) -> &Lock<Heap> {
+        debug_assert!(number < HEAPS);
+        // SAFETY: a number comes from a slot, from a superblock's owner (B2), or from counting to HEAPS.
+        unsafe { &self.heaps.get_unchecked(number).0 }
+    }
+
+    /// The number of the calling thread's heap.
+    #[inline(always)]
+    fn mine() -> usize {
+        if SHARED { slot() + 1 } else { GLOBAL }
+    }
+
+    #[inline]
+    fn allocate_bytes(&self, size: usize, align: usize) -> *mut u8 {
+        match quick_class(size, align) {
+            Some(class) => self.allocate_small(class),
+            None => self.allocate_other(size, align),
+        }
+    }
+
+    /// Larger and more aligned blocks: kept out of the way of the others.
+    #[inline(never)]
+    fn allocate_other(&self, size: usize, align: usize) -> *mut u8 {
+        match small_class(size, align) {
+            Some(class) => self.allocate_small(class),
+            None => self.allocate_large(size, align, false),
+        }
+    }
+
+    #[inline(always)]
+    fn allocate_small(&self, class: usize) -> *mut u8 {
+        let mine = Self::mine();
+        let block = self.heap(mine).with(|heap| {
+            let block = heap.take(class);
+            if block.is_null() { self.refill(heap, mine, class) } else { block }
+        });
+        if block.is_null() { self.allocate_small_at_last(class) } else { block }
+    }
+
+    /// A block for a heap whose active superblock has none: of a superblock of its own, of one that the global heap
+    /// has, of a new one; null if memory is exhausted.
+    #[cold]
+    #[inline(never)]
+    fn refill(&self, heap: &mut Heap, number: usize, class: usize) -> *mut u8 {
+        let mut block = heap.take_otherwise(class);
+        if block.is_null() {
+            let mut superblock = if SHARED { self.take_from_global(number, class) } else { null_mut() };
+            if superblock.is_null() {
+                superblock = self.new_superblock(number, class);
+            }
+            if superblock.is_null() {
+                return null_mut();
+            }
+            // SAFETY: the superblock is this heap's now, is of the class and has a block to give.
+            block = unsafe { heap.activate(superblock, class) };
+        }
+        // A dense superblock that became active no longer makes up for others that are empty.
+        self.settle(heap, number);
+        block
+    }
+
+    /// A superblock of the class that the global heap has; it belongs to the heap with this number now.
+    fn take_from_global(&self, number: usize, class: usize) -> *mut Superblock {
+        self.heap(GLOBAL).with(|global| {
+            let superblock = global.give_sparse(class);
+            if !superblock.is_null() {
+                // SAFETY: the superblock was the global heap's, whose lock is held (B2).
+                unsafe { (*superblock).owner.store(number, Ordering::Relaxed) };
+            }
+            superblock
+        })
+    }
+
+    /// A superblock of new pages, for the heap with this number.
+    fn new_superblock(&self, number: usize, class: usize) -> *mut Superblock {
+        let address = self.pages.0.with(|pages| pages.allocate(SUPERBLOCK, SUPERBLOCK, TAG_SUPERBLOCK));
+        let superblock: *mut Superblock = pointer(address).cast();
+        if address != 0 {
+            // SAFETY: the pages are a superblock now that nobody else knows.
+            unsafe {
+                (*superblock).owner.store(number, Ordering::Relaxed);
+                lay(superblock, class);
+            }
+        }
+        superblock
+    }
+
+    /// Memory is exhausted: asks all heaps for what they have empty, and tries once more.
+    #[cold]
+    #[inline(never)]
+    fn allocate_small_at_last(&self, class: usize) -> *mut u8 {
+        self.ask_back();
+        let mine = Self::mine();
+        self.heap(mine).with(|heap| self.refill(heap, mine, class))
+    }
+
+    /// Gives every empty superblock of every heap back to the pages.
+    fn ask_back(&self) {
+        for number in 0..HEAPS {
+            self.heap(number).with(|heap| {
+                heap.release_active();
+                loop {
+                    let superblock = heap.give_empty();
+                    if superblock.is_null() {
+                        break;
+                    }
+                    self.free_extent(superblock.cast());
+                }
+            });
+        }
+    }
+
+    /// Gives away what a heap has too much of. Its lock is held.
+    fn settle(&self, heap: &mut Heap, number: usize) {
+        if number == GLOBAL {
+            let kept = if SHARED { 0 } else { KEPT_ALONE };
+            while heap.empties > kept {
+                self.free_extent(heap.give_empty().cast());
+            }
+            return;
+        }
+        loop {
+            let superblock = heap.give();
+            if superblock.is_null() {
+                return;
+            }
+            // SAFETY: the superblock was this heap's, whose lock is held (B2).
+            unsafe {
+                if (*superblock).used == 0 {
+                    self.free_extent(superblock.cast());
+                } else {
+                    self.heap(GLOBAL).with(|global| {
+                        (*superblock).owner.store(GLOBAL, Ordering::Relaxed);
+                        global.adopt(superblock);
+                    });
+                }
+            }
+        }
+    }
+
+    fn free_extent(&self, start: *mut u8) {
+        // SAFETY: callers give an extent that nobody uses any more: an empty superblock or a large block.
+        self.pages.0.with(|pages| unsafe { pages.free(start.addr()) });
+    }
+
+    fn allocate_large(&self, size: usize, align: usize, zeroed: bool) -> *mut u8 {
+        let attempt = || {
+            self.pages.0.with(|pages| {
+                let address = pages.allocate(size, align, TAG_LARGE);
+                let dirty = if zeroed { pages.dirty_bytes(address, size) } else { 0 };
+                (pointer(address), dirty)
+            })
+        };
+        let (mut block, mut dirty) = attempt();
+        if block.is_null() {
+            self.ask_back();
+            (block, dirty) = attempt();
+        }
+        if !block.is_null() {
+            // SAFETY: the block is at least `size` bytes long.
+            unsafe { block.write_bytes(0, dirty) };
+        }
+        block
+    }
+
+    /// Gives a block back that only the heap knows the size of.
+    #[inline]
+    unsafe fn free_block(&self, block: *mut u8) {
+        if is_large(block) {
+            return self.free_extent(block);
+        }
+        let superblock = superblock_of(block);
+        // SAFETY: the block lies in a superblock (B1), whose owner's lock is held (B2).
+        unsafe {
+            let give_back = |number, heap: &mut Heap| {
+                if heap.put(block, superblock) {
+                    self.regroup(heap, number, superblock);
+                }
+            };
+            if SHARED {
+                owner::with_owner(&(*superblock).owner, |number| self.heap(number), give_back);
+            } else {
+                self.heap(GLOBAL).with(|heap| give_back(GLOBAL, heap));
+            }
+        }
+    }
+
+    /// What a freed block may lead to: another group for its superblock, and one superblock too many for the heap.
+    #[cold]
+    #[inline(never)]
+    unsafe fn regroup(&self, heap: &mut Heap, number: usize, superblock: *mut Superblock) {
+        // SAFETY: the superblock belongs to the heap.
+        unsafe { heap.regroup(superblock) };
+        self.settle(heap, number);
+    }
+
+    /// Whether the block can have the new size where it is; if so, it has. `old_class` and `new_class` as of
+    /// [`small_class`].
+    unsafe fn resize_in_place(&self, block: *mut u8, new_class: Option<usize>, new_size: usize) -> bool {
+        if is_large(block) {
+            // SAFETY: a live large block is an extent (B1).
+            return new_class.is_none()
+                && self.pages.0.with(|pages| unsafe { pages.resize(block.addr(), new_size) });
+        }
+        // SAFETY: the class of a superblock with a live block does not change.
+        new_class == Some(unsafe { (*superblock_of(block)).class }.into())
+    }
+
+    /// C's `malloc`: a block of at least `size` bytes at a multiple of 16, or null.
+    #[inline]
+    pub fn malloc(&self, size: usize) -> *mut u8 {
+        // Above this the rounding could wrap; C forbids such objects anyway.
+        if size > isize::MAX as usize {
+            return null_mut();
+        }
+        self.allocate_bytes(c_size(size), 1)
+    }
+
+    /// C's `free`, without a size: the block's place tells what it is. `block` may not be null.
+    ///
+    /// # Safety
+    /// `block` came from this heap, by whichever function, and is not used afterwards.
+    #[inline]
+    pub unsafe fn free(&self, block: *mut u8) {
+        // SAFETY: the caller's promise.
+        unsafe { self.free_block(block) };
+    }
+
+    /// The bytes that the program may use in `block`: at least as many as it asked for. O(1).
+    ///
+    /// # Safety
+    /// `block` came from this heap and was not given back.
+    #[inline]
+    pub unsafe fn usable_size(&self, block: *mut u8) -> usize {
+        // SAFETY: a live block lies in a superblock, whose size does not change meanwhile, or is an extent (B1).
+        unsafe {
+            if is_large(block) {
+                self.pages.0.with(|pages| pages.bytes(block.addr()))
+            } else {
+                (*superblock_of(block)).size
+            }
+        }
+    }
+
+    /// Makes `block` at least `new_size` bytes long, in place or by moving it; null if exhausted, and then the old
+    /// block stays. The alignment that survives a move is 16.
+    ///
+    /// # Safety
+    /// `block` came from this heap and was not given back; on success only the answer is used afterwards.
+    pub unsafe fn resize(&self, block: *mut u8, new_size: usize) -> *mut u8 {
+        if new_size > isize::MAX as usize {
+            return null_mut();
+        }
+        let new_size = c_size(new_size);
+        // SAFETY: the caller's promise; both blocks are at least as long as what is copied and do not overlap, and
+        // the old one is given back once.
+        unsafe {
+            if self.resize_in_place(block, small_class(new_size, 1), new_size) {
+                return block;
+            }
+            let moved = self.malloc(new_size);
+            if !moved.is_null() {
+                core::ptr::copy_nonoverlapping(block, moved, self.usable_size(block).min(new_size));
+                self.free_block(block);
+            }
+            moved
+        }
+    }
+}
+
+// SAFETY: B1 and B3 say that live blocks are disjoint; what a heap and the pages hold is behind their locks (B2).
+unsafe impl<S: PageSource> Allocate for Hoard<S> {
+    #[inline]
+    fn allocate(&self, layout: Layout) -> *mut u8 {
+        self.allocate_bytes(layout.size(), layout.align())
+    }
+
+    fn allocate_zeroed(&self, layout: Layout) -> *mut u8 {
+        let Some(class) = small_class(layout.size(), layout.align()) else {
+            return self.allocate_large(layout.size(), layout.align(), true);
+        };
+        let block = self.allocate_small(class);
+        if !block.is_null() {
+            // SAFETY: the block is this long.
+            unsafe { block.write_bytes(0, layout.size()) };
+        }
+        block
+    }
+
+    #[inline]
+    unsafe fn deallocate(&self, block: *mut u8, _layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { self.free_block(block) };
+    }
+
+    #[inline]
+    unsafe fn reallocate(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if self.resize_in_place(block, small_class(new_size, layout.align()), new_size) {
+                block
+            } else {
+                move_block(self, block, layout, new_size)
+            }
+        }
+    }
+}
+
+impl<S: PageSource> Inspect for Hoard<S> {
+    fn stats(&self) -> Stats {
+        let mut stats = Stats::default();
+        self.alone(|heaps, pages| stats = check::stats(heaps, pages));
+        stats
+    }
+
+    fn check(&self) -> Result<(), Broken> {
+        let mut outcome = Ok(());
+        self.alone(|heaps, pages| outcome = check::check(heaps, pages));
+        outcome
+    }
+}

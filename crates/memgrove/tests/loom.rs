@@ -1,0 +1,145 @@
+//! Every interleaving of the lock, and of finding a superblock's owner while it is moved.
+//!
+//! `RUSTFLAGS="--cfg loom" cargo test -p memgrove --release --test loom`, or `cargo xtask test --only loom`. Without
+//! that flag this file is empty. The code under test is the crate's own, included with the checker's atomics. Two threads a
+//! model: with a third the checker would have to run two that spin while the one that holds the lock never runs.
+#![cfg(loom)]
+#![allow(unsafe_code, reason = "the cells of the model are behind the locks under test")]
+
+#[path = "../src/hoard/owner.rs"]
+mod owner;
+#[path = "../src/sync.rs"]
+mod sync;
+
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use sync::Lock;
+use sync::atomic::{AtomicUsize, Ordering};
+
+/// A superblock, as far as its owner matters: `used` stands for all of its header, and the checker reports
+/// any two threads that touch it without one lock between them.
+struct Superblock {
+    owner: AtomicUsize,
+    used: UnsafeCell<usize>,
+}
+
+/// What is in a heap: how many superblocks it owns. Heap 0 is the global one.
+type Heaps = [Lock<usize>; 3];
+
+fn used(superblock: &Superblock, change: usize) {
+    // SAFETY: the caller holds the lock of the superblock's owner; the checker verifies that.
+    superblock.used.with_mut(|used| unsafe { *used = (*used).wrapping_add(change) });
+}
+
+const MINUS_ONE: usize = usize::MAX;
+
+/// The other side of `with_owner`: a superblock goes from heap `from` to heap `to`, if it is there. One of them is the
+/// global heap, which is locked second, as in `settle` and in `refill`.
+fn carry(heaps: &Heaps, superblock: &Superblock, from: usize, to: usize) {
+    heaps[from.max(to)].with(|thread| {
+        heaps[0].with(|global| {
+            if superblock.owner.load(Ordering::Relaxed) == from {
+                superblock.owner.store(to, Ordering::Relaxed);
+                let (loses, gains) = if from == 0 { (global, thread) } else { (thread, global) };
+                *loses -= 1;
+                *gains += 1;
+                used(superblock, 0);
+            }
+        });
+    });
+}
+
+fn model(blocks: usize) -> (Arc<Heaps>, Arc<Superblock>) {
+    let heaps = Arc::new([Lock::new(0), Lock::new(1), Lock::new(0)]);
+    (heaps, Arc::new(Superblock { owner: AtomicUsize::new(1), used: UnsafeCell::new(blocks) }))
+}
+
+fn free(heaps: &Heaps, superblock: &Superblock) {
+    owner::with_owner(
+        &superblock.owner,
+        |number| &heaps[number],
+        |number, superblocks| {
+            assert_eq!(superblock.owner.load(Ordering::Relaxed), number);
+            assert_eq!(*superblocks, 1, "the lock of another heap is held");
+            used(superblock, MINUS_ONE);
+        },
+    );
+}
+
+#[test]
+fn the_lock_lets_one_in_at_a_time() {
+    loom::model(|| {
+        let counter = Arc::new(Lock::new(0));
+        let other = {
+            let counter = counter.clone();
+            loom::thread::spawn(move || {
+                counter.with(|count| *count += 1);
+                counter.with(|count| *count += 1);
+            })
+        };
+        counter.with(|count| *count += 1);
+        counter.with(|count| *count += 1);
+        other.join().unwrap();
+        assert_eq!(counter.with(|count| *count), 4);
+    });
+}
+
+#[test]
+fn blocks_go_home_while_their_superblock_moves() {
+    loom::model(|| {
+        let (heaps, superblock) = model(2);
+        let mover = {
+            let (heaps, superblock) = (heaps.clone(), superblock.clone());
+            loom::thread::spawn(move || {
+                carry(&heaps, &superblock, 1, 0);
+                carry(&heaps, &superblock, 0, 2);
+            })
+        };
+        free(&heaps, &superblock);
+        free(&heaps, &superblock);
+        mover.join().unwrap();
+        assert_eq!(superblock.owner.load(Ordering::Relaxed), 2);
+        // SAFETY: all threads are done.
+        assert_eq!(superblock.used.with(|used| unsafe { *used }), 0);
+    });
+}
+
+/// Two heaps want the same superblock of the global one, and one of the threads has a block of it to give back.
+#[test]
+fn one_heap_takes_a_superblock_from_the_global_one() {
+    loom::model(|| {
+        let (heaps, superblock) = model(1);
+        carry(&heaps, &superblock, 1, 0);
+        let other = {
+            let (heaps, superblock) = (heaps.clone(), superblock.clone());
+            loom::thread::spawn(move || {
+                carry(&heaps, &superblock, 0, 1);
+                carry(&heaps, &superblock, 1, 0);
+            })
+        };
+        carry(&heaps, &superblock, 0, 2);
+        free(&heaps, &superblock);
+        other.join().unwrap();
+        let total: usize = heaps.iter().map(|heap| heap.with(|superblocks| *superblocks)).sum();
+        assert_eq!(total, 1);
+    });
+}
+
+/// The model sees what it is for: without the second reading it must fail.
+#[test]
+#[should_panic(expected = "the lock of another heap is held")]
+fn without_reading_the_owner_again_it_goes_wrong() {
+    loom::model(|| {
+        let (heaps, superblock) = model(1);
+        let mover = {
+            let (heaps, superblock) = (heaps.clone(), superblock.clone());
+            loom::thread::spawn(move || carry(&heaps, &superblock, 1, 0))
+        };
+        let number = superblock.owner.load(Ordering::Relaxed);
+        heaps[number].with(|superblocks| {
+            assert_eq!(*superblocks, 1, "the lock of another heap is held");
+            used(&superblock, MINUS_ONE);
+        });
+        mover.join().unwrap();
+    });
+}
