@@ -6,6 +6,7 @@
 //! - [`source`]: where memory comes from, and the fakes that tests use.
 //! - [`dlmalloc`]: the block layout drawn, its tag bits, and the numbered invariants of the heap.
 //! - [`wee`]: the smallest one.
+//! - [`hardened`]: the layer before any of them that catches misuse.
 #![no_std]
 #![allow(
     unsafe_code,
@@ -15,6 +16,7 @@
 
 pub mod dlmalloc;
 pub mod face;
+pub mod hardened;
 pub mod jemalloc;
 pub mod source;
 mod stats;
@@ -24,6 +26,7 @@ mod word;
 
 pub use dlmalloc::Dlmalloc;
 pub use face::{Allocate, Inspect};
+pub use hardened::Hardened;
 pub use jemalloc::Jemalloc;
 pub use stats::{Broken, Stats};
 pub use wee::Wee;
