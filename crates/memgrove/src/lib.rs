@@ -12,6 +12,7 @@
     unsafe_code,
     reason = "an allocator is made of raw memory; each block cites the invariant it relies on"
 )]
+#![cfg_attr(memgrove_thread_local, feature(thread_local))]
 #![cfg_attr(target_arch = "wasm64", feature(simd_wasm64))] // memory_grow for memory64 is not stable yet
 
 pub mod dlmalloc;
@@ -21,6 +22,7 @@ pub mod jemalloc;
 pub mod source;
 mod stats;
 mod sync;
+mod thread;
 pub mod wee;
 mod word;
 
