@@ -21,7 +21,7 @@ pub(super) const TABLE_MAX: usize = 1024;
 
 /// For sizes up to [`TABLE_MAX`] in quanta, rounded up: the class, times the size of a pointer, which makes it the
 /// byte offset into an array of list heads. One load instead of a dozen instructions on the way of every call.
-pub(super) static TABLE: [u8; TABLE_MAX / QUANTUM + 1] = {
+static TABLE: [u8; TABLE_MAX / QUANTUM + 1] = {
     let mut table = [0; TABLE_MAX / QUANTUM + 1];
     let mut quanta = 0;
     while quanta < table.len() {
@@ -34,6 +34,22 @@ pub(super) static TABLE: [u8; TABLE_MAX / QUANTUM + 1] = {
     }
     table
 };
+
+/// The byte offset that [`TABLE`] knows for a size of at most [`TABLE_MAX`].
+#[inline(always)]
+#[expect(clippy::manual_div_ceil, reason = "`div_ceil` guards against overflow, which costs instructions")]
+pub(super) fn head_offset(size: usize) -> usize {
+    debug_assert!(size <= TABLE_MAX);
+    // SAFETY: the table has an entry for each size up to TABLE_MAX.
+    unsafe { *TABLE.get_unchecked((size + (QUANTUM - 1)) / QUANTUM) as usize }
+}
+
+/// The class of the blocks that most programs ask for most: small, and of common alignment. `None` for all others.
+#[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
+#[inline(always)]
+pub(super) fn class_by_table(size: usize, align: usize) -> Option<usize> {
+    if size <= TABLE_MAX && align <= QUANTUM { Some(head_offset(size) / size_of::<usize>()) } else { None }
+}
 
 /// A region must hold two links, which on 64-bit machines the first class has no room for. In bytes.
 const LEAST: usize = 2 * size_of::<usize>();

@@ -3,7 +3,8 @@
 use core::ptr::null_mut;
 
 use super::at;
-use super::classes::{COUNT, QUANTUM, SMALL_MAX, TABLE, TABLE_MAX, class_of, size_of_class};
+use super::classes::{COUNT, QUANTUM, SMALL_MAX, TABLE_MAX, class_of, head_offset, size_of_class};
+use super::front::Front;
 use super::pages::{BINS, Extent, LARGE, PAGE, Page, Region};
 use super::slabs::Class;
 use crate::source::PageSource;
@@ -44,7 +45,7 @@ unsafe impl<S: Send> Send for Heap<S> {}
 
 /// The class of a block that comes from a slab; `None` for one that is an extent of its own.
 #[inline(always)]
-const fn small_class(size: usize, align: usize) -> Option<usize> {
+pub(super) const fn small_class(size: usize, align: usize) -> Option<usize> {
     // A multiple of an alignment up to a page lands in a class that is a multiple of it, and slabs start at a page.
     let size = if align > QUANTUM { (size + (size == 0) as usize + align - 1) & !(align - 1) } else { size };
     if size <= SMALL_MAX && align <= PAGE { Some(class_of(size)) } else { None }
@@ -95,20 +96,13 @@ impl<S: PageSource> Heap<S> {
 
     /// The list head in the cache that serves a size, by one load; `size` is at most [`TABLE_MAX`].
     #[inline(always)]
-    #[expect(
-        clippy::manual_div_ceil,
-        reason = "`div_ceil` guards against overflow, which costs instructions"
-    )]
     fn quick_head(&mut self, size: usize) -> *mut *mut Region {
-        // SAFETY: the table has an entry for each size up to TABLE_MAX, and the entry is an offset into the cache.
-        unsafe {
-            let offset = *TABLE.get_unchecked((size + (QUANTUM - 1)) / QUANTUM) as usize;
-            (&raw mut self.cache).cast::<u8>().add(offset).cast()
-        }
+        // SAFETY: the table's entries are offsets into the cache.
+        unsafe { (&raw mut self.cache).cast::<u8>().add(head_offset(size)).cast() }
     }
 
     #[inline]
-    pub(super) fn allocate(&mut self, size: usize, align: usize) -> *mut u8 {
+    pub(super) fn allocate(&mut self, size: usize, align: usize, front: &impl Front) -> *mut u8 {
         if size <= TABLE_MAX && align <= QUANTUM {
             let head = self.quick_head(size);
             // SAFETY: a cached region is free, so its first word is the link (J5).
@@ -119,18 +113,18 @@ impl<S: PageSource> Heap<S> {
                     return region.cast();
                 }
             }
-            return self.refill(class_of(size));
+            return self.refill(class_of(size), front);
         }
-        self.allocate_other(size, align)
+        self.allocate_other(size, align, front)
     }
 
     /// Larger and more aligned blocks: kept out of the way of the others.
     #[inline(never)]
-    fn allocate_other(&mut self, size: usize, align: usize) -> *mut u8 {
-        let Some(class) = small_class(size, align) else { return self.allocate_large(size, align) };
+    fn allocate_other(&mut self, size: usize, align: usize, front: &impl Front) -> *mut u8 {
+        let Some(class) = small_class(size, align) else { return self.allocate_large(size, align, front) };
         let region = *self.cached(class);
         if region.is_null() {
-            return self.refill(class);
+            return self.refill(class, front);
         }
         // SAFETY: as in `allocate`.
         *self.cached(class) = unsafe { (*region).next };
@@ -204,11 +198,11 @@ impl<S: PageSource> Heap<S> {
         }
     }
 
-    fn allocate_large(&mut self, size: usize, align: usize) -> *mut u8 {
+    fn allocate_large(&mut self, size: usize, align: usize, front: &impl Front) -> *mut u8 {
         let pages = pages_of(size);
         // Of an extent longer by the alignment, some page is aligned; what is left over goes back.
         let slack = if align > PAGE { align / PAGE - 1 } else { 0 };
-        let Some(found) = self.obtain(pages + slack) else { return null_mut() };
+        let Some(found) = self.obtain(pages + slack, front) else { return null_mut() };
         let mut page = found;
         // SAFETY: the extent is ours to divide; each part gets its entries before its neighbour is freed (J2).
         unsafe {
@@ -235,31 +229,34 @@ impl<S: PageSource> Heap<S> {
 
     /// Pages from wherever they can be had: free ones, those that a flush frees when one is due, growth, any flush.
     /// The entries of the extent are the caller's to fill.
-    fn obtain(&mut self, pages: usize) -> Option<usize> {
+    fn obtain(&mut self, pages: usize, front: &impl Front) -> Option<usize> {
         self.misses += 1;
         let mut found = self.take_pages(pages);
-        if found.is_none() && self.flush_if_due() {
+        if found.is_none() && self.flush_if_due(front) {
             found = self.take_pages(pages);
         }
         if found.is_none() && !self.grow(pages) {
-            self.flush();
+            self.flush(front);
         }
         found.or_else(|| self.take_pages(pages))
     }
 
-    pub(super) fn allocate_zeroed(&mut self, size: usize, align: usize) -> *mut u8 {
-        let block = self.allocate(size, align);
-        if block.is_null() {
-            return block;
-        }
+    /// A block, and how many of its first bytes are not known to be zero: the caller's to clear.
+    pub(super) fn allocate_zeroed(
+        &mut self,
+        size: usize,
+        align: usize,
+        front: &impl Front,
+    ) -> (*mut u8, usize) {
+        let block = self.allocate(size, align, front);
         let mut dirty = size;
-        if S::ZEROED && small_class(size, align).is_none() {
+        if block.is_null() {
+            dirty = 0;
+        } else if S::ZEROED && small_class(size, align).is_none() {
             // A large block was taken a moment ago, and what was never used of it is zero (J7).
             dirty = size.min(self.address(self.clean_from).saturating_sub(block.addr()));
         }
-        // SAFETY: the block is at least `size` bytes long.
-        unsafe { block.write_bytes(0, dirty) };
-        block
+        (block, dirty)
     }
 
     /// Whether the block can have the new size where it is; if so, it has.

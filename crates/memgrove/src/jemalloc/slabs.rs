@@ -20,6 +20,7 @@ use core::ptr::null_mut;
 
 use super::at;
 use super::classes::{COUNT, size_of_class};
+use super::front::Front;
 use super::heap::Heap;
 use super::pages::{FREE, INSIDE, LARGE, PAGE, Page, Region};
 use crate::source::PageSource;
@@ -82,15 +83,56 @@ impl<S: PageSource> Heap<S> {
     /// The class's cache is empty: fills it and takes one region; null if memory is exhausted.
     #[cold]
     #[inline(never)]
-    pub(super) fn refill(&mut self, class: usize) -> *mut u8 {
-        self.misses += 1;
-        if !self.hand_over(class) && !self.cut(class, CUT) && !self.new_slab(class) {
+    pub(super) fn refill(&mut self, class: usize, front: &impl Front) -> *mut u8 {
+        if !self.fill(class, front) {
             return null_mut();
         }
         let region = *self.cached(class);
         // SAFETY: the cache was filled just now, and a cached region holds its link (J5).
         *self.cached(class) = unsafe { (*region).next };
         region.cast()
+    }
+
+    /// Fills the class's empty cache; false if memory is exhausted.
+    #[inline]
+    fn fill(&mut self, class: usize, front: &impl Front) -> bool {
+        self.misses += 1;
+        self.hand_over(class) || self.cut(class, CUT) || self.new_slab(class, front)
+    }
+
+    /// Up to `most` regions, linked, and how many they are; null and 0 if memory is exhausted.
+    #[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
+    pub(super) fn batch(&mut self, class: usize, most: usize, front: &impl Front) -> (*mut Region, usize) {
+        let first = *self.cached(class);
+        if first.is_null() && !self.fill(class, front) {
+            return (null_mut(), 0);
+        }
+        let first = *self.cached(class);
+        let (mut last, mut count) = (first, 1);
+        // SAFETY: the cache is not empty, and a cached region is free and holds its link (J5).
+        unsafe {
+            while count < most && !(*last).next.is_null() {
+                last = (*last).next;
+                count += 1;
+            }
+            *self.cached(class) = (*last).next;
+            (*last).next = null_mut();
+        }
+        (first, count)
+    }
+
+    /// Takes a list of free regions back into the cache.
+    pub(super) fn take_back(&mut self, class: usize, list: *mut Region) {
+        let mut region = list;
+        while !region.is_null() {
+            // SAFETY: the regions are nobody's and of this class: J5 holds again.
+            unsafe {
+                let next = (*region).next;
+                (*region).next = *self.cached(class);
+                *self.cached(class) = region;
+                region = next;
+            }
+        }
     }
 
     /// The first slab of the class's queue gives all of its list to the empty cache.
@@ -134,7 +176,7 @@ impl<S: PageSource> Heap<S> {
     }
 
     /// Lays a slab for the class wherever pages can be had, or gets regions by a flush; false if there are neither.
-    fn new_slab(&mut self, class: usize) -> bool {
+    fn new_slab(&mut self, class: usize, front: &impl Front) -> bool {
         debug_assert!(class < COUNT);
         // SAFETY: as for `Heap::class`.
         let least = usize::from(unsafe { *LEAST_SLAB_PAGES.get_unchecked(class) });
@@ -143,7 +185,7 @@ impl<S: PageSource> Heap<S> {
         let most = if share >= least * 2 { least * 2 } else { least };
         let mut pages = most;
         let mut found = self.take_pages(pages);
-        if found.is_none() && self.flush_if_due() {
+        if found.is_none() && self.flush_if_due(front) {
             if self.hand_over(class) {
                 return true;
             }
@@ -156,7 +198,7 @@ impl<S: PageSource> Heap<S> {
         if found.is_none() {
             if !self.grow(pages) {
                 // Memory is at its end: what other classes hold must serve.
-                self.flush();
+                self.flush(front);
                 if self.hand_over(class) {
                     return true;
                 }
@@ -191,10 +233,10 @@ impl<S: PageSource> Heap<S> {
     }
 
     /// Flushes if enough has happened since the last time; answers whether it did.
-    pub(super) fn flush_if_due(&mut self) -> bool {
+    pub(super) fn flush_if_due(&mut self, front: &impl Front) -> bool {
         let due = self.end >= self.flush_at || self.misses >= self.top / 2;
         if due {
-            self.flush();
+            self.flush(front);
         }
         due
     }
@@ -203,7 +245,8 @@ impl<S: PageSource> Heap<S> {
     /// regions that are cached and in the extents.
     #[cold]
     #[inline(never)]
-    pub(super) fn flush(&mut self) {
+    pub(super) fn flush(&mut self, front: &impl Front) {
+        front.recall(|class, list| self.take_back(class, list));
         for class in 0..COUNT {
             self.cut(class, usize::MAX);
             let mut region = *self.cached(class);
