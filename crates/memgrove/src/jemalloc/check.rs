@@ -217,16 +217,18 @@ impl<S: PageSource> Heap<S> {
             ensure(count <= most, "J5", "a class has more free regions than slabs", region)?;
             self.check_region(region, class)?;
         }
-        let mut slab = info.next_slab;
+        let mut first = info.next_slab;
         let mut before = 0;
-        while slab != 0 {
-            ensure(slab > before, "J6", "a queue is not in the order of addresses", slab)?;
-            before = slab;
-            let extent = self.extent_at(self.page_at(slab));
-            let gives = usize::from(extent.class) == class && extent.given_back != 0;
-            ensure(gives, "J6", "a queued slab has nothing to give to the class", slab)?;
-            // SAFETY: the slab has a list, whose first region holds the link (J6).
-            slab = unsafe { (*(*self.entry(extent.page)).regions).next_slab };
+        while !first.is_null() {
+            ensure(first.addr() > before, "J6", "a queue is not in the order of addresses", first.addr())?;
+            before = first.addr();
+            let extent = self.extent_at(self.slab_page(first.addr()));
+            // SAFETY: the map covers the slab's pages (J1).
+            let leads = unsafe { (*self.entry(extent.page)).regions } == first;
+            let gives = usize::from(extent.class) == class && extent.given_back != 0 && leads;
+            ensure(gives, "J6", "a queued slab has nothing to give to the class", first.addr())?;
+            // SAFETY: the first region of a queued slab's list holds the link (J6).
+            first = unsafe { (*first).next_slab };
         }
         Ok(())
     }
@@ -238,7 +240,7 @@ impl<S: PageSource> Heap<S> {
             let mut extent = self.bins[bin];
             let marked = self.bins_with_extents >> bin & 1 == 1;
             ensure(
-                marked != extent.is_null(),
+                marked || extent.is_null(),
                 "J4",
                 "a bin's bit does not tell what it holds",
                 extent.addr(),

@@ -44,13 +44,6 @@ pub(super) fn head_offset(size: usize) -> usize {
     unsafe { *TABLE.get_unchecked((size + (QUANTUM - 1)) / QUANTUM) as usize }
 }
 
-/// The class of the blocks that most programs ask for most: small, and of common alignment. `None` for all others.
-#[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
-#[inline(always)]
-pub(super) fn class_by_table(size: usize, align: usize) -> Option<usize> {
-    if size <= TABLE_MAX && align <= QUANTUM { Some(head_offset(size) / size_of::<usize>()) } else { None }
-}
-
 /// A region must hold two links, which on 64-bit machines the first class has no room for. In bytes.
 const LEAST: usize = 2 * size_of::<usize>();
 

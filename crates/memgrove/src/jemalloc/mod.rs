@@ -30,11 +30,13 @@
 //!   of a large one says `INSIDE`, that of a free one repeats the first; each later entry of a slab says how far away
 //!   the first is.
 //! - J3: No two free extents touch, and none touches the top.
-//! - J4: A free extent is in exactly the bin of its length, and a bin that holds any has its bit set.
+//! - J4: A free extent is in exactly the bin of its length, and a bin that holds any has its bit set; a bin that has lost
+//!   its last may have it still.
 //! - J5: A region in a thread's cache, in a class's cache, in a slab's list, or not yet cut is in nobody's hands; it is in
 //!   one of those only, lies in a slab of its class, and at a multiple of the class's size from the slab's start.
 //! - J6: A slab's count is the length of its list; a class's queue holds the slabs with a list, by address.
-//! - J7: The pages from `used_to` to `limit` are zero if the source's are: nobody has written to them.
+//! - J7: The pages from `top` and from `used_to` on, whichever is higher, up to `limit` are zero if the source's are: nobody
+//!   has written to them.
 //! - J8: A thread's cache holds at most its limit of regions of each class, and its counts are the lengths of its lists.
 //!
 //! # Threads

@@ -22,7 +22,7 @@ use super::at;
 use super::classes::{COUNT, size_of_class};
 use super::front::Front;
 use super::heap::Heap;
-use super::pages::{FREE, INSIDE, LARGE, PAGE, Page, Region};
+use super::pages::{FREE, INSIDE, LARGE, NO_PAGE, PAGE, Page, Region};
 use crate::source::PageSource;
 
 /// A slab grows with the number of its class's pages, up to so many: longer ones seldom become whole again.
@@ -33,9 +33,9 @@ const CUT: usize = 16;
 
 /// What is known of a size class beside its cached regions.
 pub(super) struct Class {
-    /// Address of the slab, the lowest first, that hands its regions over next; 0 if none. They are linked by
+    /// First region of the slab, the lowest first, that hands its regions over next; null if none. They are linked by
     /// [`Region::next_slab`].
-    pub(super) next_slab: usize,
+    pub(super) next_slab: *mut Region,
     /// The part of the newest slab that was not yet cut: the address of its next region, and how many there are.
     pub(super) uncut: usize,
     pub(super) uncut_regions: usize,
@@ -44,7 +44,7 @@ pub(super) struct Class {
 }
 
 impl Class {
-    pub(super) const EMPTY: Self = Self { next_slab: 0, uncut: 0, uncut_regions: 0, pages: 0 };
+    pub(super) const EMPTY: Self = Self { next_slab: null_mut(), uncut: 0, uncut_regions: 0, pages: 0 };
 }
 
 /// The shortest slab for regions of `size` bytes of which the rest behind the last is at most an eighth.
@@ -137,16 +137,15 @@ impl<S: PageSource> Heap<S> {
 
     /// The first slab of the class's queue gives all of its list to the empty cache.
     fn hand_over(&mut self, class: usize) -> bool {
-        let address = self.class(class).next_slab;
-        if address == 0 {
+        let regions = self.class(class).next_slab;
+        if regions.is_null() {
             return false;
         }
-        let slab = self.entry(self.page_at(address));
+        *self.cached(class) = regions;
         // SAFETY: a queued slab has a list, and its first region holds the link of the queue (J6).
         unsafe {
-            let regions = (*slab).regions;
             self.class(class).next_slab = (*regions).next_slab;
-            *self.cached(class) = regions;
+            let slab = self.slab_of(regions.addr());
             (*slab).regions = null_mut();
             (*slab).given_back = 0;
         }
@@ -165,13 +164,15 @@ impl<S: PageSource> Heap<S> {
         info.uncut += regions * size;
         info.uncut_regions -= regions;
         let mut address = info.uncut;
+        let mut next = *self.cached(class);
         while address != first {
             address -= size;
             let region: *mut Region = at(address);
             // SAFETY: the region lies in the uncut part of a slab of this class, so it is in nobody's hands (J5).
-            unsafe { (*region).next = *self.cached(class) };
-            *self.cached(class) = region;
+            unsafe { (*region).next = next };
+            next = region;
         }
+        *self.cached(class) = next;
         true
     }
 
@@ -184,46 +185,29 @@ impl<S: PageSource> Heap<S> {
         let share = (self.class(class).pages / 8).min(SLAB_PAGES_MAX);
         let most = if share >= least * 2 { least * 2 } else { least };
         let mut pages = most;
-        let mut found = self.take_pages(pages);
-        if found.is_none() && self.flush_if_due(front) {
-            if self.hand_over(class) {
-                return true;
-            }
-            found = self.take_pages(pages);
-        }
-        if found.is_none() && most != least {
+        let mut page = if most == least { NO_PAGE } else { self.take_pages(most) };
+        if page == NO_PAGE {
             pages = least;
-            found = self.take_pages(pages);
-        }
-        if found.is_none() {
-            if !self.grow(pages) {
-                // Memory is at its end: what other classes hold must serve.
-                self.flush(front);
-                if self.hand_over(class) {
-                    return true;
-                }
+            page = self.obtain(least, class, front);
+            if page == NO_PAGE {
+                return self.hand_over(class);
             }
-            found = self.take_pages(pages);
         }
-        let Some(page) = found else { return false };
         self.lay_slab(class, page, pages);
         self.cut(class, CUT)
     }
 
     #[allow(clippy::cast_possible_truncation, reason = "classes and slab lengths are far below 256")]
     fn lay_slab(&mut self, class: usize, page: usize, pages: usize) {
-        for distance in 0..pages {
-            let (kind, span) =
-                if distance == 0 { (class as u8, pages as u8) } else { (INSIDE, distance as u8) };
-            // SAFETY: the pages were taken for this slab, and the map covers them (J1).
-            unsafe {
-                self.entry(page + distance).write(Page {
-                    regions: null_mut(),
-                    given_back: 0,
-                    class: kind,
-                    span,
-                });
+        let first = self.entry(page);
+        // SAFETY: the pages were taken for this slab, and the map covers them (J1).
+        unsafe {
+            for distance in 1..pages {
+                let entry = first.add(distance);
+                (*entry).class = INSIDE;
+                (*entry).span = distance as u8;
             }
+            first.write(Page { regions: null_mut(), given_back: 0, class: class as u8, span: pages as u8 });
         }
         let uncut = self.address(page);
         let info = self.class(class);
@@ -232,23 +216,24 @@ impl<S: PageSource> Heap<S> {
         info.pages += pages;
     }
 
-    /// Flushes if enough has happened since the last time; answers whether it did.
-    pub(super) fn flush_if_due(&mut self, front: &impl Front) -> bool {
-        let due = self.end >= self.flush_at || self.misses >= self.top / 2;
-        if due {
-            self.flush(front);
-        }
-        due
+    /// Whether enough has happened since the last flush.
+    #[inline(always)]
+    pub(super) fn flush_is_due(&self) -> bool {
+        self.end >= self.flush_at || self.misses >= self.top / 2
     }
 
     /// Gives every cached region back to its slab, and every slab that is whole again to the free pages. Linear in the
-    /// regions that are cached and in the extents.
+    /// regions that are cached and in the extents. Answers whether a slab of class `wanted` has regions to hand over now.
     #[cold]
     #[inline(never)]
-    pub(super) fn flush(&mut self, front: &impl Front) {
+    pub(super) fn flush(&mut self, wanted: usize, front: &impl Front) -> bool {
         front.recall(|class, list| self.take_back(class, list));
         for class in 0..COUNT {
             self.cut(class, usize::MAX);
+            let info = self.class(class);
+            info.next_slab = null_mut();
+            // Everything is cut, so that the word is free for `queue_slabs`: the queue is empty.
+            info.uncut = 0;
             let mut region = *self.cached(class);
             *self.cached(class) = null_mut();
             while !region.is_null() {
@@ -266,15 +251,12 @@ impl<S: PageSource> Heap<S> {
         self.queue_slabs();
         self.flush_at = self.end + self.end / 64;
         self.misses = 0;
+        wanted < COUNT && !self.class(wanted).next_slab.is_null()
     }
 
-    /// Walks the extents in the order of their addresses: frees whole slabs, queues those with regions to give.
+    /// Walks the extents in the order of their addresses: frees whole slabs, queues those with regions to give. A class's
+    /// `uncut` is the last slab of its queue so far, by the address of its first region; 0 while the queue is empty.
     fn queue_slabs(&mut self) {
-        // The last slab of each queue so far, by the address of its first region; 0 while the queue is empty.
-        let mut last = [0_usize; COUNT];
-        for info in &mut self.classes {
-            info.next_slab = 0;
-        }
         let mut page = 0;
         while page < self.top {
             let entry = self.entry(page);
@@ -296,14 +278,14 @@ impl<S: PageSource> Heap<S> {
                     self.free_pages(slab, pages);
                 } else if (*entry).given_back != 0 {
                     let first = (*entry).regions;
-                    (*first).next_slab = 0;
-                    let last = last.get_unchecked_mut(class);
-                    if *last == 0 {
-                        self.class(class).next_slab = self.address(slab);
+                    (*first).next_slab = null_mut();
+                    let info = self.class(class);
+                    if info.uncut == 0 {
+                        info.next_slab = first;
                     } else {
-                        (*at::<Region>(*last)).next_slab = self.address(slab);
+                        (*at::<Region>(info.uncut)).next_slab = first;
                     }
-                    *last = first.addr();
+                    info.uncut = first.addr();
                 }
             }
         }
@@ -313,7 +295,7 @@ impl<S: PageSource> Heap<S> {
     ///
     /// # Safety
     /// The address lies in a slab, or is that of a large extent.
-    #[inline(always)]
+    #[inline]
     pub(super) unsafe fn slab_of(&self, address: usize) -> *mut Page {
         let entry = self.entry(self.page_at(address));
         // SAFETY: each page of a slab says how far away its first one is (J2).
