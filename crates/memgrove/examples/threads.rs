@@ -1,5 +1,5 @@
 //! Threads on one heap, each doing what one thread did alone: how much longer it takes. An informal figure; on a machine
-//! with fewer cores than threads they take turns anyway.
+//! with fewer free cores than threads they take turns, and one that is interrupted inside a lock holds up the others.
 //!
 //! `cargo run --release -p memgrove --example threads`
 #![allow(unsafe_code, clippy::print_stdout, reason = "drives allocators, and tells how long it took")]
