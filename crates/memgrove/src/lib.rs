@@ -7,6 +7,7 @@
 //! - [`dlmalloc`]: the block layout drawn, its tag bits, and the numbered invariants of the heap.
 //! - [`jemalloc`]: the fast one; [`hoard`]: the one for threads, which takes its pages as Jemalloc does.
 //! - [`wee`]: the smallest one.
+//! - [`hardened`]: the layer before any of them that catches misuse.
 #![no_std]
 #![allow(
     unsafe_code,
@@ -17,6 +18,7 @@
 
 pub mod dlmalloc;
 pub mod face;
+pub mod hardened;
 pub mod hoard;
 pub mod jemalloc;
 pub mod source;
@@ -28,6 +30,7 @@ mod word;
 
 pub use dlmalloc::Dlmalloc;
 pub use face::{Allocate, Inspect};
+pub use hardened::Hardened;
 pub use hoard::Hoard;
 pub use jemalloc::Jemalloc;
 pub use stats::{Broken, Stats};

@@ -4,6 +4,7 @@
 mod shadow;
 
 use std::alloc::Layout;
+use std::sync::{Barrier, Mutex};
 
 use memgrove::source::{Fake, PageSource, Trouble};
 use memgrove::{Allocate, Inspect, Jemalloc};
@@ -88,4 +89,167 @@ fn the_c_face_needs_no_sizes() {
     }
     heap.check().expect("a sound heap");
     assert_eq!(heap.stats().live_blocks, 0);
+}
+
+fn layout(size: usize) -> Layout {
+    Layout::from_size_align(size, 8).expect("a layout")
+}
+
+/// A block in nobody's hands: its address, its layout, and what each byte is.
+type Passed = Option<(usize, Layout, u8)>;
+
+/// Threads exchange blocks over a table, each block filled by one and verified and freed by another, while a further
+/// thread walks the heap.
+#[test]
+fn threads_pass_a_million_blocks() {
+    const THREADS: usize = 4;
+    const STEPS: usize = 250_000;
+    let heap = Jemalloc::with_source(fake(64 << 20, Trouble::default()));
+    let table: Vec<Mutex<Passed>> = (0..256).map(|_| Mutex::new(None)).collect();
+    let free = |(address, layout, byte): (usize, Layout, u8)| {
+        let block: *mut u8 = std::ptr::with_exposed_provenance_mut(address);
+        // SAFETY: the table gave the block to this thread alone, live, with its layout.
+        unsafe {
+            let bytes = std::slice::from_raw_parts(block, layout.size());
+            assert!(bytes.iter().all(|&b| b == byte), "{layout:?} was overwritten");
+            heap.deallocate(block, layout);
+        }
+    };
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (heap, table, free) = (&heap, &table, &free);
+            scope.spawn(move || {
+                let mut random = Random::new(thread as u64);
+                for step in 0..STEPS {
+                    let size = if random.below(64) == 0 { random.below(20_000) } else { random.below(300) };
+                    let align = 1 << random.below(6);
+                    let layout = Layout::from_size_align(size, align).expect("a layout");
+                    let block = if random.below(8) == 0 {
+                        heap.allocate_zeroed(layout)
+                    } else {
+                        heap.allocate(layout)
+                    };
+                    assert!(!block.is_null() && block.addr() % align == 0, "{layout:?}");
+                    let byte = step.to_le_bytes()[0];
+                    // SAFETY: the block is live and this long.
+                    unsafe { block.write_bytes(byte, size) };
+                    let given = Some((block.expose_provenance(), layout, byte));
+                    let mut place = table[random.below(table.len())].lock().expect("no panic");
+                    let taken = std::mem::replace(&mut *place, given);
+                    drop(place);
+                    taken.into_iter().for_each(free);
+                }
+            });
+        }
+        // Meanwhile: every list of every slot is what it says, and no lock waits for another for ever.
+        for _ in 0..20 {
+            heap.check().expect("a sound heap at any moment");
+            std::thread::yield_now();
+        }
+    });
+    table.into_iter().filter_map(|place| place.into_inner().expect("no panic")).for_each(free);
+    heap.check().expect("a sound heap");
+    assert_eq!(heap.stats().live_blocks, 0);
+}
+
+/// The adversary of per-thread heaps: each thread of a chain uses as much as the one before, frees what that one left,
+/// and ends. Memory stays what one of them needs, and what the caches of all slots may hold back or scatter: if a thread
+/// left a few kilobytes behind for good, that would show.
+#[test]
+fn a_chain_of_threads_keeps_memory_bounded() {
+    let heap = Jemalloc::with_source(fake(64 << 20, Trouble::default()));
+    let mut sizes = Vec::new();
+    let mut left: Vec<(usize, Layout)> = Vec::new();
+    for generation in 0..200 {
+        let before = std::mem::take(&mut left);
+        left = std::thread::scope(|scope| {
+            let work = || {
+                let mut random = Random::new(generation);
+                let blocks: Vec<_> = (0..4_000)
+                    .map(|_| {
+                        let layout = layout(1 + random.below(500));
+                        (heap.allocate(layout).expose_provenance(), layout)
+                    })
+                    .collect();
+                let (kept, freed) = blocks.split_at(1_000);
+                for &(block, layout) in before.iter().chain(freed) {
+                    // SAFETY: live, with its layout; freed by this thread only.
+                    unsafe { heap.deallocate(std::ptr::with_exposed_provenance_mut(block), layout) };
+                }
+                kept.to_vec()
+            };
+            scope.spawn(work).join().expect("no panic")
+        });
+        heap.check().expect("a sound heap");
+        sizes.push(heap.stats().heap_bytes);
+    }
+    assert!(sizes[199] <= sizes[1] + (1 << 20), "{sizes:?}");
+}
+
+/// Threads that live on, each with something in its cache: when memory is at its end, one of them gets all of it.
+#[test]
+fn what_waits_in_other_threads_caches_serves_before_memory_is_refused() {
+    const THREADS: usize = 8;
+    const LARGE: usize = 16 << 10;
+    let heap = Jemalloc::with_source(fake(1 << 20, Trouble::default()));
+    let (turn, done) = (Barrier::new(THREADS + 1), Barrier::new(THREADS + 1));
+    let all_that_fits = |size: usize| {
+        let fill = || Some(heap.allocate(layout(size))).filter(|block| !block.is_null());
+        let blocks: Vec<_> = std::iter::from_fn(fill).collect();
+        for &block in &blocks {
+            // SAFETY: allocated above with this layout.
+            unsafe { heap.deallocate(block, layout(size)) };
+        }
+        blocks.len()
+    };
+    let at_first = all_that_fits(LARGE);
+    let mut at_last = 0;
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (heap, turn, done) = (&heap, &turn, &done);
+            scope.spawn(move || {
+                let mut random = Random::new(thread as u64);
+                for _ in 0..2_000 {
+                    let layout = layout(random.below(2_000));
+                    let block = heap.allocate(layout);
+                    if !block.is_null() {
+                        // SAFETY: allocated in the line above.
+                        unsafe { heap.deallocate(block, layout) };
+                    }
+                }
+                turn.wait();
+                done.wait();
+            });
+        }
+        turn.wait();
+        at_last = all_that_fits(LARGE);
+        done.wait();
+    });
+    assert!(at_first > 50, "{at_first}");
+    // More is no leak: the page map may have moved out of the way.
+    assert!(at_last >= at_first, "{at_last} of {at_first}");
+}
+
+/// Small blocks of one thread, freed by another, come back to the first through the heap: no list grows for ever.
+#[test]
+fn what_one_thread_allocates_and_another_frees_does_not_pile_up() {
+    let heap = Jemalloc::with_source(fake(2 << 20, Trouble::default()));
+    let (sender, receiver) = std::sync::mpsc::sync_channel::<usize>(64);
+    std::thread::scope(|scope| {
+        let heap = &heap;
+        scope.spawn(move || {
+            for block in receiver {
+                // SAFETY: sent live.
+                unsafe { heap.deallocate(std::ptr::with_exposed_provenance_mut(block), layout(100)) };
+            }
+        });
+        for step in 0..100_000 {
+            let block = heap.allocate(layout(100));
+            assert!(!block.is_null(), "memory ran out at step {step}");
+            sender.send(block.expose_provenance()).expect("the other thread");
+        }
+        drop(sender);
+    });
+    let stats = heap.stats();
+    assert!(stats.heap_bytes <= 4 << 16, "{stats:?}");
 }

@@ -4,7 +4,7 @@
 mod cases;
 mod shadow;
 
-use memgrove::{Dlmalloc, Hoard, Jemalloc, Wee};
+use memgrove::{Dlmalloc, Hardened, Hoard, Jemalloc, Wee};
 
 macro_rules! suite {
     ($name:ident, $make:expr) => {
@@ -80,3 +80,9 @@ suite!(dlmalloc_wide_grain, Dlmalloc::<_, { 4 * size_of::<usize>() }>::with_grai
 suite!(hoard, Hoard::with_source);
 suite!(jemalloc, Jemalloc::with_source);
 suite!(wee, Wee::with_source);
+
+suite!(hardened_dlmalloc, |source| Hardened::new(Dlmalloc::with_source(source)));
+suite!(hardened_hoard, |source| Hardened::new(Hoard::with_source(source)));
+suite!(hardened_jemalloc, |source| Hardened::new(Jemalloc::with_source(source)));
+suite!(hardened_wee, |source| Hardened::new(Wee::with_source(source)));
+suite!(hardened_without_quarantine, |source| Hardened::<_, 0>::with_secret(Dlmalloc::with_source(source), 7));

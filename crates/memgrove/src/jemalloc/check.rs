@@ -1,7 +1,8 @@
-//! What the heap says about itself: [`Heap::stats`] counts, [`Heap::check`] verifies J1 to J6.
+//! What the heap says about itself: [`Heap::stats`] counts, [`Heap::check`] verifies J1 to J6 and J8.
 
 use super::at;
 use super::classes::{COUNT, size_of_class};
+use super::front::Front;
 use super::heap::Heap;
 use super::pages::{BINS, FOREIGN, FREE, INSIDE, LARGE, PAGE, Page, Region, bin_of};
 use super::slabs::regions_of;
@@ -31,7 +32,7 @@ impl<S: PageSource> Heap<S> {
         list(self.cache[class]).count()
     }
 
-    pub(super) fn stats(&self) -> Stats {
+    pub(super) fn stats(&self, front: &impl Front) -> Stats {
         let mut stats = Stats {
             heap_bytes: self.end * PAGE,
             top_bytes: (self.limit - self.top) * PAGE,
@@ -62,8 +63,10 @@ impl<S: PageSource> Heap<S> {
                 }
             }
         }
-        for class in 0..COUNT {
-            let waiting = self.cached_regions(class) + self.classes[class].uncut_regions;
+        let mut in_front = [0; COUNT];
+        front.show(&mut |class, _, count| in_front[class] += count);
+        for (class, in_front) in in_front.into_iter().enumerate() {
+            let waiting = in_front + self.cached_regions(class) + self.classes[class].uncut_regions;
             stats.live_blocks -= waiting;
             stats.live_bytes -= waiting * size_of_class(class);
             stats.free_blocks += waiting;
@@ -77,7 +80,7 @@ impl<S: PageSource> Heap<S> {
         stats
     }
 
-    pub(super) fn check(&self) -> Result<(), Broken> {
+    pub(super) fn check(&self, front: &impl Front) -> Result<(), Broken> {
         if self.base == 0 {
             return Ok(());
         }
@@ -90,10 +93,11 @@ impl<S: PageSource> Heap<S> {
         ensure(self.limit <= self.map_entries, "J1", "the map is shorter than the heap", self.map.addr())?;
         let (free_extents, slab_pages) = self.check_extents()?;
         self.check_bins(free_extents)?;
+        let in_front = self.check_front(front)?;
         for (class, walked) in slab_pages.into_iter().enumerate() {
             let pages = self.classes[class].pages;
             ensure(pages == walked, "J2", "a class has other slabs than the map", self.base)?;
-            self.check_class(class)?;
+            self.check_class(class, in_front[class])?;
         }
         Ok(())
     }
@@ -183,27 +187,48 @@ impl<S: PageSource> Heap<S> {
         (slab.addr() - self.map.addr()) / size_of::<Page>()
     }
 
+    /// J5 and J8 for what waits in front of the heap; answers how many regions of each class do.
+    fn check_front<F: Front>(&self, front: &F) -> Result<[usize; COUNT], Broken> {
+        let (mut in_front, mut result) = ([0; COUNT], Ok(()));
+        front.show(&mut |class, first, count| {
+            in_front[class] += count;
+            let lengths = list(first).take(count + 1).try_fold(0, |length, region| {
+                self.check_region(region, class)?;
+                Ok(length + 1)
+            });
+            let checked = lengths.and_then(|length| {
+                ensure(count <= F::limit(class), "J8", "a cache holds more than its limit", first.addr())?;
+                ensure(length == count, "J8", "a cache's count is not the length of its list", first.addr())
+            });
+            result = result.and(checked);
+        });
+        result.map(|()| in_front)
+    }
+
     /// J5 and J6 for a class's cache and queue.
-    fn check_class(&self, class: usize) -> Result<(), Broken> {
+    fn check_class(&self, class: usize, in_front: usize) -> Result<(), Broken> {
         let info = &self.classes[class];
         // All slabs of the class together have no more regions than this.
         let most = info.pages * PAGE / size_of_class(class);
-        let mut count = info.uncut_regions;
+        let mut count = info.uncut_regions + in_front;
+        ensure(count <= most, "J5", "a class has more free regions than slabs", self.base)?;
         for region in list(self.cache[class]) {
             count += 1;
             ensure(count <= most, "J5", "a class has more free regions than slabs", region)?;
             self.check_region(region, class)?;
         }
-        let mut slab = info.next_slab;
+        let mut first = info.next_slab;
         let mut before = 0;
-        while slab != 0 {
-            ensure(slab > before, "J6", "a queue is not in the order of addresses", slab)?;
-            before = slab;
-            let extent = self.extent_at(self.page_at(slab));
-            let gives = usize::from(extent.class) == class && extent.given_back != 0;
-            ensure(gives, "J6", "a queued slab has nothing to give to the class", slab)?;
-            // SAFETY: the slab has a list, whose first region holds the link (J6).
-            slab = unsafe { (*(*self.entry(extent.page)).regions).next_slab };
+        while !first.is_null() {
+            ensure(first.addr() > before, "J6", "a queue is not in the order of addresses", first.addr())?;
+            before = first.addr();
+            let extent = self.extent_at(self.slab_page(first.addr()));
+            // SAFETY: the map covers the slab's pages (J1).
+            let leads = unsafe { (*self.entry(extent.page)).regions } == first;
+            let gives = usize::from(extent.class) == class && extent.given_back != 0 && leads;
+            ensure(gives, "J6", "a queued slab has nothing to give to the class", first.addr())?;
+            // SAFETY: the first region of a queued slab's list holds the link (J6).
+            first = unsafe { (*first).next_slab };
         }
         Ok(())
     }
@@ -215,7 +240,7 @@ impl<S: PageSource> Heap<S> {
             let mut extent = self.bins[bin];
             let marked = self.bins_with_extents >> bin & 1 == 1;
             ensure(
-                marked != extent.is_null(),
+                marked || extent.is_null(),
                 "J4",
                 "a bin's bit does not tell what it holds",
                 extent.addr(),

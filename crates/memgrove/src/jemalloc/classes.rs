@@ -35,6 +35,15 @@ pub(crate) static TABLE: [u8; TABLE_MAX / QUANTUM + 1] = {
     table
 };
 
+/// The byte offset that [`TABLE`] knows for a size of at most [`TABLE_MAX`].
+#[inline(always)]
+#[expect(clippy::manual_div_ceil, reason = "`div_ceil` guards against overflow, which costs instructions")]
+pub(super) fn head_offset(size: usize) -> usize {
+    debug_assert!(size <= TABLE_MAX);
+    // SAFETY: the table has an entry for each size up to TABLE_MAX.
+    unsafe { *TABLE.get_unchecked((size + (QUANTUM - 1)) / QUANTUM) as usize }
+}
+
 /// A region must hold two links, which on 64-bit machines the first class has no room for. In bytes.
 const LEAST: usize = 2 * size_of::<usize>();
 

@@ -1,7 +1,8 @@
 //! The level of pages alone, for an allocator that makes its small blocks in another way ([`crate::Hoard`]).
 
+use super::front::Alone;
 use super::heap::Heap;
-use super::pages::LARGE;
+use super::pages::{LARGE, NO_PAGE};
 use crate::source::PageSource;
 use crate::stats::{Broken, Stats};
 
@@ -35,7 +36,8 @@ impl<S: PageSource> Extents<S> {
         let slack = if align > PAGE { align / PAGE - 1 } else { 0 };
         if slack != 0 {
             // What was freed at this length often lies at this alignment, too.
-            if let Some(page) = self.0.take_pages(pages) {
+            let page = self.0.take_pages(pages);
+            if page != NO_PAGE {
                 // SAFETY: the extent was taken a moment ago; its entries are written before it is freed (J2).
                 unsafe {
                     self.0.mark_large(page, pages);
@@ -48,10 +50,12 @@ impl<S: PageSource> Extents<S> {
             }
         }
         let mut found = self.0.take_pages(pages + slack);
-        if found.is_none() && self.0.grow(pages + slack) {
+        if found == NO_PAGE && self.0.grow(pages + slack) {
             found = self.0.take_pages(pages + slack);
         }
-        let Some(found) = found else { return 0 };
+        if found == NO_PAGE {
+            return 0;
+        }
         let page = found + (self.0.address(found).wrapping_neg() & (align - 1)) / PAGE;
         let behind = found + slack - page;
         // SAFETY: the extent is ours to divide; each part has its entries before its neighbour is freed (J2).
@@ -132,10 +136,10 @@ impl<S: PageSource> Extents<S> {
 
     /// Counts every extent in use as a live block.
     pub(crate) fn stats(&self) -> Stats {
-        self.0.stats()
+        self.0.stats(&Alone)
     }
 
     pub(crate) fn check(&self) -> Result<(), Broken> {
-        self.0.check()
+        self.0.check(&Alone)
     }
 }

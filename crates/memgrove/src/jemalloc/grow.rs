@@ -3,16 +3,14 @@
 use super::at;
 use super::heap::Heap;
 use super::pages::{FOREIGN, INSIDE, PAGE, Page};
-use crate::source::{PageSource, Region};
+use crate::source::PageSource;
 use crate::word::align_up;
 
-/// The longest stretch of somebody else's pages that the map is laid over: all of a 32-bit memory.
+/// The longest stretch of somebody else's pages that the map is laid over: any that fits into a 32-bit memory.
 const HOLE_PAGES_MAX: usize = 1 << 22;
 
-/// How many pages a map of so many entries takes.
-const fn pages_for_map(entries: usize) -> usize {
-    (entries * size_of::<Page>()).div_ceil(PAGE)
-}
+/// How many entries of the map fit into a page.
+const ENTRIES: usize = PAGE / size_of::<Page>();
 
 /// A new map is half as long again as memory, so that it seldom moves.
 const fn entries_for(pages: usize) -> usize {
@@ -22,120 +20,107 @@ const fn entries_for(pages: usize) -> usize {
 impl<S: PageSource> Heap<S> {
     /// Asks the source for memory until the top has `pages` pages and the map covers all of it.
     /// When that is refused the heap is valid all the same, perhaps with a longer top.
-    pub(super) fn grow(&mut self, pages: usize) -> bool {
-        if self.base == 0 {
-            let slack = self.source.slack();
-            self.accept(slack);
-            // The slack's bytes are arbitrary.
-            self.used_to = self.end;
-        }
-        let grown = loop {
+    ///
+    /// Where somebody else has grown memory, the top goes on behind theirs, and their pages count as an extent that is never
+    /// freed. The map must reach over it; until it does, nothing is written. A second such hole in one call is not
+    /// bridged: what came in between the two is given up.
+    pub(super) fn grow(&mut self, mut pages: usize) -> bool {
+        let mut slack_is_due = self.base == 0;
+        let old_top = self.top;
+        let mut hole = 0;
+        let mut grown = true;
+        loop {
             let entries = self.end.max(self.top + pages);
-            let map_pages = if entries <= self.map_entries { 0 } else { pages_for_map(entries_for(entries)) };
+            let map_pages = if entries <= self.map_entries { 0 } else { entries_for(entries) / ENTRIES + 1 };
             let (have, wanted) = (self.end - self.top, pages + map_pages);
             if have >= wanted {
-                if map_pages != 0 {
-                    let old_map = self.lay_map(self.top, map_pages);
-                    // SAFETY: the new map lies where the top began, so every extent has its entries.
-                    unsafe { self.free_map(old_map) };
-                }
-                break true;
+                self.settle(old_top, hole, map_pages);
+                break;
             }
-            let Some(region) = self.ask(wanted - have) else { break false };
-            if !self.accept(region) {
-                break false;
+            if self.extend_end(wanted - have, slack_is_due, old_top, &mut hole) {
+                slack_is_due = false;
+                continue;
             }
-        };
+            grown = false;
+            if self.top == old_top {
+                break;
+            }
+            if pages == 0 {
+                // Not even a map fits behind the hole.
+                (self.top, self.end) = (old_top, hole);
+                break;
+            }
+            // What came in lies behind a hole: it is kept if a map fits into it.
+            pages = 0;
+        }
         self.limit = self.end.min(self.map_entries);
         grown
     }
 
-    fn ask(&mut self, pages: usize) -> Option<Region> {
-        self.source.grow(pages.checked_mul(PAGE)?)
-    }
-
-    /// Takes a region into the heap: as more of the top where it continues that.
-    fn accept(&mut self, region: Region) -> bool {
-        if self.base == 0 {
-            self.base = align_up(region.start, PAGE);
-        }
-        if region.end < self.base + PAGE {
-            // Too little to hold a page: forgotten, so that the next region may be the first. Or memory below the
-            // heap, which linear memory never gives and the map cannot reach.
-            let first = self.end == 0;
-            self.base = if first { 0 } else { self.base };
-            return first;
-        }
-        let from = (region.start.max(self.base) - self.base).div_ceil(PAGE);
-        let to = self.page_at(region.end);
-        if from == self.end {
-            self.end = to;
-            return true;
-        }
-        self.jump(from, to)
-    }
-
-    /// Somebody else has grown memory: the top goes on behind theirs, and their pages count as an extent that
-    /// is never freed. The map must reach over it, so a new one comes first.
-    fn jump(&mut self, from: usize, mut to: usize) -> bool {
-        if from - self.end > HOLE_PAGES_MAX {
-            return false;
-        }
-        let map_pages = loop {
-            let map_pages = pages_for_map(entries_for(to));
-            if to - from >= map_pages {
-                break map_pages;
+    /// Takes one more region in: the slack, or `pages` pages of growth. A hole before it is noted, and the top begins
+    /// behind it. False if that is refused, or of no use.
+    #[inline(always)]
+    fn extend_end(&mut self, pages: usize, slack: bool, old_top: usize, hole: &mut usize) -> bool {
+        let region = if slack {
+            self.source.slack()
+        } else {
+            if pages > usize::MAX / PAGE {
+                return false;
             }
-            match self.ask(map_pages) {
-                Some(region) if region.start == self.address(to) => to = self.page_at(region.end),
-                // Refused, or another stranger: what came in between is given up.
-                _ => return false,
-            }
+            let Some(region) = self.source.grow(pages * PAGE) else { return false };
+            region
         };
-        let (old_top, old_end) = (self.top, self.end);
-        self.top = from;
-        self.end = to;
-        let old_map = self.lay_map(from, map_pages);
-        // SAFETY: the new map covers the hole, and the old top before it, which nobody uses. Both have their entries
-        // before anything is freed, because what is freed looks at its neighbours.
-        unsafe {
-            (*self.entry(from - 1)).class = INSIDE;
-            (*self.entry(old_end)).set(FOREIGN, from - old_end);
-            if old_end > old_top {
-                self.mark_large(old_top, old_end - old_top);
-                self.free_pages(old_top, old_end - old_top);
+        let start = align_up(region.start, PAGE);
+        if self.end == 0 {
+            self.base = start;
+        }
+        if start < self.base || region.end < start + PAGE {
+            // Too little to hold a page: forgotten, if another region may be the first. Or memory below the heap, which
+            // linear memory never gives and the map cannot reach.
+            return self.end == 0;
+        }
+        let from = self.page_at(start);
+        if from != self.end {
+            if self.top != old_top || (size_of::<usize>() > 4 && from - self.end > HOLE_PAGES_MAX) {
+                return false;
             }
-            self.free_map(old_map);
+            *hole = self.end;
+            self.top = from;
+        }
+        self.end = self.page_at(region.end);
+        if slack {
+            // The slack's bytes are arbitrary.
+            self.used_to = self.end;
         }
         true
     }
 
-    /// Lays a new map into the first pages of the top; answers the address of the old one, or 0, and its length in
-    /// pages. It is still a large extent.
-    fn lay_map(&mut self, page: usize, map_pages: usize) -> (usize, usize) {
-        let (old, old_entries) = (self.map, self.map_entries);
-        let new: *mut Page = at(self.address(page));
-        self.map = new;
-        self.map_entries = map_pages * PAGE / size_of::<Page>();
-        self.raise_top(page + map_pages);
-        // SAFETY: the pages of the top are the heap's own, and the new map is longer than the old one.
+    /// Lays a map of so many pages, if any, into the first pages of the top, and makes an extent of the hole before it
+    /// if the top has moved.
+    fn settle(&mut self, old_top: usize, hole: usize, map_pages: usize) {
+        let (old_map, old_entries) = (self.map, self.map_entries);
+        let from = self.top;
+        // SAFETY: the pages of the top are the heap's own, and the new map is longer than the old one. It covers the
+        // hole, and the old top before that, which nobody uses. All have their entries before anything is freed, because
+        // what is freed looks at its neighbours; the old map is a large extent (J1).
         unsafe {
-            if !old.is_null() {
-                new.copy_from_nonoverlapping(old, old_entries);
+            if map_pages != 0 {
+                self.map = at(self.address(from));
+                self.map_entries = map_pages * ENTRIES;
+                self.map.copy_from_nonoverlapping(old_map, old_entries);
+                self.top = from + map_pages;
+                self.mark_large(from, map_pages);
             }
-            self.mark_large(page, map_pages);
-        }
-        (old.addr(), pages_for_map(old_entries))
-    }
-
-    /// Frees what [`lay_map`](Self::lay_map) answered.
-    ///
-    /// # Safety
-    /// All extents have their entries.
-    unsafe fn free_map(&mut self, (address, pages): (usize, usize)) {
-        if address != 0 {
-            // SAFETY: the old map is a large extent (J1) that nobody uses any more.
-            unsafe { self.free_pages(self.page_at(address), pages) };
+            if from != old_top {
+                (*self.entry(from - 1)).class = INSIDE;
+                (*self.entry(hole)).set(FOREIGN, from - hole);
+                if hole != old_top {
+                    self.free_pages(old_top, hole - old_top);
+                }
+            }
+            if map_pages != 0 && !old_map.is_null() {
+                self.free_pages(self.page_at(old_map.addr()), old_entries / ENTRIES);
+            }
         }
     }
 }

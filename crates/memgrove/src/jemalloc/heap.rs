@@ -3,8 +3,9 @@
 use core::ptr::null_mut;
 
 use super::at;
-use super::classes::{COUNT, QUANTUM, SMALL_MAX, TABLE, TABLE_MAX, class_of, size_of_class};
-use super::pages::{BINS, Extent, LARGE, PAGE, Page, Region};
+use super::classes::{COUNT, QUANTUM, SMALL_MAX, TABLE_MAX, class_of, head_offset, size_of_class};
+use super::front::Front;
+use super::pages::{BINS, Extent, LARGE, NO_PAGE, PAGE, Page, Region};
 use super::slabs::Class;
 use crate::source::PageSource;
 
@@ -25,7 +26,7 @@ pub(super) struct Heap<S> {
     pub(super) limit: usize,
     /// End of the pages that the source has given: more than `limit` if no map could be laid over them.
     pub(super) end: usize,
-    /// Pages from this one on were never handed out.
+    /// Pages from this one on, or from the top if that is higher, were never handed out.
     pub(super) used_to: usize,
     /// First page of the extent taken last that was never handed out before; its end if there is none.
     pub(super) clean_from: usize,
@@ -42,12 +43,16 @@ pub(super) struct Heap<S> {
 // SAFETY: the pointers lead into memory that only the heap uses, so they may go to another thread with it.
 unsafe impl<S: Send> Send for Heap<S> {}
 
-/// The class of a block that comes from a slab; `None` for one that is an extent of its own.
-#[inline(always)]
-const fn small_class(size: usize, align: usize) -> Option<usize> {
+/// What [`small_class`] answers for a block that is an extent of its own: no class. Not an `Option`, which would come
+/// back through memory where the function is not inlined.
+pub(super) const NO_CLASS: usize = COUNT;
+
+/// The class of a block that comes from a slab, or [`NO_CLASS`].
+#[inline]
+pub(super) const fn small_class(size: usize, align: usize) -> usize {
     // A multiple of an alignment up to a page lands in a class that is a multiple of it, and slabs start at a page.
     let size = if align > QUANTUM { (size + (size == 0) as usize + align - 1) & !(align - 1) } else { size };
-    if size <= SMALL_MAX && align <= PAGE { Some(class_of(size)) } else { None }
+    if size <= SMALL_MAX && align <= PAGE { class_of(size) } else { NO_CLASS }
 }
 
 /// The pages of a large block.
@@ -95,20 +100,13 @@ impl<S: PageSource> Heap<S> {
 
     /// The list head in the cache that serves a size, by one load; `size` is at most [`TABLE_MAX`].
     #[inline(always)]
-    #[expect(
-        clippy::manual_div_ceil,
-        reason = "`div_ceil` guards against overflow, which costs instructions"
-    )]
     fn quick_head(&mut self, size: usize) -> *mut *mut Region {
-        // SAFETY: the table has an entry for each size up to TABLE_MAX, and the entry is an offset into the cache.
-        unsafe {
-            let offset = *TABLE.get_unchecked((size + (QUANTUM - 1)) / QUANTUM) as usize;
-            (&raw mut self.cache).cast::<u8>().add(offset).cast()
-        }
+        // SAFETY: the table's entries are offsets into the cache.
+        unsafe { (&raw mut self.cache).cast::<u8>().add(head_offset(size)).cast() }
     }
 
     #[inline]
-    pub(super) fn allocate(&mut self, size: usize, align: usize) -> *mut u8 {
+    pub(super) fn allocate(&mut self, size: usize, align: usize, front: &impl Front) -> *mut u8 {
         if size <= TABLE_MAX && align <= QUANTUM {
             let head = self.quick_head(size);
             // SAFETY: a cached region is free, so its first word is the link (J5).
@@ -119,18 +117,21 @@ impl<S: PageSource> Heap<S> {
                     return region.cast();
                 }
             }
-            return self.refill(class_of(size));
+            return self.refill(head_offset(size) / size_of::<usize>(), front);
         }
-        self.allocate_other(size, align)
+        self.allocate_other(size, align, front)
     }
 
     /// Larger and more aligned blocks: kept out of the way of the others.
     #[inline(never)]
-    fn allocate_other(&mut self, size: usize, align: usize) -> *mut u8 {
-        let Some(class) = small_class(size, align) else { return self.allocate_large(size, align) };
+    fn allocate_other(&mut self, size: usize, align: usize, front: &impl Front) -> *mut u8 {
+        let class = small_class(size, align);
+        if class == NO_CLASS {
+            return self.allocate_large(size, align, front);
+        }
         let region = *self.cached(class);
         if region.is_null() {
-            return self.refill(class);
+            return self.refill(class, front);
         }
         // SAFETY: as in `allocate`.
         *self.cached(class) = unsafe { (*region).next };
@@ -157,11 +158,14 @@ impl<S: PageSource> Heap<S> {
 
     #[inline(never)]
     unsafe fn deallocate_other(&mut self, block: *mut u8, size: usize, align: usize) {
-        match small_class(size, align) {
-            // SAFETY: the layout leads to the class that the block came from.
-            Some(class) => unsafe { self.cache_region(block, class) },
-            // SAFETY: a large block is an extent of so many pages (J2).
-            None => unsafe { self.free_pages(self.page_at(block.addr()), pages_of(size)) },
+        let class = small_class(size, align);
+        // SAFETY: the layout leads to the class that the block came from, or it is an extent of so many pages (J2).
+        unsafe {
+            if class == NO_CLASS {
+                self.free_pages(self.page_at(block.addr()), pages_of(size));
+            } else {
+                self.cache_region(block, class);
+            }
         }
     }
 
@@ -204,62 +208,73 @@ impl<S: PageSource> Heap<S> {
         }
     }
 
-    fn allocate_large(&mut self, size: usize, align: usize) -> *mut u8 {
+    fn allocate_large(&mut self, size: usize, align: usize, front: &impl Front) -> *mut u8 {
         let pages = pages_of(size);
         // Of an extent longer by the alignment, some page is aligned; what is left over goes back.
         let slack = if align > PAGE { align / PAGE - 1 } else { 0 };
-        let Some(found) = self.obtain(pages + slack) else { return null_mut() };
-        let mut page = found;
-        // SAFETY: the extent is ours to divide; each part gets its entries before its neighbour is freed (J2).
+        self.misses += 1;
+        let found = self.obtain(pages + slack, NO_CLASS, front);
+        if found == NO_PAGE {
+            return null_mut();
+        }
+        let page = found + (self.address(found).wrapping_neg() & (slack * PAGE)) / PAGE;
+        // SAFETY: the extent is ours to divide: what is left over on both sides is freed when the block between has its
+        // entries (J2).
         unsafe {
+            self.mark_large(page, pages);
             if slack != 0 {
-                page += (self.address(found).wrapping_neg() & (align - 1)) / PAGE;
                 let behind = found + slack - page;
-                if page != found {
-                    self.mark_large(found, page - found);
-                }
-                self.mark_large(page, pages);
                 if behind != 0 {
-                    self.mark_large(page + pages, behind);
                     self.free_pages(page + pages, behind);
                 }
                 if page != found {
                     self.free_pages(found, page - found);
                 }
-            } else {
-                self.mark_large(page, pages);
             }
         }
         at(self.address(page))
     }
 
     /// Pages from wherever they can be had: free ones, those that a flush frees when one is due, growth, any flush.
-    /// The entries of the extent are the caller's to fill.
-    fn obtain(&mut self, pages: usize) -> Option<usize> {
-        self.misses += 1;
-        let mut found = self.take_pages(pages);
-        if found.is_none() && self.flush_if_due() {
-            found = self.take_pages(pages);
+    /// The entries of the extent are the caller's to fill. [`NO_PAGE`] if memory is exhausted, or if a flush has found
+    /// slabs of the class, which need no pages.
+    pub(super) fn obtain(&mut self, pages: usize, class: usize, front: &impl Front) -> usize {
+        let mut page = self.take_pages(pages);
+        if page != NO_PAGE {
+            return page;
         }
-        if found.is_none() && !self.grow(pages) {
-            self.flush();
+        if self.flush_is_due() {
+            if self.flush(class, front) {
+                return NO_PAGE;
+            }
+            page = self.take_pages(pages);
+            if page != NO_PAGE {
+                return page;
+            }
         }
-        found.or_else(|| self.take_pages(pages))
+        // When memory is at its end, what the caches hold must serve.
+        if !self.grow(pages) && self.flush(class, front) {
+            return NO_PAGE;
+        }
+        self.take_pages(pages)
     }
 
-    pub(super) fn allocate_zeroed(&mut self, size: usize, align: usize) -> *mut u8 {
-        let block = self.allocate(size, align);
-        if block.is_null() {
-            return block;
-        }
+    /// A block, and how many of its first bytes are not known to be zero: the caller's to clear.
+    pub(super) fn allocate_zeroed(
+        &mut self,
+        size: usize,
+        align: usize,
+        front: &impl Front,
+    ) -> (*mut u8, usize) {
+        let block = self.allocate(size, align, front);
         let mut dirty = size;
-        if S::ZEROED && small_class(size, align).is_none() {
+        if block.is_null() {
+            dirty = 0;
+        } else if S::ZEROED && small_class(size, align) == NO_CLASS {
             // A large block was taken a moment ago, and what was never used of it is zero (J7).
             dirty = size.min(self.address(self.clean_from).saturating_sub(block.addr()));
         }
-        // SAFETY: the block is at least `size` bytes long.
-        unsafe { block.write_bytes(0, dirty) };
-        block
+        (block, dirty)
     }
 
     /// Whether the block can have the new size where it is; if so, it has.
@@ -273,14 +288,13 @@ impl<S: PageSource> Heap<S> {
         align: usize,
         new_size: usize,
     ) -> bool {
-        match (small_class(size, align), small_class(new_size, align)) {
-            (Some(old), Some(new)) => old == new,
-            // SAFETY: a large block is an extent of so many pages (J2).
-            (None, None) => unsafe {
-                self.resize_extent(self.page_at(block.addr()), pages_of(size), pages_of(new_size))
-            },
-            _ => false,
+        let class = small_class(size, align);
+        if class != small_class(new_size, align) {
+            return false;
         }
+        // SAFETY: a large block is an extent of so many pages (J2).
+        class != NO_CLASS
+            || unsafe { self.resize_extent(self.page_at(block.addr()), pages_of(size), pages_of(new_size)) }
     }
 
     /// [`resize_in_place`](Self::resize_in_place) for a block that only the page map knows the size of.
@@ -294,9 +308,9 @@ impl<S: PageSource> Heap<S> {
             let (class, new_class) = ((*extent).class, small_class(new_size, 1));
             if class == LARGE {
                 let page = self.page_at(block.addr());
-                new_class.is_none() && self.resize_extent(page, (*extent).length(), pages_of(new_size))
+                new_class == NO_CLASS && self.resize_extent(page, (*extent).length(), pages_of(new_size))
             } else {
-                new_class == Some(class.into())
+                new_class == class.into()
             }
         }
     }
@@ -304,11 +318,10 @@ impl<S: PageSource> Heap<S> {
     /// # Safety
     /// `page` begins a large extent of `old` pages.
     pub(super) unsafe fn resize_extent(&mut self, page: usize, old: usize, new: usize) -> bool {
-        // SAFETY: the caller's promise; the part cut off becomes an extent before it is freed (J2).
+        // SAFETY: the caller's promise; what is left has its entries before the part cut off is freed (J2).
         unsafe {
             if new < old {
                 self.mark_large(page, new);
-                self.mark_large(page + new, old - new);
                 self.free_pages(page + new, old - new);
             }
             new <= old || self.extend(page, old, new)

@@ -30,11 +30,21 @@
 //!   of a large one says `INSIDE`, that of a free one repeats the first; each later entry of a slab says how far away
 //!   the first is.
 //! - J3: No two free extents touch, and none touches the top.
-//! - J4: A free extent is in exactly the bin of its length, and a bin that holds any has its bit set.
-//! - J5: A region in a class's cache, in a slab's list, or not yet cut is in nobody's hands; it is in one of those
-//!   only, lies in a slab of its class, and at a multiple of the class's size from the slab's start.
+//! - J4: A free extent is in exactly the bin of its length, and a bin that holds any has its bit set; a bin that has lost
+//!   its last may have it still.
+//! - J5: A region in a thread's cache, in a class's cache, in a slab's list, or not yet cut is in nobody's hands; it is in
+//!   one of those only, lies in a slab of its class, and at a multiple of the class's size from the slab's start.
 //! - J6: A slab's count is the length of its list; a class's queue holds the slabs with a list, by address.
-//! - J7: The pages from `used_to` to `limit` are zero if the source's are: nobody has written to them.
+//! - J7: The pages from `top` and from `used_to` on, whichever is higher, up to `limit` are zero if the source's are: nobody
+//!   has written to them.
+//! - J8: A thread's cache holds at most its limit of regions of each class, and its counts are the lengths of its lists.
+//!
+//! # Threads
+//!
+//! Natively, and on wasm with the `atomics` target feature, each of 16 slots has a small bounded cache behind a lock of its own
+//! in front of all this (`caches.rs` tells how, in which order locks are taken, and why there is one arena). Without
+//! `atomics` there is none of it in the module. C's `free` and `realloc`, which are not told a size, take the heap's lock to
+//! look it up in the page map.
 //!
 //! # Complexity
 //!
@@ -42,9 +52,12 @@
 //! cut (at most 16), or a flush, which is linear in the heap and is due only when memory has grown by a sixty-fourth
 //! or when as many calls have missed the cache as half the heap has pages: constant time for each call, amortised.
 
+#[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
+mod caches;
 mod check;
 pub(crate) mod classes;
 mod extents;
+mod front;
 mod grow;
 mod heap;
 mod pages;
@@ -60,6 +73,11 @@ use crate::word::pointer;
 pub(crate) use extents::{Extents, PAGE, Walked};
 use heap::Heap;
 
+#[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
+use caches::Caches as Before;
+#[cfg(not(any(not(target_family = "wasm"), target_feature = "atomics")))]
+use front::Alone as Before;
+
 /// The fast one: a call costs a few instructions, and pages go wherever they are needed.
 ///
 /// ```
@@ -74,6 +92,7 @@ use heap::Heap;
 /// # }
 /// ```
 pub struct Jemalloc<S: PageSource = Platform> {
+    before: Before,
     heap: Lock<Heap<S>>,
 }
 
@@ -91,7 +110,7 @@ impl Jemalloc {
 impl<S: PageSource> Jemalloc<S> {
     /// An empty heap on `source`.
     pub const fn with_source(source: S) -> Self {
-        Self { heap: Lock::new(Heap::new(source)) }
+        Self { before: Before::new(), heap: Lock::new(Heap::new(source)) }
     }
 
     /// C's `malloc`: a block of at least `size` bytes at a multiple of 16, or null.
@@ -103,7 +122,7 @@ impl<S: PageSource> Jemalloc<S> {
         }
         // A size that is a multiple of 16 lands in a class that is one too, so the quick way serves it.
         let rounded = (size + C_ALIGN - 1) & !(C_ALIGN - 1);
-        self.heap.with(|heap| heap.allocate(rounded.max(C_ALIGN), 1))
+        self.before.allocate(&self.heap, rounded.max(C_ALIGN), 1)
     }
 
     /// C's `free`, without a size: the page map knows it. `block` may not be null.
@@ -157,25 +176,25 @@ impl<S: PageSource> Jemalloc<S> {
 unsafe impl<S: PageSource> Allocate for Jemalloc<S> {
     #[inline]
     fn allocate(&self, layout: Layout) -> *mut u8 {
-        self.heap.with(|heap| heap.allocate(layout.size(), layout.align()))
+        self.before.allocate(&self.heap, layout.size(), layout.align())
     }
 
     fn allocate_zeroed(&self, layout: Layout) -> *mut u8 {
-        self.heap.with(|heap| heap.allocate_zeroed(layout.size(), layout.align()))
+        self.before.allocate_zeroed(&self.heap, layout.size(), layout.align())
     }
 
     #[inline]
     unsafe fn deallocate(&self, block: *mut u8, layout: Layout) {
         // SAFETY: the caller's promise.
-        self.heap.with(|heap| unsafe { heap.deallocate(block, layout.size(), layout.align()) });
+        unsafe { self.before.deallocate(&self.heap, block, layout.size(), layout.align()) };
     }
 
     #[inline]
     unsafe fn reallocate(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         // SAFETY: the caller's promise.
         unsafe {
-            let stays =
-                self.heap.with(|heap| heap.resize_in_place(block, layout.size(), layout.align(), new_size));
+            let (size, align) = (layout.size(), layout.align());
+            let stays = self.before.resize_in_place(&self.heap, block, size, align, new_size);
             if stays { block } else { move_block(self, block, layout, new_size) }
         }
     }
@@ -183,11 +202,11 @@ unsafe impl<S: PageSource> Allocate for Jemalloc<S> {
 
 impl<S: PageSource> Inspect for Jemalloc<S> {
     fn stats(&self) -> Stats {
-        self.heap.with(|heap| heap.stats())
+        self.heap.with(|heap| heap.stats(&self.before))
     }
 
     fn check(&self) -> Result<(), Broken> {
-        self.heap.with(|heap| heap.check())
+        self.heap.with(|heap| heap.check(&self.before))
     }
 }
 

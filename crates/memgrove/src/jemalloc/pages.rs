@@ -40,6 +40,9 @@ pub(super) const FOREIGN: u8 = 0xf3;
 /// How many bins there are: two to a doubling, up to 2^22 pages, which is 4 GiB; the last takes all that is longer.
 pub(super) const BINS: usize = 44;
 
+/// No page: what [`Heap::take_pages`] answers instead of an `Option`, which would come back through memory.
+pub(super) const NO_PAGE: usize = usize::MAX;
+
 /// How many extents of a bin are looked at before the lowest of them is taken: bounds the time of a call.
 const LOOK: usize = 8;
 
@@ -48,9 +51,9 @@ const LOOK: usize = 8;
 pub(super) struct Region {
     /// The next region of the same list, or null.
     pub(super) next: *mut Region,
-    /// In the first region of a queued slab's list only: the address of the next slab in the queue, or 0. Not the
+    /// In the first region of a queued slab's list only: the first region of the next slab in the queue, or null. Not the
     /// slab's entry in the map, because the map moves.
-    pub(super) next_slab: usize,
+    pub(super) next_slab: *mut Self,
 }
 
 /// The page map's entry: two words.
@@ -125,44 +128,46 @@ impl<S: PageSource> Heap<S> {
         unsafe { self.bins.get_unchecked_mut(bin) }
     }
 
-    /// Takes `pages` pages from the bins or from the top; `None` when neither has as many in a row.
+    /// Takes `pages` pages from the bins or from the top; [`NO_PAGE`] when neither has as many in a row.
     /// The entries of the extent are the caller's to fill.
-    pub(super) fn take_pages(&mut self, pages: usize) -> Option<usize> {
-        let bin = bin_of(pages);
+    pub(super) fn take_pages(&mut self, pages: usize) -> usize {
         // In the extent's own bin some may be too short; in the higher ones all are long enough.
-        let mut found = self.lowest_that_fits(bin, pages);
-        if found.is_null() {
-            let higher = self.bins_with_extents & (u64::MAX << 1 << bin);
-            if higher != 0 {
-                found = self.lowest_that_fits(higher.trailing_zeros() as usize, pages);
+        let mut bins = self.bins_with_extents & (u64::MAX << bin_of(pages));
+        while bins != 0 {
+            let bin = bins.trailing_zeros() as usize;
+            let found = self.lowest_that_fits(bin, pages);
+            if !found.is_null() {
+                // SAFETY: an extent in a bin is free and says its length (J4); what is left of it is free, too.
+                unsafe {
+                    let page = self.page_at(found.addr());
+                    let length = (*found).pages;
+                    self.unlink(found);
+                    if length > pages {
+                        self.link(page + pages, length - pages);
+                    }
+                    self.clean_from = page + pages;
+                    return page;
+                }
             }
+            bins &= bins - 1;
         }
-        if found.is_null() {
-            if self.limit - self.top < pages {
-                return None;
-            }
-            let page = self.top;
-            self.clean_from = page.max(self.used_to);
-            self.raise_top(page + pages);
-            return Some(page);
+        let page = self.top;
+        if self.limit - page < pages {
+            return NO_PAGE;
         }
-        // SAFETY: an extent in a bin is free and says its length (J4); what is left of it is free, too.
-        unsafe {
-            let page = self.page_at(found.addr());
-            let length = (*found).pages;
-            self.unlink(found);
-            if length > pages {
-                self.link(page + pages, length - pages);
-            }
-            self.clean_from = page + pages;
-            Some(page)
-        }
+        self.clean_from = page.max(self.used_to);
+        self.top = page + pages;
+        page
     }
 
-    /// Of the first few extents of a bin, the lowest that is long enough; null if none is.
+    /// Of the first few extents of a bin, the lowest that is long enough; null if none is. An empty bin loses its bit.
+    #[inline(always)]
     fn lowest_that_fits(&mut self, bin: usize, pages: usize) -> *mut Extent {
         let mut lowest: *mut Extent = null_mut();
         let mut extent = *self.bin(bin);
+        if extent.is_null() {
+            self.bins_with_extents &= !(1 << bin);
+        }
         for _ in 0..LOOK {
             if extent.is_null() {
                 break;
@@ -178,16 +183,10 @@ impl<S: PageSource> Heap<S> {
         lowest
     }
 
-    #[inline(always)]
-    pub(super) fn raise_top(&mut self, top: usize) {
-        self.top = top;
-        self.used_to = self.used_to.max(top);
-    }
-
     /// Gives an extent back: it coalesces with free neighbours and with the top.
     ///
     /// # Safety
-    /// An extent of the heap that nobody uses, with entries that are not those of a free one.
+    /// Pages below the top that nobody uses, between extents that have their entries; the pages themselves need none.
     pub(super) unsafe fn free_pages(&mut self, mut page: usize, mut pages: usize) {
         // SAFETY: the neighbours are extents or the top, and their entries at the seams tell which (J2).
         unsafe {
@@ -199,6 +198,7 @@ impl<S: PageSource> Heap<S> {
             }
             let next = page + pages;
             if next == self.top {
+                self.used_to = self.used_to.max(next);
                 self.top = page;
                 return;
             }
@@ -214,7 +214,6 @@ impl<S: PageSource> Heap<S> {
     ///
     /// # Safety
     /// The pages are below the top and belong to the caller.
-    #[inline(always)]
     pub(super) unsafe fn mark_large(&mut self, page: usize, pages: usize) {
         // SAFETY: the map covers all pages below the top (J1).
         unsafe {
@@ -251,11 +250,8 @@ impl<S: PageSource> Heap<S> {
                 (*next).prev = prev;
             }
             if prev.is_null() {
-                let bin = bin_of(pages);
-                *self.bin(bin) = next;
-                if next.is_null() {
-                    self.bins_with_extents &= !(1 << bin);
-                }
+                // If that leaves the bin empty, whoever looks into it clears its bit.
+                *self.bin(bin_of(pages)) = next;
             } else {
                 (*prev).next = next;
             }
@@ -274,7 +270,7 @@ impl<S: PageSource> Heap<S> {
             if self.limit - next < more && !(self.grow(more) && self.top == next) {
                 return false;
             }
-            self.raise_top(next + more);
+            self.top = next + more;
         } else {
             // SAFETY: what follows an extent below the top is an extent (J2).
             unsafe {

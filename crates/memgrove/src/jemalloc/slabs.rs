@@ -20,8 +20,9 @@ use core::ptr::null_mut;
 
 use super::at;
 use super::classes::{COUNT, size_of_class};
+use super::front::Front;
 use super::heap::Heap;
-use super::pages::{FREE, INSIDE, LARGE, PAGE, Page, Region};
+use super::pages::{FREE, INSIDE, LARGE, NO_PAGE, PAGE, Page, Region};
 use crate::source::PageSource;
 
 /// A slab grows with the number of its class's pages, up to so many: longer ones seldom become whole again.
@@ -32,9 +33,9 @@ const CUT: usize = 16;
 
 /// What is known of a size class beside its cached regions.
 pub(super) struct Class {
-    /// Address of the slab, the lowest first, that hands its regions over next; 0 if none. They are linked by
+    /// First region of the slab, the lowest first, that hands its regions over next; null if none. They are linked by
     /// [`Region::next_slab`].
-    pub(super) next_slab: usize,
+    pub(super) next_slab: *mut Region,
     /// The part of the newest slab that was not yet cut: the address of its next region, and how many there are.
     pub(super) uncut: usize,
     pub(super) uncut_regions: usize,
@@ -43,7 +44,7 @@ pub(super) struct Class {
 }
 
 impl Class {
-    pub(super) const EMPTY: Self = Self { next_slab: 0, uncut: 0, uncut_regions: 0, pages: 0 };
+    pub(super) const EMPTY: Self = Self { next_slab: null_mut(), uncut: 0, uncut_regions: 0, pages: 0 };
 }
 
 /// The shortest slab for regions of `size` bytes of which the rest behind the last is at most an eighth.
@@ -82,9 +83,8 @@ impl<S: PageSource> Heap<S> {
     /// The class's cache is empty: fills it and takes one region; null if memory is exhausted.
     #[cold]
     #[inline(never)]
-    pub(super) fn refill(&mut self, class: usize) -> *mut u8 {
-        self.misses += 1;
-        if !self.hand_over(class) && !self.cut(class, CUT) && !self.new_slab(class) {
+    pub(super) fn refill(&mut self, class: usize, front: &impl Front) -> *mut u8 {
+        if !self.fill(class, front) {
             return null_mut();
         }
         let region = *self.cached(class);
@@ -93,18 +93,59 @@ impl<S: PageSource> Heap<S> {
         region.cast()
     }
 
+    /// Fills the class's empty cache; false if memory is exhausted.
+    #[inline]
+    fn fill(&mut self, class: usize, front: &impl Front) -> bool {
+        self.misses += 1;
+        self.hand_over(class) || self.cut(class, CUT) || self.new_slab(class, front)
+    }
+
+    /// Up to `most` regions, linked, and how many they are; null and 0 if memory is exhausted.
+    #[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
+    pub(super) fn batch(&mut self, class: usize, most: usize, front: &impl Front) -> (*mut Region, usize) {
+        let first = *self.cached(class);
+        if first.is_null() && !self.fill(class, front) {
+            return (null_mut(), 0);
+        }
+        let first = *self.cached(class);
+        let (mut last, mut count) = (first, 1);
+        // SAFETY: the cache is not empty, and a cached region is free and holds its link (J5).
+        unsafe {
+            while count < most && !(*last).next.is_null() {
+                last = (*last).next;
+                count += 1;
+            }
+            *self.cached(class) = (*last).next;
+            (*last).next = null_mut();
+        }
+        (first, count)
+    }
+
+    /// Takes a list of free regions back into the cache.
+    pub(super) fn take_back(&mut self, class: usize, list: *mut Region) {
+        let mut region = list;
+        while !region.is_null() {
+            // SAFETY: the regions are nobody's and of this class: J5 holds again.
+            unsafe {
+                let next = (*region).next;
+                (*region).next = *self.cached(class);
+                *self.cached(class) = region;
+                region = next;
+            }
+        }
+    }
+
     /// The first slab of the class's queue gives all of its list to the empty cache.
     fn hand_over(&mut self, class: usize) -> bool {
-        let address = self.class(class).next_slab;
-        if address == 0 {
+        let regions = self.class(class).next_slab;
+        if regions.is_null() {
             return false;
         }
-        let slab = self.entry(self.page_at(address));
+        *self.cached(class) = regions;
         // SAFETY: a queued slab has a list, and its first region holds the link of the queue (J6).
         unsafe {
-            let regions = (*slab).regions;
             self.class(class).next_slab = (*regions).next_slab;
-            *self.cached(class) = regions;
+            let slab = self.slab_of(regions.addr());
             (*slab).regions = null_mut();
             (*slab).given_back = 0;
         }
@@ -123,18 +164,20 @@ impl<S: PageSource> Heap<S> {
         info.uncut += regions * size;
         info.uncut_regions -= regions;
         let mut address = info.uncut;
+        let mut next = *self.cached(class);
         while address != first {
             address -= size;
             let region: *mut Region = at(address);
             // SAFETY: the region lies in the uncut part of a slab of this class, so it is in nobody's hands (J5).
-            unsafe { (*region).next = *self.cached(class) };
-            *self.cached(class) = region;
+            unsafe { (*region).next = next };
+            next = region;
         }
+        *self.cached(class) = next;
         true
     }
 
     /// Lays a slab for the class wherever pages can be had, or gets regions by a flush; false if there are neither.
-    fn new_slab(&mut self, class: usize) -> bool {
+    fn new_slab(&mut self, class: usize, front: &impl Front) -> bool {
         debug_assert!(class < COUNT);
         // SAFETY: as for `Heap::class`.
         let least = usize::from(unsafe { *LEAST_SLAB_PAGES.get_unchecked(class) });
@@ -142,46 +185,29 @@ impl<S: PageSource> Heap<S> {
         let share = (self.class(class).pages / 8).min(SLAB_PAGES_MAX);
         let most = if share >= least * 2 { least * 2 } else { least };
         let mut pages = most;
-        let mut found = self.take_pages(pages);
-        if found.is_none() && self.flush_if_due() {
-            if self.hand_over(class) {
-                return true;
-            }
-            found = self.take_pages(pages);
-        }
-        if found.is_none() && most != least {
+        let mut page = if most == least { NO_PAGE } else { self.take_pages(most) };
+        if page == NO_PAGE {
             pages = least;
-            found = self.take_pages(pages);
-        }
-        if found.is_none() {
-            if !self.grow(pages) {
-                // Memory is at its end: what other classes hold must serve.
-                self.flush();
-                if self.hand_over(class) {
-                    return true;
-                }
+            page = self.obtain(least, class, front);
+            if page == NO_PAGE {
+                return self.hand_over(class);
             }
-            found = self.take_pages(pages);
         }
-        let Some(page) = found else { return false };
         self.lay_slab(class, page, pages);
         self.cut(class, CUT)
     }
 
     #[allow(clippy::cast_possible_truncation, reason = "classes and slab lengths are far below 256")]
     fn lay_slab(&mut self, class: usize, page: usize, pages: usize) {
-        for distance in 0..pages {
-            let (kind, span) =
-                if distance == 0 { (class as u8, pages as u8) } else { (INSIDE, distance as u8) };
-            // SAFETY: the pages were taken for this slab, and the map covers them (J1).
-            unsafe {
-                self.entry(page + distance).write(Page {
-                    regions: null_mut(),
-                    given_back: 0,
-                    class: kind,
-                    span,
-                });
+        let first = self.entry(page);
+        // SAFETY: the pages were taken for this slab, and the map covers them (J1).
+        unsafe {
+            for distance in 1..pages {
+                let entry = first.add(distance);
+                (*entry).class = INSIDE;
+                (*entry).span = distance as u8;
             }
+            first.write(Page { regions: null_mut(), given_back: 0, class: class as u8, span: pages as u8 });
         }
         let uncut = self.address(page);
         let info = self.class(class);
@@ -190,22 +216,24 @@ impl<S: PageSource> Heap<S> {
         info.pages += pages;
     }
 
-    /// Flushes if enough has happened since the last time; answers whether it did.
-    pub(super) fn flush_if_due(&mut self) -> bool {
-        let due = self.end >= self.flush_at || self.misses >= self.top / 2;
-        if due {
-            self.flush();
-        }
-        due
+    /// Whether enough has happened since the last flush.
+    #[inline(always)]
+    pub(super) fn flush_is_due(&self) -> bool {
+        self.end >= self.flush_at || self.misses >= self.top / 2
     }
 
     /// Gives every cached region back to its slab, and every slab that is whole again to the free pages. Linear in the
-    /// regions that are cached and in the extents.
+    /// regions that are cached and in the extents. Answers whether a slab of class `wanted` has regions to hand over now.
     #[cold]
     #[inline(never)]
-    pub(super) fn flush(&mut self) {
+    pub(super) fn flush(&mut self, wanted: usize, front: &impl Front) -> bool {
+        front.recall(|class, list| self.take_back(class, list));
         for class in 0..COUNT {
             self.cut(class, usize::MAX);
+            let info = self.class(class);
+            info.next_slab = null_mut();
+            // Everything is cut, so that the word is free for `queue_slabs`: the queue is empty.
+            info.uncut = 0;
             let mut region = *self.cached(class);
             *self.cached(class) = null_mut();
             while !region.is_null() {
@@ -223,15 +251,12 @@ impl<S: PageSource> Heap<S> {
         self.queue_slabs();
         self.flush_at = self.end + self.end / 64;
         self.misses = 0;
+        wanted < COUNT && !self.class(wanted).next_slab.is_null()
     }
 
-    /// Walks the extents in the order of their addresses: frees whole slabs, queues those with regions to give.
+    /// Walks the extents in the order of their addresses: frees whole slabs, queues those with regions to give. A class's
+    /// `uncut` is the last slab of its queue so far, by the address of its first region; 0 while the queue is empty.
     fn queue_slabs(&mut self) {
-        // The last slab of each queue so far, by the address of its first region; 0 while the queue is empty.
-        let mut last = [0_usize; COUNT];
-        for info in &mut self.classes {
-            info.next_slab = 0;
-        }
         let mut page = 0;
         while page < self.top {
             let entry = self.entry(page);
@@ -253,14 +278,14 @@ impl<S: PageSource> Heap<S> {
                     self.free_pages(slab, pages);
                 } else if (*entry).given_back != 0 {
                     let first = (*entry).regions;
-                    (*first).next_slab = 0;
-                    let last = last.get_unchecked_mut(class);
-                    if *last == 0 {
-                        self.class(class).next_slab = self.address(slab);
+                    (*first).next_slab = null_mut();
+                    let info = self.class(class);
+                    if info.uncut == 0 {
+                        info.next_slab = first;
                     } else {
-                        (*at::<Region>(*last)).next_slab = self.address(slab);
+                        (*at::<Region>(info.uncut)).next_slab = first;
                     }
-                    *last = first.addr();
+                    info.uncut = first.addr();
                 }
             }
         }
@@ -270,7 +295,7 @@ impl<S: PageSource> Heap<S> {
     ///
     /// # Safety
     /// The address lies in a slab, or is that of a large extent.
-    #[inline(always)]
+    #[inline]
     pub(super) unsafe fn slab_of(&self, address: usize) -> *mut Page {
         let entry = self.entry(self.page_at(address));
         // SAFETY: each page of a slab says how far away its first one is (J2).

@@ -1,0 +1,135 @@
+//! Why a hardened heap stops, told in three ways: by the name of the function that traps, which stack traces show; by a
+//! text that a debugger finds; by [`trapped`], for a handler or a host that looks at the memory afterwards.
+
+use core::ffi::{CStr, c_char};
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize, Ordering};
+
+/// What a [`Hardened`](super::Hardened) heap has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum Reason {
+    /// A block was given back twice.
+    DoubleFree = 1,
+    /// What was given back is no block of this heap, or its header was overwritten.
+    NotABlock = 2,
+    /// A block was given back with another size or alignment than it was allocated with.
+    WrongLayout = 3,
+    /// Bytes right behind a block were overwritten.
+    Overflow = 4,
+    /// A block was written to after it was given back.
+    WriteAfterFree = 5,
+    /// The allocator handed out a block that is in use: its lists were overwritten.
+    HandedOutTwice = 6,
+}
+
+impl Reason {
+    const ALL: [Self; 6] = [
+        Self::DoubleFree,
+        Self::NotABlock,
+        Self::WrongLayout,
+        Self::Overflow,
+        Self::WriteAfterFree,
+        Self::HandedOutTwice,
+    ];
+
+    /// It in words.
+    pub const fn text(self) -> &'static CStr {
+        match self {
+            Self::DoubleFree => c"memgrove: a block was freed twice",
+            Self::NotABlock => c"memgrove: not a block of this heap, or its header was overwritten",
+            Self::WrongLayout => c"memgrove: a block was freed with another layout than its own",
+            Self::Overflow => c"memgrove: bytes behind a block were overwritten",
+            Self::WriteAfterFree => c"memgrove: a block was written to after it was freed",
+            Self::HandedOutTwice => {
+                c"memgrove: a block in use was handed out, the heap's lists were overwritten"
+            }
+        }
+    }
+}
+
+/// The text of the reason, for a debugger: null as long as nothing was found. `used`, because nothing reads it here.
+#[used]
+static TEXT: AtomicPtr<c_char> = AtomicPtr::new(null_mut());
+#[used]
+static REASON: AtomicU8 = AtomicU8::new(0);
+#[used]
+static BLOCK: AtomicUsize = AtomicUsize::new(0);
+
+/// What was found, and the address of the block; `None` as long as nothing was. For a signal handler, or for a host
+/// that calls into the module once more after it trapped.
+pub fn trapped() -> Option<(Reason, usize)> {
+    let number = REASON.load(Ordering::Acquire);
+    let reason = Reason::ALL.into_iter().find(|&reason| reason as u8 == number)?;
+    Some((reason, BLOCK.load(Ordering::Relaxed)))
+}
+
+/// Takes note and stops. Inlined, so that it is the function with the name that traps.
+#[inline(always)]
+fn stop(reason: Reason, block: *const u8) -> ! {
+    BLOCK.store(block.addr(), Ordering::Relaxed);
+    TEXT.store(reason.text().as_ptr().cast_mut(), Ordering::Relaxed);
+    REASON.store(reason as u8, Ordering::Release);
+    trap()
+}
+
+#[cfg(target_arch = "wasm32")]
+#[inline(always)]
+fn trap() -> ! {
+    core::arch::wasm32::unreachable()
+}
+
+#[cfg(target_arch = "wasm64")]
+#[inline(always)]
+fn trap() -> ! {
+    core::arch::wasm64::unreachable()
+}
+
+#[cfg(all(any(unix, windows), not(any(target_arch = "wasm32", target_arch = "wasm64"))))]
+#[inline(always)]
+fn trap() -> ! {
+    // Of the C library, as in `source::System`: a core file, or SIGABRT for a debugger.
+    unsafe extern "C" {
+        fn abort() -> !;
+    }
+    // SAFETY: it may be called from anywhere.
+    unsafe { abort() }
+}
+
+#[cfg(not(any(unix, windows, target_arch = "wasm32", target_arch = "wasm64")))]
+#[inline(always)]
+fn trap() -> ! {
+    // Without a system there is nobody to stop the program for us.
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+/// Two functions a reason: the one that is called, and the one that traps, so that a stack trace tells which it was. It
+/// is called through memory, because `wasm-opt` takes no notice of `inline(never)`.
+macro_rules! reasons {
+    ($($name:ident $trap:ident $reason:ident)*) => {$(
+        #[cold]
+        pub(super) fn $name(block: *const u8) -> ! {
+            static TRAP: fn(*const u8) -> ! = $trap;
+            // SAFETY: a static that nobody writes to.
+            unsafe { (&raw const TRAP).read_volatile()(block) }
+        }
+
+        #[cold]
+        #[inline(never)]
+        fn $trap(block: *const u8) -> ! {
+            stop(Reason::$reason, block)
+        }
+    )*};
+}
+
+reasons! {
+    double_free trap_double_free DoubleFree
+    not_a_block trap_not_a_block NotABlock
+    wrong_layout trap_wrong_layout WrongLayout
+    overflow trap_overflow Overflow
+    write_after_free trap_write_after_free WriteAfterFree
+    handed_out_twice trap_handed_out_twice HandedOutTwice
+}
