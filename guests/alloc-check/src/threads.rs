@@ -2,7 +2,7 @@
 
 use std::alloc::Layout;
 
-use memgrove::{Allocate, Dlmalloc, Inspect, Jemalloc, Wee};
+use memgrove::{Allocate, Dlmalloc, Hoard, Inspect, Jemalloc, Wee};
 
 use crate::shadow::exchange::{Exchange, Work};
 use crate::{keep_panics, report};
@@ -14,6 +14,7 @@ static EXCHANGE: Exchange = Exchange::new();
 static DLMALLOC: Dlmalloc = Dlmalloc::new();
 static WEE: Wee = Wee::new();
 static JEMALLOC: Jemalloc = Jemalloc::new();
+static HOARD: Hoard = Hoard::new();
 
 /// Calls the work with the heap that has this number, the same in every thread.
 macro_rules! with_heap {
@@ -22,6 +23,7 @@ macro_rules! with_heap {
             0 => $work(&DLMALLOC),
             1 => $work(&WEE),
             2 => $work(&JEMALLOC),
+            3 => $work(&HOARD),
             other => Err(format!("there is no heap {other}")),
         }
     };
@@ -30,7 +32,7 @@ macro_rules! with_heap {
 /// How many heaps there are.
 #[unsafe(no_mangle)]
 pub extern "C" fn heaps() -> u32 {
-    3
+    4
 }
 
 /// How many bytes each of the [`areas`] has.

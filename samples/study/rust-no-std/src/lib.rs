@@ -21,6 +21,10 @@ static ALLOCATOR: lol_alloc::AssumeSingleThreaded<lol_alloc::FreeListAllocator> 
 #[global_allocator]
 static ALLOCATOR: memgrove::Dlmalloc = memgrove::Dlmalloc::new();
 
+#[cfg(feature = "memgrove-hoard")]
+#[global_allocator]
+static ALLOCATOR: memgrove::Hoard = memgrove::Hoard::new();
+
 #[cfg(feature = "memgrove-jemalloc")]
 #[global_allocator]
 static ALLOCATOR: memgrove::Jemalloc = memgrove::Jemalloc::new();
