@@ -33,27 +33,27 @@ impl<S: PageSource> Extents<S> {
         let pages = bytes.div_ceil(PAGE).max(1);
         // Of an extent longer by so many pages, some page is aligned; what is left over goes back.
         let slack = if align > PAGE { align / PAGE - 1 } else { 0 };
-        if slack != 0 {
-            // What was freed at this length often lies at this alignment, too.
-            if let Some(page) = self.0.take_pages(pages) {
-                // SAFETY: the extent was taken a moment ago; its entries are written before it is freed (J2).
-                unsafe {
-                    self.0.mark_large(page, pages);
-                    if self.0.address(page) % align == 0 {
-                        (*self.0.entry(page)).span = tag;
-                        return self.0.address(page);
-                    }
-                    self.0.free_pages(page, pages);
-                }
+        let mut length = pages;
+        // What was freed at this length often lies at this alignment, too.
+        let mut found = self.0.take_pages(pages);
+        if let Some(page) = found.filter(|&page| self.0.address(page) & (align - 1) != 0) {
+            // SAFETY: the extent was taken a moment ago; its entries are written before it is freed (J2).
+            unsafe {
+                self.0.mark_large(page, pages);
+                self.0.free_pages(page, pages);
             }
+            found = None;
         }
-        let mut found = self.0.take_pages(pages + slack);
-        if found.is_none() && self.0.grow(pages + slack) {
-            found = self.0.take_pages(pages + slack);
+        if found.is_none() {
+            length += slack;
+            found = self.0.take_pages(length);
+        }
+        if found.is_none() && self.0.grow(length) {
+            found = self.0.take_pages(length);
         }
         let Some(found) = found else { return 0 };
         let page = found + (self.0.address(found).wrapping_neg() & (align - 1)) / PAGE;
-        let behind = found + slack - page;
+        let behind = found + length - page - pages;
         // SAFETY: the extent is ours to divide; each part has its entries before its neighbour is freed (J2).
         unsafe {
             self.0.mark_large(page, pages);
