@@ -34,30 +34,29 @@ impl<S: PageSource> Extents<S> {
         let pages = bytes.div_ceil(PAGE).max(1);
         // Of an extent longer by so many pages, some page is aligned; what is left over goes back.
         let slack = if align > PAGE { align / PAGE - 1 } else { 0 };
-        if slack != 0 {
-            // What was freed at this length often lies at this alignment, too.
-            let page = self.0.take_pages(pages);
-            if page != NO_PAGE {
-                // SAFETY: the extent was taken a moment ago; its entries are written before it is freed (J2).
-                unsafe {
-                    self.0.mark_large(page, pages);
-                    if self.0.address(page) % align == 0 {
-                        (*self.0.entry(page)).span = tag;
-                        return self.0.address(page);
-                    }
-                    self.0.free_pages(page, pages);
-                }
+        let mut length = pages;
+        // What was freed at this length often lies at this alignment, too.
+        let mut found = self.0.take_pages(pages);
+        if found != NO_PAGE && self.0.address(found) & (align - 1) != 0 {
+            // SAFETY: the extent was taken a moment ago; its entries are written before it is freed (J2).
+            unsafe {
+                self.0.mark_large(found, pages);
+                self.0.free_pages(found, pages);
             }
+            found = NO_PAGE;
         }
-        let mut found = self.0.take_pages(pages + slack);
-        if found == NO_PAGE && self.0.grow(pages + slack) {
-            found = self.0.take_pages(pages + slack);
+        if found == NO_PAGE {
+            length += slack;
+            found = self.0.take_pages(length);
+        }
+        if found == NO_PAGE && self.0.grow(length) {
+            found = self.0.take_pages(length);
         }
         if found == NO_PAGE {
             return 0;
         }
         let page = found + (self.0.address(found).wrapping_neg() & (align - 1)) / PAGE;
-        let behind = found + slack - page;
+        let behind = found + length - page - pages;
         // SAFETY: the extent is ours to divide; each part has its entries before its neighbour is freed (J2).
         unsafe {
             self.0.mark_large(page, pages);
