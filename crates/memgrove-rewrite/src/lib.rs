@@ -90,3 +90,8 @@ fn write(module: &module::Module<'_>, plan: &Plan, runtime: &runtime::Runtime) -
 fn validator() -> Validator {
     Validator::new_with_features(WasmFeatures::all())
 }
+
+/// The README's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -130,6 +130,24 @@ pub(crate) fn is_behind_getentropy(module: &Module<'_>, import: u32) -> bool {
     limits && given_on && has_type(module, caller, "i32 i32 -> i32")
 }
 
+/// Every call gives a constant of at most 256 as the second of two arguments: no address, and
+/// what `getentropy` allows, inlined.
+pub(crate) fn takes_small_length(module: &Module<'_>, import: u32) -> bool {
+    const MOST_BYTES: i32 = 256;
+    let callers: BTreeSet<u32> = module.scan.calls[import as usize].iter().map(|call| call.caller).collect();
+    !callers.is_empty() && callers.into_iter().all(|caller| {
+        let code = module.operators(caller);
+        let mut calls = code
+            .windows(2)
+            .filter(
+                |window| matches!(window[1], Operator::Call { function_index } if function_index == import),
+            )
+            .peekable();
+        calls.peek().is_some()
+            && calls.all(|window| matches!(window[0], Operator::I32Const { value: 1..=MOST_BYTES }))
+    })
+}
+
 /// One of two imports of the same type that one function calls, each once and nowhere else, and
 /// looks only at whether the result is 0: the sizes of the environment, then its contents.
 pub(crate) fn reads_environment(module: &Module<'_>, import: u32) -> bool {

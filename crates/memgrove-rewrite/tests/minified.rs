@@ -78,15 +78,15 @@ fn a_result_is_followed_through_blocks_branches_and_locals() {
         assert_eq!(behaviour(TWO, code), NEGATIVE, "{code}");
     }
     for code in [
-        "(func (result i32) (call $wasi_ret (call $import (i32.const 1) (i32.const 2))))",
+        "(func (result i32) (call $wasi_ret (call $import (i32.const 1) (i32.const 2000))))",
         "(func (param i32) (result i32)
             (call $wasi_ret
                 (select
-                    (local.tee 0 (call $import (i32.const 1) (i32.const 2)))
+                    (local.tee 0 (call $import (i32.const 1) (i32.const 2000)))
                     (i32.const 0)
                     (i32.ne (local.get 0) (i32.const 27)))))",
         "(func (param i32) (result i32)
-            (if (local.tee 0 (call $import (i32.const 1) (i32.const 2)))
+            (if (local.tee 0 (call $import (i32.const 1) (i32.const 2000)))
                 (then (i32.store (i32.const 5000) (local.get 0)) (return (i32.const -1))))
             (i32.const 0))",
     ] {
@@ -182,6 +182,11 @@ fn times_and_sizes_are_known_by_what_surrounds_the_call() {
         (call $import (local.get 0) (local.get 1)))";
     assert_eq!(known(TWO, entropy).as_deref(), Some("random_get"));
     assert_eq!(known(TWO, &entropy.replace("256", "100")), None);
+    // Inlined: WASI's way to errno, and a length that is a constant.
+    let inlined =
+        "(func (param i32) (result i32) (call $wasi_ret (call $import (local.get 0) (i32.const 4))))";
+    assert_eq!(known(TWO, inlined).as_deref(), Some("random_get"));
+    assert_eq!(known(TWO, &inlined.replace("$wasi_ret", "$syscall_ret")), None);
     let other = "(func (param i32) (call $import (i64.load (local.get 0)) (i32.const 3000)))";
     assert_eq!(known("(param i64 i32)", other), None);
 }
