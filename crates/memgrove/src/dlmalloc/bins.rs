@@ -61,7 +61,9 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
     /// Whether a bin may hold a block; if not, it holds none (H4).
     #[inline(always)]
     pub(super) fn may_hold(&self, bin: usize) -> bool {
-        self.map[bin / MAP_BITS] >> (bin % MAP_BITS) & 1 != 0
+        debug_assert!(bin < Self::BINS);
+        // SAFETY: `bin` answers less than BINS for every size, and MAP_WORDS words hold a bit for each.
+        unsafe { self.map.get_unchecked(bin / MAP_BITS) >> (bin % MAP_BITS) & 1 != 0 }
     }
 
     /// Puts a free block into its bin.
@@ -71,9 +73,12 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
     #[inline]
     pub(super) unsafe fn insert(&mut self, block: usize, size: usize) {
         let bin = Self::bin(size);
-        self.map[bin / MAP_BITS] |= 1 << (bin % MAP_BITS);
-        // SAFETY: heads are the heap's words; the block is long enough for its two list words (H1).
-        unsafe { push(self.head(bin), block) }
+        debug_assert!(bin < Self::BINS);
+        // SAFETY: as in `may_hold`; heads are the heap's words; the block is long enough for its two list words (H1).
+        unsafe {
+            *self.map.get_unchecked_mut(bin / MAP_BITS) |= 1 << (bin % MAP_BITS);
+            push(self.head(bin), block)
+        }
     }
 
     /// A block of at least `wanted` bytes, taken out of its bin; and its size. The best fit among small ones, and to

@@ -4,7 +4,7 @@ use core::mem::MaybeUninit;
 
 pub use talc::wasm::WasmArenaTalc as Allocator;
 
-pub const ARENA_BYTES: usize = 64 << 20;
+const ARENA_BYTES: usize = super::STATIC_BYTES as usize;
 static mut ARENA: [MaybeUninit<u8>; ARENA_BYTES] = [MaybeUninit::uninit(); ARENA_BYTES];
 
 // SAFETY: nothing else names ARENA.
