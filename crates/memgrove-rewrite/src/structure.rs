@@ -135,17 +135,18 @@ pub(crate) fn is_behind_getentropy(module: &Module<'_>, import: u32) -> bool {
 pub(crate) fn takes_small_length(module: &Module<'_>, import: u32) -> bool {
     const MOST_BYTES: i32 = 256;
     let callers: BTreeSet<u32> = module.scan.calls[import as usize].iter().map(|call| call.caller).collect();
-    !callers.is_empty() && callers.into_iter().all(|caller| {
-        let code = module.operators(caller);
-        let mut calls = code
+    !callers.is_empty()
+        && callers.into_iter().all(|caller| {
+            let code = module.operators(caller);
+            let mut calls = code
             .windows(2)
             .filter(
                 |window| matches!(window[1], Operator::Call { function_index } if function_index == import),
             )
             .peekable();
-        calls.peek().is_some()
-            && calls.all(|window| matches!(window[0], Operator::I32Const { value: 1..=MOST_BYTES }))
-    })
+            calls.peek().is_some()
+                && calls.all(|window| matches!(window[0], Operator::I32Const { value: 1..=MOST_BYTES }))
+        })
 }
 
 /// One of two imports of the same type that one function calls, each once and nowhere else, and
