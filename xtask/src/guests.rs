@@ -118,6 +118,8 @@ fn build(workspace: &Workspace, args: &BuildArgs) -> Result<()> {
         .filter_map(|guest| Some((guest["allocator"].as_str()?.to_owned(), guest.clone())))
         .collect();
     let weights = if args.no_sizes { None } else { Some(builder.without_allocator()?) };
+    let workloads = workload_table(workspace, &builder.target)?;
+    let tools = builder.tools()?;
     for allocator in &catalogue.allocator {
         if !args.only.is_empty() && !args.only.contains(&allocator.id) {
             continue;
@@ -131,12 +133,11 @@ fn build(workspace: &Workspace, args: &BuildArgs) -> Result<()> {
             // One peer less is no reason to have none: the old build, if any, stays.
             Err(error) => println!("guests: {} is left out: {error:#}", allocator.id),
         }
+        // After each one: the manifest tells the truth about the files beside it, however far a run got.
+        let guests: Vec<_> = catalogue.allocator.iter().filter_map(|a| entries.get(&a.id)).collect();
+        let manifest = json!({ "abi_version": 1, "tools": tools, "workloads": workloads, "guests": guests });
+        fs::write(&manifest_path, serde_json::to_string_pretty(&manifest)? + "\n")?;
     }
-    let guests: Vec<_> = catalogue.allocator.iter().filter_map(|a| entries.remove(&a.id)).collect();
-    let workloads = workload_table(workspace, &builder.target)?;
-    let tools = builder.tools()?;
-    let manifest = json!({ "abi_version": 1, "tools": tools, "workloads": workloads, "guests": guests });
-    fs::write(&manifest_path, serde_json::to_string_pretty(&manifest)? + "\n")?;
     fs::write(builder.prebuilt.join("sources.sha256"), sources_hash(workspace.root())? + "\n")?;
     Ok(())
 }
@@ -212,6 +213,13 @@ impl<'a> Builder<'a> {
         library: &str,
     ) -> Result<Vec<u8>> {
         let sh = self.shell(flags)?;
+        // Built with other flags, or with less of the standard library, cargo would compile all of it again each time.
+        let target = self.target.join(if flags.is_empty() {
+            package.to_owned()
+        } else {
+            format!("{package}-threads")
+        });
+        sh.set_var("CARGO_TARGET_DIR", &target);
         let objects: Vec<_> = objects.iter().map(|path| path.display().to_string()).collect();
         sh.set_var("GUEST_C_OBJECTS", objects.join(";"));
         let arguments = self.rust.arguments(library);
@@ -220,7 +228,7 @@ impl<'a> Builder<'a> {
             .args(arguments)
             .quiet()
             .run()?;
-        let path = self.target.join("wasm32-unknown-unknown").join(profile).join(format!("{package}.wasm"));
+        let path = target.join("wasm32-unknown-unknown").join(profile).join(format!("{package}.wasm"));
         fs::read(&path).with_context(|| path.display().to_string())
     }
 
