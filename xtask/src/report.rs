@@ -1,15 +1,19 @@
 //! The committed results page is rendered from the committed samples, and from nothing else.
 
-use std::fs;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+use std::{fs, io};
 
 use anyhow::{Result, bail};
 use xshell::cmd;
 
 use crate::workspace::Workspace;
 
-/// The samples, and the page made of them.
+/// The samples that docs/results.md is made of.
 const SAMPLES: &str = "results/bench.json";
-const PAGE: &str = "docs/results.md";
+/// The folder of its charts, beside it.
+const PLOTS: &str = "results";
 
 #[derive(clap::Args)]
 pub struct ReportArgs {
@@ -45,17 +49,37 @@ pub fn run(workspace: &Workspace, args: &ReportArgs) -> Result<()> {
         bail!("{SAMPLES} is not there\nhint: cargo xtask report --measure, on a quiet machine");
     }
     let made = workspace.out().join("results.md");
+    let plots = workspace.out().join(PLOTS);
     sh.create_dir(workspace.out())?;
+    sh.remove_path(&plots)?;
     let memgrove = workspace.memgrove(&sh)?;
-    cmd!(sh, "{memgrove} --quiet bench --from {SAMPLES} --markdown {made}").ignore_stdout().run()?;
-    let made = fs::read_to_string(made)?;
-    let page = workspace.root().join(PAGE);
+    cmd!(sh, "{memgrove} --quiet bench --from {SAMPLES} --markdown {made} --plots").ignore_stdout().run()?;
+    let docs = workspace.root().join("docs");
+    let (page, pictures) = (docs.join("results.md"), docs.join(PLOTS));
     if args.check {
-        if fs::read_to_string(&page).ok().as_deref() != Some(made.as_str()) {
-            bail!("{PAGE} is not what {SAMPLES} gives\nhint: cargo xtask report");
+        if fs::read(&page).ok() != fs::read(&made).ok() || folder(&pictures)? != folder(&plots)? {
+            bail!(
+                "docs/results.md or a picture beside it is not what {SAMPLES} gives\nhint: cargo xtask report"
+            );
         }
         return Ok(());
     }
-    sh.create_dir("docs")?;
-    Ok(fs::write(page, made)?)
+    sh.remove_path(&pictures)?;
+    sh.create_dir(&pictures)?;
+    for (name, bytes) in folder(&plots)? {
+        fs::write(pictures.join(name), bytes)?;
+    }
+    Ok(fs::copy(made, page).map(|_| ())?)
+}
+
+/// The files of a folder by name; none if it is not there.
+fn folder(path: &Path) -> Result<BTreeMap<OsString, Vec<u8>>> {
+    if !path.is_dir() {
+        return Ok(BTreeMap::new());
+    }
+    let read = |entry: io::Result<fs::DirEntry>| {
+        let entry = entry?;
+        Ok((entry.file_name(), fs::read(entry.path())?))
+    };
+    fs::read_dir(path)?.map(read).collect()
 }

@@ -24,6 +24,7 @@
 mod bar;
 mod html;
 mod page;
+mod picture;
 mod scale;
 mod table;
 mod xy;

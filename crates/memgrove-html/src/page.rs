@@ -88,7 +88,7 @@ impl Page {
             false => element("footer").child(self.footer.clone()).into(),
         };
         let title = Html::text(&self.title);
-        let style = include_str!("style.css");
+        let style = concat!(include_str!("colours.css"), include_str!("style.css"), include_str!("svg.css"));
         let script = match main.as_str().contains("<table class=\"sortable\"") {
             true => concat!("<script>\n", include_str!("sort.js"), "</script>\n"),
             false => "",

@@ -5,8 +5,8 @@ use crate::html::{Html, element};
 use crate::scale::{Scale, short};
 use crate::series_colour;
 
-const WIDTH: f64 = 720.0;
-const HEIGHT: f64 = 360.0;
+pub(crate) const WIDTH: f64 = 720.0;
+pub(crate) const HEIGHT: f64 = 360.0;
 const LEFT: f64 = 58.0;
 /// Room for the label of a point at the edge.
 const RIGHT: f64 = 112.0;
@@ -15,7 +15,7 @@ const BOTTOM: f64 = 44.0;
 /// The height of a line of the labels beside points.
 const LABEL_HEIGHT: f64 = 13.0;
 /// The mean width of a letter of the labels, to see which ones would meet.
-const LETTER_WIDTH: f64 = 6.2;
+const LETTER_WIDTH: f64 = 6.6;
 
 /// One of the two axes of an [`XyChart`].
 #[derive(Clone, Debug)]
@@ -117,43 +117,57 @@ impl XyChart {
     fn all(&self) -> impl Iterator<Item = &Point> {
         self.series.iter().flat_map(|(_, _, points)| points)
     }
+
+    /// What it shows, in a line.
+    pub(crate) fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// The names of the series, in the order of their colours.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.series.iter().map(|(name, _, _)| name.clone()).collect()
+    }
+
+    /// The axes and what is between them: [`WIDTH`] by [`HEIGHT`]. `None` without a single value.
+    pub(crate) fn drawing(&self) -> Option<Html> {
+        self.all().next()?;
+        let frame = Frame {
+            x: Scale::covering(self.all().map(|p| p.x), self.x.log, self.x.from_zero),
+            y: Scale::covering(self.all().map(|p| p.y), self.y.log, self.y.from_zero),
+        };
+        let mut drawing = frame.axes(&self.x.label, &self.y.label);
+        let mut labels = Labels::default();
+        for point in
+            self.series.iter().filter(|(_, mark, _)| *mark == Mark::Points).flat_map(|(_, _, points)| points)
+        {
+            let (x, y) = frame.at(point.x, point.y);
+            labels.taken.push((x - 6.0, x + 6.0, y + 4.0));
+        }
+        for (index, (_, mark, points)) in self.series.iter().enumerate() {
+            let colour = series_colour(index);
+            match mark {
+                Mark::Line | Mark::Step => drawing.push(frame.path(points, *mark == Mark::Step, colour)),
+                Mark::Points => {
+                    drawing.extend(points.iter().map(|point| frame.dot(point, colour, &mut labels)));
+                }
+            }
+        }
+        Some(drawing)
+    }
 }
 
 impl From<XyChart> for Html {
     /// Without a single value there is nothing to draw, and nothing is.
     fn from(chart: XyChart) -> Self {
-        if chart.all().next().is_none() {
-            return Self::empty();
-        }
-        let frame = Frame {
-            x: Scale::covering(chart.all().map(|p| p.x), chart.x.log, chart.x.from_zero),
-            y: Scale::covering(chart.all().map(|p| p.y), chart.y.log, chart.y.from_zero),
-        };
-        let mut svg = element("svg")
+        let Some(drawing) = chart.drawing() else { return Self::empty() };
+        let svg = element("svg")
             .attr("viewBox", format!("0 0 {WIDTH} {HEIGHT}"))
             .attr("role", "img")
             .attr("aria-label", &chart.title)
-            .child(frame.axes(&chart.x.label, &chart.y.label));
-        let mut labels = Labels::default();
-        for point in
-            chart.series.iter().filter(|(_, mark, _)| *mark == Mark::Points).flat_map(|(_, _, points)| points)
-        {
-            let (x, y) = frame.at(point.x, point.y);
-            labels.taken.push((x - 6.0, x + 6.0, y + 4.0));
-        }
-        for (index, (_, mark, points)) in chart.series.iter().enumerate() {
-            let colour = series_colour(index);
-            svg = match mark {
-                Mark::Line | Mark::Step => svg.child(frame.path(points, *mark == Mark::Step, colour)),
-                Mark::Points => {
-                    svg.children(points.iter().map(|point| frame.dot(point, colour, &mut labels)))
-                }
-            };
-        }
-        let names: Vec<_> = chart.series.iter().map(|(name, _, _)| name.clone()).collect();
+            .child(drawing);
         element("figure")
-            .child(element("figcaption").child(chart.title))
-            .child(legend(&names))
+            .child(element("figcaption").child(chart.title()))
+            .child(legend(&chart.names()))
             .child(element("div").class("scroll chart").child(svg))
             .into()
     }
@@ -236,20 +250,24 @@ impl Labels {
     fn place(&mut self, x: f64, y: f64, label: &str) -> Html {
         // A label is a word or two; its width need not be exact.
         let width = label.chars().map(|_| LETTER_WIDTH).sum::<f64>();
-        let left_of_point = x + 8.0 + width > WIDTH;
-        let start = if left_of_point { x - 8.0 - width } else { x + 8.0 };
-        let free = |y: f64, taken: &[(f64, f64, f64)]| {
-            taken
-                .iter()
-                .all(|(from, to, at)| start > *to || start + width < *from || (y - at).abs() >= LABEL_HEIGHT)
+        let free = |start: f64, y: f64| {
+            let apart = |(from, to, at): &(f64, f64, f64)| {
+                start > *to || start + width < *from || (y - at).abs() >= LABEL_HEIGHT
+            };
+            (LEFT..WIDTH - width).contains(&start)
+                && (TOP..HEIGHT - BOTTOM).contains(&y)
+                && self.taken.iter().all(apart)
         };
-        let shifts = [0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0].map(|n| y + 4.0 + n * LABEL_HEIGHT);
-        let baseline = shifts
+        // Right of the point, left of it, then a line further away each time.
+        let (right, left) = (x + 8.0, x - 8.0 - width);
+        let lines = [0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0, 4.0, -4.0].map(|n| y + 4.0 + n * LABEL_HEIGHT);
+        let (start, baseline) = lines
             .into_iter()
-            .find(|y| (TOP..HEIGHT - BOTTOM).contains(y) && free(*y, &self.taken))
-            .unwrap_or(y + 4.0);
+            .flat_map(|y| [(right, y), (left, y)])
+            .find(|&(start, y)| free(start, y))
+            .unwrap_or((if right + width > WIDTH { left } else { right }, y + 4.0));
         self.taken.push((start, start + width, baseline));
-        let (anchor, at) = if left_of_point { ("end", x - 8.0) } else { ("start", x + 8.0) };
+        let (anchor, at) = if start < x { ("end", x - 8.0) } else { ("start", x + 8.0) };
         element("text")
             .attr("x", format!("{at:.1}"))
             .attr("y", format!("{baseline:.1}"))
@@ -310,6 +328,9 @@ mod tests {
         let mut labels = Labels::default();
         let first = labels.place(100.0, 100.0, "talc").to_string();
         let second = labels.place(101.0, 100.0, "rlsf").to_string();
-        assert!(first.contains("y=\"104.0\"") && second.contains("y=\"117.0\""), "{first} {second}");
+        assert!(first.contains("y=\"104.0\"") && first.contains("start"), "{first}");
+        assert!(second.contains("y=\"104.0\"") && second.contains("end"), "{second}");
+        let third = labels.place(102.0, 100.0, "lol").to_string();
+        assert!(third.contains("y=\"117.0\""), "{third}");
     }
 }

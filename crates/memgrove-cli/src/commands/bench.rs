@@ -1,6 +1,6 @@
 //! `memgrove bench`: which allocator is best for this workload?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
@@ -98,6 +98,10 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
 
+    /// With --markdown: write the charts as SVG into a folder beside it with its name, and show them
+    #[arg(long, requires = "markdown")]
+    plots: bool,
+
     /// Print the raw samples as JSON instead of tables
     #[arg(long)]
     json: bool,
@@ -123,8 +127,19 @@ pub(crate) fn run(args: &BenchArgs, out: &mut Output) -> Result<Exit> {
     if let Some(path) = &args.markdown {
         let source = args.from.as_ref().or(args.save.as_ref()).and_then(|path| path.file_name());
         let source = source.map_or_else(|| "a run".into(), |name| name.to_string_lossy());
-        std::fs::write(path, export::bench::markdown(&results, &source))
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        let folder = path.with_extension("");
+        let name = folder.file_name().filter(|_| args.plots).map(|name| name.to_string_lossy());
+        let write = |path: &Path, text: &str| {
+            std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+        };
+        write(path, &export::bench::markdown(&results, &source, name.as_deref()))?;
+        if args.plots {
+            std::fs::create_dir_all(&folder)
+                .with_context(|| format!("cannot create {}", folder.display()))?;
+            for plot in export::bench::plots(&results) {
+                write(&folder.join(plot.file), &plot.svg)?;
+            }
+        }
     }
     if args.json {
         out.print(results.to_json())?;

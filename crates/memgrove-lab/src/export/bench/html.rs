@@ -3,10 +3,9 @@
 use memgrove_html::{Axis, BarChart, Cell, Column, Html, Page, Table, Tone, element};
 
 use super::grid::Grid;
-use super::{heading, noise, tables};
+use super::{heading, noise, plots, tables};
 use crate::guest::Role;
 use crate::measure::results::{Heat, Results};
-use crate::measure::summary::{Line, to_f64};
 
 /// The page.
 #[must_use]
@@ -16,7 +15,11 @@ pub fn html(results: &Results) -> String {
     let lines = results.lines();
     page.section(
         "All workloads",
-        Html::from_iter([table(&tables::overview(results), true), trade_offs(&lines)]),
+        Html::from_iter([
+            table(&tables::overview(results), true),
+            plots::fuel_and_footprint(&lines).into(),
+            plots::fuel_and_size(&lines).into(),
+        ]),
     );
     page.section(
         "Fuel by workload",
@@ -51,27 +54,6 @@ pub fn html(results: &Results) -> String {
     page.section("Workloads", workloads(results));
     page.footer(element("p").child(noise(results)));
     page.render()
-}
-
-/// Speed against footprint, and against code size.
-fn trade_offs(lines: &[Line<'_>]) -> Html {
-    let of = |role: Role, x: fn(&Line<'_>) -> Option<f64>| -> Vec<(f64, f64, String)> {
-        let lines = lines.iter().filter(|line| line.allocator.role == role);
-        lines.filter_map(|line| Some((x(line)?, line.fuel_ratio?, line.allocator.id.clone()))).collect()
-    };
-    let chart = |title: &str, axis: Axis, x: fn(&Line<'_>) -> Option<f64>| {
-        let fuel = Axis::new("fuel, ratio to the base");
-        let mut chart = memgrove_html::XyChart::new(title, axis, fuel);
-        for (role, name) in [(Role::Ours, "memgrove"), (Role::Peer, "peers")] {
-            chart = chart.points(name, of(role, x));
-        }
-        Html::from(chart)
-    };
-    let bytes = |line: &Line<'_>| Some(to_f64(line.allocator.own_code?.oz_optimised_bytes));
-    Html::from_iter([
-        chart("speed and footprint", Axis::new("heap bytes / peak live bytes").log(), |line| line.footprint),
-        chart("speed and code size", Axis::new("own code, bytes").log(), bytes),
-    ])
 }
 
 fn by_workload_chart(

@@ -3,6 +3,7 @@
 
 mod grid;
 mod html;
+mod plots;
 mod tables;
 
 use std::fmt::Write;
@@ -12,6 +13,7 @@ use crate::measure::results::{Heat, Results};
 use tables::{by_workload, failures, overview, scaling};
 
 pub use html::html;
+pub use plots::{Plot, plots};
 
 /// For a terminal.
 #[must_use]
@@ -33,9 +35,10 @@ pub fn text(results: &Results) -> String {
     out
 }
 
-/// For the documents: the page says how it was made, and what it does not show.
+/// For the documents: the page says how it was made, and what it does not show. With the name of the folder beside the
+/// page that holds the [`plots`], it shows them.
 #[must_use]
-pub fn markdown(results: &Results, source: &str) -> String {
+pub fn markdown(results: &Results, source: &str, pictures: Option<&str>) -> String {
     let mut out = format!(
         "# Allocators beside each other\n\n<!-- Rendered from {source}; `cargo xtask report` writes it, `--check` compares. -->\n\n\
          {}\n\nRepeat it: `memgrove bench --scale {} --seed {} --rounds {} --save FILE`, on a machine that does nothing else.\n",
@@ -44,6 +47,12 @@ pub fn markdown(results: &Results, source: &str) -> String {
         results.setting.seed,
         results.setting.rounds
     );
+    if let Some(folder) = pictures {
+        out += "\n## At a glance\n";
+        for Plot { file, title, .. } in plots(results) {
+            let _ = write!(out, "\n![{title}]({folder}/{file})\n");
+        }
+    }
     let mut part = |title: &str, grid: &grid::Grid, words: &str| {
         if !grid.is_empty() {
             let _ = write!(out, "\n## {title}\n\n{words}{}", grid.markdown());
