@@ -97,6 +97,7 @@ Register-ArgumentCompleter -Native -CommandName 'memgrove' -ScriptBlock {
             [CompletionResult]::new('--markdown', '--markdown', [CompletionResultType]::ParameterName, 'Write the tables as Markdown')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour the output')
             [CompletionResult]::new('--quick', '--quick', [CompletionResultType]::ParameterName, 'Small workloads, our allocators and the best known, wasmtime only: under half a minute')
+            [CompletionResult]::new('--plots', '--plots', [CompletionResultType]::ParameterName, 'With --markdown: write the charts as SVG into a folder beside it with its name, and show them')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the raw samples as JSON instead of tables')
             [CompletionResult]::new('--list', '--list', [CompletionResultType]::ParameterName, 'List allocators and workloads and stop')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')

@@ -59,7 +59,7 @@ _memgrove() {
             return 0
             ;;
         memgrove__subcmd__bench)
-            opts="-q -h -V --allocators --workloads --engine --guest --trace --scale --seed --rounds --threads --quick --save --from --report --markdown --json --list --color --quiet --help --version"
+            opts="-q -h -V --allocators --workloads --engine --guest --trace --scale --seed --rounds --threads --quick --save --from --report --markdown --plots --json --list --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

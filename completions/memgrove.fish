@@ -94,6 +94,7 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l color -d 'Co
 always\t''
 never\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l quick -d 'Small workloads, our allocators and the best known, wasmtime only: under half a minute'
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l plots -d 'With --markdown: write the charts as SVG into a folder beside it with its name, and show them'
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l json -d 'Print the raw samples as JSON instead of tables'
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l list -d 'List allocators and workloads and stop'
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'

@@ -260,7 +260,8 @@ impl Labels {
         };
         // Right of the point, left of it, then a line further away each time.
         let (right, left) = (x + 8.0, x - 8.0 - width);
-        let lines = [0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0, 4.0, -4.0].map(|n| y + 4.0 + n * LABEL_HEIGHT);
+        let lines = [0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0, 4.0, -4.0, 5.0, -5.0, 6.0, -6.0]
+            .map(|n| y + 4.0 + n * LABEL_HEIGHT);
         let (start, baseline) = lines
             .into_iter()
             .flat_map(|y| [(right, y), (left, y)])
@@ -268,12 +269,16 @@ impl Labels {
             .unwrap_or((if right + width > WIDTH { left } else { right }, y + 4.0));
         self.taken.push((start, start + width, baseline));
         let (anchor, at) = if start < x { ("end", x - 8.0) } else { ("start", x + 8.0) };
-        element("text")
+        let text = element("text")
             .attr("x", format!("{at:.1}"))
             .attr("y", format!("{baseline:.1}"))
             .attr("text-anchor", anchor)
-            .child(label)
-            .into()
+            .child(label);
+        let mut out = Html::from(text);
+        if (baseline - y - 4.0).abs() > LABEL_HEIGHT {
+            out.push(line("axis", (x, y), (at, baseline - 4.0)));
+        }
+        out
     }
 }
 

@@ -46,7 +46,7 @@ pub fn plots(results: &Results) -> Vec<Plot> {
 
 /// Fuel by footprint, one point an allocator.
 pub(super) fn fuel_and_footprint(lines: &[Line<'_>]) -> XyChart {
-    let axes = (Axis::new(FOOTPRINT).log(), Axis::new(FUEL).loose());
+    let axes = (Axis::new(FOOTPRINT).loose(), Axis::new(FUEL).loose());
     let (near, title) = near("speed and footprint", lines);
     points(title, axes, &near, |line| Some((line.footprint?, line.fuel_ratio?)))
 }
@@ -60,7 +60,7 @@ pub(super) fn fuel_and_size(lines: &[Line<'_>]) -> XyChart {
 }
 
 fn wall_and_footprint(results: &Results, lines: &[Line<'_>], engine: EngineId) -> XyChart {
-    let axes = (Axis::new(FOOTPRINT).log(), Axis::new("warm wall time, ratio to the base").loose());
+    let axes = (Axis::new(FOOTPRINT).loose(), Axis::new("warm wall time, ratio to the base").loose());
     let (near, title) = near(&format!("wall time on {engine} and footprint"), lines);
     points(title, axes, &near, |line| {
         let id = &line.allocator.id;
@@ -76,11 +76,11 @@ fn near<'r>(title: &str, lines: &[Line<'r>]) -> (Vec<Line<'r>>, String) {
     let is_far = |line: &&Line<'_>| line.footprint.is_some_and(|footprint| footprint > FAR * least);
     let far: Vec<_> = peers()
         .filter(is_far)
-        .map(|line| format!("{} ({:.1})", line.allocator.id, line.footprint.unwrap_or_default()))
+        .map(|line| format!("{} {:.1}", line.allocator.id, line.footprint.unwrap_or_default()))
         .collect();
     let title = match far.as_slice() {
         [] => title.to_owned(),
-        far => format!("{title}; far to the right: {}", far.join(", ")),
+        far => format!("{title}; beyond: {}", far.join(", ")),
     };
     (lines.iter().filter(|line| !is_far(line)).cloned().collect(), title)
 }
