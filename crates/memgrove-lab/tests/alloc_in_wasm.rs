@@ -182,7 +182,10 @@ impl Shop {
         let (heap, after) = (Value::u32(self.heap), Value::u32(argument));
         let figures = match self.team.together(export, &[heap], &[after], self.threads) {
             Ok((figures, _)) => figures,
-            Err(error) => panic!("{export} on heap {}: {error:?}", self.heap),
+            Err(error) => {
+                let message = self.message();
+                panic!("{export} on heap {}: {error:?}; {message}", self.heap)
+            }
         };
         self.expect(figures.iter().all(|&figure| figure != 0), export);
         let finished = self.ask("finish", &[self.heap]) == 0;
@@ -193,10 +196,15 @@ impl Shop {
     /// What went wrong is the guest's message.
     fn expect(&mut self, holds: bool, what: &str) {
         if !holds {
-            let (address, bytes) = (self.ask("message", &[]), self.ask("message_bytes", &[]));
-            let message = self.team.read(address.into(), bytes.into()).expect("the message");
-            panic!("{what} on heap {}: {}", self.heap, String::from_utf8_lossy(&message));
+            let message = self.message();
+            panic!("{what} on heap {}: {message}", self.heap);
         }
+    }
+
+    fn message(&mut self) -> String {
+        let (address, bytes) = (self.ask("message", &[]), self.ask("message_bytes", &[]));
+        let message = self.team.read(address.into(), bytes.into()).expect("the message");
+        String::from_utf8_lossy(&message).into_owned()
     }
 }
 

@@ -66,7 +66,8 @@ impl Exchange {
         let mut tally = Tally::default();
         for step in 0..work.steps {
             let at = |error: String| format!("thread {thread}, step {step}: {error}");
-            let target = 1 + work.target * step / work.steps;
+            // Wide, because a word of wasm has no room for the product.
+            let target = 1 + (work.target as u64 * step as u64 / work.steps as u64) as usize;
             let op = random.op(shadow.len(), target, work.largest);
             shadow.step(op).map_err(at)?;
             if step % 2 == 0 {
