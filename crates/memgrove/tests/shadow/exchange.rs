@@ -67,7 +67,8 @@ impl Exchange {
         for step in 0..work.steps {
             let at = |error: String| format!("thread {thread}, step {step}: {error}");
             // Wide, because a word of wasm has no room for the product.
-            let target = 1 + (work.target as u64 * step as u64 / work.steps as u64) as usize;
+            let reached = work.target as u64 * step as u64 / work.steps as u64;
+            let target = 1 + usize::try_from(reached).unwrap_or(work.target);
             let op = random.op(shadow.len(), target, work.largest);
             shadow.step(op).map_err(at)?;
             if step % 2 == 0 {
