@@ -2,14 +2,12 @@
 
 use crate::html::{Html, element};
 use crate::series_colour;
-use crate::xy::{HEIGHT, WIDTH, XyChart};
+use crate::xy::{HEIGHT, WIDTH, XyChart, text_width};
 
 /// Room above the drawing for the title.
 const TITLE_HEIGHT: f64 = 30.0;
 /// The height of a line of the legend.
 const LEGEND_HEIGHT: f64 = 18.0;
-/// The mean width of a letter of the legend.
-const LETTER_WIDTH: f64 = 7.4;
 const MARGIN: f64 = 16.0;
 
 impl XyChart {
@@ -61,7 +59,7 @@ fn legend(names: &[String]) -> (Html, f64) {
     }
     let (mut x, mut lines) = (MARGIN, 1.0);
     for (index, name) in names.iter().enumerate() {
-        let width = 20.0 + name.chars().map(|_| LETTER_WIDTH).sum::<f64>();
+        let width = 20.0 + text_width(name);
         if x > MARGIN && x + width > WIDTH - MARGIN {
             x = MARGIN;
             lines += 1.0;
@@ -71,7 +69,7 @@ fn legend(names: &[String]) -> (Html, f64) {
         out.push(square.attr("width", 10).attr("height", 10).attr("fill", series_colour(index)));
         let text = element("text").attr("x", format!("{:.1}", x + 14.0)).attr("y", format!("{baseline:.1}"));
         out.push(text.child(name.as_str()));
-        x += width + 8.0;
+        x += width + 20.0;
     }
     (out, lines)
 }

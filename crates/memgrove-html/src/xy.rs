@@ -14,8 +14,12 @@ const TOP: f64 = 12.0;
 const BOTTOM: f64 = 44.0;
 /// The height of a line of the labels beside points.
 const LABEL_HEIGHT: f64 = 13.0;
-/// The mean width of a letter of the labels, to see which ones would meet.
-const LETTER_WIDTH: f64 = 6.6;
+
+/// About how wide a text is that svg.css sets, to see which ones would meet. It need not be exact.
+pub(crate) fn text_width(text: &str) -> f64 {
+    const MEAN_LETTER_WIDTH: f64 = 6.6;
+    text.chars().map(|_| MEAN_LETTER_WIDTH).sum()
+}
 
 /// One of the two axes of an [`XyChart`].
 #[derive(Clone, Debug)]
@@ -248,8 +252,7 @@ struct Labels {
 
 impl Labels {
     fn place(&mut self, x: f64, y: f64, label: &str) -> Html {
-        // A label is a word or two; its width need not be exact.
-        let width = label.chars().map(|_| LETTER_WIDTH).sum::<f64>();
+        let width = text_width(label);
         let free = |start: f64, y: f64| {
             let apart = |(from, to, at): &(f64, f64, f64)| {
                 start > *to || start + width < *from || (y - at).abs() >= LABEL_HEIGHT

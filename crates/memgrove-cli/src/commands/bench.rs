@@ -120,25 +120,22 @@ pub(crate) fn run(args: &BenchArgs, out: &mut Output) -> Result<Exit> {
         None => measured(args, out)?,
     };
     if let Some(path) = &args.report {
-        std::fs::write(path, export::bench::html(&results))
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        write(path, &export::bench::html(&results))?;
         out.note(format_args!("report: {}", path.display()));
     }
     if let Some(path) = &args.markdown {
         let source = args.from.as_ref().or(args.save.as_ref()).and_then(|path| path.file_name());
         let source = source.map_or_else(|| "a run".into(), |name| name.to_string_lossy());
         let folder = path.with_extension("");
-        let name = folder.file_name().filter(|_| args.plots).map(|name| name.to_string_lossy());
-        let write = |path: &Path, text: &str| {
-            std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
-        };
-        write(path, &export::bench::markdown(&results, &source, name.as_deref()))?;
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        let plots = if args.plots { export::bench::plots(&results) } else { Vec::new() };
+        write(path, &export::bench::markdown(&results, &source, &name, &plots))?;
         if args.plots {
             std::fs::create_dir_all(&folder)
                 .with_context(|| format!("cannot create {}", folder.display()))?;
-            for plot in export::bench::plots(&results) {
-                write(&folder.join(plot.file), &plot.svg)?;
-            }
+        }
+        for plot in plots {
+            write(&folder.join(plot.file), &plot.svg)?;
         }
     }
     if args.json {
@@ -147,6 +144,10 @@ pub(crate) fn run(args: &BenchArgs, out: &mut Output) -> Result<Exit> {
         out.print(export::bench::text(&results))?;
     }
     Ok(Exit::Done)
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn measured(args: &BenchArgs, out: &mut Output) -> Result<Results> {

@@ -35,10 +35,10 @@ pub fn text(results: &Results) -> String {
     out
 }
 
-/// For the documents: the page says how it was made, and what it does not show. With the name of the folder beside the
-/// page that holds the [`plots`], it shows them.
+/// For the documents: the page says how it was made, and what it does not show. It shows `pictures`, which lie in `folder`
+/// beside it.
 #[must_use]
-pub fn markdown(results: &Results, source: &str, pictures: Option<&str>) -> String {
+pub fn markdown(results: &Results, source: &str, folder: &str, pictures: &[Plot]) -> String {
     let mut out = format!(
         "# Allocators beside each other\n\n<!-- Rendered from {source}; `cargo xtask report` writes it, `--check` compares. -->\n\n\
          {}\n\nRepeat it: `memgrove bench --scale {} --seed {} --rounds {} --save FILE`, on a machine that does nothing else.\n",
@@ -47,11 +47,11 @@ pub fn markdown(results: &Results, source: &str, pictures: Option<&str>) -> Stri
         results.setting.seed,
         results.setting.rounds
     );
-    if let Some(folder) = pictures {
+    if !pictures.is_empty() {
         out += "\n## At a glance\n";
-        for Plot { file, title, .. } in plots(results) {
-            let _ = write!(out, "\n![{title}]({folder}/{file})\n");
-        }
+    }
+    for Plot { file, title, .. } in pictures {
+        let _ = write!(out, "\n![{title}]({folder}/{file})\n");
     }
     let mut part = |title: &str, grid: &grid::Grid, words: &str| {
         if !grid.is_empty() {

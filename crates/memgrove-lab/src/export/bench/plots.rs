@@ -1,5 +1,7 @@
 //! What a record shows at a glance: speed against what it costs, and threads.
 
+use std::collections::BTreeSet;
+
 use memgrove_html::{Axis, XyChart};
 
 use crate::engine::EngineId;
@@ -71,10 +73,10 @@ fn wall_and_footprint(results: &Results, lines: &[Line<'_>], engine: EngineId) -
 
 /// The lines whose footprint can be shown, and the title that names the others.
 fn near<'r>(title: &str, lines: &[Line<'r>]) -> (Vec<Line<'r>>, String) {
-    let peers = || lines.iter().filter(|line| line.allocator.role != Role::Floor);
-    let least = peers().filter_map(|line| line.footprint).fold(f64::INFINITY, f64::min);
+    let shown = || lines.iter().filter(|line| line.allocator.role != Role::Floor);
+    let least = shown().filter_map(|line| line.footprint).fold(f64::INFINITY, f64::min);
     let is_far = |line: &&Line<'_>| line.footprint.is_some_and(|footprint| footprint > FAR * least);
-    let far: Vec<_> = peers()
+    let far: Vec<_> = shown()
         .filter(is_far)
         .map(|line| format!("{} {:.1}", line.allocator.id, line.footprint.unwrap_or_default()))
         .collect();
@@ -106,10 +108,8 @@ fn points(
 
 /// The mean over the workloads with threads, one line an allocator.
 fn threads(results: &Results, engine: EngineId) -> XyChart {
-    let mut counts: Vec<u32> =
+    let counts: BTreeSet<u32> =
         results.threads.iter().filter(|wall| wall.engine == engine).map(|wall| wall.threads).collect();
-    counts.sort_unstable();
-    counts.dedup();
     let title = format!("time of N threads by one thread's on {engine}, mean of the workloads");
     let y = Axis::new("time by one thread's").log().loose();
     results.setting.allocators.iter().fold(
