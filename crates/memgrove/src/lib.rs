@@ -5,7 +5,8 @@
 //! - [`face`]: the traits that every allocator implements, and the `GlobalAlloc` made from them.
 //! - [`source`]: where memory comes from, and the fakes that tests use.
 //! - [`dlmalloc`]: the block layout drawn, its tag bits, and the numbered invariants of the heap.
-//! - [`jemalloc`]: the fast one; [`hoard`]: the one for threads, which takes its pages as Jemalloc does.
+//! - [`jemalloc`]: the fast one; [`hoard`]: the one for threads. Both take their pages from `pages/mod.rs`, which draws the
+//!   page map, and share `classes.rs`, the size classes.
 //! - [`wee`]: the smallest one.
 //! - [`hardened`]: the layer before any of them that catches misuse.
 #![no_std]
@@ -16,11 +17,13 @@
 #![cfg_attr(memgrove_thread_local, feature(thread_local))]
 #![cfg_attr(target_arch = "wasm64", feature(simd_wasm64))] // memory_grow for memory64 is not stable yet
 
+mod classes;
 pub mod dlmalloc;
 pub mod face;
 pub mod hardened;
 pub mod hoard;
 pub mod jemalloc;
+mod pages;
 pub mod source;
 mod stats;
 mod sync;

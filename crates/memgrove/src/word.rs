@@ -34,6 +34,12 @@ pub(crate) fn pointer(address: usize) -> *mut u8 {
     ptr::with_exposed_provenance_mut(address)
 }
 
+/// `address` as a typed pointer into the heap's memory.
+#[inline(always)]
+pub(crate) fn at<T>(address: usize) -> *mut T {
+    pointer(address).cast()
+}
+
 /// The next multiple of `align` (a power of two) at or above `value`; wraps past the end of the address space.
 #[inline(always)]
 pub(crate) const fn align_up(value: usize, align: usize) -> usize {

@@ -4,6 +4,7 @@
 mod shadow;
 
 use std::alloc::Layout;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Barrier, Mutex};
 
 use memgrove::source::{Fake, PageSource, Trouble};
@@ -112,7 +113,13 @@ fn threads_pass_a_million_blocks() {
         unsafe {
             let bytes = std::slice::from_raw_parts(block, layout.size());
             assert!(bytes.iter().all(|&b| b == byte), "{layout:?} was overwritten");
-            heap.deallocate(block, layout);
+            if byte % 2 == 0 {
+                // C is not told sizes.
+                assert!(heap.usable_size(block) >= layout.size());
+                heap.free(block);
+            } else {
+                heap.deallocate(block, layout);
+            }
         }
     };
     std::thread::scope(|scope| {
@@ -150,6 +157,58 @@ fn threads_pass_a_million_blocks() {
     table.into_iter().filter_map(|place| place.into_inner().expect("no panic")).for_each(free);
     heap.check().expect("a sound heap");
     assert_eq!(heap.stats().live_blocks, 0);
+}
+
+/// C's functions look sizes up in the page map without the heap's lock, while another thread makes the heap and so the
+/// map grow, and uses the old maps' memory for blocks of its own.
+#[test]
+fn c_looks_sizes_up_while_the_map_moves() {
+    const READERS: u64 = 3;
+    for seed in 0..10 {
+        let heap = Jemalloc::with_source(fake(32 << 20, Trouble::default()));
+        let grown = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for reader in 0..READERS {
+                let (heap, grown) = (&heap, &grown);
+                scope.spawn(move || {
+                    let mut random = Random::new(seed * READERS + reader);
+                    while !grown.load(Ordering::Relaxed) {
+                        let limit = if random.below(20) == 0 { 5_000 } else { 300 };
+                        let size = random.below(limit);
+                        let (block, new_size) = (heap.malloc(size), random.below(600));
+                        if block.is_null() {
+                            continue;
+                        }
+                        // SAFETY: the block is live, and this long.
+                        unsafe {
+                            block.write_bytes(0xaa, size);
+                            let usable = heap.usable_size(block);
+                            assert!((size..=2 * size + 1024).contains(&usable), "{usable} for {size}");
+                            let resized = heap.resize(block, new_size);
+                            heap.free(if resized.is_null() { block } else { resized });
+                        }
+                    }
+                });
+            }
+            // Half of what comes in is freed again, so that much lies where a map was.
+            let mut random = Random::new(seed);
+            loop {
+                let block = heap.malloc(random.below(200_000));
+                if block.is_null() {
+                    break;
+                }
+                // SAFETY: the block is live.
+                unsafe {
+                    block.write_bytes(0x55, heap.usable_size(block));
+                    if random.below(2) == 0 {
+                        heap.free(block);
+                    }
+                }
+            }
+            grown.store(true, Ordering::Relaxed);
+        });
+        heap.check().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    }
 }
 
 /// The adversary of per-thread heaps: each thread of a chain uses as much as the one before, frees what that one left,

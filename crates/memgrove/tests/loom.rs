@@ -1,4 +1,4 @@
-//! Every interleaving of the lock, and of finding a superblock's owner while it is moved.
+//! Every interleaving of the lock, of finding a superblock's owner while it is moved, and of reading a page map that moves.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p memgrove --release --test loom`, or `cargo xtask test --only loom`. Without
 //! that flag this file is empty. The code under test is the crate's own, included with the checker's atomics. Two threads a
@@ -8,11 +8,14 @@
 
 #[path = "../src/hoard/owner.rs"]
 mod owner;
+#[path = "../src/jemalloc/published.rs"]
+mod published;
 #[path = "../src/sync.rs"]
 mod sync;
 
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
+use published::Published;
 use sync::Lock;
 use sync::atomic::{AtomicUsize, Ordering};
 
@@ -140,6 +143,68 @@ fn without_reading_the_owner_again_it_goes_wrong() {
             assert_eq!(*superblocks, 1, "the lock of another heap is held");
             used(&superblock, MINUS_ONE);
         });
+        mover.join().unwrap();
+    });
+}
+
+/// The page map, as far as its move matters: an entry that readers look up, and that the place's next user overwrites.
+struct Map {
+    entry: UnsafeCell<usize>,
+}
+
+const CLASS: usize = 5;
+
+/// Two maps, the first of which is published, and a slot's lock for the one who reads.
+fn maps() -> (Arc<[Map; 2]>, Arc<Published<Map>>, Arc<[Lock<()>; 2]>) {
+    let maps = Arc::new([CLASS, 0].map(|entry| Map { entry: UnsafeCell::new(entry) }));
+    let published = Arc::new(Published::new((&raw const maps[0]).cast_mut()));
+    (maps, published, Arc::new([Lock::new(()), Lock::new(())]))
+}
+
+/// As in `Caches::free`: the block's class is looked up under the slot's lock.
+fn look_up(published: &Published<Map>, slot: &Lock<()>) -> usize {
+    // SAFETY: what is read under the lock of a slot is a map; the checker verifies that nobody writes to it.
+    slot.with(|()| unsafe { (*published.read()).entry.with(|entry| *entry) })
+}
+
+/// As in `Pages::settle`: the map is copied and published, and then its old place serves something else.
+fn move_map(maps: &[Map; 2], publish: impl FnOnce(*mut Map)) {
+    // SAFETY: only the mover writes, to what nobody reads any more or not yet; the checker verifies that.
+    unsafe {
+        let entry = maps[0].entry.with(|entry| *entry);
+        maps[1].entry.with_mut(|copy| *copy = entry);
+        publish((&raw const maps[1]).cast_mut());
+        maps[0].entry.with_mut(|old| *old = 99);
+    }
+}
+
+#[test]
+fn classes_are_looked_up_while_the_map_moves() {
+    loom::model(|| {
+        let (maps, published, slots) = maps();
+        let mover = {
+            let (maps, published, slots) = (maps.clone(), published.clone(), slots.clone());
+            loom::thread::spawn(move || move_map(&maps, |new| published.replace(new, slots.iter())))
+        };
+        assert_eq!(look_up(&published, &slots[1]), CLASS);
+        assert_eq!(look_up(&published, &slots[1]), CLASS);
+        mover.join().unwrap();
+    });
+}
+
+/// The model sees what it is for: a mover that does not go through the readers' locks must fail.
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn without_going_through_the_locks_it_goes_wrong() {
+    loom::model(|| {
+        let (maps, published, slots) = maps();
+        let mover = {
+            let (maps, published) = (maps.clone(), published.clone());
+            loom::thread::spawn(move || {
+                move_map(&maps, |new| published.replace(new, std::iter::empty::<&Lock<()>>()));
+            })
+        };
+        look_up(&published, &slots[1]);
         mover.join().unwrap();
     });
 }

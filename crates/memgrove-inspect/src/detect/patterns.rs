@@ -85,8 +85,8 @@ impl Patterns {
                 let wide = condition.data_utf16.is_some();
                 version = Some(version_at(all.get(hit.end as usize..)?, wide)?);
             }
-            let fields = [&condition.data, &condition.data_utf16, &condition.symbol, &condition.no_symbol];
-            let shown = fields.into_iter().flatten().next()?;
+            let shown =
+                condition.data.as_ref().or(condition.data_utf16.as_ref()).or(condition.symbol.as_ref())?;
             let wherein = match place {
                 Place::Data => "data",
                 Place::Names => "function names",
@@ -108,8 +108,7 @@ fn text(condition: &Condition) -> Option<(Place, Vec<u8>)> {
     if let Some(text) = &condition.data_utf16 {
         return Some((Place::Data, text.encode_utf16().flat_map(u16::to_le_bytes).collect()));
     }
-    let name = condition.symbol.as_ref().or(condition.no_symbol.as_ref());
-    name.map(|text| (Place::Names, text.clone().into_bytes()))
+    condition.symbol.as_ref().map(|text| (Place::Names, text.clone().into_bytes()))
 }
 
 /// A version number (digits and dots, a dot at least) at the start of bytes.

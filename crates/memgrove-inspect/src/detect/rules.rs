@@ -69,8 +69,6 @@ pub struct Condition {
     pub no_import: Option<String>,
     /// This export must not be there.
     pub no_export: Option<String>,
-    /// This text must not be in the function names.
-    pub no_symbol: Option<String>,
 }
 
 /// [`ExternKind`] as the rules write it.
@@ -189,13 +187,6 @@ impl Condition {
             let absent = !facts.exports.iter().any(|export| fits(name, export.name));
             return absent
                 .then(|| Seen { evidence: Evidence::new(format!("no export {name}")), version: None });
-        }
-        if let Some(text) = &self.no_symbol {
-            let text = text.escape_debug();
-            return patterns.find(self, subject).is_none().then(|| Seen {
-                evidence: Evidence::new(format!("no \"{text}\" in the function names")),
-                version: None,
-            });
         }
         patterns.find(self, subject)
     }

@@ -6,8 +6,8 @@ use core::sync::atomic::Ordering;
 use super::heap::{Heap, SHARED, SLACK_BYTES};
 use super::superblock::{Block, Group, SUPERBLOCK, Superblock, superblock_of};
 use super::{GLOBAL, HEAPS, Hoard, TAG_SUPERBLOCK};
-use crate::jemalloc::classes::{COUNT, size_of_class};
-use crate::jemalloc::{Extents, PAGE, Walked};
+use crate::classes::{COUNT, size_of_class};
+use crate::pages::{PAGE, Pages, Walked};
 use crate::source::PageSource;
 use crate::stats::{Broken, Stats, ensure};
 use crate::word::pointer;
@@ -17,12 +17,12 @@ pub(super) type Heaps = [*const Heap; HEAPS];
 
 impl<S: PageSource> Hoard<S> {
     /// Runs `f` with every lock held.
-    pub(super) fn alone(&self, mut f: impl FnMut(&Heaps, &Extents<S>)) {
+    pub(super) fn alone(&self, mut f: impl FnMut(&Heaps, &Pages<S>)) {
         // In the order in which the others take them: a thread's heap, the global heap, the pages.
         self.lock_all(HEAPS - 1, &mut [null(); HEAPS], &mut f);
     }
 
-    fn lock_all(&self, number: usize, heaps: &mut Heaps, f: &mut dyn FnMut(&Heaps, &Extents<S>)) {
+    fn lock_all(&self, number: usize, heaps: &mut Heaps, f: &mut dyn FnMut(&Heaps, &Pages<S>)) {
         self.heap(number).with(|heap| {
             heaps[number] = heap;
             match number.checked_sub(1) {
@@ -36,20 +36,20 @@ impl<S: PageSource> Hoard<S> {
 /// The header of a superblock that a walk has met.
 fn header<'a>(walked: Walked) -> &'a Superblock {
     // SAFETY: the extent is a superblock (B1), and all locks are held.
-    unsafe { &*pointer(walked.address).cast() }
+    unsafe { &*pointer(walked.address()).cast() }
 }
 
-pub(super) fn stats<S: PageSource>(_: &Heaps, pages: &Extents<S>) -> Stats {
+pub(super) fn stats<S: PageSource>(_: &Heaps, pages: &Pages<S>) -> Stats {
     // Each superblock is counted as one live block there.
-    let mut stats = pages.stats();
-    let walked = pages.walk(|extent| {
+    let mut stats = pages.stats(|_, _| ());
+    let walked = pages.walk_large(|extent| {
         if extent.tag == TAG_SUPERBLOCK {
             let superblock = header(extent);
             let live_bytes = superblock.used * superblock.size;
             stats.live_blocks = stats.live_blocks - 1 + superblock.used;
-            stats.live_bytes = stats.live_bytes - extent.bytes + live_bytes;
+            stats.live_bytes = stats.live_bytes - extent.bytes() + live_bytes;
             stats.free_blocks += usize::from(superblock.capacity) - superblock.used;
-            stats.free_bytes += extent.bytes - live_bytes;
+            stats.free_bytes += extent.bytes() - live_bytes;
         }
         Ok(())
     });
@@ -77,10 +77,10 @@ impl Counted {
     }
 }
 
-pub(super) fn check<S: PageSource>(heaps: &Heaps, pages: &Extents<S>) -> Result<(), Broken> {
-    pages.check()?;
+pub(super) fn check<S: PageSource>(heaps: &Heaps, pages: &Pages<S>) -> Result<(), Broken> {
+    pages.check(|slab| ensure(false, "B1", "an extent is a slab", slab.address()))?;
     let mut met = [Counted::default(); HEAPS];
-    pages.walk(|extent| {
+    pages.walk_large(|extent| {
         if extent.tag == TAG_SUPERBLOCK {
             met[check_superblock(extent)?].add(header(extent));
         }
@@ -95,9 +95,9 @@ pub(super) fn check<S: PageSource>(heaps: &Heaps, pages: &Extents<S>) -> Result<
 
 /// B1, B3 and B4 for one superblock; answers its owner.
 fn check_superblock(extent: Walked) -> Result<usize, Broken> {
-    let at = extent.address;
+    let at = extent.address();
     ensure(
-        at % SUPERBLOCK == 0 && extent.bytes == SUPERBLOCK,
+        at % SUPERBLOCK == 0 && extent.bytes() == SUPERBLOCK,
         "B1",
         "a superblock is not where or as long as it must be",
         at,

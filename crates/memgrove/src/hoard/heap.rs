@@ -4,7 +4,7 @@
 use core::ptr::null_mut;
 
 use super::superblock::{Block, Group, SUPERBLOCK, Superblock, lay};
-use crate::jemalloc::classes::COUNT;
+use crate::classes::COUNT;
 use crate::thread::SLOTS;
 
 /// Whether there can be a second thread. Without one there is one heap, which has nobody to give superblocks to, so

@@ -23,7 +23,7 @@
 //!  | page map | superblock | large block    | free | superblock | large block | … | top |
 //! ```
 //!
-//! Large blocks and superblocks are extents of [`Jemalloc`](crate::Jemalloc)'s pages.
+//! Large blocks and superblocks are extents of pages (`pages/mod.rs`).
 //!
 //! C's `free` is not told a size, and needs no table to find out: a large block begins at a multiple of a page, and no
 //! block of a superblock does. Their places are chosen so that most classes lose nothing by it (`superblock.rs`).
@@ -41,7 +41,7 @@
 //! - B6: The emptiness invariant of each heap but the global one: `u >= a - K·S` or `u >= (1 - f)·a`; K is 8 and f a
 //!   quarter.
 //! - B7: The superblocks of the global heap are at least f empty, and not all empty: those go back to the pages.
-//! - The pages hold to J1 to J4 and J7 of [`Jemalloc`](crate::jemalloc).
+//! - The pages hold to P1 to P5 (`pages/mod.rs`).
 //!
 //! What differs from the paper: a heap's active superblocks, at most one for each class, do not count in *u* and *a*.
 //! So to allocate is to take a block and count it, and what a thread works with is never taken from it. The bound stays
@@ -71,7 +71,7 @@ use core::ptr::null_mut;
 use core::sync::atomic::Ordering;
 
 use crate::face::{Allocate, Inspect, move_block};
-use crate::jemalloc::Extents;
+use crate::pages::Pages;
 use crate::source::{PageSource, Platform};
 use crate::stats::{Broken, Stats};
 use crate::sync::Lock;
@@ -89,7 +89,7 @@ const GLOBAL: usize = 0;
 /// How many empty superblocks the only heap of a module without threads keeps for its next classes.
 const KEPT_ALONE: usize = 2;
 
-/// What [`Extents`] remembers of a superblock, and of a large block.
+/// What [`Pages`] remembers of a superblock, and of a large block.
 const TAG_LARGE: u8 = 0;
 const TAG_SUPERBLOCK: u8 = 1;
 
@@ -117,7 +117,7 @@ struct Lines<T>(T);
 /// ```
 pub struct Hoard<S: PageSource = Platform> {
     heaps: [Lines<Lock<Heap>>; HEAPS],
-    pages: Lines<Lock<Extents<S>>>,
+    pages: Lines<Lock<Pages<S>>>,
 }
 
 /// The alignment that C expects of `malloc`, in bytes: that of `max_align_t`.
@@ -143,7 +143,7 @@ impl<S: PageSource> Hoard<S> {
     pub const fn with_source(source: S) -> Self {
         let mut heaps = [const { Lines(Lock::new(Heap::new(SLACK_BYTES))) }; HEAPS];
         heaps[GLOBAL] = Lines(Lock::new(Heap::new(usize::MAX)));
-        Self { heaps, pages: Lines(Lock::new(Extents::new(source))) }
+        Self { heaps, pages: Lines(Lock::new(Pages::new(source))) }
     }
 
     #[inline(always)]
@@ -289,7 +289,7 @@ impl<S: PageSource> Hoard<S> {
 
     fn free_extent(&self, start: *mut u8) {
         // SAFETY: callers give an extent that nobody uses any more: an empty superblock or a large block.
-        self.pages.0.with(|pages| unsafe { pages.free(start.addr()) });
+        self.pages.0.with(|pages| unsafe { pages.free_at(start.addr()) });
     }
 
     fn allocate_large(&self, size: usize, align: usize, zeroed: bool) -> *mut u8 {
@@ -349,7 +349,7 @@ impl<S: PageSource> Hoard<S> {
         if is_large(block) {
             // SAFETY: a live large block is an extent (B1).
             return new_class.is_none()
-                && self.pages.0.with(|pages| unsafe { pages.resize(block.addr(), new_size) });
+                && self.pages.0.with(|pages| unsafe { pages.resize_at(block.addr(), new_size) });
         }
         // SAFETY: the class of a superblock with a live block does not change.
         new_class == Some(unsafe { (*superblock_of(block)).class }.into())
@@ -384,7 +384,7 @@ impl<S: PageSource> Hoard<S> {
         // SAFETY: a live block lies in a superblock, whose size does not change meanwhile, or is an extent (B1).
         unsafe {
             if is_large(block) {
-                self.pages.0.with(|pages| pages.bytes(block.addr()))
+                self.pages.0.with(|pages| pages.bytes_at(block.addr()))
             } else {
                 (*superblock_of(block)).size
             }

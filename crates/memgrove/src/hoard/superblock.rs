@@ -3,8 +3,8 @@
 use core::ptr::null_mut;
 use core::sync::atomic::AtomicUsize;
 
-use crate::jemalloc::PAGE;
-use crate::jemalloc::classes::{COUNT, QUANTUM, SMALL_MAX, TABLE, TABLE_MAX, class_of, size_of_class};
+use crate::classes::{COUNT, QUANTUM, SMALL_MAX, TABLE_MAX, class_of, head_offset, size_of_class};
+use crate::pages::PAGE;
 use crate::word::pointer;
 
 /// Bytes of a superblock, which lies at a multiple of this: the *S* of the paper, and its value there. Smaller ones
@@ -136,13 +136,11 @@ pub(super) const fn small_class(size: usize, align: usize) -> Option<usize> {
 
 /// [`small_class`] by one load, for a size of at most [`TABLE_MAX`] without an alignment to speak of.
 #[inline(always)]
-#[expect(clippy::manual_div_ceil, reason = "`div_ceil` guards against overflow, which costs instructions")]
 pub(super) fn quick_class(size: usize, align: usize) -> Option<usize> {
     if size > TABLE_MAX || align > QUANTUM {
         return None;
     }
-    // SAFETY: the table has an entry for each size up to TABLE_MAX.
-    Some(unsafe { *TABLE.get_unchecked((size + (QUANTUM - 1)) / QUANTUM) } as usize / size_of::<usize>())
+    Some(head_offset(size) / size_of::<usize>())
 }
 
 /// The superblock that a small block lies in.

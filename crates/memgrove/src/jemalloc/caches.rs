@@ -21,13 +21,19 @@
 //! The order is: the heap, then the slots by number. A call that needs both lets go of its slot first: what it carries over
 //! (a batch, or the half of a list) is in nobody's hands but its own. So a flush, which runs under the heap's lock, may wait
 //! for any slot: whoever holds one is a few instructions from letting go.
+//!
+//! C's `free` is not told a size. The page map knows it, and is read under the lock of the thread's slot, not the heap's:
+//! the entries of a live block stay as they are, and a map that moves goes through all slots before its old place serves
+//! something else (`published.rs`).
 
 use core::ptr::null_mut;
 
-use super::classes::{COUNT, QUANTUM, TABLE_MAX, head_offset, size_of_class};
 use super::front::Front;
-use super::heap::{Heap, NO_CLASS, small_class};
-use super::pages::Region;
+use super::heap::{Heap, NO_CLASS, small_class, usable_size};
+use super::published::Published;
+use super::slabs::Region;
+use crate::classes::{COUNT, QUANTUM, TABLE_MAX, head_offset, size_of_class};
+use crate::pages::{LARGE, MapReaders, Page, entry_of};
 use crate::source::PageSource;
 use crate::sync::Lock;
 use crate::thread::{SLOTS, slot};
@@ -97,7 +103,7 @@ impl Cache {
     #[inline(always)]
     fn take(&mut self, class: usize) -> *mut Region {
         debug_assert!(class < COUNT);
-        // SAFETY: as for `Heap::class`; a region in a list is free and holds its link (J5).
+        // SAFETY: as for `Heap::class`; a region in a list is free and holds its link (J1).
         unsafe {
             let first = self.firsts.get_unchecked_mut(class);
             let region = *first;
@@ -113,7 +119,7 @@ impl Cache {
     #[inline(always)]
     unsafe fn give(&mut self, region: *mut Region, class: usize) -> *mut Region {
         debug_assert!(class < COUNT);
-        // SAFETY: the caller gives a region of this class that nobody uses: J5 holds again; and as in `take`.
+        // SAFETY: the caller gives a region of this class that nobody uses: J1 holds again; and as in `take`.
         unsafe {
             let (first, count) = (self.firsts.get_unchecked_mut(class), self.counts.get_unchecked_mut(class));
             (*region).next = *first;
@@ -127,7 +133,7 @@ impl Cache {
     #[cold]
     unsafe fn halve(&mut self, class: usize) -> *mut Region {
         let kept = limit(class) / 2;
-        // SAFETY: the list is longer than its half, and its regions are free and hold their links (J5, J8).
+        // SAFETY: the list is longer than its half, and its regions are free and hold their links (J1, J3).
         unsafe {
             let mut last = *self.firsts.get_unchecked(class);
             for _ in 1..kept {
@@ -162,11 +168,12 @@ impl Cache {
 /// The caches of all slots.
 pub(super) struct Caches {
     slots: [Lock<Cache>; SLOTS],
+    map: Published<Page>,
 }
 
 impl Caches {
     pub(super) const fn new() -> Self {
-        Self { slots: [const { Lock::new(Cache::EMPTY) }; SLOTS] }
+        Self { slots: [const { Lock::new(Cache::EMPTY) }; SLOTS], map: Published::new() }
     }
 
     /// The cache of the calling thread.
@@ -195,7 +202,7 @@ impl Caches {
         if region.is_null() {
             return null_mut();
         }
-        // SAFETY: the batch is ours, and its regions hold their links (J5).
+        // SAFETY: the batch is ours, and its regions hold their links (J1).
         let rest = List { first: unsafe { (*region).next }, count: count - 1 };
         // Another thread of the same slot may have been here in between.
         if !cache.with(|cache| cache.put(class, rest)) {
@@ -261,7 +268,50 @@ impl Caches {
             return false;
         }
         // SAFETY: the caller's promise.
-        class != NO_CLASS || heap.with(|heap| unsafe { heap.resize_in_place(block, size, align, new_size) })
+        class != NO_CLASS
+            || heap.with(|heap| unsafe { heap.resize_in_place(block, size, align, new_size, self) })
+    }
+
+    /// # Safety
+    /// A block of this heap, given back once.
+    #[inline]
+    pub(super) unsafe fn free<S: PageSource>(&self, heap: &Lock<Heap<S>>, block: *mut u8) {
+        // SAFETY: the caller's promise; the map is read under a slot's lock, and tells the block's class (P2).
+        let (class, older) = self.own().with(|cache| unsafe {
+            let class = (*entry_of(self.map.read(), block.addr())).class;
+            (class, if class == LARGE { null_mut() } else { cache.give(block.cast(), class.into()) })
+        });
+        if class == LARGE {
+            // SAFETY: the caller's promise.
+            heap.with(|heap| unsafe { heap.free(block) });
+        } else if !older.is_null() {
+            give_back(heap, class.into(), older);
+        }
+    }
+
+    /// # Safety
+    /// A live block of this heap.
+    pub(super) unsafe fn resize_in_place_unsized<S: PageSource>(
+        &self,
+        heap: &Lock<Heap<S>>,
+        block: *mut u8,
+        new_size: usize,
+    ) -> bool {
+        // SAFETY: as in `free`.
+        let class = self.own().with(|_| unsafe { (*entry_of(self.map.read(), block.addr())).class });
+        if class == LARGE {
+            // SAFETY: the caller's promise.
+            return heap.with(|heap| unsafe { heap.resize_in_place_unsized(block, new_size, self) });
+        }
+        class_for(new_size, 1) == class.into()
+    }
+
+    /// # Safety
+    /// A live block of this heap.
+    #[inline]
+    pub(super) unsafe fn usable_size<S: PageSource>(&self, _heap: &Lock<Heap<S>>, block: *mut u8) -> usize {
+        // SAFETY: the caller's promise; the map is read under a slot's lock.
+        self.own().with(|_| unsafe { usable_size(self.map.read(), block) })
     }
 }
 
@@ -269,6 +319,12 @@ impl Caches {
 #[inline(never)]
 fn give_back<S: PageSource>(heap: &Lock<Heap<S>>, class: usize, list: *mut Region) {
     heap.with(|heap| heap.take_back(class, list));
+}
+
+impl MapReaders for Caches {
+    fn follow(&self, map: *mut Page) {
+        self.map.replace(map, &self.slots);
+    }
 }
 
 impl Front for Caches {

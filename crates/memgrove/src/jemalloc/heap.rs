@@ -2,42 +2,24 @@
 
 use core::ptr::null_mut;
 
-use super::at;
-use super::classes::{COUNT, QUANTUM, SMALL_MAX, TABLE_MAX, class_of, head_offset, size_of_class};
 use super::front::Front;
-use super::pages::{BINS, Extent, LARGE, NO_PAGE, PAGE, Page, Region};
-use super::slabs::Class;
+use super::slabs::{Class, Region};
+use crate::classes::{COUNT, QUANTUM, SMALL_MAX, TABLE_MAX, class_of, head_offset, size_of_class};
+use crate::pages::{LARGE, NO_PAGE, PAGE, Page, Pages, address, entry_of, page_at};
 use crate::source::PageSource;
+use crate::word::pointer;
 
 pub(super) struct Heap<S> {
     /// For each class, the regions to be handed out next.
     pub(super) cache: [*mut Region; COUNT],
     /// What else is known of each class.
     pub(super) classes: [Class; COUNT],
-    /// Address of page 0; meaningless before the first growth.
-    pub(super) base: usize,
-    /// The page map.
-    pub(super) map: *mut Page,
-    /// For how many pages the map has entries.
-    pub(super) map_entries: usize,
-    /// First page of the top: the free pages behind all extents.
-    pub(super) top: usize,
-    /// End of the pages that the heap may use.
-    pub(super) limit: usize,
-    /// End of the pages that the source has given: more than `limit` if no map could be laid over them.
-    pub(super) end: usize,
-    /// Pages from this one on, or from the top if that is higher, were never handed out.
-    pub(super) used_to: usize,
-    /// First page of the extent taken last that was never handed out before; its end if there is none.
-    pub(super) clean_from: usize,
-    /// A flush is due when memory has grown to so many pages.
+    /// A flush is due when so many pages were given.
     pub(super) flush_at: usize,
     /// Calls since the last flush that the cache did not serve.
     pub(super) misses: usize,
-    /// A bit for each bin that holds an extent.
-    pub(super) bins_with_extents: u64,
-    pub(super) bins: [*mut Extent; BINS],
-    pub(super) source: S,
+    /// Where slabs and large blocks come from.
+    pub(super) pages: Pages<S>,
 }
 
 // SAFETY: the pointers lead into memory that only the heap uses, so they may go to another thread with it.
@@ -66,19 +48,9 @@ impl<S: PageSource> Heap<S> {
         Self {
             cache: [null_mut(); COUNT],
             classes: [Class::EMPTY; COUNT],
-            base: 0,
-            map: null_mut(),
-            map_entries: 0,
-            top: 0,
-            limit: 0,
-            end: 0,
-            used_to: 0,
-            clean_from: 0,
             flush_at: 0,
             misses: 0,
-            bins_with_extents: 0,
-            bins: [null_mut(); BINS],
-            source,
+            pages: Pages::new(source),
         }
     }
 
@@ -86,7 +58,7 @@ impl<S: PageSource> Heap<S> {
     #[inline(always)]
     pub(super) fn cached(&mut self, class: usize) -> &mut *mut Region {
         debug_assert!(class < COUNT);
-        // SAFETY: a class comes from `class_of`, from the map's entry of a slab (J2) or from counting to COUNT.
+        // SAFETY: a class comes from `class_of`, from the map's entry of a slab (P2) or from counting to COUNT.
         unsafe { self.cache.get_unchecked_mut(class) }
     }
 
@@ -109,7 +81,7 @@ impl<S: PageSource> Heap<S> {
     pub(super) fn allocate(&mut self, size: usize, align: usize, front: &impl Front) -> *mut u8 {
         if size <= TABLE_MAX && align <= QUANTUM {
             let head = self.quick_head(size);
-            // SAFETY: a cached region is free, so its first word is the link (J5).
+            // SAFETY: a cached region is free, so its first word is the link (J1).
             unsafe {
                 let region = *head;
                 if !region.is_null() {
@@ -145,7 +117,7 @@ impl<S: PageSource> Heap<S> {
         if size <= TABLE_MAX && align <= QUANTUM {
             let head = self.quick_head(size);
             let region: *mut Region = block.cast();
-            // SAFETY: the block is a region of the head's class that nobody uses any more: J5 holds again.
+            // SAFETY: the block is a region of the head's class that nobody uses any more: J1 holds again.
             unsafe {
                 (*region).next = *head;
                 *head = region;
@@ -159,10 +131,10 @@ impl<S: PageSource> Heap<S> {
     #[inline(never)]
     unsafe fn deallocate_other(&mut self, block: *mut u8, size: usize, align: usize) {
         let class = small_class(size, align);
-        // SAFETY: the layout leads to the class that the block came from, or it is an extent of so many pages (J2).
+        // SAFETY: the layout leads to the class that the block came from, or it is an extent of so many pages (P2).
         unsafe {
             if class == NO_CLASS {
-                self.free_pages(self.page_at(block.addr()), pages_of(size));
+                self.pages.free(page_at(block.addr()), pages_of(size));
             } else {
                 self.cache_region(block, class);
             }
@@ -173,7 +145,7 @@ impl<S: PageSource> Heap<S> {
     #[inline(always)]
     unsafe fn cache_region(&mut self, block: *mut u8, class: usize) {
         let region: *mut Region = block.cast();
-        // SAFETY: the caller gives back a region of this class: J5 holds again.
+        // SAFETY: the caller gives back a region of this class: J1 holds again.
         unsafe { (*region).next = *self.cached(class) };
         *self.cached(class) = region;
     }
@@ -183,27 +155,13 @@ impl<S: PageSource> Heap<S> {
     /// # Safety
     /// A block of this heap, given back once.
     pub(super) unsafe fn free(&mut self, block: *mut u8) {
-        // SAFETY: a live block lies in a slab or is a large extent, and the map says which (J2).
+        // SAFETY: the caller's promise; the map says what the block is (P2).
         unsafe {
-            let extent = self.slab_of(block.addr());
-            if (*extent).class == LARGE {
-                self.free_pages(self.page_at(block.addr()), (*extent).length());
+            let entry = entry_of(self.pages.map(), block.addr());
+            if (*entry).class == LARGE {
+                self.pages.free(page_at(block.addr()), (*entry).length());
             } else {
-                self.cache_region(block, (*extent).class.into());
-            }
-        }
-    }
-
-    /// # Safety
-    /// A live block of this heap.
-    pub(super) unsafe fn usable_size(&self, block: *mut u8) -> usize {
-        // SAFETY: as in `free`.
-        unsafe {
-            let extent = self.slab_of(block.addr());
-            if (*extent).class == LARGE {
-                (*extent).length() * PAGE
-            } else {
-                size_of_class((*extent).class.into())
+                self.cache_region(block, (*entry).class.into());
             }
         }
     }
@@ -217,29 +175,15 @@ impl<S: PageSource> Heap<S> {
         if found == NO_PAGE {
             return null_mut();
         }
-        let page = found + (self.address(found).wrapping_neg() & (slack * PAGE)) / PAGE;
-        // SAFETY: the extent is ours to divide: what is left over on both sides is freed when the block between has its
-        // entries (J2).
-        unsafe {
-            self.mark_large(page, pages);
-            if slack != 0 {
-                let behind = found + slack - page;
-                if behind != 0 {
-                    self.free_pages(page + pages, behind);
-                }
-                if page != found {
-                    self.free_pages(found, page - found);
-                }
-            }
-        }
-        at(self.address(page))
+        // SAFETY: the extent was taken just now, with so much slack.
+        pointer(address(unsafe { self.pages.cut(found, pages, slack) }))
     }
 
     /// Pages from wherever they can be had: free ones, those that a flush frees when one is due, growth, any flush.
     /// The entries of the extent are the caller's to fill. [`NO_PAGE`] if memory is exhausted, or if a flush has found
     /// slabs of the class, which need no pages.
     pub(super) fn obtain(&mut self, pages: usize, class: usize, front: &impl Front) -> usize {
-        let mut page = self.take_pages(pages);
+        let mut page = self.pages.take(pages);
         if page != NO_PAGE {
             return page;
         }
@@ -247,16 +191,16 @@ impl<S: PageSource> Heap<S> {
             if self.flush(class, front) {
                 return NO_PAGE;
             }
-            page = self.take_pages(pages);
+            page = self.pages.take(pages);
             if page != NO_PAGE {
                 return page;
             }
         }
         // When memory is at its end, what the caches hold must serve.
-        if !self.grow(pages) && self.flush(class, front) {
+        if !self.pages.grow(pages, front) && self.flush(class, front) {
             return NO_PAGE;
         }
-        self.take_pages(pages)
+        self.pages.take(pages)
     }
 
     /// A block, and how many of its first bytes are not known to be zero: the caller's to clear.
@@ -270,9 +214,9 @@ impl<S: PageSource> Heap<S> {
         let mut dirty = size;
         if block.is_null() {
             dirty = 0;
-        } else if S::ZEROED && small_class(size, align) == NO_CLASS {
-            // A large block was taken a moment ago, and what was never used of it is zero (J7).
-            dirty = size.min(self.address(self.clean_from).saturating_sub(block.addr()));
+        } else if small_class(size, align) == NO_CLASS {
+            // A large block was taken a moment ago, and what was never used of it is zero (P5).
+            dirty = self.pages.dirty_bytes(block.addr(), size);
         }
         (block, dirty)
     }
@@ -287,28 +231,32 @@ impl<S: PageSource> Heap<S> {
         size: usize,
         align: usize,
         new_size: usize,
+        front: &impl Front,
     ) -> bool {
         let class = small_class(size, align);
         if class != small_class(new_size, align) {
             return false;
         }
-        // SAFETY: a large block is an extent of so many pages (J2).
-        class != NO_CLASS
-            || unsafe { self.resize_extent(self.page_at(block.addr()), pages_of(size), pages_of(new_size)) }
+        // SAFETY: a large block is an extent of so many pages (P2).
+        class != NO_CLASS || unsafe { self.resize_large(block, pages_of(size), new_size, front) }
     }
 
     /// [`resize_in_place`](Self::resize_in_place) for a block that only the page map knows the size of.
     ///
     /// # Safety
     /// A live block of this heap.
-    pub(super) unsafe fn resize_in_place_unsized(&mut self, block: *mut u8, new_size: usize) -> bool {
+    pub(super) unsafe fn resize_in_place_unsized(
+        &mut self,
+        block: *mut u8,
+        new_size: usize,
+        front: &impl Front,
+    ) -> bool {
         // SAFETY: as in `free`.
         unsafe {
-            let extent = self.slab_of(block.addr());
-            let (class, new_class) = ((*extent).class, small_class(new_size, 1));
+            let entry = entry_of(self.pages.map(), block.addr());
+            let (class, new_class) = ((*entry).class, small_class(new_size, 1));
             if class == LARGE {
-                let page = self.page_at(block.addr());
-                new_class == NO_CLASS && self.resize_extent(page, (*extent).length(), pages_of(new_size))
+                new_class == NO_CLASS && self.resize_large(block, (*entry).length(), new_size, front)
             } else {
                 new_class == class.into()
             }
@@ -316,15 +264,27 @@ impl<S: PageSource> Heap<S> {
     }
 
     /// # Safety
-    /// `page` begins a large extent of `old` pages.
-    pub(super) unsafe fn resize_extent(&mut self, page: usize, old: usize, new: usize) -> bool {
-        // SAFETY: the caller's promise; what is left has its entries before the part cut off is freed (J2).
-        unsafe {
-            if new < old {
-                self.mark_large(page, new);
-                self.free_pages(page + new, old - new);
-            }
-            new <= old || self.extend(page, old, new)
-        }
+    /// The block is a large extent of `old` pages.
+    unsafe fn resize_large(
+        &mut self,
+        block: *mut u8,
+        old: usize,
+        new_size: usize,
+        front: &impl Front,
+    ) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { self.pages.resize(page_at(block.addr()), old, pages_of(new_size), front) }
+    }
+}
+
+/// The bytes that the program may use in a block of the heap that a map, as of [`Pages::map`], belongs to.
+///
+/// # Safety
+/// The block is live.
+pub(super) unsafe fn usable_size(map: *mut Page, block: *mut u8) -> usize {
+    // SAFETY: as in `Heap::free`.
+    unsafe {
+        let entry = entry_of(map, block.addr());
+        if (*entry).class == LARGE { (*entry).length() * PAGE } else { size_of_class((*entry).class.into()) }
     }
 }

@@ -25,26 +25,17 @@
 //!
 //! # Invariants
 //!
-//! - J1: `top <= limit <= end`; the page map has an entry for each page below `limit`, and lies in a large extent.
-//! - J2: Extents tile the pages from 0 to `top`. An extent's first entry says what it is and how long; the last entry
-//!   of a large one says `INSIDE`, that of a free one repeats the first; each later entry of a slab says how far away
-//!   the first is.
-//! - J3: No two free extents touch, and none touches the top.
-//! - J4: A free extent is in exactly the bin of its length, and a bin that holds any has its bit set; a bin that has lost
-//!   its last may have it still.
-//! - J5: A region in a thread's cache, in a class's cache, in a slab's list, or not yet cut is in nobody's hands; it is in
+//! - J1: A region in a thread's cache, in a class's cache, in a slab's list, or not yet cut is in nobody's hands; it is in
 //!   one of those only, lies in a slab of its class, and at a multiple of the class's size from the slab's start.
-//! - J6: A slab's count is the length of its list; a class's queue holds the slabs with a list, by address.
-//! - J7: The pages from `top` and from `used_to` on, whichever is higher, up to `limit` are zero if the source's are: nobody
-//!   has written to them.
-//! - J8: A thread's cache holds at most its limit of regions of each class, and its counts are the lengths of its lists.
+//! - J2: A slab's count is the length of its list; a class's queue holds the slabs with a list, by address.
+//! - J3: A thread's cache holds at most its limit of regions of each class, and its counts are the lengths of its lists.
+//! - The pages hold to P1 to P5 (`pages/mod.rs`).
 //!
 //! # Threads
 //!
 //! Natively, and on wasm with the `atomics` target feature, each of 16 slots has a small bounded cache behind a lock of its own
 //! in front of all this (`caches.rs` tells how, in which order locks are taken, and why there is one arena). Without
-//! `atomics` there is none of it in the module. C's `free` and `realloc`, which are not told a size, take the heap's lock to
-//! look it up in the page map.
+//! `atomics` there is none of it in the module.
 //!
 //! # Complexity
 //!
@@ -55,12 +46,10 @@
 #[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
 mod caches;
 mod check;
-pub(crate) mod classes;
-mod extents;
 mod front;
-mod grow;
 mod heap;
-mod pages;
+#[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
+mod published;
 mod slabs;
 
 use core::alloc::Layout;
@@ -69,8 +58,6 @@ use crate::face::{Allocate, Inspect, move_block};
 use crate::source::{PageSource, Platform};
 use crate::stats::{Broken, Stats};
 use crate::sync::Lock;
-use crate::word::pointer;
-pub(crate) use extents::{Extents, PAGE, Walked};
 use heap::Heap;
 
 #[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
@@ -132,7 +119,7 @@ impl<S: PageSource> Jemalloc<S> {
     #[inline]
     pub unsafe fn free(&self, block: *mut u8) {
         // SAFETY: the caller's promise.
-        self.heap.with(|heap| unsafe { heap.free(block) });
+        unsafe { self.before.free(&self.heap, block) };
     }
 
     /// The bytes that the program may use in `block`: at least as many as it asked for. O(1).
@@ -142,7 +129,7 @@ impl<S: PageSource> Jemalloc<S> {
     #[inline]
     pub unsafe fn usable_size(&self, block: *mut u8) -> usize {
         // SAFETY: the caller's promise.
-        self.heap.with(|heap| unsafe { heap.usable_size(block) })
+        unsafe { self.before.usable_size(&self.heap, block) }
     }
 
     /// Makes `block` at least `new_size` bytes long, in place or by moving it; null if exhausted, and then the old
@@ -159,7 +146,7 @@ impl<S: PageSource> Jemalloc<S> {
         // SAFETY: the caller's promise; both blocks are at least as long as what is copied and do not overlap, and
         // the old one is given back once.
         unsafe {
-            if self.heap.with(|heap| heap.resize_in_place_unsized(block, new_size)) {
+            if self.before.resize_in_place_unsized(&self.heap, block, new_size) {
                 return block;
             }
             let moved = self.malloc(new_size);
@@ -172,7 +159,7 @@ impl<S: PageSource> Jemalloc<S> {
     }
 }
 
-// SAFETY: J2 and J5 say that live blocks are disjoint regions and extents; `Lock` lets one thread in at a time.
+// SAFETY: P2 and J1 say that live blocks are disjoint regions and extents; `Lock` lets one thread in at a time.
 unsafe impl<S: PageSource> Allocate for Jemalloc<S> {
     #[inline]
     fn allocate(&self, layout: Layout) -> *mut u8 {
@@ -208,10 +195,4 @@ impl<S: PageSource> Inspect for Jemalloc<S> {
     fn check(&self) -> Result<(), Broken> {
         self.heap.with(|heap| heap.check(&self.before))
     }
-}
-
-/// An address of the heap's memory as a typed pointer.
-#[inline(always)]
-fn at<T>(address: usize) -> *mut T {
-    pointer(address).cast()
 }

@@ -18,18 +18,28 @@
 
 use core::ptr::null_mut;
 
-use super::at;
-use super::classes::{COUNT, size_of_class};
 use super::front::Front;
 use super::heap::Heap;
-use super::pages::{FREE, INSIDE, LARGE, NO_PAGE, PAGE, Page, Region};
+use crate::classes::{COUNT, size_of_class};
+use crate::pages::{FREE, LARGE, NO_PAGE, PAGE, SPAN, address, slab_of};
 use crate::source::PageSource;
+use crate::word::at;
 
 /// A slab grows with the number of its class's pages, up to so many: longer ones seldom become whole again.
 const SLAB_PAGES_MAX: usize = 4;
 
 /// How many regions are cut at once: cutting all of a slab would touch its pages long before they are needed.
 const CUT: usize = 16;
+
+/// A block of a slab that is in nobody's hands: it holds the link to the next.
+#[repr(C)]
+pub(super) struct Region {
+    /// The next region of the same list, or null.
+    pub(super) next: *mut Region,
+    /// In the first region of a queued slab's list only: the first region of the next slab in the queue, or null. Not the
+    /// slab's entry in the map, because the map moves.
+    pub(super) next_slab: *mut Self,
+}
 
 /// What is known of a size class beside its cached regions.
 pub(super) struct Class {
@@ -62,7 +72,8 @@ static LEAST_SLAB_PAGES: [u8; COUNT] = {
     let mut class = 0;
     while class < COUNT {
         let pages = least_slab_pages(size_of_class(class));
-        assert!(pages <= u8::MAX as usize);
+        // A slab may be twice as long.
+        assert!(2 * pages < SPAN as usize);
         #[allow(clippy::cast_possible_truncation, reason = "asserted in the line above, at compile time")]
         let byte = pages as u8;
         table[class] = byte;
@@ -88,7 +99,7 @@ impl<S: PageSource> Heap<S> {
             return null_mut();
         }
         let region = *self.cached(class);
-        // SAFETY: the cache was filled just now, and a cached region holds its link (J5).
+        // SAFETY: the cache was filled just now, and a cached region holds its link (J1).
         *self.cached(class) = unsafe { (*region).next };
         region.cast()
     }
@@ -109,7 +120,7 @@ impl<S: PageSource> Heap<S> {
         }
         let first = *self.cached(class);
         let (mut last, mut count) = (first, 1);
-        // SAFETY: the cache is not empty, and a cached region is free and holds its link (J5).
+        // SAFETY: the cache is not empty, and a cached region is free and holds its link (J1).
         unsafe {
             while count < most && !(*last).next.is_null() {
                 last = (*last).next;
@@ -125,7 +136,7 @@ impl<S: PageSource> Heap<S> {
     pub(super) fn take_back(&mut self, class: usize, list: *mut Region) {
         let mut region = list;
         while !region.is_null() {
-            // SAFETY: the regions are nobody's and of this class: J5 holds again.
+            // SAFETY: the regions are nobody's and of this class: J1 holds again.
             unsafe {
                 let next = (*region).next;
                 (*region).next = *self.cached(class);
@@ -142,11 +153,11 @@ impl<S: PageSource> Heap<S> {
             return false;
         }
         *self.cached(class) = regions;
-        // SAFETY: a queued slab has a list, and its first region holds the link of the queue (J6).
+        // SAFETY: a queued slab has a list, and its first region holds the link of the queue (J2).
         unsafe {
             self.class(class).next_slab = (*regions).next_slab;
-            let slab = self.slab_of(regions.addr());
-            (*slab).regions = null_mut();
+            let slab = slab_of(self.pages.map(), regions.addr());
+            (*slab).list = null_mut();
             (*slab).given_back = 0;
         }
         true
@@ -168,7 +179,7 @@ impl<S: PageSource> Heap<S> {
         while address != first {
             address -= size;
             let region: *mut Region = at(address);
-            // SAFETY: the region lies in the uncut part of a slab of this class, so it is in nobody's hands (J5).
+            // SAFETY: the region lies in the uncut part of a slab of this class, so it is in nobody's hands (J1).
             unsafe { (*region).next = next };
             next = region;
         }
@@ -185,7 +196,7 @@ impl<S: PageSource> Heap<S> {
         let share = (self.class(class).pages / 8).min(SLAB_PAGES_MAX);
         let most = if share >= least * 2 { least * 2 } else { least };
         let mut pages = most;
-        let mut page = if most == least { NO_PAGE } else { self.take_pages(most) };
+        let mut page = if most == least { NO_PAGE } else { self.pages.take(most) };
         if page == NO_PAGE {
             pages = least;
             page = self.obtain(least, class, front);
@@ -197,19 +208,11 @@ impl<S: PageSource> Heap<S> {
         self.cut(class, CUT)
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "classes and slab lengths are far below 256")]
+    #[allow(clippy::cast_possible_truncation, reason = "classes are far below 256")]
     fn lay_slab(&mut self, class: usize, page: usize, pages: usize) {
-        let first = self.entry(page);
-        // SAFETY: the pages were taken for this slab, and the map covers them (J1).
-        unsafe {
-            for distance in 1..pages {
-                let entry = first.add(distance);
-                (*entry).class = INSIDE;
-                (*entry).span = distance as u8;
-            }
-            first.write(Page { regions: null_mut(), given_back: 0, class: class as u8, span: pages as u8 });
-        }
-        let uncut = self.address(page);
+        // SAFETY: the pages were taken for this slab.
+        unsafe { self.pages.mark_slab(page, pages, class as u8) };
+        let uncut = address(page);
         let info = self.class(class);
         info.uncut = uncut;
         info.uncut_regions = regions_of(class, pages);
@@ -219,7 +222,7 @@ impl<S: PageSource> Heap<S> {
     /// Whether enough has happened since the last flush.
     #[inline(always)]
     pub(super) fn flush_is_due(&self) -> bool {
-        self.end >= self.flush_at || self.misses >= self.top / 2
+        self.pages.given() >= self.flush_at || self.misses >= self.pages.in_use().len() / 2
     }
 
     /// Gives every cached region back to its slab, and every slab that is whole again to the free pages. Linear in the
@@ -237,19 +240,19 @@ impl<S: PageSource> Heap<S> {
             let mut region = *self.cached(class);
             *self.cached(class) = null_mut();
             while !region.is_null() {
-                // SAFETY: a cached region is free and lies in a slab (J5), which its entry in the map leads to (J2).
+                // SAFETY: a cached region is free and lies in a slab (J1), which its entry in the map leads to (P2).
                 unsafe {
                     let next = (*region).next;
-                    let slab = self.slab_of(region.addr());
-                    (*region).next = (*slab).regions;
-                    (*slab).regions = region;
+                    let slab = slab_of(self.pages.map(), region.addr());
+                    (*region).next = (*slab).list.cast();
+                    (*slab).list = region.cast();
                     (*slab).given_back += 1;
                     region = next;
                 }
             }
         }
         self.queue_slabs();
-        self.flush_at = self.end + self.end / 64;
+        self.flush_at = self.pages.given() + self.pages.given() / 64;
         self.misses = 0;
         wanted < COUNT && !self.class(wanted).next_slab.is_null()
     }
@@ -257,27 +260,27 @@ impl<S: PageSource> Heap<S> {
     /// Walks the extents in the order of their addresses: frees whole slabs, queues those with regions to give. A class's
     /// `uncut` is the last slab of its queue so far, by the address of its first region; 0 while the queue is empty.
     fn queue_slabs(&mut self) {
-        let mut page = 0;
-        while page < self.top {
-            let entry = self.entry(page);
-            // SAFETY: `page` begins an extent below the top (J2). The caches are empty, so a slab whose list has all
-            // of its regions is in nobody's hands, and the first region of any list is free to hold a link (J5).
+        let mut page = self.pages.in_use().start;
+        while page < self.pages.in_use().end {
+            let entry = self.pages.entry(page);
+            // SAFETY: `page` begins an extent below the top (P2). The caches are empty, so a slab whose list has all
+            // of its regions is in nobody's hands, and the first region of any list is free to hold a link (J1).
             unsafe {
                 if (*entry).class >= LARGE {
                     page += (*entry).length();
                     continue;
                 }
-                let (slab, class, pages) = (page, usize::from((*entry).class), usize::from((*entry).span));
+                let (slab, class, pages) = (page, usize::from((*entry).class), (*entry).slab_pages());
                 page += pages;
                 if usize::from((*entry).given_back) == regions_of(class, pages) {
                     // A free neighbour coalesces with the slab, and its own entry may be gone then.
-                    if page < self.top && (*self.entry(page)).class == FREE {
-                        page += (*self.entry(page)).length();
+                    if page < self.pages.in_use().end && (*self.pages.entry(page)).class == FREE {
+                        page += (*self.pages.entry(page)).length();
                     }
                     self.class(class).pages -= pages;
-                    self.free_pages(slab, pages);
+                    self.pages.free(slab, pages);
                 } else if (*entry).given_back != 0 {
-                    let first = (*entry).regions;
+                    let first: *mut Region = (*entry).list.cast();
                     (*first).next_slab = null_mut();
                     let info = self.class(class);
                     if info.uncut == 0 {
@@ -289,16 +292,5 @@ impl<S: PageSource> Heap<S> {
                 }
             }
         }
-    }
-
-    /// The map's entry of the slab that an address lies in, or of the large extent that it begins.
-    ///
-    /// # Safety
-    /// The address lies in a slab, or is that of a large extent.
-    #[inline]
-    pub(super) unsafe fn slab_of(&self, address: usize) -> *mut Page {
-        let entry = self.entry(self.page_at(address));
-        // SAFETY: each page of a slab says how far away its first one is (J2).
-        unsafe { if (*entry).class == INSIDE { entry.wrapping_sub((*entry).span.into()) } else { entry } }
     }
 }

@@ -38,7 +38,7 @@ pub(crate) static TABLE: [u8; TABLE_MAX / QUANTUM + 1] = {
 /// The byte offset that [`TABLE`] knows for a size of at most [`TABLE_MAX`].
 #[inline(always)]
 #[expect(clippy::manual_div_ceil, reason = "`div_ceil` guards against overflow, which costs instructions")]
-pub(super) fn head_offset(size: usize) -> usize {
+pub(crate) fn head_offset(size: usize) -> usize {
     debug_assert!(size <= TABLE_MAX);
     // SAFETY: the table has an entry for each size up to TABLE_MAX.
     unsafe { *TABLE.get_unchecked((size + (QUANTUM - 1)) / QUANTUM) as usize }

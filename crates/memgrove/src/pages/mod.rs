@@ -1,0 +1,491 @@
+//! Pages, extents and the page map: where [`Jemalloc`](crate::Jemalloc)'s slabs, [`Hoard`](crate::Hoard)'s superblocks
+//! and the large blocks of both come from.
+//!
+//! Memory is cut into pages of [`PAGE`] bytes, numbered by their address. A run of pages with one purpose is an *extent*.
+//! The **page map**, an array beside the memory, has an entry for each page:
+//!
+//! ```text
+//!  pages   |0     |1     |2     |3     |4     |5     |6     |7     |8 … top            |
+//!          | the map     | slab        | large block        | free | not handed out    |
+//!  class   |LARGE |INSIDE| 5    | 5    |LARGE | –    |INSIDE|FREE  |  –                |
+//!  length  |2     |      | 2    | 2    |3     |      |      |1     |                   |
+//!  distance|      |      | 0    | 1    |      |      |      |      |                   |
+//! ```
+//!
+//! Of a large or free extent only the first and the last entry are ever read, as boundary tags are (Knuth, *The Art
+//! of Computer Programming* 1, 2.5), so freeing and coalescing take constant time. A slab, an extent that its user has cut
+//! into regions, fills all of its entries, because a region inside it must find its class and the slab's first page.
+//!
+//! Free extents are kept in bins by length, two to a doubling, with a bit mask of the bins that hold any. Of the first
+//! few that fit, the one at the lowest address is taken: jemalloc's way to keep high memory empty. The free extent at
+//! the end, the *top*, is in no bin; it is what growth makes longer.
+//!
+//! # Invariants
+//!
+//! - P1: `first <= top <= limit <= end`; the page map has an entry for each page from the one before `first` to `limit`, and
+//!   lies in a large extent. The entry before `first` says `INSIDE`.
+//! - P2: Extents tile the pages from `first` to `top`. An extent's first entry says what it is and how long; the last entry
+//!   of a large one says `INSIDE`, that of a free one repeats the first; all entries of a slab say the same, and how far
+//!   away the first is.
+//! - P3: No two free extents touch, and none touches the top.
+//! - P4: A free extent is in exactly the bin of its length, and a bin that holds any has its bit set; a bin that has lost
+//!   its last may have it still.
+//! - P5: The pages from `top` and from `used_to` on, whichever is higher, up to `limit` are zero if the source's are: nobody
+//!   has written to them.
+
+mod check;
+mod extents;
+mod grow;
+
+use core::ptr::{self, null_mut};
+
+use crate::source::PageSource;
+use crate::word::at;
+pub(crate) use check::Walked;
+
+/// Bytes in a page. Small, because the memory of a wasm module never shrinks and an empty page serves any class.
+pub(crate) const PAGE: usize = 1024;
+
+/// [`Page::class`] of the last page of a large extent.
+const INSIDE: u8 = 0xf0;
+/// [`Page::class`] of the first page of a large block, and of the map itself. Any class from here on says that
+/// [`Page::length`] tells how long the extent is.
+pub(crate) const LARGE: u8 = 0xf1;
+/// [`Page::class`] of the first and the last page of a free extent.
+pub(crate) const FREE: u8 = 0xf2;
+/// [`Page::class`] of the first page of memory that somebody else grew: large, and never freed.
+const FOREIGN: u8 = 0xf3;
+
+/// How many bins there are: two to a doubling, up to 2^22 pages, which is 4 GiB; the last takes all that is longer.
+const BINS: usize = 44;
+
+/// No page: what [`Pages::take`] answers instead of an `Option`, which would come back through memory.
+pub(crate) const NO_PAGE: usize = usize::MAX;
+
+/// A slab has fewer pages than this.
+pub(crate) const SPAN: u8 = 16;
+
+/// How many extents of a bin are looked at before the lowest of them is taken: bounds the time of a call.
+const LOOK: usize = 8;
+
+/// The page map's entry: two words.
+#[repr(C)]
+pub(crate) struct Page {
+    /// Slab: its user's list, for [`Jemalloc`](crate::Jemalloc) the regions that were given back to it. Large and free
+    /// extents: see [`Page::length`].
+    pub(crate) list: *mut u8,
+    /// Slab: how many are in that list.
+    pub(crate) given_back: u16,
+    /// The size class of a slab, or [`INSIDE`], [`LARGE`], [`FREE`], [`FOREIGN`].
+    pub(crate) class: u8,
+    /// Slab: its length in pages times [`SPAN`], and the distance to its first page. First page of a large extent: its
+    /// user's tag.
+    span: u8,
+}
+
+impl Page {
+    /// The length in pages of a large or free extent, kept where only slabs need a pointer.
+    #[inline(always)]
+    pub(crate) fn length(&self) -> usize {
+        self.list.addr()
+    }
+
+    /// The length of a slab in pages.
+    #[inline(always)]
+    pub(crate) fn slab_pages(&self) -> usize {
+        (self.span / SPAN).into()
+    }
+
+    #[inline(always)]
+    fn set(&mut self, class: u8, length: usize) {
+        self.list = ptr::without_provenance_mut(length);
+        self.class = class;
+    }
+}
+
+/// What a free extent that lies in a bin holds in its first page.
+#[repr(C)]
+struct Extent {
+    next: *mut Extent,
+    prev: *mut Extent,
+    pages: usize,
+}
+
+/// Those who read the page map elsewhere than through [`Pages`].
+pub(crate) trait MapReaders {
+    /// The map has moved: the new one, as of [`Pages::map`]. When this returns, nobody reads the old one any more.
+    fn follow(&self, map: *mut Page);
+}
+
+/// Nobody does.
+pub(crate) struct NoReaders;
+
+impl MapReaders for NoReaders {
+    #[inline(always)]
+    fn follow(&self, _: *mut Page) {}
+}
+
+/// The pages that a source has given.
+pub(crate) struct Pages<S> {
+    /// First page; meaningless before the first growth.
+    first: usize,
+    /// The page map, so biased that the entry of page `n` is `map + n`.
+    map: *mut Page,
+    /// End of the pages that the map has entries for.
+    map_end: usize,
+    /// First page of the top: the free pages behind all extents.
+    top: usize,
+    /// End of the pages that may be used.
+    limit: usize,
+    /// End of the pages that the source has given: more than `limit` if no map could be laid over them.
+    end: usize,
+    /// Pages from this one on, or from the top if that is higher, were never handed out.
+    used_to: usize,
+    /// First page of the extent taken last that was never handed out before; its end if there is none.
+    clean_from: usize,
+    /// A bit for each bin that holds an extent.
+    bins_with_extents: u64,
+    bins: [*mut Extent; BINS],
+    source: S,
+}
+
+// SAFETY: the pointers lead into memory that only these pages' owner uses, so they may go to another thread with it.
+unsafe impl<S: Send> Send for Pages<S> {}
+
+/// The bin of extents of `pages` pages: 1, 2, 3 exactly, then two bins to a doubling.
+const fn bin_of(pages: usize) -> usize {
+    if pages < 4 {
+        return pages - 1;
+    }
+    let log = (usize::BITS - 1 - pages.leading_zeros()) as usize;
+    let bin = log * 2 + ((pages >> (log - 1)) & 1) - 1;
+    if bin < BINS { bin } else { BINS - 1 }
+}
+
+/// The address of a page.
+#[inline(always)]
+pub(crate) const fn address(page: usize) -> usize {
+    page * PAGE
+}
+
+/// The page that holds an address.
+#[inline(always)]
+pub(crate) const fn page_at(address: usize) -> usize {
+    address / PAGE
+}
+
+/// The entry of the page that holds an address, in a map as of [`Pages::map`]: for a slab it tells the class and the
+/// length, for the first page of a large extent that it is one, and its length.
+#[inline(always)]
+pub(crate) fn entry_of(map: *mut Page, address: usize) -> *mut Page {
+    map.wrapping_add(page_at(address))
+}
+
+/// The first entry of the slab that an address lies in.
+///
+/// # Safety
+/// The address lies in a slab, and the map is the one of its pages.
+#[inline(always)]
+pub(crate) unsafe fn slab_of(map: *mut Page, address: usize) -> *mut Page {
+    let entry = entry_of(map, address);
+    // SAFETY: each page of a slab says how far away its first one is (P2).
+    entry.wrapping_sub(unsafe { (*entry).span % SPAN }.into())
+}
+
+impl<S: PageSource> Pages<S> {
+    pub(crate) const fn new(source: S) -> Self {
+        Self {
+            first: 0,
+            map: null_mut(),
+            map_end: 0,
+            top: 0,
+            limit: 0,
+            end: 0,
+            used_to: 0,
+            clean_from: 0,
+            bins_with_extents: 0,
+            bins: [null_mut(); BINS],
+            source,
+        }
+    }
+
+    /// The page map, biased: see [`entry`](Self::entry). It stays until pages are [obtained](Self::grow).
+    #[inline(always)]
+    pub(crate) fn map(&self) -> *mut Page {
+        self.map
+    }
+
+    /// The first page, and the first of the top.
+    #[inline(always)]
+    pub(crate) fn in_use(&self) -> core::ops::Range<usize> {
+        self.first..self.top
+    }
+
+    /// How many pages the source has given.
+    #[inline(always)]
+    pub(crate) fn given(&self) -> usize {
+        self.end - self.first
+    }
+
+    /// The map's entry of a page.
+    #[inline(always)]
+    pub(crate) fn entry(&self, page: usize) -> *mut Page {
+        self.map.wrapping_add(page)
+    }
+
+    /// The head of a bin's list.
+    #[inline(always)]
+    fn bin(&mut self, bin: usize) -> &mut *mut Extent {
+        debug_assert!(bin < BINS);
+        // SAFETY: a bin comes from `bin_of`, or from a bit that is set, which only `link` sets (P4).
+        unsafe { self.bins.get_unchecked_mut(bin) }
+    }
+
+    /// Takes `pages` pages from the bins or from the top; [`NO_PAGE`] when neither has as many in a row.
+    /// The entries of the extent are the caller's to fill.
+    pub(crate) fn take(&mut self, pages: usize) -> usize {
+        // In the extent's own bin some may be too short; in the higher ones all are long enough.
+        let mut bins = self.bins_with_extents & (u64::MAX << bin_of(pages));
+        while bins != 0 {
+            let bin = bins.trailing_zeros() as usize;
+            let found = self.lowest_that_fits(bin, pages);
+            if !found.is_null() {
+                // SAFETY: an extent in a bin is free and says its length (P4); what is left of it is free, too.
+                unsafe {
+                    let page = page_at(found.addr());
+                    let length = (*found).pages;
+                    self.unlink(found);
+                    if length > pages {
+                        self.link(page + pages, length - pages);
+                    }
+                    self.clean_from = page + pages;
+                    return page;
+                }
+            }
+            bins &= bins - 1;
+        }
+        let page = self.top;
+        if self.limit - page < pages {
+            return NO_PAGE;
+        }
+        self.clean_from = page.max(self.used_to);
+        self.top = page + pages;
+        page
+    }
+
+    /// Of the first few extents of a bin, the lowest that is long enough; null if none is. An empty bin loses its bit.
+    #[inline(always)]
+    fn lowest_that_fits(&mut self, bin: usize, pages: usize) -> *mut Extent {
+        let mut lowest: *mut Extent = null_mut();
+        let mut extent = *self.bin(bin);
+        if extent.is_null() {
+            self.bins_with_extents &= !(1 << bin);
+        }
+        for _ in 0..LOOK {
+            if extent.is_null() {
+                break;
+            }
+            // SAFETY: an extent in a bin is free and holds its links (P4).
+            unsafe {
+                if (*extent).pages >= pages && (lowest.is_null() || extent < lowest) {
+                    lowest = extent;
+                }
+                extent = (*extent).next;
+            }
+        }
+        lowest
+    }
+
+    /// Gives an extent back: it coalesces with free neighbours and with the top.
+    ///
+    /// # Safety
+    /// Pages below the top that nobody uses, between extents that have their entries; the pages themselves need none.
+    pub(crate) unsafe fn free(&mut self, mut page: usize, mut pages: usize) {
+        // SAFETY: the neighbours are extents or the top, and their entries at the seams tell which (P2).
+        unsafe {
+            if (*self.entry(page - 1)).class == FREE {
+                let length = (*self.entry(page - 1)).length();
+                page -= length;
+                pages += length;
+                self.unlink(at(address(page)));
+            }
+            let next = page + pages;
+            if next == self.top {
+                self.used_to = self.used_to.max(next);
+                self.top = page;
+                return;
+            }
+            if (*self.entry(next)).class == FREE {
+                pages += (*self.entry(next)).length();
+                self.unlink(at(address(next)));
+            }
+            self.link(page, pages);
+        }
+    }
+
+    /// Cuts an aligned extent, in use as a large block, out of one that was taken: `found` has `slack` more pages than
+    /// `pages`, which is one less than the alignment has. Answers its first page.
+    ///
+    /// # Safety
+    /// The extent was taken a moment ago.
+    pub(crate) unsafe fn cut(&mut self, found: usize, pages: usize, slack: usize) -> usize {
+        let page = (found + slack) & !slack;
+        // SAFETY: the extent is the caller's to divide: what is left over on both sides is freed when the one between has
+        // its entries (P2).
+        unsafe {
+            self.mark_large(page, pages);
+            if slack != 0 {
+                let behind = found + slack - page;
+                if behind != 0 {
+                    self.free(page + pages, behind);
+                }
+                if page != found {
+                    self.free(found, page - found);
+                }
+            }
+        }
+        page
+    }
+
+    /// Writes the entries of an extent that its user cuts into regions: one of `class`, of fewer than [`SPAN`] pages.
+    ///
+    /// # Safety
+    /// The pages are below the top and belong to the caller.
+    #[allow(clippy::cast_possible_truncation, reason = "less than SPAN")]
+    pub(crate) unsafe fn mark_slab(&mut self, page: usize, pages: usize, class: u8) {
+        for distance in 0..pages {
+            let span = pages as u8 * SPAN + distance as u8;
+            // SAFETY: the map covers all pages below the top (P1).
+            unsafe {
+                self.entry(page + distance).write(Page { list: null_mut(), given_back: 0, class, span })
+            };
+        }
+    }
+
+    /// How many of the first `bytes` of the extent that was taken last may be something else than zero.
+    #[inline(always)]
+    pub(crate) fn dirty_bytes(&self, start: usize, bytes: usize) -> usize {
+        if S::ZEROED { bytes.min(address(self.clean_from).saturating_sub(start)) } else { bytes }
+    }
+
+    /// Writes the entries of an extent that is in use as a large block.
+    ///
+    /// # Safety
+    /// The pages are below the top and belong to the caller.
+    pub(crate) unsafe fn mark_large(&mut self, page: usize, pages: usize) {
+        // SAFETY: the map covers all pages below the top (P1).
+        unsafe {
+            (*self.entry(page + pages - 1)).class = INSIDE;
+            (*self.entry(page)).set(LARGE, pages);
+        }
+    }
+
+    /// Makes a free extent of pages that have none, and puts it into its bin.
+    unsafe fn link(&mut self, page: usize, pages: usize) {
+        let bin = bin_of(pages);
+        let extent: *mut Extent = at(address(page));
+        let next = *self.bin(bin);
+        // SAFETY: nobody uses the pages, so their first bytes are free for the links; the map covers them (P1), and
+        // what the bin holds are free extents (P4).
+        unsafe {
+            (*self.entry(page)).set(FREE, pages);
+            (*self.entry(page + pages - 1)).set(FREE, pages);
+            extent.write(Extent { next, prev: null_mut(), pages });
+            if !next.is_null() {
+                (*next).prev = extent;
+            }
+        }
+        *self.bin(bin) = extent;
+        self.bins_with_extents |= 1 << bin;
+    }
+
+    /// Takes a free extent out of its bin. Its entries are the caller's to overwrite.
+    unsafe fn unlink(&mut self, extent: *mut Extent) {
+        // SAFETY: an extent in a bin holds its links and its length, and so do its mates (P4).
+        unsafe {
+            let Extent { next, prev, pages } = extent.read();
+            if !next.is_null() {
+                (*next).prev = prev;
+            }
+            if prev.is_null() {
+                // If that leaves the bin empty, whoever looks into it clears its bit.
+                *self.bin(bin_of(pages)) = next;
+            } else {
+                (*prev).next = next;
+            }
+        }
+    }
+
+    /// Whether a large extent can have a new length where it lies; if so, it has. `readers` as for
+    /// [`grow`](Self::grow).
+    ///
+    /// # Safety
+    /// `page` begins a large extent of `old` pages.
+    pub(crate) unsafe fn resize(
+        &mut self,
+        page: usize,
+        old: usize,
+        new: usize,
+        readers: &impl MapReaders,
+    ) -> bool {
+        // SAFETY: the caller's promise; what is left has its entries before the part cut off is freed (P2).
+        unsafe {
+            if new < old {
+                self.mark_large(page, new);
+                self.free(page + new, old - new);
+            }
+            new <= old || self.extend(page, old, new, readers)
+        }
+    }
+
+    /// Makes a large extent longer where it lies, if what follows it is free or can be grown.
+    ///
+    /// # Safety
+    /// `page` begins a large extent of `old` pages, fewer than `new`.
+    unsafe fn extend(&mut self, page: usize, old: usize, new: usize, readers: &impl MapReaders) -> bool {
+        let next = page + old;
+        let more = new - old;
+        if next == self.top {
+            // Growing may lay the map behind the block, or find that somebody else has grown memory in between.
+            if self.limit - next < more && !(self.grow(more, readers) && self.top == next) {
+                return false;
+            }
+            self.top = next + more;
+        } else {
+            // SAFETY: what follows an extent below the top is an extent (P2).
+            unsafe {
+                let length = (*self.entry(next)).length();
+                if (*self.entry(next)).class != FREE || length < more {
+                    return false;
+                }
+                self.unlink(at(address(next)));
+                if length > more {
+                    self.link(next + more, length - more);
+                }
+            }
+        }
+        // SAFETY: the pages behind the block are its own now.
+        unsafe { self.mark_large(page, new) };
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bins_are_in_the_order_of_lengths_and_within_half_a_doubling() {
+        let mut first_of_bin = 1;
+        for pages in 1..100_000 {
+            let bin = bin_of(pages);
+            assert!(bin < BINS);
+            if bin != bin_of(first_of_bin) {
+                assert_eq!(bin, bin_of(first_of_bin) + 1, "{pages}");
+                first_of_bin = pages;
+            }
+            assert!(pages * 2 < first_of_bin * 3 || pages < 4, "{pages}");
+        }
+        assert_eq!(bin_of(1 << 22), BINS - 1);
+    }
+}
