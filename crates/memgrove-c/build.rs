@@ -1,7 +1,13 @@
-//! Compiles the shims: what only C can ask (is there an `errno`?) and C++'s `operator new`.
+//! Compiles the shims: what only C can ask (is there an `errno`?) and C++'s `operator new`. Says whether the archive is `Wee`
+//! with nothing before it.
 
 fn main() {
     println!("cargo::rerun-if-changed=shim");
+    println!("cargo::rustc-check-cfg=cfg(bare_wee)");
+    let has = |feature: &str| std::env::var_os(format!("CARGO_FEATURE_{feature}")).is_some();
+    if has("WEE") && !has("HARDENED") {
+        println!("cargo::rustc-cfg=bare_wee");
+    }
     // A threaded program's linker takes only objects that were made for threads.
     let features = std::env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
     let threads = features.split(',').any(|feature| feature == "atomics");

@@ -1,5 +1,5 @@
-//! Makes `libmemgrove_<allocator>.a` for C and C++, one archive for each allocator, and `libmemgrove_<allocator>-threads.a`,
-//! the same for shared memory.
+//! Makes `libmemgrove_<allocator>.a` for C and C++, one archive for each allocator, `libmemgrove_<allocator>-threads.a`, the
+//! same for shared memory, and `libmemgrove_<allocator>-hardened.a`, which catches misuse.
 
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
@@ -15,16 +15,21 @@ struct Kind {
     /// Of the archive's name.
     suffix: &'static str,
     flags: &'static [&'static str],
+    /// Of `crates/memgrove-c`, beside the allocator's.
+    features: &'static [&'static str],
 }
 
 /// `memory.copy` and `memory.fill` are in every engine; without them realloc copies byte by byte.
-const PLAIN: Kind = Kind { suffix: "", flags: &["-Ctarget-feature=+bulk-memory"] };
+const PLAIN: Kind = Kind { suffix: "", flags: &["-Ctarget-feature=+bulk-memory"], features: &[] };
+
+const HARDENED: Kind = Kind { suffix: "-hardened", features: &["hardened"], ..PLAIN };
 
 /// The linker refuses to mix objects with and without atomics. Building the library for them needs a nightly compiler
 /// anyway, so threads are told apart by the compiler's thread-local statics: a shim in C would be a call each time.
 const THREADS: Kind = Kind {
     suffix: "-threads",
     flags: &["-Ctarget-feature=+atomics,+bulk-memory,+mutable-globals", "--cfg=memgrove_thread_local"],
+    features: &[],
 };
 
 #[derive(clap::Args, Default)]
@@ -50,7 +55,7 @@ pub fn run(workspace: &Workspace, args: &ArchivesArgs) -> Result<()> {
     sh.create_dir(&folder)?;
     sh.copy_file("crates/memgrove-c/include/memgrove.h", folder.join("memgrove.h"))?;
     let wanted = |allocator: &&&str| args.only.as_ref().is_none_or(|only| only == **allocator);
-    for kind in [PLAIN, THREADS] {
+    for kind in [PLAIN, THREADS, HARDENED] {
         for allocator in ALLOCATORS.iter().filter(wanted) {
             build(workspace, allocator, &kind)
                 .with_context(|| format!("the archive of {allocator}{}", kind.suffix))?;
@@ -60,6 +65,7 @@ pub fn run(workspace: &Workspace, args: &ArchivesArgs) -> Result<()> {
         for allocator in ALLOCATORS.iter().filter(wanted) {
             check(workspace, allocator)?;
             check_threads(workspace, allocator)?;
+            check_hardened(workspace, allocator)?;
         }
     }
     Ok(())
@@ -78,7 +84,7 @@ fn build(workspace: &Workspace, allocator: &str, kind: &Kind) -> Result<()> {
     let arguments = rust.arguments("core,compiler_builtins");
     cmd!(sh, "cargo build --quiet --locked --release --manifest-path crates/memgrove-c/Cargo.toml")
         .args(["--target-dir".as_ref(), target.as_os_str()])
-        .args(["--features", allocator])
+        .args(["--features", &[&[allocator], kind.features].concat().join(",")])
         .args(arguments)
         .run()?;
     let name = format!("libmemgrove_{allocator}{}.a", kind.suffix);
@@ -228,6 +234,50 @@ fn check_threads(workspace: &Workspace, allocator: &str) -> Result<()> {
         .run()?;
     cmd!(sh, "node -e {RUN_THREADS} {module}").quiet().run().context("threads.c")?;
     println!("archives: {allocator} serves threads on shared memory");
+    Ok(())
+}
+
+/// Calls each export of a module whose name begins with `misuse_` in an instance of its own. It must trap in a function named
+/// after the reason, which is what the export is called; and what begins with `right_` must not trap.
+const RUN_MISUSE: &str = "
+    const module = new WebAssembly.Module(require('fs').readFileSync(process.argv[1]));
+    const called = WebAssembly.Module.exports(module).filter(({name}) => /^(misuse|right)_/.test(name));
+    for (const {name} of called) {
+        let stack = '';
+        try {
+            new WebAssembly.Instance(module, {}).exports[name]();
+        } catch (trap) {
+            if (!(trap instanceof WebAssembly.RuntimeError)) throw trap;
+            stack = trap.stack;
+        }
+        // The attacks' number follows the reason's name: misuse_double_free_1.
+        const reason = name.replace(/^misuse_(.*?)(_[0-9]+)?$/, 'trap_$1');
+        if (name.startsWith('right_') ? stack : !stack.includes(reason)) throw new Error(`${name}: ${stack || 'no trap'}`);
+    }
+    if (called.length < 8) throw new Error(`only ${called.length} cases`);";
+
+/// The hardened archive: what C promises still holds, and misuse traps for the reason that it is.
+fn check_hardened(workspace: &Workspace, allocator: &str) -> Result<()> {
+    let sh = workspace.shell()?;
+    let folder = workspace.out().join("archives");
+    let archive = folder.join(format!("libmemgrove_{allocator}{}.a", HARDENED.suffix));
+    let module = workspace.out().join("target/archives-check/hardened.wasm");
+    let clang = clang(&sh, "clang")?;
+    for (source, run) in [("family.c", RUN_BARE), ("misuse.c", RUN_MISUSE)] {
+        let path = workspace.root().join("crates/memgrove-c/tests").join(source);
+        // Not optimised, because clang has wasm-opt do it where that is at hand, which drops the functions' names.
+        cmd!(
+            sh,
+            "{clang} --target=wasm32 -Wall -Wextra -Werror -mbulk-memory -nostdlib -fno-builtin -I {folder}"
+        )
+        .args(["-Wl,--no-entry", "-Wl,--max-memory=67108864"])
+        .args([&path, &archive])
+        .args(["-o".as_ref(), module.as_os_str()])
+        .quiet()
+        .run()?;
+        cmd!(sh, "node -e {run} {module}").quiet().run().with_context(|| format!("hardened {source}"))?;
+    }
+    println!("archives: {allocator}, hardened, answers as C promises and traps on misuse");
     Ok(())
 }
 

@@ -37,7 +37,11 @@ const STEPS: &[Step] = &[
     Step { name: "tidy", run: |workspace, _| tidy::run(workspace) },
     Step {
         name: "clippy",
-        run: |_, sh| Ok(cmd!(sh, "cargo clippy --locked --workspace --all-targets -- -D warnings").run()?),
+        run: |_, sh| {
+            cmd!(sh, "cargo clippy --locked --workspace --all-targets -- -D warnings").run()?;
+            Ok(cmd!(sh, "cargo clippy --locked -p memgrove --all-features --all-targets -- -D warnings")
+                .run()?)
+        },
     },
     Step { name: "documentation", run: documentation },
     Step { name: "features-on-wasm32", run: features_on_wasm32 },
@@ -47,6 +51,8 @@ const STEPS: &[Step] = &[
         name: "tests",
         run: |_, sh| Ok(cmd!(sh, "cargo test --locked --workspace --no-fail-fast").run()?),
     },
+    // The allocators once more, with a secret in every list.
+    Step { name: "encoded-links", run: encoded_links },
     Step { name: "results", run: |workspace, _| report::run(workspace, &ReportArgs::checked()) },
     Step { name: "size", run: |workspace, _| size::run(workspace, &SizeArgs::default()) },
     // Every interleaving of the allocators' lock and of finding a block's heap; under a minute, most of it compiling.
@@ -59,6 +65,13 @@ fn loom(_: &Workspace, sh: &Shell) -> Result<()> {
     sh.set_var("RUSTFLAGS", "--cfg loom");
     // A folder of its own, because the flag would have everything else compiled again.
     Ok(cmd!(sh, "cargo test --locked --release -p memgrove --test loom --target-dir target/loom").run()?)
+}
+
+fn encoded_links(_: &Workspace, sh: &Shell) -> Result<()> {
+    let tests = ["--lib", "--test=hardened", "--test=dlmalloc", "--test=jemalloc", "--test=hoard"];
+    Ok(cmd!(sh, "cargo test --locked -p memgrove --features encoded-links --no-fail-fast")
+        .args(tests)
+        .run()?)
 }
 
 fn survey(workspace: &Workspace, sh: &Shell) -> Result<()> {

@@ -13,7 +13,7 @@ use core::ffi::{c_int, c_void};
 use core::ptr::null_mut;
 
 /// The alignment of every block, in bytes.
-#[cfg(not(feature = "wee"))]
+#[cfg(not(bare_wee))]
 const ALIGN: usize = 16;
 
 /// The numbers that wasi-libc and Emscripten share.

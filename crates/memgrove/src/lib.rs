@@ -23,6 +23,7 @@ pub mod face;
 pub mod hardened;
 pub mod hoard;
 pub mod jemalloc;
+mod link;
 mod pages;
 pub mod source;
 mod stats;

@@ -32,6 +32,7 @@
 use core::alloc::Layout;
 
 use crate::face::{Allocate, Inspect, move_block};
+use crate::link::{check_link, load_link, store_link};
 use crate::source::{PageSource, Platform, Region};
 use crate::stats::{Broken, Stats, ensure};
 use crate::sync::Lock;
@@ -101,7 +102,7 @@ impl<S: PageSource> Heap<S> {
             return self.cut(list);
         }
         // SAFETY: a free block's first word leads to the next (H2).
-        *self.head(list) = unsafe { load(block) };
+        *self.head(list) = unsafe { load_link(block) };
         block
     }
 
@@ -112,7 +113,7 @@ impl<S: PageSource> Heap<S> {
     #[inline(always)]
     unsafe fn free(&mut self, block: usize, list: usize) {
         // SAFETY: a block is at least a word long.
-        unsafe { store(block, *self.head(list)) };
+        unsafe { store_link(block, *self.head(list)) };
         *self.head(list) = block;
     }
 
@@ -290,7 +291,7 @@ impl<S: PageSource> Inspect for Wee<S> {
                     stats.free_bytes += bytes;
                     stats.largest_free_bytes = stats.largest_free_bytes.max(bytes);
                     // SAFETY: a free block's first word leads to the next (H2).
-                    block = unsafe { load(block) };
+                    block = unsafe { load_link(block) };
                 }
             }
             stats.live_bytes = heap.obtained.wrapping_sub(top_bytes).wrapping_sub(stats.free_bytes);
@@ -318,7 +319,7 @@ impl<S: PageSource> Inspect for Wee<S> {
                     ensure(left >= bytes, "H3", "more is free than was obtained", block)?;
                     left -= bytes;
                     // SAFETY: a free block's first word leads to the next (H2).
-                    block = unsafe { load(block) };
+                    block = unsafe { check_link(block, "H2")? };
                 }
             }
             let fresh = heap.source.zeroed_from().max(heap.top);

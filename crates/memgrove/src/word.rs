@@ -45,3 +45,15 @@ pub(crate) fn at<T>(address: usize) -> *mut T {
 pub(crate) const fn align_up(value: usize, align: usize) -> usize {
     value.wrapping_add(align - 1) & align.wrapping_neg()
 }
+
+/// Whether an address lies behind the end of memory, or where no memory is.
+#[inline(always)]
+pub(crate) fn beyond_memory(address: usize) -> bool {
+    #[cfg(target_arch = "wasm32")]
+    return address >> 16 >= core::arch::wasm32::memory_size(0);
+    #[cfg(target_arch = "wasm64")]
+    return address >> 16 >= core::arch::wasm64::memory_size(0);
+    // Natively nobody knows where memory ends; but no system gives a program more than 48 bits of addresses unasked.
+    #[cfg(not(any(target_arch = "wasm32", target_arch = "wasm64")))]
+    return size_of::<usize>() > 4 && address as u64 >> 48 != 0;
+}

@@ -9,7 +9,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
 
 use memgrove::hardened::{BLOCK_BYTES_MAX, Reason, trapped};
-use memgrove::{Allocate, Dlmalloc, Hardened, Inspect, Jemalloc, Wee};
+use memgrove::{Allocate, Dlmalloc, Hardened, Hoard, Inspect, Jemalloc, Wee};
 
 const ABORTED: c_int = 6;
 
@@ -62,6 +62,10 @@ fn churn(heap: &impl Allocate) {
         unsafe { heap.deallocate(block, layout(40)) };
     }
 }
+
+/// An encoded link gives itself away; else it is found by what it leads to.
+const FOUND_BY_LINK: Reason =
+    if cfg!(feature = "encoded-links") { Reason::ForgedLink } else { Reason::HandedOutTwice };
 
 mod attacks {
     use super::*;
@@ -228,21 +232,21 @@ macro_rules! against {
             use super::*;
 
             against! { @ $name, $heap,
-                double_free DoubleFree
-                double_free_by_reallocation DoubleFree
-                free_on_the_stack NotABlock
-                free_in_the_middle NotABlock
-                free_of_an_odd_address NotABlock
-                free_to_another_heap NotABlock
-                wrong_size WrongLayout
-                wrong_alignment WrongLayout
-                wrong_size_reallocated WrongLayout
-                overflow_by_a_zero Overflow
-                overflow_found_by_reallocation Overflow
-                overflow_into_a_header NotABlock
-                write_after_free WriteAfterFree
-                write_to_the_header_after_free WriteAfterFree
-                forged_link HandedOutTwice
+                double_free => Reason::DoubleFree;
+                double_free_by_reallocation => Reason::DoubleFree;
+                free_on_the_stack => Reason::NotABlock;
+                free_in_the_middle => Reason::NotABlock;
+                free_of_an_odd_address => Reason::NotABlock;
+                free_to_another_heap => Reason::NotABlock;
+                wrong_size => Reason::WrongLayout;
+                wrong_alignment => Reason::WrongLayout;
+                wrong_size_reallocated => Reason::WrongLayout;
+                overflow_by_a_zero => Reason::Overflow;
+                overflow_found_by_reallocation => Reason::Overflow;
+                overflow_into_a_header => Reason::NotABlock;
+                write_after_free => Reason::WriteAfterFree;
+                write_to_the_header_after_free => Reason::WriteAfterFree;
+                forged_link => FOUND_BY_LINK;
             }
 
             #[test]
@@ -268,11 +272,11 @@ macro_rules! against {
             }
         }
     };
-    (@ $name:ident, $heap:expr, $($attack:ident $reason:ident)*) => {$(
+    (@ $name:ident, $heap:expr, $($attack:ident => $reason:expr;)*) => {$(
         #[test]
         fn $attack() {
             let name = concat!(stringify!($name), "::", stringify!($attack));
-            caught(name, Reason::$reason, || attacks::$attack(&Hardened::new($heap)));
+            caught(name, $reason, || attacks::$attack(&Hardened::new($heap)));
         }
     )*};
 }
@@ -280,6 +284,7 @@ macro_rules! against {
 against!(wee, Wee::new());
 against!(dlmalloc, Dlmalloc::new());
 against!(jemalloc, Jemalloc::new());
+against!(hoard, Hoard::new());
 
 #[test]
 fn without_a_handler_the_process_aborts() {
@@ -322,4 +327,147 @@ fn a_secret_of_ones_own_is_kept() {
     let drawn = Hardened::new(Wee::new());
     drawn.allocate(layout(8));
     assert!(!drawn.seed(1), "the first block's address was taken");
+}
+
+/// Attacks on allocators with nothing before them: what encoded links find alone.
+#[cfg(feature = "encoded-links")]
+mod encoded_links {
+    use super::*;
+
+    /// Live blocks with free ones between them, and all free ones.
+    fn every_other(heap: &impl Allocate, size: usize) -> (Vec<*mut u8>, Vec<*mut u8>) {
+        let blocks: Vec<_> = (0..400).map(|_| heap.allocate(layout(size))).collect();
+        let (freed, live): (Vec<_>, Vec<_>) =
+            blocks.iter().enumerate().partition(|(index, _)| index % 2 == 0);
+        let [freed, live] =
+            [freed, live].map(|list| list.into_iter().map(|(_, &block)| block).collect::<Vec<_>>());
+        for &block in &freed {
+            // SAFETY: live until now.
+            unsafe { heap.deallocate(block, layout(size)) };
+        }
+        (live, freed)
+    }
+
+    fn allocate_many(heap: &impl Allocate, size: usize) {
+        for _ in 0..400 {
+            heap.allocate(layout(size));
+        }
+    }
+
+    /// A string that is too long runs into the free block behind its own.
+    pub fn overflow_into_a_link(heap: &impl Allocate) {
+        let (live, freed) = every_other(heap, 40);
+        for block in live {
+            let next = freed.iter().filter(|next| next.addr() > block.addr()).min();
+            // Up to the first byte of the next block, which has 40 as well.
+            if let Some(next) = next.filter(|next| next.addr() - block.addr() <= 64) {
+                // SAFETY: both blocks are the heap's.
+                unsafe { block.write_bytes(b'A', next.addr() - block.addr() + 1) };
+            }
+        }
+        allocate_many(heap, 40);
+    }
+
+    pub fn zeros_after_free(heap: &impl Allocate) {
+        let (_, freed) = every_other(heap, 40);
+        for block in freed {
+            // SAFETY: the heap's; the write comes too late.
+            unsafe { block.write_bytes(0, size_of::<usize>()) };
+        }
+        allocate_many(heap, 40);
+    }
+
+    pub fn a_link_to_the_stack(heap: &impl Allocate) {
+        let mut target = [0_usize; 8];
+        let (_, freed) = every_other(heap, 40);
+        for block in freed {
+            // SAFETY: the heap's; the write comes too late.
+            unsafe { block.cast::<*mut usize>().write(&raw mut target[0]) };
+        }
+        allocate_many(heap, 40);
+    }
+
+    /// A link that was read where it may be read is not one elsewhere.
+    pub fn a_link_from_another_block(heap: &impl Allocate) {
+        let (_, freed) = every_other(heap, 40);
+        // SAFETY: the heap's; the writes come too late.
+        unsafe {
+            let link = freed[0].cast::<usize>().read();
+            for block in &freed[1..] {
+                block.cast::<usize>().write(link);
+            }
+        }
+        allocate_many(heap, 40);
+    }
+
+    /// Links that were right once, at the same place: found where lists have two directions.
+    pub fn older_links(heap: &impl Allocate) {
+        const SIZE: usize = 5000;
+        const WORDS: usize = 2;
+        let (live, freed) = every_other(heap, SIZE);
+        let read = |block: &*mut u8| -> [usize; WORDS] {
+            // SAFETY: the heap's.
+            unsafe { block.cast::<[usize; WORDS]>().read() }
+        };
+        let older: Vec<_> = freed.iter().map(read).collect();
+        // The same blocks, in another order.
+        let again: Vec<_> = freed.iter().map(|_| heap.allocate(layout(SIZE))).collect();
+        for &block in again.iter().step_by(3).chain(again.iter().skip(1).step_by(3)) {
+            // SAFETY: allocated above.
+            unsafe { heap.deallocate(block, layout(SIZE)) };
+        }
+        let kept: Vec<_> = again.iter().skip(2).step_by(3).collect();
+        for (block, older) in freed.iter().zip(older) {
+            if !kept.contains(&block) {
+                // SAFETY: the heap's; the write comes too late.
+                unsafe { block.cast::<[usize; WORDS]>().write(older) };
+            }
+        }
+        // Freed neighbours are merged with those, and so taken out of their lists.
+        for block in live {
+            // SAFETY: allocated by `every_other`.
+            unsafe { heap.deallocate(block, layout(SIZE)) };
+        }
+    }
+
+    macro_rules! found {
+        ($($name:ident, $heap:expr, $($attack:ident)*;)*) => {$(
+            mod $name {
+                use super::*;
+                $(
+                    #[test]
+                    fn $attack() {
+                        let name = concat!("encoded_links::", stringify!($name), "::", stringify!($attack));
+                        caught(name, Reason::ForgedLink, || super::$attack(&$heap));
+                    }
+                )*
+            }
+        )*};
+    }
+
+    found! {
+        wee, Wee::new(), zeros_after_free a_link_to_the_stack a_link_from_another_block;
+        dlmalloc, Dlmalloc::new(), overflow_into_a_link zeros_after_free a_link_to_the_stack a_link_from_another_block older_links;
+        jemalloc, Jemalloc::new(), overflow_into_a_link zeros_after_free a_link_to_the_stack a_link_from_another_block older_links;
+        hoard, Hoard::new(), overflow_into_a_link zeros_after_free a_link_to_the_stack a_link_from_another_block older_links;
+    }
+
+    #[test]
+    fn check_tells_of_a_forged_link_without_stopping() {
+        let heap = Wee::new();
+        let (_, freed) = every_other(&heap, 64);
+        heap.check().expect("a valid heap");
+        // SAFETY: the heap's; the write comes too late.
+        unsafe { freed[7].cast::<usize>().write(0) };
+        let broken = heap.check().expect_err("a broken heap");
+        assert_eq!((broken.invariant, broken.address), ("H2", freed[7].addr()));
+    }
+
+    #[test]
+    fn the_first_secret_is_kept() {
+        let heap: Hardened<Wee> = Hardened::with_secret(Wee::new(), 4711);
+        heap.allocate(layout(8));
+        assert!(!memgrove::hardened::seed_links(12), "there is a secret");
+        assert!(!memgrove::hardened::seed_links(0), "none is no secret");
+    }
 }

@@ -3,8 +3,9 @@
 
 use super::block::{PREV_FREE, TAGS, header, set_header, size};
 use super::heap::Heap;
+use crate::link::{expect_link, load_link, store_link};
 use crate::source::PageSource;
-use crate::word::{WORD, load, store};
+use crate::word::{WORD, at};
 
 /// Bins with one size each: one for each multiple of the grain below `SMALL_LIMIT`. So many quick lists are there, too.
 pub(super) const SMALL_BINS: usize = 32;
@@ -88,7 +89,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
         if wanted >= Self::SMALL_LIMIT {
             if self.may_hold(bin) {
                 // SAFETY: heads exist since a bit is set; a bin's members are free and linked (H4).
-                let best = unsafe { look(load(self.head(bin)), wanted) };
+                let best = unsafe { look(load_link(self.head(bin)), wanted) };
                 if best.is_some() {
                     return best;
                 }
@@ -108,7 +109,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
             let bit = candidates.trailing_zeros() as usize;
             // SAFETY: heads exist since a bit is set; a bin's members are free and linked (H4).
             unsafe {
-                let block = load(self.head(word * MAP_BITS + bit));
+                let block = load_link(self.head(word * MAP_BITS + bit));
                 if block != 0 {
                     unlink(block);
                     return Some((block, size(block)));
@@ -153,7 +154,7 @@ unsafe fn look(mut block: usize, wanted: usize) -> Option<(usize, usize)> {
                 best_rest = rest;
                 best = block;
             }
-            block = load(block);
+            block = load_link(block);
             looks -= 1;
         }
         if best == 0 {
@@ -172,12 +173,12 @@ unsafe fn look(mut block: usize, wanted: usize) -> Option<(usize, usize)> {
 unsafe fn push(head: usize, block: usize) {
     // SAFETY: the words are a free block's first two (see the drawing), and the old first block's link (H4).
     unsafe {
-        let first = load(head);
-        store(block, first);
-        store(block + WORD, head);
-        store(head, block);
+        let first = load_link(head);
+        store_link(block, first);
+        store_link(block + WORD, head);
+        store_link(head, block);
         if first != 0 {
-            store(first + WORD, block);
+            store_link(first + WORD, block);
         }
     }
 }
@@ -190,11 +191,12 @@ unsafe fn push(head: usize, block: usize) {
 pub(super) unsafe fn unlink(block: usize) {
     // SAFETY: `link` is the address of the word that points here (H4); the next block has a link of its own.
     unsafe {
-        let next = load(block);
-        let link = load(block + WORD);
-        store(link, next);
+        let next = load_link(block);
+        let link = load_link(block + WORD);
+        expect_link(|| at::<u8>(load_link(link)), at(block));
+        store_link(link, next);
         if next != 0 {
-            store(next + WORD, link);
+            store_link(next + WORD, link);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::block::{FREE, MIN_BLOCK, PREV_FREE, TAGS, header, size};
 use super::heap::Heap;
+use crate::link::{check_link, load_link};
 use crate::source::PageSource;
 use crate::stats::{Broken, Stats, ensure};
 use crate::word::{WORD, load};
@@ -103,7 +104,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
         for bin in 0..Self::BINS {
             let head = self.head(bin);
             // SAFETY: the heads are the heap's words.
-            let first = unsafe { load(head) };
+            let first = unsafe { check_link(head, "H4")? };
             ensure(first == 0 || self.may_hold(bin), "H4", "a bin's bit is not set", head)?;
             Self::check_list(head, bin, &mut left)?;
         }
@@ -114,14 +115,14 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
     fn check_list(mut link: usize, bin: usize, left: &mut usize) -> Result<(), Broken> {
         loop {
             // SAFETY: `link` is a head or a member's first word.
-            let block = unsafe { load(link) };
+            let block = unsafe { check_link(link, "H4")? };
             if block == 0 {
                 return Ok(());
             }
             ensure(*left != 0, "H4", "the bins hold more than the free blocks", block)?;
             *left -= 1;
             // SAFETY: a member is a free block (H4), so these are its words.
-            let (tagged, back) = unsafe { (header(block), load(block + WORD)) };
+            let (tagged, back) = unsafe { (header(block), check_link(block + WORD, "H4")?) };
             ensure(tagged & TAGS == FREE, "H4", "a bin holds a block that is not free", block)?;
             ensure(Self::bin(tagged & !TAGS) == bin, "H5", "a block is in another size's bin", block)?;
             ensure(back == link, "H4", "a link does not lead back", block)?;
@@ -146,7 +147,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
                     block,
                 )?;
                 // SAFETY: a member's first word leads to the next.
-                block = unsafe { load(block) };
+                block = unsafe { check_link(block, "H6")? };
             }
         }
         if let Some((block, bytes)) = self.victim_block() {
@@ -163,7 +164,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
             let first = (head != 0).then_some(head);
             core::iter::successors(first, |&block| {
                 // SAFETY: a member's first word leads to the next (H6).
-                let next = unsafe { load(block) };
+                let next = unsafe { load_link(block) };
                 (next != 0).then_some(next)
             })
             .map(move |block| (block, bin * GRAIN))

@@ -2,6 +2,7 @@
 
 use super::block::{MIN_BLOCK, set_header};
 use super::heap::Heap;
+use crate::link::clear_links;
 use crate::source::{PageSource, Region};
 use crate::word::{WORD, align_up, load, store};
 
@@ -56,7 +57,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
         unsafe {
             store(record, self.region);
             if bin_words != 0 {
-                core::ptr::write_bytes(core::ptr::with_exposed_provenance_mut::<usize>(bins), 0, bin_words);
+                clear_links(bins, bin_words);
                 self.bins = bins;
             }
         }

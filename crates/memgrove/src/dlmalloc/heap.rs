@@ -2,8 +2,9 @@
 
 use super::bins::{MAP_WORDS, SMALL_BINS, unlink};
 use super::block::{FREE, MIN_BLOCK, PREV_FREE, TAGS, header, mark_free, previous_size, set_header, size};
+use crate::link::{load_link, store_link};
 use crate::source::PageSource;
-use crate::word::{WORD, load, store};
+use crate::word::WORD;
 
 /// The quick lists are merged each time that so many bytes of larger blocks were freed: they may hold the blocks that
 /// keep larger pieces of memory apart. Small enough that a big table given back is reused whole, large enough that
@@ -83,7 +84,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
             let block = *head;
             if block != 0 {
                 // SAFETY: a quick list's member holds the next one's address (H6).
-                *head = unsafe { load(block) };
+                *head = unsafe { load_link(block) };
                 return block;
             }
         }
@@ -101,7 +102,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
             let tagged = header(block);
             if tagged < Self::SMALL_LIMIT {
                 let head = &mut self.quick[tagged / GRAIN];
-                store(block, *head);
+                store_link(block, *head);
                 *head = block;
             } else {
                 self.free_larger(block, tagged);
@@ -132,7 +133,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
             let block = *head;
             if block != 0 {
                 // SAFETY: as in `allocate`; requests this small have no list of their own.
-                *head = unsafe { load(block) };
+                *head = unsafe { load_link(block) };
                 return block;
             }
             MIN_BLOCK
@@ -272,7 +273,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
             while block != 0 {
                 // SAFETY: members look live, are nobody's, and hold the next one's address (H6).
                 unsafe {
-                    let next = load(block);
+                    let next = load_link(block);
                     self.release(block);
                     block = next;
                 }

@@ -3,7 +3,7 @@
 use core::alloc::Layout;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::word::WORD;
+use crate::word::{WORD, beyond_memory};
 
 /// Bytes of a header: the size and the tag.
 const HEADER_BYTES: usize = 2 * WORD;
@@ -14,7 +14,7 @@ const ALIGN_BITS: usize = 0x3f;
 const POISON: u8 = 0xdb;
 /// Odd, and without pattern: 2^64 (or its upper half, 2^32) divided by the golden ratio, Knuth's multiplicative hash.
 #[allow(clippy::cast_possible_truncation, reason = "the upper half is shifted down where a word has no room")]
-const MIX: usize = (0x9e37_79b9_7f4a_7c15_u64 >> (64 - usize::BITS)) as usize | 1;
+pub(super) const MIX: usize = (0x9e37_79b9_7f4a_7c15_u64 >> (64 - usize::BITS)) as usize | 1;
 
 /// Mixed into a tag, and never at rest: whether the block is in the program's hands.
 #[derive(Clone, Copy)]
@@ -185,21 +185,9 @@ fn tag_of(block: *const u8) -> *const AtomicUsize {
 
 /// Half of a good hash; its high bits hang on all of `word`, and its low ones get their share by the shift.
 #[inline(always)]
-const fn mix(word: usize) -> usize {
+pub(super) const fn mix(word: usize) -> usize {
     let product = word.wrapping_mul(MIX);
     product ^ (product >> (usize::BITS / 2))
-}
-
-/// Whether an address lies behind the end of memory, where reading it would trap without a reason.
-#[cfg(target_arch = "wasm32")]
-fn beyond_memory(address: usize) -> bool {
-    address >> 16 >= core::arch::wasm32::memory_size(0)
-}
-
-/// Natively nobody knows where memory ends.
-#[cfg(not(target_arch = "wasm32"))]
-fn beyond_memory(_address: usize) -> bool {
-    false
 }
 
 #[cfg(test)]

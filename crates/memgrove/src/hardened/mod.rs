@@ -14,6 +14,7 @@
 //! | freed or reallocated with another layout | freed | [`Reason::WrongLayout`] |
 //! | written after it was freed | it leaves the quarantine | [`Reason::WriteAfterFree`] |
 //! | the allocator's own list overwritten so that it leads to a live block | handed out | [`Reason::HandedOutTwice`] |
+//! | the allocator's own list overwritten in any way, with the feature `encoded-links` | followed | [`Reason::ForgedLink`] |
 //!
 //! # A block
 //!
@@ -38,8 +39,14 @@
 //! - Reading after free and reading past the end are not found; poison makes them conspicuous.
 //! - What happens to a block after it has left the quarantine is found by chance only. Blocks of more than
 //!   [`BLOCK_BYTES_MAX`] bytes do not enter it.
-//! - The links inside the allocators are not encoded: their own lists know no secret, and a heap that is not hardened
-//!   would pay for it. What a forged link is good for, a block that overlaps a live one from its start, is found.
+//!
+//! # Links between free blocks
+//!
+//! The allocators keep their lists in free blocks. With the cargo feature `encoded-links` every such link, of all
+//! allocators of the program, with or without this type before them, is mixed with its place and a secret, so that who
+//! writes into a free block cannot choose where it leads; and what was written there stops the program when the list is
+//! followed. `seed_links` (there with the feature) sets the secret apart from that of a heap. Without the feature, what a
+//! forged link is good for, a block that overlaps a live one from its start, is still found.
 //!
 //! # What it costs
 //!
@@ -50,6 +57,17 @@
 //! alone), most of it for poison and its verification. Reallocation of blocks up to [`BLOCK_BYTES_MAX`] always moves
 //! them. A program that does not name the type pays nothing.
 //!
+//! Encoded links cost 0.2 to 0.6 KiB of code (`Wee` 221 bytes, `Dlmalloc` 387, `Jemalloc` 396, `Hoard` 549), and time in each
+//! call that takes a block from a list or puts one there. Over the lab's 23 workloads, relative to the `dlmalloc` crate
+//! without anything of the kind, in fuel and in wall time on wasmtime:
+//!
+//! | | plain | encoded |
+//! |---|--:|--:|
+//! | `Wee` | 0.71, 0.72 | 0.79, 0.85 |
+//! | `Dlmalloc` | 0.85, 0.89 | 1.09, 1.14 |
+//! | `Jemalloc` | 0.74, 0.73 | 0.86, 0.83 |
+//! | `Hoard` | 0.76, 0.77 | 1.05, 1.09 |
+//!
 //! # Invariants
 //!
 //! - G1: A block in quarantine has the header of a freed block of its layout.
@@ -57,6 +75,8 @@
 //! - G3: No more than `QUARANTINE` blocks are in quarantine, and no more than `QUARANTINE * BLOCK_BYTES_MEAN` bytes.
 
 mod block;
+#[cfg(feature = "encoded-links")]
+pub(crate) mod links;
 mod quarantine;
 mod reason;
 
@@ -68,6 +88,8 @@ use crate::face::{Allocate, Inspect};
 use crate::stats::{Broken, Stats};
 use crate::sync::Lock;
 use block::{Found, Seal};
+#[cfg(feature = "encoded-links")]
+pub use links::seed_links;
 pub use quarantine::{BLOCK_BYTES_MAX, BLOCK_BYTES_MEAN};
 use quarantine::{Offer, Quarantine};
 pub use reason::{Reason, trapped};
@@ -111,6 +133,8 @@ impl<A, const QUARANTINE: usize> Hardened<A, QUARANTINE> {
 
     /// Sets the secret, if there is none yet: before the first block is allocated. Answers whether it did.
     pub fn seed(&self, secret: usize) -> bool {
+        #[cfg(feature = "encoded-links")]
+        seed_links(secret);
         self.secret.compare_exchange(0, secret, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
@@ -170,6 +194,8 @@ impl<A: Allocate, const QUARANTINE: usize> Hardened<A, QUARANTINE> {
     #[inline(always)]
     fn obtain(&self, layout: Layout, get: impl Fn(&A, Layout) -> *mut u8) -> *mut u8 {
         let Some(outer) = block::outer_layout(layout) else { return null_mut() };
+        #[cfg(feature = "encoded-links")]
+        seed_links(self.secret.load(Ordering::Relaxed));
         let mut start = get(&self.inner, outer);
         if start.is_null() {
             // What waits in quarantine may be what is missing.

@@ -5,7 +5,7 @@ use core::ffi::{CStr, c_char};
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize, Ordering};
 
-/// What a [`Hardened`](super::Hardened) heap has found.
+/// What a [`Hardened`](super::Hardened) heap, or a list with encoded links, has found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 #[non_exhaustive]
@@ -22,16 +22,19 @@ pub enum Reason {
     WriteAfterFree = 5,
     /// The allocator handed out a block that is in use: its lists were overwritten.
     HandedOutTwice = 6,
+    /// A link in free memory was overwritten: with the feature `encoded-links`, any of them, for any allocator.
+    ForgedLink = 7,
 }
 
 impl Reason {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::DoubleFree,
         Self::NotABlock,
         Self::WrongLayout,
         Self::Overflow,
         Self::WriteAfterFree,
         Self::HandedOutTwice,
+        Self::ForgedLink,
     ];
 
     /// It in words.
@@ -45,6 +48,7 @@ impl Reason {
             Self::HandedOutTwice => {
                 c"memgrove: a block in use was handed out, the heap's lists were overwritten"
             }
+            Self::ForgedLink => c"memgrove: a link between free blocks was overwritten",
         }
     }
 }
@@ -132,4 +136,9 @@ reasons! {
     overflow trap_overflow Overflow
     write_after_free trap_write_after_free WriteAfterFree
     handed_out_twice trap_handed_out_twice HandedOutTwice
+}
+
+#[cfg(feature = "encoded-links")]
+reasons! {
+    forged_link trap_forged_link ForgedLink
 }

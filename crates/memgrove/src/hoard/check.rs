@@ -111,7 +111,7 @@ fn check_superblock(extent: Walked) -> Result<usize, Broken> {
 
     let capacity = usize::from(superblock.capacity);
     let mut free = superblock.uncut_blocks();
-    let mut block: *mut Block = superblock.free;
+    let mut block: *mut Block = superblock.free.check("B3")?;
     while !block.is_null() {
         free += 1;
         ensure(free <= capacity, "B3", "a superblock has more free blocks than blocks", at)?;
@@ -120,7 +120,7 @@ fn check_superblock(extent: Walked) -> Result<usize, Broken> {
         ensure(home, "B3", "a free block is not where a block of the superblock begins", address)?;
         ensure(address % PAGE != 0, "B1", "a block begins at a page", address)?;
         // SAFETY: a free block that was cut holds its link.
-        block = unsafe { (*block).next };
+        block = unsafe { (*block).next.check("B3")? };
     }
     ensure(free + superblock.used == capacity, "B3", "a superblock's blocks do not add up", at)?;
 
@@ -163,9 +163,14 @@ fn check_heap(heap: &Heap, number: usize, met: Counted) -> Result<(), Broken> {
             if group == Group::Active {
                 return Ok(());
             }
-            ensure(this.prev == before, "B4", "neighbours in a list do not know each other", at)?;
+            ensure(
+                this.prev.check("B4")? == before,
+                "B4",
+                "neighbours in a list do not know each other",
+                at,
+            )?;
             before = superblock;
-            superblock = this.next;
+            superblock = this.next.check("B4")?;
         }
         Ok(())
     };

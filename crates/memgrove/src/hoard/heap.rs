@@ -5,6 +5,7 @@ use core::ptr::null_mut;
 
 use super::superblock::{Block, Group, SUPERBLOCK, Superblock, lay};
 use crate::classes::COUNT;
+use crate::link::expect_link;
 use crate::thread::SLOTS;
 
 /// Whether there can be a second thread. Without one there is one heap, which has nobody to give superblocks to, so
@@ -73,11 +74,14 @@ impl Heap {
         let superblock = *Self::entry(&mut self.active, class);
         // SAFETY: an active superblock is the heap's (B2), and what its list holds are free blocks (B3).
         unsafe {
-            if superblock.is_null() || (*superblock).free.is_null() {
+            if superblock.is_null() {
                 return null_mut();
             }
-            let block = (*superblock).free;
-            (*superblock).free = (*block).next;
+            let block = (*superblock).free.get();
+            if block.is_null() {
+                return null_mut();
+            }
+            (*superblock).free.set((*block).next.get());
             (*superblock).used += 1;
             block.cast()
         }
@@ -129,7 +133,7 @@ impl Heap {
             (*superblock).group = Group::Active;
             (*superblock).low = 0;
             (*superblock).weight = 0;
-            if (*superblock).free.is_null() {
+            if (*superblock).free.get().is_null() {
                 (*superblock).cut();
             }
         }
@@ -147,8 +151,8 @@ impl Heap {
         let block: *mut Block = block.cast();
         // SAFETY: nobody uses the block any more, so it may hold the link: B3 holds again.
         unsafe {
-            (*block).next = (*superblock).free;
-            (*superblock).free = block;
+            (*block).next.set((*superblock).free.get());
+            (*superblock).free.set(block);
             (*superblock).used -= 1;
             let mut due = (*superblock).used < (*superblock).low;
             if SHARED {
@@ -286,10 +290,10 @@ impl Heap {
             (*superblock).group = group;
             (*superblock).low = low;
             if let Some(head) = self.head(group, class) {
-                (*superblock).prev = null_mut();
-                (*superblock).next = *head;
+                (*superblock).prev.set(null_mut());
+                (*superblock).next.set(*head);
                 if !(*head).is_null() {
-                    (**head).prev = superblock;
+                    (**head).prev.set(superblock);
                 }
                 *head = superblock;
             }
@@ -302,14 +306,16 @@ impl Heap {
         unsafe {
             let (group, class) = ((*superblock).group, usize::from((*superblock).class));
             let Some(head) = self.head(group, class) else { return };
-            let (next, prev) = ((*superblock).next, (*superblock).prev);
+            let (next, prev) = ((*superblock).next.get(), (*superblock).prev.get());
             if !next.is_null() {
-                (*next).prev = prev;
+                expect_link(|| (*next).prev.get(), superblock);
+                (*next).prev.set(prev);
             }
             if prev.is_null() {
                 *head = next;
             } else {
-                (*prev).next = next;
+                expect_link(|| (*prev).next.get(), superblock);
+                (*prev).next.set(next);
             }
             match group {
                 Group::Sparse if (*head).is_null() => self.sparse_classes &= !(1 << class),

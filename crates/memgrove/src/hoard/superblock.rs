@@ -4,6 +4,7 @@ use core::ptr::null_mut;
 use core::sync::atomic::AtomicUsize;
 
 use crate::classes::{COUNT, QUANTUM, SMALL_MAX, TABLE_MAX, class_of, head_offset, size_of_class};
+use crate::link::Link;
 use crate::pages::PAGE;
 use crate::word::pointer;
 
@@ -17,7 +18,7 @@ const HEADER: usize = size_of::<Superblock>();
 /// A block that is in nobody's hands.
 pub(super) struct Block {
     /// The next one of the superblock's list, or null.
-    pub(super) next: *mut Block,
+    pub(super) next: Link<Block>,
 }
 
 /// Where its heap keeps a superblock, by how full it is.
@@ -42,7 +43,7 @@ pub(super) struct Superblock {
     /// The number of the heap that it belongs to. Written under the lock of the heap that it names before.
     pub(super) owner: AtomicUsize,
     /// The blocks that were cut and are in nobody's hands; last in, first out.
-    pub(super) free: *mut Block,
+    pub(super) free: Link<Block>,
     /// How many blocks are in the program's hands.
     pub(super) used: usize,
     /// With fewer blocks in use than this it belongs to another group.
@@ -54,8 +55,8 @@ pub(super) struct Superblock {
     /// Distance to the first block that was never cut from the superblock, in bytes.
     uncut: usize,
     /// Neighbours in its list.
-    pub(super) next: *mut Superblock,
-    pub(super) prev: *mut Superblock,
+    pub(super) next: Link<Superblock>,
+    pub(super) prev: Link<Superblock>,
     /// The size class.
     pub(super) class: u8,
     pub(super) group: Group,
@@ -164,7 +165,7 @@ pub(super) unsafe fn lay(superblock: *mut Superblock, class: usize) {
     debug_assert!(class < COUNT);
     // SAFETY: the caller's promise; a class is below COUNT.
     unsafe {
-        (*superblock).free = null_mut();
+        (*superblock).free.set(null_mut());
         (*superblock).used = 0;
         (*superblock).size = size_of_class(class);
         (*superblock).class = class as u8;
@@ -192,9 +193,9 @@ impl Superblock {
 
     /// Cuts more blocks, lowest address first, to the end of the empty list. Linear in those, at most [`CUT`].
     pub(super) fn cut(&mut self) {
-        debug_assert!(self.free.is_null());
+        debug_assert!(self.free.get().is_null());
         let start = (&raw mut *self).addr();
-        let mut last: *mut *mut Block = &raw mut self.free;
+        let mut last: *mut Link<Block> = &raw mut self.free;
         for _ in 0..CUT {
             if self.uncut + self.size > SUPERBLOCK {
                 break;
@@ -203,9 +204,9 @@ impl Superblock {
                 let block: *mut Block = pointer(start + self.uncut).cast();
                 // SAFETY: the block lies in the superblock and was never handed out (B3).
                 unsafe {
-                    *last = block;
+                    (*last).set(block);
                     last = &raw mut (*block).next;
-                    *last = null_mut();
+                    (*last).set(null_mut());
                 }
             }
             self.uncut += self.size;

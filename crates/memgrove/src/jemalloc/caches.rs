@@ -108,7 +108,7 @@ impl Cache {
             let first = self.firsts.get_unchecked_mut(class);
             let region = *first;
             if !region.is_null() {
-                *first = (*region).next;
+                *first = (*region).next.get();
                 *self.counts.get_unchecked_mut(class) -= 1;
             }
             region
@@ -122,7 +122,7 @@ impl Cache {
         // SAFETY: the caller gives a region of this class that nobody uses: J1 holds again; and as in `take`.
         unsafe {
             let (first, count) = (self.firsts.get_unchecked_mut(class), self.counts.get_unchecked_mut(class));
-            (*region).next = *first;
+            (*region).next.set(*first);
             *first = region;
             *count += 1;
             if usize::from(*count) > limit(class) { self.halve(class) } else { null_mut() }
@@ -137,12 +137,14 @@ impl Cache {
         unsafe {
             let mut last = *self.firsts.get_unchecked(class);
             for _ in 1..kept {
-                last = (*last).next;
+                last = (*last).next.get();
             }
             #[allow(clippy::cast_possible_truncation, reason = "at most 16")]
             let count = kept as u8;
             *self.counts.get_unchecked_mut(class) = count;
-            core::mem::replace(&mut (*last).next, null_mut())
+            let older = (*last).next.get();
+            (*last).next.set(null_mut());
+            older
         }
     }
 
@@ -203,7 +205,7 @@ impl Caches {
             return null_mut();
         }
         // SAFETY: the batch is ours, and its regions hold their links (J1).
-        let rest = List { first: unsafe { (*region).next }, count: count - 1 };
+        let rest = List { first: unsafe { (*region).next.get() }, count: count - 1 };
         // Another thread of the same slot may have been here in between.
         if !cache.with(|cache| cache.put(class, rest)) {
             heap.with(|heap| heap.take_back(class, rest.first));

@@ -80,7 +80,9 @@ impl<S: PageSource> Heap<S> {
         let offset = region - slab.address();
         let begins = offset % size_of_class(class) == 0
             && offset / size_of_class(class) < regions_of(class, slab.pages);
-        ensure(begins, "J1", "a free region is not where a region begins", region)
+        ensure(begins, "J1", "a free region is not where a region begins", region)?;
+        // SAFETY: a free region holds its link.
+        unsafe { (*at::<Region>(region)).next.check("J1").map(drop) }
     }
 
     fn slab_page(&self, region: usize) -> usize {
@@ -131,22 +133,22 @@ impl<S: PageSource> Heap<S> {
             let gives = extent.given_back != 0 && leads;
             ensure(gives, "J2", "a queued slab has nothing to give to the class", first.addr())?;
             // SAFETY: the first region of a queued slab's list holds the link (J2).
-            first = unsafe { (*first).next_slab };
+            first = unsafe { (*first).next_slab.check("J2")? };
         }
         Ok(())
     }
 }
 
-/// The addresses of a list of free regions.
+/// The addresses of a list of free regions. The link of one is read when the next is asked for: it may be checked before.
 fn list(first: *mut Region) -> impl Iterator<Item = usize> {
-    let mut next = first.addr();
+    let mut region = first;
+    let mut met = false;
     core::iter::from_fn(move || {
-        let region = next;
-        if region == 0 {
-            return None;
+        if met && !region.is_null() {
+            // SAFETY: a region in a list is free and holds its link (J1).
+            region = unsafe { (*region).next.get() };
         }
-        // SAFETY: a region in a list is free and holds its link (J1).
-        next = unsafe { (*at::<Region>(region)).next.addr() };
-        Some(region)
+        met = true;
+        (!region.is_null()).then(|| region.addr())
     })
 }

@@ -1,4 +1,4 @@
-//! What stands between the program and the heap: with threads the [caches](super::caches), else [`Alone`], which is nothing.
+//! What stands between the program and the heap: with threads the [caches](super::caches), else `Alone`, which is nothing.
 //!
 //! Both have the same functions, which take the heap as an argument: `allocate`, `allocate_zeroed`, `deallocate`,
 //! `resize_in_place`, and for C's blocks, whose size the page map knows, `free`, `resize_in_place_unsized` and `usable_size`.

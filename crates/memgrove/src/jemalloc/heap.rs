@@ -85,7 +85,7 @@ impl<S: PageSource> Heap<S> {
             unsafe {
                 let region = *head;
                 if !region.is_null() {
-                    *head = (*region).next;
+                    *head = (*region).next.get();
                     return region.cast();
                 }
             }
@@ -106,7 +106,7 @@ impl<S: PageSource> Heap<S> {
             return self.refill(class, front);
         }
         // SAFETY: as in `allocate`.
-        *self.cached(class) = unsafe { (*region).next };
+        *self.cached(class) = unsafe { (*region).next.get() };
         region.cast()
     }
 
@@ -119,7 +119,7 @@ impl<S: PageSource> Heap<S> {
             let region: *mut Region = block.cast();
             // SAFETY: the block is a region of the head's class that nobody uses any more: J1 holds again.
             unsafe {
-                (*region).next = *head;
+                (*region).next.set(*head);
                 *head = region;
             }
             return;
@@ -146,7 +146,7 @@ impl<S: PageSource> Heap<S> {
     unsafe fn cache_region(&mut self, block: *mut u8, class: usize) {
         let region: *mut Region = block.cast();
         // SAFETY: the caller gives back a region of this class: J1 holds again.
-        unsafe { (*region).next = *self.cached(class) };
+        unsafe { (*region).next.set(*self.cached(class)) };
         *self.cached(class) = region;
     }
 

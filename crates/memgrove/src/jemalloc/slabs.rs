@@ -21,6 +21,7 @@ use core::ptr::null_mut;
 use super::front::Front;
 use super::heap::Heap;
 use crate::classes::{COUNT, size_of_class};
+use crate::link::Link;
 use crate::pages::{FREE, LARGE, NO_PAGE, PAGE, SPAN, address, slab_of};
 use crate::source::PageSource;
 use crate::word::at;
@@ -35,10 +36,10 @@ const CUT: usize = 16;
 #[repr(C)]
 pub(super) struct Region {
     /// The next region of the same list, or null.
-    pub(super) next: *mut Region,
+    pub(super) next: Link<Region>,
     /// In the first region of a queued slab's list only: the first region of the next slab in the queue, or null. Not the
     /// slab's entry in the map, because the map moves.
-    pub(super) next_slab: *mut Self,
+    pub(super) next_slab: Link<Region>,
 }
 
 /// What is known of a size class beside its cached regions.
@@ -100,7 +101,7 @@ impl<S: PageSource> Heap<S> {
         }
         let region = *self.cached(class);
         // SAFETY: the cache was filled just now, and a cached region holds its link (J1).
-        *self.cached(class) = unsafe { (*region).next };
+        *self.cached(class) = unsafe { (*region).next.get() };
         region.cast()
     }
 
@@ -122,12 +123,12 @@ impl<S: PageSource> Heap<S> {
         let (mut last, mut count) = (first, 1);
         // SAFETY: the cache is not empty, and a cached region is free and holds its link (J1).
         unsafe {
-            while count < most && !(*last).next.is_null() {
-                last = (*last).next;
+            while count < most && !(*last).next.get().is_null() {
+                last = (*last).next.get();
                 count += 1;
             }
-            *self.cached(class) = (*last).next;
-            (*last).next = null_mut();
+            *self.cached(class) = (*last).next.get();
+            (*last).next.set(null_mut());
         }
         (first, count)
     }
@@ -138,8 +139,8 @@ impl<S: PageSource> Heap<S> {
         while !region.is_null() {
             // SAFETY: the regions are nobody's and of this class: J1 holds again.
             unsafe {
-                let next = (*region).next;
-                (*region).next = *self.cached(class);
+                let next = (*region).next.get();
+                (*region).next.set(*self.cached(class));
                 *self.cached(class) = region;
                 region = next;
             }
@@ -155,7 +156,7 @@ impl<S: PageSource> Heap<S> {
         *self.cached(class) = regions;
         // SAFETY: a queued slab has a list, and its first region holds the link of the queue (J2).
         unsafe {
-            self.class(class).next_slab = (*regions).next_slab;
+            self.class(class).next_slab = (*regions).next_slab.get();
             let slab = slab_of(self.pages.map(), regions.addr());
             (*slab).list = null_mut();
             (*slab).given_back = 0;
@@ -180,7 +181,7 @@ impl<S: PageSource> Heap<S> {
             address -= size;
             let region: *mut Region = at(address);
             // SAFETY: the region lies in the uncut part of a slab of this class, so it is in nobody's hands (J1).
-            unsafe { (*region).next = next };
+            unsafe { (*region).next.set(next) };
             next = region;
         }
         *self.cached(class) = next;
@@ -242,9 +243,9 @@ impl<S: PageSource> Heap<S> {
             while !region.is_null() {
                 // SAFETY: a cached region is free and lies in a slab (J1), which its entry in the map leads to (P2).
                 unsafe {
-                    let next = (*region).next;
+                    let next = (*region).next.get();
                     let slab = slab_of(self.pages.map(), region.addr());
-                    (*region).next = (*slab).list.cast();
+                    (*region).next.set((*slab).list.cast());
                     (*slab).list = region.cast();
                     (*slab).given_back += 1;
                     region = next;
@@ -281,12 +282,12 @@ impl<S: PageSource> Heap<S> {
                     self.pages.free(slab, pages);
                 } else if (*entry).given_back != 0 {
                     let first: *mut Region = (*entry).list.cast();
-                    (*first).next_slab = null_mut();
+                    (*first).next_slab.set(null_mut());
                     let info = self.class(class);
                     if info.uncut == 0 {
                         info.next_slab = first;
                     } else {
-                        (*at::<Region>(info.uncut)).next_slab = first;
+                        (*at::<Region>(info.uncut)).next_slab.set(first);
                     }
                     info.uncut = first.addr();
                 }

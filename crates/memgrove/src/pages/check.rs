@@ -179,7 +179,7 @@ impl<S: PageSource> Pages<S> {
                 let fewer = count <= free_extents;
                 ensure(fewer, "P4", "the bins hold more than the free extents", extent.addr())?;
                 // SAFETY: an extent in a bin holds its links and its length.
-                let (pages, next) = unsafe { ((*extent).pages, (*extent).next) };
+                let (pages, next) = unsafe { ((*extent).pages, (*extent).next.check("P4")?) };
                 let walked = self.extent_at(page_at(extent.addr()));
                 let same = walked.class == FREE && walked.pages == pages && bin_of(pages) == bin;
                 ensure(same, "P4", "an extent is in the wrong bin", extent.addr())?;

@@ -1,7 +1,7 @@
 //! How memory is asked for, and how the page map keeps up with it.
 
 use super::{FOREIGN, INSIDE, MapReaders, PAGE, Page, Pages, address, page_at};
-use crate::source::PageSource;
+use crate::source::{PageSource, Region};
 use crate::word::{align_up, at};
 
 /// The longest stretch of somebody else's pages that the map is laid over: any that fits into a 32-bit memory.
@@ -30,8 +30,14 @@ impl<S: PageSource> Pages<S> {
     /// Where somebody else has grown memory, the top goes on behind theirs, and their pages count as an extent that is never
     /// freed. The map must reach over it; until it does, nothing is written. A second such hole in one call is not
     /// bridged: what came in between the two is given up.
+    #[inline(never)]
     pub(crate) fn grow(&mut self, mut pages: usize, readers: &impl MapReaders) -> bool {
-        let mut slack_is_due = self.end == 0;
+        if self.end == 0 {
+            let slack = self.source.slack();
+            self.extend_end(slack, &mut Before { top: 0, hole: 0 });
+            // The slack's bytes are arbitrary.
+            self.used_to = self.end;
+        }
         let mut before = Before { top: self.top, hole: 0 };
         let mut grown = true;
         loop {
@@ -42,8 +48,11 @@ impl<S: PageSource> Pages<S> {
                 self.settle(&before, map_pages, readers);
                 break;
             }
-            if self.extend_end(wanted - have, slack_is_due, &mut before) {
-                slack_is_due = false;
+            let missing = wanted - have;
+            if missing <= usize::MAX / PAGE
+                && let Some(region) = self.source.grow(missing * PAGE)
+                && self.extend_end(region, &mut before)
+            {
                 continue;
             }
             grown = false;
@@ -62,24 +71,13 @@ impl<S: PageSource> Pages<S> {
         grown
     }
 
-    /// Takes one more region in: the slack, or `pages` pages of growth. A hole before it is noted, and the top begins
-    /// behind it. False if that is refused, or of no use.
-    #[inline(always)]
-    fn extend_end(&mut self, pages: usize, slack: bool, before: &mut Before) -> bool {
-        let region = if slack {
-            self.source.slack()
-        } else {
-            if pages > usize::MAX / PAGE {
-                return false;
-            }
-            let Some(region) = self.source.grow(pages * PAGE) else { return false };
-            region
-        };
+    /// Takes one more region in. A hole before it is noted, and the top begins behind it. False if it is of no use.
+    fn extend_end(&mut self, region: Region, before: &mut Before) -> bool {
         let (from, to) = (page_at(align_up(region.start, PAGE)), page_at(region.end));
         if from >= to || from < self.end {
-            // Too little to hold a page: forgotten, if another region may be the first. Or memory below the heap, which
-            // linear memory never gives and the map cannot reach.
-            return self.end == 0;
+            // Too little to hold a page. Or memory below the heap, which linear memory never gives and the map cannot
+            // reach.
+            return false;
         }
         if self.end == 0 {
             (self.first, self.map_end, self.top, before.top) = (from, from, from, from);
@@ -91,10 +89,6 @@ impl<S: PageSource> Pages<S> {
             self.top = from;
         }
         self.end = to;
-        if slack {
-            // The slack's bytes are arbitrary.
-            self.used_to = to;
-        }
         true
     }
 

@@ -39,6 +39,7 @@ mod grow;
 
 use core::ptr::{self, null_mut};
 
+use crate::link::{Link, expect_link};
 use crate::source::PageSource;
 use crate::word::at;
 pub(crate) use check::Walked;
@@ -106,8 +107,8 @@ impl Page {
 /// What a free extent that lies in a bin holds in its first page.
 #[repr(C)]
 struct Extent {
-    next: *mut Extent,
-    prev: *mut Extent,
+    next: Link<Extent>,
+    prev: Link<Extent>,
     pages: usize,
 }
 
@@ -243,6 +244,7 @@ impl<S: PageSource> Pages<S> {
 
     /// Takes `pages` pages from the bins or from the top; [`NO_PAGE`] when neither has as many in a row.
     /// The entries of the extent are the caller's to fill.
+    #[inline(never)]
     pub(crate) fn take(&mut self, pages: usize) -> usize {
         // In the extent's own bin some may be too short; in the higher ones all are long enough.
         let mut bins = self.bins_with_extents & (u64::MAX << bin_of(pages));
@@ -290,7 +292,7 @@ impl<S: PageSource> Pages<S> {
                 if (*extent).pages >= pages && (lowest.is_null() || extent < lowest) {
                     lowest = extent;
                 }
-                extent = (*extent).next;
+                extent = (*extent).next.get();
             }
         }
         lowest
@@ -300,6 +302,7 @@ impl<S: PageSource> Pages<S> {
     ///
     /// # Safety
     /// Pages below the top that nobody uses, between extents that have their entries; the pages themselves need none.
+    #[inline(never)]
     pub(crate) unsafe fn free(&mut self, mut page: usize, mut pages: usize) {
         // SAFETY: the neighbours are extents or the top, and their entries at the seams tell which (P2).
         unsafe {
@@ -390,9 +393,11 @@ impl<S: PageSource> Pages<S> {
         unsafe {
             (*self.entry(page)).set(FREE, pages);
             (*self.entry(page + pages - 1)).set(FREE, pages);
-            extent.write(Extent { next, prev: null_mut(), pages });
+            (*extent).next.set(next);
+            (*extent).prev.set(null_mut());
+            (*extent).pages = pages;
             if !next.is_null() {
-                (*next).prev = extent;
+                (*next).prev.set(extent);
             }
         }
         *self.bin(bin) = extent;
@@ -403,15 +408,17 @@ impl<S: PageSource> Pages<S> {
     unsafe fn unlink(&mut self, extent: *mut Extent) {
         // SAFETY: an extent in a bin holds its links and its length, and so do its mates (P4).
         unsafe {
-            let Extent { next, prev, pages } = extent.read();
+            let (next, prev) = ((*extent).next.get(), (*extent).prev.get());
             if !next.is_null() {
-                (*next).prev = prev;
+                expect_link(|| (*next).prev.get(), extent);
+                (*next).prev.set(prev);
             }
             if prev.is_null() {
                 // If that leaves the bin empty, whoever looks into it clears its bit.
-                *self.bin(bin_of(pages)) = next;
+                *self.bin(bin_of((*extent).pages)) = next;
             } else {
-                (*prev).next = next;
+                expect_link(|| (*prev).next.get(), extent);
+                (*prev).next.set(next);
             }
         }
     }
