@@ -27,7 +27,7 @@ impl<S: PageSource> Heap<S> {
         let mut in_front = [0; COUNT];
         front.show(&mut |class, _, count| in_front[class] += count);
         for (class, in_front) in in_front.into_iter().enumerate() {
-            let waiting = in_front + self.cached_regions(class) + self.classes[class].uncut_regions;
+            let waiting = in_front + self.cached_regions(class);
             stats.live_blocks -= waiting;
             stats.live_bytes -= waiting * size_of_class(class);
             stats.free_blocks += waiting;
@@ -47,7 +47,12 @@ impl<S: PageSource> Heap<S> {
         let in_front = self.check_front(front)?;
         for (class, walked) in slab_pages.into_iter().enumerate() {
             let pages = self.classes[class].pages;
-            ensure(pages == walked, "J2", "a class has other slabs than the map", self.classes[class].uncut)?;
+            ensure(
+                pages == walked,
+                "J2",
+                "a class has other slabs than the map",
+                self.classes[class].next_slab.addr(),
+            )?;
             self.check_class(class, in_front[class])?;
         }
         Ok(())
@@ -114,17 +119,17 @@ impl<S: PageSource> Heap<S> {
         let info = &self.classes[class];
         // All slabs of the class together have no more regions than this.
         let most = info.pages * PAGE / size_of_class(class);
-        let mut count = info.uncut_regions + in_front;
-        ensure(count <= most, "J1", "a class has more free regions than slabs", info.uncut)?;
+        let mut count = in_front;
+        ensure(count <= most, "J1", "a class has more free regions than slabs", info.next_slab.addr())?;
         for region in list(self.cache[class]) {
             count += 1;
             ensure(count <= most, "J1", "a class has more free regions than slabs", region)?;
             self.check_region(region, class)?;
         }
         let mut first = info.next_slab;
-        let mut before = 0;
+        let mut before = usize::MAX;
         while !first.is_null() {
-            ensure(first.addr() > before, "J2", "a queue is not in the order of addresses", first.addr())?;
+            ensure(first.addr() < before, "J2", "a queue is not in the order of addresses", first.addr())?;
             before = first.addr();
             self.check_region(first.addr(), class)?;
             let extent = self.pages.extent_at(self.slab_page(first.addr()));

@@ -183,24 +183,19 @@ impl<S: PageSource> Heap<S> {
     /// The entries of the extent are the caller's to fill. [`NO_PAGE`] if memory is exhausted, or if a flush has found
     /// slabs of the class, which need no pages.
     pub(super) fn obtain(&mut self, pages: usize, class: usize, front: &impl Front) -> usize {
-        let mut page = self.pages.take(pages);
-        if page != NO_PAGE {
-            return page;
-        }
-        if self.flush_is_due() {
-            if self.flush(class, front) {
-                return NO_PAGE;
-            }
-            page = self.pages.take(pages);
+        loop {
+            let page = self.pages.take(pages);
             if page != NO_PAGE {
                 return page;
             }
+            // When memory is at its end, what the caches hold must serve. The caller has counted a miss, so none means
+            // that they were flushed a moment ago.
+            if (self.flush_is_due() || !self.pages.grow(pages, front))
+                && (self.misses == 0 || self.flush(class, front))
+            {
+                return NO_PAGE;
+            }
         }
-        // When memory is at its end, what the caches hold must serve.
-        if !self.pages.grow(pages, front) && self.flush(class, front) {
-            return NO_PAGE;
-        }
-        self.pages.take(pages)
     }
 
     /// A block, and how many of its first bytes are not known to be zero: the caller's to clear.

@@ -25,9 +25,9 @@
 //!
 //! # Invariants
 //!
-//! - J1: A region in a thread's cache, in a class's cache, in a slab's list, or not yet cut is in nobody's hands; it is in
-//!   one of those only, lies in a slab of its class, and at a multiple of the class's size from the slab's start.
-//! - J2: A slab's count is the length of its list; a class's queue holds the slabs with a list, by address.
+//! - J1: A region in a thread's cache, in a class's cache or in a slab's list is in nobody's hands; it is in one of those
+//!   only, lies in a slab of its class, and at a multiple of the class's size from the slab's start.
+//! - J2: A slab's count is the length of its list; a class's queue holds the slabs with a list, the highest first.
 //! - J3: A thread's cache holds at most its limit of regions of each class, and its counts are the lengths of its lists.
 //! - The pages hold to P1 to P5 (`pages/mod.rs`).
 //!
@@ -40,8 +40,8 @@
 //! # Complexity
 //!
 //! A call that the cache serves takes some 25 instructions. Otherwise: constant time for pages, linear in the regions
-//! cut (at most 16), or a flush, which is linear in the heap and is due only when memory has grown by a sixty-fourth
-//! or when as many calls have missed the cache as half the heap has pages: constant time for each call, amortised.
+//! of a new slab (at most 512), or a flush, which is linear in the heap and is due only when memory has grown by a
+//! sixty-fourth or when a call for each 32 pages of the heap has missed the cache: constant time for each call, amortised.
 
 #[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
 mod caches;

@@ -8,13 +8,14 @@
 //! each thread in front of its slabs and bounds it; here it needs no bound, because of what happens when it runs dry:
 //!
 //! 1. the class's next slab with regions to give hands over its whole list, lowest address first;
-//! 2. else more regions are cut from the class's newest slab;
-//! 3. else a new slab is laid into free pages;
-//! 4. else, before memory grows, the cache is **flushed**: each region goes back to its slab, slabs that are whole
+//! 2. else a new slab is laid into free pages, and all of its regions go into the cache: slabs are short;
+//! 3. else, before memory grows, the cache is **flushed**: each region goes back to its slab, slabs that are whole
 //!    again become free pages for any class, and the others queue by address, to be handed over by 1.
 //!
 //! A flush takes time in proportion to the heap. So it is due only when memory has grown by a sixty-fourth since the
-//! last one, or when so many calls have missed the cache that their own work outweighs it.
+//! last one, or when calls have missed the cache, one for each 32 pages of the heap: seldom enough that it adds a few
+//! instructions to a call. If it were rarer, the heap would grow by a wasm page, which it never gives back, while whole slabs
+//! lie idle in the cache.
 
 use core::ptr::null_mut;
 
@@ -29,8 +30,8 @@ use crate::word::at;
 /// A slab grows with the number of its class's pages, up to so many: longer ones seldom become whole again.
 const SLAB_PAGES_MAX: usize = 4;
 
-/// How many regions are cut at once: cutting all of a slab would touch its pages long before they are needed.
-const CUT: usize = 16;
+/// For how many pages of the heap a call must have missed the cache before the next flush.
+const FLUSH_PAGES: usize = 32;
 
 /// A block of a slab that is in nobody's hands: it holds the link to the next.
 #[repr(C)]
@@ -44,18 +45,15 @@ pub(super) struct Region {
 
 /// What is known of a size class beside its cached regions.
 pub(super) struct Class {
-    /// First region of the slab, the lowest first, that hands its regions over next; null if none. They are linked by
+    /// First region of the slab, the highest first, that hands its regions over next; null if none. They are linked by
     /// [`Region::next_slab`].
     pub(super) next_slab: *mut Region,
-    /// The part of the newest slab that was not yet cut: the address of its next region, and how many there are.
-    pub(super) uncut: usize,
-    pub(super) uncut_regions: usize,
     /// Pages in slabs of this class.
     pub(super) pages: usize,
 }
 
 impl Class {
-    pub(super) const EMPTY: Self = Self { next_slab: null_mut(), uncut: 0, uncut_regions: 0, pages: 0 };
+    pub(super) const EMPTY: Self = Self { next_slab: null_mut(), pages: 0 };
 }
 
 /// The shortest slab for regions of `size` bytes of which the rest behind the last is at most an eighth.
@@ -73,8 +71,7 @@ static LEAST_SLAB_PAGES: [u8; COUNT] = {
     let mut class = 0;
     while class < COUNT {
         let pages = least_slab_pages(size_of_class(class));
-        // A slab may be twice as long.
-        assert!(2 * pages < SPAN as usize);
+        assert!(pages < SPAN as usize && SLAB_PAGES_MAX < SPAN as usize);
         #[allow(clippy::cast_possible_truncation, reason = "asserted in the line above, at compile time")]
         let byte = pages as u8;
         table[class] = byte;
@@ -109,7 +106,7 @@ impl<S: PageSource> Heap<S> {
     #[inline]
     fn fill(&mut self, class: usize, front: &impl Front) -> bool {
         self.misses += 1;
-        self.hand_over(class) || self.cut(class, CUT) || self.new_slab(class, front)
+        self.hand_over(class) || self.new_slab(class, front)
     }
 
     /// Up to `most` regions, linked, and how many they are; null and 0 if memory is exhausted.
@@ -164,30 +161,6 @@ impl<S: PageSource> Heap<S> {
         true
     }
 
-    /// Cuts up to `most` regions from the class's newest slab to the head of its cache, lowest address first.
-    fn cut(&mut self, class: usize, most: usize) -> bool {
-        let size = size_of_class(class);
-        let info = self.class(class);
-        let regions = info.uncut_regions.min(most);
-        if regions == 0 {
-            return false;
-        }
-        let first = info.uncut;
-        info.uncut += regions * size;
-        info.uncut_regions -= regions;
-        let mut address = info.uncut;
-        let mut next = *self.cached(class);
-        while address != first {
-            address -= size;
-            let region: *mut Region = at(address);
-            // SAFETY: the region lies in the uncut part of a slab of this class, so it is in nobody's hands (J1).
-            unsafe { (*region).next.set(next) };
-            next = region;
-        }
-        *self.cached(class) = next;
-        true
-    }
-
     /// Lays a slab for the class wherever pages can be had, or gets regions by a flush; false if there are neither.
     fn new_slab(&mut self, class: usize, front: &impl Front) -> bool {
         debug_assert!(class < COUNT);
@@ -195,9 +168,8 @@ impl<S: PageSource> Heap<S> {
         let least = usize::from(unsafe { *LEAST_SLAB_PAGES.get_unchecked(class) });
         // An eighth of what the class has: few slabs for many regions, little memory for few.
         let share = (self.class(class).pages / 8).min(SLAB_PAGES_MAX);
-        let most = if share >= least * 2 { least * 2 } else { least };
-        let mut pages = most;
-        let mut page = if most == least { NO_PAGE } else { self.pages.take(most) };
+        let mut pages = least.max(share - share % least);
+        let mut page = self.pages.take(pages);
         if page == NO_PAGE {
             pages = least;
             page = self.obtain(least, class, front);
@@ -206,24 +178,35 @@ impl<S: PageSource> Heap<S> {
             }
         }
         self.lay_slab(class, page, pages);
-        self.cut(class, CUT)
+        true
     }
 
+    /// Makes a slab of pages that were taken for it. The class's empty cache gets all regions, lowest address first.
     #[allow(clippy::cast_possible_truncation, reason = "classes are far below 256")]
     fn lay_slab(&mut self, class: usize, page: usize, pages: usize) {
         // SAFETY: the pages were taken for this slab.
         unsafe { self.pages.mark_slab(page, pages, class as u8) };
-        let uncut = address(page);
-        let info = self.class(class);
-        info.uncut = uncut;
-        info.uncut_regions = regions_of(class, pages);
-        info.pages += pages;
+        self.class(class).pages += pages;
+        let size = size_of_class(class);
+        let (mut start, end) = (address(page), address(page + pages));
+        *self.cached(class) = at(start);
+        loop {
+            let region: *mut Region = at(start);
+            start += size;
+            // Not `start + size > end`, which wraps in the last slab of 4 GiB.
+            let last = end - start < size;
+            // SAFETY: the region lies in the slab, which has one at least, and it is in nobody's hands (J1).
+            unsafe { (*region).next.set(if last { null_mut() } else { at(start) }) };
+            if last {
+                break;
+            }
+        }
     }
 
-    /// Whether enough has happened since the last flush.
+    /// Whether enough has happened since the last flush. Never just after one.
     #[inline(always)]
     pub(super) fn flush_is_due(&self) -> bool {
-        self.pages.given() >= self.flush_at || self.misses >= self.pages.in_use().len() / 2
+        self.pages.given() > self.flush_at || self.misses > self.pages.in_use().len() / FLUSH_PAGES
     }
 
     /// Gives every cached region back to its slab, and every slab that is whole again to the free pages. Linear in the
@@ -233,11 +216,7 @@ impl<S: PageSource> Heap<S> {
     pub(super) fn flush(&mut self, wanted: usize, front: &impl Front) -> bool {
         front.recall(|class, list| self.take_back(class, list));
         for class in 0..COUNT {
-            self.cut(class, usize::MAX);
-            let info = self.class(class);
-            info.next_slab = null_mut();
-            // Everything is cut, so that the word is free for `queue_slabs`: the queue is empty.
-            info.uncut = 0;
+            self.class(class).next_slab = null_mut();
             let mut region = *self.cached(class);
             *self.cached(class) = null_mut();
             while !region.is_null() {
@@ -258,8 +237,7 @@ impl<S: PageSource> Heap<S> {
         wanted < COUNT && !self.class(wanted).next_slab.is_null()
     }
 
-    /// Walks the extents in the order of their addresses: frees whole slabs, queues those with regions to give. A class's
-    /// `uncut` is the last slab of its queue so far, by the address of its first region; 0 while the queue is empty.
+    /// Walks the extents in the order of their addresses: frees whole slabs, queues those with regions to give.
     fn queue_slabs(&mut self) {
         let mut page = self.pages.in_use().start;
         while page < self.pages.in_use().end {
@@ -282,14 +260,9 @@ impl<S: PageSource> Heap<S> {
                     self.pages.free(slab, pages);
                 } else if (*entry).given_back != 0 {
                     let first: *mut Region = (*entry).list.cast();
-                    (*first).next_slab.set(null_mut());
                     let info = self.class(class);
-                    if info.uncut == 0 {
-                        info.next_slab = first;
-                    } else {
-                        (*at::<Region>(info.uncut)).next_slab.set(first);
-                    }
-                    info.uncut = first.addr();
+                    (*first).next_slab.set(info.next_slab);
+                    info.next_slab = first;
                 }
             }
         }
