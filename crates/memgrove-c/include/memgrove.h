@@ -44,6 +44,11 @@ int posix_memalign(void **block, size_t alignment, size_t size);
 /* How many bytes of the block may be used, at least as many as were asked for; 0 for null. */
 size_t malloc_usable_size(void *block);
 
+/* For threads on V8 (Node, Chrome), which tells a thread late of another one's growth: to be called after receiving a
+   block from another thread, before memcpy, memset or an atomic access to it. A load and a comparison; nothing without
+   threads. What this thread allocates, reallocates or frees needs no such call. */
+void memgrove_notice_growth(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -152,3 +152,10 @@ pub unsafe extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
     // SAFETY: the caller's promise.
     unsafe { heap::usable_size(block.cast()) }
 }
+
+/// Lets the calling thread copy, fill and atomically use what other threads have allocated and passed on to it:
+/// [`memgrove::source::notice_growth`]. Nothing in an archive without threads.
+#[unsafe(no_mangle)]
+pub extern "C" fn memgrove_notice_growth() {
+    memgrove::source::notice_growth();
+}

@@ -35,6 +35,7 @@ size_t area_bytes(void) { return AREA_BYTES; }
 static int give_back(struct parcel *parcel) {
   if (!parcel)
     return 0;
+  memgrove_notice_growth();
   CHECK(malloc_usable_size(parcel) >= sizeof *parcel + parcel->size);
   for (size_t i = 0; i < parcel->size; i++)
     CHECK(parcel->bytes[i] == parcel->fill);

@@ -272,6 +272,16 @@ fn workers_on_node_pass_ten_million_blocks() {
     threads_pass_blocks(EngineId::Node, &[2, 4, 8], 10_000_000);
 }
 
+/// V8 tells a thread late of another one's growth, and till then refuses to fill that memory.
+#[test]
+fn blocks_in_memory_that_another_worker_grew_can_be_filled() {
+    for_each_shop(EngineId::Node, &[2], |shop| {
+        let figures = shop.team.together("relay", &[Value::u32(shop.heap)], &[Value::u32(100)], 2);
+        let fine = figures.as_ref().is_ok_and(|(figures, _)| figures == &[100, 100]);
+        assert!(fine, "heap {}: {figures:?}", shop.heap);
+    });
+}
+
 #[test]
 fn threads_exhaust_the_memory_together() {
     for_each_shop(EngineId::Wasmtime, &[2, 3, 4], |shop| {

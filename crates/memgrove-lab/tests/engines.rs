@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use memgrove_lab::engine::{
     self, Engine, EngineError, EngineId, Host, HostTrap, Instance, Memory, Settings, TrapReason, Value,
@@ -280,5 +280,38 @@ fn memory_stops_growing_at_the_limit() {
 fn engines_tell_their_version() {
     for engine in engines(&Settings::default()) {
         assert!(engine.version().contains('.'), "{}: {}", engine.id(), engine.version());
+    }
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a test says what it left out")]
+fn a_thread_that_fails_is_reported_though_another_waits_for_it() {
+    let wasm = wat::parse_str(
+        r#"(module
+            (import "env" "memory" (memory 1 2 shared))
+            (global (export "__stack_pointer") (mut i32) (i32.const 0))
+            (func (export "__wasm_init_tls") (param i32))
+            (func (export "work") (param $thread i32) (result i32)
+                (if (local.get $thread) (then (unreachable)))
+                (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1))))"#,
+    )
+    .expect("a valid module");
+    for id in [EngineId::Wasmtime, EngineId::Node] {
+        let begin = Instant::now();
+        let mut team = match engine::assemble(id, &Settings::default(), &wasm) {
+            Ok(team) => team,
+            Err(EngineError::Absent { reason, .. }) if id == EngineId::Node => {
+                eprintln!("skipped: {reason}");
+                continue;
+            }
+            Err(error) => panic!("{id}: {error}"),
+        };
+        team.hire(2, 0, 1 << 15).expect("two threads");
+        let outcome = team.together("work", &[], &[], 2);
+        assert!(
+            matches!(outcome, Err(EngineError::Trap { reason: TrapReason::Unreachable, .. })),
+            "{id}: {outcome:?}"
+        );
+        assert!(begin.elapsed() < Settings::default().timeout / 2, "{id}: not waited for");
     }
 }

@@ -77,22 +77,10 @@ impl<T> Lock<T> {
             #[cfg(all(loom, test))]
             loom::thread::yield_now();
         }
+        // What others did under this lock may lie in memory that this thread does not know of yet.
         #[cfg(all(target_family = "wasm", target_feature = "atomics"))]
-        self.notice_growth();
+        crate::source::notice_growth();
         Guard(&self.taken)
-    }
-
-    /// Lets the engine notice that another thread grew the memory before it let go of the lock.
-    ///
-    /// V8 tells its other threads of growth by an interrupt, which each of them takes when it next enters a loop or a
-    /// function. Until then `memory.copy` and `memory.fill` trap on the new pages (loads and stores do not), so a block
-    /// handed out here could not be copied into. This is a loop that is entered, and left at once: the lock is taken.
-    #[cfg(all(target_family = "wasm", target_feature = "atomics"))]
-    #[inline(always)]
-    fn notice_growth(&self) {
-        while !self.taken.load(Ordering::Relaxed) {
-            core::hint::spin_loop();
-        }
     }
 }
 

@@ -33,7 +33,7 @@ use core::alloc::Layout;
 
 use crate::face::{Allocate, Inspect, move_block};
 use crate::link::{check_link, load_link, store_link};
-use crate::source::{PageSource, Platform, Region};
+use crate::source::{PageSource, Platform, Region, obtain};
 use crate::stats::{Broken, Stats, ensure};
 use crate::sync::Lock;
 use crate::word::{WORD, load, pointer, store};
@@ -152,7 +152,7 @@ impl<S: PageSource> Heap<S> {
                 return Some(slack);
             }
         }
-        self.source.grow(bytes)
+        obtain(&mut self.source, bytes)
     }
 
     /// Turns the memory from the top to `until` into free blocks.

@@ -1,7 +1,9 @@
 //! One heap in the hands of several threads: instances of this module over one shared memory.
 
 use std::alloc::Layout;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use memgrove::source::{Grow, notice_growth};
 use memgrove::{Allocate, Dlmalloc, Hoard, Inspect, Jemalloc, Wee};
 
 use crate::shadow::exchange::{Exchange, Work};
@@ -15,6 +17,11 @@ static DLMALLOC: Dlmalloc = Dlmalloc::new();
 static WEE: Wee = Wee::new();
 static JEMALLOC: Jemalloc = Jemalloc::new();
 static HOARD: Hoard = Hoard::new();
+
+/// What keeps the shadow: the stranger in between. Not the standard library's own, which grows memory that V8 lets other
+/// threads use late.
+#[global_allocator]
+static STRANGER: Dlmalloc<Grow> = Dlmalloc::with_source(Grow);
 
 /// Calls the work with the heap that has this number, the same in every thread.
 macro_rules! with_heap {
@@ -55,6 +62,37 @@ pub extern "C" fn pass(heap: u32, thread: u32, steps: u32) -> u64 {
     let work = Work { steps: steps as usize, target: 2_000, largest: 20_000, check_every: 5_000 };
     let outcome = with_heap!(heap, |heap| EXCHANGE.drive(heap, thread as usize, work));
     figure(outcome.map(|tally| (tally.received as u64) << 32 | tally.operations as u64))
+}
+
+/// Two threads by turns: the first allocates, so that memory grows; the second, which calls nothing that could tell it,
+/// notices that and fills the block. Answers the rounds; 0 if something went wrong.
+#[unsafe(no_mangle)]
+pub extern "C" fn relay(heap: u32, thread: u32, rounds: u32) -> u64 {
+    /// The block on its way, or 0: the first thread's turn.
+    static BLOCK: AtomicUsize = AtomicUsize::new(0);
+    const LAYOUT: Layout = Layout::new::<[u32; 18_000]>();
+
+    keep_panics();
+    for round in 0..rounds {
+        while (BLOCK.load(Ordering::Acquire) == 0) != (thread == 0) {
+            std::hint::spin_loop();
+        }
+        if thread == 0 {
+            // Kept, so that every round grows.
+            let block = with_heap!(heap, |heap: &dyn Allocate| Ok(heap.allocate(LAYOUT) as usize));
+            match block {
+                Ok(0) | Err(_) => return figure(Err("memory is exhausted".to_owned())),
+                Ok(block) => BLOCK.store(block, Ordering::Release),
+            }
+        } else {
+            let block = BLOCK.load(Ordering::Relaxed) as *mut u8;
+            notice_growth();
+            // SAFETY: live, and this long.
+            unsafe { block.write_bytes(round as u8, LAYOUT.size()) };
+            BLOCK.store(0, Ordering::Release);
+        }
+    }
+    rounds.into()
 }
 
 /// When all threads are done: gives back what nobody took, and looks for lost blocks; 0 if all is well.

@@ -84,13 +84,21 @@ function send(message) {
 
 let module, memory, first, names, control, times, state, slots, timeout;
 
+// How long the others have when one of them failed, in milliseconds; as in team.rs.
+const GRACE = 2000;
+
 function waitForAll(count) {
-  const end = Date.now() + timeout;
+  let end = Date.now() + timeout;
   for (let done; (done = Atomics.load(state, 1)) < count; ) {
+    if (failed(count)) end = Math.min(end, Date.now() + GRACE);
     if (Date.now() > end || Atomics.wait(state, 1, done, Math.max(1, end - Date.now())) === 'timed-out') {
+      check(count);
       throw Object.assign(new Error('a thread gives no answer'), { kind: 'timeout' });
     }
   }
+}
+function failed(count) {
+  return [...Array(count).keys()].some((index) => slots[index * 4 + 3] !== 0n);
 }
 function check(count) {
   for (let index = 0; index < count; index++) {

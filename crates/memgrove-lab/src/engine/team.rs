@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use super::{EngineError, EngineId, Settings, Value};
 
+/// How long the others have when one of them failed, which they may be waiting for: it may have held a lock.
+pub(super) const GRACE: Duration = Duration::from_secs(2);
+
 /// Instances of one module over one shared memory, each on a thread of its own; the first is on the
 /// caller's.
 pub trait Team: Send {
@@ -31,7 +34,8 @@ pub trait Team: Send {
     /// done.
     ///
     /// # Errors
-    /// The first error of any thread. After a timeout the team is of no more use.
+    /// The first error of any thread; the others are not waited for much longer, as they may be waiting for it. After an
+    /// error the team is of no more use.
     fn together(
         &mut self,
         export: &str,

@@ -1,13 +1,13 @@
 //! Host threads on wasmtime: one store and one instance each, over one shared memory.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use wasmtime::{Extern, Linker, MemoryTypeBuilder, Module, SharedMemory, Store, Val};
 
-use super::team::{Team, shared_memory};
+use super::team::{GRACE, Team, shared_memory};
 use super::wasmtime::{config, from_val, run_error, to_val, words};
 use super::{EngineError, Settings, Shape, Value};
 
@@ -20,7 +20,10 @@ pub(super) struct HostThreads {
     peek: Instance,
     module: Module,
     memory: SharedMemory,
-    members: Vec<Member>,
+    /// Where each of the threads hired gets its orders.
+    orders: Vec<Sender<Order>>,
+    /// What they answer, and the end that is cloned for each.
+    reports: (Sender<Report>, Receiver<Report>),
     timeout: Duration,
 }
 
@@ -29,18 +32,14 @@ struct Instance {
     instance: wasmtime::Instance,
 }
 
-struct Member {
-    orders: Sender<Order>,
-    reports: Receiver<Report>,
-}
-
 struct Order {
     export: String,
     arguments: Vec<Value>,
     start: Arc<Barrier>,
 }
 
-type Report = Result<(u64, Instant, Instant), EngineError>;
+/// A thread's index, and its answer with the times when it began and ended.
+type Report = (usize, Result<(u64, Instant, Instant), EngineError>);
 
 impl HostThreads {
     pub(super) fn new(settings: &Settings, wasm: &[u8]) -> Result<Self, EngineError> {
@@ -65,7 +64,8 @@ impl HostThreads {
             peek: Instance::new(&peek, &memory)?,
             module,
             memory,
-            members: Vec::new(),
+            orders: Vec::new(),
+            reports: channel(),
             timeout: settings.timeout,
         })
     }
@@ -133,7 +133,7 @@ impl Team for HostThreads {
     fn hire(&mut self, count: u32, address: u32, bytes_each: u32) -> Result<(), EngineError> {
         for index in 0..count {
             let (order_sender, orders) = channel::<Order>();
-            let (report_sender, reports) = channel::<Report>();
+            let (report_sender, number) = (self.reports.0.clone(), self.orders.len());
             let (module, memory) = (self.module.clone(), self.memory.clone());
             let (settled_sender, settled) = channel();
             let area = address.wrapping_add(index.wrapping_mul(bytes_each));
@@ -157,7 +157,7 @@ impl Team for HostThreads {
                     let end = Instant::now();
                     let report =
                         outcome.map(|value| (value.and_then(Value::as_u64).unwrap_or(0), begin, end));
-                    if report_sender.send(report).is_err() {
+                    if report_sender.send((number, report)).is_err() {
                         return;
                     }
                 }
@@ -169,7 +169,7 @@ impl Team for HostThreads {
                 .recv()
                 .map_err(|_| EngineError::engine("a thread ended before it had begun"))
                 .and_then(|settled| settled)?;
-            self.members.push(Member { orders: order_sender, reports });
+            self.orders.push(order_sender);
         }
         Ok(())
     }
@@ -182,26 +182,40 @@ impl Team for HostThreads {
         threads: u32,
     ) -> Result<(Vec<u64>, Duration), EngineError> {
         let members = self
-            .members
+            .orders
             .get(..threads as usize)
             .ok_or_else(|| EngineError::engine("there are fewer threads than are to work"))?;
         let start = Arc::new(Barrier::new(members.len()));
-        for (index, member) in (0..threads).zip(members) {
+        for (index, orders) in (0..threads).zip(members) {
             let arguments = before.iter().copied().chain([Value::u32(index)]).chain(after.iter().copied());
             let order =
                 Order { export: export.to_owned(), arguments: arguments.collect(), start: start.clone() };
-            member.orders.send(order).map_err(|_| EngineError::engine("a thread has ended"))?;
+            orders.send(order).map_err(|_| EngineError::engine("a thread has ended"))?;
         }
-        let mut reports = Vec::new();
-        for member in members {
-            reports.push(match member.reports.recv_timeout(self.timeout) {
-                Ok(report) => report,
-                // The thread cannot be stopped from outside; it goes with the process.
-                Err(RecvTimeoutError::Timeout) => Err(EngineError::Timeout { limit: self.timeout }),
-                Err(RecvTimeoutError::Disconnected) => Err(EngineError::engine("a thread has ended")),
-            });
+        let mut reports: Vec<Option<(u64, Instant, Instant)>> = vec![None; members.len()];
+        let mut outcome = Ok(());
+        let mut deadline = Instant::now() + self.timeout;
+        for _ in members {
+            // A thread cannot be stopped from outside: one that gives no answer goes with the process.
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.reports.1.recv_timeout(left) {
+                Ok((number, Ok(report))) => {
+                    if let Some(place) = reports.get_mut(number) {
+                        *place = Some(report);
+                    }
+                }
+                Ok((_, Err(error))) => {
+                    outcome = outcome.and(Err(error));
+                    deadline = deadline.min(Instant::now() + GRACE);
+                }
+                Err(_) => {
+                    outcome = outcome.and(Err(EngineError::Timeout { limit: self.timeout }));
+                    break;
+                }
+            }
         }
-        let reports = reports.into_iter().collect::<Result<Vec<_>, _>>()?;
+        outcome?;
+        let reports: Vec<_> = reports.into_iter().flatten().collect();
         let begin = reports.iter().map(|(_, begin, _)| *begin).min();
         let end = reports.iter().map(|(_, _, end)| *end).max();
         let elapsed = end.zip(begin).map_or(Duration::ZERO, |(end, begin)| end - begin);

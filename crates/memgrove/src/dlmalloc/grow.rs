@@ -3,7 +3,7 @@
 use super::block::{MIN_BLOCK, set_header};
 use super::heap::Heap;
 use crate::link::clear_links;
-use crate::source::{PageSource, Region};
+use crate::source::{PageSource, Region, obtain};
 use crate::word::{WORD, align_up, load, store};
 
 impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
@@ -26,7 +26,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
         }
         // Once more if a stranger took the memory after the top: then in one piece.
         for _ in 0..2 {
-            let Some(region) = self.source.grow(missing) else { return false };
+            let Some(region) = obtain(&mut self.source, missing) else { return false };
             self.adopt(region, 0);
             if self.end - self.top >= wanted {
                 return true;

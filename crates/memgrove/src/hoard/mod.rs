@@ -72,7 +72,7 @@ use core::sync::atomic::Ordering;
 
 use crate::face::{Allocate, Inspect, move_block};
 use crate::pages::Pages;
-use crate::source::{PageSource, Platform};
+use crate::source::{PageSource, Platform, notice_growth};
 use crate::stats::{Broken, Stats};
 use crate::sync::Lock;
 use crate::thread::{SLOTS, slot};
@@ -92,6 +92,13 @@ const KEPT_ALONE: usize = 2;
 /// What [`Pages`] remembers of a superblock, and of a large block.
 const TAG_LARGE: u8 = 0;
 const TAG_SUPERBLOCK: u8 = 1;
+
+/// [`superblock_of`], whose header is about to be read before a lock was taken.
+#[inline(always)]
+fn known_superblock_of(block: *mut u8) -> *mut Superblock {
+    notice_growth();
+    superblock_of(block)
+}
 
 /// A value on cache lines of its own.
 #[repr(align(64))]
@@ -318,7 +325,7 @@ impl<S: PageSource> Hoard<S> {
         if is_large(block) {
             return self.free_extent(block);
         }
-        let superblock = superblock_of(block);
+        let superblock = known_superblock_of(block);
         // SAFETY: the block lies in a superblock (B1), whose owner's lock is held (B2).
         unsafe {
             let give_back = |number, heap: &mut Heap| {
@@ -352,7 +359,7 @@ impl<S: PageSource> Hoard<S> {
                 && self.pages.0.with(|pages| unsafe { pages.resize_at(block.addr(), new_size) });
         }
         // SAFETY: the class of a superblock with a live block does not change.
-        new_class == Some(unsafe { (*superblock_of(block)).class }.into())
+        new_class == Some(unsafe { (*known_superblock_of(block)).class }.into())
     }
 
     /// C's `malloc`: a block of at least `size` bytes at a multiple of 16, or null.
@@ -386,7 +393,7 @@ impl<S: PageSource> Hoard<S> {
             if is_large(block) {
                 self.pages.0.with(|pages| pages.bytes_at(block.addr()))
             } else {
-                (*superblock_of(block)).size
+                (*known_superblock_of(block)).size
             }
         }
     }

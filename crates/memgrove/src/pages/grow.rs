@@ -1,7 +1,7 @@
 //! How memory is asked for, and how the page map keeps up with it.
 
 use super::{FOREIGN, INSIDE, MapReaders, PAGE, Page, Pages, address, page_at};
-use crate::source::{PageSource, Region};
+use crate::source::{PageSource, Region, obtain};
 use crate::word::{align_up, at};
 
 /// The longest stretch of somebody else's pages that the map is laid over: any that fits into a 32-bit memory.
@@ -50,7 +50,7 @@ impl<S: PageSource> Pages<S> {
             }
             let missing = wanted - have;
             if missing <= usize::MAX / PAGE
-                && let Some(region) = self.source.grow(missing * PAGE)
+                && let Some(region) = obtain(&mut self.source, missing * PAGE)
                 && self.extend_end(region, &mut before)
             {
                 continue;

@@ -6,10 +6,7 @@ use core::arch::wasm32::memory_grow;
 use core::arch::wasm64::memory_grow;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use super::{PageSource, Region};
-
-/// Bytes of a WebAssembly page.
-const PAGE_BYTES: usize = 1 << 16;
+use super::{PAGE_BYTES, PageSource, Region};
 
 /// What `memory.grow` gives: fresh pages, all zero. A stranger may grow in between; then the regions are not adjacent.
 #[derive(Clone, Copy, Debug, Default)]

@@ -14,6 +14,7 @@ mod fake;
 mod fixed;
 #[cfg(any(target_arch = "wasm32", target_arch = "wasm64"))]
 mod grow;
+mod notice;
 #[cfg(any(unix, windows))]
 mod system;
 
@@ -21,6 +22,8 @@ pub use fake::{Fake, Trouble};
 pub use fixed::Fixed;
 #[cfg(any(target_arch = "wasm32", target_arch = "wasm64"))]
 pub use grow::{Grow, GrowWithSlack};
+pub use notice::notice_growth;
+pub(crate) use notice::obtain;
 #[cfg(any(unix, windows))]
 pub use system::System;
 
@@ -52,6 +55,10 @@ pub const PLATFORM: Platform = System::new();
 /// [`Platform`]'s value: a source that has given nothing yet.
 #[cfg(not(any(unix, windows, target_arch = "wasm32", target_arch = "wasm64")))]
 pub const PLATFORM: Platform = Fixed::EMPTY;
+
+/// Bytes of a WebAssembly page; natively the same are taken at once.
+#[cfg(any(unix, windows, target_arch = "wasm32", target_arch = "wasm64"))]
+const PAGE_BYTES: usize = 1 << 16;
 
 /// A piece of memory from a page source, as addresses. Empty if `start == end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,11 +1,9 @@
 //! The operating system's pages, so that a program built for wasm also runs and is tested natively.
 
-use super::{PageSource, Region};
+use super::{PAGE_BYTES, PageSource, Region};
 
 /// Address space asked for at once. Only pages that are touched cost memory (on Windows they count as committed, so it asks for less).
 const RESERVE_BYTES: usize = if size_of::<usize>() == 8 && cfg!(unix) { 1 << 30 } else { 1 << 26 };
-/// What the source deals in, the same as on wasm.
-const PAGE_BYTES: usize = 1 << 16;
 
 /// The operating system's pages: `mmap` on Unix, `VirtualAlloc` on Windows. Reserves address space in large pieces and
 /// grows through it, so that regions are mostly adjacent, as in a linear memory. Gives nothing back.
