@@ -56,19 +56,24 @@ mod shared {
 
     use crate::source::{PAGE_BYTES, Region};
 
+    /// On a cache line of its own: every thread reads it all the time, and next to something that is written they would
+    /// take the line from each other.
+    #[repr(align(64))]
+    struct Announced(AtomicUsize);
+
     /// How many pages the memory has at least: what the heaps of this program have grown it to.
-    static ANNOUNCED: AtomicUsize = AtomicUsize::new(0);
+    static ANNOUNCED: Announced = Announced(AtomicUsize::new(0));
 
     /// Done before anybody else can hear of the region. Relaxed, as all here: a thread that has a block from another one
     /// has synchronized with it.
     #[inline]
     pub(super) fn announce(region: Region) {
-        ANNOUNCED.fetch_max((region.end - 1) / PAGE_BYTES + 1, Ordering::Relaxed);
+        ANNOUNCED.0.fetch_max((region.end - 1) / PAGE_BYTES + 1, Ordering::Relaxed);
     }
 
     #[inline(always)]
     pub(super) fn notice() {
-        if memory_size(0) < ANNOUNCED.load(Ordering::Relaxed) {
+        if memory_size(0) < ANNOUNCED.0.load(Ordering::Relaxed) {
             learn();
         }
     }
