@@ -28,12 +28,13 @@ pub struct Axis {
     label: String,
     log: bool,
     from_zero: bool,
+    whole: bool,
 }
 
 impl Axis {
     /// A linear axis that begins at zero; `label` holds the unit.
     pub fn new(label: impl Into<String>) -> Self {
-        Self { label: label.into(), log: false, from_zero: true }
+        Self { label: label.into(), log: false, from_zero: true, whole: false }
     }
 
     /// Makes it logarithmic; values of zero and less are left out.
@@ -46,6 +47,17 @@ impl Axis {
     pub const fn loose(mut self) -> Self {
         self.from_zero = false;
         self
+    }
+
+    /// Marks whole numbers only: there is nothing between two threads and three.
+    pub const fn whole(mut self) -> Self {
+        self.whole = true;
+        self
+    }
+
+    /// Where the marks are.
+    fn ticks(&self, scale: &Scale, wanted: u32) -> impl Iterator<Item = f64> {
+        scale.ticks(wanted).into_iter().filter(|tick| !self.whole || tick.fract() == 0.0)
     }
 
     const fn shows(&self, value: f64) -> bool {
@@ -139,7 +151,7 @@ impl XyChart {
             x: Scale::covering(self.all().map(|p| p.x), self.x.log, self.x.from_zero),
             y: Scale::covering(self.all().map(|p| p.y), self.y.log, self.y.from_zero),
         };
-        let mut drawing = frame.axes(&self.x.label, &self.y.label);
+        let mut drawing = frame.axes(&self.x, &self.y);
         let mut labels = Labels::default();
         for point in
             self.series.iter().filter(|(_, mark, _)| *mark == Mark::Points).flat_map(|(_, _, points)| points)
@@ -190,29 +202,29 @@ impl Frame {
         (across, down)
     }
 
-    fn axes(&self, x_label: &str, y_label: &str) -> Html {
+    fn axes(&self, x: &Axis, y: &Axis) -> Html {
         let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
         let mut out = Html::empty();
-        for tick in self.y.ticks(6) {
+        for tick in y.ticks(&self.y, 6) {
             let (_, y) = self.at(self.x.low, tick);
             out.push(line("grid", (LEFT, y), (right, y)));
             out.push(text(LEFT - 6.0, y + 4.0, "end", short(tick)));
         }
-        for tick in self.x.ticks(8) {
+        for tick in x.ticks(&self.x, 8) {
             let (x, _) = self.at(tick, self.y.low);
             out.push(line("grid", (x, TOP), (x, bottom)));
             out.push(text(x, bottom + 16.0, "middle", short(tick)));
         }
         out.push(line("axis", (LEFT, bottom), (right, bottom)));
         out.push(line("axis", (LEFT, TOP), (LEFT, bottom)));
-        out.push(text((LEFT + right) / 2.0, HEIGHT - 8.0, "middle", x_label));
+        out.push(text((LEFT + right) / 2.0, HEIGHT - 8.0, "middle", x.label.as_str()));
         let middle = (TOP + bottom) / 2.0;
         out.push(
             element("text")
                 .class("soft")
                 .attr("transform", format!("translate(12 {middle}) rotate(-90)"))
                 .attr("text-anchor", "middle")
-                .child(y_label),
+                .child(y.label.as_str()),
         );
         out
     }
@@ -314,6 +326,16 @@ mod tests {
         let chart = XyChart::new("t", Axis::new("x"), Axis::new("y")).step("s", [(0.0, 0.0), (10.0, 5.0)]);
         let html = Html::from(chart);
         assert!(html.as_str().contains("d=\"M58.0 316.0H"), "{html}");
+    }
+
+    #[test]
+    fn between_counts_there_are_no_marks() {
+        let chart =
+            |axis| Html::from(XyChart::new("t", axis, Axis::new("y")).line("s", [(1.0, 1.0), (2.0, 3.0)]));
+        assert!(chart(Axis::new("x").loose()).as_str().contains(">1.2<"));
+        let html = chart(Axis::new("x").loose().whole());
+        assert!(html.as_str().contains(">1<") && html.as_str().contains(">2<"), "{html}");
+        assert!(!html.as_str().contains(">1.2<"), "{html}");
     }
 
     #[test]

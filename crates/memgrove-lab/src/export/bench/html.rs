@@ -80,8 +80,11 @@ fn scaling_chart(results: &Results) -> Html {
     for workload in &results.setting.workloads {
         for engine in results.timed_engines() {
             let title = format!("{} on {engine}", workload.id);
-            let mut chart =
-                memgrove_html::XyChart::new(title, Axis::new("threads"), Axis::new("time by one thread's"));
+            let mut chart = memgrove_html::XyChart::new(
+                title,
+                Axis::new("threads").whole(),
+                Axis::new("time by one thread's"),
+            );
             let mut any = false;
             for allocator in &results.setting.allocators {
                 let own = results.threads.iter().filter(|wall| {

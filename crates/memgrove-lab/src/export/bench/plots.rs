@@ -113,7 +113,7 @@ fn threads(results: &Results, engine: EngineId) -> XyChart {
     let title = format!("time of N threads by one thread's on {engine}, mean of the workloads");
     let y = Axis::new("time by one thread's").log().loose();
     results.setting.allocators.iter().fold(
-        XyChart::new(title, Axis::new("threads").loose(), y),
+        XyChart::new(title, Axis::new("threads").loose().whole(), y),
         |chart, allocator| {
             let mean = |&threads: &u32| {
                 let own = results.threads.iter().filter(|wall| {
