@@ -202,6 +202,21 @@ fn who_grows_the_memory() {
 }
 
 #[test]
+fn threads_that_may_not_know_of_growth_are_told_of() {
+    let says = |memory: &str, pages: &str, words: &str| {
+        let text = format!(
+            "(module {memory} (func (drop (memory.grow (i32.const 1)))) (func (drop (memory.grow (i32.const {pages})))))"
+        );
+        inspect(&text).memory.growth.evidence.iter().any(|evidence| evidence.text.contains(words))
+    };
+    assert!(says("(memory 1 2 shared)", "1", "may trap"));
+    assert!(says("(memory 1 2 shared)", "0", "learn of each other's growth"));
+    assert!(!says("(memory 1 2 shared)", "0", "may trap"));
+    assert!(!says("(memory 1 1 shared)", "1", "V8"));
+    assert!(!says("(memory 1 2)", "1", "V8"));
+}
+
+#[test]
 fn a_minified_import_is_known_by_what_calls_it() {
     let module = |calls: &str| {
         format!(

@@ -45,6 +45,20 @@ pub(super) fn growth(facts: &Facts<'_>, meanings: &ImportMeanings<'_>) -> Conclu
             if reachable { Grower::Host } else { Grower::Nobody }
         }
     };
+    if memory.ty.shared && who != Grower::Nobody {
+        // Where V8's change is told of: crates/memgrove/src/source/notice.rs.
+        let asks =
+            facts.sites.iter().filter(|site| matches!(site.kind, SiteKind::Grow { memory: 0 })).count();
+        evidence.push(Evidence::at(
+            memory.offset,
+            if asks > sites.len() {
+                "shared; by memory.grow of no pages its threads learn of each other's growth also on V8, which tells late"
+            } else {
+                "shared: on V8 before its change of 2026-09-29 a thread may trap on copying or clearing memory that another one \
+                 has grown"
+            },
+        ));
+    }
     let confidence = match who {
         Grower::Host if meanings.has_unknown() => {
             evidence.push(Evidence::new(
@@ -93,7 +107,7 @@ fn grow_sites(facts: &Facts<'_>) -> Vec<GrowSite> {
     found
 }
 
-/// Offsets of `memory.grow` with a constant zero: it only asks for the size.
+/// Offsets of `memory.grow` with a constant zero: it only asks for the size, or has the engine learn it.
 fn zero_grows(facts: &Facts<'_>, func: u32) -> Vec<u32> {
     let mut zero = Vec::new();
     let Some(mut reader) = facts.operators(func) else { return zero };
