@@ -50,10 +50,22 @@ pub(crate) const fn align_up(value: usize, align: usize) -> usize {
 #[inline(always)]
 pub(crate) fn beyond_memory(address: usize) -> bool {
     #[cfg(target_arch = "wasm32")]
-    return address >> 16 >= core::arch::wasm32::memory_size(0);
+    use core::arch::wasm32::memory_size;
     #[cfg(target_arch = "wasm64")]
-    return address >> 16 >= core::arch::wasm64::memory_size(0);
+    use core::arch::wasm64::memory_size;
+
+    #[cfg(any(target_arch = "wasm32", target_arch = "wasm64"))]
+    {
+        let beyond = || address >> 16 >= memory_size(0);
+        // It may lie in what another thread has grown, of which this one has not heard.
+        if beyond() {
+            crate::source::notice_growth();
+        }
+        beyond()
+    }
     // Natively nobody knows where memory ends; but no system gives a program more than 48 bits of addresses unasked.
     #[cfg(not(any(target_arch = "wasm32", target_arch = "wasm64")))]
-    return size_of::<usize>() > 4 && address as u64 >> 48 != 0;
+    {
+        size_of::<usize>() > 4 && address as u64 >> 48 != 0
+    }
 }

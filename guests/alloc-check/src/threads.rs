@@ -4,7 +4,7 @@ use std::alloc::Layout;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use memgrove::source::{Grow, notice_growth};
-use memgrove::{Allocate, Dlmalloc, Hoard, Inspect, Jemalloc, Wee};
+use memgrove::{Allocate, Dlmalloc, Hardened, Hoard, Inspect, Jemalloc, Wee};
 
 use crate::shadow::exchange::{Exchange, Work};
 use crate::{keep_panics, report};
@@ -17,6 +17,7 @@ static DLMALLOC: Dlmalloc = Dlmalloc::new();
 static WEE: Wee = Wee::new();
 static JEMALLOC: Jemalloc = Jemalloc::new();
 static HOARD: Hoard = Hoard::new();
+static HARDENED: Hardened<Wee> = Hardened::new(Wee::new());
 
 /// What keeps the shadow: the stranger in between. Not the standard library's own, which grows memory that V8 lets other
 /// threads use late.
@@ -31,6 +32,7 @@ macro_rules! with_heap {
             1 => $work(&WEE),
             2 => $work(&JEMALLOC),
             3 => $work(&HOARD),
+            4 => $work(&HARDENED),
             other => Err(format!("there is no heap {other}")),
         }
     };
@@ -39,7 +41,7 @@ macro_rules! with_heap {
 /// How many heaps there are.
 #[unsafe(no_mangle)]
 pub extern "C" fn heaps() -> u32 {
-    4
+    5
 }
 
 /// How many bytes each of the [`areas`] has.

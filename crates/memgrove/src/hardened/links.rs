@@ -14,23 +14,20 @@
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use super::block::mix;
+use super::block::{MIX, mix};
 use super::reason;
 use crate::word::{WORD, beyond_memory, pointer};
 
 /// 0 until the first link was made.
 static SECRET: AtomicUsize = AtomicUsize::new(0);
 
-/// Odd, and without pattern: as in `mix`.
-const MULTIPLIER: usize = super::block::MIX;
-
-/// What undoes a multiplication by [`MULTIPLIER`].
+/// What undoes a multiplication by [`MIX`], which is odd.
 const INVERSE: usize = {
     // Newton's iteration doubles the correct bits; an odd number is its own inverse in the lowest three.
-    let mut inverse = MULTIPLIER;
+    let mut inverse = MIX;
     let mut bits = 3;
     while bits < usize::BITS {
-        inverse = inverse.wrapping_mul(2_usize.wrapping_sub(MULTIPLIER.wrapping_mul(inverse)));
+        inverse = inverse.wrapping_mul(2_usize.wrapping_sub(MIX.wrapping_mul(inverse)));
         bits *= 2;
     }
     inverse
@@ -58,7 +55,7 @@ fn key(secret: usize, place: usize) -> usize {
 }
 
 fn scramble(target: usize, key: usize) -> usize {
-    (target ^ key).wrapping_mul(MULTIPLIER).rotate_left(usize::BITS / 2).wrapping_mul(MULTIPLIER)
+    (target ^ key).wrapping_mul(MIX).rotate_left(usize::BITS / 2).wrapping_mul(MIX)
 }
 
 fn unscramble(link: usize, key: usize) -> usize {
@@ -78,10 +75,16 @@ pub(crate) fn encode<T>(target: *mut T, place: usize) -> *mut T {
     ptr::without_provenance_mut(scramble(target.addr(), key(secret, place)))
 }
 
+/// Where the link at this place leads, if anywhere.
+#[inline(always)]
+fn target_of<T>(link: *mut T, place: usize) -> usize {
+    unscramble(link.addr(), key(SECRET.load(Ordering::Relaxed), place))
+}
+
 /// Where the link at this place leads; stops the program if that is nowhere.
 #[inline]
 pub(crate) fn decode<T>(link: *mut T, place: usize) -> *mut T {
-    let target = unscramble(link.addr(), key(SECRET.load(Ordering::Relaxed), place));
+    let target = target_of(link, place);
     if !is_plausible(target) {
         reason::forged_link(ptr::without_provenance(place));
     }
@@ -90,7 +93,7 @@ pub(crate) fn decode<T>(link: *mut T, place: usize) -> *mut T {
 
 /// Whether the link at this place leads somewhere.
 pub(crate) fn is_sound<T>(link: *mut T, place: usize) -> bool {
-    is_plausible(unscramble(link.addr(), key(SECRET.load(Ordering::Relaxed), place)))
+    is_plausible(target_of(link, place))
 }
 
 /// Stops the program unless a neighbour in a list leads to the member.
