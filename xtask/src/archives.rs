@@ -19,6 +19,13 @@ struct Kind {
     features: &'static [&'static str],
 }
 
+impl Kind {
+    /// The file's name.
+    fn archive(&self, allocator: &str) -> String {
+        format!("libmemgrove_{allocator}{}.a", self.suffix)
+    }
+}
+
 /// `memory.copy` and `memory.fill` are in every engine; without them realloc copies byte by byte.
 const PLAIN: Kind = Kind { suffix: "", flags: &["-Ctarget-feature=+bulk-memory"], features: &[] };
 
@@ -87,7 +94,7 @@ fn build(workspace: &Workspace, allocator: &str, kind: &Kind) -> Result<()> {
         .args(["--features", &[&[allocator], kind.features].concat().join(",")])
         .args(arguments)
         .run()?;
-    let name = format!("libmemgrove_{allocator}{}.a", kind.suffix);
+    let name = kind.archive(allocator);
     let archive = workspace.out().join("archives").join(&name);
     sh.copy_file(target.join("wasm32-unknown-unknown/release/libmemgrove_c.a"), archive)?;
     println!("archives: out/archives/{name}");
@@ -156,7 +163,7 @@ fn check(workspace: &Workspace, allocator: &str) -> Result<()> {
     let scratch = workspace.out().join("target/archives-check");
     sh.create_dir(&scratch)?;
     let folder = workspace.out().join("archives");
-    let archive = folder.join(format!("libmemgrove_{allocator}.a"));
+    let archive = folder.join(PLAIN.archive(allocator));
     let tests = workspace.root().join("crates/memgrove-c/tests");
     let module = scratch.join("module.wasm");
     let (clang, clangxx) = (clang(&sh, "clang")?, clang(&sh, "clang++")?);
@@ -217,7 +224,7 @@ fn check(workspace: &Workspace, allocator: &str) -> Result<()> {
 fn check_threads(workspace: &Workspace, allocator: &str) -> Result<()> {
     let sh = workspace.shell()?;
     let folder = workspace.out().join("archives");
-    let archive = folder.join(format!("libmemgrove_{allocator}{}.a", THREADS.suffix));
+    let archive = folder.join(THREADS.archive(allocator));
     let module = workspace.out().join("target/archives-check/threads.wasm");
     let clang = clang(&sh, "clang")?;
     let source = workspace.root().join("crates/memgrove-c/tests/threads.c");
@@ -260,7 +267,7 @@ const RUN_MISUSE: &str = "
 fn check_hardened(workspace: &Workspace, allocator: &str) -> Result<()> {
     let sh = workspace.shell()?;
     let folder = workspace.out().join("archives");
-    let archive = folder.join(format!("libmemgrove_{allocator}{}.a", HARDENED.suffix));
+    let archive = folder.join(HARDENED.archive(allocator));
     let module = workspace.out().join("target/archives-check/hardened.wasm");
     let clang = clang(&sh, "clang")?;
     for (source, run) in [("family.c", RUN_BARE), ("misuse.c", RUN_MISUSE)] {

@@ -24,10 +24,10 @@ const fn chosen() -> Chosen {
 }
 
 #[cfg(feature = "dlmalloc")]
-type Chosen = memgrove::Dlmalloc<Linear, 16>;
+type Chosen = memgrove::Dlmalloc<Linear, { crate::ALIGN }>;
 #[cfg(feature = "dlmalloc")]
 const fn chosen() -> Chosen {
-    memgrove::Dlmalloc::<_, 16>::with_grain(Linear)
+    memgrove::Dlmalloc::with_grain(Linear)
 }
 
 #[cfg(feature = "jemalloc")]
