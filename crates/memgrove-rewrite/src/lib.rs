@@ -23,7 +23,7 @@ mod runtime;
 mod structure;
 
 pub use error::Error;
-pub use plan::{Behaviour, Change, Decision, Item, Options, Plan, Purpose, Stubs};
+pub use plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, Purpose, Stubs};
 
 use wasmparser::{Validator, WasmFeatures};
 

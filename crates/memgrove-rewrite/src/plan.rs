@@ -155,12 +155,26 @@ pub enum Decision {
         why: String,
         /// It behaves as the host's would; `false`: it is poorer, as `why` says.
         exact: bool,
+        /// What proves that the import is what the stand-in replaces.
+        decided_by: DecidedBy,
     },
     /// It stays an import.
     Stays {
         /// Why.
         why: String,
     },
+}
+
+/// What proves which function, memory, table or global of a family an import is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DecidedBy {
+    /// Its name, together with the type that its family gives that name.
+    Name,
+    /// The code around its uses, whatever its name.
+    Use,
+    /// The JavaScript glue that belongs to the module.
+    Glue,
 }
 
 /// What stands for an import, for a host that is to do the same (see [`Plan::initial_data`]).

@@ -268,8 +268,8 @@ fn describe(name: &str, plan: &Plan) -> String {
     for item in &plan.imports {
         let known = item.known_as.as_ref().map(|known| format!(" = {known}")).unwrap_or_default();
         let (colour, sign, what, why) = match &item.decision {
-            Decision::Inside { stand_in, why, exact: true } => (good, "inside", stand_in.as_str(), why),
-            Decision::Inside { stand_in, why, exact: false } => (warn, "stub  ", stand_in.as_str(), why),
+            Decision::Inside { stand_in, why, exact: true, .. } => (good, "inside", stand_in.as_str(), why),
+            Decision::Inside { stand_in, why, exact: false, .. } => (warn, "stub  ", stand_in.as_str(), why),
             Decision::Stays { why } => (bad, "stays ", "stays an import", why),
         };
         text += &format!(

@@ -20,7 +20,7 @@ use wasmparser::TypeRef;
 use super::{Pass, minified};
 use crate::contract::{self, Answer};
 use crate::edits::StandIn;
-use crate::plan::{Decision, Purpose};
+use crate::plan::{DecidedBy, Decision, Purpose};
 
 /// Decides about every imported function.
 pub(super) fn run(pass: &mut Pass<'_, '_>) {
@@ -42,11 +42,13 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
         let answer = match recovered {
             Some(recovered) => {
                 pass.items[at].known_as = recovered.name.map(str::to_owned);
-                Some(recovered.answer(module, pass.runtime, entry.index))
+                let answer = recovered.answer(module, pass.runtime, entry.index);
+                answer.map(|answer| (answer, DecidedBy::Use))
             }
-            None => Some(contract::lookup(module, pass.runtime, from, name, entry.index)),
+            None => contract::lookup(module, pass.runtime, from, name, entry.index)
+                .map(|answer| (answer, DecidedBy::Name)),
         };
-        let answer = answer.flatten().or_else(|| no_return(pass, entry.index, from, name));
+        let answer = answer.or_else(|| Some((no_return(pass, entry.index, from, name)?, DecidedBy::Use)));
         decide(pass, at, entry.index, answer);
     }
     decide_glue(pass, &glue);
@@ -63,9 +65,9 @@ fn no_return(pass: &Pass<'_, '_>, import: u32, from: &str, name: &str) -> Option
     })
 }
 
-fn decide(pass: &mut Pass<'_, '_>, at: usize, import: u32, answer: Option<Answer>) {
+fn decide(pass: &mut Pass<'_, '_>, at: usize, import: u32, answer: Option<(Answer, DecidedBy)>) {
     let imported = pass.module.imports[at].import;
-    let Some(answer) = answer else {
+    let Some((answer, decided_by)) = answer else {
         let (purpose, mut why) = contract::purpose_of(imported.module, imported.name);
         if purpose == Purpose::Unknown {
             why = minified::why_unknown(pass.module, import).unwrap_or(why);
@@ -83,7 +85,7 @@ fn decide(pass: &mut Pass<'_, '_>, at: usize, import: u32, answer: Option<Answer
         return;
     }
     let stand_in = contract::describe(&answer.stand_in);
-    pass.inside(at, answer.purpose, stand_in, answer.why, answer.stub.is_none());
+    pass.inside(at, answer.purpose, stand_in, answer.why, answer.stub.is_none(), decided_by);
     pass.edits.funcs.insert(import, answer.stand_in);
 }
 
@@ -103,7 +105,7 @@ fn decide_glue(pass: &mut Pass<'_, '_>, glue: &[usize]) {
         let import = module.imports[at].index;
         match answer {
             Some(answer) if complete || answer.stand_in == StandIn::Trap => {
-                decide(pass, at, import, Some(answer));
+                decide(pass, at, import, Some((answer, DecidedBy::Name)));
             }
             Some(_) => pass.stays(
                 at,

@@ -23,7 +23,7 @@ use super::{PAGE, Pass, functions};
 use crate::Error;
 use crate::edits::{Layout, Value};
 use crate::module::{Init, Module};
-use crate::plan::{Decision, Purpose};
+use crate::plan::{DecidedBy, Decision, Purpose};
 
 /// Emscripten's TOTAL_STACK, its default for every version that imports STACKTOP.
 const STACK_BYTES: u64 = 5 * 1024 * 1024;
@@ -253,7 +253,7 @@ fn satisfy(
         Value::I32(value) => format!("the constant {value:#x}"),
         Value::F64(value) => format!("the constant {value}"),
     };
-    pass.inside(at, Purpose::Layout, stand_in, why, true);
+    pass.inside(at, Purpose::Layout, stand_in, why, true, DecidedBy::Name);
     pass.edits.globals.insert(global, value);
 }
 

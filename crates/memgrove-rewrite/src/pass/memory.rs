@@ -12,7 +12,7 @@ use wasmparser::{ExternalKind, MemoryType, TypeRef};
 
 use super::{Pass, functions};
 use crate::edits::StandIn;
-use crate::plan::Purpose;
+use crate::plan::{DecidedBy, Purpose};
 
 /// Half of the address space: addresses stay positive where a program takes them as signed.
 pub(super) const SIGNED_MAX_PAGES: u64 = 32768;
@@ -57,6 +57,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
             format!("a memory of its own, exported as `{name}`"),
             "the module says itself how large it has to be at the start",
             true,
+            DecidedBy::Use,
         );
     }
     let works_on_memory = pass.edits.funcs.values().any(|stand_in| match stand_in {

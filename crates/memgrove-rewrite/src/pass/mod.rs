@@ -18,7 +18,7 @@ use wasmparser::{ExternalKind, TypeRef};
 
 use crate::edits::{Edits, StandIn, Value};
 use crate::module::Module;
-use crate::plan::{Behaviour, Change, Decision, Item, Options, Plan, Purpose};
+use crate::plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, Purpose};
 use crate::runtime::Runtime;
 use crate::{Error, structure};
 
@@ -76,9 +76,11 @@ impl Pass<'_, '_> {
         stand_in: impl Into<String>,
         why: impl Into<String>,
         exact: bool,
+        decided_by: DecidedBy,
     ) {
         self.items[at].purpose = purpose;
-        self.items[at].decision = Decision::Inside { stand_in: stand_in.into(), why: why.into(), exact };
+        self.items[at].decision =
+            Decision::Inside { stand_in: stand_in.into(), why: why.into(), exact, decided_by };
     }
 
     /// Records that an import stays.

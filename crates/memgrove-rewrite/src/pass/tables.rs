@@ -11,7 +11,7 @@
 use wasmparser::{ExternalKind, TableType, TypeRef};
 
 use super::Pass;
-use crate::plan::Purpose;
+use crate::plan::{DecidedBy, Purpose};
 
 /// Decides about every imported table.
 pub(super) fn run(pass: &mut Pass<'_, '_>) {
@@ -42,6 +42,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
             format!("a table of its own, exported as `{name}`"),
             "filled by the module's own elements",
             true,
+            DecidedBy::Use,
         );
     }
 }
