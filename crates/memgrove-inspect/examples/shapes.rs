@@ -28,7 +28,7 @@ fn main() {
                     0
                 }
             });
-            let ms = (cpu_nanoseconds() - start) as f64 / 1e6;
+            let ms = cpu_nanoseconds().saturating_sub(start) as f64 / 1e6;
             println!(
                 "{:>9}  {ms:>9.1}  {:>11}  {:>11}  {json:>11}  {name}",
                 wasm.len(),

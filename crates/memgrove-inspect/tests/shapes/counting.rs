@@ -48,9 +48,15 @@ pub fn count<T>(work: impl FnOnce() -> T) -> (T, Taken) {
     (result, taken)
 }
 
+/// Time that this thread has spent on a processor, in nanoseconds; 0 where it is unknown.
+pub fn thread_cpu_nanoseconds() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split_whitespace().next().and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
 /// Time that all threads of this process have spent on a processor, in nanoseconds; 0 where it is unknown.
 ///
-/// Unlike the time on the wall it does not depend on what else the machine does.
+/// Unlike the time on the wall it does not depend on what else the machine does. Threads that end take theirs along.
 pub fn cpu_nanoseconds() -> u64 {
     let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let of_task = tasks.filter_map(|task| {
