@@ -3,4 +3,5 @@
 mod fix;
 mod golden;
 mod output;
+mod poison;
 mod support;
