@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::EngineId;
+use super::budget::Exceeded;
 
 /// An engine could not do what it was asked. Each carries the engine's own words where there are any.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,6 +75,9 @@ pub enum EngineError {
         /// The time it had.
         limit: Duration,
     },
+    /// The run's budget does not cover it. What the module would have done otherwise is not known.
+    #[error("beyond the budget: {0}")]
+    Budget(Exceeded),
     /// The engine itself failed: its process died, or it cannot do this at all.
     #[error("the engine failed: {words}")]
     Engine {
@@ -132,6 +136,17 @@ impl EngineError {
             Self::Trap { reason, .. } => Some(reason),
             _ => None,
         }
+    }
+
+    /// Whether the run ended because it was bounded, which says nothing about the module: it may not be compared with
+    /// how another run ended.
+    pub const fn is_exhausted(&self) -> bool {
+        matches!(
+            self,
+            Self::Budget(_)
+                | Self::Timeout { .. }
+                | Self::Trap { reason: TrapReason::OutOfFuel | TrapReason::StackOverflow, .. }
+        )
     }
 
     /// The import that stopped the module, as `(module, name)`.

@@ -16,7 +16,7 @@ use super::stats::MachineClock;
 use super::subject::Subject;
 use super::threads::Crew;
 use super::wall::{Entrant, Rounds, time};
-use super::{CALL_TIMEOUT, Event, MeasureError, Plan};
+use super::{Event, MeasureError, Plan};
 use crate::engine::{Engine, EngineId, Settings, open};
 use crate::guest::Role;
 
@@ -159,7 +159,8 @@ fn walls(
         EngineId::Node => "timing on node",
     };
     tell(Event::Phase { name, steps: plan.works.len() });
-    let settings = Settings { timeout: CALL_TIMEOUT, ..Settings::default() };
+    // Only what has ended under fuel is timed.
+    let settings = Settings { timing: true, apart: true, ..Settings::default() };
     let opened = open(engine, &settings)?;
     let subjects = load(&*opened, guests);
     // Another compilation of the base's guest, as separate as any other allocator's.
@@ -220,7 +221,7 @@ fn threads(
     }
     let name = if engine == EngineId::Node { "threads on node" } else { "threads on wasmtime" };
     tell(Event::Phase { name, steps: plan.thread_workloads.len() * plan.threads.len() });
-    let settings = Settings { timeout: CALL_TIMEOUT, ..Settings::default() };
+    let settings = Settings { timing: true, apart: true, ..Settings::default() };
     let most = plan.threads.iter().copied().max().unwrap_or(1);
     for workload in &plan.thread_workloads {
         for &count in &plan.threads {
