@@ -104,6 +104,8 @@ pub enum TrapReason {
     StackOverflow,
     /// The instructions that were allowed are used up.
     OutOfFuel,
+    /// The engine has no memory for an object that it keeps itself, or for an operation.
+    OutOfMemory,
     /// An atomic access that is not aligned.
     Unaligned,
     /// A function of the host refused, with its words.
@@ -122,6 +124,7 @@ impl fmt::Display for TrapReason {
             Self::Arithmetic => "division by zero, or a result that does not fit",
             Self::StackOverflow => "call stack exhausted",
             Self::OutOfFuel => "the allowed number of instructions is used up",
+            Self::OutOfMemory => "the engine has no memory for it",
             Self::Unaligned => "unaligned atomic access",
             Self::Host(words) => words,
             Self::Other => "see the engine's words",
@@ -145,7 +148,10 @@ impl EngineError {
             self,
             Self::Budget(_)
                 | Self::Timeout { .. }
-                | Self::Trap { reason: TrapReason::OutOfFuel | TrapReason::StackOverflow, .. }
+                | Self::Trap {
+                    reason: TrapReason::OutOfFuel | TrapReason::StackOverflow | TrapReason::OutOfMemory,
+                    ..
+                }
         )
     }
 

@@ -332,6 +332,7 @@ fn trap_reason(words: &str) -> TrapReason {
         "unreachable" => TrapReason::Unreachable,
         "memory access out of bounds" => TrapReason::MemoryOutOfBounds,
         "operation does not support unaligned accesses" => TrapReason::Unaligned,
+        "requested new array is too large" => TrapReason::OutOfMemory,
         _ if words.starts_with("table") => TrapReason::TableOutOfBounds,
         _ if words.starts_with("null function") || words.contains("signature mismatch") => {
             TrapReason::IndirectCall

@@ -1,7 +1,7 @@
 //! wasmi: an interpreter, the second opinion. Its fuel counts its own operations, not wasm's instructions.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wasmi::errors::{ErrorKind, HostError, LinkerError, MemoryError, TableError};
 use wasmi::{
@@ -15,8 +15,8 @@ use super::budget::Account;
 use super::demand::{Demand, check_code};
 use super::host::{Supply, checked_results};
 use super::{
-    Budget, Caller, Engine, EngineError, EngineId, Host, HostTrap, Instance, Memory, Module, Outcome,
-    Settings, Shape, Signature, TrapReason, Value, ValueType,
+    Budget, Caller, Engine, EngineError, EngineId, Host, HostFunction, HostTrap, Instance, Memory, Module,
+    Outcome, Settings, Shape, Signature, TrapReason, Value, ValueType,
 };
 
 pub(super) struct Wasmi {
@@ -65,6 +65,9 @@ struct Compiled {
 /// What a store holds beside the instance.
 struct State {
     account: Account,
+    /// The time of the current call, and when it is over: a call of the host looks at the clock.
+    limit: Duration,
+    deadline: Instant,
     shape: Arc<Shape>,
     imported_memory: Option<wasmi::Memory>,
     imported_table: Option<Table>,
@@ -84,7 +87,7 @@ impl Module for Compiled {
         let mut account = Account::new(&budget);
         account.admit(&Demand::of(&self.shape, host))?;
         let (compiled, host) = (self.clone(), host.clone());
-        let work = Apart::start(limits.stack_bytes, limit, move || compiled.start(&host, account))?;
+        let work = Apart::start(limits.stack_bytes, limit, move || compiled.start(&host, account, limit))?;
         let fuel_limit = self.settings.count_fuel.then_some(self.settings.fuel_limit);
         Ok(Box::new(Running { work, shape: self.shape.clone(), budget, fuel_limit }))
     }
@@ -92,8 +95,15 @@ impl Module for Compiled {
 
 impl Compiled {
     /// Makes the instance, on the thread where it will work.
-    fn start(&self, host: &Host, account: Account) -> Result<Working, EngineError> {
-        let state = State { account, shape: self.shape.clone(), imported_memory: None, imported_table: None };
+    fn start(&self, host: &Host, account: Account, limit: Duration) -> Result<Working, EngineError> {
+        let state = State {
+            account,
+            limit,
+            deadline: Instant::now() + limit,
+            shape: self.shape.clone(),
+            imported_memory: None,
+            imported_table: None,
+        };
         let mut store = Store::new(self.module.engine(), state);
         store.limiter(|state| &mut state.account);
         if self.settings.count_fuel {
@@ -128,18 +138,7 @@ impl Compiled {
                         let call = move |caller: EngineCaller<'_, State>,
                                          parameters: &[Val],
                                          results: &mut [Val]| {
-                            let arguments: Vec<_> = parameters.iter().map(from_val).collect();
-                            let outcome =
-                                function(&mut Calling { caller, signature: &signature }, &arguments);
-                            let values = checked_results(outcome, &signature).map_err(wasmi::Error::host)?;
-                            for (slot, value) in results.iter_mut().zip(values) {
-                                *slot = to_val(value).ok_or_else(|| {
-                                    wasmi::Error::host(HostTrap(
-                                        "a host cannot answer a reference".to_owned(),
-                                    ))
-                                })?;
-                            }
-                            Ok(())
+                            enter_host(caller, &function, &signature, parameters, results)
                         };
                         Func::new(&mut *store, ty.clone(), call).into()
                     })
@@ -242,7 +241,10 @@ impl Running {
         order: impl FnOnce(&mut Working) -> Result<R, EngineError> + Send + 'static,
     ) -> Result<R, EngineError> {
         let limit = self.budget.time(self.budget.limits().call)?;
-        self.work.run(limit, |working| {
+        self.work.run(limit, move |working| {
+            let state = working.store.data_mut();
+            state.limit = limit;
+            state.deadline = Instant::now() + limit;
             let outcome = order(working);
             working.store.data_mut().account.judge(outcome)
         })?
@@ -411,6 +413,30 @@ impl ResourceLimiter for Account {
     }
 }
 
+/// Calls a function of the host on behalf of the module.
+fn enter_host(
+    mut caller: EngineCaller<'_, State>,
+    function: &HostFunction,
+    signature: &Signature,
+    parameters: &[Val],
+    results: &mut [Val],
+) -> Result<(), wasmi::Error> {
+    let state = caller.data_mut();
+    if Instant::now() >= state.deadline {
+        let error = EngineError::Timeout { limit: state.limit };
+        state.account.end(error.clone());
+        return Err(wasmi::Error::host(HostTrap::from(error)));
+    }
+    let arguments: Vec<_> = parameters.iter().map(from_val).collect();
+    let outcome = function(&mut Calling { caller, signature }, &arguments);
+    let values = checked_results(outcome, signature).map_err(wasmi::Error::host)?;
+    for (slot, value) in results.iter_mut().zip(values) {
+        *slot = to_val(value)
+            .ok_or_else(|| wasmi::Error::host(HostTrap("a host cannot answer a reference".to_owned())))?;
+    }
+    Ok(())
+}
+
 fn result_slots(function: &Func, store: impl wasmi::AsContext) -> Vec<Val> {
     function.ty(store).results().iter().map(|&ty| Val::default_for_ty(ty)).collect()
 }
@@ -528,6 +554,7 @@ fn run_error(error: &wasmi::Error) -> EngineError {
             | TrapCode::BadConversionToInteger => TrapReason::Arithmetic,
             TrapCode::StackOverflow => TrapReason::StackOverflow,
             TrapCode::OutOfFuel => TrapReason::OutOfFuel,
+            TrapCode::OutOfSystemMemory => TrapReason::OutOfMemory,
             _ => TrapReason::Other,
         },
         (None, None) => TrapReason::Other,

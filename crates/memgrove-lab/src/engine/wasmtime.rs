@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wasmtime::{
-    AsContextMut, Caller as EngineCaller, Config, Extern, ExternType, Func, Global, Linker, MemoryType,
-    OptLevel, Ref, RegallocAlgorithm, SharedMemory, Store, Table, TableType, Trap, UnknownImportError, Val,
-    WasmFeatures,
+    AsContextMut, Caller as EngineCaller, Config, Extern, ExternType, Func, GcHeapOutOfMemory, Global,
+    Linker, MemoryType, OptLevel, OutOfMemory, Ref, RegallocAlgorithm, SharedMemory, Store, Table, TableType,
+    Trap, UnknownImportError, Val, WasmFeatures,
 };
 
 use super::apart::{self, Apart};
@@ -553,9 +553,13 @@ pub(super) fn run_error(error: &wasmtime::Error) -> EngineError {
             }
             Trap::StackOverflow => TrapReason::StackOverflow,
             Trap::OutOfFuel => TrapReason::OutOfFuel,
+            Trap::AllocationTooLarge => TrapReason::OutOfMemory,
             Trap::HeapMisaligned => TrapReason::Unaligned,
             _ => TrapReason::Other,
         },
+        (None, None) if error.is::<OutOfMemory>() || error.is::<GcHeapOutOfMemory<()>>() => {
+            TrapReason::OutOfMemory
+        }
         (None, None) => TrapReason::Other,
     };
     EngineError::Trap { reason, words: words(error) }
