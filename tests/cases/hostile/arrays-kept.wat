@@ -1,6 +1,6 @@
 ;; Arrays that are all kept, so that no collection helps.
 (module
-  (import "env" "notify" (func (param i32)))
+  (import "env" "emscripten_notify_memory_growth" (func (param i32)))
   (type $bytes (array (mut i8)))
   (type $node (struct (field (ref null $node)) (field (ref $bytes))))
   (global $list (mut (ref null $node)) (ref.null $node))

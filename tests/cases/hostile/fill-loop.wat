@@ -1,6 +1,6 @@
 ;; Few instructions, each of which does much: the clock has to end this.
 (module
-  (import "env" "notify" (func (param i32)))
+  (import "env" "emscripten_notify_memory_growth" (func (param i32)))
   (memory (export "memory") 256)
   (table 90000 funcref)
   (elem $e funcref (ref.null func))

@@ -1,6 +1,6 @@
 ;; Four memories that grow in turn, every page of which is written to.
 (module
-  (import "env" "notify" (func (param i32)))
+  (import "env" "emscripten_notify_memory_growth" (func (param i32)))
   (memory $a (export "memory") 1) (memory $b 1) (memory $c 1) (memory $d 1)
   (func (export "f")
     (local $at i32)

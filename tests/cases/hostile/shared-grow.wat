@@ -1,6 +1,6 @@
 ;; A shared memory, for whose growth engines ask nobody, grown and written to.
 (module
-  (import "env" "notify" (func (param i32)))
+  (import "env" "emscripten_notify_memory_growth" (func (param i32)))
   (memory (export "memory") 1 65536 shared)
   (func (export "f")
     (local $at i32)

@@ -1,6 +1,6 @@
 ;; Several tables, each of which stays below any limit for one.
 (module
-  (import "env" "notify" (func (param i32)))
+  (import "env" "emscripten_notify_memory_growth" (func (param i32)))
   (table $a 1 funcref) (table $b 1 externref) (table $c 1 funcref) (table $d 1 externref)
   (func (export "f")
     (loop $l

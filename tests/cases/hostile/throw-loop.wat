@@ -1,6 +1,6 @@
 ;; Exceptions that are thrown, caught and kept.
 (module
-  (import "env" "notify" (func (param i32)))
+  (import "env" "emscripten_notify_memory_growth" (func (param i32)))
   (type $node (struct (field (ref null $node)) (field (ref null exn))))
   (tag $t (param i64 i64 i64 i64))
   (global $list (mut (ref null $node)) (ref.null $node))

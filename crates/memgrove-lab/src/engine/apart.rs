@@ -17,6 +17,9 @@ const HOST_STACK_BYTES: usize = 8 << 20;
 /// Modules smaller than this are compiled before a second thread has begun.
 const LARGE_BYTES: usize = 1 << 20;
 
+/// Each thread may have the largest function of a module in hand, which takes a hundred times its size.
+const MOST_COMPILING: usize = 4;
+
 type Order<T> = Box<dyn FnOnce(&mut T) + Send>;
 
 /// A value that lives on a thread of its own.
@@ -89,7 +92,8 @@ pub(super) fn compile<R: Send + 'static>(
     limit: Duration,
     work: impl FnOnce() -> R + Send + 'static,
 ) -> Result<R, EngineError> {
-    let threads = if size_bytes < LARGE_BYTES { 1 } else { 0 }; // 0: one for each core
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = if size_bytes < LARGE_BYTES { 1 } else { cores.min(MOST_COMPILING) };
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .stack_size(HOST_STACK_BYTES)

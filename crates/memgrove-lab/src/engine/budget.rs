@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::EngineError;
 use super::demand::Demand;
+use super::{EngineError, TrapReason};
 
 const MIB: u64 = 1 << 20;
 
@@ -33,6 +33,8 @@ pub struct Limits {
     pub items: u64,
     /// Stack of WebAssembly calls.
     pub stack_bytes: usize,
+    /// Calls of the host that are under way at the same time, one inside another: each takes stack of our own.
+    pub nested_calls: u32,
     /// Instructions in one call or in `start`, where they are counted.
     pub fuel: u64,
     /// Time for one call, or for `start`.
@@ -57,6 +59,7 @@ impl Limits {
         items: 1000,
         // Enough for the deepest programs of the corpus.
         stack_bytes: 1 << 20,
+        nested_calls: 100,
         fuel: 1 << 62,
         call: Duration::from_secs(60),
         compile: Duration::from_secs(120),
@@ -67,18 +70,19 @@ impl Limits {
         message_bytes: 16 * MIB,
     };
 
-    /// For a module of which nothing is known, which is given nothing of value: calls of a second or two.
+    /// For a module of which nothing is known. The fuel takes a second or two; the time is for busy machines and for
+    /// what fuel does not count.
     pub const UNKNOWN: Self = Self {
         memory_bytes: 2048 * MIB,
         table_elements: 10_000_000,
         fuel: 300_000_000,
-        call: Duration::from_secs(10),
-        compile: Duration::from_secs(60),
+        call: Duration::from_secs(20),
+        body_bytes: 4 * MIB,
         ..Self::OWN
     };
 
     /// For the verification of one fixed module, which makes many calls: [`Limits::UNKNOWN`] and a deadline.
-    pub const VERIFICATION: Self = Self { run: Some(Duration::from_secs(180)), ..Self::UNKNOWN };
+    pub const VERIFICATION: Self = Self { run: Some(Duration::from_secs(300)), ..Self::UNKNOWN };
 
     /// For a trial of the survey: a hundred times what its program needs.
     pub const SURVEY: Self = Self { memory_bytes: 1 << 32, fuel: 200_000_000, ..Self::UNKNOWN };
@@ -249,6 +253,8 @@ pub(super) struct Account {
     /// What ended the current call first, if it was a limit of ours: the engine's own error may say less, and a
     /// function of the host between two calls may hide it.
     ended: Option<EngineError>,
+    /// Calls of the host that are under way.
+    nested_calls: u32,
 }
 
 /// Indices into [`COUNTED`].
@@ -260,7 +266,13 @@ const TABLES: usize = 4;
 
 impl Account {
     pub(super) fn new(budget: &Budget) -> Self {
-        Self { budget: budget.clone(), taken: [0; COUNTED.len()], pending: None, ended: None }
+        Self {
+            budget: budget.clone(),
+            taken: [0; COUNTED.len()],
+            pending: None,
+            ended: None,
+            nested_calls: 0,
+        }
     }
 
     /// Takes what one more instance of a module is, and looks whether there is room for what it is at first; its
@@ -362,6 +374,24 @@ impl Account {
     /// Says that a limit has ended the current call.
     pub(super) fn end(&mut self, error: EngineError) {
         self.ended.get_or_insert(error);
+    }
+
+    /// The module calls the host. To be followed by [`leave`](Self::leave) if it may.
+    pub(super) fn enter(&mut self) -> Result<(), EngineError> {
+        let limit = self.budget.0.limits.nested_calls;
+        if self.nested_calls >= limit {
+            let words = format!("more than {limit} calls of the host inside each other");
+            let error = EngineError::Trap { reason: TrapReason::StackOverflow, words };
+            self.end(error.clone());
+            return Err(error);
+        }
+        self.nested_calls += 1;
+        Ok(())
+    }
+
+    /// A call of the host has returned.
+    pub(super) fn leave(&mut self) {
+        self.nested_calls = self.nested_calls.saturating_sub(1);
     }
 
     /// The outcome of a call: what a limit has ended did nothing else.

@@ -250,8 +250,13 @@ impl Process {
             return Err(EngineError::engine(format!("an unexpected message from node: {call}")));
         };
         let arguments = all_from_json(&call["arguments"])?;
+        if let Err(error) = self.account.enter() {
+            return Ok(Err(error.into()));
+        }
         let mut caller = Calling { id: call["id"].clone(), functions, signature: &signature, process: self };
-        Ok(checked_results(function(&mut caller, &arguments), &signature))
+        let outcome = function(&mut caller, &arguments);
+        self.account.leave();
+        Ok(checked_results(outcome, &signature))
     }
 }
 

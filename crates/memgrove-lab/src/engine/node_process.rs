@@ -42,7 +42,7 @@ pub(super) struct Process {
     said: Arc<Mutex<Vec<u8>>>,
     limits: Limits,
     /// What its memories and tables have.
-    account: Account,
+    pub(super) account: Account,
     /// The time of the current request, and when it is over.
     limit: Duration,
     deadline: Instant,

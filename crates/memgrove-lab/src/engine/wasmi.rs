@@ -428,7 +428,10 @@ fn enter_host(
         return Err(wasmi::Error::host(HostTrap::from(error)));
     }
     let arguments: Vec<_> = parameters.iter().map(from_val).collect();
-    let outcome = function(&mut Calling { caller, signature }, &arguments);
+    state.account.enter().map_err(|error| wasmi::Error::host(HostTrap::from(error)))?;
+    let mut calling = Calling { caller, signature };
+    let outcome = function(&mut calling, &arguments);
+    calling.caller.data_mut().account.leave();
     let values = checked_results(outcome, signature).map_err(wasmi::Error::host)?;
     for (slot, value) in results.iter_mut().zip(values) {
         *slot = to_val(value)

@@ -422,14 +422,17 @@ impl Instance for Running {
 
 /// Calls a function of the host on behalf of the module.
 fn enter_host(
-    caller: EngineCaller<'_, State>,
+    mut caller: EngineCaller<'_, State>,
     function: &HostFunction,
     signature: &Signature,
     parameters: &[Val],
     results: &mut [Val],
 ) -> wasmtime::Result<()> {
     let arguments: Vec<_> = parameters.iter().map(from_val).collect();
-    let outcome = function(&mut Calling { caller, signature }, &arguments);
+    caller.data_mut().bounds.account.enter().map_err(wasmtime::Error::new)?;
+    let mut calling = Calling { caller, signature };
+    let outcome = function(&mut calling, &arguments);
+    calling.caller.data_mut().bounds.account.leave();
     let values = checked_results(outcome, signature).map_err(wasmtime::Error::new)?;
     for (slot, value) in results.iter_mut().zip(values) {
         *slot = to_val(value)
