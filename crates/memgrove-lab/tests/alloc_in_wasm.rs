@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use memgrove_lab::engine::{
-    EngineError, EngineId, Host, Instance, Memory, Module, Settings, Team, Value, assemble, open,
+    EngineError, EngineId, Host, Instance, Limits, Memory, Module, Settings, Team, Value, assemble, open,
 };
 
 const WASM32: &str = "wasm32-unknown-unknown";
@@ -164,7 +164,7 @@ struct Shop {
 impl Shop {
     fn open(engine: EngineId, heap: u32, threads: u32) -> Result<Self, EngineError> {
         // A busy machine may take its time.
-        let settings = Settings { timeout: Duration::from_secs(600), ..Settings::default() };
+        let settings = Settings::within(Limits { call: Duration::from_secs(600), ..Limits::OWN });
         let mut shop = Self { team: assemble(engine, &settings, threaded_module())?, heap, threads };
         let (areas, bytes) = (shop.ask("areas", &[threads]), shop.ask("area_bytes", &[]));
         shop.team.hire(threads, areas, bytes)?;
@@ -317,7 +317,7 @@ const MAXIMUM_BYTES64: u64 = 5 << 30;
 #[test]
 fn memory64_is_worked_and_filled() {
     let Some(wasm) = module64() else { return };
-    let settings = Settings { memory_limit_bytes: MAXIMUM_BYTES64, ..Settings::default() };
+    let settings = Settings::within(Limits { memory_bytes: MAXIMUM_BYTES64, ..Limits::OWN });
     for id in [EngineId::Wasmtime, EngineId::Node] {
         let compiled = open(id, &settings).and_then(|engine| engine.compile(wasm));
         let module = match compiled {
