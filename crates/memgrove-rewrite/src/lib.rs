@@ -15,6 +15,7 @@ mod contract;
 mod edits;
 mod encode;
 mod error;
+mod lookup;
 mod module;
 mod pass;
 mod plan;
@@ -72,6 +73,7 @@ fn read(wasm: &[u8]) -> Result<(module::Module<'_>, runtime::Runtime), Error> {
     if wasmparser::Parser::is_component(wasm) {
         return Err(Error::Component);
     }
+    lookup::check_names(wasm)?;
     validator().validate_all(wasm)?;
     Ok((module::Module::read(wasm)?, runtime::Runtime::load()?))
 }

@@ -6,6 +6,8 @@
 use std::cell::Cell;
 use std::ops::Range;
 
+use crate::lookup::Lookup;
+
 use wasmparser::{
     ConstExpr, CustomSectionReader, Data, DataKind, Element, Export, ExternalKind, FuncType, FunctionBody,
     Global, GlobalType, Import, MemoryType, Operator, Parser, Payload, Table, TableType, TypeRef,
@@ -41,6 +43,8 @@ pub(crate) struct Module<'a> {
     pub scan: Scan,
     /// Bytes of function bodies that [`Self::operators`] has decoded.
     read_again: Cell<usize>,
+    /// What is asked for each import or cell, found once.
+    pub lookup: Lookup<'a>,
 }
 
 /// One import and its index in the index space of its kind.
@@ -109,6 +113,7 @@ impl<'a> Module<'a> {
             sections: Vec::new(),
             scan: Scan::default(),
             read_again: Cell::new(0),
+            lookup: Lookup::default(),
         };
         for payload in Parser::new(0).parse_all(bytes) {
             let payload = payload?;
@@ -305,7 +310,12 @@ impl<'a> Module<'a> {
 
     /// What is exported as `name`.
     pub fn export(&self, name: &str) -> Option<&Export<'a>> {
-        self.exports.iter().find(|export| export.name == name)
+        self.exports.get(self.lookup.named(&self.exports, name)?)
+    }
+
+    /// The first export of an item.
+    pub fn export_of(&self, kind: ExternalKind, index: u32) -> Option<&Export<'a>> {
+        self.exports.get(self.lookup.exported(&self.exports, kind, index)?)
     }
 
     /// The function exported as `name`.
@@ -329,7 +339,9 @@ impl<'a> Module<'a> {
 
     /// End of the active data segments with a constant offset in memory 0, in bytes.
     pub fn data_end(&self) -> u64 {
-        self.active_data().map(|(at, bytes)| at + bytes.len() as u64).max().unwrap_or(0)
+        self.lookup.data_end(|| {
+            self.active_data().map(|(at, bytes)| at.saturating_add(bytes.len() as u64)).max().unwrap_or(0)
+        })
     }
 
     /// Active data segments of memory 0 with a constant offset.
@@ -346,17 +358,19 @@ impl<'a> Module<'a> {
 
     /// The i32 that the data segments put at `at`: 0 where they put nothing.
     pub fn initial_i32(&self, at: u32) -> u32 {
-        let mut word = [0; 4];
-        for (start, bytes) in self.active_data() {
-            for (i, byte) in word.iter_mut().enumerate() {
-                let offset = (u64::from(at) + i as u64).checked_sub(start);
-                if let Some(&value) = offset.and_then(|o| usize::try_from(o).ok()).and_then(|o| bytes.get(o))
-                {
-                    *byte = value;
-                }
-            }
-        }
-        u32::from_le_bytes(word)
+        let data = self.lookup.initial_data(|| self.active_data().collect());
+        let mut address = u64::from(at);
+        u32::from_le_bytes([(); 4].map(|()| {
+            let byte = data.byte(address);
+            address += 1;
+            byte
+        }))
+    }
+
+    /// Whether code loads an i32 from this constant address.
+    pub fn loads_from(&self, at: u32) -> bool {
+        let loads = || self.bodies.iter().flat_map(crate::lookup::constant_loads).collect();
+        self.lookup.loads(loads).contains(&at)
     }
 
     /// An imported function whose every call is followed by `unreachable`, or that is never

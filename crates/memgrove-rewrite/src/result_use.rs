@@ -233,8 +233,13 @@ struct Follow<'f, 'a> {
 
 impl Follow<'_, '_> {
     /// What becomes of the value on top of the stack before the operator at `at`.
-    fn value(&self, mut at: usize) -> Option<ResultUse> {
-        for _ in 0..REACH {
+    fn value(&self, at: usize) -> Option<ResultUse> {
+        self.value_within(at, REACH)
+    }
+
+    /// The same, looking at so many operators. No more than that many calls of itself stand on the stack.
+    fn value_within(&self, mut at: usize, reach: usize) -> Option<ResultUse> {
+        for looked_at in 1..=reach {
             match self.code.get(at)? {
                 Operator::Drop => return Some(ResultUse::Ignored),
                 // The value of the block, unless the block has none: then this is invalid code.
@@ -265,7 +270,9 @@ impl Follow<'_, '_> {
                 }
                 Operator::LocalSet { local_index } => return self.local(at + 1, *local_index),
                 Operator::LocalTee { local_index } => {
-                    return self.value(at + 1).or_else(|| self.local(at + 1, *local_index));
+                    return self
+                        .value_within(at + 1, reach - looked_at)
+                        .or_else(|| self.local(at + 1, *local_index));
                 }
                 // `x == EINTR ? 0 : x` is still what x is.
                 _ => at = self.behind_select(at)?,

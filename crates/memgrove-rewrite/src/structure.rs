@@ -267,6 +267,9 @@ pub(crate) fn called_in_loop(module: &Module<'_>, import: u32) -> bool {
     })
 }
 
+/// Different bases or offsets of the stores of a function that keeps a break.
+const MOST_PLACES: usize = 64;
+
 /// Addresses that a function both loads an i32 from and stores one to, when the address is a
 /// constant: where `sbrk` keeps the break. An address behind a function that only returns a
 /// constant (`emscripten_get_sbrk_ptr`) counts.
@@ -290,19 +293,21 @@ pub(crate) fn cells(module: &Module<'_>, function: u32) -> BTreeSet<u32> {
         })
         .collect();
     let bases: BTreeSet<u32> = code.iter().filter_map(constant).collect();
-    let offsets: BTreeSet<u64> = code
+    let offsets: BTreeSet<u32> = code
         .iter()
         .filter_map(|operator| match operator {
-            Operator::I32Store { memarg } => Some(memarg.offset),
+            Operator::I32Store { memarg } => u32::try_from(memarg.offset).ok(),
             _ => None,
         })
         .collect();
-    loaded
-        .into_iter()
-        .filter(|&at| {
-            bases.iter().any(|&base| at.checked_sub(base).is_some_and(|o| offsets.contains(&u64::from(o))))
-        })
-        .collect()
+    // A base plus an offset: each of the fewer ones is tried. A function with many of both is no `sbrk`.
+    let (few, many) = if bases.len() < offsets.len() { (&bases, &offsets) } else { (&offsets, &bases) };
+    if few.len() > MOST_PLACES {
+        return BTreeSet::new();
+    }
+    let is_stored =
+        |at: u32| few.iter().any(|part| at.checked_sub(*part).is_some_and(|rest| many.contains(&rest)));
+    loaded.into_iter().filter(|&at| is_stored(at)).collect()
 }
 
 /// Whether a function loads an i32 from `at` and stores one there.

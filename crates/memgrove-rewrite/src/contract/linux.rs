@@ -31,7 +31,9 @@ pub(super) fn raw_syscall(module: &Module<'_>, runtime: &Runtime, name: &str, im
 
 /// Some other import is Emscripten's.
 fn is_emscripten(module: &Module<'_>) -> bool {
-    module.imports.iter().any(|entry| entry.import.name.contains("emscripten"))
+    module
+        .lookup
+        .is_emscripten(|| module.imports.iter().any(|entry| entry.import.name.contains("emscripten")))
 }
 
 /// `wali.SYS_<name>`.

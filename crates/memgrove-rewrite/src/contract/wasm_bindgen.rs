@@ -51,7 +51,9 @@ pub(crate) fn lookup(module: &Module<'_>, runtime: &Runtime, name: &str, import:
 
 /// The module imports all three functions of the panic hook.
 fn has_panic_hook(module: &Module<'_>) -> bool {
-    ["__wbg_new_", "__wbg_stack_", "__wbg_error_"]
-        .iter()
-        .all(|stem| module.imports.iter().filter(|entry| entry.import.name.starts_with(stem)).count() == 1)
+    module.lookup.has_panic_hook(|| {
+        ["__wbg_new_", "__wbg_stack_", "__wbg_error_"].iter().all(|stem| {
+            module.imports.iter().filter(|entry| entry.import.name.starts_with(stem)).count() == 1
+        })
+    })
 }
