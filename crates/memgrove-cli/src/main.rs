@@ -34,6 +34,7 @@ use crate::output::Output;
 fn main() -> ExitCode {
     let Cli { global, command } = Cli::from_arguments();
     let mut out = Output::new(global.color(), global.chatter());
+    output::escape_panics();
     interrupt::watch();
     let result = commands::run(command, &mut out).and_then(|exit| Ok(out.flush().map(|()| exit)?));
     let exit = result.unwrap_or_else(|error| {

@@ -12,7 +12,7 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 #[cfg(feature = "engines")]
 use memgrove_text::escape;
-use memgrove_text::{Line, Text, Tone, escape_json};
+use memgrove_text::{Line, Text, Tone, escape_json, is_hidden};
 use serde::Serialize;
 
 use crate::exit;
@@ -220,6 +220,19 @@ impl Progress {
     pub(crate) fn message(&self, what: &str) {
         self.0.set_message(escape(what).into_owned());
     }
+}
+
+/// Has the message of a panic escaped, too: it may quote a name.
+pub(crate) fn escape_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| match info.payload_as_str() {
+        Some(message) if message.contains(is_hidden) => {
+            let place = info.location().map(ToString::to_string).unwrap_or_default();
+            let line = Line::from(format!("thread panicked at {place}: {message}"));
+            let _ = write_line(&mut io::stderr(), &line);
+        }
+        _ => usual(info),
+    }));
 }
 
 fn write_line(stream: &mut impl Write, line: &Line) -> io::Result<()> {

@@ -5,6 +5,7 @@ use memgrove_inspect::report::{
     Conclusion, EngineSupport, Evidence, GrowSite, Grower, Growth, ImportUse, Level, MemoryReport,
     MemorySummary, Outcome, Reason, Report, Role, Stack, StackDirection, StackPlacement, Verdict,
 };
+use memgrove_text::escape;
 
 /// A size for people: `834 bytes`, `64 KiB`, `1.6 MiB`.
 pub(crate) fn bytes(count: u64) -> String {
@@ -197,10 +198,11 @@ pub(crate) fn function(index: u32, name: Option<&str>) -> String {
     }
 }
 
-/// `text` with its end cut off where it is longer than `limit` characters.
+/// `text` as it is shown, with its end cut off where that is longer than `limit` characters.
 pub(crate) fn shortened(text: &str, limit: usize) -> String {
+    let text = escape(text);
     match text.char_indices().nth(limit) {
-        None => text.to_owned(),
+        None => text.into_owned(),
         Some(_) => text.chars().take(limit.saturating_sub(1)).chain(['…']).collect(),
     }
 }

@@ -2,5 +2,7 @@
 
 mod fix;
 mod golden;
+mod hostile;
 mod output;
+mod outputs;
 mod support;
