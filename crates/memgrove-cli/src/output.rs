@@ -12,7 +12,7 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 #[cfg(feature = "engines")]
 use memgrove_text::escape;
-use memgrove_text::{Line, Text, Tone, escape_json, is_hidden};
+use memgrove_text::{Line, Text, Tone, escape_json, is_hidden, shorten};
 use serde::Serialize;
 
 use crate::exit;
@@ -34,6 +34,9 @@ const fn style(tone: Tone) -> Style {
         Tone::Third => AnsiColor::Magenta.on_default(),
     }
 }
+
+/// An error quotes names, and a name may be as long as the file.
+const LONGEST_MESSAGE: usize = 2000;
 
 /// A piece of a JSON document: data for programs, made by a serialiser only.
 #[derive(Debug)]
@@ -248,5 +251,5 @@ fn error_line(subject: Option<&str>, error: &anyhow::Error) -> Line {
     if let Some(subject) = subject {
         line.push(Tone::Plain, format!("{subject}: "));
     }
-    line.plain(format!("{error:#}"))
+    line.plain(shorten(&format!("{error:#}"), LONGEST_MESSAGE))
 }

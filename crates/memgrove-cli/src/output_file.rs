@@ -105,8 +105,11 @@ impl Target {
             Place::File(file) => replace(file, bytes),
             Place::Through => {
                 let mut stream = OpenOptions::new().write(true).truncate(true).open(&self.path)?;
-                stream.write_all(bytes)?;
-                stream.flush()
+                stream.write_all(bytes).map_err(|error| match error.kind() {
+                    // Not the reader of our own output, who may go when he has seen enough.
+                    io::ErrorKind::BrokenPipe => io::Error::other("its reader has closed it"),
+                    _ => error,
+                })
             }
         }
     }
@@ -263,7 +266,7 @@ fn is_descriptors(folder: &Path) -> bool {
 }
 
 /// Writes beside the file and renames, so that the file is never half a result.
-pub(crate) fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
+fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = file.parent().unwrap_or(Path::new("."));
     let old = fs::symlink_metadata(file).ok();
     if old.as_ref().is_some_and(|old| !old.is_file()) {

@@ -86,6 +86,21 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Returns a name as it is shown, cut after `limit` characters; then its length is given.
+///
+/// ```
+/// assert_eq!(memgrove_text::shorten("a b\nc", 100), r"a b\u{a}c");
+/// assert_eq!(memgrove_text::shorten("abcdefgh", 3), "abc… (8 bytes)");
+/// ```
+#[must_use]
+pub fn shorten(name: &str, limit: usize) -> Cow<'_, str> {
+    let shown = escape(name);
+    match shown.char_indices().nth(limit) {
+        None => shown,
+        Some((end, _)) => Cow::Owned(format!("{}… ({} bytes)", &shown[..end], name.len())),
+    }
+}
+
 fn push(c: char, out: &mut String) {
     if is_hidden(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
 }

@@ -8,7 +8,7 @@ use memgrove_inspect::knowledge::Host;
 use memgrove_inspect::{Knowledge, facts};
 use memgrove_lab::verify::{self, Outcome, Verification};
 use memgrove_rewrite::{Decision, Fixed, Options, Plan, Stubs};
-use memgrove_text::{Line, Text, Tone, escape_file_name};
+use memgrove_text::{Line, Text, Tone, escape_file_name, shorten};
 use serde::Serialize;
 
 use crate::exit::{self, Exit, UserError};
@@ -35,6 +35,12 @@ Examples:
   memgrove fix app.wasm -o out.wasm --host wasmtime   leave WASI to the host
   memgrove fix app.wasm -o out.wasm --stub none       only what can be satisfied exactly
   memgrove fix app.wasm -o out.wasm --json | jq '.plan.imports'";
+
+/// A name may be as long as the file; of one this many characters are shown.
+const LONGEST_NAME: usize = 160;
+
+/// The same for a text that quotes names.
+const LONGEST_TEXT: usize = 1500;
 
 /// Version of the JSON that `--json` writes.
 const SCHEMA: u32 = 1;
@@ -243,18 +249,22 @@ fn describe(name: &str, plan: &Plan) -> Text {
             }
             Decision::Stays { why } => (Tone::Bad, "stays ", "stays an import", why),
         };
-        let about = format!("{} · {}", item.ty, item.purpose);
-        let name = format!(" {}.{}{known} ", item.module, item.name);
+        let about = format!("{} · {}", shorten(&item.ty, LONGEST_TEXT), item.purpose);
+        let short = |name| shorten(name, LONGEST_NAME);
+        let name = format!(" {}.{}{known} ", short(&item.module), short(&item.name));
         text.line(Line::new().plain("  ").with(tone, sign).plain(name).with(Tone::Soft, about));
-        text.line(format!("         {what}: {why}"));
+        text.line(format!("         {what}: {}", shorten(why, LONGEST_TEXT)));
     }
     for change in &plan.changes {
-        let what = format!(" {}: {}", change.subject, change.what);
+        let what =
+            format!(" {}: {}", shorten(&change.subject, LONGEST_NAME), shorten(&change.what, LONGEST_TEXT));
         text.line(Line::new().plain("  ").with(Tone::Good, "change").plain(what));
-        text.line(format!("         {}", change.why));
+        text.line(format!("         {}", shorten(&change.why, LONGEST_TEXT)));
     }
     for note in &plan.notes {
-        text.line(Line::new().plain("  ").with(Tone::Soft, format!("note   {note}")));
+        text.line(
+            Line::new().plain("  ").with(Tone::Soft, format!("note   {}", shorten(note, LONGEST_TEXT))),
+        );
     }
     text
 }
@@ -267,7 +277,12 @@ fn describe_verification(verification: &Verification) -> Text {
             Outcome::Skipped(detail) => (Tone::Soft, "skipped", detail),
             Outcome::Failed(detail) => (Tone::Bad, "NO     ", detail),
         };
-        text.line(Line::new().plain("  ").with(tone, word).plain(format!(" {question}: {detail}")));
+        text.line(
+            Line::new()
+                .plain("  ")
+                .with(tone, word)
+                .plain(format!(" {question}: {}", shorten(detail, LONGEST_TEXT))),
+        );
     };
     line("on a bare engine, says inspect", &verification.inspected);
     for check in &verification.checks {

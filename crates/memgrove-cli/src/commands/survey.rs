@@ -99,7 +99,9 @@ fn build(args: &SurveyArgs, tools: &Tools, out: &mut Output) -> Result<Prepared>
     let modules = args.modules.clone().unwrap_or_else(|| work.join("modules"));
     let bar = out.progress(RECIPES.len() as u64, "building");
     let mut progress = Building { out: &mut *out, bar, exit: Exit::Done };
-    let write = |path: &Path, bytes: &[u8]| output_file::replace(path, bytes);
+    let write = |path: &Path, bytes: &[u8]| {
+        output_file::write_file(path, bytes).map_err(|error| std::io::Error::other(format!("{error:#}")))
+    };
     let plan =
         Rebuild { samples: &samples, modules: &modules, cache: &work.join("cache"), tools, write: &write };
     let (toolchains, rebuilt) = rebuild(&plan, &mut progress)?;

@@ -1,9 +1,11 @@
 //! A report as text: the answer first, then what it rests on. Readable at 80 columns, with and without colour.
 
+use std::borrow::Cow;
+
 use memgrove_inspect::report::{
     Conclusion, EngineSupport, Evidence, MemoryReport, Outcome, RegionKind, Report,
 };
-use memgrove_text::{Line, Text, Tone};
+use memgrove_text::{Line, Text, Tone, shorten};
 
 use super::layout::Lines;
 use super::words::HostGroup;
@@ -158,7 +160,10 @@ impl Sections<'_> {
         for site in sites.iter().take(shown).filter(|site| self.verbose || !site.reached_from.is_empty()) {
             let reached = match site.reached_from.as_slice() {
                 [] => String::new(),
-                from => format!(", reached from {}", words::some_of(from, if self.verbose { 20 } else { 3 })),
+                from => format!(
+                    ", reached from {}",
+                    words::some_of(&short_names(from), if self.verbose { 20 } else { 3 })
+                ),
             };
             let site = words::function(site.func, site.name.as_deref());
             self.lines.item("· ", Tone::Soft, &format!("{site}{reached}"));
@@ -283,20 +288,26 @@ impl Sections<'_> {
             .producers
             .iter()
             .map(|producer| format!("{}: {} {}", producer.field, producer.name, producer.version))
+            .map(|producer| shorten(&producer, words::LONGEST_NAME).into_owned())
             .collect();
         if !producers.is_empty() {
             self.lines.field("producers", Tone::Plain, &producers.join(", "));
         }
         if !report.metadata.target_features.is_empty() {
-            self.lines.field("features", Tone::Plain, &report.metadata.target_features.join(" "));
+            self.lines.field(
+                "features",
+                Tone::Plain,
+                &short_names(&report.metadata.target_features).join(" "),
+            );
         }
-        let exports: Vec<_> = report.exports.iter().map(|export| export.name.as_str()).collect();
+        let exports: Vec<_> =
+            report.exports.iter().map(|export| shorten(&export.name, words::LONGEST_NAME)).collect();
         self.lines.field("exports", Tone::Plain, &words::some_of(&exports, 60));
         for section in &report.sections {
             let custom = if section.custom { "custom " } else { "" };
             let line = format!(
                 "{custom}{} at {:#x}, {}",
-                section.name,
+                shorten(&section.name, words::LONGEST_NAME),
                 section.offset,
                 words::bytes(u64::from(section.size_bytes))
             );
@@ -309,18 +320,28 @@ impl Sections<'_> {
         self.heading("Component");
         for (label, names) in [("imports", &component.imports), ("exports", &component.exports)] {
             let limit = if self.verbose { usize::MAX - 1 } else { SHORT_LIST };
-            let names = if names.is_empty() { "nothing".to_owned() } else { words::some_of(names, limit) };
+            let names = short_names(names);
+            let names = if names.is_empty() { "nothing".to_owned() } else { words::some_of(&names, limit) };
             self.lines.field(label, Tone::Plain, &names);
         }
         for (index, module) in component.modules.iter().enumerate() {
             self.lines.gap();
-            let name = module.report.name.as_deref().map(|name| format!(" {name}")).unwrap_or_default();
+            let name = module
+                .report
+                .name
+                .as_deref()
+                .map(|name| format!(" {}", shorten(name, words::LONGEST_NAME)))
+                .unwrap_or_default();
             let about = format!("{} at offset {:#x}", words::bytes(module.size_bytes), module.offset);
             let title = Line::new().with(Tone::Heading, format!("Core module {index}{name}"));
             self.lines.line(title.plain("  ").with(Tone::Soft, about));
             self.report(&module.report);
         }
     }
+}
+
+fn short_names(names: &[String]) -> Vec<Cow<'_, str>> {
+    names.iter().map(|name| shorten(name, words::LONGEST_NAME)).collect()
 }
 
 pub(crate) const fn tone(outcome: Outcome) -> Tone {

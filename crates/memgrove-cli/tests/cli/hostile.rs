@@ -418,20 +418,40 @@ fn no_name_forges_a_line_or_a_character_where_modules_run() {
 #[test]
 fn a_name_as_long_as_a_file_is_cut() {
     let folder = tempfile::tempdir().unwrap();
-    let name = "x".repeat(200_000);
-    let wat = format!(
-        "(module ${name} (import \"{name}\" \"{name}\" (func ${name})) (memory 1)
-          (func $f (export \"{name}\") (drop (memory.grow (i32.const 1)))))"
-    );
-    fs::write(folder.path().join("long.wat"), wat).unwrap();
-    let twice = format!("(module (func (export \"{name}\")) (func (export \"{name}\")))");
-    fs::write(folder.path().join("twice.wat"), twice).unwrap();
-    for args in
-        [["inspect", "-v", "long.wat"], ["inspect", "-ftable", "long.wat"], ["inspect", "-v", "twice.wat"]]
-    {
-        let done = memgrove(folder.path()).args(args).output().unwrap();
-        assert!(done.stdout.len() + done.stderr.len() < 20_000, "{args:?}");
+    for name in ["x".repeat(90_000), "long name ".repeat(9_000), "\\u{202e}".repeat(30_000)] {
+        let wat = format!(
+            "(module $\"{name}\" (import \"{name}\" \"{name}\" (func $\"{name}\")) (memory (export \"{name}\") 1)
+              (@producers (language \"{name}\" \"{name}\")) (@custom \"{name}\" \"\")
+              (func $f (export \"f{name}\") (drop (memory.grow (i32.const 1)))))"
+        );
+        fs::write(folder.path().join("long.wasm"), wat::parse_str(wat).unwrap()).unwrap();
+        let twice = format!("(module (func (export \"{name}\")) (func (export \"{name}\")))");
+        fs::write(folder.path().join("twice.wat"), twice).unwrap();
+        let mut asked = vec![
+            "inspect -v long.wasm",
+            "inspect -ftable long.wasm",
+            "inspect long.wasm --require bare",
+            "inspect twice.wat",
+        ];
+        if cfg!(feature = "engines") {
+            asked.extend(["fix -n long.wasm", "fix -n twice.wat", "fix -n long.wasm --stub none"]);
+        }
+        for args in asked {
+            let done = memgrove(folder.path()).args(args.split(' ')).output().unwrap();
+            let bytes = done.stdout.len() + done.stderr.len();
+            assert!(bytes < 20_000, "{args}: {bytes} bytes");
+        }
     }
+}
+
+#[test]
+fn json_holds_names_as_they_are() {
+    let names = Names { hostile: true };
+    let folder = folder(&names);
+    let done = memgrove(folder.path()).args(["inspect", "--json", "fixable.wasm"]).output().unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    let exports = document["files"][0]["report"]["exports"].as_array().unwrap();
+    assert!(exports.iter().any(|export| export["name"] == names.name(5)), "{exports:?}");
 }
 
 /// Two files whose names are no text do not become one.

@@ -1,6 +1,9 @@
 //! A table of words, for a terminal or for Markdown.
 
-use memgrove_text::{Text, escape};
+use memgrove_text::{Text, escape, shorten};
+
+/// A saved run may be anybody's.
+const LONGEST_CELL: usize = 400;
 
 /// Headings and rows; the first column is words, the others are figures.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +38,7 @@ impl Grid {
         // As wide as it is shown, escapes included.
         let shown: Vec<Vec<_>> = std::iter::once(&self.headings)
             .chain(&self.rows)
-            .map(|row| row.iter().map(|cell| escape(cell)).collect())
+            .map(|row| row.iter().map(|cell| shorten(cell, LONGEST_CELL)).collect())
             .collect();
         let width = |column: usize| {
             let cells = shown.iter().filter_map(|row| row.get(column));
