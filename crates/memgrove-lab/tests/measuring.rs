@@ -286,7 +286,8 @@ fn a_second_timing_run_is_refused_and_what_was_counted_is_kept() {
             .unwrap();
     plan.lock_path = lock;
     let mut results = Results::new(plan.setting.clone());
-    let error = run(&plan, &catalogue, &mut results, Some(&file), &|_| {}).unwrap_err();
+    let error =
+        run(&plan, &catalogue, &mut results, Some(&|results| results.save(&file)), &|_| {}).unwrap_err();
     assert!(matches!(error, MeasureError::Lock(_)), "{error}");
     assert_eq!(Results::read(&file).unwrap().counts.len(), 2);
 }
@@ -306,7 +307,7 @@ fn an_interrupted_run_goes_on_where_it_was() {
     half.save(&file).unwrap();
 
     let mut results = Results::resume(&file, plan.setting.clone()).unwrap();
-    run(&plan, &catalogue, &mut results, Some(&file), &|_| {}).unwrap();
+    run(&plan, &catalogue, &mut results, Some(&|results| results.save(&file)), &|_| {}).unwrap();
     let saved = Results::read(&file).unwrap();
     assert_eq!(saved.counts.len(), 3);
     assert_eq!(saved.figures("dlmalloc", "churn").unwrap().heap_bytes, 12_345, "not measured again");

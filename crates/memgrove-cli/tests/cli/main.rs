@@ -3,5 +3,7 @@
 mod budget;
 mod fix;
 mod golden;
+mod hostile;
 mod output;
+mod outputs;
 mod support;

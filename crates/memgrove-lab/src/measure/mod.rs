@@ -34,7 +34,7 @@ use results::{Allocator, EngineVersion, ResultsError, Setting};
 use subject::{Task, Work};
 
 pub use machine::machine;
-pub use phases::run;
+pub use phases::{Save, run};
 pub use traces::{Trace, TraceError};
 
 /// What the user asked for.

@@ -1,7 +1,6 @@
 //! The phases of a run. Each step that is in the record already is skipped, and the record is saved after
 //! each step, so that a run can be interrupted anywhere and continued.
 
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use super::catalogue::{Catalogue, Guest};
 use super::count::{Expectation, count, counting_engine};
 use super::failure::Failure;
 use super::lock::{TimingLock, busy_warning, load_average};
-use super::results::{Count, Results, ThreadWall};
+use super::results::{Count, Results, ResultsError, ThreadWall};
 use super::stats::MachineClock;
 use super::subject::Subject;
 use super::threads::Crew;
@@ -26,7 +25,10 @@ const ROUNDS_BUDGET: Duration = Duration::from_secs(20);
 /// Fewer rounds have no spread.
 const FEWEST_ROUNDS: usize = 3;
 
-/// Measures what `plan` asks for and `results` lacks. With `save`, the record is written there after every
+/// Keeps a record: whoever runs a measurement says how and where.
+pub type Save<'a> = &'a (dyn Fn(&Results) -> Result<(), ResultsError> + Sync);
+
+/// Measures what `plan` asks for and `results` lacks. With `save`, the record is handed to it after every
 /// measurement.
 ///
 /// # Errors
@@ -35,7 +37,7 @@ pub fn run(
     plan: &Plan,
     catalogue: &Catalogue,
     results: &mut Results,
-    save: Option<&Path>,
+    save: Option<Save<'_>>,
     tell: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<(), MeasureError> {
     let infos =
@@ -68,8 +70,8 @@ fn load_before_us() -> Option<f64> {
     Some((running - 1.0).max(0.0).min(load_average()?))
 }
 
-fn saved(results: &Results, save: Option<&Path>) -> Result<(), MeasureError> {
-    Ok(save.map_or(Ok(()), |path| results.save(path))?)
+fn saved(results: &Results, save: Option<Save<'_>>) -> Result<(), MeasureError> {
+    Ok(save.map_or(Ok(()), |save| save(results))?)
 }
 
 /// Compiles every guest; those that cannot be are reported as failures of all workloads later.
@@ -90,7 +92,7 @@ fn counts(
     plan: &Plan,
     guests: &[Guest],
     results: &mut Results,
-    save: Option<&Path>,
+    save: Option<Save<'_>>,
     tell: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<(), MeasureError> {
     tell(Event::Phase { name: "counting", steps: plan.works.len() * guests.len() });
@@ -156,7 +158,7 @@ fn walls(
     plan: &Plan,
     guests: &[Guest],
     results: &mut Results,
-    save: Option<&Path>,
+    save: Option<Save<'_>>,
     tell: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<(), MeasureError> {
     let name = match engine {
@@ -221,7 +223,7 @@ fn threads(
     plan: &Plan,
     guests: &[Guest],
     results: &mut Results,
-    save: Option<&Path>,
+    save: Option<Save<'_>>,
     tell: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<(), MeasureError> {
     let with_threads: Vec<_> =
