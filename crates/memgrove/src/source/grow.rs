@@ -1,9 +1,9 @@
 //! WebAssembly's own source: the instruction `memory.grow`.
 
 #[cfg(target_arch = "wasm32")]
-use core::arch::wasm32::memory_grow;
+use core::arch::wasm32::{memory_grow, memory_size};
 #[cfg(target_arch = "wasm64")]
-use core::arch::wasm64::memory_grow;
+use core::arch::wasm64::{memory_grow, memory_size};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::{PAGE_BYTES, PageSource, Region};
@@ -18,7 +18,16 @@ unsafe impl PageSource for Grow {
     const ZEROED: bool = true;
 
     #[inline(always)]
+    fn next_address(&self) -> usize {
+        memory_size(0).wrapping_mul(PAGE_BYTES)
+    }
+
+    #[inline(always)]
     fn grow(&mut self, bytes: usize) -> Option<Region> {
+        // Refused before growing: the last 16 bytes of the address space are not to be had.
+        if bytes > Region::LAST_END.wrapping_sub(self.next_address()) {
+            return None;
+        }
         // Written so that it cannot overflow: `bytes` is not zero.
         let pages = (bytes - 1) / PAGE_BYTES + 1;
         let before = memory_grow(0, pages);
@@ -64,6 +73,11 @@ unsafe impl PageSource for GrowWithSlack {
         }
         let start = (&raw const __heap_base).expose_provenance();
         Region::from_growth(start, (&raw const __heap_end).expose_provenance().wrapping_sub(start))
+    }
+
+    #[inline(always)]
+    fn next_address(&self) -> usize {
+        Grow.next_address()
     }
 
     #[inline(always)]
