@@ -166,6 +166,9 @@ impl Shop {
         // A busy machine may take its time.
         let settings = Settings::within(Limits { call: Duration::from_secs(600), ..Limits::OWN });
         let mut shop = Self { team: assemble(engine, &settings, threaded_module())?, heap, threads };
+        // As a tool would that prepares a module for threads after linking: its data lie at `__heap_base`.
+        let words = shop.ask("settle", &[]);
+        assert!(words > 1_000, "only {words} words of initial memory are left: the test would see nothing");
         let (areas, bytes) = (shop.ask("areas", &[threads]), shop.ask("area_bytes", &[]));
         shop.team.hire(threads, areas, bytes)?;
         Ok(shop)
@@ -190,6 +193,12 @@ impl Shop {
         self.expect(figures.iter().all(|&figure| figure != 0), export);
         let finished = self.ask("finish", &[self.heap]) == 0;
         self.expect(finished, "finish");
+        let lost = self.ask("unsettled", &[]);
+        assert_eq!(
+            lost, 0,
+            "heap {}: words after __heap_base that are not its own were overwritten",
+            self.heap
+        );
         figures
     }
 

@@ -3,13 +3,15 @@
 //! | source | gives |
 //! |---|---|
 //! | `Grow` | what `memory.grow` gives, and nothing else |
-//! | `GrowWithSlack` | first the rest of the initial memory after `__heap_base`, then `memory.grow` |
+//! | `GrowWithSlack` | first the rest of the initial memory after `__heap_base`, then `memory.grow`; with `atomics` as `Grow` |
 //! | [`Fixed`] | one region of the program's own, never more |
 //! | [`System`] | the operating system's pages, for the same program built natively |
 //! | [`Fake`] | a region that refuses at a chosen call, or has a stranger growing in between: for tests |
 //!
 //! [`Platform`] is the one that fits the target.
 
+#[cfg(all(any(target_arch = "wasm32", target_arch = "wasm64"), not(target_feature = "atomics")))]
+mod claim;
 mod fake;
 mod fixed;
 #[cfg(any(target_arch = "wasm32", target_arch = "wasm64"))]
@@ -29,8 +31,9 @@ pub use system::System;
 
 /// The source that fits the target.
 ///
-/// On wasm32-unknown-unknown everything after `__heap_base` is the allocator's. On WASI and Emscripten the C library
-/// believes the same of its own allocator, so there only grown pages are taken.
+/// On wasm32-unknown-unknown without `atomics`, the initial memory after `__heap_base` is the allocator's. On WASI and
+/// Emscripten the C library believes the same of its own allocator, and with `atomics` tools that prepare a module for
+/// threads put data there after linking, so only grown pages are taken.
 #[cfg(all(any(target_arch = "wasm32", target_arch = "wasm64"), target_os = "unknown"))]
 pub type Platform = GrowWithSlack;
 /// The source that fits the target.
