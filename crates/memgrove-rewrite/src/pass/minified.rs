@@ -152,7 +152,7 @@ fn by_use(flows: &Flows<'_, '_>, errno: &Errno, import: u32, modern: bool) -> Op
             "its result is taken for milliseconds and split into seconds and a fraction, or waited for: a clock that starts at 0 and advances a millisecond at each question",
         ));
     }
-    if proof::stops_timer(flows, import) {
+    if proof::sets_timer(flows, import) {
         return Some(Recovered::named("_setitimer_js"));
     }
     if proof::sets_time_zone(flows, import) {
@@ -191,7 +191,8 @@ fn by_result(flows: &Flows<'_, '_>, errno: &Errno, import: u32, modern: bool) ->
             "its callers compare the result with −4096, so it is a system call: −ENOSYS",
         ));
     }
-    if !uses.show(ResultUse::Errno) {
+    let by_function = uses.show(ResultUse::Errno);
+    if !by_function && !proof::sets_errno_for_stream(flows, import) {
         return None;
     }
     let in_loop = structure::called_in_loop(module, import);
@@ -201,6 +202,7 @@ fn by_result(flows: &Flows<'_, '_>, errno: &Errno, import: u32, modern: bool) ->
             Recovered::named(if in_loop { "fd_write" } else { "fd_read" })
         }
         "i32 -> i32" if proof::works_on_stream(flows, import) => Recovered::named("fd_close"),
+        _ if !by_function => return None,
         _ => Recovered::like(
             Does::Return(52),
             Purpose::Wasi,

@@ -14,34 +14,50 @@ const MEMCPY_THRESHOLDS: [i32; 2] = [512, 8192];
 const MUSL_FILE_FD: u64 = 60;
 
 /// Whether `memcpy` gives large copies to an import: its three parameters, of which the last is
-/// compared with the threshold. It copies bytes itself below that and returns its first parameter.
+/// compared with the threshold. Below that it copies itself, and for this looks at how the two
+/// addresses are aligned.
 pub(crate) fn copies_memory(flows: &Flows<'_, '_>, import: u32) -> bool {
-    let module = flows.module;
-    let is_typed = ["i32 i32 i32 -> i32", "i32 i32 i32 ->"].iter().any(|ty| has_type(module, import, ty));
-    is_typed
+    const TYPES: [&str; 2] = ["i32 i32 i32 -> i32", "i32 i32 i32 ->"];
+    let is_typed = |function: u32| TYPES.iter().any(|ty| has_type(flows.module, function, ty));
+    is_typed(import)
         && flows.any_call(import, |caller, flow, call| {
-            let hands_on = (0..3).all(|which| flow.is_parameter(call, which, which as u32));
-            let compares = || {
-                (0..call).any(|at| {
-                    let bound = match flow.code[at] {
-                        Operator::I32GeU | Operator::I32LtU => flow.const_operand(at, 1),
-                        Operator::I32GtU | Operator::I32LeU => {
-                            flow.const_operand(at, 1).map(|value| value.wrapping_add(1))
-                        }
-                        _ => None,
-                    };
-                    bound.is_some_and(|bound| MEMCPY_THRESHOLDS.contains(&bound))
-                        && flow.is_parameter(at, 0, 2)
-                })
-            };
             let has = |wanted: fn(&Operator<'_>) -> bool| flow.code.iter().any(wanted);
-            hands_on
-                && has_type(module, caller, "i32 i32 i32 -> i32")
-                && compares()
-                && has(|op| matches!(op, Operator::I32Load8U { .. }))
+            is_typed(caller)
+                && [(0, 0), (1, 1), (2, 2)]
+                    .iter()
+                    .all(|&(which, param)| flow.is_parameter(call, which, param))
+                && (0..call).any(|at| is_threshold(flow, at))
+                && (0..flow.code.len()).any(|at| is_alignment(flow, at))
+                && has(|op| matches!(op, Operator::I32Load8U { .. } | Operator::I32Load8S { .. }))
                 && has(|op| matches!(op, Operator::I32Store8 { .. }))
                 && has(|op| matches!(op, Operator::Loop { .. }))
         })
+}
+
+/// Whether the third parameter is compared with the size from which on the host copies.
+fn is_threshold(flow: &Flow<'_>, at: usize) -> bool {
+    let bound = match flow.code[at] {
+        Operator::I32GeU | Operator::I32LtU | Operator::I32GeS | Operator::I32LtS => {
+            flow.const_operand(at, 1)
+        }
+        Operator::I32GtU | Operator::I32LeU | Operator::I32GtS | Operator::I32LeS => {
+            flow.const_operand(at, 1).map(|value| value.wrapping_add(1))
+        }
+        _ => None,
+    };
+    bound.is_some_and(|bound| MEMCPY_THRESHOLDS.contains(&bound)) && flow.is_parameter(at, 0, 2)
+}
+
+/// Whether the lowest two bits of the first parameter are looked at, or those in which it differs from
+/// the second.
+fn is_alignment(flow: &Flow<'_>, at: usize) -> bool {
+    let is_xor = |value: usize| {
+        let is_pair = |a, b| flow.is_parameter(value, 0, a) && flow.is_parameter(value, 1, b);
+        matches!(flow.code[value], Operator::I32Xor) && (is_pair(0, 1) || is_pair(1, 0))
+    };
+    matches!(flow.code[at], Operator::I32And)
+        && flow.const_operand(at, 1) == Some(3)
+        && (flow.is_parameter(at, 0, 0) || flow.operand(at, 0).is_some_and(is_xor))
 }
 
 /// Whether `getentropy` calls an import: it gives both of its parameters on, after a second one
@@ -214,29 +230,58 @@ pub(crate) fn fills_broken_down_time(flows: &Flows<'_, '_>, import: u32) -> Opti
     }
 }
 
-/// Whether a call behind a C stream is an import's: its first argument is a stream's file descriptor.
+/// Whether an import is called behind a C stream: its first argument is a stream's file descriptor.
 pub(crate) fn works_on_stream(flows: &Flows<'_, '_>, import: u32) -> bool {
+    flows.any_call(import, |_, flow, call| takes_descriptor(flow, call))
+}
+
+/// The same, where a result other than 0 is stored on the spot, and tested otherwise: errno.
+pub(crate) fn sets_errno_for_stream(flows: &Flows<'_, '_>, import: u32) -> bool {
     flows.any_call(import, |_, flow, call| {
-        flow.operand(call, 0).is_some_and(
-            |fd| matches!(&flow.code[fd], Operator::I32Load { memarg } if memarg.offset == MUSL_FILE_FD),
-        )
+        let uses = flow.uses(call);
+        let is_errno = |&(user, which): &(usize, usize)| {
+            which == 1
+                && matches!(flow.code[user], Operator::I32Store { .. })
+                && flow.const_operand(user, 0).is_some_and(|at| at >= 1024)
+        };
+        let is_tested = |&(user, _): &(usize, usize)| {
+            matches!(
+                flow.code[user],
+                Operator::If { .. }
+                    | Operator::BrIf { .. }
+                    | Operator::I32Eqz
+                    | Operator::I32Ne
+                    | Operator::I32Eq
+                    | Operator::Select
+            )
+        };
+        takes_descriptor(flow, call)
+            && uses.iter().any(is_errno)
+            && uses.iter().any(is_tested)
+            && uses.iter().all(|one| is_errno(one) || is_tested(one))
     })
 }
 
-/// Whether a timer that has gone off is stopped by an import: the function that then raises SIGALRM,
-/// SIGVTALRM or SIGPROF calls it with a time of 0.
-pub(crate) fn stops_timer(flows: &Flows<'_, '_>, import: u32) -> bool {
+fn takes_descriptor(flow: &Flow<'_>, call: usize) -> bool {
+    flow.operand(call, 0).is_some_and(
+        |fd| matches!(&flow.code[fd], Operator::I32Load { memarg } if memarg.offset == MUSL_FILE_FD),
+    )
+}
+
+/// Whether a timer that has gone off is set again or stopped by an import: by the function that then
+/// raises SIGALRM, SIGVTALRM or SIGPROF, whichever belongs to the timer.
+pub(crate) fn sets_timer(flows: &Flows<'_, '_>, import: u32) -> bool {
     const SIGNALS: [i32; 3] = [14, 26, 27];
     has_type(flows.module, import, "i32 f64 -> i32")
-        && flows.any_call(import, |caller, flow, call| {
-            let is_zero = flow.operand(call, 1).is_some_and(
-                |time| matches!(flow.code[time], Operator::F64Const { value } if value.bits() == 0),
-            );
-            is_zero
-                && has_type(flows.module, caller, "i32 f64 ->")
-                && flow.is_parameter(call, 0, 0)
+        && flows.any_call(import, |_, flow, call| {
+            flow.is_parameter(call, 0, 0)
                 && flow.is_dropped(call)
-                && SIGNALS.iter().all(|signal| flow.has_const(*signal))
+                && SIGNALS.iter().all(|signal| {
+                    (call..flow.code.len()).any(|at| {
+                        matches!(flow.code[at], Operator::Select)
+                            && (0..2).any(|which| flow.const_operand(at, which) == Some(*signal))
+                    })
+                })
         })
 }
 
@@ -246,17 +291,14 @@ pub(crate) fn limits_heap(flows: &Flows<'_, '_>, import: u32) -> bool {
     /// ARG_MAX, the size of a page, and what is not limited.
     const LIMITS: [i32; 3] = [131_072, 65536, i32::MAX];
     has_type(flows.module, import, "-> i32")
-        && flows.any_call(import, |caller, flow, call| {
+        && flows.any_call(import, |_, flow, call| {
             let uses = flow.uses(call);
             let are_pages = uses.iter().all(|&(user, which)| match flow.code[user] {
                 Operator::I32ShrU => which == 0 && flow.const_operand(user, 1) == Some(16),
                 Operator::I32DivU => which == 0 && flow.const_operand(user, 1) == Some(65536),
                 _ => false,
             });
-            !uses.is_empty()
-                && are_pages
-                && has_type(flows.module, caller, "i32 -> i32")
-                && LIMITS.iter().all(|limit| flow.has_const(*limit))
+            !uses.is_empty() && are_pages && LIMITS.iter().all(|limit| flow.has_const(*limit))
         })
 }
 
@@ -289,11 +331,17 @@ fn is_taken_apart(flow: &Flow<'_>, call: usize) -> bool {
         match flow.code[user] {
             Operator::F64Div if which == 0 && is_f64(flow, user, 1, 1e3) => seconds.extend(stored(user)),
             Operator::F64Sub if which == 0 => {
-                for (scaled, _) in flow.uses(user) {
-                    let is_scaled = matches!(flow.code[scaled], Operator::F64Mul)
-                        && (0..2).any(|which| [1e3, 1e6].iter().any(|by| is_f64(flow, scaled, which, *by)));
-                    if is_scaled {
-                        rests.extend(stored(scaled));
+                // By 10³ or 10⁶, or by 10³ twice.
+                let scaled = |value: usize| {
+                    flow.uses(value).into_iter().map(|(user, _)| user).filter(|&user| {
+                        matches!(flow.code[user], Operator::F64Mul)
+                            && (0..2).any(|which| [1e3, 1e6].iter().any(|by| is_f64(flow, user, which, *by)))
+                    })
+                };
+                for once in scaled(user) {
+                    rests.extend(stored(once));
+                    for twice in scaled(once) {
+                        rests.extend(stored(twice));
                     }
                 }
             }

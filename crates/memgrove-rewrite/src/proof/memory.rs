@@ -49,7 +49,8 @@ fn asks_for_more(module: &Module<'_>, flow: &Flow<'_>, call: usize) -> bool {
 /// Whether a value is stored, or is the function's result.
 fn is_kept(flow: &Flow<'_>, value: usize) -> bool {
     flow.all_uses(value).into_iter().any(|(user, which)| match flow.code[user] {
-        Operator::I32Store { .. } => which == 1,
+        Operator::I32Store { .. } | Operator::I32AtomicStore { .. } => which == 1,
+        Operator::I32AtomicRmwCmpxchg { .. } => which == 2,
         Operator::Return => true,
         Operator::End => user + 1 == flow.code.len(),
         _ => false,

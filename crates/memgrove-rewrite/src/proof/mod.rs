@@ -18,7 +18,7 @@ use crate::module::Module;
 
 pub(crate) use library::{
     copies_memory, fills_broken_down_time, fills_entropy, is_clock, limits_heap, reads_environment,
-    sets_time_zone, stops_timer, works_on_stream,
+    sets_errno_for_stream, sets_time_zone, sets_timer, works_on_stream,
 };
 pub(crate) use memory::{Fastcomp, fastcomp, growth_imports};
 
@@ -81,8 +81,8 @@ impl<'m, 'a> Flows<'m, 'a> {
 }
 
 /// Whether an import may call a function of the module and catch what it throws, as Emscripten's
-/// `invoke_*` do, of which no name is left: its callers look afterwards at a variable in memory that they
-/// set to 0 before.
+/// `invoke_*` do, of which no name is left: its callers set a variable in memory to 0 before, and look
+/// at it afterwards.
 pub(crate) fn may_invoke(flows: &Flows<'_, '_>, import: u32) -> bool {
     let module = flows.module;
     let takes_index =
@@ -92,26 +92,36 @@ pub(crate) fn may_invoke(flows: &Flows<'_, '_>, import: u32) -> bool {
         return false;
     }
     let callers: BTreeSet<u32> = calls.iter().map(|call| call.caller).collect();
-    callers.len() > MOST_CALLERS
-        || callers.into_iter().any(|caller| match flows.of(caller) {
-            None => true,
-            Some(flow) => resets_variable(&flow),
-        })
+    callers.into_iter().take(MOST_CALLERS).any(|caller| match flows.of(caller) {
+        None => true,
+        Some(flow) => flow.calls(import).iter().any(|&call| watches_variable(&flow, call)),
+    })
 }
 
-/// Whether a function both stores 0 to an address that is a constant and loads from it.
-fn resets_variable(flow: &Flow<'_>) -> bool {
-    let address = |at: usize, offset: u64| Some(i64::from(flow.const_operand(at, 0)?) + offset.cast_signed());
-    let mut reset = BTreeSet::new();
-    let mut loaded = BTreeSet::new();
-    for (at, operator) in flow.code.iter().enumerate() {
-        match operator {
-            Operator::I32Store { memarg } if flow.const_operand(at, 1) == Some(0) => {
-                reset.extend(address(at, memarg.offset));
-            }
-            Operator::I32Load { memarg } => loaded.extend(address(at, memarg.offset)),
-            _ => {}
+/// Whether soon after a call a variable is loaded to which 0 was stored before it.
+fn watches_variable(flow: &Flow<'_>, call: usize) -> bool {
+    /// Operators after the call, and before it, where arguments are made.
+    const AFTER: usize = 32;
+    const BEFORE: usize = 256;
+    let end = (call + AFTER).min(flow.code.len());
+    let variable = |at: usize| match &flow.code[at] {
+        Operator::I32Load { memarg } | Operator::I32Store { memarg } => {
+            let base = flow.operand(at, 0)?;
+            let is_static = matches!(flow.code[base], Operator::I32Const { .. } | Operator::GlobalGet { .. });
+            is_static.then_some((base, memarg.offset))
         }
-    }
-    !reset.is_disjoint(&loaded)
+        _ => None,
+    };
+    let loaded: Vec<_> = (call..end)
+        .filter(|&at| matches!(flow.code[at], Operator::I32Load { .. }))
+        .filter_map(variable)
+        .collect();
+    !loaded.is_empty()
+        && (call.saturating_sub(BEFORE)..call).any(|at| {
+            matches!(flow.code[at], Operator::I32Store { .. })
+                && flow.const_operand(at, 1) == Some(0)
+                && variable(at).is_some_and(|(base, offset)| {
+                    loaded.iter().any(|&(other, at)| at == offset && flow.is_same(base, other))
+                })
+        })
 }
