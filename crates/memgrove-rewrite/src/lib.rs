@@ -23,6 +23,8 @@ mod proof;
 mod result_use;
 mod runtime;
 mod structure;
+#[cfg(test)]
+mod unproven;
 
 pub use error::Error;
 pub use plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, Purpose, Stubs};

@@ -15,6 +15,7 @@ mod growth;
 mod host;
 mod inspected;
 mod kernel;
+mod library;
 
 use std::iter;
 

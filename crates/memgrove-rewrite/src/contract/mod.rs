@@ -312,3 +312,19 @@ pub(crate) fn describe(stand_in: &StandIn) -> String {
         StandIn::Operator(op) => format!("the instruction {}", op.name()),
     }
 }
+
+/// Every contract with a module that its name counts in, for tests.
+#[cfg(test)]
+pub(crate) fn all() -> Vec<(&'static str, &'static Contract)> {
+    let tables = [
+        ("env", emscripten::CONTRACTS),
+        ("env", libc::CONTRACTS),
+        ("env", libm::CONTRACTS),
+        ("env", wasi::PREVIEW1),
+        ("asm2wasm", libm::ASM2WASM),
+        ("global.Math", libm::CONTRACTS),
+        ("wasi_snapshot_preview1", wasi::PREVIEW1),
+        ("wasi_unstable", wasi::contracts("wasi_unstable")),
+    ];
+    tables.into_iter().flat_map(|(from, table)| table.iter().map(move |contract| (from, contract))).collect()
+}

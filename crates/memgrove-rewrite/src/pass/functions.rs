@@ -26,7 +26,7 @@ use crate::structure;
 /// Decides about every imported function.
 pub(super) fn run(pass: &mut Pass<'_, '_>) {
     let module = pass.module;
-    let names = minified::recover(module);
+    let names = minified::recover(module, pass.runtime);
     let can_catch = structure::can_catch(module) || minified::may_catch(module, &names);
     let mut glue = Vec::new();
     for (at, entry) in module.imports.iter().enumerate() {

@@ -55,7 +55,7 @@ impl Recovered {
 }
 
 /// What the function imports with minified names are, by function index.
-pub(super) fn recover(module: &Module<'_>) -> BTreeMap<u32, Recovered> {
+pub(super) fn recover(module: &Module<'_>, runtime: &Runtime) -> BTreeMap<u32, Recovered> {
     let minified: Vec<u32> =
         (0..module.imported_funcs).filter(|&import| has_minified_name(module, import)).collect();
     let mut found = BTreeMap::new();
@@ -73,7 +73,7 @@ pub(super) fn recover(module: &Module<'_>) -> BTreeMap<u32, Recovered> {
             }
         }
     }
-    keep_unique(module, &mut found);
+    keep_unique(module, runtime, &mut found);
     found
 }
 
@@ -93,13 +93,13 @@ fn has_minified_name(module: &Module<'_>, import: u32) -> bool {
 }
 
 /// Two imports never are one function: where both look like it, one of them is something else.
-fn keep_unique(module: &Module<'_>, found: &mut BTreeMap<u32, Recovered>) {
+fn keep_unique(module: &Module<'_>, runtime: &Runtime, found: &mut BTreeMap<u32, Recovered>) {
     let mut bearers: BTreeMap<&str, BTreeSet<(&str, &str)>> = BTreeMap::new();
     for import in 0..module.imported_funcs {
         let Some(from) = module.func_import(import) else { continue };
         let name = match found.get(&import) {
             Some(recovered) => recovered.name,
-            None => Some(from.1),
+            None => lookup(module, runtime, from.0, from.1, import).map(|_| from.1),
         };
         if let Some(name) = name {
             bearers.entry(name.trim_start_matches('_')).or_default().insert(from);
