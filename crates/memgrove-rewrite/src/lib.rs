@@ -15,13 +15,17 @@ mod contract;
 mod edits;
 mod encode;
 mod error;
+mod flow;
 mod lookup;
 mod module;
 mod pass;
 mod plan;
+mod proof;
 mod result_use;
 mod runtime;
 mod structure;
+#[cfg(test)]
+mod unproven;
 
 pub use error::Error;
 pub use plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, Purpose, Stubs};

@@ -24,6 +24,8 @@ pub(crate) struct Module<'a> {
     /// Type index of every function, imports first.
     pub funcs: Vec<u32>,
     pub imported_funcs: u32,
+    /// Module and name of each imported function.
+    func_imports: Vec<(&'a str, &'a str)>,
     pub tables: Vec<TableType>,
     pub imported_tables: u32,
     pub memories: Vec<MemoryType>,
@@ -77,6 +79,8 @@ pub(crate) struct Scan {
     pub reads_global: Vec<(u32, u32)>,
     /// Globals that code writes.
     pub written_globals: Vec<bool>,
+    /// Some code catches exceptions.
+    pub catches: bool,
 }
 
 /// A direct call of an import.
@@ -97,6 +101,7 @@ impl<'a> Module<'a> {
             imports: Vec::new(),
             funcs: Vec::new(),
             imported_funcs: 0,
+            func_imports: Vec::new(),
             tables: Vec::new(),
             imported_tables: 0,
             memories: Vec::new(),
@@ -196,6 +201,7 @@ impl<'a> Module<'a> {
         let counter = match import.ty {
             TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
                 self.funcs.push(ty);
+                self.func_imports.push((import.module, import.name));
                 &mut self.imported_funcs
             }
             TypeRef::Table(ty) => {
@@ -257,6 +263,7 @@ impl<'a> Module<'a> {
                     Operator::GlobalGet { global_index } if watched[global_index as usize] => {
                         push_once(&mut scan.reads_global, (global_index, function));
                     }
+                    Operator::Try { .. } | Operator::TryTable { .. } => scan.catches = true,
                     Operator::GlobalSet { global_index } => {
                         scan.written_globals[global_index as usize] = true;
                     }
@@ -266,6 +273,11 @@ impl<'a> Module<'a> {
         }
         self.scan = scan;
         Ok(())
+    }
+
+    /// The module and name that a function is imported from.
+    pub fn func_import(&self, index: u32) -> Option<(&'a str, &'a str)> {
+        self.func_imports.get(index as usize).copied()
     }
 
     /// The type of a function, by its index; `None` if it is not a function type (impossible
@@ -373,8 +385,8 @@ impl<'a> Module<'a> {
         self.lookup.loads(loads).contains(&at)
     }
 
-    /// An imported function whose every call is followed by `unreachable`, or that is never
-    /// called directly nor referred to: it is not expected to return.
+    /// An imported function whose every call is followed by `unreachable`: it is not expected to
+    /// return.
     pub fn never_returns(&self, import: u32) -> bool {
         let calls = &self.scan.calls[import as usize];
         !calls.is_empty() && calls.iter().all(|call| call.then_unreachable)

@@ -1,7 +1,10 @@
 //! Runs the command as its users do.
 
+mod budget;
 mod fix;
 mod golden;
+mod hostile;
 mod output;
+mod outputs;
 mod poison;
 mod support;

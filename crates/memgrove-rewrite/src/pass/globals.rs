@@ -255,7 +255,13 @@ fn satisfy(
         Value::I32(value) => format!("the constant {value:#x}"),
         Value::F64(value) => format!("the constant {value}"),
     };
-    pass.inside(at, Purpose::Layout, stand_in, why, true, DecidedBy::Name);
+    let entry = pass.module.imports[at].import;
+    let ty = pass.module.globals[global as usize].content_type;
+    let decided_by = match role_by_name(entry.module, entry.name, ty) {
+        Some(_) => DecidedBy::Name,
+        None => DecidedBy::Use,
+    };
+    pass.inside(at, Purpose::Layout, stand_in, why, true, decided_by);
     pass.edits.globals.insert(global, value);
 }
 
@@ -271,7 +277,7 @@ fn role_by_name(module: &str, name: &str, ty: ValType) -> Option<Role> {
             _ => None,
         };
     }
-    if ty != ValType::I32 {
+    if ty != ValType::I32 || module != "env" {
         return None;
     }
     match name.trim_start_matches('_') {
