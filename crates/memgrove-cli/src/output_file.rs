@@ -12,7 +12,9 @@
 //! Targets are made, and refused, before the work begins.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+#[cfg(unix)]
+use std::fs::Permissions;
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 
@@ -340,7 +342,9 @@ fn same_identity(one: &Metadata, two: &Metadata) -> bool {
 #[derive(Clone, Copy)]
 enum Stream {
     In,
+    #[cfg(unix)]
     Out,
+    #[cfg(unix)]
     Error,
 }
 
