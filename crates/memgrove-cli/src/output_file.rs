@@ -19,7 +19,7 @@ use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result};
-use memgrove_text::escape_file_name;
+use memgrove_text::{escape_file_name, escape_name};
 
 use crate::exit::UserError;
 use crate::interrupt::Unfinished;
@@ -87,7 +87,7 @@ impl Target {
 
     /// The name that the user gave, for people.
     pub(crate) fn name(&self) -> String {
-        escape_file_name(self.path.as_os_str())
+        escape_name(&escape_file_name(self.path.as_os_str())).into_owned()
     }
 
     /// Whether it is a file, which can be read again, and not a device or a pipe.

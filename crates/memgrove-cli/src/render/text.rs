@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use memgrove_inspect::report::{
     Conclusion, EngineSupport, Evidence, MemoryReport, Outcome, RegionKind, Report,
 };
-use memgrove_text::{Line, Text, Tone, shorten};
+use memgrove_text::{Line, Text, Tone, escape_name, shorten};
 
 use super::layout::Lines;
 use super::words::HostGroup;
@@ -28,7 +28,12 @@ pub(crate) fn text(file: &Inspected, report: &Report, verbose: bool) -> Text {
         about.push(words::count(report.size_bytes, "byte"));
     }
     about.extend(file.wrapped_in.iter().map(|wrapping| format!("from {wrapping}")));
-    lines.line(Line::new().with(Tone::Heading, &file.name).plain("  ").with(Tone::Soft, about.join(", ")));
+    lines.line(
+        Line::new()
+            .with(Tone::Heading, escape_name(&file.name))
+            .plain("  ")
+            .with(Tone::Soft, about.join(", ")),
+    );
     Sections { lines: &mut lines, verbose }.report(report);
     lines.into_text()
 }
@@ -192,7 +197,7 @@ impl Sections<'_> {
             let place = format!("  {:#0width$x} {size:>10}  ", region.start, width = digits + 2);
             let swatch = map::fill(region.kind).to_string();
             let line = Line::new().plain(place).with(region_tone(region.kind), swatch);
-            self.lines.line(line.plain(" ").plain(map::label(region)));
+            self.lines.line(line.plain(" ").plain(escape_name(map::label(region))));
             self.evidence(&region.evidence);
         }
     }

@@ -15,7 +15,7 @@ use crate::support::{memgrove, root};
 const HIDDEN: &str = "\u{1}\u{7}\u{8}\t\n\u{b}\u{c}\r\u{1b}\u{7f}\u{80}\u{85}\u{9b}\u{9d}\u{ad}\u{34f}\u{600}\u{61c}\
     \u{115f}\u{17b4}\u{180e}\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\
     \u{202e}\u{2060}\u{2066}\u{2067}\u{2068}\u{2069}\u{206f}\u{2800}\u{3164}\u{fdd0}\u{fe0f}\u{feff}\u{ffa0}\u{fff9}\
-    \u{ffff}\u{110bd}\u{1d173}\u{e0001}\u{e007f}\u{e0100}";
+    \u{ffff}\u{110bd}\u{1d173}\u{e0001}\u{e007f}\u{e0100}\u{a0}\u{2003}\u{202f}\u{3000}";
 
 /// What a forger would write.
 const FORGED: &str =
@@ -396,7 +396,9 @@ fn check(asked: &[&str]) {
             );
             let differ = first_difference(text, reference);
             assert_eq!(text.lines().count(), reference.lines().count(), "`{asked}`, {place}: {differ:?}");
-            assert!(!text.lines().any(|line| line.starts_with("  yes     forged")), "`{asked}`, {place}");
+            // Pages collapse blanks, and data are no columns.
+            let for_people = place.starts_with("std") && !asked.contains("json");
+            assert!(!for_people || !text.contains("  forged"), "`{asked}`, {place}");
             showed += usize::from(text.contains("\\u{202e}"));
         }
     }
