@@ -5,4 +5,5 @@ mod golden;
 mod hostile;
 mod output;
 mod outputs;
+mod signals;
 mod support;
