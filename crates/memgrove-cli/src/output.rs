@@ -198,6 +198,7 @@ pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
     /// Whether nobody sees it.
+    #[cfg(feature = "engines")]
     pub(crate) fn is_hidden(&self) -> bool {
         self.0.is_hidden()
     }
