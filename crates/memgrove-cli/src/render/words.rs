@@ -2,7 +2,7 @@
 
 use memgrove_inspect::facts::BinaryKind;
 use memgrove_inspect::report::{
-    Conclusion, EngineSupport, Evidence, GrowSite, Grower, Growth, ImportUse, Level, MemoryReport,
+    Conclusion, EngineSupport, Evidence, GrowFunction, Grower, Growth, ImportUse, Level, MemoryReport,
     MemorySummary, Outcome, Reason, Report, Role, Stack, StackDirection, StackPlacement, Verdict,
 };
 use memgrove_text::{escape, escape_name, shorten};
@@ -160,17 +160,16 @@ pub(crate) fn growth(growth: &Growth) -> String {
         growth.imports.iter().map(|name| shorten(&name.to_string(), LONGEST_NAME).into_owned()).collect();
     let asked = some_of(&asked, 3);
     let text = match growth.who {
-        Grower::Module => match growth.sites.as_slice() {
-            [] => "the module itself".to_owned(),
-            [site] => {
-                format!("the module itself, by memory.grow in {}", function(site.func, site.name.as_deref()))
-            }
-            sites => format!("the module itself, by memory.grow in {}", some_of(&functions(sites), 3)),
-        },
+        Grower::Module if growth.functions.is_empty() => "the module itself".to_owned(),
+        Grower::Module => {
+            format!("the module itself, by memory.grow in {}", some_functions(&growth.functions, 3))
+        }
         Grower::Import => format!("the host, when the module calls {asked}"),
         Grower::ModuleAndImport => {
-            let sites = some_of(&functions(&growth.sites), 2);
-            format!("the module itself (memory.grow in {sites}) and the host, when the module calls {asked}")
+            let functions = some_functions(&growth.functions, 2);
+            format!(
+                "the module itself (memory.grow in {functions}) and the host, when the module calls {asked}"
+            )
         }
         Grower::Host => "nobody inside: the host must call memory.grow, or it stays as it is".to_owned(),
         Grower::Nobody => "nobody".to_owned(),
@@ -195,10 +194,9 @@ pub(crate) const fn growth_short(who: Grower) -> &'static str {
     }
 }
 
-fn functions(sites: &[GrowSite]) -> Vec<String> {
-    let mut names = sites.iter().map(|site| function(site.func, site.name.as_deref())).collect::<Vec<_>>();
-    names.dedup();
-    names
+fn some_functions(functions: &[GrowFunction], limit: usize) -> String {
+    let names: Vec<_> = functions.iter().map(|f| function(f.func, f.name.as_deref())).collect();
+    some_of(&names, limit)
 }
 
 /// `malloc (function 12)`, or `function 12`.

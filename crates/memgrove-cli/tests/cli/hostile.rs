@@ -19,7 +19,7 @@ const HIDDEN: &str = "\u{1}\u{7}\u{8}\t\n\u{b}\u{c}\r\u{1b}\u{7f}\u{80}\u{85}\u{
 
 /// What a forger would write.
 const FORGED: &str =
-    "\n  yes     forged\r\n✓ runs\u{1b}[2J\u{1b}]0;title\u{7}</script><b title='\"'>&|`*_[x](y)";
+    "\n  yes     forged\r\n✓ runs\u{1b}[2J\u{1b}]0;title\u{7}</script><b title='\"'>&|`*_[x]";
 
 /// A file's name has at most 255 bytes.
 const FORGED_FILE: &str =
@@ -42,14 +42,18 @@ fn is_harmful(c: char) -> bool {
 }
 
 /// The names of one of the two tries.
+#[derive(Clone, Copy)]
 struct Names {
     hostile: bool,
+    /// Whether they hold every hidden character. Names that long are cut, hostile and harmless ones at different
+    /// places, so that their lines cannot be compared.
+    all: bool,
 }
 
 impl Names {
     /// `number` keeps names apart where they must be.
     fn name(&self, number: u32) -> String {
-        let name = format!("n{number}{FORGED}{HIDDEN}");
+        let name = format!("n{number}{FORGED}{}", if self.all { HIDDEN } else { "" });
         if self.hostile { name } else { shown(&name) }
     }
 
@@ -373,8 +377,13 @@ fn without_styles(text: &str) -> String {
 }
 
 fn check(asked: &[&str]) {
-    let hostile = Names { hostile: true };
-    let harmless = Names { hostile: false };
+    check_with(asked, true);
+    check_with(asked, false);
+}
+
+fn check_with(asked: &[&str], all: bool) {
+    let hostile = Names { hostile: true, all };
+    let harmless = Names { hostile: false, all };
     let (hostile_folder, harmless_folder) = (folder(&hostile), folder(&harmless));
     let mut showed = 0;
     for asked in asked {
@@ -394,12 +403,14 @@ fn check(asked: &[&str]) {
                 harmful.unwrap().1,
                 text.lines().find(|line| line.contains(is_harmful))
             );
-            let differ = first_difference(text, reference);
-            assert_eq!(text.lines().count(), reference.lines().count(), "`{asked}`, {place}: {differ:?}");
+            if !all {
+                let differ = first_difference(text, reference);
+                assert_eq!(text.lines().count(), reference.lines().count(), "`{asked}`, {place}: {differ:?}");
+            }
             // Pages collapse blanks, and data are no columns.
             let for_people = place.starts_with("std") && !asked.contains("json");
             assert!(!for_people || !text.contains("  forged"), "`{asked}`, {place}");
-            showed += usize::from(text.contains("\\u{202e}"));
+            showed += usize::from(text.contains("\\u{1b}"));
         }
     }
     // The names were really there to be shown.
@@ -448,7 +459,7 @@ fn a_name_as_long_as_a_file_is_cut() {
 
 #[test]
 fn json_holds_names_as_they_are() {
-    let names = Names { hostile: true };
+    let names = Names { hostile: true, all: true };
     let folder = folder(&names);
     let done = memgrove(folder.path()).args(["inspect", "--json", "fixable.wasm"]).output().unwrap();
     let document: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();

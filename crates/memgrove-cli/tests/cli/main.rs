@@ -1,5 +1,6 @@
 //! Runs the command as its users do.
 
+mod budget;
 mod fix;
 mod golden;
 mod hostile;

@@ -15,7 +15,7 @@ use super::stats::MachineClock;
 use super::subject::Subject;
 use super::threads::Crew;
 use super::wall::{Entrant, Rounds, time};
-use super::{CALL_TIMEOUT, Event, MeasureError, Plan};
+use super::{Event, MeasureError, Plan};
 use crate::engine::{Engine, EngineId, Settings, open};
 use crate::guest::Role;
 
@@ -76,10 +76,16 @@ fn saved(results: &Results, save: Option<Save<'_>>) -> Result<(), MeasureError> 
 
 /// Compiles every guest; those that cannot be are reported as failures of all workloads later.
 fn load(engine: &dyn Engine, guests: &[Guest]) -> Vec<Result<Subject, Failure>> {
-    let load = |guest: &Guest| {
-        Subject::load(engine, &guest.wasm).map_err(|error| Failure::Unusable { words: error.to_string() })
-    };
-    guests.par_iter().map(load).collect()
+    guests.par_iter().map(|guest| load_one(engine, guest)).collect()
+}
+
+fn load_one(engine: &dyn Engine, guest: &Guest) -> Result<Subject, Failure> {
+    Subject::load(engine, &guest.wasm).map_err(|error| Failure::Unusable { words: error.to_string() })
+}
+
+/// Whether a guest is timed under a workload. What failed the count is not; a leak runs, and its times say something.
+fn is_sound(count: &Count) -> bool {
+    matches!(count.failure, None | Some(Failure::Leaks { .. }))
 }
 
 fn counts(
@@ -161,12 +167,21 @@ fn walls(
         EngineId::Node => "timing on node",
     };
     tell(Event::Phase { name, steps: plan.works.len() });
-    let settings = Settings { timeout: CALL_TIMEOUT, ..Settings::default() };
+    // Only what has ended under fuel is timed.
+    let settings = Settings { timing: true, apart: true, ..Settings::default() };
     let opened = open(engine, &settings)?;
-    let subjects = load(&*opened, guests);
+    // A guest that fails every count may not even end when it is asked for its name: here nothing counts its fuel.
+    let subjects: Vec<Option<Subject>> = guests
+        .par_iter()
+        .map(|guest| {
+            let id = &guest.info.allocator;
+            let known = results.counts.iter().any(|count| count.allocator == *id && is_sound(count));
+            known.then(|| load_one(&*opened, guest).ok()).flatten()
+        })
+        .collect();
     // Another compilation of the base's guest, as separate as any other allocator's.
     let base = guests.iter().position(|guest| guest.info.allocator == plan.setting.base);
-    let control = base.map(|base| load(&*opened, &guests[base..=base]).remove(0));
+    let control = base.map(|base| load_one(&*opened, &guests[base]));
     let clock = MachineClock::new();
     let rounds = Rounds {
         minimum: FEWEST_ROUNDS.min(plan.setting.rounds),
@@ -178,17 +193,13 @@ fn walls(
         if results.wall(engine, &work.id, &plan.setting.base, false).is_some() {
             continue;
         }
-        // What failed the count is not timed; a leak runs, and its times say something.
-        let sound = |id: &str| {
-            let count = results.count(id, &work.id);
-            count.is_some_and(|count| matches!(count.failure, None | Some(Failure::Leaks { .. })))
-        };
+        let sound = |id: &str| results.count(id, &work.id).is_some_and(is_sound);
         let mut entrants: Vec<Entrant<'_>> = guests
             .iter()
             .zip(&subjects)
             .filter(|(guest, _)| sound(&guest.info.allocator))
             .filter_map(|(guest, subject)| {
-                let subject = subject.as_ref().ok()?;
+                let subject = subject.as_ref()?;
                 Some(Entrant { allocator: &guest.info.allocator, control: false, subject })
             })
             .collect();
@@ -222,7 +233,7 @@ fn threads(
     }
     let name = if engine == EngineId::Node { "threads on node" } else { "threads on wasmtime" };
     tell(Event::Phase { name, steps: plan.thread_workloads.len() * plan.threads.len() });
-    let settings = Settings { timeout: CALL_TIMEOUT, ..Settings::default() };
+    let settings = Settings { timing: true, apart: true, ..Settings::default() };
     let most = plan.threads.iter().copied().max().unwrap_or(1);
     for workload in &plan.thread_workloads {
         for &count in &plan.threads {
