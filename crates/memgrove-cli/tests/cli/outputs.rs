@@ -220,7 +220,15 @@ fn what_is_no_place_for_a_file_is_refused() {
     let folder = folder();
     let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
     let before = entries(folder.path());
-    for (args, _) in writers() {
+    // Asked for before any work is done, so that a long one is tried here too.
+    let mut asked: Vec<_> = writers().into_iter().map(|(args, _)| args).collect();
+    if cfg!(feature = "engines") {
+        asked.extend(["survey --html OUT", "bench --rounds 0 --save OUT"]);
+        fifo(&folder.path().join("pipe"));
+        refused(&run(folder.path(), "bench --rounds 0 --save OUT", "pipe"), "cannot be read again");
+        fs::remove_file(folder.path().join("pipe")).unwrap();
+    }
+    for args in asked {
         for (out, why) in [
             ("folder", "is a folder: folder"),
             ("folder/", "is a folder: folder/"),
