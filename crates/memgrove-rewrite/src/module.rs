@@ -3,7 +3,7 @@
 //! Everything is borrowed from the input; function bodies are looked at once for the few
 //! operators that matter here and decoded again only where a question needs it.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::ops::Range;
 
 use wasmparser::{
@@ -43,6 +43,10 @@ pub(crate) struct Module<'a> {
     pub scan: Scan,
     /// Bytes of function bodies that [`Self::operators`] has decoded.
     read_again: Cell<usize>,
+    /// What contracts ask of all imports together, once.
+    pub is_env_minified: OnceCell<bool>,
+    pub has_emscripten: OnceCell<bool>,
+    pub has_panic_hook: OnceCell<bool>,
 }
 
 /// One import and its index in the index space of its kind.
@@ -114,6 +118,9 @@ impl<'a> Module<'a> {
             sections: Vec::new(),
             scan: Scan::default(),
             read_again: Cell::new(0),
+            is_env_minified: OnceCell::new(),
+            has_emscripten: OnceCell::new(),
+            has_panic_hook: OnceCell::new(),
         };
         for payload in Parser::new(0).parse_all(bytes) {
             let payload = payload?;
