@@ -243,7 +243,7 @@ impl<'a> Flow<'a> {
 /// Calls of one import in one function that are looked at.
 const MOST_CALLS: usize = 16;
 /// How often all operators of one function are looked at.
-const MOST_SCANS: u32 = 512;
+const MOST_SCANS: u32 = 256;
 /// Parameters and results of a block or a function that a library's code has at most.
 const MOST_VALUES: usize = 32;
 /// Locals and blocks between a value and its use that are looked through.

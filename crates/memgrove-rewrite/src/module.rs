@@ -44,7 +44,7 @@ pub(crate) struct Module<'a> {
     /// Bytes of function bodies that [`Self::operators`] has decoded.
     read_again: Cell<usize>,
     /// What contracts ask of all imports together, once.
-    pub is_env_minified: OnceCell<bool>,
+    pub is_minified: OnceCell<bool>,
     pub has_emscripten: OnceCell<bool>,
     pub has_panic_hook: OnceCell<bool>,
 }
@@ -118,7 +118,7 @@ impl<'a> Module<'a> {
             sections: Vec::new(),
             scan: Scan::default(),
             read_again: Cell::new(0),
-            is_env_minified: OnceCell::new(),
+            is_minified: OnceCell::new(),
             has_emscripten: OnceCell::new(),
             has_panic_hook: OnceCell::new(),
         };

@@ -469,6 +469,29 @@ fn a_call_before_unreachable_is_a_trap_where_nothing_catches() {
 }
 
 #[test]
+fn a_short_name_of_cs_proves_nothing_among_minified_ones() {
+    let log = |others: &str| {
+        let text = format!(r#"(module (import "env" "log" (func (param f64) (result f64))) {others})"#);
+        plan(&wat::parse_str(text).unwrap(), &Options::default()).unwrap().imports[0].behaviour
+    };
+    for others in [
+        "",
+        r#"(import "env" "sin" (func (param f64) (result f64)))"#,
+        r#"(import "env" "put" (func (param i32)))"#,
+        r#"(import "host" "b" (func (param i32)))"#,
+    ] {
+        assert_eq!(log(others), Behaviour::Computes("log"), "{others}");
+    }
+    for others in [
+        r#"(import "env" "b" (func (param i32)))"#,
+        r#"(import "env" "Xc" (func (param i32)))"#,
+        r#"(import "a" "b" (func (param i32)))"#,
+    ] {
+        assert_eq!(log(others), Behaviour::StaysFunction, "{others}");
+    }
+}
+
+#[test]
 fn a_function_of_the_users_stays_and_growth_does_not() {
     let wasm = include_bytes!("../../../tests/cases/own-js/minified.wasm");
     let plan = plan(wasm, &Options::default()).expect("it can be planned");
