@@ -4,11 +4,13 @@
 //! operators that matter here and decoded again only where a question needs it.
 
 use std::cell::{Cell, OnceCell};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use wasmparser::{
-    ConstExpr, CustomSectionReader, Data, DataKind, Element, Export, ExternalKind, FuncType, FunctionBody,
-    Global, GlobalType, Import, MemoryType, Operator, Parser, Payload, Table, TableType, TypeRef,
+    ConstExpr, CustomSectionReader, Data, DataKind, Element, ElementItems, Export, ExternalKind, FuncType,
+    FunctionBody, Global, GlobalType, Import, MemoryType, Operator, Parser, Payload, Table, TableType,
+    TypeRef,
 };
 
 use crate::Error;
@@ -43,6 +45,8 @@ pub(crate) struct Module<'a> {
     pub scan: Scan,
     /// Bytes of function bodies that [`Self::operators`] has decoded.
     read_again: Cell<usize>,
+    /// Functions that are exported or in an element segment, and whether globals may hold others.
+    referred: OnceCell<(BTreeSet<u32>, bool)>,
     /// What contracts ask of all imports together, once.
     pub is_minified: OnceCell<bool>,
     pub has_emscripten: OnceCell<bool>,
@@ -118,6 +122,7 @@ impl<'a> Module<'a> {
             sections: Vec::new(),
             scan: Scan::default(),
             read_again: Cell::new(0),
+            referred: OnceCell::new(),
             is_minified: OnceCell::new(),
             has_emscripten: OnceCell::new(),
             has_panic_hook: OnceCell::new(),
@@ -378,11 +383,37 @@ impl<'a> Module<'a> {
         u32::from_le_bytes(word)
     }
 
-    /// An imported function whose every call is followed by `unreachable`: it is not expected to
-    /// return.
+    /// An imported function that is only called directly, and each time with `unreachable` behind
+    /// it: it is not expected to return.
     pub fn never_returns(&self, import: u32) -> bool {
         let calls = &self.scan.calls[import as usize];
-        !calls.is_empty() && calls.iter().all(|call| call.then_unreachable)
+        !calls.is_empty() && calls.iter().all(|call| call.then_unreachable) && !self.is_referred_to(import)
+    }
+
+    /// Whether a function may be called other than directly: it is exported, or in an element segment, as
+    /// every function is to which code refers, or some global may hold it.
+    fn is_referred_to(&self, func: u32) -> bool {
+        let (referred, in_globals) = self.referred.get_or_init(|| {
+            let exports =
+                self.exports.iter().filter(|export| is_func(export.kind)).map(|export| export.index);
+            let mut all: BTreeSet<u32> = exports.collect();
+            for element in &self.elements {
+                match &element.items {
+                    ElementItems::Functions(functions) => all.extend(functions.clone().into_iter().flatten()),
+                    ElementItems::Expressions(_, expressions) => {
+                        for expression in expressions.clone().into_iter().flatten() {
+                            let mut reader = expression.get_operators_reader();
+                            if let Ok(Operator::RefFunc { function_index }) = reader.read() {
+                                all.insert(function_index);
+                            }
+                        }
+                    }
+                }
+            }
+            let defined = self.globals.get(self.imported_globals as usize..).unwrap_or_default();
+            (all, defined.iter().any(|global| global.content_type.is_reference_type()))
+        });
+        *in_globals || referred.contains(&func)
     }
 }
 

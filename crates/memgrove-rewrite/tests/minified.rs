@@ -461,6 +461,11 @@ fn a_call_before_unreachable_is_a_trap_where_nothing_catches() {
         "(import \"env\" \"emscripten_longjmp\" (func (param i32 i32)))",
         "(func (try_table))",
         "(func (block (try_table (catch_all 0))))",
+        // It may be called in other ways, and be expected to return.
+        "(export \"e\" (func $import))",
+        "(table funcref (elem $import))",
+        "(elem declare func $import) (func (drop (ref.func $import)))",
+        "(global funcref (ref.func $import))",
         // It may be `invoke_v` under a minified name.
         &other(watched),
     ] {
