@@ -1,5 +1,6 @@
 //! Regions: how the heap gets memory, and what it does when a stranger grew in between.
 
+use super::bins::{MAP_WORDS, SMALL_BINS};
 use super::block::{MIN_BLOCK, set_header};
 use super::heap::Heap;
 use crate::link::clear_links;
@@ -8,6 +9,10 @@ use crate::word::{WORD, align_up, load, store};
 
 /// Every region starts at a multiple of this (S2).
 const REGION_ALIGN: usize = 16;
+
+/// The quick lists are merged each time that the top is cut beyond a multiple of this, whether memory grows for it or has
+/// grown before: so that the same work needs the same memory again.
+const STEP: usize = 1 << 16;
 
 /// How far behind `block` one at a multiple of `align` begins, if what lies between them is to be a block, or nothing.
 #[inline(always)]
@@ -28,7 +33,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
     /// Whether a block of `wanted` bytes at a multiple of `align` can be cut off the top.
     #[inline(always)]
     pub(super) fn has_room(&self, wanted: usize, align: usize) -> bool {
-        self.end.wrapping_sub(self.top) >= lead(self.top, align) + wanted
+        self.reach.wrapping_sub(self.top) >= lead(self.top, align) + wanted
     }
 
     /// Gives the top room for a block of `wanted` bytes at a multiple of `align`. False if it cannot be had; no memory was
@@ -42,7 +47,12 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
         }
         // Once more if a stranger took the memory after the top in between: then in one piece.
         for _ in 0..3 {
-            if self.has_room(wanted, align) {
+            // What was grown before serves first.
+            let (room, length) = (self.end - self.top, lead(self.top, align) + wanted);
+            if room >= length {
+                // Behind the last step of the address space this wraps.
+                let step = align_up(self.top + length, STEP);
+                self.reach = if step.wrapping_sub(self.top) < room { step } else { self.end };
                 return true;
             }
             // Where memory goes on: at its end, or behind what a stranger has grown.
@@ -83,6 +93,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
         }
         self.region = record;
         self.top = first;
+        self.reach = first;
         self.end = end;
         self.fresh = if S::ZEROED { first.max(fresh) } else { usize::MAX };
         // SAFETY: what is left of the old top becomes the last tile of its region, then the fence (H1). A block before
@@ -99,6 +110,24 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
                 }
             }
         }
+    }
+
+    /// Makes the heap one top again, as good as new (H10). No block may be live. False if there are several regions.
+    pub(super) fn renew(&mut self) -> bool {
+        // SAFETY: `region` is a record; every block is free, so the bins may be emptied without looking at them.
+        unsafe {
+            if Self::previous_record(self.region) != 0 {
+                return false;
+            }
+            clear_links(self.bins, Self::BINS);
+        }
+        self.fresh = self.fresh.max(self.top);
+        self.top = self.first_block(self.region);
+        self.reach = self.top;
+        self.quick = [0; SMALL_BINS];
+        self.map = [0; MAP_WORDS];
+        self.victim = 0;
+        true
     }
 
     /// First block of the region with this record.

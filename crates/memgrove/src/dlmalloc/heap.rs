@@ -12,6 +12,10 @@ use crate::word::WORD;
 /// looking at empty lists costs nothing.
 const MERGE_BYTES: usize = 1 << 16;
 
+/// In a heap of fewer blocks than this, so many are freed before its quick blocks are counted: else a program with a few
+/// blocks would have them counted all the time.
+const FEW: usize = 32;
+
 /// One heap. All zero until the first allocation, so that it costs no bytes in a module's data.
 ///
 /// No block holds an address within this struct: a heap may be moved.
@@ -22,6 +26,9 @@ pub(super) struct Heap<S, const GRAIN: usize> {
     pub(super) top: usize,
     /// End of the newest region, whose last word is kept for a fence (H7).
     pub(super) end: usize,
+    /// The top is cut up to here only, until the quick lists are merged (H7): what lies behind is taken a step at a time, as
+    /// if it was grown.
+    pub(super) reach: usize,
     /// The designated victim: a block that looks live (H6), from which small blocks are cut. Zero if there is none.
     pub(super) victim: usize,
     /// Bit `i` is set if bin `i` may hold a block (H4).
@@ -34,6 +41,14 @@ pub(super) struct Heap<S, const GRAIN: usize> {
     pub(super) fresh: usize,
     /// Bytes of larger blocks freed since the quick lists were last merged for that reason.
     pub(super) loose: usize,
+    /// Blocks that the bins, the victim and the top have given and not got back: live ones and those in quick lists.
+    pub(super) out: usize,
+    /// So many blocks more must be freed before quick lists can hold every block that is out, and the grace (H9).
+    pub(super) credit: usize,
+    /// How much of the credit is a grace for a heap of few blocks.
+    pub(super) grace: usize,
+    /// `FEW` if there is such a grace to be given, or 0.
+    few: usize,
     /// Where memory comes from.
     pub(super) source: S,
 }
@@ -50,12 +65,17 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
             quick: [0; SMALL_BINS],
             top: 0,
             end: 0,
+            reach: 0,
             victim: 0,
             map: [0; MAP_WORDS],
             bins: 0,
             region: 0,
             fresh: 0,
             loose: 0,
+            out: 0,
+            credit: 0,
+            grace: 0,
+            few: 0,
             source,
         }
     }
@@ -105,6 +125,10 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
                 let head = &mut self.quick[tagged / GRAIN];
                 store_link(block, *head);
                 *head = block;
+                self.credit = self.credit.wrapping_sub(1);
+                if self.credit == 0 {
+                    self.settle();
+                }
             } else {
                 self.free_larger(block, tagged);
             }
@@ -119,11 +143,64 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
     unsafe fn free_larger(&mut self, block: usize, tagged: usize) {
         // SAFETY: the caller's promise.
         unsafe { self.release(block) };
+        self.out -= 1;
+        self.credit -= 1;
+        let before = self.loose;
         self.loose += tagged;
-        if self.loose >= MERGE_BYTES && self.loose >= (self.end - self.bins) / 2 {
-            self.loose = 0;
-            self.flush();
+        // At each multiple.
+        if before / MERGE_BYTES != self.loose / MERGE_BYTES {
+            self.count_exactly();
+            if self.loose >= (self.reach - self.bins) / 2 {
+                self.loose = 0;
+                self.flush();
+            }
         }
+        if self.credit == 0 {
+            self.settle();
+        }
+    }
+
+    /// Takes the grace back that a heap of few blocks has: it has many now, or large ones.
+    #[inline]
+    fn count_exactly(&mut self) {
+        self.credit = self.credit.saturating_sub(self.grace);
+        self.grace = 0;
+        self.few = 0;
+    }
+
+    /// So many blocks were freed that all that are out may lie in quick lists (H9). If half of them do, they are merged; if all
+    /// do, that is done at once. Linear in the quick blocks, which are no more than were freed since it was done last.
+    /// Whether every block is free.
+    #[cold]
+    #[inline(never)]
+    fn settle(&mut self) -> bool {
+        let mut quick = 0;
+        for &first in &self.quick {
+            let mut block = first;
+            while block != 0 {
+                quick += 1;
+                // SAFETY: members hold the next one's address (H6).
+                block = unsafe { load_link(block) };
+            }
+        }
+        let live = self.out - quick;
+        if self.out < FEW {
+            self.few = FEW;
+        }
+        if live == 0 && self.renew() {
+            self.out = 0;
+            self.loose = 0;
+        } else if quick >= live {
+            return self.flush();
+        }
+        self.grant(live);
+        live == 0
+    }
+
+    /// Sets the credit to the blocks that are out and live, or to more if those are few.
+    fn grant(&mut self, live: usize) {
+        self.credit = live.max(self.few);
+        self.grace = self.credit - live;
     }
 
     /// A block of `wanted` bytes where no quick list has one, or zero.
@@ -147,10 +224,18 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
     /// A block that holds one of `wanted` bytes at a multiple of `align`, or zero: any of `enough` bytes, or one cut off the
     /// top, which is no longer than it must be.
     pub(super) fn find(&mut self, enough: usize, wanted: usize, align: usize) -> usize {
-        loop {
+        let block = loop {
             let block = self.fit(enough);
             if block != 0 {
-                return block;
+                break block;
+            }
+            // The top is cut last, and in a heap that may be empty not before that is known.
+            if self.credit <= self.grace
+                && self.out != 0
+                && self.top - self.bins >= MERGE_BYTES
+                && self.settle()
+            {
+                continue;
             }
             if self.has_room(wanted, align) {
                 let block = self.top;
@@ -158,13 +243,20 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
                 self.top += length;
                 // SAFETY: the word before the top is the heap's (H7); nothing free touches it (H2).
                 unsafe { set_header(block, length) };
-                return block;
+                break block;
             }
             // Memory grows only when all that was freed, merged, does not serve.
             if !self.flush() && !self.grow(wanted, align) {
                 return 0;
             }
+        };
+        self.out += 1;
+        self.credit += 1;
+        if self.out == 2 * FEW {
+            self.count_exactly();
+            self.credit = self.credit.max(1);
         }
+        block
     }
 
     /// A block of `wanted` bytes from the bins or the victim, or zero.
@@ -269,6 +361,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
     /// Merges the quick lists and the victim into the heap. Whether there was anything to merge.
     #[inline(never)]
     pub(super) fn flush(&mut self) -> bool {
+        let mut merged = 0;
         let mut found = self.victim;
         if found != 0 {
             self.victim = 0;
@@ -285,8 +378,11 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
                     self.release(block);
                     block = next;
                 }
+                merged += 1;
             }
         }
+        self.out -= merged;
+        self.grant(self.out);
         found != 0
     }
 }
