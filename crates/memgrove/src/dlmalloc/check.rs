@@ -39,7 +39,14 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
         let out = stats.live_blocks - usize::from(self.victim != 0);
         let live = out - self.quick_blocks().count();
         ensure(out == self.out, "H9", "the blocks that are out are not counted", self.out)?;
-        ensure(self.credit <= live + self.grace, "H9", "an empty heap would not be noticed", self.credit)?;
+        let quick = out != live || self.victim != 0;
+        ensure(live != 0 || !quick || self.is_small(), "H10", "an empty heap is not merged", self.top)?;
+        ensure(
+            self.credit <= live || self.is_small(),
+            "H9",
+            "an empty heap would not be noticed",
+            self.credit,
+        )?;
         let untouched = self.fresh.max(self.top)..self.end;
         for word in untouched.step_by(WORD).take(FRESH_SAMPLE_BYTES / WORD) {
             // SAFETY: memory below `end` is the heap's (H7).

@@ -2,7 +2,7 @@
 
 use super::bins::{MAP_WORDS, SMALL_BINS, unlink};
 use super::block::{FREE, MIN_BLOCK, PREV_FREE, TAGS, header, mark_free, previous_size, set_header, size};
-use super::grow::lead;
+use super::grow::{STEP, lead};
 use crate::link::{load_link, store_link};
 use crate::source::PageSource;
 use crate::word::WORD;
@@ -11,10 +11,6 @@ use crate::word::WORD;
 /// keep larger pieces of memory apart. Small enough that a big table given back is reused whole, large enough that
 /// looking at empty lists costs nothing.
 const MERGE_BYTES: usize = 1 << 16;
-
-/// In a heap of fewer blocks than this, so many are freed before its quick blocks are counted: else a program with a few
-/// blocks would have them counted all the time.
-const FEW: usize = 32;
 
 /// One heap. All zero until the first allocation, so that it costs no bytes in a module's data.
 ///
@@ -43,12 +39,8 @@ pub(super) struct Heap<S, const GRAIN: usize> {
     pub(super) loose: usize,
     /// Blocks that the bins, the victim and the top have given and not got back: live ones and those in quick lists.
     pub(super) out: usize,
-    /// So many blocks more must be freed before quick lists can hold every block that is out, and the grace (H9).
+    /// At least so many blocks more must be freed before quick lists hold every block that is out (H9).
     pub(super) credit: usize,
-    /// How much of the credit is a grace for a heap of few blocks.
-    pub(super) grace: usize,
-    /// `FEW` if there is such a grace to be given, or 0.
-    few: usize,
     /// Where memory comes from.
     pub(super) source: S,
 }
@@ -74,8 +66,6 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
             loose: 0,
             out: 0,
             credit: 0,
-            grace: 0,
-            few: 0,
             source,
         }
     }
@@ -125,13 +115,13 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
                 let head = &mut self.quick[tagged / GRAIN];
                 store_link(block, *head);
                 *head = block;
-                self.credit = self.credit.wrapping_sub(1);
-                if self.credit == 0 {
-                    self.settle();
-                }
             } else {
                 self.free_larger(block, tagged);
             }
+        }
+        self.credit = self.credit.wrapping_sub(1);
+        if self.credit == 0 {
+            self.settle();
         }
     }
 
@@ -144,63 +134,37 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
         // SAFETY: the caller's promise.
         unsafe { self.release(block) };
         self.out -= 1;
-        self.credit -= 1;
-        let before = self.loose;
         self.loose += tagged;
-        // At each multiple.
-        if before / MERGE_BYTES != self.loose / MERGE_BYTES {
-            self.count_exactly();
-            if self.loose >= (self.reach - self.bins) / 2 {
-                self.loose = 0;
-                self.flush();
-            }
-        }
-        if self.credit == 0 {
-            self.settle();
+        if self.loose >= MERGE_BYTES && self.loose >= (self.reach - self.bins) / 2 {
+            self.loose = 0;
+            self.flush();
+            // It counts this block as one that is yet to be freed.
+            self.credit += 1;
         }
     }
 
-    /// Takes the grace back that a heap of few blocks has: it has many now, or large ones.
-    #[inline]
-    fn count_exactly(&mut self) {
-        self.credit = self.credit.saturating_sub(self.grace);
-        self.grace = 0;
-        self.few = 0;
-    }
-
-    /// So many blocks were freed that all that are out may lie in quick lists (H9). If half of them do, they are merged; if all
-    /// do, that is done at once. Linear in the quick blocks, which are no more than were freed since it was done last.
-    /// Whether every block is free.
+    /// As many blocks were freed as were live when the quick lists were merged last, so that these may hold all that are out
+    /// (H9): merges them. Linear in the blocks merged, of which there are no more than were freed meanwhile.
     #[cold]
     #[inline(never)]
-    fn settle(&mut self) -> bool {
-        let mut quick = 0;
-        for &first in &self.quick {
-            let mut block = first;
-            while block != 0 {
-                quick += 1;
-                // SAFETY: members hold the next one's address (H6).
-                block = unsafe { load_link(block) };
-            }
+    fn settle(&mut self) {
+        if self.is_small() {
+            self.credit = usize::MAX / 2;
+            return;
         }
-        let live = self.out - quick;
-        if self.out < FEW {
-            self.few = FEW;
-        }
-        if live == 0 && self.renew() {
-            self.out = 0;
+        self.flush();
+        if self.out == 0 {
+            // As good as new (H10): the top is one, and is cut a step at a time again.
+            self.reach = self.top;
             self.loose = 0;
-        } else if quick >= live {
-            return self.flush();
         }
-        self.grant(live);
-        live == 0
     }
 
-    /// Sets the credit to the blocks that are out and live, or to more if those are few.
-    fn grant(&mut self, live: usize) {
-        self.credit = live.max(self.few);
-        self.grace = self.credit - live;
+    /// Whether the heap has not gone beyond its first step. Its quick blocks stay then: a program with a few blocks would have
+    /// them merged all the time.
+    #[inline(always)]
+    pub(super) fn is_small(&self) -> bool {
+        self.reach.wrapping_sub(self.bins) <= STEP
     }
 
     /// A block of `wanted` bytes where no quick list has one, or zero.
@@ -229,17 +193,9 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
             if block != 0 {
                 break block;
             }
-            // The top is cut last, and in a heap that may be empty not before that is known.
-            if self.credit <= self.grace
-                && self.out != 0
-                && self.top - self.bins >= MERGE_BYTES
-                && self.settle()
-            {
-                continue;
-            }
-            if self.has_room(wanted, align) {
-                let block = self.top;
-                let length = lead(block, align) + wanted;
+            let block = self.top;
+            let length = lead(block, align) + wanted;
+            if self.has_room(length) {
                 self.top += length;
                 // SAFETY: the word before the top is the heap's (H7); nothing free touches it (H2).
                 unsafe { set_header(block, length) };
@@ -252,10 +208,6 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
         };
         self.out += 1;
         self.credit += 1;
-        if self.out == 2 * FEW {
-            self.count_exactly();
-            self.credit = self.credit.max(1);
-        }
         block
     }
 
@@ -382,7 +334,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
             }
         }
         self.out -= merged;
-        self.grant(self.out);
+        self.credit = self.out;
         found != 0
     }
 }
