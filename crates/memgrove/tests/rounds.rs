@@ -119,3 +119,28 @@ fn hoard_stays_within_a_half() {
 fn wee_grows_in_the_first_round_only() {
     stays_within("Wee", Wee::with_source, 1.0);
 }
+
+/// `Wee`'s bound: the sum of what each class held at its peak, and the gap before its longest block.
+#[test]
+fn wee_holds_the_sum_of_its_classes_peaks() {
+    const PHASE_BYTES: usize = 2 << 20;
+    let memory = Box::leak(vec![0_u128; (64 << 20) / 16].into_boxed_slice());
+    // SAFETY: leaked, zero, and nobody else's.
+    let heap =
+        Wee::with_source(unsafe { Fake::new(memory.as_mut_ptr().cast(), 64 << 20, Trouble::default()) });
+    let (mut bound, mut longest) = (0, 0);
+    for size in [280, 700, 1_200, 2_500, 6_000, 20_000, 50_000, 140_000, 400_000] {
+        let layout = Layout::from_size_align(size, 8).expect("a layout");
+        let blocks: Vec<_> = (0..PHASE_BYTES / size).map(|_| heap.allocate(layout)).collect();
+        assert!(blocks.iter().all(|block| !block.is_null()));
+        bound += blocks.len() * size.next_power_of_two();
+        longest = longest.max(size.next_power_of_two());
+        for block in blocks {
+            // SAFETY: live, with its layout.
+            unsafe { heap.deallocate(block, layout) };
+        }
+        let held = heap.stats().heap_bytes;
+        assert!(held <= bound + longest + Fake::PAGE_BYTES, "{held} of {bound} at {size}");
+    }
+    heap.check().expect("a valid heap");
+}

@@ -196,7 +196,7 @@ impl<S: PageSource> Heap<S> {
             }
             // When memory is at its end, what the caches hold must serve. The caller has counted a miss, so none means
             // that they were flushed a moment ago.
-            if (due || !self.pages.grow(Wanted { pages, slack, longer: false }, front))
+            if (due || !self.pages.grow(Wanted { pages, slack }, front))
                 && (self.misses == 0 || self.flush(class, front))
             {
                 return NO_PAGE;

@@ -32,7 +32,7 @@ impl<S: PageSource> Pages<S> {
             }
             if looks == LOOKS {
                 looks = usize::MAX;
-            } else if !may_grow || !self.grow(Wanted { pages, slack, longer: false }, &NoReaders) {
+            } else if !may_grow || !self.grow(Wanted { pages, slack }, &NoReaders) {
                 return NO_PAGE;
             }
         }
