@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use wasmtime::{ResourceLimiter, SharedMemory, UpdateDeadline};
 
 use super::EngineError;
-use super::budget::{Account, Budget, Exceeded};
+use super::budget::{Account, Budget};
+use super::limits::Exceeded;
 
 /// How often a call is interrupted to look at the clock.
 const TICK: Duration = Duration::from_millis(20);

@@ -11,8 +11,9 @@ use super::apart::Apart;
 use super::budget::Account;
 use super::demand::Demand;
 use super::team::{GRACE, Team, shared_memory};
-use super::wasmtime::{compile, engine, from_val, run_error, to_val, words};
+use super::wasmtime::{compile, engine};
 use super::wasmtime_bounds::Bounds;
+use super::wasmtime_value::{from_val, run_error, to_val, words};
 use super::{Budget, EngineError, Host, Settings, Shape, Value};
 
 /// Reads a shared memory from inside: from outside that would be a data race, and needs unsafe code.
