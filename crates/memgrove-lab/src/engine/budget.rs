@@ -97,6 +97,12 @@ impl Budget {
     }
 }
 
+/// When something is over that may take `limit` from now on.
+pub(super) fn deadline(limit: Duration) -> Instant {
+    const AGES: Duration = Duration::from_secs(1 << 32);
+    Instant::now() + limit.min(AGES)
+}
+
 /// What one store has taken, to be given back when it ends.
 #[derive(Debug)]
 pub(super) struct Account {

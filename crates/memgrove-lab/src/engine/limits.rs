@@ -112,7 +112,8 @@ pub enum Resource {
 pub struct Exceeded {
     /// What there was not enough of.
     pub resource: Resource,
-    /// What there would have been in all, with the request. A lower bound for a process that was ended.
+    /// What there would have been in all, with the request. A lower bound for a process that was ended; 0 for what only
+    /// the engine knows.
     pub asked: u64,
     /// The limit.
     pub limit: u64,
@@ -143,7 +144,7 @@ impl fmt::Display for Exceeded {
                 write!(f, "{asked} bytes in one message from the engine; the limit is {limit}")
             }
             Resource::HostMemory => {
-                write!(f, "{asked} bytes or elements more, for which this machine has no memory")
+                f.write_str("this machine has not the memory, or the address space, that the engine asks for")
             }
         }
     }

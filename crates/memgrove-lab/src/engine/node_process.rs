@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
-use super::budget::Account;
+use super::budget::{Account, deadline};
 use super::node::{Functions, all_to_json, error_of};
 use super::{Budget, EngineError, EngineId, Exceeded, HostTrap, Limits, Resource};
 
@@ -52,7 +52,8 @@ pub(super) struct Process {
 /// The arguments that bound V8 by itself, for every Node that runs a module.
 pub(crate) fn arguments(limits: &Limits) -> [String; 2] {
     [
-        format!("--max-old-space-size={}", limits.process_bytes >> 20),
+        // 0 would be no limit.
+        format!("--max-old-space-size={}", (limits.process_bytes >> 20).max(1)),
         format!("--stack-size={}", limits.stack_bytes.saturating_sub(STACK_RESERVE_BYTES) >> 10),
     ]
 }
@@ -99,7 +100,7 @@ impl Process {
             limits,
             account: Account::new(budget),
             limit: START_LIMIT,
-            deadline: Instant::now() + START_LIMIT,
+            deadline: deadline(START_LIMIT),
             hello: Json::Null,
         };
         process.hello = process.receive().map_err(|error| absent(error.to_string()))?["ok"].take();
@@ -114,7 +115,7 @@ impl Process {
         limit: Duration,
     ) -> Result<Json, EngineError> {
         self.limit = limit;
-        self.deadline = Instant::now() + limit;
+        self.deadline = deadline(limit);
         let outcome = self.ask_inside(request, functions);
         self.account.judge(outcome)
     }

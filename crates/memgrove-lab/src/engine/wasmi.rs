@@ -10,7 +10,7 @@ use wasmi::{
 };
 
 use super::apart::{self, Apart};
-use super::budget::Account;
+use super::budget::{Account, deadline};
 use super::demand::{Demand, check_code};
 use super::host::Supply;
 use super::wasmi_host::{enter_host, read, result_slots, write};
@@ -18,6 +18,9 @@ use super::wasmi_value::{from_val, run_error, signature_of, to_val};
 use super::{
     Budget, Engine, EngineError, EngineId, Host, Instance, Memory, Module, Outcome, Settings, Shape, Value,
 };
+
+/// wasmi panics if its stack is to be smaller than it is at first.
+const LEAST_STACK_BYTES: usize = 1000;
 
 pub(super) struct Wasmi {
     engine: wasmi::Engine,
@@ -29,7 +32,7 @@ impl Wasmi {
         let mut config = Config::default();
         config.consume_fuel(settings.count_fuel);
         config.wasm_multi_memory(true);
-        config.set_max_stack_height(settings.budget.limits().stack_bytes);
+        config.set_max_stack_height(settings.budget.limits().stack_bytes.max(LEAST_STACK_BYTES));
         Self { engine: wasmi::Engine::new(&config), settings: settings.clone() }
     }
 }
@@ -97,7 +100,7 @@ impl Compiled {
         let state = State {
             account,
             limit,
-            deadline: Instant::now() + limit,
+            deadline: deadline(limit),
             shape: self.shape.clone(),
             imported_memory: None,
             imported_table: None,
@@ -227,7 +230,7 @@ impl Running {
         self.work.run(limit, move |working| {
             let state = working.store.data_mut();
             state.limit = limit;
-            state.deadline = Instant::now() + limit;
+            state.deadline = deadline(limit);
             let outcome = order(working);
             working.store.data_mut().account.judge(outcome)
         })?

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wasmtime::{
-    Caller as EngineCaller, Config, Extern, ExternType, Func, Global, Linker, MemoryType, OptLevel, Ref,
-    RegallocAlgorithm, SharedMemory, Store, Table, TableType, Trap, UnknownImportError, Val, WasmFeatures,
+    Caller as EngineCaller, Config, Extern, ExternType, Func, Global, Linker, MemoryType, OptLevel,
+    OutOfMemory, Ref, RegallocAlgorithm, SharedMemory, Store, Table, TableType, Trap, UnknownImportError,
+    Val, WasmFeatures,
 };
 
 use super::apart::{self, Apart};
@@ -16,8 +17,8 @@ use super::wasmtime_bounds::{Bounds, tick};
 use super::wasmtime_host::{enter_host, read, write};
 use super::wasmtime_value::{from_val, run_error, to_val, to_vals, words};
 use super::{
-    Budget, Engine, EngineError, EngineId, Host, HostTrap, ImportKind, Instance, Memory, Module, Outcome,
-    Settings, Shape, Value,
+    Budget, Engine, EngineError, EngineId, Exceeded, Host, HostTrap, ImportKind, Instance, Memory, Module,
+    Outcome, Resource, Settings, Shape, Value,
 };
 
 pub(super) struct Wasmtime {
@@ -186,7 +187,11 @@ impl Compiled {
                 }
                 (ExternType::Memory(ty), Some(Supply::Memory { minimum_pages })) => {
                     let ty = raised(&ty, *minimum_pages).map_err(|words| refused(module, name, words))?;
-                    Some(supplied_memory(store, ty).map_err(|error| refused(module, name, words(&error)))?)
+                    let made = supplied_memory(store, ty);
+                    Some(made.map_err(|error| match lacks_memory(&error) {
+                        true => host_memory(),
+                        false => refused(module, name, words(&error)),
+                    })?)
                 }
                 (ExternType::Table(ty), Some(Supply::Table { minimum_elements })) => {
                     let minimum = ty.minimum().max(*minimum_elements);
@@ -252,7 +257,20 @@ fn refused(module: &str, name: &str, words: impl Into<String>) -> EngineError {
     }
 }
 
+/// Whether the operating system refused what the limits allow, which wasmtime tells in words.
+fn lacks_memory(error: &wasmtime::Error) -> bool {
+    error.is::<OutOfMemory>() || error.chain().any(|cause| cause.to_string().starts_with("mmap failed"))
+}
+
+/// Another machine may have what this one has not.
+fn host_memory() -> EngineError {
+    EngineError::Budget(Exceeded { resource: Resource::HostMemory, asked: 0, limit: 0 })
+}
+
 fn instantiation_error(error: &wasmtime::Error, unsupplied: Vec<String>) -> EngineError {
+    if lacks_memory(error) {
+        return host_memory();
+    }
     if let Some(unknown) = error.downcast_ref::<UnknownImportError>() {
         let (module, name) = (unknown.module().to_owned(), unknown.name().to_owned());
         return EngineError::Import { module, name, words: words(error), unsupplied };
