@@ -74,7 +74,7 @@ impl Limits {
     pub const SURVEY: Self = Self { memory_bytes: 1 << 32, fuel: 200_000_000, ..Self::UNKNOWN };
 
     /// For a guest's own words about itself, and as much as its workloads take: the caller sets the fuel of those.
-    pub const GUEST: Self = Self { fuel: 1 << 30, call: Duration::from_secs(300), ..Self::OWN };
+    pub const GUEST: Self = Self { fuel: 1 << 28, call: Duration::from_secs(300), ..Self::OWN };
 }
 
 impl Default for Limits {
