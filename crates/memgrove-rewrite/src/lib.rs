@@ -15,6 +15,7 @@ mod contract;
 mod edits;
 mod encode;
 mod error;
+mod mark;
 mod module;
 mod pass;
 mod plan;

@@ -13,6 +13,9 @@ pub struct Options {
     pub stubs: Stubs,
     /// Imports, as module and name, that the target host provides: they stay.
     pub provided: Vec<(String, String)>,
+    /// The target host's functions look for a memory exported as `memory`: the module exports
+    /// the one it has, or an empty one.
+    pub export_memory: bool,
 }
 
 impl Options {
@@ -26,7 +29,7 @@ impl Options {
 impl Default for Options {
     /// For a host that provides nothing.
     fn default() -> Self {
-        Self { stubs: Stubs::all(), provided: Vec::new() }
+        Self { stubs: Stubs::all(), provided: Vec::new(), export_memory: false }
     }
 }
 

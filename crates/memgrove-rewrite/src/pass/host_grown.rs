@@ -11,38 +11,38 @@
 //!   (drop (call $cover (i32.load (i32.const 70296)))) …)
 //! ```
 //!
-//! The sign is an exported `__heap_base` in a module without `memory.grow`. If an i32 in
-//! memory starts as that address and code moves it, it is the break. If none does, the host
-//! uses the heap by itself, and is given room: the minimum is raised.
+//! The sign is an exported `__heap_base` in a module that cannot grow its memory and never asks for its
+//! size, and an i32 in memory (or a global) that starts as that address and to which code adds. A module
+//! without one may need nothing, or its host grows memory by itself: it is left alone.
 
-use wasmparser::{ExternalKind, FunctionBody, MemoryType, Operator};
+use wasmparser::{ExternalKind, FunctionBody, Operator};
 
-use super::{PAGE, Pass};
-use crate::edits::WatchedBreak;
+use super::{Pass, functions};
+use crate::edits::{StandIn, WatchedBreak};
 use crate::structure::uses_cell;
 
-/// Room behind `__heap_base` for a host that does not grow: 16 MiB, as Emscripten gives.
-const ROOM_PAGES: u64 = 256;
-
-/// Puts growth inside, or gives room.
+/// Puts growth inside.
 pub(super) fn run(pass: &mut Pass<'_, '_>) {
     let module = pass.module;
-    if !module.scan.grow_in.is_empty() || !pass.edits.funcs.is_empty() || !pass.owns_memory0() {
+    let grows_inside =
+        !module.scan.grow_in.is_empty()
+            || pass.edits.funcs.values().any(
+                |stand_in| matches!(stand_in, StandIn::Runtime(name) if pass.runtime.grows_memory(name)),
+            );
+    // A function that stays may be the one that grows.
+    if grows_inside || functions::any_stays(pass) || !pass.lays_out_memory0() {
         return;
     }
-    let Some(ty) = pass.memory0().filter(|ty| !ty.memory64) else { return };
+    let Some(ty) = pass.memory0() else { return };
     let is_exported = module.exports.iter().any(|e| e.kind == ExternalKind::Memory && e.index == 0)
         || pass.edits.memories.contains_key(&0);
     let can_grow = ty.maximum.is_none_or(|max| max > ty.initial);
     if !is_exported || !can_grow {
         return;
     }
-    let Some(heap_base) = module.exported_i32("__heap_base") else {
-        pass.notes
-            .push("nothing inside grows the memory; if the program needs more, its host must".to_owned());
-        return;
-    };
-    if let Some(watched) = find_break(pass, heap_base) {
+    // A program that asks for memory's size keeps within it.
+    let heap_base = module.exported_i32("__heap_base").filter(|_| module.scan.size_in.is_empty());
+    if let Some(watched) = heap_base.and_then(|heap_base| find_break(pass, heap_base)) {
         pass.edits.watched_breaks.push(watched);
         pass.change(
             "growth",
@@ -58,16 +58,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
         );
         return;
     }
-    let wanted = u64::from(heap_base).div_ceil(PAGE) + ROOM_PAGES;
-    let pages = wanted.min(ty.maximum.unwrap_or(wanted)).max(ty.initial);
-    if pages > ty.initial {
-        pass.set_memory0(MemoryType { initial: pages, ..ty });
-        pass.change(
-            "memory",
-            format!("minimum raised from {} to {pages} pages", ty.initial),
-            "the host used what lies behind __heap_base and grew it itself; this gives it 16 MiB",
-        );
-    }
+    pass.notes.push("nothing inside grows the memory; if the program needs more, its host must".to_owned());
 }
 
 /// Where the program keeps a break that starts at `heap_base`.
