@@ -12,13 +12,15 @@
 //! ```
 //!
 //! The sign is an exported `__heap_base` in a module that cannot grow its memory and never asks for its
-//! size, and an i32 in memory (or a global) that starts as that address and to which code adds. A module
-//! without one may need nothing, or its host grows memory by itself: it is left alone.
+//! size, and an i32 in memory (or a global) that starts as that address and is moved by amounts that the
+//! code computes, without being compared with an end inside of memory. A module without one may need
+//! nothing, or its host grows memory by itself: it is left alone.
 
 use wasmparser::{ExternalKind, FunctionBody, Operator};
 
-use super::{Pass, functions};
+use super::{PAGE, Pass, functions};
 use crate::edits::{StandIn, WatchedBreak};
+use crate::module::Init;
 use crate::structure::uses_cell;
 
 /// Puts growth inside.
@@ -75,25 +77,80 @@ fn find_break(pass: &Pass<'_, '_>, heap_base: u32) -> Option<WatchedBreak> {
             starts.contains(&u32::from_le_bytes(word))
         })
     });
-    let moved = |cell: u32| module.bodies.iter().any(|body| uses_cell(body, cell).unwrap_or(false));
+    let moved = |cell: u32| {
+        let movers = module.bodies.iter().filter(|body| uses_cell(body, cell).unwrap_or(false));
+        is_moved_freely(pass, movers, heap_base, |operator| matches!(operator, Operator::I32Store { .. }))
+    };
     cells
         .filter_map(|(at, _)| u32::try_from(at).ok())
         .find(|&cell| moved(cell))
         .map(WatchedBreak::Cell)
-        .or_else(|| find_break_global(pass, &starts))
+        .or_else(|| find_break_global(pass, heap_base, &starts))
 }
 
 /// A mutable global that starts there and is not a stack pointer: nothing is subtracted from it.
-fn find_break_global(pass: &Pass<'_, '_>, starts: &[u32]) -> Option<WatchedBreak> {
+fn find_break_global(pass: &Pass<'_, '_>, heap_base: u32, starts: &[u32]) -> Option<WatchedBreak> {
     let module = pass.module;
     let global = (module.imported_globals..).zip(&module.global_inits).find_map(|(index, init)| {
-        let starts_there =
-            matches!(init, crate::module::Init::I32(value) if starts.contains(&value.cast_unsigned()));
+        let starts_there = matches!(init, Init::I32(value) if starts.contains(&value.cast_unsigned()));
         let at = index as usize;
         (starts_there && module.globals[at].mutable && module.scan.written_globals[at]).then_some(index)
     })?;
     let is_stack = module.bodies.iter().any(|body| takes_from(body, global).unwrap_or(true));
-    (!is_stack).then_some(WatchedBreak::Global(global))
+    let sets = |operator: &Operator<'_>| matches!(operator, Operator::GlobalSet { global_index } if *global_index == global);
+    let movers = module.bodies.iter().filter(|body| {
+        body.get_operators_reader()
+            .into_iter()
+            .flatten()
+            .map_while(Result::ok)
+            .any(|operator| sets(&operator))
+    });
+    (!is_stack && is_moved_freely(pass, movers, heap_base, sets)).then_some(WatchedBreak::Global(global))
+}
+
+/// One of `movers` puts a sum of what it has computed where the break is, and none of them knows an
+/// end between the heap's begin and the end of memory: with one, the program keeps within what it has.
+fn is_moved_freely<'m, 'a: 'm>(
+    pass: &Pass<'_, '_>,
+    movers: impl Iterator<Item = &'m FunctionBody<'a>>,
+    heap_base: u32,
+    moves: impl Fn(&Operator<'_>) -> bool,
+) -> bool {
+    let module = pass.module;
+    let memory_end = pass.memory0().map_or(0, |ty| ty.initial * PAGE);
+    let is_end = |value: i32| {
+        let value = u64::from(value.cast_unsigned());
+        value > u64::from(heap_base).next_multiple_of(16) && value <= memory_end
+    };
+    let mut is_moved = false;
+    for body in movers {
+        // The last three operators, the latest first; a sum may be kept on the way (`local.tee`).
+        let mut before: [Option<Operator<'_>>; 3] = [None, None, None];
+        for operator in body.get_operators_reader().into_iter().flatten().map_while(Result::ok) {
+            let constant = match operator {
+                Operator::I32Const { value } => Some(value),
+                Operator::GlobalGet { global_index } => match module.init(global_index) {
+                    Some(Init::I32(value)) => Some(value),
+                    _ => None,
+                },
+                _ => None,
+            };
+            if constant.is_some_and(is_end) {
+                return false;
+            }
+            if moves(&operator) {
+                let sum = match &before {
+                    [Some(Operator::LocalTee { .. }), sum, addend] => [sum, addend],
+                    [sum, addend, _] => [sum, addend],
+                };
+                is_moved |= matches!(sum, [Some(Operator::I32Add), Some(addend)]
+                    if !matches!(addend, Operator::I32Const { .. }));
+            }
+            let [first, second, _] = before;
+            before = [Some(operator), first, second];
+        }
+    }
+    is_moved
 }
 
 /// Something is subtracted from the global, as a stack pointer is moved.
