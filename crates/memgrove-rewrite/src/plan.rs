@@ -251,6 +251,8 @@ pub struct Plan {
     /// Things to know that change nothing.
     pub notes: Vec<String>,
     #[serde(skip)]
+    pub(crate) page_bytes: u64,
+    #[serde(skip)]
     pub(crate) edits: Edits,
 }
 
@@ -275,6 +277,12 @@ impl Plan {
     /// Functions, by original index, that the output calls when it is instantiated.
     pub fn called_at_start(&self) -> impl Iterator<Item = u32> {
         self.edits.constructors.iter().copied()
+    }
+
+    /// Bytes of a page of the first memory: 65536 unless its type says otherwise.
+    #[must_use]
+    pub fn page_bytes(&self) -> u64 {
+        self.page_bytes
     }
 
     /// There is nothing to change.

@@ -25,6 +25,7 @@ impl Wasmi {
         let mut config = Config::default();
         config.consume_fuel(settings.count_fuel);
         config.wasm_multi_memory(true);
+        config.wasm_custom_page_sizes(true);
         Self { engine: wasmi::Engine::new(&config), settings: *settings }
     }
 }

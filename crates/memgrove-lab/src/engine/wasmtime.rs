@@ -51,6 +51,7 @@ pub(super) fn config(settings: &Settings) -> Config {
         WasmFeatures::FUNCTION_REFERENCES,
         WasmFeatures::GC,
         WasmFeatures::EXCEPTIONS,
+        WasmFeatures::CUSTOM_PAGE_SIZES,
     ] {
         config.wasm_features(feature, true);
     }

@@ -59,7 +59,7 @@ fn memories(pass: &mut Pass<'_, '_>) {
         pass.edits.memories.insert(index, MemoryType { initial: pages, ..ty });
         pass.change(
             "memory",
-            format!("minimum raised from {} to {pages} pages", ty.initial),
+            format!("minimum raised from {} to {}", ty.initial, count(pages, "page")),
             "active data segments reach that far, so its host had to pass as much",
         );
     }
@@ -85,17 +85,21 @@ fn tables(pass: &mut Pass<'_, '_>) {
         }
         if end > ty.maximum.unwrap_or(LARGEST_TABLE).min(LARGEST_TABLE) {
             pass.notes.push(format!(
-                "an element segment ends at entry {end}, beyond every table that the module accepts: it cannot be instantiated"
+                "an element segment ends at element {end}, beyond every table that the module accepts: it cannot be instantiated"
             ));
             continue;
         }
         pass.edits.tables.insert(index, TableType { initial: end, ..ty });
         pass.change(
             "table",
-            format!("minimum raised from {} to {end} entries", ty.initial),
+            format!("minimum raised from {} to {}", ty.initial, count(end, "element")),
             "active element segments reach that far, so its host had to pass as many",
         );
     }
+}
+
+fn count(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 /// The value of a segment's offset in the output, as an unsigned number; `None` where only the host

@@ -62,7 +62,8 @@ pub(crate) fn run(module: &Module<'_>, runtime: &Runtime, options: &Options) -> 
         item.behaviour = behaviour(&pass.edits, entry);
     }
     mark(&mut pass);
-    Ok(Plan { imports: pass.items, changes: pass.changes, notes: pass.notes, edits: pass.edits })
+    let page_bytes = module.memories.first().map_or(PAGE, page_bytes);
+    Ok(Plan { imports: pass.items, changes: pass.changes, notes: pass.notes, page_bytes, edits: pass.edits })
 }
 
 /// Marks what imports stay as decided; decides nothing about a module that is marked.
