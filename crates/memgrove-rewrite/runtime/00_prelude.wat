@@ -11,6 +11,8 @@
 ;; The size of a page as a power of two: 16 unless the memory's type says otherwise. A stand-in
 ;; whose function asks for memory.size or memory.grow without it is for pages of 64 KiB only.
 (import "fix" "page_shift" (global $page_shift i32))
+;; The size of a page less one.
+(import "fix" "page_mask" (global $page_mask i32))
 
 ;; Makes the memory reach at least to the address `end`. 1: it does; 0: growth was refused.
 ;; Never to the last page of the address space, behind which an end would be 2^32, that is 0.
@@ -22,7 +24,7 @@
       (i32.ne
         (i32.and
           (local.get $end)
-          (i32.sub (i32.shl (i32.const 1) (global.get $page_shift)) (i32.const 1)))
+          (global.get $page_mask))
         (i32.const 0))))
   (if (i32.le_u (local.get $pages) (memory.size))
     (then (return (i32.const 1))))

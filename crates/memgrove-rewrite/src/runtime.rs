@@ -284,6 +284,7 @@ impl Reencode for Copier<'_> {
                 "break_cell" => self.layout.break_cell,
                 "heap_base" => self.layout.heap_base,
                 PAGE_SHIFT => self.page_shift,
+                "page_mask" => (1 << self.page_shift) - 1,
                 _ => self.layout.scratch,
             };
             return Ok(Instruction::I32Const(value.cast_signed()));
