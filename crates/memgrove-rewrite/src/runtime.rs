@@ -122,8 +122,8 @@ impl Runtime {
         match memory {
             _ if !needed.memory && !needed.break_cell => true,
             Some(memory) => {
-                !memory.memory64
-                    && !(needed.fixed_pages && memory.page_size_log2.is_some_and(|log2| log2 != PAGE_LOG2))
+                let has_other_pages = memory.page_size_log2.is_some_and(|log2| log2 != PAGE_LOG2);
+                !(memory.memory64 || needed.fixed_pages && has_other_pages)
             }
             None => false,
         }

@@ -134,6 +134,8 @@ fn no_break_is_written_into_a_64_bit_memory() {
     ] {
         assert_eq!(stays(text).len(), 1, "{text}");
     }
+    let paged = r#"(module (import "env" "sbrk" (func (param i32) (result i32))) (memory (export "memory") 200 (pagesize 1)))"#;
+    assert!(stays(paged)[0].1.contains("pages of 64 KiB"), "{:?}", stays(paged));
 }
 
 #[test]

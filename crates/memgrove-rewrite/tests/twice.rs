@@ -5,7 +5,7 @@
 //! fixing adds, single letters) and used in the ways that passes look at.
 
 use arbitrary::Unstructured;
-use memgrove_rewrite::{Decision, Options, fix};
+use memgrove_rewrite::{Decision, Options, Stubs, fix};
 
 /// Numbers from a seed (splitmix64).
 struct Random(u64);
@@ -33,16 +33,36 @@ impl Random {
 }
 
 /// What a second fix would change that the first did not.
-fn changes_again(wasm: &[u8], what: &str) -> Option<String> {
+fn changes_again(wasm: &[u8], options: &Options, what: &str) -> Option<String> {
     let shown = || wasmprinter::print_bytes(wasm).unwrap_or_default();
-    let once = fix(wasm, &Options::default()).unwrap_or_else(|error| panic!("{what}: {error}\n{}", shown()));
-    let twice = fix(&once.wasm, &Options::default()).expect("the output can be fixed");
+    let once = fix(wasm, options).unwrap_or_else(|error| panic!("{what}: {error}\n{}", shown()));
+    let twice = fix(&once.wasm, options).expect("the output can be fixed");
     if twice.wasm == once.wasm {
         return None;
     }
     let changed: Vec<_> =
         twice.plan.imports.iter().filter(|item| matches!(item.decision, Decision::Inside { .. })).collect();
     Some(format!("{what}: {changed:?} {:?}\n{}", twice.plan.changes, shown()))
+}
+
+/// What is asked for: mostly everything, sometimes less, sometimes for a host that has something.
+fn options(seed: u64) -> Options {
+    let provided = |names: &[(&str, &str)]| {
+        names.iter().map(|(module, name)| ((*module).to_owned(), (*name).to_owned())).collect()
+    };
+    match seed % 5 {
+        0 => Options { stubs: Stubs::none(), ..Options::default() },
+        1 => Options {
+            provided: provided(&[("env", "memory"), ("env", "abort"), ("a:b", "memory")]),
+            ..Options::default()
+        },
+        2 => Options {
+            provided: provided(&[("wasi_snapshot_preview1", "fd_write"), ("env", "a"), ("env", "sbrk")]),
+            export_memory: true,
+            ..Options::default()
+        },
+        _ => Options::default(),
+    }
 }
 
 fn assert_stable(again: &[String]) {
@@ -68,7 +88,7 @@ fn random_modules() {
         };
         let Ok(module) = wasm_smith::Module::new(config, &mut Unstructured::new(&bytes)) else { continue };
         made += 1;
-        again.extend(changes_again(&module.to_bytes(), &format!("round {round}")));
+        again.extend(changes_again(&module.to_bytes(), &options(round), &format!("round {round}")));
     }
     assert_stable(&again);
     assert!(made >= 300, "only {made} of the seeds made a module");
@@ -260,12 +280,29 @@ fn module(random: &mut Random) -> String {
 }
 
 #[test]
+fn the_corpus() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../out/corpus");
+    let files = std::fs::read_dir(folder).into_iter().flatten().map_while(Result::ok);
+    let mut again = Vec::new();
+    for file in files.filter(|file| file.path().extension().is_some_and(|extension| extension == "wasm")) {
+        let wasm = std::fs::read(file.path()).expect("readable");
+        // Large ones say nothing that small ones do not, and take long.
+        if wasm.len() < 2 << 20 {
+            let what = file.path().display().to_string();
+            let again_here = changes_again(&wasm, &Options::default(), &what);
+            again.extend(again_here.map(|text| text.lines().next().unwrap_or_default().to_owned()));
+        }
+    }
+    assert_stable(&again);
+}
+
+#[test]
 fn imports_under_misleading_names() {
     let mut again = Vec::new();
     for seed in 0..6000 {
         let text = module(&mut Random(seed));
         let wasm = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-        again.extend(changes_again(&wasm, &format!("seed {seed}")));
+        again.extend(changes_again(&wasm, &options(seed), &format!("seed {seed}")));
     }
     assert_stable(&again);
 }

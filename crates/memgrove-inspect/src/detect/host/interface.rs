@@ -13,12 +13,17 @@ const NAME_CHARS: usize = 80;
 ///
 /// A native engine refuses to link another type; under JavaScript the call fails instead.
 pub(super) fn types(facts: &Facts<'_>, host: &Host, knowledge: &Knowledge, answer: &mut Answer) {
-    if host.provides.iter().all(|provides| provides.interface.is_none()) {
-        return;
-    }
+    let interfaces: Vec<_> = host
+        .provides
+        .iter()
+        .filter_map(|provides| knowledge.interface(provides.interface.as_deref()?))
+        .collect();
+    // Most imports are none of these, and patterns take time to compare with.
+    let has_type = |name: &str| interfaces.iter().any(|interface| interface.functions.contains_key(name));
     let mut count = 0_usize;
     let mut shown = Vec::new();
-    for import in facts.imports.iter().filter(|import| import.ty.kind() == ExternKind::Func) {
+    let functions = facts.imports.iter().filter(|import| import.ty.kind() == ExternKind::Func);
+    for import in functions.filter(|import| has_type(import.name)) {
         let provides = host.provides.iter().find(|provides| provides.pattern.matches(facts, import));
         let expected = provides
             .and_then(|provides| knowledge.interface(provides.interface.as_deref()?))
