@@ -139,7 +139,7 @@ fn export_for_host(pass: &mut Pass<'_, '_>) {
         pass.change(
             "memory",
             "an empty memory is added and exported as `memory`",
-            "the target host refuses to call its functions for a module that exports none",
+            "the target host takes no module, or calls no function of WASI for one, that exports none",
         );
     } else {
         pass.change(
