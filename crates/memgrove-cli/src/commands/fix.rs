@@ -1,7 +1,5 @@
 //! `memgrove fix`: a module that runs anywhere, from one that needs its host for memory.
 
-use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -9,12 +7,14 @@ use clap::Args;
 use memgrove_inspect::facts;
 use memgrove_lab::verify::{self, Outcome, Verification};
 use memgrove_rewrite::{Decision, Fixed, Options, Plan, Stubs};
+use memgrove_text::{Line, Text, Tone, escape_file_name, shorten};
 use serde::Serialize;
 
 use super::fix_host::{HostTarget, HostVerdict};
 use crate::exit::{self, Exit, UserError};
 use crate::input::{self, Source};
-use crate::output::{Output, printable, style};
+use crate::output::{Json, Output};
+use crate::output_file::{self, Target};
 
 const LONG_ABOUT: &str = "\
 Make a module run anywhere: satisfy its imports inside the module
@@ -36,6 +36,12 @@ Examples:
   memgrove fix app.wasm -o out.wasm --host wasmtime   leave WASI to the host
   memgrove fix app.wasm -o out.wasm --stub none       only what can be satisfied exactly
   memgrove fix app.wasm -o out.wasm --json | jq '.plan.imports'";
+
+/// A name may be as long as the file; of one this many characters are shown.
+const LONGEST_NAME: usize = 160;
+
+/// The same for a text that quotes names.
+const LONGEST_TEXT: usize = 1500;
 
 /// Version of the JSON that `--json` writes.
 const SCHEMA: u32 = 1;
@@ -98,11 +104,9 @@ struct Record<'a> {
 }
 
 pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
-    let name = args.path.to_string_lossy().into_owned();
+    let name = escape_file_name(args.path.as_os_str());
     let host = HostTarget::named(&args.host)?;
-    if let Some(target) = &args.output {
-        refuse_target(target, &args.path)?;
-    }
+    let target = target(args)?;
     let wasm = read(args, &name)?;
     let options = options(args, &host, &wasm).with_context(|| name.clone())?;
     let Fixed { wasm: fixed, plan } = memgrove_rewrite::fix(&wasm, &options).with_context(|| name.clone())?;
@@ -122,16 +126,16 @@ pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
     };
     if let Some(refusal) = refusal {
         report(args, out, &name, &wasm, &plan, &on_host, None, None)?;
-        out.note(format_args!(
+        out.note(format!(
             "nothing written: {}; --partial writes the module all the same",
-            printable(&refusal)
+            shorten(&refusal, LONGEST_TEXT)
         ));
         return Ok(Exit::No);
     }
     let verification = verify::verify(&wasm, &fixed, &plan);
-    let target = args.output.as_deref().filter(|_| verification.passed());
+    let target = target.as_ref().filter(|_| verification.passed());
     if let Some(target) = target {
-        write(target, &fixed)?;
+        target.write(&fixed)?;
     }
     report(args, out, &name, &wasm, &plan, &on_host, Some((&fixed, &verification)), target)?;
     if !verification.passed() {
@@ -168,43 +172,13 @@ fn read(args: &FixArgs, name: &str) -> Result<Vec<u8>> {
     }
 }
 
-/// Places where the result cannot go; asked before any work is done.
-fn refuse_target(target: &Path, input: &Path) -> Result<()> {
-    let same = std::fs::canonicalize(target)
-        .ok()
-        .is_some_and(|target| std::fs::canonicalize(input).ok() == Some(target));
-    if same {
-        return Err(UserError::usage("OUT is the input file, which is never touched")
-            .hint("give another name with -o")
-            .into());
-    }
-    if target.as_os_str() == "-" {
-        return Err(UserError::usage("OUT cannot be standard output, where the report goes")
-            .hint("give the name of a file with -o")
-            .into());
-    }
-    if target.is_dir() {
-        return Err(UserError::usage(format!("OUT is a folder: {}", target.display()))
-            .hint("give the name of a file in it with -o")
-            .into());
-    }
-    Ok(())
-}
-
-/// Writes beside the target first and renames, so that the target is never half a module.
-fn write(target: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let stem = target.file_name().context("OUT is no file name")?.to_string_lossy();
-    let beside = folder.join(format!(".{stem}.{}.part", std::process::id()));
-    let done = std::fs::File::create_new(&beside)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&beside, target));
-    if done.is_err() {
-        // Nothing may be left; if this fails too, the first error says more.
-        let _ = std::fs::remove_file(&beside);
-    }
-    done.with_context(|| format!("writing {}", target.display()))?;
-    Ok(())
+/// Where the result goes; refused before any work is done where it cannot.
+fn target(args: &FixArgs) -> Result<Option<Target>> {
+    let Some(path) = &args.output else { return Ok(None) };
+    let target = Target::new(path, "OUT")?;
+    let profile = Some(Path::new(&args.host)).filter(|host| host.exists());
+    output_file::refuse_clashes(&[(&target, "OUT")], std::iter::once(&*args.path).chain(profile))?;
+    Ok(Some(target))
 }
 
 #[expect(clippy::too_many_arguments, reason = "what a report is made of")]
@@ -216,7 +190,7 @@ fn report(
     plan: &Plan,
     on_host: &HostVerdict,
     done: Option<(&[u8], &Verification)>,
-    written: Option<&Path>,
+    written: Option<&Target>,
 ) -> Result<()> {
     if args.json {
         let record = Record {
@@ -230,15 +204,16 @@ fn report(
             verification: done.map(|(_, verification)| verification),
             written: written.is_some(),
         };
-        out.print(format_args!("{}\n", serde_json::to_string_pretty(&record)?))?;
+        out.json(&Json::pretty(&record)?.then(&Json::frame("\n")))?;
         return Ok(());
     }
     let mut text = describe(name, plan);
-    text += &describe_host(on_host);
+    text.line(describe_host(on_host));
     if let Some((fixed, verification)) = done {
-        text += &describe_verification(verification);
+        text.append(describe_verification(verification));
         if let Some(target) = written {
-            writeln!(text, "\n{} -> {} bytes, written to {}", wasm.len(), fixed.len(), target.display())?;
+            text.gap();
+            text.line(format!("{} -> {} bytes, written to {}", wasm.len(), fixed.len(), target.name()));
         }
     }
     out.print(text)?;
@@ -246,62 +221,63 @@ fn report(
 }
 
 /// The plan for people.
-fn describe(name: &str, plan: &Plan) -> String {
-    let (heading, soft, good, warn, bad) =
-        (style::HEADING, style::SOFT, style::GOOD, style::WARN, style::BAD);
-    let mut text = format!("{heading}{}{heading:#}\n", printable(name));
+fn describe(name: &str, plan: &Plan) -> Text {
+    let mut text = Text::from(Line::new().with(Tone::Heading, name));
     if plan.is_empty() {
-        text += "  nothing to change\n";
+        text.line("  nothing to change");
     }
     for item in &plan.imports {
         let known = item.known_as.as_ref().map(|known| format!(" = {known}")).unwrap_or_default();
-        let (colour, sign, what, why) = match &item.decision {
-            Decision::Inside { stand_in, why, exact: true, .. } => (good, "inside", stand_in.as_str(), why),
-            Decision::Inside { stand_in, why, exact: false, .. } => (warn, "stub  ", stand_in.as_str(), why),
-            Decision::Stays { why } => (bad, "stays ", "stays an import", why),
+        let (tone, sign, what, why) = match &item.decision {
+            Decision::Inside { stand_in, why, exact: true, .. } => {
+                (Tone::Good, "inside", stand_in.as_str(), why)
+            }
+            Decision::Inside { stand_in, why, exact: false, .. } => {
+                (Tone::Warn, "stub  ", stand_in.as_str(), why)
+            }
+            Decision::Stays { why } => (Tone::Bad, "stays ", "stays an import", why),
         };
-        text += &format!(
-            "  {colour}{sign}{colour:#} {}.{}{known} {soft}{} · {}{soft:#}\n         {what}: {why}\n",
-            printable(&item.module),
-            printable(&item.name),
-            printable(&item.ty),
-            item.purpose
-        );
+        let about = format!("{} · {}", shorten(&item.ty, LONGEST_TEXT), item.purpose);
+        let short = |name| shorten(name, LONGEST_NAME);
+        let name = format!(" {}.{}{known} ", short(&item.module), short(&item.name));
+        text.line(Line::new().plain("  ").with(tone, sign).plain(name).with(Tone::Soft, about));
+        text.line(format!("         {what}: {}", shorten(why, LONGEST_TEXT)));
     }
     for change in &plan.changes {
-        text += &format!(
-            "  {good}change{good:#} {}: {}\n         {}\n",
-            change.subject,
-            printable(&change.what),
-            change.why
-        );
+        let what =
+            format!(" {}: {}", shorten(&change.subject, LONGEST_NAME), shorten(&change.what, LONGEST_TEXT));
+        text.line(Line::new().plain("  ").with(Tone::Good, "change").plain(what));
+        text.line(format!("         {}", shorten(&change.why, LONGEST_TEXT)));
     }
     for note in &plan.notes {
-        text += &format!("  {soft}note   {note}{soft:#}\n");
+        text.line(
+            Line::new().plain("  ").with(Tone::Soft, format!("note   {}", shorten(note, LONGEST_TEXT))),
+        );
     }
     text
 }
 
 /// What the inspector says of the result on the host that it is for.
-fn describe_host(on_host: &HostVerdict) -> String {
-    let (colour, word) = if on_host.is_no() { (style::BAD, "NO     ") } else { (style::GOOD, "yes    ") };
-    format!(
-        "  {colour}{word}{colour:#} {}: {}\n",
-        printable(&on_host.question()),
-        printable(&on_host.words())
-    )
+fn describe_host(on_host: &HostVerdict) -> Line {
+    let (tone, word) = if on_host.is_no() { (Tone::Bad, "NO     ") } else { (Tone::Good, "yes    ") };
+    let answer = format!(" {}: {}", on_host.question(), shorten(&on_host.words(), LONGEST_TEXT));
+    Line::new().plain("  ").with(tone, word).plain(answer)
 }
 
-fn describe_verification(verification: &Verification) -> String {
-    let heading = style::HEADING;
-    let mut text = format!("{heading}verified{heading:#}\n");
+fn describe_verification(verification: &Verification) -> Text {
+    let mut text = Text::from(Line::new().with(Tone::Heading, "verified"));
     let mut line = |question: &str, outcome: &Outcome| {
-        let (colour, word, detail) = match outcome {
-            Outcome::Passed(detail) => (style::GOOD, "yes    ", detail),
-            Outcome::Skipped(detail) => (style::SOFT, "skipped", detail),
-            Outcome::Failed(detail) => (style::BAD, "NO     ", detail),
+        let (tone, word, detail) = match outcome {
+            Outcome::Passed(detail) => (Tone::Good, "yes    ", detail),
+            Outcome::Skipped(detail) => (Tone::Soft, "skipped", detail),
+            Outcome::Failed(detail) => (Tone::Bad, "NO     ", detail),
         };
-        text += &format!("  {colour}{word}{colour:#} {question}: {}\n", printable(detail));
+        text.line(
+            Line::new()
+                .plain("  ")
+                .with(tone, word)
+                .plain(format!(" {question}: {}", shorten(detail, LONGEST_TEXT))),
+        );
     };
     line("on a bare engine, says inspect", &verification.inspected);
     for check in &verification.checks {

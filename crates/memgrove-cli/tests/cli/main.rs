@@ -1,7 +1,10 @@
 //! Runs the command as its users do.
 
+mod budget;
 mod fix;
 mod fix_host;
 mod golden;
+mod hostile;
 mod output;
+mod outputs;
 mod support;

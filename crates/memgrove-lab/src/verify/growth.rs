@@ -24,6 +24,7 @@ pub(super) fn check<'a>(
 ) -> Outcome {
     match run(engine, wasm, host, initial) {
         Ok(outcome) => outcome,
+        Err(error) if error.is_exhausted() => Outcome::Skipped(error.to_string()),
         Err(error) => Outcome::Failed(error.to_string()),
     }
 }
@@ -59,6 +60,7 @@ fn run<'a>(
                 0 => Err("it answered null".to_owned()),
                 at => Ok(at),
             },
+            Err(error) if error.is_exhausted() => return Err(error),
             Err(error) => Err(error.to_string()),
         };
         let at = match answer {

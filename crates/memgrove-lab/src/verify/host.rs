@@ -1,11 +1,15 @@
 //! A host that keeps the contract of a module's original imports: what its glue would do,
 //! written once more, in another language and on the other side of the border.
+//!
+//! What a function is, it tells by itself from the name (`library.rs`). Where there is no name, it has
+//! to take the plan's word, and says so: [`Emulated::unconfirmed`].
 
 use std::sync::{Arc, Mutex};
 
-use memgrove_rewrite::{Behaviour, Plan};
+use memgrove_rewrite::{Behaviour, DecidedBy, Decision, Item, Plan};
 
 use super::kernel::Kernel;
+use super::library::{self, Action};
 use crate::engine::{Caller, Host, HostTrap, Value, ValueType};
 
 /// What the functions remember between calls.
@@ -28,28 +32,64 @@ fn traps(host: Host, module: &str, name: &str) -> Host {
     host.function(module, name, move |_, _| Err(HostTrap(words.clone())))
 }
 
-/// The host that keeps the contract of a module's original imports, or why there is none.
+/// A host for the original module, and what it had to take the plan's word for.
+pub struct Emulated {
+    /// Keeps the contract of the original imports.
+    pub host: Host,
+    /// Imports, as module and name, for which the host does what the plan says they do, because
+    /// nothing else tells it. That both modules agree says nothing about these.
+    pub unconfirmed: Vec<(String, String)>,
+}
+
+/// Returns the host that keeps the contract of a module's original imports.
 ///
 /// Its memory begins as zeros: [`Plan::initial_data`] is to be written to it before anything runs.
 ///
 /// # Errors
 /// The import that has no second implementation here.
-pub fn emulate(plan: &Plan) -> Result<Host, String> {
+pub fn emulate(plan: &Plan) -> Result<Emulated, String> {
     let state = Arc::new(Mutex::new(State { page_bytes: plan.page_bytes(), ..State::default() }));
     let break_cell = plan.initial_data().next().map_or(0, |(at, _)| at);
     let mut host = Host::new();
+    let mut unconfirmed = Vec::new();
     for item in &plan.imports {
         let (module, name) = (item.module.as_str(), item.name.as_str());
-        host = match item.behaviour {
-            Behaviour::Memory(pages) => host.memory(module, name, pages),
-            Behaviour::Table(entries) => host.table(module, name, entries),
-            Behaviour::I32(value) => host.global(module, name, Value::u32(value)),
-            Behaviour::F64(value) => host.global(module, name, Value::F64(value.to_bits())),
-            Behaviour::Traps | Behaviour::StaysFunction => traps(host, module, name),
-            Behaviour::Answers(number) => {
+        let (action, is_confirmed) = match item.behaviour {
+            Behaviour::Memory(pages) => {
+                host = host.memory(module, name, pages);
+                continue;
+            }
+            Behaviour::Table(entries) => {
+                host = host.table(module, name, entries);
+                continue;
+            }
+            Behaviour::I32(value) => {
+                host = host.global(module, name, Value::u32(value));
+                unconfirmed.extend(is_by_use(item).then(|| (item.module.clone(), item.name.clone())));
+                continue;
+            }
+            Behaviour::F64(value) => {
+                host = host.global(module, name, Value::F64(value.to_bits()));
+                continue;
+            }
+            Behaviour::StaysFunction => {
+                host = traps(host, module, name);
+                continue;
+            }
+            Behaviour::Traps => own_or(item, Action::Traps),
+            Behaviour::Answers(number) => own_or(item, Action::Returns(number)),
+            Behaviour::Computes(function) => own_or(item, Action::Computes(function)),
+            _ => return Err(format!("`{name}` needs the module itself")),
+        };
+        if !is_confirmed {
+            unconfirmed.push((item.module.clone(), item.name.clone()));
+        }
+        host = match action {
+            Action::Traps => traps(host, module, name),
+            Action::Returns(number) => {
                 host.function(module, name, move |caller, _| Ok(answer(caller, number)))
             }
-            Behaviour::Computes(function) => {
+            Action::Computes(function) => {
                 if !KNOWN.contains(&function) && !is_system_call(function) {
                     return Err(format!("`{name}` has no second implementation to compare with"));
                 }
@@ -60,14 +100,40 @@ pub fn emulate(plan: &Plan) -> Result<Host, String> {
                     Ok(answer(caller, number))
                 })
             }
-            _ => return Err(format!("`{name}` needs the module itself")),
+            Action::ReturnsConstant => return Err(format!("what `{name}` returns is not known")),
         };
     }
-    Ok(host)
+    Ok(Emulated { host, unconfirmed })
+}
+
+/// What the host does for a function, and whether it knows that by itself: from the name that the
+/// module gives it, or that the module's glue does. Otherwise it does what was planned.
+fn own_or(item: &Item, planned: Action) -> (Action, bool) {
+    let params = item.ty.split("->").next().map_or(0, |params| params.split_whitespace().skip(1).count());
+    let decided_by = match &item.decision {
+        Decision::Inside { decided_by, .. } => Some(*decided_by),
+        Decision::Stays { .. } => None,
+    };
+    let own = match (decided_by, &item.known_as) {
+        (Some(DecidedBy::Name), _) => library::action(&item.module, &item.name, params),
+        (Some(DecidedBy::Glue), Some(known)) => library::action("env", known, params),
+        _ => None,
+    };
+    match own {
+        // How the module was built is in the plan; that it is a constant, in the name.
+        Some(Action::ReturnsConstant) => (planned, matches!(planned, Action::Returns(_))),
+        Some(own) => (own, true),
+        None => (planned, false),
+    }
+}
+
+/// Only the code around its uses says what it is.
+fn is_by_use(item: &Item) -> bool {
+    matches!(item.decision, Decision::Inside { decided_by: DecidedBy::Use, .. })
 }
 
 /// The functions that [`compute`] knows, and those that begin with [`SYSTEM_CALLS`].
-const KNOWN: [&str; 24] = [
+const KNOWN: [&str; 25] = [
     "emscripten_resize_heap",
     "emscripten_get_heap_size",
     "enlargeMemory",
@@ -83,6 +149,7 @@ const KNOWN: [&str; 24] = [
     "fd_seek_legal",
     "fd_fdstat_get",
     "fd_filestat_get",
+    "unstable_fd_filestat_get",
     "clock_res_get",
     "clock_time_get",
     "clock_time_get_legal",
@@ -210,7 +277,13 @@ fn compute(
             caller.write(argument(1), &status)?;
             0
         }
-        "fd_read" | "fd_write" | "fd_fdstat_get" | "fd_filestat_get" => 8,
+        "unstable_fd_filestat_get" if argument(0) <= 2 => {
+            let mut status = [0; 56];
+            status[16] = 2;
+            caller.write(argument(1), &status)?;
+            0
+        }
+        "fd_read" | "fd_write" | "fd_fdstat_get" | "fd_filestat_get" | "unstable_fd_filestat_get" => 8,
         "clock_res_get" => {
             caller.write(argument(1), &1_000_000_u64.to_le_bytes())?;
             0
@@ -251,12 +324,9 @@ fn compute(
         }
         // Milliseconds; whole, as every tick is one.
         "emscripten_get_now" => (tick() / 1_000_000).cast_signed(),
-        "clock_time_get" => {
-            caller.write(argument(2), &tick().to_le_bytes())?;
-            0
-        }
-        "clock_time_get_legal" => {
-            caller.write(argument(3), &tick().to_le_bytes())?;
+        // The address comes last; the precision before it may be in two halves.
+        "clock_time_get" | "clock_time_get_legal" => {
+            caller.write(argument(arguments.len().saturating_sub(1)), &tick().to_le_bytes())?;
             0
         }
         "time" => {

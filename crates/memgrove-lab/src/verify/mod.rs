@@ -15,20 +15,16 @@ mod growth;
 mod host;
 mod inspected;
 mod kernel;
+mod library;
 
 use std::iter;
 
 use memgrove_rewrite::{Behaviour, Plan};
 use serde::Serialize;
 
-pub use host::emulate;
+pub use host::{Emulated, emulate};
 
-use crate::engine::{self, Engine, EngineError, EngineId, Host, Settings};
-
-/// Instructions a module of which nothing is known may execute in one instance.
-const FUEL: u64 = 300_000_000;
-/// No more memory than this is let grow, in bytes.
-const MEMORY_LIMIT_BYTES: u64 = 1 << 31;
+use crate::engine::{self, Engine, EngineError, EngineId, Host, Limits, Settings};
 
 /// The engines that are asked: two that share no code.
 pub const ENGINES: [EngineId; 2] = [EngineId::Wasmtime, EngineId::Wasmi];
@@ -105,13 +101,13 @@ impl Verification {
 /// Asks every question of every engine. `fixed` is `original` with `plan` applied.
 #[must_use]
 pub fn verify(original: &[u8], fixed: &[u8], plan: &Plan) -> Verification {
-    verify_within(original, fixed, plan, FUEL)
+    verify_within(original, fixed, plan, Limits::VERIFICATION.fuel)
 }
 
 /// [`verify`], with another bound on the instructions that an instance may execute.
 #[must_use]
 pub fn verify_within(original: &[u8], fixed: &[u8], plan: &Plan, fuel: u64) -> Verification {
-    let settings = Settings { memory_limit_bytes: MEMORY_LIMIT_BYTES, ..Settings::bounded(fuel) };
+    let settings = Settings::counting(Limits { fuel, ..Limits::VERIFICATION });
     let mut verification = Verification { inspected: inspected::check(fixed, plan), checks: Vec::new() };
     for engine in ENGINES {
         for (question, outcome) in ask(engine, &settings, original, fixed, plan) {
@@ -142,6 +138,7 @@ fn ask(
     let instantiates = match instantiates(engine.as_ref(), fixed, &host) {
         Ok(()) if plan.is_complete() => Outcome::Passed("with an empty import object".to_owned()),
         Ok(()) => Outcome::Passed(format!("{}; here they trap", remaining(plan))),
+        Err(error) if error.is_exhausted() => return skipped(error.to_string()),
         // An engine that lacks a proposal lacks it for the original too.
         Err(EngineError::Compile { words }) if engine.compile(original).is_err() => {
             return skipped(format!("{id} cannot run the original either: {words}"));
@@ -167,7 +164,7 @@ fn grows(engine: &dyn Engine, original: &[u8], fixed: &[u8], plan: &Plan) -> Out
     let outcome = growth::check(engine, fixed, &host::of_the_rest(plan), iter::empty());
     let Outcome::Failed(why) = &outcome else { return outcome };
     let was_left_to_the_host = plan.changes.iter().any(|change| change.subject == "growth");
-    match emulate(plan).map(|host| growth::check(engine, original, &host, plan.initial_data())) {
+    match emulate(plan).map(|to| growth::check(engine, original, &to.host, plan.initial_data())) {
         Ok(Outcome::Failed(_)) if !was_left_to_the_host => {
             Outcome::Skipped(format!("the original does not do it under its own host either: {why}"))
         }
@@ -190,5 +187,5 @@ fn remaining(plan: &Plan) -> String {
 /// Whether the original starts under the host it was made for.
 fn starts(engine: &dyn Engine, original: &[u8], plan: &Plan) -> bool {
     emulate(plan)
-        .is_ok_and(|host| engine.compile(original).and_then(|module| module.instantiate(&host)).is_ok())
+        .is_ok_and(|to| engine.compile(original).and_then(|module| module.instantiate(&to.host)).is_ok())
 }

@@ -63,6 +63,9 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
     pass.notes.push("nothing inside grows the memory; if the program needs more, its host must".to_owned());
 }
 
+/// Words that may be the break and are looked for in code.
+const MOST_CELLS: usize = 16;
+
 /// Where the program keeps a break that starts at `heap_base`.
 fn find_break(pass: &Pass<'_, '_>, heap_base: u32) -> Option<WatchedBreak> {
     let module = pass.module;
@@ -83,6 +86,9 @@ fn find_break(pass: &Pass<'_, '_>, heap_base: u32) -> Option<WatchedBreak> {
     };
     cells
         .filter_map(|(at, _)| u32::try_from(at).ok())
+        // Data can be full of such words, and each that code reads is looked for in all of it.
+        .filter(|&cell| module.loads_from(cell))
+        .take(MOST_CELLS)
         .find(|&cell| moved(cell))
         .map(WatchedBreak::Cell)
         .or_else(|| find_break_global(pass, heap_base, &starts))
