@@ -17,7 +17,7 @@ fn json(folder: &Path, args: &[&str]) -> serde_json::Value {
 fn json_holds_a_report_or_an_error_for_each_file() {
     let folder = workspace();
     let document = json(folder.path(), &["inspect", "--json", "grow.wat", "cut.wasm", "add.wasm.gz"]);
-    assert_eq!(document["schema_version"], 1);
+    assert_eq!(document["schema_version"], 2);
     let [grow, cut, add] = document["files"].as_array().unwrap().as_slice() else { panic!("{document}") };
     assert_eq!(grow["file"], "grow.wat");
     assert_eq!(grow["wrapped_in"][0], "text format");
