@@ -13,6 +13,9 @@ pub struct Options {
     pub stubs: Stubs,
     /// Imports, as module and name, that the target host provides: they stay.
     pub provided: Vec<(String, String)>,
+    /// The target host's functions look for a memory exported as `memory`: the module exports
+    /// the one it has, or an empty one.
+    pub export_memory: bool,
 }
 
 impl Options {
@@ -26,7 +29,7 @@ impl Options {
 impl Default for Options {
     /// For a host that provides nothing.
     fn default() -> Self {
-        Self { stubs: Stubs::all(), provided: Vec::new() }
+        Self { stubs: Stubs::all(), provided: Vec::new(), export_memory: false }
     }
 }
 
@@ -248,6 +251,8 @@ pub struct Plan {
     /// Things to know that change nothing.
     pub notes: Vec<String>,
     #[serde(skip)]
+    pub(crate) page_bytes: u64,
+    #[serde(skip)]
     pub(crate) edits: Edits,
 }
 
@@ -272,6 +277,12 @@ impl Plan {
     /// Functions, by original index, that the output calls when it is instantiated.
     pub fn called_at_start(&self) -> impl Iterator<Item = u32> {
         self.edits.constructors.iter().copied()
+    }
+
+    /// Bytes of a page of the first memory: 65536 unless its type says otherwise.
+    #[must_use]
+    pub fn page_bytes(&self) -> u64 {
+        self.page_bytes
     }
 
     /// There is nothing to change.

@@ -245,18 +245,6 @@ fn a_host_grown_break_is_followed_by_memory() {
 }
 
 #[test]
-fn an_arena_that_the_host_uses_gets_room_within_the_maximum() {
-    let arena = |limits: &str| {
-        complete(&format!(
-            r#"(module (memory (export "memory") {limits}) (global (export "__heap_base") i32 (i32.const 70000)))"#
-        ))
-        .1
-    };
-    contains(&arena("2"), &["(memory (;0;) 258)"]);
-    contains(&arena("2 10"), &["(memory (;0;) 10 10)"]);
-}
-
-#[test]
 fn a_side_module_is_placed_by_what_it_asks_for() {
     // dylink: 100 bytes of memory aligned to 16, two table entries.
     let (_, printed) = complete(

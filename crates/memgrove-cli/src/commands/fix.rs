@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use memgrove_inspect::knowledge::Host;
-use memgrove_inspect::{Knowledge, facts};
+use memgrove_inspect::facts;
 use memgrove_lab::verify::{self, Outcome, Verification};
 use memgrove_rewrite::{Decision, Fixed, Options, Plan, Stubs};
 use memgrove_text::{Line, Text, Tone, escape_file_name, escape_name, shorten};
 use serde::Serialize;
 
+use super::fix_host::{HostTarget, HostVerdict};
 use crate::exit::{self, Exit, UserError};
 use crate::input::{self, Source};
 use crate::output::{Json, Output};
@@ -25,8 +25,9 @@ instantiates with nothing on two engines, its memory really grows, and where its
 them, it does what the original does under its own host. \
 OUT is written only after that; the input is never touched.
 
-What needs a host by nature (JavaScript objects, drawing, sockets) stays an import; then nothing is written and the \
-exit status is 3, unless --partial is given.";
+What needs a host by nature (JavaScript objects, drawing, sockets) stays an import; then, and where the inspector says \
+that the result does not run on the host it is for, nothing is written. --partial writes it nevertheless; the exit \
+status is 3 either way.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,11 +71,11 @@ pub(crate) struct FixArgs {
           value_parser = ["all", "none", "wasi", "libc", "clock", "random", "exceptions", "glue"])]
     stub: Vec<String>,
 
-    /// The host that the result is for, by its id or as a TOML file: what it provides stays an import
+    /// Target host (id or TOML file): imports it provides are kept, and the result has to run on it
     #[arg(long, value_name = "PROFILE", default_value = "bare")]
     host: String,
 
-    /// Write the module although imports stay
+    /// Write the output even if imports remain or the target host does not run it; the status stays 3
     #[arg(long)]
     partial: bool,
 
@@ -96,6 +97,7 @@ struct Record<'a> {
     bytes_before: usize,
     bytes_after: Option<usize>,
     plan: &'a Plan,
+    host: &'a HostVerdict,
     #[serde(skip_serializing_if = "Option::is_none")]
     verification: Option<&'a Verification>,
     written: bool,
@@ -103,24 +105,30 @@ struct Record<'a> {
 
 pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
     let name = escape_file_name(args.path.as_os_str());
-    let host = host(&args.host)?;
+    let host = HostTarget::named(&args.host)?;
     let target = target(args)?;
     let wasm = read(args, &name)?;
     let options = options(args, &host, &wasm).with_context(|| name.clone())?;
-    if args.dry_run {
-        let plan = memgrove_rewrite::plan(&wasm, &options).with_context(|| name.clone())?;
-        report(args, out, &name, &wasm, &plan, None, None)?;
-        return Ok(if may_write(args, &options, &plan) { Exit::Done } else { Exit::No });
-    }
     let Fixed { wasm: fixed, plan } = memgrove_rewrite::fix(&wasm, &options).with_context(|| name.clone())?;
-    if !may_write(args, &options, &plan) {
-        report(args, out, &name, &wasm, &plan, None, None)?;
+    let on_host = host.verdict(&fixed).with_context(|| name.clone())?;
+    if args.dry_run {
+        report(args, out, &name, &wasm, &plan, &on_host, None, None)?;
+        let is_yes = may_write(args, &options, &plan) && !on_host.is_no();
+        return Ok(if is_yes { Exit::Done } else { Exit::No });
+    }
+    let refusal = match plan.remaining().count() {
+        _ if args.partial => None,
+        _ if may_write(args, &options, &plan) => {
+            on_host.is_no().then(|| format!("the target host does not run the result: {}", on_host.words()))
+        }
+        1 => Some("1 import stays".to_owned()),
+        count => Some(format!("{count} imports stay")),
+    };
+    if let Some(refusal) = refusal {
+        report(args, out, &name, &wasm, &plan, &on_host, None, None)?;
         out.note(format!(
             "nothing written: {}; --partial writes the module all the same",
-            match plan.remaining().count() {
-                1 => "1 import stays".to_owned(),
-                count => format!("{count} imports stay"),
-            }
+            shorten(&refusal, LONGEST_TEXT)
         ));
         return Ok(Exit::No);
     }
@@ -129,13 +137,13 @@ pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
     if let Some(target) = target {
         target.write(&fixed)?;
     }
-    report(args, out, &name, &wasm, &plan, Some((&fixed, &verification)), target)?;
+    report(args, out, &name, &wasm, &plan, &on_host, Some((&fixed, &verification)), target)?;
     if !verification.passed() {
         return Err(UserError::failed("the fixed module did not pass verification, so it was not written")
             .hint("the failed checks are listed above; the input is unchanged")
             .into());
     }
-    Ok(if plan.is_complete() || !options.provided.is_empty() { Exit::Done } else { Exit::No })
+    Ok(if on_host.is_no() { Exit::No } else { Exit::Done })
 }
 
 /// Nothing stays that the target does not provide, or the user wants it anyway.
@@ -143,37 +151,13 @@ fn may_write(args: &FixArgs, options: &Options, plan: &Plan) -> bool {
     args.partial || plan.remaining().all(|item| options.is_provided(&item.module, &item.name))
 }
 
-/// The profile that `--host` names.
-fn host(name: &str) -> Result<Host> {
-    let builtin = Knowledge::builtin();
-    if let Some(host) = builtin.host(name) {
-        return Ok(host.clone());
-    }
-    if Path::new(name).extension().is_none_or(|extension| extension != "toml") {
-        return Err(UserError::usage(format!("there is no host profile `{name}`"))
-            .hint("`memgrove inspect --list-hosts` names them; a profile of your own is a .toml file")
-            .into());
-    }
-    let text = std::fs::read_to_string(name).with_context(|| format!("reading the host profile {name}"))?;
-    let mut knowledge = builtin.clone();
-    let id =
-        knowledge.add_host(name, &text).map_err(|error| UserError::usage(format!("host profile {error}")))?;
-    knowledge.host(&id).cloned().context("the profile that was just read")
-}
-
-fn options(args: &FixArgs, host: &Host, wasm: &[u8]) -> Result<Options> {
+fn options(args: &FixArgs, host: &HostTarget, wasm: &[u8]) -> Result<Options> {
     let mut stubs = Stubs::none();
     for group in &args.stub {
         stubs.set(group);
     }
     let facts = facts(wasm)?;
-    let provided = facts
-        .imports
-        .iter()
-        .filter(|import| host.provides.iter().any(|provides| provides.pattern.matches(&facts, import)))
-        .map(|import| (import.module.to_owned(), import.name.to_owned()))
-        .collect();
-    Ok(Options { stubs, provided })
+    Ok(Options { stubs, provided: host.provided(&facts), export_memory: host.needs_memory_export(&facts) })
 }
 
 fn read(args: &FixArgs, name: &str) -> Result<Vec<u8>> {
@@ -197,12 +181,14 @@ fn target(args: &FixArgs) -> Result<Option<Target>> {
     Ok(Some(target))
 }
 
+#[expect(clippy::too_many_arguments, reason = "what a report is made of")]
 fn report(
     args: &FixArgs,
     out: &mut Output,
     name: &str,
     wasm: &[u8],
     plan: &Plan,
+    on_host: &HostVerdict,
     done: Option<(&[u8], &Verification)>,
     written: Option<&Target>,
 ) -> Result<()> {
@@ -214,6 +200,7 @@ fn report(
             bytes_before: wasm.len(),
             bytes_after: done.map(|(fixed, _)| fixed.len()),
             plan,
+            host: on_host,
             verification: done.map(|(_, verification)| verification),
             written: written.is_some(),
         };
@@ -221,6 +208,7 @@ fn report(
         return Ok(());
     }
     let mut text = describe(name, plan);
+    text.line(describe_host(on_host));
     if let Some((fixed, verification)) = done {
         text.append(describe_verification(verification));
         if let Some(target) = written {
@@ -267,6 +255,13 @@ fn describe(name: &str, plan: &Plan) -> Text {
         );
     }
     text
+}
+
+/// What the inspector says of the result on the host that it is for.
+fn describe_host(on_host: &HostVerdict) -> Line {
+    let (tone, word) = if on_host.is_no() { (Tone::Bad, "NO     ") } else { (Tone::Good, "yes    ") };
+    let answer = format!(" {}: {}", on_host.question(), shorten(&on_host.words(), LONGEST_TEXT));
+    Line::new().plain("  ").with(tone, word).plain(answer)
 }
 
 fn describe_verification(verification: &Verification) -> Text {

@@ -2,6 +2,7 @@
 
 mod budget;
 mod fix;
+mod fix_host;
 mod golden;
 mod hostile;
 mod output;

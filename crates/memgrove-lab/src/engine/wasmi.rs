@@ -32,6 +32,7 @@ impl Wasmi {
         let mut config = Config::default();
         config.consume_fuel(settings.count_fuel);
         config.wasm_multi_memory(true);
+        config.wasm_custom_page_sizes(true);
         config.set_max_stack_height(settings.budget.limits().stack_bytes.max(LEAST_STACK_BYTES));
         Self { engine: wasmi::Engine::new(&config), settings: settings.clone() }
     }

@@ -61,6 +61,7 @@ fn config(settings: &Settings) -> Config {
         WasmFeatures::FUNCTION_REFERENCES,
         WasmFeatures::GC,
         WasmFeatures::EXCEPTIONS,
+        WasmFeatures::CUSTOM_PAGE_SIZES,
     ] {
         config.wasm_features(feature, true);
     }

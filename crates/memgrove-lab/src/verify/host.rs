@@ -19,6 +19,7 @@ struct State {
     nanos: u64,
     seed: u64,
     kernel: Kernel,
+    page_bytes: u64,
 }
 
 /// A host for a fixed module: the functions that stay are there and trap.
@@ -47,7 +48,7 @@ pub struct Emulated {
 /// # Errors
 /// The import that has no second implementation here.
 pub fn emulate(plan: &Plan) -> Result<Emulated, String> {
-    let state = Arc::new(Mutex::new(State::default()));
+    let state = Arc::new(Mutex::new(State { page_bytes: plan.page_bytes(), ..State::default() }));
     let break_cell = plan.initial_data().next().map_or(0, |(at, _)| at);
     let mut host = Host::new();
     let mut unconfirmed = Vec::new();
@@ -199,11 +200,11 @@ fn compute(
         state.nanos
     };
     Ok(match function {
-        "emscripten_resize_heap" => i64::from(cover(caller, argument(0))?),
+        "emscripten_resize_heap" => i64::from(cover(caller, state.page_bytes, argument(0))?),
         "emscripten_get_heap_size" => caller.memory_bytes()?.cast_signed(),
         "enlargeMemory" => {
             let end = word(caller, u64::from(break_cell))?;
-            i64::from(cover(caller, u64::from(end))?)
+            i64::from(cover(caller, state.page_bytes, u64::from(end))?)
         }
         "emscripten_memcpy_big" => {
             let bytes = caller.read(argument(1), argument(2))?;
@@ -341,9 +342,9 @@ fn compute(
 }
 
 /// Grows until memory reaches `end`.
-fn cover(caller: &mut dyn Caller, end: u64) -> Result<bool, HostTrap> {
+fn cover(caller: &mut dyn Caller, page_bytes: u64, end: u64) -> Result<bool, HostTrap> {
     let have = caller.memory_bytes()?;
-    Ok(end <= have || caller.grow((end - have).div_ceil(65536)).is_some())
+    Ok(end <= have || caller.grow((end - have).div_ceil(page_bytes)).is_some())
 }
 
 /// One byte of splitmix64 (Steele, Lea, Flood 2014) from a seed of 0.

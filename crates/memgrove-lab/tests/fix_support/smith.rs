@@ -40,7 +40,8 @@ pub fn check(bytes: &[u8]) -> Option<usize> {
         memory64_enabled: false,
         relaxed_simd_enabled: false,
         shared_everything_threads_enabled: false,
-        custom_page_sizes_enabled: false,
+        // Off in engines unless they are asked, as ours are.
+        custom_page_sizes_enabled: true,
         wide_arithmetic_enabled: false,
         canonicalize_nans: true,
         ..Config::default()

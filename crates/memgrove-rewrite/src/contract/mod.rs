@@ -308,9 +308,7 @@ pub(crate) fn fit(module: &Module<'_>, runtime: &Runtime, does: Does, import: u3
         Does::Run(name) => {
             let func = runtime.func(name)?;
             adapt(ty, runtime.func_type(func))?;
-            let needs_memory = runtime.uses_memory(name);
-            let memory = module.memories.first();
-            (!needs_memory || memory.is_some_and(|memory| !memory.memory64)).then_some(StandIn::Runtime(name))
+            runtime.works_on(name, module.memories.first()).then_some(StandIn::Runtime(name))
         }
         Does::Operator(op) => Some(StandIn::Operator(op)),
         Does::Invoke => {

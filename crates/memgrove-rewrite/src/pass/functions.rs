@@ -82,6 +82,8 @@ fn decide(pass: &mut Pass<'_, '_>, at: usize, import: u32, answer: Option<(Answe
                 .unwrap_or(why);
             if pass.module.memories.first().is_some_and(|memory| memory.memory64) {
                 why = "the memory's addresses have 64 bits, and stand-ins that use memory know 32";
+            } else if counts_other_pages(pass, imported.name) {
+                why = "its stand-in counts pages of 64 KiB, and the memory's are of another size";
             }
         }
         pass.stays(at, purpose, why);
@@ -96,6 +98,15 @@ fn decide(pass: &mut Pass<'_, '_>, at: usize, import: u32, answer: Option<(Answe
     let stand_in = contract::describe(&answer.stand_in);
     pass.inside(at, answer.purpose, stand_in, answer.why, answer.stub.is_none(), decided_by);
     pass.edits.funcs.insert(import, answer.stand_in);
+}
+
+/// There is a stand-in of that name, but not for a memory with pages of this size.
+fn counts_other_pages(pass: &Pass<'_, '_>, name: &str) -> bool {
+    let memory = pass.module.memories.first();
+    let name = name.trim_start_matches('_');
+    memory.is_some_and(|memory| super::page_bytes(memory) != super::PAGE)
+        && pass.runtime.func(name).is_some()
+        && !pass.runtime.works_on(name, memory)
 }
 
 /// wasm-bindgen's functions pass handles among each other: if one needs JavaScript, a made-up

@@ -26,7 +26,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
             pass.stays(at, Purpose::Memory, "the host that this is for provides it");
             continue;
         }
-        if is_of_a_component(pass) {
+        if serves_a_component(pass) {
             pass.stays(
                 at,
                 Purpose::Linking,
@@ -72,6 +72,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
         );
     }
     lift_fixed(pass);
+    export_for_host(pass);
 }
 
 /// A heap that the module grows by a stand-in must be able to grow.
@@ -96,7 +97,7 @@ fn lift_fixed(pass: &mut Pass<'_, '_>) {
         return;
     }
     let Some(ty) = pass.memory0() else { return };
-    if ty.memory64 || ty.maximum != Some(ty.initial) {
+    if !pass.lays_out_memory0() || ty.maximum != Some(ty.initial) {
         return;
     }
     let maximum = SIGNED_MAX_PAGES.max(ty.initial);
@@ -108,12 +109,46 @@ fn lift_fixed(pass: &mut Pass<'_, '_>) {
     );
 }
 
-/// Adapters of components import the memory of the module they serve.
-fn is_of_a_component(pass: &Pass<'_, '_>) -> bool {
-    pass.module
-        .imports
-        .iter()
-        .any(|entry| entry.import.module == "__main_module__" || entry.import.module.contains(':'))
+/// Adapters of components import the memory of the module they serve. The sign is a function that
+/// only the component can provide: anything else from a module with ':' in its name is only a name.
+fn serves_a_component(pass: &Pass<'_, '_>) -> bool {
+    pass.module.imports.iter().zip(&pass.items).any(|(entry, item)| {
+        let from = entry.import.module;
+        matches!(entry.import.ty, TypeRef::Func(_) | TypeRef::FuncExact(_))
+            && (from == "__main_module__" || from.contains(':'))
+            && matches!(item.decision, crate::Decision::Stays { .. })
+    })
+}
+
+/// A host whose functions look for the memory by its name finds it there.
+fn export_for_host(pass: &mut Pass<'_, '_>) {
+    const NAME: &str = "memory";
+    let module = pass.module;
+    let is_taken = module.export(NAME).is_some() || pass.edits.exports.iter().any(|(name, ..)| name == NAME);
+    if !pass.options.export_memory || is_taken || module.memories.len() > 1 {
+        return;
+    }
+    if module.memories.is_empty() {
+        pass.edits.added_memory = Some(MemoryType {
+            memory64: false,
+            shared: false,
+            initial: 0,
+            maximum: None,
+            page_size_log2: None,
+        });
+        pass.change(
+            "memory",
+            "an empty memory is added and exported as `memory`",
+            "the target host takes no module, or calls no function of WASI for one, that exports none",
+        );
+    } else {
+        pass.change(
+            "memory",
+            "it is exported as `memory` as well",
+            "functions of the target host look for it under this name",
+        );
+    }
+    pass.edits.exports.push((NAME.to_owned(), ExternalKind::Memory, 0));
 }
 
 /// A memory type in words.
@@ -127,6 +162,9 @@ pub(super) fn describe(ty: &MemoryType) -> String {
     }
     if ty.memory64 {
         text += " i64";
+    }
+    if let Some(log2) = ty.page_size_log2 {
+        text += &format!(" (pages of {} bytes)", 1_u64 << log2);
     }
     text
 }
