@@ -28,7 +28,7 @@ fn run(engine: &dyn Engine, original: &[u8], fixed: &[u8], plan: &Plan) -> Resul
         return Ok(Outcome::Passed("nothing was changed".to_owned()));
     }
     let host = match host::emulate(plan) {
-        Ok(host) => host,
+        Ok(emulated) => emulated.host,
         Err(why) => return Ok(Outcome::Skipped(why)),
     };
     let module = engine.compile(original)?;

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use memgrove_rewrite::{Behaviour, Plan};
+use memgrove_rewrite::{Behaviour, DecidedBy, Decision, Item, Plan};
 
 use super::kernel::Kernel;
 use crate::engine::{Caller, Host, HostTrap, Value, ValueType};
@@ -27,13 +27,24 @@ fn traps(host: Host, module: &str, name: &str) -> Host {
     host.function(module, name, move |_, _| Err(HostTrap(words.clone())))
 }
 
-/// The host that keeps the contract of a module's original imports, or why there is none.
+/// A host for the original module, and what it had to take the plan's word for.
+pub struct Emulated {
+    /// Keeps the contract of the original imports.
+    pub host: Host,
+    /// Imports, as module and name, for which the host does what the plan says they do, because
+    /// nothing else tells it. That both modules agree says nothing about these.
+    pub unconfirmed: Vec<(String, String)>,
+}
+
+/// Returns the host that keeps the contract of a module's original imports.
 ///
 /// Its memory begins as zeros: [`Plan::initial_data`] is to be written to it before anything runs.
 ///
 /// # Errors
 /// The import that has no second implementation here.
-pub fn emulate(plan: &Plan) -> Result<Host, String> {
+pub fn emulate(plan: &Plan) -> Result<Emulated, String> {
+    let unconfirmed = plan.imports.iter().filter(|item| is_guess(item));
+    let unconfirmed = unconfirmed.map(|item| (item.module.clone(), item.name.clone())).collect();
     let state = Arc::new(Mutex::new(State::default()));
     let break_cell = plan.initial_data().next().map_or(0, |(at, _)| at);
     let mut host = Host::new();
@@ -62,7 +73,14 @@ pub fn emulate(plan: &Plan) -> Result<Host, String> {
             _ => return Err(format!("`{name}` needs the module itself")),
         };
     }
-    Ok(host)
+    Ok(Emulated { host, unconfirmed })
+}
+
+/// Whether only the code around its uses says what a function or global is.
+fn is_guess(item: &Item) -> bool {
+    let is_number_or_code = !matches!(item.behaviour, Behaviour::Memory(_) | Behaviour::Table(_));
+    let by_use = matches!(item.decision, Decision::Inside { decided_by: DecidedBy::Use, .. });
+    is_number_or_code && by_use
 }
 
 /// The functions that [`compute`] knows, and those that begin with [`SYSTEM_CALLS`].

@@ -21,7 +21,7 @@ use std::iter;
 use memgrove_rewrite::{Behaviour, Plan};
 use serde::Serialize;
 
-pub use host::emulate;
+pub use host::{Emulated, emulate};
 
 use crate::engine::{self, Engine, EngineError, EngineId, Host, Settings};
 
@@ -167,7 +167,7 @@ fn grows(engine: &dyn Engine, original: &[u8], fixed: &[u8], plan: &Plan) -> Out
     let outcome = growth::check(engine, fixed, &host::of_the_rest(plan), iter::empty());
     let Outcome::Failed(why) = &outcome else { return outcome };
     let was_left_to_the_host = plan.changes.iter().any(|change| change.subject == "growth");
-    match emulate(plan).map(|host| growth::check(engine, original, &host, plan.initial_data())) {
+    match emulate(plan).map(|to| growth::check(engine, original, &to.host, plan.initial_data())) {
         Ok(Outcome::Failed(_)) if !was_left_to_the_host => {
             Outcome::Skipped(format!("the original does not do it under its own host either: {why}"))
         }
@@ -190,5 +190,5 @@ fn remaining(plan: &Plan) -> String {
 /// Whether the original starts under the host it was made for.
 fn starts(engine: &dyn Engine, original: &[u8], plan: &Plan) -> bool {
     emulate(plan)
-        .is_ok_and(|host| engine.compile(original).and_then(|module| module.instantiate(&host)).is_ok())
+        .is_ok_and(|to| engine.compile(original).and_then(|module| module.instantiate(&to.host)).is_ok())
 }

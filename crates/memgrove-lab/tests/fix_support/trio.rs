@@ -27,7 +27,7 @@ impl Trio {
             .iter()
             .map(|&id| (format!("fixed on {id}"), start(id, &fixed.wasm, &Host::new())))
             .collect();
-        let host = emulate(&fixed.plan).expect("every contract here has a second implementation");
+        let host = emulate(&fixed.plan).expect("every contract here has a second implementation").host;
         let mut original = start(EngineId::Wasmtime, &wasm, &host);
         for (at, bytes) in fixed.plan.initial_data() {
             original.write(Memory::Main, u64::from(at), bytes).expect("inside of memory");
