@@ -13,6 +13,9 @@ pub struct Options {
     pub stubs: Stubs,
     /// Imports, as module and name, that the target host provides: they stay.
     pub provided: Vec<(String, String)>,
+    /// Largest size, in bytes, that the first memory may have at least, where the module declares a smaller
+    /// maximum. Without it a declared maximum is kept.
+    pub max_memory_bytes: Option<u64>,
 }
 
 impl Options {
@@ -26,7 +29,7 @@ impl Options {
 impl Default for Options {
     /// For a host that provides nothing.
     fn default() -> Self {
-        Self { stubs: Stubs::all(), provided: Vec::new() }
+        Self { stubs: Stubs::all(), provided: Vec::new(), max_memory_bytes: None }
     }
 }
 
@@ -272,6 +275,21 @@ impl Plan {
     /// Functions, by original index, that the output calls when it is instantiated.
     pub fn called_at_start(&self) -> impl Iterator<Item = u32> {
         self.edits.constructors.iter().copied()
+    }
+
+    /// The maximum in pages that the output's first memory has, where the plan sets that memory's limits and
+    /// it has one. A host that emulates the original contract allows as much.
+    #[must_use]
+    pub fn maximum_pages(&self) -> Option<u64> {
+        let own = || self.edits.own_memories.get(&0);
+        self.edits.memories.get(&0).or_else(own).and_then(|ty| ty.maximum)
+    }
+
+    /// The module moves a break without growing memory, which was left to its host, and the output grows memory
+    /// behind it.
+    #[must_use]
+    pub fn grows_behind_a_break(&self) -> bool {
+        !self.edits.watched_breaks.is_empty()
     }
 
     /// There is nothing to change.

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 use memgrove_inspect::knowledge::Host;
+use memgrove_inspect::facts::MemoryType;
 use memgrove_inspect::{Knowledge, facts};
-use memgrove_lab::verify::{self, Outcome, Verification};
+use memgrove_lab::verify::{self, Outcome, Reason, Verdict, Verification};
 use memgrove_rewrite::{Decision, Fixed, Options, Plan, Stubs};
 use serde::Serialize;
 
@@ -20,10 +21,13 @@ const LONG_ABOUT: &str = "\
 Make a module run anywhere: satisfy its imports inside the module
 
 First a plan: each import, what it is for, what will stand for it and why that is right, or why it must stay. Then the \
-module is rewritten and verified, always: it validates, the inspector says that it runs on a bare engine, it \
-instantiates with nothing on two engines, its memory really grows, and where its exports can be called without knowing \
-them, it does what the original does under its own host. \
+module is rewritten and verified, always: it validates, the inspector says that it runs on a bare engine, and on two engines \
+it instantiates with nothing, its memory grows, each stand-in does what the host's function does, and its exports do what \
+the original's do under an emulated host: the same results, memory, and reasons of traps. \
 OUT is written only after that; the input is never touched.
+
+The heading gives the verdict. verified: all of that was executed. verified in part: what was not run is named. \
+not verified: nothing could be run to its end; OUT is written, and the exit status is 4.
 
 What needs a host by nature (JavaScript objects, drawing, sockets) stays an import; then nothing is written and the \
 exit status is 3, unless --partial is given.";
@@ -37,7 +41,7 @@ Examples:
   memgrove fix app.wasm -o out.wasm --json | jq '.plan.imports'";
 
 /// Version of the JSON that `--json` writes.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// Make a module run anywhere: satisfy its imports inside the module
 #[derive(Clone, Debug, Args)]
@@ -72,6 +76,17 @@ pub(crate) struct FixArgs {
     #[arg(long)]
     partial: bool,
 
+    /// Exit with status 0 although nothing of the result could be run
+    #[arg(long)]
+    accept_unverified: bool,
+
+    /// Raise the memory's maximum to SIZE, such as 256MiB, where the module declares a smaller one
+    ///
+    /// A number of bytes, or of KiB, MiB or GiB. Without it a declared maximum is kept, so that a program that meets
+    /// it behaves as before.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_memory: Option<u64>,
+
     /// Write plan and verification as JSON
     #[arg(long)]
     json: bool,
@@ -90,6 +105,8 @@ struct Record<'a> {
     bytes_before: usize,
     bytes_after: Option<usize>,
     plan: &'a Plan,
+    /// What verification came to; none before it.
+    verdict: Option<Verdict>,
     #[serde(skip_serializing_if = "Option::is_none")]
     verification: Option<&'a Verification>,
     written: bool,
@@ -131,6 +148,10 @@ pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
             .hint("the failed checks are listed above; the input is unchanged")
             .into());
     }
+    if verification.verdict == Verdict::NotVerified && !args.accept_unverified {
+        out.note("written, but nothing of it could be run; --accept-unverified takes that for done");
+        return Ok(Exit::Unverified);
+    }
     Ok(if plan.is_complete() || !options.provided.is_empty() { Exit::Done } else { Exit::No })
 }
 
@@ -163,13 +184,50 @@ fn options(args: &FixArgs, host: &Host, wasm: &[u8]) -> Result<Options> {
         stubs.set(group);
     }
     let facts = facts(wasm)?;
+    if let (Some(bytes), Some(memory)) = (args.max_memory, facts.memories.first()) {
+        check_maximum(bytes, &memory.ty)?;
+    }
     let provided = facts
         .imports
         .iter()
         .filter(|import| host.provides.iter().any(|provides| provides.pattern.matches(&facts, import)))
         .map(|import| (import.module.to_owned(), import.name.to_owned()))
         .collect();
-    Ok(Options { stubs, provided })
+    Ok(Options { stubs, provided, max_memory_bytes: args.max_memory })
+}
+
+/// A size in bytes: a number, or a number of KiB, MiB or GiB.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit: u64 = match &text[digits.len()..] {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        other => return Err(format!("unknown unit `{other}`; there are KiB, MiB and GiB")),
+    };
+    let number: u64 = digits.parse().map_err(|_| "not a whole number of bytes, KiB, MiB or GiB".to_owned())?;
+    match number.checked_mul(unit) {
+        Some(0) => Err("a memory of no bytes is of no use".to_owned()),
+        Some(bytes) => Ok(bytes),
+        None => Err("more bytes than 64 bits can count".to_owned()),
+    }
+}
+
+/// Whether the memory can have such a maximum.
+fn check_maximum(bytes: u64, memory: &MemoryType) -> Result<()> {
+    let page_bytes = memory.page_size_bytes();
+    if !bytes.is_multiple_of(page_bytes) {
+        return Err(UserError::usage(format!("--max-memory {bytes} is not a multiple of a page"))
+            .hint(format!("this memory's pages have {page_bytes} bytes"))
+            .into());
+    }
+    if !memory.memory64 && bytes > 1 << 32 {
+        return Err(UserError::usage(format!("--max-memory {bytes} is more than a 32-bit memory can have"))
+            .hint("the most is 4GiB")
+            .into());
+    }
+    Ok(())
 }
 
 fn read(args: &FixArgs, name: &str) -> Result<Vec<u8>> {
@@ -240,6 +298,7 @@ fn report(
             bytes_before: wasm.len(),
             bytes_after: done.map(|(fixed, _)| fixed.len()),
             plan,
+            verdict: done.map(|(_, verification)| verification.verdict),
             verification: done.map(|(_, verification)| verification),
             written: written.is_some(),
         };
@@ -295,12 +354,21 @@ fn describe(name: &str, plan: &Plan) -> String {
 }
 
 fn describe_verification(verification: &Verification) -> String {
-    let heading = style::HEADING;
-    let mut text = format!("{heading}verified{heading:#}\n");
+    let colour = match verification.verdict {
+        Verdict::Verified => style::GOOD,
+        Verdict::VerifiedInPart | Verdict::NotVerified => style::WARN,
+        Verdict::Failed => style::BAD,
+    };
+    let not_run = match not_run(verification) {
+        list if list.is_empty() || verification.verdict == Verdict::Failed => String::new(),
+        list => format!("; not run: {}", list.join("; ")),
+    };
+    let mut text = format!("{colour}{}{colour:#}{not_run}\n", verification.verdict.text());
     let mut line = |question: &str, outcome: &Outcome| {
         let (colour, word, detail) = match outcome {
             Outcome::Passed(detail) => (style::GOOD, "yes    ", detail),
-            Outcome::Skipped(detail) => (style::SOFT, "skipped", detail),
+            Outcome::NotNeeded(detail) => (style::SOFT, "-      ", detail),
+            Outcome::Skipped(gap) => (style::WARN, "not run", &gap.words),
             Outcome::Failed(detail) => (style::BAD, "NO     ", detail),
         };
         text += &format!("  {colour}{word}{colour:#} {question}: {}\n", printable(detail));
@@ -310,4 +378,21 @@ fn describe_verification(verification: &Verification) -> String {
         line(&format!("{} on {}", check.question.text(), check.engine), &check.outcome);
     }
     text
+}
+
+/// What was not executed or compared, each once: engines mostly share it.
+fn not_run(verification: &Verification) -> Vec<String> {
+    let mut list: Vec<String> = Vec::new();
+    let mut told: Vec<(Reason, Option<verify::Question>)> = Vec::new();
+    for gap in &verification.not_run {
+        if told.contains(&(gap.gap.reason, gap.question)) {
+            continue;
+        }
+        told.push((gap.gap.reason, gap.question));
+        let words = printable(&gap.gap.words).to_string();
+        if !list.contains(&words) {
+            list.push(words);
+        }
+    }
+    list
 }

@@ -1,0 +1,204 @@
+//! Calls each stand-in directly, beside the function that the emulated host has for the same import.
+//!
+//! A module's exports may never reach an import with the arguments that are tried; copies that export what was
+//! put inside do (see `copy.rs`).
+
+use memgrove_rewrite::{Behaviour, Plan};
+
+use super::drive::{counted, value};
+use super::pair::{NoPair, Pair, Same, Sides};
+use super::{Evidence, Gap, Grown, GrownBy, Outcome, Reason, Subject};
+use crate::engine::{EngineError, Memory, Signature, Value};
+
+/// What growth is asked for, in bytes beyond the memory that there is.
+const BEYOND_BYTES: u64 = 1 << 20;
+
+/// A stand-in and the import it stands for, in the copies.
+pub(super) struct StandIn {
+    /// Position of the import.
+    pub at: usize,
+    /// Export of the original's copy that calls the import.
+    pub before: String,
+    /// Export of the fixed module's copy.
+    pub after: String,
+}
+
+/// Whether every stand-in that was put inside does what the host's function does.
+pub(super) fn check(
+    sides: &Sides<'_>,
+    subject: &Subject<'_>,
+    evidence: &mut Evidence,
+    gaps: &mut Vec<Gap>,
+) -> Outcome {
+    if subject.stand_ins.is_empty() {
+        return Outcome::NotNeeded("no function was put inside".to_owned());
+    }
+    let missing: Vec<&str> = subject
+        .missing
+        .iter()
+        .filter_map(|&at| subject.plan.imports.get(at).map(|item| item.name.as_str()))
+        .collect();
+    if !missing.is_empty() {
+        let words = format!("`{}` has no second implementation to compare with", missing.join("`, `"));
+        gaps.push(Gap::new(Reason::NoSecondImplementation, words));
+    }
+    let known: Vec<&StandIn> =
+        subject.stand_ins.iter().filter(|stand_in| !subject.missing.contains(&stand_in.at)).collect();
+    if known.is_empty() {
+        return Outcome::NotNeeded("no stand-in has a second implementation".to_owned());
+    }
+    let difference = match run(sides, subject, &known, Some(evidence)) {
+        Ok(difference) => difference,
+        Err(NoPair::Original(error)) => {
+            return Outcome::Skipped(Gap::new(
+                Reason::OriginalDoesNotStart,
+                format!("the original does not start under an emulated host: {error}"),
+            ));
+        }
+        Err(NoPair::Fixed(error)) => return Outcome::Failed(error.to_string()),
+    };
+    if let Some(difference) = difference {
+        // Which of them, where it was only seen at the end.
+        let alone = known.iter().find_map(|stand_in| {
+            let difference = run(sides, subject, &[stand_in], None).ok()??;
+            Some(format!("`{}`: {difference}", subject.plan.imports[stand_in.at].name))
+        });
+        return Outcome::Failed(alone.unwrap_or(difference));
+    }
+    evidence.stand_ins_compared = known.len();
+    Outcome::Passed(format!(
+        "{} called directly, {} and memory agree",
+        counted(known.len(), "stand-in", "stand-ins"),
+        counted(evidence.stand_in_calls_returned, "result", "results")
+    ))
+}
+
+/// Calls stand-ins on both sides; how they differ.
+fn run(
+    sides: &Sides<'_>,
+    subject: &Subject<'_>,
+    stand_ins: &[&StandIn],
+    mut evidence: Option<&mut Evidence>,
+) -> Result<Option<String>, NoPair> {
+    let mut pair = sides.start()?;
+    for stand_in in stand_ins {
+        let item = &subject.plan.imports[stand_in.at];
+        let Ok(signature) = sides.fixed().shape().function(&stand_in.after) else { continue };
+        if !super::drive::can_drive(signature) {
+            continue;
+        }
+        let mut calls: Vec<Vec<Value>> = match item.behaviour {
+            Behaviour::Traps => vec![typed(signature, |at| at)],
+            _ => vec![
+                typed(signature, |at| at),
+                typed(signature, |at| 7 + at),
+                // Addresses and lengths that lie inside of a page, and with a stream's number before.
+                typed(signature, |at| 4096 * (at + 1)),
+                typed(signature, |at| if at == 0 { 1 } else { 4096 * at }),
+            ],
+        };
+        if let Some(call) = growth(item.behaviour, subject.plan, &mut pair, signature) {
+            calls.push(call);
+        }
+        for arguments in calls {
+            match pair.call((&stand_in.before, &stand_in.after), &arguments) {
+                Same::Returned => {
+                    if let Some(evidence) = &mut evidence {
+                        evidence.stand_in_calls_returned += 1;
+                    }
+                }
+                Same::Trapped(reason) => {
+                    if let Some(evidence) = &mut evidence {
+                        evidence.trapped(reason);
+                    }
+                }
+                Same::Different(how) => return Ok(Some(format!("`{}`: {how}", item.name))),
+                Same::Exhausted | Same::Unknown => pair = sides.start()?,
+            }
+        }
+    }
+    let no_memory = |error: EngineError| format!("memory cannot be compared: {error}");
+    Ok(match pair.compare_memory().map_err(no_memory) {
+        Ok(Ok(_)) => None,
+        Ok(Err(difference)) | Err(difference) => Some(difference),
+    })
+}
+
+/// Makes memory grow by a stand-in; how the two sides differ if they do.
+pub(super) fn grow(sides: &Sides<'_>, subject: &Subject<'_>) -> Result<Option<Grown>, String> {
+    for stand_in in &subject.stand_ins {
+        let item = &subject.plan.imports[stand_in.at];
+        let Ok(mut pair) = sides.start() else { return Ok(None) };
+        let Ok(signature) = sides.fixed().shape().function(&stand_in.after) else { continue };
+        let Some(arguments) = growth(item.behaviour, subject.plan, &mut pair, signature) else { continue };
+        let from = pair.memory_bytes();
+        match pair.call((&stand_in.before, &stand_in.after), &arguments) {
+            Same::Returned | Same::Trapped(_) => {}
+            Same::Different(how) => return Err(how),
+            Same::Exhausted | Same::Unknown => continue,
+        }
+        let to = pair.memory_bytes();
+        if to.0 - from.0 != to.1 - from.1 {
+            return Err(format!(
+                "`{}`: memory grew by {} bytes before and by {} after",
+                item.name,
+                to.0 - from.0,
+                to.1 - from.1
+            ));
+        }
+        if to.1 > from.1 {
+            return Ok(Some(Grown {
+                by: GrownBy::StandIn,
+                name: item.name.clone(),
+                blocks: 0,
+                from_bytes: from.1,
+                to_bytes: to.1,
+                with_larger_maximum: false,
+                collected: false,
+            }));
+        }
+    }
+    Ok(None)
+}
+
+/// A stand-in that grows memory.
+pub(super) fn is_growth(behaviour: Behaviour) -> bool {
+    let Behaviour::Computes(function) = behaviour else { return false };
+    matches!(
+        function,
+        "emscripten_resize_heap" | "enlargeMemory" | "sbrk" | "SYS_brk" | "SYS_mmap" | "SYS_mremap" | "SYS_mremap5"
+    ) || function.starts_with("__syscall")
+}
+
+/// The call that makes such a function grow memory, after the break was set where that is how it is told.
+fn growth(behaviour: Behaviour, plan: &Plan, pair: &mut Pair, signature: &Signature) -> Option<Vec<Value>> {
+    let Behaviour::Computes(function) = behaviour else { return None };
+    let (was, is) = pair.memory_bytes();
+    let end = was.max(is) + BEYOND_BYTES;
+    let numbers: Vec<u64> = match function {
+        "emscripten_resize_heap" | "SYS_brk" => vec![end],
+        "sbrk" => vec![end],
+        // Protection and flags for private anonymous memory, without a file.
+        "SYS_mmap" => vec![0, BEYOND_BYTES, 3, 0x22, u64::MAX, 0],
+        "enlargeMemory" => {
+            let (cell, _) = plan.initial_data().next()?;
+            let end = u32::try_from(end).ok()?.to_le_bytes();
+            for instance in [&mut pair.before, &mut pair.after] {
+                instance.write(Memory::Main, u64::from(cell), &end).ok()?;
+            }
+            Vec::new()
+        }
+        // i386's number of `brk`.
+        call if call.starts_with("__syscall") && signature.parameters.len() > 1 => vec![45, end],
+        _ => return None,
+    };
+    Some(typed(signature, |at| {
+        let at = usize::try_from(at).unwrap_or(usize::MAX);
+        numbers.get(at).copied().unwrap_or(0)
+    }))
+}
+
+/// Arguments for a signature, from the position of each.
+fn typed(signature: &Signature, number: impl Fn(u64) -> u64) -> Vec<Value> {
+    (0..).zip(&signature.parameters).map(|(at, ty)| value(*ty, number(at))).collect()
+}
