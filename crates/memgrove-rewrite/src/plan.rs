@@ -272,6 +272,13 @@ impl Plan {
         self.edits.data.iter().map(|(at, bytes)| (*at, bytes.as_slice()))
     }
 
+    /// Addresses and lengths in the first memory that stand-ins keep what they need at: the break, and zeros that
+    /// nothing else may write to.
+    pub fn reserved(&self) -> impl Iterator<Item = (u32, u32)> {
+        let layout = self.edits.layout;
+        [(layout.break_cell, 4), (layout.scratch, 16)].into_iter().filter(|(at, _)| *at != 0)
+    }
+
     /// Functions, by original index, that the output calls when it is instantiated.
     pub fn called_at_start(&self) -> impl Iterator<Item = u32> {
         self.edits.constructors.iter().copied()

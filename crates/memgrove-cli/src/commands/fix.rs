@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use memgrove_inspect::knowledge::Host;
 use memgrove_inspect::facts::MemoryType;
+use memgrove_inspect::knowledge::Host;
 use memgrove_inspect::{Knowledge, facts};
 use memgrove_lab::verify::{self, Outcome, Reason, Verdict, Verification};
 use memgrove_rewrite::{Decision, Fixed, Options, Plan, Stubs};
@@ -206,7 +206,8 @@ fn size(text: &str) -> Result<u64, String> {
         "GiB" => 1 << 30,
         other => return Err(format!("unknown unit `{other}`; there are KiB, MiB and GiB")),
     };
-    let number: u64 = digits.parse().map_err(|_| "not a whole number of bytes, KiB, MiB or GiB".to_owned())?;
+    let number: u64 =
+        digits.parse().map_err(|_| "not a whole number of bytes, KiB, MiB or GiB".to_owned())?;
     match number.checked_mul(unit) {
         Some(0) => Err("a memory of no bytes is of no use".to_owned()),
         Some(bytes) => Ok(bytes),

@@ -197,8 +197,12 @@ impl<'a> Anatomy<'a> {
     pub fn growing(&self, most: usize) -> Vec<u32> {
         const LEVELS: usize = 3;
         let imported = self.imported_count();
-        let mut chosen: Vec<u32> =
-            (imported..).zip(&self.bodies).filter(|(_, (grows, _))| *grows).map(|(index, _)| index).take(most).collect();
+        let mut chosen: Vec<u32> = (imported..)
+            .zip(&self.bodies)
+            .filter(|(_, (grows, _))| *grows)
+            .map(|(index, _)| index)
+            .take(most)
+            .collect();
         let mut level = chosen.clone();
         for _ in 0..LEVELS {
             if level.is_empty() || chosen.len() >= most {
@@ -297,10 +301,11 @@ impl<'a> Anatomy<'a> {
     }
 
     fn parameter_count(&self, ty: u32) -> u32 {
-        let types = Parser::new(0).parse_all(self.wasm).map_while(Result::ok).find_map(|payload| match payload {
-            Payload::TypeSection(section) => Some(section),
-            _ => None,
-        });
+        let types =
+            Parser::new(0).parse_all(self.wasm).map_while(Result::ok).find_map(|payload| match payload {
+                Payload::TypeSection(section) => Some(section),
+                _ => None,
+            });
         let mut subtypes = types
             .into_iter()
             .flat_map(|section| section.into_iter().map_while(Result::ok))

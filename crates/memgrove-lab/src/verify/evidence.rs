@@ -283,7 +283,12 @@ mod tests {
         Evidence { instantiated: true, exports_callable: 1, calls_returned: 1, ..Evidence::new(engine) }
     }
 
-    fn verdict(inspected: &Outcome, checks: &[Outcome], evidence: &[Evidence], not_run: &[NotRun]) -> Verdict {
+    fn verdict(
+        inspected: &Outcome,
+        checks: &[Outcome],
+        evidence: &[Evidence],
+        not_run: &[NotRun],
+    ) -> Verdict {
         let checks = checks
             .iter()
             .map(|outcome| Check {

@@ -96,9 +96,8 @@ pub(super) fn check(
         let words = "no call was found that makes it grow, and nothing about growth was put inside";
         return (Outcome::NotNeeded(words.to_owned()), None);
     }
-    let gap = gap.unwrap_or_else(|| {
-        Gap::new(Reason::GrowthNotObserved, "no call was found that makes memory grow")
-    });
+    let gap = gap
+        .unwrap_or_else(|| Gap::new(Reason::GrowthNotObserved, "no call was found that makes memory grow"));
     (Outcome::Skipped(gap), None)
 }
 
@@ -133,9 +132,9 @@ fn by_any(sides: &Sides<'_>, subject: &Subject<'_>) -> Option<Grown> {
         let signature = sides.fixed().shape().function(&name).ok()?;
         Some((name, signature, GrownBy::InnerFunction))
     });
-    let candidates = exports.chain(inner).filter(|(_, signature, _)| {
-        !signature.parameters.is_empty() && drive::can_drive(signature)
-    });
+    let candidates = exports
+        .chain(inner)
+        .filter(|(_, signature, _)| !signature.parameters.is_empty() && drive::can_drive(signature));
     let mut instance = sides.fixed_alone().ok()?;
     instance.limit_fuel(TRY_FUEL);
     for (name, signature, by) in candidates {
@@ -146,7 +145,9 @@ fn by_any(sides: &Sides<'_>, subject: &Subject<'_>) -> Option<Grown> {
             let to = memory_bytes(instance.as_mut());
             if to > from && is_usable(instance.as_mut(), from, to) {
                 let name = match by {
-                    GrownBy::InnerFunction => format!("function {}", name.trim_start_matches(|c: char| !c.is_ascii_digit())),
+                    GrownBy::InnerFunction => {
+                        format!("function {}", name.trim_start_matches(|c: char| !c.is_ascii_digit()))
+                    }
                     _ => name,
                 };
                 return Some(Grown {
@@ -172,9 +173,7 @@ fn by_any(sides: &Sides<'_>, subject: &Subject<'_>) -> Option<Grown> {
 /// Arguments that may mean more memory than there is: as a number of bytes, as an end, as a number of pages.
 fn large(signature: &Signature, memory_bytes: u64) -> Vec<Vec<Value>> {
     let block = memory_bytes.next_power_of_two().clamp(1 << 20, 1 << 29);
-    let all = |number: u64| {
-        signature.parameters.iter().map(|ty| value(*ty, number)).collect::<Vec<_>>()
-    };
+    let all = |number: u64| signature.parameters.iter().map(|ty| value(*ty, number)).collect::<Vec<_>>();
     let with_first = |first: u64, number: u64| {
         let mut arguments = all(number);
         if let (Some(slot), Some(ty)) = (arguments.first_mut(), signature.parameters.first()) {
@@ -258,7 +257,9 @@ fn allocate_from(
             }
             Err(how) => {
                 let count = blocks.len();
-                return Ok(Allocated::Wrong(format!("`{name}` gave {count} blocks of {size} bytes, then: {how}")));
+                return Ok(Allocated::Wrong(format!(
+                    "`{name}` gave {count} blocks of {size} bytes, then: {how}"
+                )));
             }
         };
         if pins {

@@ -19,7 +19,10 @@ pub(super) fn check(fixed: &[u8], plan: &Plan) -> Outcome {
     };
     let report = memgrove_inspect::conclude(&facts);
     let Some(verdict) = report.verdicts.iter().find(|verdict| verdict.host == BARE) else {
-        return Outcome::Skipped(Gap::new(Reason::NoHostProfile, format!("there is no host profile `{BARE}`")));
+        return Outcome::Skipped(Gap::new(
+            Reason::NoHostProfile,
+            format!("there is no host profile `{BARE}`"),
+        ));
     };
     let words = |reasons: &[report::Reason]| {
         reasons.iter().map(|reason| reason.text.as_str()).collect::<Vec<_>>().join("; ")

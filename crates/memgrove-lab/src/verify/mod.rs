@@ -159,23 +159,28 @@ impl<'a> Subject<'a> {
             known.imports[at].behaviour = Behaviour::StaysFunction;
         }
         let unconfirmed = emulate(&known).map_err(no_second)?.unconfirmed;
-        let cannot = || Gap::new(Reason::CannotBeCalled, "its imports are encoded so that it cannot be copied");
-        let anatomies = (Anatomy::read(original).ok_or_else(cannot)?, Anatomy::read(fixed).ok_or_else(cannot)?);
+        let cannot =
+            || Gap::new(Reason::CannotBeCalled, "its imports are encoded so that it cannot be copied");
+        let anatomies =
+            (Anatomy::read(original).ok_or_else(cannot)?, Anatomy::read(fixed).ok_or_else(cannot)?);
         let (original, fixed) = anatomies;
         // Imports that stay keep the first indices, those that were put inside follow in their order.
         let functions = plan.imports.iter().enumerate().filter(|(_, item)| pair::is_function(item.behaviour));
         let functions: Vec<(usize, bool)> =
             functions.map(|(at, item)| (at, item.behaviour == Behaviour::StaysFunction)).collect();
         let staying = fixed.imported_count();
-        let inside: Vec<(u32, usize)> =
-            (0..).zip(&functions).filter(|(_, (_, stays))| !stays).map(|(index, (at, _))| (index, *at)).collect();
+        let inside: Vec<(u32, usize)> = (0..)
+            .zip(&functions)
+            .filter(|(_, (_, stays))| !stays)
+            .map(|(index, (at, _))| (index, *at))
+            .collect();
         let growing = fixed.growing(MOST_INNER);
         let maximum_pages = plan.maximum_pages();
         let shown = |maximum_pages: Option<u64>| {
-            let before =
-                Shown { functions: inside.iter().map(|(index, _)| *index).collect(), maximum_pages };
+            let before = Shown { functions: inside.iter().map(|(index, _)| *index).collect(), maximum_pages };
             let mut functions: Vec<u32> = (staying..).zip(&inside).map(|(index, _)| index).collect();
-            functions.extend(growing.iter().filter(|function| !functions.contains(function)).collect::<Vec<_>>());
+            functions
+                .extend(growing.iter().filter(|function| !functions.contains(function)).collect::<Vec<_>>());
             (original.copy(&before), fixed.copy(&Shown { functions, maximum_pages }))
         };
         let (original_copy, fixed_copy) = shown(maximum_pages);
@@ -188,8 +193,11 @@ impl<'a> Subject<'a> {
                 after: fixed_copy.name(after),
             })
             .collect();
-        let constructors =
-            plan.called_at_start().flat_map(|function| original.names_of(function)).map(str::to_owned).collect();
+        let constructors = plan
+            .called_at_start()
+            .flat_map(|function| original.names_of(function))
+            .map(str::to_owned)
+            .collect();
         Ok(Self {
             plan,
             original,
@@ -206,14 +214,19 @@ impl<'a> Subject<'a> {
     }
 
     /// Both copies on an engine.
-    fn sides(&self, engine: &dyn Engine, lifted: bool) -> Option<Result<Sides<'_>, EngineError>> {
-        let (original, fixed) = match &self.lifted {
-            Some((original, fixed)) if lifted => (original, fixed),
-            None if lifted => return None,
-            _ => (&self.original_copy, &self.fixed_copy),
-        };
+    fn sides(&self, engine: &dyn Engine) -> Result<Sides<'_>, EngineError> {
+        self.compile(engine, &self.original_copy, &self.fixed_copy)
+    }
+
+    /// The copies with a larger maximum, where there are such.
+    fn lifted_sides(&self, engine: &dyn Engine) -> Option<Sides<'_>> {
+        let (original, fixed) = self.lifted.as_ref()?;
+        self.compile(engine, original, fixed).ok()
+    }
+
+    fn compile(&self, engine: &dyn Engine, original: &Copy, fixed: &Copy) -> Result<Sides<'_>, EngineError> {
         let copies = (original.wasm.as_slice(), fixed.wasm.as_slice());
-        Some(Sides::new(engine, copies, self.plan, &self.constructors, &self.missing))
+        Sides::new(engine, copies, self.plan, &self.constructors, &self.missing)
     }
 }
 
@@ -263,7 +276,7 @@ impl Asked {
         let instantiated = engine
             .compile(subject.fixed.wasm())
             .and_then(|module| module.instantiate(&host::of_the_rest(plan)).map(drop));
-        let sides = subject.sides(engine, false).and_then(Result::ok);
+        let sides = subject.sides(engine);
         match instantiated {
             Ok(()) => {
                 evidence.instantiated = true;
@@ -281,22 +294,25 @@ impl Asked {
                 return self.skip(id, &lacks(&words));
             }
             Err(error) => {
-                let original = sides.as_ref().map(Sides::original_alone);
-                if let Some(Err(_)) = original {
+                let original = sides.and_then(|sides| sides.original_alone());
+                if original.is_err() {
                     let words = format!("the original does not start either: {error}");
                     return self.skip(id, &Gap::new(Reason::OriginalDoesNotStart, words));
                 }
                 return self.answer(id, Question::Instantiates, Outcome::Failed(error.to_string()));
             }
         }
-        let Some(sides) = sides else {
-            let gap = lacks("its copy does not compile");
-            for question in [Question::Grows, Question::StandsIn, Question::Agrees] {
-                self.answer(id, question, Outcome::Skipped(gap.clone()));
+        let sides = match sides {
+            Ok(sides) => sides,
+            Err(error) => {
+                let gap = lacks(&error.to_string());
+                for question in [Question::Grows, Question::StandsIn, Question::Agrees] {
+                    self.answer(id, question, Outcome::Skipped(gap.clone()));
+                }
+                return;
             }
-            return;
         };
-        let lifted = subject.sides(engine, true).and_then(Result::ok);
+        let lifted = subject.lifted_sides(engine);
         let (outcome, growth) = growth::check(&sides, lifted.as_ref(), subject);
         evidence.growth = growth;
         self.answer(id, Question::Grows, outcome);

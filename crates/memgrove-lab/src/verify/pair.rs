@@ -172,8 +172,8 @@ impl<'a> Sides<'a> {
 
     /// The original alone, or why it does not start.
     pub fn original_alone(&self) -> Result<Box<dyn Instance>, EngineError> {
-        let emulation = Emulation::new(self.plan, self.missing)
-            .map_err(|words| EngineError::Engine { words })?;
+        let emulation =
+            Emulation::new(self.plan, self.missing).map_err(|words| EngineError::Engine { words })?;
         self.start_original(&emulation.host)
     }
 
