@@ -120,6 +120,8 @@ pub enum GrownBy {
     Export,
     /// By calling an inner function with a large number, in a copy that exports it.
     InnerFunction,
+    /// By the module itself, when it was instantiated.
+    Start,
 }
 
 /// Growth that was seen.

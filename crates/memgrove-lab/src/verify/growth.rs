@@ -87,7 +87,7 @@ pub(super) fn check(
         Ok(grown) => grown,
         Err(difference) => return (Outcome::Failed(difference), None),
     };
-    let grown = by_stand_in.or_else(|| by_any(roomy, subject));
+    let grown = by_stand_in.or_else(|| by_any(roomy, subject)).or_else(|| by_itself(roomy, subject));
     if let Some(mut grown) = grown {
         grown.with_larger_maximum = lifted.is_some();
         return (Outcome::Passed(words(&grown)), Some(grown));
@@ -107,6 +107,7 @@ fn words(grown: &Grown) -> String {
         GrownBy::StandIn => format!("the stand-in for `{}`", grown.name),
         GrownBy::InnerFunction => format!("{} was called directly, and it", grown.name),
         GrownBy::Allocator | GrownBy::Export => format!("`{}`", grown.name),
+        GrownBy::Start => grown.name.clone(),
     };
     let limit =
         if grown.with_larger_maximum { "; with a larger maximum, as its own leaves no room" } else { "" };
@@ -168,6 +169,22 @@ fn by_any(sides: &Sides<'_>, subject: &Subject<'_>) -> Option<Grown> {
         }
     }
     None
+}
+
+/// A module that starts with more memory than it declares has grown it.
+fn by_itself(sides: &Sides<'_>, subject: &Subject<'_>) -> Option<Grown> {
+    let memory = subject.fixed.memory()?;
+    let declared = memory.initial.checked_mul(1 << memory.page_size_log2.unwrap_or(16))?;
+    let started = memory_bytes(sides.fixed_alone().ok()?.as_mut());
+    (started > declared).then(|| Grown {
+        by: GrownBy::Start,
+        name: "its start function".to_owned(),
+        blocks: 0,
+        from_bytes: declared,
+        to_bytes: started,
+        with_larger_maximum: false,
+        collected: false,
+    })
 }
 
 /// Arguments that may mean more memory than there is: as a number of bytes, as an end, as a number of pages.

@@ -15,6 +15,8 @@ struct Emulation {
     host: Host,
     /// Set when the original has called an import that has no second implementation.
     reached: Arc<AtomicBool>,
+    /// Set when the original has called an import that ends the program.
+    ended: Arc<AtomicBool>,
     /// Which import that stays was called last on each side, by its position plus 1.
     stayed: [Arc<AtomicUsize>; 2],
     /// For the fixed module: the imports that stay.
@@ -37,7 +39,10 @@ pub(super) struct Pair {
     pub before: Box<dyn Instance>,
     pub after: Box<dyn Instance>,
     reached: Arc<AtomicBool>,
+    ended: Arc<AtomicBool>,
     stayed: [Arc<AtomicUsize>; 2],
+    /// The host may end the program in a system call, which it makes like any other.
+    has_exit_call: bool,
     sizes: (u64, u64),
 }
 
@@ -105,6 +110,7 @@ impl Emulation {
         let mut emulation = Self {
             host: emulate(&known)?.host,
             reached: Arc::default(),
+            ended: Arc::default(),
             stayed: [Arc::default(), Arc::default()],
             rest: host::of_the_rest(plan),
         };
@@ -115,6 +121,16 @@ impl Emulation {
                 reached.store(true, Ordering::Relaxed);
                 Err(HostTrap("it has no second implementation".to_owned()))
             });
+        }
+        for item in &plan.imports {
+            if item.behaviour == Behaviour::Traps {
+                let ended = emulation.ended.clone();
+                let words = format!("`{}` ends the program", item.name);
+                emulation.host = emulation.host.function(&item.module, &item.name, move |_, _| {
+                    ended.store(true, Ordering::Relaxed);
+                    Err(HostTrap(words.clone()))
+                });
+            }
         }
         let stays = |item: &memgrove_rewrite::Item| item.behaviour == Behaviour::StaysFunction;
         for (at, item) in plan.imports.iter().enumerate().filter(|(_, item)| stays(item)) {
@@ -152,8 +168,11 @@ impl<'a> Sides<'a> {
             .map_err(|words| NoPair::Original(EngineError::Engine { words }))?;
         let before = self.start_original(&emulation.host).map_err(NoPair::Original)?;
         let after = self.fixed.instantiate(&emulation.rest).map_err(NoPair::Fixed)?;
-        let Emulation { reached, stayed, .. } = emulation;
-        let mut pair = Pair { before, after, reached, stayed, sizes: (0, 0) };
+        let Emulation { reached, ended, stayed, .. } = emulation;
+        let is_system_call =
+            |behaviour| matches!(behaviour, Behaviour::Computes(name) if name.starts_with("__syscall"));
+        let has_exit_call = self.plan.imports.iter().any(|item| is_system_call(item.behaviour));
+        let mut pair = Pair { before, after, reached, ended, stayed, has_exit_call, sizes: (0, 0) };
         pair.sizes = (memory_bytes(pair.before.as_mut()), memory_bytes(pair.after.as_mut()));
         Ok(pair)
     }
@@ -197,6 +216,7 @@ impl Pair {
     /// Makes the same call on both sides; the exports may have different names.
     pub fn call(&mut self, (before, after): (&str, &str), arguments: &[Value]) -> Same {
         self.reached.store(false, Ordering::Relaxed);
+        self.ended.store(false, Ordering::Relaxed);
         for last in &self.stayed {
             last.store(0, Ordering::Relaxed);
         }
@@ -211,7 +231,7 @@ impl Pair {
         let [was_at, is_at] = [0, 1].map(|side: usize| self.stayed[side].load(Ordering::Relaxed));
         match (was, is) {
             (Ok(was), Ok(is)) if was.values == is.values && was_at == is_at => Same::Returned,
-            (Err(was), Err(is)) if was_at == is_at && is_same_trap(&was, &is) => {
+            (Err(was), Err(is)) if was_at == is_at && self.is_same_trap(&was, &is) => {
                 Same::Trapped(is.trap().cloned().unwrap_or(TrapReason::Other))
             }
             (was, is) => Same::Different(format!(
@@ -244,21 +264,25 @@ impl Pair {
         Ok(Ok(common))
     }
 
+    /// The same reason, or the host's and what stands for it inside the module: `unreachable` for what ends the
+    /// program, an access out of bounds for one that the host found to be that.
+    fn is_same_trap(&self, was: &EngineError, is: &EngineError) -> bool {
+        match (was.trap(), is.trap()) {
+            (Some(TrapReason::Host(_)), Some(TrapReason::Host(_))) => true,
+            (Some(TrapReason::Host(_)), Some(is)) if self.ended.load(Ordering::Relaxed) => {
+                *is == TrapReason::Unreachable
+            }
+            (Some(TrapReason::Host(_)), Some(is)) => {
+                *is == TrapReason::MemoryOutOfBounds || self.has_exit_call && *is == TrapReason::Unreachable
+            }
+            (Some(was), Some(is)) => was == is,
+            _ => false,
+        }
+    }
+
     /// Sizes of both memories, in bytes.
     pub fn memory_bytes(&mut self) -> (u64, u64) {
         (memory_bytes(self.before.as_mut()), memory_bytes(self.after.as_mut()))
-    }
-}
-
-/// The same reason, or the host's refusal and the trap that stands for it inside the module: `unreachable`, or an
-/// access that the emulated host found to be out of bounds.
-fn is_same_trap(was: &EngineError, is: &EngineError) -> bool {
-    match (was.trap(), is.trap()) {
-        (Some(TrapReason::Host(_)), Some(is)) => {
-            matches!(is, TrapReason::Host(_) | TrapReason::Unreachable | TrapReason::MemoryOutOfBounds)
-        }
-        (Some(was), Some(is)) => was == is,
-        _ => false,
     }
 }
 

@@ -47,7 +47,8 @@ pub(super) fn check(
     if known.is_empty() {
         return Outcome::NotNeeded("no stand-in has a second implementation".to_owned());
     }
-    let difference = match run(sides, subject, &known, Some(evidence)) {
+    let mut silent = Vec::new();
+    let difference = match run(sides, subject, &known, Some((evidence, &mut silent))) {
         Ok(difference) => difference,
         Err(NoPair::Original(error)) => {
             return Outcome::Skipped(Gap::new(
@@ -65,7 +66,12 @@ pub(super) fn check(
         });
         return Outcome::Failed(alone.unwrap_or(difference));
     }
-    evidence.stand_ins_compared = known.len();
+    if !silent.is_empty() {
+        // That both trap, for want of memory say, is no agreement on what they do.
+        let words = format!("no call of `{}` returned", silent.join("`, `"));
+        gaps.push(Gap::new(Reason::NothingReturned, words));
+    }
+    evidence.stand_ins_compared = known.len() - silent.len();
     let what = match evidence.stand_in_calls_returned {
         0 => "every call traps as it does in the host".to_owned(),
         returned => format!("{} and memory agree", counted(returned, "call", "calls")),
@@ -78,7 +84,7 @@ fn run(
     sides: &Sides<'_>,
     subject: &Subject<'_>,
     stand_ins: &[&StandIn],
-    mut evidence: Option<&mut Evidence>,
+    mut found: Option<(&mut Evidence, &mut Vec<String>)>,
 ) -> Result<Option<String>, NoPair> {
     let start = || {
         let mut pair = sides.start()?;
@@ -95,6 +101,7 @@ fn run(
         let mut calls: Vec<Vec<Value>> = match item.behaviour {
             Behaviour::Traps => vec![typed(signature, |at| at)],
             _ => vec![
+                typed(signature, |_| 0),
                 typed(signature, |at| at),
                 typed(signature, |at| 7 + at),
                 // Addresses and lengths that lie inside of a page, and with a stream's number before.
@@ -105,21 +112,26 @@ fn run(
         if let Some(call) = growth(item.behaviour, subject.plan, &mut pair, signature) {
             calls.push(call);
         }
+        let mut is_silent = item.behaviour != Behaviour::Traps;
         for arguments in calls {
             match pair.call((&stand_in.before, &stand_in.after), &arguments) {
                 Same::Returned => {
-                    if let Some(evidence) = &mut evidence {
+                    is_silent = false;
+                    if let Some((evidence, _)) = &mut found {
                         evidence.stand_in_calls_returned += 1;
                     }
                 }
                 Same::Trapped(reason) => {
-                    if let Some(evidence) = &mut evidence {
+                    if let Some((evidence, _)) = &mut found {
                         evidence.trapped(reason);
                     }
                 }
                 Same::Different(how) => return Ok(Some(format!("`{}`: {how}", item.name))),
                 Same::Exhausted | Same::Unknown => pair = start()?,
             }
+        }
+        if let Some((_, silent)) = found.as_mut().filter(|_| is_silent) {
+            silent.push(item.name.clone());
         }
     }
     let no_memory = |error: EngineError| format!("memory cannot be compared: {error}");
