@@ -46,7 +46,8 @@ pub(super) fn check(
         gaps.push(Gap::new(Reason::TooManyExports, format!("{more} beyond the first {MOST_EXPORTS}")));
         exports.callable.truncate(MOST_EXPORTS);
     }
-    match run(sides, &exports, evidence, gaps) {
+    let has_memory = subject.original.memory().is_some();
+    match run(sides, &exports, has_memory, evidence, gaps) {
         Ok(outcome) => outcome,
         Err(error) => Outcome::Failed(format!("the two cannot be compared: {error}")),
     }
@@ -55,6 +56,7 @@ pub(super) fn check(
 fn run(
     sides: &Sides<'_>,
     exports: &Exports<'_>,
+    has_memory: bool,
     evidence: &mut Evidence,
     gaps: &mut Vec<Gap>,
 ) -> Result<Outcome, EngineError> {
@@ -118,7 +120,7 @@ fn run(
             gaps.push(Gap::new(reason, format!("`{first}` {why}{more}")));
         }
     }
-    if let Some(difference) = compare_rest(&mut pair, exports, evidence, gaps)? {
+    if let Some(difference) = compare_rest(&mut pair, exports, has_memory, evidence, gaps)? {
         return Ok(Outcome::Failed(difference));
     }
     if evidence.exports_callable > 0 && evidence.calls_returned == 0 {
@@ -148,6 +150,7 @@ fn run(
 fn compare_rest(
     pair: &mut Pair,
     exports: &Exports<'_>,
+    has_memory: bool,
     evidence: &mut Evidence,
     gaps: &mut Vec<Gap>,
 ) -> Result<Option<String>, EngineError> {
@@ -162,13 +165,12 @@ fn compare_rest(
             Err(_) => {}
         }
     }
-    for instance in [&mut pair.before, &mut pair.after] {
-        // Copies show a memory wherever there is one; a shared one cannot be read all the same.
-        if let Err(EngineError::Export { name, words }) = instance.memory_bytes(Memory::Main)
-            && name != "memory"
-        {
-            gaps.push(Gap::new(Reason::MemoryNotVisible, format!("memory `{name}` {words}")));
-            return Ok(None);
+    if has_memory {
+        for instance in [&mut pair.before, &mut pair.after] {
+            if let Err(error) = instance.memory_bytes(Memory::Main) {
+                gaps.push(Gap::new(Reason::MemoryNotVisible, error.to_string()));
+                return Ok(None);
+            }
         }
     }
     match pair.compare_memory()? {
