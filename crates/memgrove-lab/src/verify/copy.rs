@@ -8,11 +8,14 @@
 //! (func (export "probe/0") (param i32) (result i32) (call $sbrk (local.get 0)))
 //! ```
 //!
-//! Everything else stays as it is, byte for byte, so that a copy runs as the module does. No index moves.
+//! Everything else stays as it is, byte for byte, so that a copy runs as the module does. No index moves. A shared
+//! memory is not shared in a copy, which one thread runs: engines do not let a host read a shared one.
 
 use std::ops::Range;
 
-use wasmparser::{BinaryReader, ExternalKind, Imports, MemoryType, Operator, Parser, Payload, TypeRef};
+use wasmparser::{
+    BinaryReader, CompositeInnerType, ExternalKind, Imports, MemoryType, Operator, Parser, Payload, TypeRef,
+};
 
 /// The order of the sections in a module, by their ids.
 const ORDER: [u8; 13] = [1, 2, 3, 4, 5, 13, 6, 7, 8, 9, 12, 10, 11];
@@ -27,6 +30,8 @@ pub(super) struct Anatomy<'a> {
     wasm: &'a [u8],
     /// Contents of the sections that are not custom, by id.
     sections: Vec<(u8, Range<usize>)>,
+    /// Number of parameters of each type, 0 for one that is no function.
+    parameters: Vec<u32>,
     /// Type index of each imported function.
     imported: Vec<u32>,
     /// Functions in all.
@@ -75,6 +80,7 @@ impl<'a> Anatomy<'a> {
         let mut anatomy = Self {
             wasm,
             sections: Vec::new(),
+            parameters: Vec::new(),
             imported: Vec::new(),
             function_count: 0,
             memory: None,
@@ -90,6 +96,15 @@ impl<'a> Anatomy<'a> {
                 anatomy.sections.push((id, range));
             }
             match payload {
+                Payload::TypeSection(section) => {
+                    for group in section {
+                        let counts = group.ok()?.into_types().map(|sub| match sub.composite_type.inner {
+                            CompositeInnerType::Func(function) => count(function.params().len()),
+                            _ => 0,
+                        });
+                        anatomy.parameters.extend(counts);
+                    }
+                }
                 Payload::ImportSection(section) => anatomy.imports(section)?,
                 Payload::FunctionSection(section) => anatomy.function_count += section.count(),
                 Payload::MemorySection(section) => {
@@ -272,15 +287,17 @@ impl<'a> Anatomy<'a> {
         let Some(range) = range else { return (!added.is_empty()).then(|| append(&[0], added)) };
         let contents = &self.wasm[range.clone()];
         if matches!(id, IMPORTS | MEMORIES)
-            && let (Some((ty, limits)), Some(least)) = (&self.memory, shown.maximum_pages)
+            && let Some((ty, limits)) = &self.memory
             && range.contains(&limits.start)
-            && let Some(maximum) = ty.maximum.filter(|&maximum| maximum < least)
         {
-            let ty = MemoryType { maximum: Some(maximum.max(least)), ..*ty };
-            let mut changed = self.wasm[range.start..limits.start].to_vec();
-            changed.extend(encode_limits(&ty));
-            changed.extend(&self.wasm[limits.end..range.end]);
-            return Some(changed);
+            let least = shown.maximum_pages.unwrap_or(0);
+            let maximum = ty.maximum.map(|maximum| maximum.max(least));
+            if ty.shared || maximum != ty.maximum {
+                let mut changed = self.wasm[range.start..limits.start].to_vec();
+                changed.extend(encode_limits(&MemoryType { maximum, shared: false, ..*ty }));
+                changed.extend(&self.wasm[limits.end..range.end]);
+                return Some(changed);
+            }
         }
         Some(if added.is_empty() { contents.to_vec() } else { append(contents, added) })
     }
@@ -288,7 +305,7 @@ impl<'a> Anatomy<'a> {
     /// The body of a function that hands its arguments on to an imported one.
     fn wrapper(&self, function: u32, ty: u32) -> Vec<u8> {
         let mut body = vec![0];
-        for at in 0..self.parameter_count(ty) {
+        for at in 0..self.parameters.get(ty as usize).copied().unwrap_or(0) {
             body.push(0x20);
             body.extend(leb(at));
         }
@@ -298,22 +315,6 @@ impl<'a> Anatomy<'a> {
         let mut sized = leb(count(body.len()));
         sized.extend(body);
         sized
-    }
-
-    fn parameter_count(&self, ty: u32) -> u32 {
-        let types =
-            Parser::new(0).parse_all(self.wasm).map_while(Result::ok).find_map(|payload| match payload {
-                Payload::TypeSection(section) => Some(section),
-                _ => None,
-            });
-        let mut subtypes = types
-            .into_iter()
-            .flat_map(|section| section.into_iter().map_while(Result::ok))
-            .flat_map(wasmparser::RecGroup::into_types);
-        match subtypes.nth(ty as usize).map(|sub| sub.composite_type.inner) {
-            Some(wasmparser::CompositeInnerType::Func(function)) => count(function.params().len()),
-            _ => 0,
-        }
     }
 }
 
@@ -444,6 +445,7 @@ mod tests {
             let copy = copied(text, &[], Some(300));
             let memory = Anatomy::read(&copy.wasm).expect("valid").memory().expect("a memory");
             assert_eq!((memory.initial, memory.maximum), (3, Some(300)), "{text}");
+            assert!(!memory.shared, "{text}: one thread runs it");
             let same = copied(text, &[], Some(2));
             let memory = Anatomy::read(&same.wasm).expect("valid").memory().expect("a memory");
             assert_eq!((memory.initial, memory.maximum), (3, Some(3)), "{text}: never lowered");

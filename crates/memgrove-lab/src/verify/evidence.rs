@@ -53,10 +53,14 @@ pub enum Reason {
     CannotBeCalled,
     /// There are more exports than are called.
     TooManyExports,
+    /// There are more stand-ins than are called.
+    TooManyImports,
     /// Every call ended in a trap, on both sides.
     NothingReturned,
     /// A call used up the instructions or the stack that it was given.
     OutOfBudget,
+    /// Its memory is shared, and one thread was run.
+    OneThread,
     /// The memory cannot be read from outside.
     MemoryNotVisible,
     /// No call was found that makes memory grow.

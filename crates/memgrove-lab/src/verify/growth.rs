@@ -4,7 +4,7 @@
 use wasmparser::MemoryType;
 
 use super::drive::value;
-use super::pair::{Sides, memory_bytes};
+use super::pair::{Sides, is_exhausted, memory_bytes};
 use super::{Gap, Grown, GrownBy, Outcome, Reason, Subject, drive, stand_ins};
 use crate::engine::{EngineError, ExportKind, Instance, Memory, Module, Signature, Value, ValueType};
 
@@ -23,6 +23,8 @@ const BEYOND_BYTES: u64 = 8 * 1024 * 1024;
 const ROOM_BYTES: u64 = 2 * BLOCK_BYTES as u64;
 /// Instructions for one try of a function of which nothing is known.
 const TRY_FUEL: u64 = 20_000_000;
+/// Tries that may use up their instructions, which takes long.
+const MOST_EXHAUSTED: usize = 8;
 /// Exports that are tried.
 const MOST_EXPORTS: usize = 64;
 
@@ -138,6 +140,7 @@ fn by_any(sides: &Sides<'_>, subject: &Subject<'_>) -> Option<Grown> {
         .filter(|(_, signature, _)| !signature.parameters.is_empty() && drive::can_drive(signature));
     let mut instance = sides.fixed_alone().ok()?;
     instance.limit_fuel(TRY_FUEL);
+    let mut exhausted = 0;
     for (name, signature, by) in candidates {
         let from = memory_bytes(instance.as_mut());
         for arguments in large(signature, from) {
@@ -160,6 +163,10 @@ fn by_any(sides: &Sides<'_>, subject: &Subject<'_>) -> Option<Grown> {
                     with_larger_maximum: false,
                     collected: false,
                 });
+            }
+            exhausted += usize::from(is_exhausted(&outcome));
+            if exhausted > MOST_EXHAUSTED {
+                return None;
             }
             if outcome.is_err() {
                 // It may have been left half done.

@@ -312,6 +312,10 @@ impl Asked {
                 return;
             }
         };
+        if subject.fixed.memory().is_some_and(|memory| memory.shared) {
+            let gap = Gap::new(Reason::OneThread, "its memory is shared, and one thread was run");
+            self.gaps(id, Question::Agrees, vec![gap]);
+        }
         let lifted = subject.lifted_sides(engine);
         let (outcome, growth) = growth::check(&sides, lifted.as_ref(), subject);
         evidence.growth = growth;

@@ -286,7 +286,7 @@ impl Pair {
     }
 }
 
-fn is_exhausted<T>(result: &Result<T, EngineError>) -> bool {
+pub(super) fn is_exhausted<T>(result: &Result<T, EngineError>) -> bool {
     matches!(
         result,
         Err(EngineError::Trap { reason: TrapReason::OutOfFuel | TrapReason::StackOverflow, .. }

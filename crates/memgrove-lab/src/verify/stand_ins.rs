@@ -10,6 +10,8 @@ use super::pair::{NoPair, Pair, Same, Sides};
 use super::{Evidence, Gap, Grown, GrownBy, Outcome, Reason, Subject};
 use crate::engine::{EngineError, Memory, Signature, Value};
 
+/// Stand-ins called at most, so that large interfaces do not take minutes.
+const MOST: usize = 256;
 /// What growth is asked for, in bytes beyond the memory that there is.
 const BEYOND_BYTES: u64 = 1 << 20;
 
@@ -42,8 +44,13 @@ pub(super) fn check(
         let words = format!("`{}` has no second implementation to compare with", missing.join("`, `"));
         gaps.push(Gap::new(Reason::NoSecondImplementation, words));
     }
-    let known: Vec<&StandIn> =
-        subject.stand_ins.iter().filter(|stand_in| !subject.missing.contains(&stand_in.at)).collect();
+    let is_known = |stand_in: &&StandIn| subject.missing.binary_search(&stand_in.at).is_err();
+    let mut known: Vec<&StandIn> = subject.stand_ins.iter().filter(is_known).collect();
+    if known.len() > MOST {
+        let more = counted(known.len() - MOST, "stand-in", "stand-ins");
+        gaps.push(Gap::new(Reason::TooManyImports, format!("{more} beyond the first {MOST}")));
+        known.truncate(MOST);
+    }
     if known.is_empty() {
         return Outcome::NotNeeded("no stand-in has a second implementation".to_owned());
     }
@@ -158,7 +165,8 @@ fn fill(pair: &mut Pair, plan: &Plan) {
 
 /// Makes memory grow by a stand-in; how the two sides differ if they do.
 pub(super) fn grow(sides: &Sides<'_>, subject: &Subject<'_>) -> Result<Option<Grown>, String> {
-    for stand_in in &subject.stand_ins {
+    let grows = |stand_in: &&StandIn| is_growth(subject.plan.imports[stand_in.at].behaviour);
+    for stand_in in subject.stand_ins.iter().filter(grows).take(MOST) {
         let item = &subject.plan.imports[stand_in.at];
         let Ok(mut pair) = sides.start() else { return Ok(None) };
         let Ok(signature) = sides.fixed().shape().function(&stand_in.after) else { continue };
