@@ -1,19 +1,26 @@
-//! Compiles the shims: what only C can ask (is there an `errno`?) and C++'s `operator new`. Says whether the archive is `Wee`
-//! with nothing before it.
+//! Compiles the shims: what only C can ask (is there an `errno`?) and C++'s `operator new`.
+
+/// In `shim`. Each is an archive of its own, so that a program takes only those that it refers to.
+const SHIMS: [&str; 10] = [
+    "errno.c",
+    "memory.c",
+    "slack.c",
+    "emscripten.c",
+    "emscripten_found.c",
+    "no_reactor.c",
+    "glue.c",
+    "libc_names.c",
+    "emscripten_names.c",
+    "new.cpp",
+];
 
 fn main() {
     println!("cargo::rerun-if-changed=shim");
-    println!("cargo::rustc-check-cfg=cfg(bare_wee)");
-    let has = |feature: &str| std::env::var_os(format!("CARGO_FEATURE_{feature}")).is_some();
-    if has("WEE") && !has("HARDENED") {
-        println!("cargo::rustc-cfg=bare_wee");
-    }
     // A threaded program's linker takes only objects that were made for threads.
     let features = std::env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
     let threads = features.split(',').any(|feature| feature == "atomics");
     let threads: &[&str] = if threads { &["-matomics", "-mbulk-memory", "-mmutable-globals"] } else { &[] };
-    // Each is an archive of its own, so that a program takes only those that it refers to.
-    for shim in ["errno.c", "memory.c", "emscripten.c", "new.cpp"] {
+    for shim in SHIMS {
         let name = format!("memgrove_shim_{}", shim.replace('.', "_"));
         cc::Build::new()
             .file(format!("shim/{shim}"))

@@ -5,6 +5,7 @@ mod compile;
 mod distil;
 mod recipe;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -27,6 +28,8 @@ pub enum FingerprintsTask {
     },
     /// Compile what is missing, distil the library, write it and show how it does on the builds held out.
     Build,
+    /// Check that the library that is there can be read, is in its canonical form and knows what the recipes name.
+    Read,
     /// Show how the library that is there does on the builds held out, as far as they can be compiled here.
     Check,
 }
@@ -35,6 +38,7 @@ pub fn run(workspace: &Workspace, task: &FingerprintsTask) -> Result<()> {
     match task {
         FingerprintsTask::Compile { only } => compile_all(workspace, only.as_deref()),
         FingerprintsTask::Build => build(workspace),
+        FingerprintsTask::Read => read(workspace).map(drop),
         FingerprintsTask::Check => check(workspace),
     }
 }
@@ -96,11 +100,25 @@ fn build(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-fn check(workspace: &Workspace) -> Result<()> {
+/// Reads the library and compares it with the recipes, without compiling anything.
+fn read(workspace: &Workspace) -> Result<Library> {
     let file = fs::read(library_path(workspace))?;
     let library = Library::decode(&file)
         .context("made for another version of shapes: cargo xtask fingerprints build")?;
     ensure!(library.encode() == file, "the file is not in its canonical form");
+    let wanted: BTreeSet<String> =
+        recipes(workspace)?.into_iter().filter_map(|recipe| recipe.allocator).collect();
+    let known: BTreeSet<String> = library.profiles.iter().map(|profile| profile.allocator.clone()).collect();
+    ensure!(
+        wanted == known,
+        "the recipes name {wanted:?}, the library knows {known:?}\nhint: cargo xtask fingerprints build"
+    );
+    println!("fingerprints: {} profiles, {} bytes", library.profiles.len(), file.len());
+    Ok(library)
+}
+
+fn check(workspace: &Workspace) -> Result<()> {
+    let library = read(workspace)?;
     let recipes = recipes(workspace)?;
     let compiler = Compiler::new(workspace)?;
     let mut held_out = Vec::new();

@@ -7,6 +7,7 @@ use xshell::{Shell, cmd};
 
 use crate::archives::{self, ArchivesArgs};
 use crate::corpus::{self, CorpusTask};
+use crate::fingerprints::{self, FingerprintsTask};
 use crate::report::{self, ReportArgs};
 use crate::size::{self, SizeArgs};
 use crate::wasm_rust::WasmRust;
@@ -18,48 +19,122 @@ pub struct TestArgs {
     /// Run only the steps whose name contains this.
     #[arg(long)]
     only: Option<String>,
-    /// Name the steps and stop.
+    /// Name the steps, with tier and budget, and stop.
     #[arg(long)]
     list: bool,
+    /// Also run the second tier: what takes long and has a short sibling in the first.
+    #[arg(long)]
+    all: bool,
     /// Take the machine as it is; install nothing.
     #[arg(long)]
     no_setup: bool,
 }
 
-/// One check: its name, and what runs it.
+/// When a step runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tier {
+    /// On every change: what CI runs.
+    Every,
+    /// With `--all`, before a release; the named step of the first tier is its short form.
+    Long { short: &'static str },
+}
+
+/// One check: its name, when it runs, how long it may take, and what runs it.
 struct Step {
     name: &'static str,
+    tier: Tier,
+    /// Seconds on two cores, on a machine that has built nothing yet. A step over its budget is reported, not failed:
+    /// machines differ. That the first tier's budgets fit into CI's time is a test.
+    budget_s: u32,
     run: fn(&Workspace, &Shell) -> Result<()>,
 }
 
+impl Step {
+    const fn every(name: &'static str, budget_s: u32, run: fn(&Workspace, &Shell) -> Result<()>) -> Self {
+        Self { name, tier: Tier::Every, budget_s, run }
+    }
+
+    const fn long(
+        name: &'static str,
+        short: &'static str,
+        budget_s: u32,
+        run: fn(&Workspace, &Shell) -> Result<()>,
+    ) -> Self {
+        Self { name, tier: Tier::Long { short }, budget_s, run }
+    }
+}
+
+/// What the first tier may take together, in seconds on two cores.
+const EVERY_BUDGET_S: u32 = 50 * 60;
+
 const STEPS: &[Step] = &[
-    Step { name: "format", run: |_, sh| Ok(cmd!(sh, "cargo fmt --all --check").run()?) },
-    Step { name: "tidy", run: |workspace, _| tidy::run(workspace) },
-    Step {
-        name: "clippy",
-        run: |_, sh| {
-            cmd!(sh, "cargo clippy --locked --workspace --all-targets -- -D warnings").run()?;
-            Ok(cmd!(sh, "cargo clippy --locked -p memgrove --all-features --all-targets -- -D warnings")
-                .run()?)
-        },
-    },
-    Step { name: "documentation", run: documentation },
-    Step { name: "features-on-wasm32", run: features_on_wasm32 },
-    Step { name: "archives", run: |workspace, _| archives::run(workspace, &ArchivesArgs::checked()) },
-    Step { name: "corpus", run: |workspace, _| corpus::run(workspace, &CorpusTask::Fetch) },
-    Step {
-        name: "tests",
-        run: |_, sh| Ok(cmd!(sh, "cargo test --locked --workspace --no-fail-fast").run()?),
-    },
+    Step::every("format", 20, format),
+    Step::every("tidy", 20, |workspace, _| tidy::run(workspace)),
+    Step::every("clippy", 420, |_, sh| {
+        cmd!(sh, "cargo clippy --locked --workspace --all-targets -- -D warnings").run()?;
+        Ok(cmd!(sh, "cargo clippy --locked -p memgrove --all-features --all-targets -- -D warnings").run()?)
+    }),
+    Step::every("documentation", 120, documentation),
+    Step::every("features-on-wasm32", 180, features_on_wasm32),
+    Step::every("archives", 180, |workspace, _| archives::run(workspace, &ArchivesArgs::checked())),
+    Step::every("corpus", 120, |workspace, _| corpus::run(workspace, &CorpusTask::Fetch)),
+    Step::every("tests", 900, |_, sh| Ok(cmd!(sh, "cargo test --locked --workspace --no-fail-fast").run()?)),
     // The allocators once more, with a secret in every list.
-    Step { name: "encoded-links", run: encoded_links },
-    Step { name: "results", run: |workspace, _| report::run(workspace, &ReportArgs::checked()) },
-    Step { name: "size", run: |workspace, _| size::run(workspace, &SizeArgs::default()) },
-    // Every interleaving of the allocators' lock and of finding a block's heap; under a minute, most of it compiling.
-    Step { name: "loom", run: loom },
-    // Every toolchain builds the survey's modules anew, and their facts are what the prebuilt ones' manifest says.
-    Step { name: "survey", run: survey },
+    Step::every("encoded-links", 120, encoded_links),
+    Step::every("results", 60, |workspace, _| report::run(workspace, &ReportArgs::checked())),
+    Step::every("size", 180, |workspace, _| size::run(workspace, &SizeArgs::default())),
+    // Every interleaving of the allocators' lock and of finding a block's heap; most of it compiling.
+    Step::every("loom", 90, loom),
+    // The peers and workloads run natively, which is quicker than a guest.
+    Step::every("guests-tests", 240, guests_tests),
+    // Their own workspaces, which the steps above do not reach.
+    Step::every("excluded-workspaces", 60, excluded_workspaces),
+    Step::every("fingerprints", 30, |workspace, _| fingerprints::run(workspace, &FingerprintsTask::Read)),
+    // Every toolchain builds the survey's modules again, and their facts are what the prebuilt ones' manifest says.
+    Step::every("survey", 240, survey),
+    Step::long("fingerprints-held-out", "fingerprints", 1800, |workspace, _| {
+        fingerprints::run(workspace, &FingerprintsTask::Check)
+    }),
+    Step::long("fuzz-builds", "tests", 900, fuzz_builds),
+    Step::long("alloc-stress", "tests", 1200, alloc_stress),
 ];
+
+/// Workspaces of their own, each formatted like the main one.
+const EXCLUDED: &[&str] = &["guests", "samples", "fuzz", "crates/memgrove-c"];
+
+fn format(_: &Workspace, sh: &Shell) -> Result<()> {
+    cmd!(sh, "cargo fmt --all --check").run()?;
+    for folder in EXCLUDED {
+        cmd!(sh, "cargo fmt --all --check --manifest-path {folder}/Cargo.toml").run()?;
+    }
+    Ok(())
+}
+
+/// The guests' workloads and peers, natively.
+fn guests_tests(_: &Workspace, sh: &Shell) -> Result<()> {
+    let place = ["--manifest-path", "guests/Cargo.toml", "--target-dir", "target/guests"];
+    Ok(cmd!(sh, "cargo test --locked --workspace --exclude minimal --no-fail-fast").args(place).run()?)
+}
+
+/// Clippy for what builds natively outside the main workspace; the rest is checked where it is built for wasm32.
+fn excluded_workspaces(_: &Workspace, sh: &Shell) -> Result<()> {
+    let place = ["--manifest-path", "guests/Cargo.toml", "--target-dir", "target/guests"];
+    Ok(cmd!(sh, "cargo clippy --locked -p workloads --all-targets")
+        .args(place)
+        .args(["--", "-D", "warnings"])
+        .run()?)
+}
+
+/// The fuzz targets compile; running them needs a nightly toolchain and `cargo fuzz`.
+fn fuzz_builds(_: &Workspace, sh: &Shell) -> Result<()> {
+    let place = ["--manifest-path", "fuzz/Cargo.toml", "--target-dir", "target/fuzz"];
+    Ok(cmd!(sh, "cargo check --locked --all-targets").args(place).run()?)
+}
+
+/// Ten million calls by 2, 4 and 8 threads on each heap, inside wasm; its short form is among the tests.
+fn alloc_stress(_: &Workspace, sh: &Shell) -> Result<()> {
+    Ok(cmd!(sh, "cargo test --locked --workspace --test alloc_in_wasm -- --ignored --nocapture").run()?)
+}
 
 fn loom(_: &Workspace, sh: &Shell) -> Result<()> {
     sh.set_var("RUSTFLAGS", "--cfg loom");
@@ -91,39 +166,67 @@ const ON_WASM32: &[(&str, &[&str], &str)] = &[
 
 pub fn run(workspace: &Workspace, args: &TestArgs) -> Result<()> {
     if args.list {
-        STEPS.iter().for_each(|step| println!("{}", step.name));
+        list();
         return Ok(());
     }
     if !args.no_setup {
         setup::run(workspace, &setup::SetupArgs::default())?;
     }
-    let wanted = |step: &&Step| args.only.as_ref().is_none_or(|part| step.name.contains(part.as_str()));
+    let wanted = |step: &&Step| match &args.only {
+        Some(part) => step.name.contains(part.as_str()),
+        None => args.all || step.tier == Tier::Every,
+    };
     let mut failed = Vec::new();
+    let mut over = Vec::new();
     let mut passed = 0;
     for step in STEPS.iter().filter(wanted) {
         println!("\n==== {}", step.name);
         let start = Instant::now();
         // A shell of its own, so that no step inherits another's variables.
-        match (step.run)(workspace, &workspace.shell()?) {
+        let result = (step.run)(workspace, &workspace.shell()?);
+        let seconds = start.elapsed().as_secs_f64();
+        if seconds > f64::from(step.budget_s) {
+            over.push(format!("{} took {seconds:.0} s of {} s", step.name, step.budget_s));
+        }
+        match result {
             Ok(()) => {
                 passed += 1;
-                println!("==== {}: passed in {:.0} s", step.name, start.elapsed().as_secs_f64());
+                println!("==== {}: passed in {seconds:.0} s", step.name);
             }
             Err(error) => {
                 failed.push(step.name);
-                println!(
-                    "==== {}: FAILED after {:.0} s: {error:#}",
-                    step.name,
-                    start.elapsed().as_secs_f64()
-                );
+                println!("==== {}: FAILED after {seconds:.0} s: {error:#}", step.name);
             }
         }
+    }
+    for line in over {
+        println!("over budget: {line}");
     }
     println!("\nsteps: {passed} passed, {} failed", failed.len());
     if !failed.is_empty() {
         bail!("failed: {}", failed.join(", "));
     }
     Ok(())
+}
+
+/// Names every step with its tier and budget.
+fn list() {
+    for step in STEPS {
+        let when = match step.tier {
+            Tier::Every => "every change".to_owned(),
+            Tier::Long { short } => format!("--all; its short form is in `{short}`"),
+        };
+        println!("{:24} {:5} s  {when}", step.name, step.budget_s);
+    }
+    println!(
+        "{:24} {:5} s  of {EVERY_BUDGET_S} s for every change, on two cores",
+        "together",
+        every_budget_s()
+    );
+}
+
+fn every_budget_s() -> u32 {
+    STEPS.iter().filter(|step| step.tier == Tier::Every).map(|step| step.budget_s).sum()
 }
 
 fn documentation(_: &Workspace, sh: &Shell) -> Result<()> {
@@ -166,4 +269,35 @@ fn features_on_wasm32(_: &Workspace, sh: &Shell) -> Result<()> {
     Ok(cmd!(sh, "cargo check --quiet --locked --target-dir out/target/wasm32 -p memgrove")
         .args(arguments)
         .run()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_tier_fits_into_its_time() {
+        assert!(every_budget_s() <= EVERY_BUDGET_S, "{} s", every_budget_s());
+    }
+
+    #[test]
+    fn every_long_step_has_a_short_form_in_the_first_tier() {
+        for step in STEPS {
+            if let Tier::Long { short } = step.tier {
+                let found = STEPS.iter().find(|other| other.name == short);
+                assert!(
+                    found.is_some_and(|found| found.tier == Tier::Every),
+                    "{}: no step {short}",
+                    step.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_unique() {
+        for (at, step) in STEPS.iter().enumerate() {
+            assert!(STEPS[..at].iter().all(|other| other.name != step.name), "{}", step.name);
+        }
+    }
 }

@@ -33,6 +33,12 @@ WEAK void *operator new[](size_t size, std::align_val_t align) {
 }
 WEAK void *operator new(size_t size, const std::nothrow_t &) noexcept { return malloc(size); }
 WEAK void *operator new[](size_t size, const std::nothrow_t &) noexcept { return malloc(size); }
+WEAK void *operator new(size_t size, std::align_val_t align, const std::nothrow_t &) noexcept {
+  return aligned_alloc(static_cast<size_t>(align), size);
+}
+WEAK void *operator new[](size_t size, std::align_val_t align, const std::nothrow_t &) noexcept {
+  return aligned_alloc(static_cast<size_t>(align), size);
+}
 
 WEAK void operator delete(void *block) noexcept { free(block); }
 WEAK void operator delete[](void *block) noexcept { free(block); }
@@ -42,3 +48,7 @@ WEAK void operator delete(void *block, std::align_val_t) noexcept { free(block);
 WEAK void operator delete[](void *block, std::align_val_t) noexcept { free(block); }
 WEAK void operator delete(void *block, size_t, std::align_val_t) noexcept { free(block); }
 WEAK void operator delete[](void *block, size_t, std::align_val_t) noexcept { free(block); }
+WEAK void operator delete(void *block, const std::nothrow_t &) noexcept { free(block); }
+WEAK void operator delete[](void *block, const std::nothrow_t &) noexcept { free(block); }
+WEAK void operator delete(void *block, std::align_val_t, const std::nothrow_t &) noexcept { free(block); }
+WEAK void operator delete[](void *block, std::align_val_t, const std::nothrow_t &) noexcept { free(block); }

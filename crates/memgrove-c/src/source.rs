@@ -8,26 +8,33 @@ const PAGE_BYTES: usize = 1 << 16;
 unsafe extern "C" {
     /// Defined by wasm-ld: the first byte after static data and stack.
     static __heap_base: u8;
-    /// The end of the initial memory; in `shim/memory.c`.
-    safe fn memgrove_heap_end() -> usize;
-    /// Grows memory by so many pages or more, and says by how many; the size before in pages, or `usize::MAX`; in
+    /// The end of the initial memory after `__heap_base`, or `__heap_base` where that is not the heap's; in
+    /// `shim/memory.c`.
+    safe fn memgrove_slack_end() -> usize;
+    /// Grows memory by so many pages or more, and stores how many. Returns the size before in pages, or `usize::MAX`; in
     /// `shim/memory.c`.
     safe fn memgrove_grow(pages: &mut usize) -> usize;
 }
 
-/// First the initial memory after `__heap_base`, then what the host gives. The archive has one heap, so nobody else
-/// asks for either.
+/// First the initial memory after `__heap_base`, where that is nobody else's, then what the host gives. The archive has one
+/// heap, so nobody else here asks for either; a Rust heap that would is refused by the linker (see `lib.rs`).
 pub(crate) struct Linear;
 
-// SAFETY: the memory after `__heap_base` is the C library's to manage, and this archive is that part of it (S1). Pages
-// that are grown are nobody else's (S1), start at a multiple of the page size, are zero (S2), and adjacent ones are
-// one memory (S3).
+// SAFETY: the memory after `__heap_base` is the C library's to manage, and this archive is that part of it; `shim/memory.c`
+// says where it is not (S1). Pages that are grown are nobody else's (S1), start at a multiple of the page size, are zero
+// (S2), and adjacent ones are one memory (S3).
 unsafe impl PageSource for Linear {
     const ZEROED: bool = true;
 
+    /// A memory that the host passes may have been used before.
+    fn zeroed_from(&self) -> usize {
+        memgrove_slack_end()
+    }
+
     fn slack(&mut self) -> Region {
         let start = (&raw const __heap_base).expose_provenance();
-        Region::from_growth(start, memgrove_heap_end().wrapping_sub(start))
+        let end = memgrove_slack_end();
+        if start == end { Region::EMPTY } else { Region::from_growth(start, end.wrapping_sub(start)) }
     }
 
     fn grow(&mut self, bytes: usize) -> Option<Region> {

@@ -1,7 +1,10 @@
 //! The command line: what every subcommand understands.
 
+use std::ffi::OsString;
+
 use anstream::ColorChoice;
 use clap::{Args, Parser, ValueEnum};
+use memgrove_text::{escape, escape_file_name};
 
 use crate::commands::Command;
 use crate::exit;
@@ -40,6 +43,25 @@ pub(crate) struct Cli {
     pub(crate) global: GlobalArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// The arguments of this process. Ends it where they make no sense, and for help.
+    ///
+    /// The message repeats arguments, and one of them may be the name of a file that somebody else chose (`memgrove
+    /// inspect *`). So where one could disguise itself, the message is made from escaped ones.
+    pub(crate) fn from_arguments() -> Self {
+        let error = match Self::try_parse() {
+            Ok(cli) => return cli,
+            Err(error) => error,
+        };
+        let escaped = |argument: OsString| escape(&escape_file_name(&argument)).into_owned();
+        match Self::try_parse_from(std::env::args_os().map(escaped)) {
+            Err(error) => error.exit(),
+            // An escaped argument is understood where the real one was not: its message cannot be shown.
+            Ok(_) => clap::Error::new(error.kind()).exit(),
+        }
+    }
 }
 
 /// Options that mean the same everywhere.

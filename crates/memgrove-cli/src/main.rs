@@ -7,7 +7,9 @@
 //! select     which of many modules are shown, and in which order
 //! render/    reports -> text, table, JSON, HTML
 //! writer     puts the files in the format that was asked for, one after the other
-//! output     the only place that prints
+//! output     the only place that prints: escaped text for people, JSON for programs
+//! output_file  the only place that writes files: whole or not at all
+//! interrupt  what a signal finds unfinished is removed
 //! exit       the only place where errors become exit statuses
 //! ```
 #![forbid(unsafe_code)]
@@ -16,22 +18,24 @@ mod args;
 mod commands;
 mod exit;
 mod input;
+mod interrupt;
 mod ordered;
 mod output;
+mod output_file;
 mod render;
 mod select;
 mod writer;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::args::Cli;
 use crate::output::Output;
 
 fn main() -> ExitCode {
-    let Cli { global, command } = Cli::parse();
+    let Cli { global, command } = Cli::from_arguments();
     let mut out = Output::new(global.color(), global.chatter());
+    output::escape_panics();
+    interrupt::watch();
     let result = commands::run(command, &mut out).and_then(|exit| Ok(out.flush().map(|()| exit)?));
     let exit = result.unwrap_or_else(|error| {
         out.error(None, &error);

@@ -1,25 +1,74 @@
 //! The only place that prints: results to standard output, everything else to standard error.
+//!
+//! For people it takes [`Text`] and [`Line`] only, in which everything is escaped and lines and styles are
+//! structure, so that no name out of a module can forge either; for programs it takes [`Json`]. There is no way to
+//! print a `String` as it is.
 
-use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+#[cfg(feature = "engines")]
+use memgrove_text::escape;
+use memgrove_text::{Line, Text, Tone, escape_json, is_hidden, shorten};
+use serde::Serialize;
 
 use crate::exit;
 
-/// The styles of what we print; streams that are no terminals lose them.
-pub(crate) mod style {
-    use super::{AnsiColor, Style};
+/// How a tone looks; streams that are no terminals lose it.
+const fn style(tone: Tone) -> Style {
+    match tone {
+        Tone::Plain => Style::new(),
+        Tone::Heading => Style::new().bold(),
+        Tone::Soft => Style::new().dimmed(),
+        Tone::Good => AnsiColor::Green.on_default(),
+        Tone::Warn => AnsiColor::Yellow.on_default(),
+        Tone::Bad => AnsiColor::Red.on_default(),
+        Tone::ErrorLabel => AnsiColor::Red.on_default().bold(),
+        Tone::WarningLabel => AnsiColor::Yellow.on_default().bold(),
+        Tone::HintLabel => AnsiColor::Cyan.on_default().bold(),
+        Tone::First => AnsiColor::Blue.on_default(),
+        Tone::Second => AnsiColor::Cyan.on_default(),
+        Tone::Third => AnsiColor::Magenta.on_default(),
+    }
+}
 
-    pub(crate) const HEADING: Style = Style::new().bold();
-    pub(crate) const SOFT: Style = Style::new().dimmed();
-    pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
-    pub(crate) const WARN: Style = AnsiColor::Yellow.on_default();
-    pub(crate) const BAD: Style = AnsiColor::Red.on_default();
-    pub(crate) const HINT: Style = AnsiColor::Cyan.on_default();
+/// An error quotes names, and a name may be as long as the file.
+const LONGEST_MESSAGE: usize = 2000;
+
+/// A piece of a JSON document: data for programs, made by a serialiser only.
+#[derive(Debug)]
+pub(crate) struct Json(String);
+
+impl Json {
+    /// A value over several lines, without a line feed at the end.
+    pub(crate) fn pretty(value: &impl Serialize) -> serde_json::Result<Self> {
+        Ok(Self(escape_json(&serde_json::to_string_pretty(value)?).into_owned()))
+    }
+
+    /// A value in one line, without a line feed at the end.
+    pub(crate) fn compact(value: &impl Serialize) -> serde_json::Result<Self> {
+        Ok(Self(escape_json(&serde_json::to_string(value)?).into_owned()))
+    }
+
+    /// What stands around values, written in our source.
+    pub(crate) fn frame(text: &'static str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// This piece and the other behind it.
+    pub(crate) fn then(mut self, other: &Self) -> Self {
+        self.0.push_str(&other.0);
+        self
+    }
+
+    /// The piece with `blanks` blanks at the beginning of each line.
+    pub(crate) fn indented(&self, blanks: usize) -> Self {
+        let lines: Vec<_> = self.0.lines().map(|line| format!("{:blanks$}{line}", "")).collect();
+        Self(lines.join("\n"))
+    }
 }
 
 /// How much is printed beside the results.
@@ -50,16 +99,28 @@ impl Output {
         }
     }
 
-    /// Writes a result as it is, styles included.
-    pub(crate) fn print(&mut self, text: impl Display) -> io::Result<()> {
-        write!(self.stdout, "{text}")?;
-        // Beside a progress bar or a person who waits, results show when they are there.
-        if io::stdout().is_terminal() { self.progress.suspend(|| self.stdout.flush()) } else { Ok(()) }
+    /// Writes a result for people.
+    pub(crate) fn print(&mut self, text: impl Into<Text>) -> io::Result<()> {
+        for line in text.into().lines() {
+            write_line(&mut self.stdout, line)?;
+        }
+        self.shown()
     }
 
-    /// Writes bytes that are not for reading, such as a module.
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Writes a result for programs.
+    pub(crate) fn json(&mut self, piece: &Json) -> io::Result<()> {
+        self.stdout.write_all(piece.0.as_bytes())?;
+        self.shown()
+    }
+
+    /// Writes what was generated from our own command line: manual pages and completions. Never data.
+    pub(crate) fn generated(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stdout.write_all(bytes)
+    }
+
+    /// Beside a progress bar or a person who waits, results show when they are there.
+    fn shown(&mut self) -> io::Result<()> {
+        if io::stdout().is_terminal() { self.progress.suspend(|| self.stdout.flush()) } else { Ok(()) }
     }
 
     /// Hands what was printed to the reader.
@@ -68,16 +129,17 @@ impl Output {
     }
 
     /// Says something beside the results; nothing if quiet.
-    pub(crate) fn note(&mut self, text: impl Display) {
+    pub(crate) fn note(&mut self, text: impl Into<Text>) {
         if self.chatter == Chatter::Normal {
-            self.say(&format_args!("{text}"));
+            self.say(&text.into());
         }
     }
 
     /// Says that something may not be as the user expects.
-    pub(crate) fn warning(&mut self, text: impl Display) {
-        let bold = style::WARN.bold();
-        self.note(format_args!("{bold}warning:{bold:#} {text}"));
+    pub(crate) fn warning(&mut self, text: impl Into<Line>) {
+        let mut line = Line::new().with(Tone::WarningLabel, "warning:").plain(" ");
+        line.append(text.into());
+        self.note(line);
     }
 
     /// Says what failed: one line with what and where, and a second one with what to try, if that is known.
@@ -86,22 +148,21 @@ impl Output {
         if exit::is_broken_pipe(error) {
             return;
         }
-        let mut text = error_text(subject, error);
+        let mut text = Text::from(error_line(subject, error));
         if let Some(hint) = exit::hint_of(error) {
-            let bold = style::HINT.bold();
-            text += &format!("\n{bold}hint:{bold:#} {hint}");
+            text.line(Line::new().with(Tone::HintLabel, "hint:").plain(" ").plain(hint));
         }
         self.say(&text);
     }
 
     /// Says what failed in one line, for one of many files.
     pub(crate) fn error_line(&mut self, subject: &str, error: &anyhow::Error) {
-        self.say(&error_text(Some(subject), error));
+        self.say(&error_line(Some(subject), error).into());
     }
 
     /// Begins a progress bar over `length` steps, if standard error is a terminal; the bar shown before, if
     /// any, ends.
-    pub(crate) fn progress(&mut self, length: u64, what: &'static str) -> ProgressBar {
+    pub(crate) fn progress(&mut self, length: u64, what: &'static str) -> Progress {
         self.progress.finish_and_clear();
         let hidden = self.chatter == Chatter::Quiet || length < 2 || !io::stderr().is_terminal();
         let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
@@ -112,7 +173,7 @@ impl Output {
         if !hidden {
             self.progress.enable_steady_tick(Duration::from_millis(200));
         }
-        self.progress.clone()
+        Progress(self.progress.clone())
     }
 
     /// Ends the progress bar.
@@ -120,49 +181,75 @@ impl Output {
         self.progress.finish_and_clear();
     }
 
-    fn say(&mut self, text: &dyn Display) {
+    fn say(&mut self, text: &Text) {
         // Results printed so far come first; if standard error is closed, there is nobody to tell.
         let _ = self.stdout.flush();
         self.progress.suspend(|| {
-            let _ = writeln!(self.stderr, "{text}");
+            let _ = text.lines().iter().try_for_each(|line| write_line(&mut self.stderr, line));
         });
     }
 }
 
-fn error_text(subject: Option<&str>, error: &anyhow::Error) -> String {
-    let bold = style::BAD.bold();
-    let subject = subject.map(|subject| format!("{}: ", printable(subject))).unwrap_or_default();
-    format!("{bold}error:{bold:#} {subject}{}", printable(&format!("{error:#}")))
+/// A progress bar; what it shows is escaped like everything else.
+#[derive(Clone)]
+pub(crate) struct Progress(ProgressBar);
+
+impl Progress {
+    /// Whether nobody sees it.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.0.is_hidden()
+    }
+
+    /// One step more is done.
+    pub(crate) fn step(&self) {
+        self.0.inc(1);
+    }
+
+    /// Begins again, with `length` steps.
+    #[cfg(feature = "engines")]
+    pub(crate) fn restart(&self, length: u64) {
+        self.0.set_length(length);
+        self.0.set_position(0);
+    }
+
+    /// So many steps are done.
+    #[cfg(feature = "engines")]
+    pub(crate) fn at(&self, position: u64) {
+        self.0.set_position(position);
+    }
+
+    /// Says what is being done.
+    #[cfg(feature = "engines")]
+    pub(crate) fn message(&self, what: &str) {
+        self.0.set_message(escape(what).into_owned());
+    }
 }
 
-/// Names out of a file may hold anything: what would move the cursor, colour the terminal or turn the
-/// direction of text is written as an escape.
-///
-/// ```text
-/// "a\u{1b}[31mb"  ->  "a\u{1b}[31mb" written out, not red
-/// ```
-pub(crate) fn printable(text: &str) -> String {
-    let disguise = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    if !text.contains(disguise) {
-        return text.to_owned();
-    }
-    let mut out = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        if disguise(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
-    }
-    out
+/// Has the message of a panic escaped, too: it may quote a name.
+pub(crate) fn escape_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| match info.payload_as_str() {
+        Some(message) if message.contains(is_hidden) => {
+            let place = info.location().map(ToString::to_string).unwrap_or_default();
+            let line = Line::from(format!("thread panicked at {place}: {message}"));
+            let _ = write_line(&mut io::stderr(), &line);
+        }
+        _ => usual(info),
+    }));
 }
 
-#[cfg(test)]
-mod tests {
-    use super::printable;
-
-    #[test]
-    fn a_name_cannot_drive_the_terminal() {
-        assert_eq!(printable("plain ünïcode"), "plain ünïcode");
-        assert_eq!(printable("a\u{1b}[31m\r\n\u{202e}b"), "a\\u{1b}[31m\\u{d}\\u{a}\\u{202e}b");
+fn write_line(stream: &mut impl Write, line: &Line) -> io::Result<()> {
+    for span in line.spans() {
+        let style = style(span.tone());
+        write!(stream, "{style}{}{style:#}", span.text())?;
     }
+    writeln!(stream)
+}
+
+fn error_line(subject: Option<&str>, error: &anyhow::Error) -> Line {
+    let mut line = Line::new().with(Tone::ErrorLabel, "error:").plain(" ");
+    if let Some(subject) = subject {
+        line.push(Tone::Plain, format!("{subject}: "));
+    }
+    line.plain(shorten(&format!("{error:#}"), LONGEST_MESSAGE))
 }

@@ -3,8 +3,9 @@
 use anyhow::Result;
 use clap::ValueEnum;
 use memgrove_inspect::Report;
+use memgrove_text::Text;
 
-use crate::output::Output;
+use crate::output::{Json, Output};
 use crate::render::{self, Columns, Inspected};
 use crate::select::SortKey;
 
@@ -23,6 +24,12 @@ pub(crate) enum Format {
     Ndjson,
 }
 
+/// What is printed for one file.
+enum Piece {
+    Text(Text),
+    Json(Json),
+}
+
 /// The state between two files.
 pub(crate) struct Writer {
     format: Format,
@@ -30,7 +37,7 @@ pub(crate) struct Writer {
     columns: Columns,
     sort: Option<SortKey>,
     /// What waits for its turn, if it has to be sorted.
-    waiting: Vec<(Option<std::cmp::Reverse<u64>>, String)>,
+    waiting: Vec<(Option<std::cmp::Reverse<u64>>, Piece)>,
     written: usize,
 }
 
@@ -43,7 +50,7 @@ impl Writer {
     /// What comes before the first file.
     pub(crate) fn begin(&self, out: &mut Output) -> Result<()> {
         match self.format {
-            Format::Json => out.print(render::json_head())?,
+            Format::Json => out.json(&render::json_head()?)?,
             Format::Auto | Format::Text | Format::Table | Format::Ndjson => {}
         }
         Ok(())
@@ -52,7 +59,7 @@ impl Writer {
     /// One file. Failures are for JSON only: for people they go to standard error.
     pub(crate) fn file(&mut self, file: &Inspected, out: &mut Output) -> Result<()> {
         let Some(piece) = self.piece(file)? else { return Ok(()) };
-        let Some(sort) = self.sort else { return self.write(&piece, out) };
+        let Some(sort) = self.sort else { return self.write(piece, out) };
         // Failures have no key and come first.
         self.waiting.push((file.result.as_ref().ok().map(|report| sort.key(report)), piece));
         Ok(())
@@ -63,41 +70,52 @@ impl Writer {
         let mut waiting = std::mem::take(&mut self.waiting);
         waiting.sort_by_key(|(key, _)| *key);
         for (_, piece) in waiting {
-            self.write(&piece, out)?;
+            self.write(piece, out)?;
         }
         if self.format == Format::Json {
-            out.print(render::JSON_FOOT)?;
+            out.json(&render::json_foot())?;
         }
         Ok(())
     }
 
-    fn write(&mut self, piece: &str, out: &mut Output) -> Result<()> {
+    fn write(&mut self, piece: Piece, out: &mut Output) -> Result<()> {
         match self.format {
             Format::Table if self.written == 0 => out.print(self.columns.head())?,
-            Format::Auto | Format::Text if self.written > 0 => out.print("\n\n")?,
-            Format::Json if self.written > 0 => out.print(",")?,
+            Format::Auto | Format::Text if self.written > 0 => {
+                let mut gap = Text::new();
+                gap.gap();
+                gap.gap();
+                out.print(gap)?;
+            }
+            Format::Json if self.written > 0 => out.json(&Json::frame(","))?,
             _ => {}
         }
         self.written += 1;
-        Ok(out.print(piece)?)
+        match piece {
+            Piece::Text(text) => out.print(text)?,
+            Piece::Json(json) => out.json(&json)?,
+        }
+        Ok(())
     }
 
-    fn piece(&self, file: &Inspected) -> Result<Option<String>> {
+    fn piece(&self, file: &Inspected) -> Result<Option<Piece>> {
         Ok(match (self.format, &file.result) {
-            (Format::Json, _) => Some(render::json(file)?),
-            (Format::Ndjson, _) => Some(render::ndjson(file)?),
+            (Format::Json, _) => Some(Piece::Json(render::json(file)?)),
+            (Format::Ndjson, _) => Some(Piece::Json(render::ndjson(file)?)),
             (_, Err(_)) => None,
-            (Format::Table, Ok(report)) => Some(self.rows(&file.name, report)),
-            (Format::Auto | Format::Text, Ok(report)) => Some(render::text(file, report, self.verbose)),
+            (Format::Table, Ok(report)) => Some(Piece::Text(self.rows(&file.name, report))),
+            (Format::Auto | Format::Text, Ok(report)) => {
+                Some(Piece::Text(render::text(file, report, self.verbose)))
+            }
         })
     }
 
-    fn rows(&self, name: &str, report: &Report) -> String {
-        let mut rows = render::table_row(&self.columns, name, report);
+    fn rows(&self, name: &str, report: &Report) -> Text {
+        let mut rows = Text::from(render::table_row(&self.columns, name, report));
         let inside = report.component.iter().flat_map(|component| &component.modules);
         for (index, module) in inside.enumerate() {
-            rows +=
-                &render::table_row(&self.columns, &format!("{name}: core module {index}"), &module.report);
+            let name = format!("{name}: core module {index}");
+            rows.line(render::table_row(&self.columns, &name, &module.report));
         }
         rows
     }

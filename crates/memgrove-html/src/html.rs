@@ -15,8 +15,8 @@ impl Html {
 
     /// `text` as text, whatever it holds.
     ///
-    /// Characters that a page cannot or should not show as they are (controls, and the marks that turn the
-    /// direction of text round and so can disguise a name) are written as `\u{…}`.
+    /// Characters that a page cannot or should not show as they are (controls, line breaks, marks that reverse
+    /// the direction of text) are written as `\u{…}`, by the one rule of [`memgrove_text::escape`].
     pub fn text(text: impl AsRef<str>) -> Self {
         let mut escaped = String::new();
         escape(text.as_ref(), &mut escaped);
@@ -94,20 +94,13 @@ impl<T: Into<Html>> Extend<T> for Html {
 }
 
 fn escape(text: &str, out: &mut String) {
-    for c in text.chars() {
+    for c in memgrove_text::escape(text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
-            '\n' | '\t' => out.push(c),
-            // Controls, zero-width and bidirectional marks, line separators, byte-order mark.
-            c if c.is_control()
-                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}') =>
-            {
-                out.extend(c.escape_unicode());
-            }
             c => out.push(c),
         }
     }
@@ -222,7 +215,12 @@ mod tests {
 
     #[test]
     fn disguises_are_written_out() {
-        assert_eq!(Html::text("a\u{202e}b\u{0}\u{1b}[31m").as_str(), "a\\u{202e}b\\u{0}\\u{1b}[31m");
+        assert_eq!(
+            Html::text("a\u{202e}b\u{0}\u{1b}[31m\n\t").as_str(),
+            "a\\u{202e}b\\u{0}\\u{1b}[31m\\u{a}\\u{9}"
+        );
+        let html: Html = element("p").attr("title", "a\n\u{9b}\u{ffff}").into();
+        assert_eq!(html.as_str(), "<p title=\"a\\u{a}\\u{9b}\\u{ffff}\"></p>");
     }
 
     #[test]

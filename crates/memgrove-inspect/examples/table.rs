@@ -26,8 +26,7 @@ fn main() {
                 }
                 println!("  stack {:?} {:?}", memory.stack.level(), memory.stack.value);
                 if let Some(growth) = &memory.growth.value {
-                    let ways: Vec<_> =
-                        growth.sites.iter().map(|site| (site.func, &site.reached_from)).collect();
+                    let ways: Vec<_> = growth.functions.iter().map(|f| (f.func, &f.reached_from)).collect();
                     println!("  growth {:?} fixed {} sites {ways:?}", growth.who, growth.fixed);
                     println!(
                         "    imports {:?}",

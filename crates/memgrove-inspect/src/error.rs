@@ -28,6 +28,16 @@ pub enum Error {
         /// The input ended before the structure that was being read did.
         truncated: bool,
     },
+    /// Reading it or reporting on it would take more memory than a file of its size may.
+    #[error("too complex to inspect: {what} would take more than {limit} bytes (at offset {offset:#x})")]
+    TooComplex {
+        /// What there is too much of.
+        what: &'static str,
+        /// Bytes that a file of this size may take.
+        limit: u64,
+        /// Byte offset in the input of the section in which the limit was exceeded.
+        offset: u64,
+    },
     /// Offsets are kept as 32-bit numbers, so inputs of 4 GiB and more are refused.
     #[error("the input has {size_bytes} bytes; the limit is 4294967295")]
     TooLarge {
@@ -43,7 +53,7 @@ impl Error {
         match self {
             Self::NotWasm { .. } => 0,
             Self::UnknownVersion { .. } => 4,
-            Self::Invalid { offset, .. } => *offset,
+            Self::Invalid { offset, .. } | Self::TooComplex { offset, .. } => *offset,
             Self::TooLarge { .. } => u64::from(u32::MAX),
         }
     }
@@ -54,6 +64,9 @@ impl Error {
         match self {
             Self::Invalid { truncated: true, .. } => Some("the file may be cut short"),
             Self::NotWasm { .. } => Some("a WebAssembly binary starts with the bytes 00 61 73 6d"),
+            Self::TooComplex { .. } => {
+                Some("no compiler writes such a file; it may be made to exhaust those who read it")
+            }
             _ => None,
         }
     }

@@ -62,6 +62,8 @@ fn the_document_names_every_field() {
     let json = serde_json::to_value(conclude(&facts(&bytes).unwrap())).unwrap();
     let mut names = BTreeSet::new();
     collect_names(&json, &mut names);
+    let version = format!("`schema_version` is {}.", memgrove_inspect::report::SCHEMA_VERSION);
+    assert!(document.contains(&version), "docs/inspect-json.md does not say: {version}");
     let missing: Vec<&String> =
         names.iter().filter(|name| !document.contains(&format!("`{name}`"))).collect();
     assert!(missing.is_empty(), "docs/inspect-json.md does not mention {missing:?}");

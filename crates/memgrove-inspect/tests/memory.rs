@@ -246,7 +246,7 @@ fn growth_is_traced_to_what_reaches_it() {
          (func (export \"malloc\") call $grow) (func (export \"other\")))",
     );
     let growth = report.memory.growth.value.unwrap();
-    assert_eq!(growth.sites[0].reached_from, ["export malloc", "table"]);
+    assert_eq!(growth.functions[0].reached_from, ["export malloc", "table"]);
 }
 
 #[test]

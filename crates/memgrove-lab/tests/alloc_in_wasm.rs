@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use memgrove_lab::engine::{
-    EngineError, EngineId, Host, Instance, Memory, Module, Settings, Team, Value, assemble, open,
+    EngineError, EngineId, Host, Instance, Limits, Memory, Module, Settings, Team, Value, assemble, open,
 };
 
 const WASM32: &str = "wasm32-unknown-unknown";
@@ -164,8 +164,11 @@ struct Shop {
 impl Shop {
     fn open(engine: EngineId, heap: u32, threads: u32) -> Result<Self, EngineError> {
         // A busy machine may take its time.
-        let settings = Settings { timeout: Duration::from_secs(600), ..Settings::default() };
+        let settings = Settings::within(Limits { call: Duration::from_secs(600), ..Limits::OWN });
         let mut shop = Self { team: assemble(engine, &settings, threaded_module())?, heap, threads };
+        // As a tool would that prepares a module for threads after linking: its data lie at `__heap_base`.
+        let words = shop.ask("settle", &[]);
+        assert!(words > 1_000, "only {words} words of initial memory are left: the test would see nothing");
         let (areas, bytes) = (shop.ask("areas", &[threads]), shop.ask("area_bytes", &[]));
         shop.team.hire(threads, areas, bytes)?;
         Ok(shop)
@@ -190,6 +193,12 @@ impl Shop {
         self.expect(figures.iter().all(|&figure| figure != 0), export);
         let finished = self.ask("finish", &[self.heap]) == 0;
         self.expect(finished, "finish");
+        let lost = self.ask("unsettled", &[]);
+        assert_eq!(
+            lost, 0,
+            "heap {}: words after __heap_base that are not its own were overwritten",
+            self.heap
+        );
         figures
     }
 
@@ -317,7 +326,7 @@ const MAXIMUM_BYTES64: u64 = 5 << 30;
 #[test]
 fn memory64_is_worked_and_filled() {
     let Some(wasm) = module64() else { return };
-    let settings = Settings { memory_limit_bytes: MAXIMUM_BYTES64, ..Settings::default() };
+    let settings = Settings::within(Limits { memory_bytes: MAXIMUM_BYTES64, ..Limits::OWN });
     for id in [EngineId::Wasmtime, EngineId::Node] {
         let compiled = open(id, &settings).and_then(|engine| engine.compile(wasm));
         let module = match compiled {

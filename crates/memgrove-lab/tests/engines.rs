@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use memgrove_lab::engine::{
-    self, Engine, EngineError, EngineId, Host, HostTrap, Instance, Memory, Settings, TrapReason, Value,
+    self, Engine, EngineError, EngineId, Host, HostTrap, Instance, Limits, Memory, Settings, TrapReason,
+    Value,
 };
 
 /// Every engine of this machine; Node may be missing, the others may not.
@@ -233,7 +234,8 @@ fn what_is_no_module_does_not_compile() {
 #[test]
 fn endless_work_ends() {
     let wat = r#"(module (func (export "spin") (loop (br 0))) (func (export "fine")))"#;
-    let settings = Settings { timeout: Duration::from_secs(2), ..Settings::bounded(1_000_000) };
+    let limits = Limits { fuel: 1_000_000, call: Duration::from_secs(2), ..Limits::UNKNOWN };
+    let settings = Settings::counting(limits);
     on_each_with(&settings, wat, &Host::new(), |name, instance| {
         let mut instance = instance.unwrap();
         instance.call("fine", &[]).unwrap();
@@ -259,20 +261,6 @@ fn fuel_counts_bytes_of_bulk_operations_and_repeats() {
         let short = fuel(export, &[Value::I32(10)]);
         assert_eq!(fuel(export, &[Value::I32(1010)]) - short, 1000, "{export}");
         assert_eq!(fuel(export, &[Value::I32(10)]), short, "{export}");
-    }
-}
-
-#[test]
-fn memory_stops_growing_at_the_limit() {
-    let wat =
-        r#"(module (memory 1) (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0))))"#;
-    let settings = Settings { memory_limit_bytes: 4 << 16, ..Settings::default() };
-    for id in [EngineId::Wasmtime, EngineId::Wasmi] {
-        let engine = engine::open(id, &settings).unwrap();
-        let module = engine.compile(&wat::parse_str(wat).unwrap()).unwrap();
-        let mut instance = module.instantiate(&Host::new()).unwrap();
-        assert_eq!(instance.call("grow", &[Value::I32(3)]).unwrap().values, [Value::I32(1)], "{id}");
-        assert_eq!(instance.call("grow", &[Value::I32(1)]).unwrap().values, [Value::I32(-1)], "{id}");
     }
 }
 
@@ -312,6 +300,6 @@ fn a_thread_that_fails_is_reported_though_another_waits_for_it() {
             matches!(outcome, Err(EngineError::Trap { reason: TrapReason::Unreachable, .. })),
             "{id}: {outcome:?}"
         );
-        assert!(begin.elapsed() < Settings::default().timeout / 2, "{id}: not waited for");
+        assert!(begin.elapsed() < Limits::OWN.call / 2, "{id}: not waited for");
     }
 }

@@ -205,6 +205,51 @@ fn every_way_to_fail_is_shown_with_its_reason() {
 }
 
 #[test]
+fn a_hostile_guest_is_bounded_and_the_others_are_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let hostile = |name, part: &str, instead: &str| {
+        let more = "(memory i64 1) (table 1 funcref) (data (i32.const 16)";
+        let wat = guest_wat(SOUND, 1000, 0, 1).replace("(data (i32.const 16)", more);
+        assert!(wat.contains(part), "{part}");
+        guest(name, Role::Peer, &wat.replacen(part, instead, 1))
+    };
+    let count = r#"(func (export "workload_count") (result i32) (i32.const 1))"#;
+    let status = r#"(func (export "status") (result i32) (global.get $status))"#;
+    let names = ["start", "count", "status", "run", "table", "memory"];
+    let catalogue = catalogue(vec![
+        hostile("start", "(func $bump", "(func $spin (loop (br 0))) (start $spin) (func $bump"),
+        hostile(
+            "count",
+            count,
+            r#"(func (export "workload_count") (result i32) (loop (br 0)) (unreachable))"#,
+        ),
+        hostile("status", status, r#"(func (export "status") (result i32) (loop (br 0)) (unreachable))"#),
+        hostile("run", "(loop $again", "(loop (br 0)) (loop $again"),
+        hostile(
+            "table",
+            "(loop $again",
+            "(loop (drop (table.grow (ref.null func) (i32.const 1000))) (br 0)) (loop $again",
+        ),
+        hostile("memory", "(loop $again", "(drop (memory.grow 1 (i64.const 16777216))) (loop $again"),
+    ]);
+    let request = Request { rounds: 3, engines: vec![EngineId::Wasmtime], ..request() };
+    let mut plan = Plan::new(&catalogue, &request).unwrap();
+    plan.lock_path = folder.path().join("lock");
+    let mut results = Results::new(plan.setting.clone());
+    run(&plan, &catalogue, &mut results, None, &|_| {}).unwrap();
+    for name in names {
+        assert!(results.count(name, "churn").unwrap().failure.is_some(), "{name}");
+        assert!(results.wall(EngineId::Wasmtime, "churn", name, false).is_none(), "{name} is not timed");
+    }
+    for name in ["table", "memory"] {
+        let failure = results.count(name, "churn").unwrap().failure.clone();
+        let words = failure.map(|failure| failure.to_string()).unwrap_or_default();
+        assert!(words.contains("beyond the budget"), "{name}: {words}");
+    }
+    assert!(results.wall(EngineId::Wasmtime, "churn", "dlmalloc", false).is_some());
+}
+
+#[test]
 fn wall_times_have_a_control_and_leave_failures_out() {
     let folder = tempfile::tempdir().unwrap();
     let catalogue = catalogue(vec![
@@ -241,7 +286,8 @@ fn a_second_timing_run_is_refused_and_what_was_counted_is_kept() {
             .unwrap();
     plan.lock_path = lock;
     let mut results = Results::new(plan.setting.clone());
-    let error = run(&plan, &catalogue, &mut results, Some(&file), &|_| {}).unwrap_err();
+    let error =
+        run(&plan, &catalogue, &mut results, Some(&|results| results.save(&file)), &|_| {}).unwrap_err();
     assert!(matches!(error, MeasureError::Lock(_)), "{error}");
     assert_eq!(Results::read(&file).unwrap().counts.len(), 2);
 }
@@ -261,7 +307,7 @@ fn an_interrupted_run_goes_on_where_it_was() {
     half.save(&file).unwrap();
 
     let mut results = Results::resume(&file, plan.setting.clone()).unwrap();
-    run(&plan, &catalogue, &mut results, Some(&file), &|_| {}).unwrap();
+    run(&plan, &catalogue, &mut results, Some(&|results| results.save(&file)), &|_| {}).unwrap();
     let saved = Results::read(&file).unwrap();
     assert_eq!(saved.counts.len(), 3);
     assert_eq!(saved.figures("dlmalloc", "churn").unwrap().heap_bytes, 12_345, "not measured again");

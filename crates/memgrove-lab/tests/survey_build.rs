@@ -37,7 +37,9 @@ impl Place {
     fn run(&self, progress: &mut dyn Progress) -> Vec<Rebuilt> {
         let tools = Tools::on(self.path("bin"));
         let (modules, cache) = (self.path("modules"), self.path("cache"));
-        let plan = Rebuild { samples: &samples(), modules: &modules, cache: &cache, tools: &tools };
+        let write = |path: &Path, bytes: &[u8]| fs::write(path, bytes);
+        let plan =
+            Rebuild { samples: &samples(), modules: &modules, cache: &cache, tools: &tools, write: &write };
         rebuild(&plan, progress).unwrap().1
     }
 

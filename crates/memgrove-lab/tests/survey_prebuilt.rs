@@ -42,6 +42,20 @@ fn no_module_is_older_than_its_sources() {
 }
 
 #[test]
+fn fixed_modules_are_what_fix_makes_of_the_originals_today() {
+    let shipped = prebuilt().unwrap();
+    let fixed: Vec<_> = shipped.iter().filter(|module| module.recipe.fixed).collect();
+    assert!(!fixed.is_empty());
+    for module in fixed {
+        let id = module.entry.id.strip_suffix("-fixed").expect("a fixed module is named after its original");
+        let original =
+            shipped.iter().find(|other| other.entry.id == id).expect("its original is shipped too");
+        let now = memgrove_rewrite::fix(original.wasm, &memgrove_rewrite::Options::default()).unwrap();
+        assert!(now.wasm == module.wasm, "{}: fix makes another module of {id}; {RENEW}", module.entry.id);
+    }
+}
+
+#[test]
 fn the_manifest_says_what_the_modules_are() {
     for module in prebuilt().unwrap() {
         assert_eq!(module.wasm.len() as u64, module.entry.size_bytes, "{}", module.entry.id);

@@ -17,6 +17,14 @@ pub enum Error {
     /// The input is a component: its core modules are what can be fixed.
     #[error("this is a component; extract a core module from it and fix that")]
     Component,
+    /// Its imports have many times more names than it has bytes.
+    #[error(
+        "too complex to fix: the names of its imports are many times longer than the module (at offset {offset:#x})"
+    )]
+    TooComplex {
+        /// Byte offset of the import section's contents.
+        offset: u64,
+    },
     /// The layout that the module needs does not fit into its address space.
     #[error("no room in a 32-bit memory: {what} would end at {end:#x}")]
     NoRoom {

@@ -15,12 +15,17 @@ mod contract;
 mod edits;
 mod encode;
 mod error;
+mod flow;
+mod lookup;
 mod module;
 mod pass;
 mod plan;
+mod proof;
 mod result_use;
 mod runtime;
 mod structure;
+#[cfg(test)]
+mod unproven;
 
 pub use error::Error;
 pub use plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, Purpose, Stubs};
@@ -72,6 +77,7 @@ fn read(wasm: &[u8]) -> Result<(module::Module<'_>, runtime::Runtime), Error> {
     if wasmparser::Parser::is_component(wasm) {
         return Err(Error::Component);
     }
+    lookup::check_names(wasm)?;
     validator().validate_all(wasm)?;
     Ok((module::Module::read(wasm)?, runtime::Runtime::load()?))
 }

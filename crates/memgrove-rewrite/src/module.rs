@@ -6,6 +6,8 @@
 use std::cell::Cell;
 use std::ops::Range;
 
+use crate::lookup::Lookup;
+
 use wasmparser::{
     ConstExpr, CustomSectionReader, Data, DataKind, Element, Export, ExternalKind, FuncType, FunctionBody,
     Global, GlobalType, Import, MemoryType, Operator, Parser, Payload, Table, TableType, TypeRef,
@@ -22,6 +24,8 @@ pub(crate) struct Module<'a> {
     /// Type index of every function, imports first.
     pub funcs: Vec<u32>,
     pub imported_funcs: u32,
+    /// Module and name of each imported function.
+    func_imports: Vec<(&'a str, &'a str)>,
     pub tables: Vec<TableType>,
     pub imported_tables: u32,
     pub memories: Vec<MemoryType>,
@@ -41,6 +45,8 @@ pub(crate) struct Module<'a> {
     pub scan: Scan,
     /// Bytes of function bodies that [`Self::operators`] has decoded.
     read_again: Cell<usize>,
+    /// What is asked for each import or cell, found once.
+    pub lookup: Lookup<'a>,
 }
 
 /// One import and its index in the index space of its kind.
@@ -73,6 +79,8 @@ pub(crate) struct Scan {
     pub reads_global: Vec<(u32, u32)>,
     /// Globals that code writes.
     pub written_globals: Vec<bool>,
+    /// Some code catches exceptions.
+    pub catches: bool,
 }
 
 /// A direct call of an import.
@@ -93,6 +101,7 @@ impl<'a> Module<'a> {
             imports: Vec::new(),
             funcs: Vec::new(),
             imported_funcs: 0,
+            func_imports: Vec::new(),
             tables: Vec::new(),
             imported_tables: 0,
             memories: Vec::new(),
@@ -109,6 +118,7 @@ impl<'a> Module<'a> {
             sections: Vec::new(),
             scan: Scan::default(),
             read_again: Cell::new(0),
+            lookup: Lookup::default(),
         };
         for payload in Parser::new(0).parse_all(bytes) {
             let payload = payload?;
@@ -191,6 +201,7 @@ impl<'a> Module<'a> {
         let counter = match import.ty {
             TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
                 self.funcs.push(ty);
+                self.func_imports.push((import.module, import.name));
                 &mut self.imported_funcs
             }
             TypeRef::Table(ty) => {
@@ -252,6 +263,7 @@ impl<'a> Module<'a> {
                     Operator::GlobalGet { global_index } if watched[global_index as usize] => {
                         push_once(&mut scan.reads_global, (global_index, function));
                     }
+                    Operator::Try { .. } | Operator::TryTable { .. } => scan.catches = true,
                     Operator::GlobalSet { global_index } => {
                         scan.written_globals[global_index as usize] = true;
                     }
@@ -261,6 +273,11 @@ impl<'a> Module<'a> {
         }
         self.scan = scan;
         Ok(())
+    }
+
+    /// The module and name that a function is imported from.
+    pub fn func_import(&self, index: u32) -> Option<(&'a str, &'a str)> {
+        self.func_imports.get(index as usize).copied()
     }
 
     /// The type of a function, by its index; `None` if it is not a function type (impossible
@@ -305,7 +322,12 @@ impl<'a> Module<'a> {
 
     /// What is exported as `name`.
     pub fn export(&self, name: &str) -> Option<&Export<'a>> {
-        self.exports.iter().find(|export| export.name == name)
+        self.exports.get(self.lookup.named(&self.exports, name)?)
+    }
+
+    /// The first export of an item.
+    pub fn export_of(&self, kind: ExternalKind, index: u32) -> Option<&Export<'a>> {
+        self.exports.get(self.lookup.exported(&self.exports, kind, index)?)
     }
 
     /// The function exported as `name`.
@@ -329,7 +351,9 @@ impl<'a> Module<'a> {
 
     /// End of the active data segments with a constant offset in memory 0, in bytes.
     pub fn data_end(&self) -> u64 {
-        self.active_data().map(|(at, bytes)| at + bytes.len() as u64).max().unwrap_or(0)
+        self.lookup.data_end(|| {
+            self.active_data().map(|(at, bytes)| at.saturating_add(bytes.len() as u64)).max().unwrap_or(0)
+        })
     }
 
     /// Active data segments of memory 0 with a constant offset.
@@ -346,21 +370,23 @@ impl<'a> Module<'a> {
 
     /// The i32 that the data segments put at `at`: 0 where they put nothing.
     pub fn initial_i32(&self, at: u32) -> u32 {
-        let mut word = [0; 4];
-        for (start, bytes) in self.active_data() {
-            for (i, byte) in word.iter_mut().enumerate() {
-                let offset = (u64::from(at) + i as u64).checked_sub(start);
-                if let Some(&value) = offset.and_then(|o| usize::try_from(o).ok()).and_then(|o| bytes.get(o))
-                {
-                    *byte = value;
-                }
-            }
-        }
-        u32::from_le_bytes(word)
+        let data = self.lookup.initial_data(|| self.active_data().collect());
+        let mut address = u64::from(at);
+        u32::from_le_bytes([(); 4].map(|()| {
+            let byte = data.byte(address);
+            address += 1;
+            byte
+        }))
     }
 
-    /// An imported function whose every call is followed by `unreachable`, or that is never
-    /// called directly nor referred to: it is not expected to return.
+    /// Whether code loads an i32 from this constant address.
+    pub fn loads_from(&self, at: u32) -> bool {
+        let loads = || self.bodies.iter().flat_map(crate::lookup::constant_loads).collect();
+        self.lookup.loads(loads).contains(&at)
+    }
+
+    /// An imported function whose every call is followed by `unreachable`: it is not expected to
+    /// return.
     pub fn never_returns(&self, import: u32) -> bool {
         let calls = &self.scan.calls[import as usize];
         !calls.is_empty() && calls.iter().all(|call| call.then_unreachable)

@@ -25,10 +25,9 @@ pub(crate) enum ResultUse {
     Ignored,
     /// Linux's way: given to musl's `__syscall_ret`, or compared with −4096 as that does.
     NegativeErrno,
-    /// WASI's way: given to the function that stores it to errno, or stored there.
+    /// WASI's way: given to the function that stores it to errno. A store on the spot proves less: a
+    /// program may set errno to what its own function returns.
     Errno,
-    /// A number of bytes, counted in pages of 64 KiB.
-    Bytes,
 }
 
 /// Where a program keeps errno, and the functions that put results there.
@@ -146,7 +145,7 @@ impl ResultUses {
             let blocks = Blocks::of(&code);
             for (at, operator) in code.iter().enumerate() {
                 if matches!(operator, Operator::Call { function_index } if *function_index == import) {
-                    match (Follow { module, errno, code: &code, blocks: &blocks }).value(at + 1) {
+                    match (Follow { errno, code: &code, blocks: &blocks }).value(at + 1) {
                         Some(known) => {
                             uses.found.insert(known);
                         }
@@ -163,11 +162,6 @@ impl ResultUses {
     pub fn show(&self, kind: ResultUse) -> bool {
         self.found.contains(&kind)
             && self.found.iter().all(|have| *have == kind || *have == ResultUse::Ignored)
-    }
-
-    /// Every call uses it like this.
-    pub fn are_all(&self, kind: ResultUse) -> bool {
-        self.found == BTreeSet::from([kind]) && !self.others
     }
 }
 
@@ -225,7 +219,6 @@ impl Blocks {
 
 /// Follows one value through a function.
 struct Follow<'f, 'a> {
-    module: &'f Module<'a>,
     errno: &'f Errno,
     code: &'f [Operator<'a>],
     blocks: &'f Blocks,
@@ -233,8 +226,13 @@ struct Follow<'f, 'a> {
 
 impl Follow<'_, '_> {
     /// What becomes of the value on top of the stack before the operator at `at`.
-    fn value(&self, mut at: usize) -> Option<ResultUse> {
-        for _ in 0..REACH {
+    fn value(&self, at: usize) -> Option<ResultUse> {
+        self.value_within(at, REACH)
+    }
+
+    /// The same, looking at so many operators. No more than that many calls of itself stand on the stack.
+    fn value_within(&self, mut at: usize, reach: usize) -> Option<ResultUse> {
+        for looked_at in 1..=reach {
             match self.code.get(at)? {
                 Operator::Drop => return Some(ResultUse::Ignored),
                 // The value of the block, unless the block has none: then this is invalid code.
@@ -255,17 +253,11 @@ impl Follow<'_, '_> {
                     )
                     .then_some(ResultUse::NegativeErrno);
                 }
-                Operator::I32Const { value: 16 } if matches!(self.code.get(at + 1)?, Operator::I32ShrU) => {
-                    return Some(ResultUse::Bytes);
-                }
-                Operator::I32Const { value: 65536 }
-                    if matches!(self.code.get(at + 1)?, Operator::I32DivU) =>
-                {
-                    return Some(ResultUse::Bytes);
-                }
                 Operator::LocalSet { local_index } => return self.local(at + 1, *local_index),
                 Operator::LocalTee { local_index } => {
-                    return self.value(at + 1).or_else(|| self.local(at + 1, *local_index));
+                    return self
+                        .value_within(at + 1, reach - looked_at)
+                        .or_else(|| self.local(at + 1, *local_index));
                 }
                 // `x == EINTR ? 0 : x` is still what x is.
                 _ => at = self.behind_select(at)?,
@@ -326,9 +318,6 @@ impl Follow<'_, '_> {
             let at = at + offset;
             match operator {
                 Operator::LocalGet { local_index } if *local_index == local => {
-                    if self.is_stored_to_errno(at) {
-                        return Some(ResultUse::Errno);
-                    }
                     if let Some(known @ (ResultUse::NegativeErrno | ResultUse::Errno)) = self.plainly(at + 1)
                     {
                         return Some(known);
@@ -358,18 +347,6 @@ impl Follow<'_, '_> {
                 Operator::Call { function_index } => self.given_to(*function_index),
                 _ => None,
             },
-        }
-    }
-
-    /// `errno = x`: at the known address, or, where there is none, in `errno = x; return -1`.
-    fn is_stored_to_errno(&self, at: usize) -> bool {
-        let base = at.checked_sub(1).and_then(|before| constant(self.module, &self.code[before]));
-        let (Some(base), Some(Operator::I32Store { memarg })) = (base, self.code.get(at + 1)) else {
-            return false;
-        };
-        match self.errno.address {
-            Some(address) => i64::try_from(memarg.offset).is_ok_and(|offset| base + offset == address),
-            None => matches!(self.code.get(at + 2), Some(Operator::I32Const { value: -1 })),
         }
     }
 }

@@ -97,6 +97,12 @@ impl Runtime {
         self.exports.get(name).copied()
     }
 
+    /// The types of all stand-ins, for tests.
+    #[cfg(test)]
+    pub fn all_types(&self) -> impl Iterator<Item = &FuncType> {
+        self.exports.values().map(|&func| self.func_type(func))
+    }
+
     /// Type of a function of the runtime.
     pub fn func_type(&self, index: u32) -> &FuncType {
         &self.types[self.funcs[index as usize] as usize]

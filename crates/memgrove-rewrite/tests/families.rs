@@ -117,10 +117,11 @@ fn fastcomp_with_minified_names_is_recognised_by_its_sbrk() {
             (import "env" "memory" (memory 256 256))
             (global $copy (mut i32) (global.get $a))
             (func (export "h") (param i32) (result i32)
-                (if (i32.gt_s (i32.add (i32.load (global.get $a)) (local.get 0)) (call $e))
-                    (then (if (i32.eqz (call $c (local.get 0)))
+                (local i32)
+                (if (i32.gt_s (local.tee 1 (i32.add (i32.load (global.get $a)) (local.get 0))) (call $e))
+                    (then (if (i32.eqz (call $c (local.get 1)))
                         (then (call $b (i32.const 12)) (return (i32.const -1))))))
-                (i32.store (global.get $a) (local.get 0))
+                (i32.store (global.get $a) (local.get 1))
                 (i32.const 0)))"#,
     );
     let names: Vec<_> = fixed.plan.imports.iter().filter_map(|item| item.known_as.as_deref()).collect();

@@ -8,6 +8,7 @@
 //! - [`jemalloc`]: the fast one; [`hoard`]: the one for threads. Both take their pages from `pages/mod.rs`, which draws the
 //!   page map, and share `classes.rs`, the size classes.
 //! - [`wee`]: the smallest one.
+//! - [`c`]: C's `malloc` over a Rust heap, for programs of both.
 //! - [`hardened`]: the layer before any of them that catches misuse.
 #![no_std]
 #![allow(
@@ -17,6 +18,7 @@
 #![cfg_attr(memgrove_thread_local, feature(thread_local))]
 #![cfg_attr(target_arch = "wasm64", feature(simd_wasm64))] // memory_grow for memory64 is not stable yet
 
+pub mod c;
 mod classes;
 pub mod dlmalloc;
 pub mod face;

@@ -117,22 +117,26 @@ impl<S: PageSource> Heap<S> {
         *self.head(list) = block;
     }
 
-    /// A block of this list's from the top, which grows if need be; or zero.
+    /// A block of this list's from the top, which grows if need be; or zero. The source is asked only for what makes the
+    /// block fit, so that nothing was taken if it refuses.
     #[inline]
     fn cut(&mut self, list: usize) -> usize {
         let last = last(list);
+        // How far the first block from `base` on reaches, less one. The gap before it is at most as long as the block,
+        // which is at most half the address space: this does not overflow.
+        let reach = |base: usize| ((base.wrapping_add(last)) & !last).wrapping_sub(base) + last;
         loop {
-            let block = (self.top.wrapping_add(last)) & !last;
-            // How far the block would reach into the heap, less one. The gap before it is at most as long as the block,
-            // which is at most half the address space: this does not overflow.
-            let reach = block.wrapping_sub(self.top) + last;
-            let room = self.end - self.top;
-            if reach < room {
+            let top = self.top;
+            if reach(top) < self.end - top {
+                let block = (top + last) & !last;
                 self.give(block);
                 self.top = block + last + 1;
                 return block;
             }
-            let Some(region) = self.obtain(reach - room + 1) else { return 0 };
+            // Where memory goes on: at its end, or behind what a stranger has grown.
+            let next = self.source.next_address().max(self.end);
+            let base = if next == self.end { top } else { next };
+            let Some(region) = self.obtain(reach(base) - (next - base) + 1) else { return 0 };
             self.obtained += region.end - region.start;
             if region.start != self.end {
                 // A stranger's memory lies behind the top, or there was none.

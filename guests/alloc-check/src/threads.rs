@@ -38,6 +38,44 @@ macro_rules! with_heap {
     };
 }
 
+unsafe extern "C" {
+    /// Defined by wasm-ld: the first byte after static data and stack.
+    static __heap_base: u8;
+    /// Defined by wasm-ld: the end of the initial memory.
+    static __heap_end: u8;
+}
+
+/// What a tool has put after static data once the module was linked, as wasm-bindgen does up to 0.2.126: a counter of
+/// threads, a lock and a stack.
+fn tenant() -> &'static [AtomicUsize] {
+    let start = (&raw const __heap_base).addr().next_multiple_of(size_of::<usize>());
+    let words = ((&raw const __heap_end).addr() - start) / size_of::<usize>();
+    // SAFETY: initial memory that the linker gave to nothing, aligned, and accessed atomically only. An allocator that
+    // hands it out is what the tests look for.
+    unsafe { core::slice::from_raw_parts((&raw const __heap_base).with_addr(start).cast(), words) }
+}
+
+/// What the tenant has written to a word of its own.
+fn tenant_word(index: usize) -> usize {
+    index.wrapping_mul(0x9e37_79b9) ^ 0x5a5a_5a5a
+}
+
+/// Before any heap is used: the tool writes to all of its memory. Returns how many words that are.
+#[unsafe(no_mangle)]
+pub extern "C" fn settle() -> usize {
+    for (index, word) in tenant().iter().enumerate() {
+        word.store(tenant_word(index), Ordering::Relaxed);
+    }
+    tenant().len()
+}
+
+/// After the heaps' work: how many words of the tool's were written to by somebody else.
+#[unsafe(no_mangle)]
+pub extern "C" fn unsettled() -> usize {
+    let words = tenant().iter().enumerate();
+    words.filter(|(index, word)| word.load(Ordering::Relaxed) != tenant_word(*index)).count()
+}
+
 /// How many heaps there are.
 #[unsafe(no_mangle)]
 pub extern "C" fn heaps() -> u32 {

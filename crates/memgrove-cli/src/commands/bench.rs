@@ -1,6 +1,6 @@
 //! `memgrove bench`: which allocator is best for this workload?
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
@@ -9,11 +9,13 @@ use memgrove_lab::engine::{self, EngineId, Settings};
 use memgrove_lab::export;
 use memgrove_lab::guest::Role;
 use memgrove_lab::measure::catalogue::{Catalogue, CatalogueError};
-use memgrove_lab::measure::results::Results;
-use memgrove_lab::measure::{Event, MeasureError, Plan, Request, Trace, run as measure};
+use memgrove_lab::measure::results::{Results, ResultsError};
+use memgrove_lab::measure::{Event, MeasureError, Plan, Request, Save, Trace, run as measure};
+use memgrove_text::{Text, escape_file_name};
 
 use crate::exit::{Exit, UserError};
-use crate::output::Output;
+use crate::output::{Json, Output};
+use crate::output_file::{self, Target};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -115,42 +117,89 @@ pub(crate) fn run(args: &BenchArgs, out: &mut Output) -> Result<Exit> {
     if args.list {
         return list(&Catalogue::embedded()?, out);
     }
+    let targets = Targets::new(args)?;
     let results = match &args.from {
         Some(path) => Results::read(path)?,
-        None => measured(args, out)?,
+        None => measured(args, targets.save.as_ref(), out)?,
     };
-    if let Some(path) = &args.report {
-        write(path, &export::bench::html(&results))?;
-        out.note(format_args!("report: {}", path.display()));
+    if let Some(target) = &targets.report {
+        target.write(export::bench::html(&results).as_bytes())?;
+        out.note(format!("report: {}", target.name()));
     }
-    if let Some(path) = &args.markdown {
+    if let (Some(target), Some(path)) = (&targets.markdown, &args.markdown) {
         let source = args.from.as_ref().or(args.save.as_ref()).and_then(|path| path.file_name());
         let source = source.map_or_else(|| "a run".into(), |name| name.to_string_lossy());
         let folder = path.with_extension("");
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
         let plots = if args.plots { export::bench::plots(&results) } else { Vec::new() };
-        write(path, &export::bench::markdown(&results, &source, &name, &plots))?;
+        let page = export::bench::markdown(&results, &source, &name, &plots);
         if args.plots {
             std::fs::create_dir_all(&folder)
-                .with_context(|| format!("cannot create {}", folder.display()))?;
+                .with_context(|| format!("creating {}", escape_file_name(folder.as_os_str())))?;
         }
-        for plot in plots {
-            write(&folder.join(plot.file), &plot.svg)?;
+        let pictures: Vec<_> = plots
+            .iter()
+            .map(|plot| Target::new(&folder.join(&plot.file), "a chart of --plots"))
+            .collect::<Result<_>>()?;
+        targets.refuse_clashes(args, &pictures)?;
+        for (picture, plot) in pictures.iter().zip(&plots) {
+            picture.write(plot.svg.as_bytes())?;
         }
+        // Last, so that it never shows pictures that are not there.
+        target.write(page.as_bytes())?;
     }
     if args.json {
-        out.print(results.to_json())?;
+        out.json(&Json::pretty(&results)?.then(&Json::frame("\n")))?;
     } else {
         out.print(export::bench::text(&results))?;
     }
     Ok(Exit::Done)
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
-    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+/// Where files go, refused before anything is measured where that is impossible.
+struct Targets {
+    save: Option<Target>,
+    report: Option<Target>,
+    markdown: Option<Target>,
 }
 
-fn measured(args: &BenchArgs, out: &mut Output) -> Result<Results> {
+impl Targets {
+    fn new(args: &BenchArgs) -> Result<Self> {
+        let target =
+            |path: &Option<PathBuf>, what| path.as_deref().map(|path| Target::new(path, what)).transpose();
+        let targets = Self {
+            save: target(&args.save, "--save")?,
+            report: target(&args.report, "--report")?,
+            markdown: target(&args.markdown, "--markdown")?,
+        };
+        if targets.save.as_ref().is_some_and(|save| !save.is_file()) {
+            return Err(UserError::usage("--save is a device or a pipe, which cannot be read again")
+                .hint("give the name of a file")
+                .into());
+        }
+        if args.plots && args.markdown.as_ref().is_some_and(|path| path.with_extension("") == *path) {
+            return Err(UserError::usage(
+                "--markdown has no extension, so the folder for --plots has its name",
+            )
+            .hint("give a name that ends in .md")
+            .into());
+        }
+        targets.refuse_clashes(args, &[])?;
+        Ok(targets)
+    }
+
+    /// No target, `pictures` included, may be another one or an input.
+    fn refuse_clashes(&self, args: &BenchArgs, pictures: &[Target]) -> Result<()> {
+        let named = [(&self.save, "--save"), (&self.report, "--report"), (&self.markdown, "--markdown")];
+        let named = named.into_iter().filter_map(|(target, what)| Some((target.as_ref()?, what)));
+        let all: Vec<_> =
+            named.chain(pictures.iter().map(|picture| (picture, "a chart of --plots"))).collect();
+        let inputs = args.from.iter().chain(&args.guest).chain(&args.trace);
+        output_file::refuse_clashes(&all, inputs.map(PathBuf::as_path))
+    }
+}
+
+fn measured(args: &BenchArgs, save: Option<&Target>, out: &mut Output) -> Result<Results> {
     let mut catalogue = Catalogue::embedded()?;
     let mut allocators = match (args.allocators.as_slice(), args.quick) {
         ([], true) => QUICK_ALLOCATORS.map(str::to_owned).to_vec(),
@@ -195,29 +244,35 @@ fn measured(args: &BenchArgs, out: &mut Output) -> Result<Results> {
         let mut out = told.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::Phase { name, steps } => {
-                bar.set_length(steps as u64);
-                bar.set_position(0);
-                bar.set_message(name);
+                bar.restart(steps as u64);
+                bar.message(name);
                 if bar.is_hidden() {
-                    out.note(format_args!("{name} ({steps} steps)"));
+                    out.note(format!("{name} ({steps} steps)"));
                 }
             }
-            Event::Step => bar.inc(1),
+            Event::Step => bar.step(),
             Event::Failed { allocator, workload, failure } => {
-                out.note(format_args!("FAIL {allocator}, {workload}: {failure}"));
+                out.note(format!("FAIL {allocator}, {workload}: {failure}"));
             }
             Event::Warning(words) => out.warning(words),
         }
     };
-    let outcome = measure(&plan, &catalogue, &mut results, args.save.as_deref(), &tell);
+    let keep = |results: &Results| match save {
+        Some(target) => target
+            .put(results.to_json().as_bytes())
+            .map_err(|error| ResultsError::File { path: PathBuf::from(target.name()), error }),
+        None => Ok(()),
+    };
+    let outcome = measure(&plan, &catalogue, &mut results, save.map(|_| &keep as Save<'_>), &tell);
     out.progress_done();
     match outcome {
         Ok(()) => Ok(results),
         Err(error) => {
             // What was measured until then is shown all the same.
             if !results.counts.is_empty() {
-                out.print(export::bench::text(&results))?;
-                out.print('\n')?;
+                let mut text = export::bench::text(&results);
+                text.gap();
+                out.print(text)?;
             }
             Err(for_the_user(error))
         }
@@ -235,7 +290,7 @@ fn engines(args: &BenchArgs, out: &mut Output) -> Vec<EngineId> {
     match engine::open(EngineId::Node, &Settings::default()) {
         Ok(_) => vec![EngineId::Wasmtime, EngineId::Node],
         Err(error) => {
-            out.note(format_args!("no times on V8: {error}"));
+            out.note(format!("no times on V8: {error}"));
             vec![EngineId::Wasmtime]
         }
     }
@@ -260,20 +315,22 @@ fn list(catalogue: &Catalogue, out: &mut Output) -> Result<Exit> {
     let width = |names: Vec<&str>| names.into_iter().map(str::len).max().unwrap_or(0);
     let guests = &catalogue.manifest.guests;
     let wide = width(guests.iter().map(|guest| guest.allocator.as_str()).collect());
-    out.print("Allocators:\n")?;
+    let mut text = Text::from("Allocators:");
     for guest in guests {
         let role = match guest.role {
             Role::Floor => "the floor",
             Role::Peer => "peer",
             Role::Ours => "ours",
         };
-        out.print(format_args!("  {:wide$}  {} {}, {role}\n", guest.allocator, guest.title, guest.version))?;
+        text.line(format!("  {:wide$}  {} {}, {role}", guest.allocator, guest.title, guest.version));
     }
     let workloads = &catalogue.manifest.workloads;
     let wide = width(workloads.iter().map(|info| info.id.as_str()).collect());
-    out.print("\nWorkloads:\n")?;
+    text.gap();
+    text.line("Workloads:");
     for info in workloads {
-        out.print(format_args!("  {:wide$}  {} ({})\n", info.id, info.title, info.source))?;
+        text.line(format!("  {:wide$}  {} ({})", info.id, info.title, info.source));
     }
+    out.print(text)?;
     Ok(Exit::Done)
 }

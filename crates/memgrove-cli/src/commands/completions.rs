@@ -26,6 +26,6 @@ pub(crate) struct CompletionsArgs {
 pub(crate) fn run(args: &CompletionsArgs, out: &mut Output) -> Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "memgrove", &mut script);
-    out.bytes(&script)?;
+    out.generated(&script)?;
     Ok(Exit::Done)
 }

@@ -1,7 +1,5 @@
 //! `memgrove fix`: a module that runs anywhere, from one that needs its host for memory.
 
-use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -11,11 +9,13 @@ use memgrove_inspect::knowledge::Host;
 use memgrove_inspect::{Knowledge, facts};
 use memgrove_lab::verify::{self, Outcome, Reason, Verdict, Verification};
 use memgrove_rewrite::{Decision, Fixed, Options, Plan, Stubs};
+use memgrove_text::{Line, Text, Tone, escape_file_name, shorten};
 use serde::Serialize;
 
 use crate::exit::{self, Exit, UserError};
 use crate::input::{self, Source};
-use crate::output::{Output, printable, style};
+use crate::output::{Json, Output};
+use crate::output_file::{self, Target};
 
 const LONG_ABOUT: &str = "\
 Make a module run anywhere: satisfy its imports inside the module
@@ -39,6 +39,12 @@ Examples:
   memgrove fix app.wasm -o out.wasm --host wasmtime   leave WASI to the host
   memgrove fix app.wasm -o out.wasm --stub none       only what can be satisfied exactly
   memgrove fix app.wasm -o out.wasm --json | jq '.plan.imports'";
+
+/// A name may be as long as the file; of one this many characters are shown.
+const LONGEST_NAME: usize = 160;
+
+/// The same for a text that quotes names.
+const LONGEST_TEXT: usize = 1500;
 
 /// Version of the JSON that `--json` writes.
 const SCHEMA: u32 = 2;
@@ -113,11 +119,9 @@ struct Record<'a> {
 }
 
 pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
-    let name = args.path.to_string_lossy().into_owned();
+    let name = escape_file_name(args.path.as_os_str());
     let host = host(&args.host)?;
-    if let Some(target) = &args.output {
-        refuse_target(target, &args.path)?;
-    }
+    let target = target(args)?;
     let wasm = read(args, &name)?;
     let options = options(args, &host, &wasm).with_context(|| name.clone())?;
     if args.dry_run {
@@ -128,7 +132,7 @@ pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
     let Fixed { wasm: fixed, plan } = memgrove_rewrite::fix(&wasm, &options).with_context(|| name.clone())?;
     if !may_write(args, &options, &plan) {
         report(args, out, &name, &wasm, &plan, None, None)?;
-        out.note(format_args!(
+        out.note(format!(
             "nothing written: {}; --partial writes the module all the same",
             match plan.remaining().count() {
                 1 => "1 import stays".to_owned(),
@@ -138,9 +142,9 @@ pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
         return Ok(Exit::No);
     }
     let verification = verify::verify(&wasm, &fixed, &plan);
-    let target = args.output.as_deref().filter(|_| verification.passed());
+    let target = target.as_ref().filter(|_| verification.passed());
     if let Some(target) = target {
-        write(target, &fixed)?;
+        target.write(&fixed)?;
     }
     report(args, out, &name, &wasm, &plan, Some((&fixed, &verification)), target)?;
     if !verification.passed() {
@@ -243,43 +247,13 @@ fn read(args: &FixArgs, name: &str) -> Result<Vec<u8>> {
     }
 }
 
-/// Places where the result cannot go; asked before any work is done.
-fn refuse_target(target: &Path, input: &Path) -> Result<()> {
-    let same = std::fs::canonicalize(target)
-        .ok()
-        .is_some_and(|target| std::fs::canonicalize(input).ok() == Some(target));
-    if same {
-        return Err(UserError::usage("OUT is the input file, which is never touched")
-            .hint("give another name with -o")
-            .into());
-    }
-    if target.as_os_str() == "-" {
-        return Err(UserError::usage("OUT cannot be standard output, where the report goes")
-            .hint("give the name of a file with -o")
-            .into());
-    }
-    if target.is_dir() {
-        return Err(UserError::usage(format!("OUT is a folder: {}", target.display()))
-            .hint("give the name of a file in it with -o")
-            .into());
-    }
-    Ok(())
-}
-
-/// Writes beside the target first and renames, so that the target is never half a module.
-fn write(target: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let stem = target.file_name().context("OUT is no file name")?.to_string_lossy();
-    let beside = folder.join(format!(".{stem}.{}.part", std::process::id()));
-    let done = std::fs::File::create_new(&beside)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&beside, target));
-    if done.is_err() {
-        // Nothing may be left; if this fails too, the first error says more.
-        let _ = std::fs::remove_file(&beside);
-    }
-    done.with_context(|| format!("writing {}", target.display()))?;
-    Ok(())
+/// Where the result goes; refused before any work is done where it cannot.
+fn target(args: &FixArgs) -> Result<Option<Target>> {
+    let Some(path) = &args.output else { return Ok(None) };
+    let target = Target::new(path, "OUT")?;
+    let profile = Some(Path::new(&args.host)).filter(|host| host.exists());
+    output_file::refuse_clashes(&[(&target, "OUT")], std::iter::once(&*args.path).chain(profile))?;
+    Ok(Some(target))
 }
 
 fn report(
@@ -289,7 +263,7 @@ fn report(
     wasm: &[u8],
     plan: &Plan,
     done: Option<(&[u8], &Verification)>,
-    written: Option<&Path>,
+    written: Option<&Target>,
 ) -> Result<()> {
     if args.json {
         let record = Record {
@@ -303,14 +277,15 @@ fn report(
             verification: done.map(|(_, verification)| verification),
             written: written.is_some(),
         };
-        out.print(format_args!("{}\n", serde_json::to_string_pretty(&record)?))?;
+        out.json(&Json::pretty(&record)?.then(&Json::frame("\n")))?;
         return Ok(());
     }
     let mut text = describe(name, plan);
     if let Some((fixed, verification)) = done {
-        text += &describe_verification(verification);
+        text.append(describe_verification(verification));
         if let Some(target) = written {
-            writeln!(text, "\n{} -> {} bytes, written to {}", wasm.len(), fixed.len(), target.display())?;
+            text.gap();
+            text.line(format!("{} -> {} bytes, written to {}", wasm.len(), fixed.len(), target.name()));
         }
     }
     out.print(text)?;
@@ -318,61 +293,66 @@ fn report(
 }
 
 /// The plan for people.
-fn describe(name: &str, plan: &Plan) -> String {
-    let (heading, soft, good, warn, bad) =
-        (style::HEADING, style::SOFT, style::GOOD, style::WARN, style::BAD);
-    let mut text = format!("{heading}{}{heading:#}\n", printable(name));
+fn describe(name: &str, plan: &Plan) -> Text {
+    let mut text = Text::from(Line::new().with(Tone::Heading, name));
     if plan.is_empty() {
-        text += "  nothing to change\n";
+        text.line("  nothing to change");
     }
     for item in &plan.imports {
         let known = item.known_as.as_ref().map(|known| format!(" = {known}")).unwrap_or_default();
-        let (colour, sign, what, why) = match &item.decision {
-            Decision::Inside { stand_in, why, exact: true, .. } => (good, "inside", stand_in.as_str(), why),
-            Decision::Inside { stand_in, why, exact: false, .. } => (warn, "stub  ", stand_in.as_str(), why),
-            Decision::Stays { why } => (bad, "stays ", "stays an import", why),
+        let (tone, sign, what, why) = match &item.decision {
+            Decision::Inside { stand_in, why, exact: true, .. } => {
+                (Tone::Good, "inside", stand_in.as_str(), why)
+            }
+            Decision::Inside { stand_in, why, exact: false, .. } => {
+                (Tone::Warn, "stub  ", stand_in.as_str(), why)
+            }
+            Decision::Stays { why } => (Tone::Bad, "stays ", "stays an import", why),
         };
-        text += &format!(
-            "  {colour}{sign}{colour:#} {}.{}{known} {soft}{} · {}{soft:#}\n         {what}: {why}\n",
-            printable(&item.module),
-            printable(&item.name),
-            printable(&item.ty),
-            item.purpose
-        );
+        let about = format!("{} · {}", shorten(&item.ty, LONGEST_TEXT), item.purpose);
+        let short = |name| shorten(name, LONGEST_NAME);
+        let name = format!(" {}.{}{known} ", short(&item.module), short(&item.name));
+        text.line(Line::new().plain("  ").with(tone, sign).plain(name).with(Tone::Soft, about));
+        text.line(format!("         {what}: {}", shorten(why, LONGEST_TEXT)));
     }
     for change in &plan.changes {
-        text += &format!(
-            "  {good}change{good:#} {}: {}\n         {}\n",
-            change.subject,
-            printable(&change.what),
-            change.why
-        );
+        let what =
+            format!(" {}: {}", shorten(&change.subject, LONGEST_NAME), shorten(&change.what, LONGEST_TEXT));
+        text.line(Line::new().plain("  ").with(Tone::Good, "change").plain(what));
+        text.line(format!("         {}", shorten(&change.why, LONGEST_TEXT)));
     }
     for note in &plan.notes {
-        text += &format!("  {soft}note   {note}{soft:#}\n");
+        text.line(
+            Line::new().plain("  ").with(Tone::Soft, format!("note   {}", shorten(note, LONGEST_TEXT))),
+        );
     }
     text
 }
 
-fn describe_verification(verification: &Verification) -> String {
-    let colour = match verification.verdict {
-        Verdict::Verified => style::GOOD,
-        Verdict::VerifiedInPart | Verdict::NotVerified => style::WARN,
-        Verdict::Failed => style::BAD,
+fn describe_verification(verification: &Verification) -> Text {
+    let tone = match verification.verdict {
+        Verdict::Verified => Tone::Good,
+        Verdict::VerifiedInPart | Verdict::NotVerified => Tone::Warn,
+        Verdict::Failed => Tone::Bad,
     };
     let not_run = match not_run(verification) {
         list if list.is_empty() || verification.verdict == Verdict::Failed => String::new(),
-        list => format!("; not run: {}", list.join("; ")),
+        list => shorten(&format!("; not run: {}", list.join("; ")), LONGEST_TEXT).into_owned(),
     };
-    let mut text = format!("{colour}{}{colour:#}{not_run}\n", verification.verdict.text());
+    let mut text = Text::from(Line::new().with(tone, verification.verdict.text()).plain(not_run));
     let mut line = |question: &str, outcome: &Outcome| {
-        let (colour, word, detail) = match outcome {
-            Outcome::Passed(detail) => (style::GOOD, "yes    ", detail),
-            Outcome::NotNeeded(detail) => (style::SOFT, "-      ", detail),
-            Outcome::Skipped(gap) => (style::WARN, "not run", &gap.words),
-            Outcome::Failed(detail) => (style::BAD, "NO     ", detail),
+        let (tone, word, detail) = match outcome {
+            Outcome::Passed(detail) => (Tone::Good, "yes    ", detail),
+            Outcome::NotNeeded(detail) => (Tone::Soft, "-      ", detail),
+            Outcome::Skipped(gap) => (Tone::Warn, "not run", &gap.words),
+            Outcome::Failed(detail) => (Tone::Bad, "NO     ", detail),
         };
-        text += &format!("  {colour}{word}{colour:#} {question}: {}\n", printable(detail));
+        text.line(
+            Line::new()
+                .plain("  ")
+                .with(tone, word)
+                .plain(format!(" {question}: {}", shorten(detail, LONGEST_TEXT))),
+        );
     };
     line("on a bare engine, says inspect", &verification.inspected);
     for check in &verification.checks {
@@ -382,18 +362,16 @@ fn describe_verification(verification: &Verification) -> String {
 }
 
 /// What was not executed or compared, each once: engines mostly share it.
-fn not_run(verification: &Verification) -> Vec<String> {
-    let mut list: Vec<String> = Vec::new();
+fn not_run(verification: &Verification) -> Vec<&str> {
+    let mut list: Vec<&str> = Vec::new();
     let mut told: Vec<(Reason, Option<verify::Question>)> = Vec::new();
-    for gap in &verification.not_run {
-        if told.contains(&(gap.gap.reason, gap.question)) {
-            continue;
-        }
-        told.push((gap.gap.reason, gap.question));
-        let words = printable(&gap.gap.words).to_string();
-        if !list.contains(&words) {
+    for not_run in &verification.not_run {
+        let kind = (not_run.gap.reason, not_run.question);
+        let words = not_run.gap.words.as_str();
+        if !told.contains(&kind) && !list.contains(&words) {
             list.push(words);
         }
+        told.push(kind);
     }
     list
 }

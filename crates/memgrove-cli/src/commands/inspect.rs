@@ -2,17 +2,19 @@
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use memgrove_inspect::report::{Outcome, Verdict};
 use memgrove_inspect::{Knowledge, Report, conclude_with, facts};
+use memgrove_text::{Line, Tone, escape, escape_file_name};
 
 use crate::exit::{self, Exit, UserError};
 use crate::input::{self, Source};
 use crate::ordered::for_each_ordered;
-use crate::output::{Output, style};
+use crate::output::Output;
+use crate::output_file::{self, Target};
 use crate::render::{self, HtmlReport, Inspected};
 use crate::select::SelectArgs;
 use crate::writer::{Format, Writer};
@@ -108,10 +110,11 @@ pub(crate) fn run(args: &InspectArgs, out: &mut Output) -> Result<Exit> {
         rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global().context("starting threads")?;
     }
     let found = input::walk(&args.paths);
+    let html = html_target(args, &found.sources)?;
     let many = found.folders || found.sources.len() > 1;
-    let mut session = Session::new(args, many);
+    let mut session = Session::new(args, many, html);
     for (folder, error) in found.unreadable {
-        session.failed(&folder.to_string_lossy(), &anyhow!(error), out);
+        session.failed(&escape_file_name(folder.as_os_str()), &anyhow!(error), out);
     }
 
     session.writer.begin(out)?;
@@ -120,7 +123,7 @@ pub(crate) fn run(args: &InspectArgs, out: &mut Output) -> Result<Exit> {
     // Twice as many as can be worked on: nobody waits, and little is held.
     let window = 2 * rayon::current_num_threads();
     let stopped = for_each_ordered(&found.sources, window, inspect, |files| {
-        progress.inc(1);
+        progress.step();
         match files.iter().try_for_each(|file| session.take(file, out)) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
@@ -133,11 +136,20 @@ pub(crate) fn run(args: &InspectArgs, out: &mut Output) -> Result<Exit> {
     session.finish(found.sources.len(), found.skipped, out)
 }
 
+/// Where the HTML report goes; it must not be one of the files that are read.
+fn html_target(args: &InspectArgs, sources: &[Source]) -> Result<Option<Target>> {
+    let Some(path) = &args.html else { return Ok(None) };
+    let target = Target::new(path, "--html")?;
+    let inputs = sources.iter().map(Source::path).chain(args.host.iter().map(PathBuf::as_path));
+    output_file::refuse_clashes(&[(&target, "--html")], inputs)?;
+    Ok(Some(target))
+}
+
 /// What is known about hosts, with those that the user adds.
 fn knowledge(hosts: &[PathBuf]) -> Result<Knowledge> {
     let mut knowledge = Knowledge::builtin().clone();
     for path in hosts {
-        let name = path.to_string_lossy();
+        let name = escape_file_name(path.as_os_str());
         let text =
             std::fs::read_to_string(path).with_context(|| format!("reading the host profile {name}"))?;
         knowledge.add_host(&name, &text).map_err(|error| {
@@ -148,11 +160,21 @@ fn knowledge(hosts: &[PathBuf]) -> Result<Knowledge> {
     Ok(knowledge)
 }
 
+/// The widest that the column of ids becomes.
+const MAX_ID_WIDTH: usize = 40;
+
 fn list_hosts(knowledge: &Knowledge, out: &mut Output) -> Result<Exit> {
-    let width = knowledge.hosts.iter().map(|host| host.id.len()).max().unwrap_or(0);
+    // As wide as it is shown, but one long id must not push all titles away.
+    let width = knowledge
+        .hosts
+        .iter()
+        .map(|host| escape(&host.id).chars().count())
+        .max()
+        .unwrap_or(0)
+        .min(MAX_ID_WIDTH);
     for host in &knowledge.hosts {
-        let id = render::paint(style::HEADING, &render::column(&host.id, width));
-        out.print(format_args!("{id}  {}\n", host.title))?;
+        let id = Line::new().with(Tone::Heading, render::column(&host.id, width));
+        out.print(id.plain("  ").plain(&host.title))?;
     }
     Ok(Exit::Done)
 }
@@ -168,7 +190,7 @@ fn check_host(id: &str, knowledge: &Knowledge) -> Result<()> {
 
 /// Reads one source and says what is in it. Never fails as a whole: a failure is a result, too.
 fn inspect(source: &Source, knowledge: &Knowledge, max_bytes: u64) -> Vec<Inspected> {
-    let name = source.name().into_owned();
+    let name = source.name();
     let failed = |error| vec![Inspected { name: name.clone(), wrapped_in: Vec::new(), result: Err(error) }];
     let binaries = match source.read(max_bytes).and_then(|bytes| input::unwrap(bytes, &name, max_bytes)) {
         Ok(binaries) => binaries,
@@ -199,7 +221,7 @@ fn report(bytes: &[u8], knowledge: &Knowledge) -> Result<Report> {
 struct Session<'a> {
     args: &'a InspectArgs,
     writer: Writer,
-    html: Option<HtmlReport>,
+    html: Option<(Target, HtmlReport)>,
     many: bool,
     exit: Exit,
     shown: usize,
@@ -207,7 +229,7 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn new(args: &'a InspectArgs, many: bool) -> Self {
+    fn new(args: &'a InspectArgs, many: bool, html: Option<Target>) -> Self {
         let format = match args.format {
             _ if args.json => Format::Json,
             Format::Auto if many => Format::Table,
@@ -217,7 +239,7 @@ impl<'a> Session<'a> {
         Self {
             args,
             writer: Writer::new(format, args.verbose, &args.require, args.select.sort),
-            html: args.html.as_ref().map(|_| HtmlReport::new()),
+            html: html.map(|target| (target, HtmlReport::new())),
             many,
             exit: Exit::Done,
             shown: 0,
@@ -234,7 +256,7 @@ impl<'a> Session<'a> {
             }
             Err(error) => self.failed(&file.name, error, out),
         }
-        if let Some(html) = &mut self.html {
+        if let Some((_, html)) = &mut self.html {
             html.add(file);
         }
         self.writer.file(file, out)
@@ -266,8 +288,8 @@ impl<'a> Session<'a> {
 
     fn finish(self, sources: usize, skipped: u64, out: &mut Output) -> Result<Exit> {
         self.writer.end(out)?;
-        if let (Some(path), Some(html)) = (&self.args.html, self.html) {
-            write_html(path, html)?;
+        if let Some((target, html)) = self.html {
+            target.write(html.render().as_bytes())?;
         }
         if self.many {
             let mut parts = vec![render::count(self.shown as u64, "module")];
@@ -284,8 +306,4 @@ impl<'a> Session<'a> {
         }
         Ok(self.exit)
     }
-}
-
-fn write_html(path: &Path, html: HtmlReport) -> Result<()> {
-    std::fs::write(path, html.render()).with_context(|| format!("writing {}", path.display()))
 }

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::{Args, CommandFactory};
 use clap_mangen::Man;
+use memgrove_text::escape_file_name;
 
 use crate::args::Cli;
 use crate::exit::{Exit, UserError};
 use crate::output::Output;
+use crate::output_file;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,7 +39,7 @@ pub(crate) fn run(args: &ManArgs, out: &mut Output) -> Result<Exit> {
     let (_, page) = pages.iter().find(|(page, _)| *page == name).ok_or_else(|| {
         UserError::usage(format!("there is no page {name}")).hint("`memgrove --help` names the commands")
     })?;
-    out.bytes(page)?;
+    out.generated(page)?;
     Ok(Exit::Done)
 }
 
@@ -59,10 +61,10 @@ fn pages() -> Result<Vec<(String, Vec<u8>)>> {
 }
 
 fn write_all(dir: &Path, pages: &[(String, Vec<u8>)]) -> Result<Exit> {
-    let context = || format!("writing manual pages to {}", dir.display());
+    let context = || format!("writing manual pages to {}", escape_file_name(dir.as_os_str()));
     std::fs::create_dir_all(dir).with_context(context)?;
     for (name, page) in pages {
-        std::fs::write(dir.join(format!("{name}.1")), page).with_context(context)?;
+        output_file::write_file(&dir.join(format!("{name}.1")), page)?;
     }
     Ok(Exit::Done)
 }

@@ -46,18 +46,26 @@ pub(crate) fn run(command: Command, out: &mut Output) -> Result<Exit> {
     match command {
         Command::Inspect(args) => inspect::run(&args, out),
         #[cfg(feature = "engines")]
-        Command::Survey(args) => survey::run(&args, out),
+        Command::Survey(args) => with_run_folder(|| survey::run(&args, out)),
         #[cfg(not(feature = "engines"))]
         Command::Survey(_) => disabled::run("survey"),
         #[cfg(feature = "engines")]
-        Command::Bench(args) => bench::run(&args, out),
+        Command::Bench(args) => with_run_folder(|| bench::run(&args, out)),
         #[cfg(not(feature = "engines"))]
         Command::Bench(_) => disabled::run("bench"),
         #[cfg(feature = "engines")]
-        Command::Fix(args) => fix::run(&args, out),
+        Command::Fix(args) => with_run_folder(|| fix::run(&args, out)),
         #[cfg(not(feature = "engines"))]
         Command::Fix(_) => disabled::run("fix"),
         Command::Completions(args) => completions::run(&args, out),
         Command::Man(args) => man::run(&args, out),
     }
+}
+
+/// Runs a command that starts engines and toolchains: what they leave in the folder for temporary files goes
+/// with it.
+#[cfg(feature = "engines")]
+fn with_run_folder(command: impl FnOnce() -> Result<Exit>) -> Result<Exit> {
+    let _folder = crate::interrupt::RunFolder::new();
+    command()
 }

@@ -1,19 +1,20 @@
 //! `memgrove survey`: which toolchain, with which allocator, makes the most portable module?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use indicatif::ProgressBar;
 use memgrove_lab::export;
 use memgrove_lab::survey::{
-    Engines, Progress, Rebuild, Rebuilt, Subject, Survey, ToolchainState, prebuilt, prebuilt_subjects,
-    rebuild, rebuilt_subjects, survey,
+    Engines, Progress as Follow, Rebuild, Rebuilt, Subject, Survey, ToolchainState, prebuilt,
+    prebuilt_subjects, rebuild, rebuilt_subjects, survey,
 };
 use memgrove_lab::toolchain::{RECIPES, Recipe, Tools, find_samples};
+use memgrove_text::escape_file_name;
 
 use crate::exit::{Exit, UserError};
-use crate::output::Output;
+use crate::output::{Json, Output, Progress};
+use crate::output_file::{self, Target};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -62,14 +63,14 @@ pub(crate) struct SurveyArgs {
 type Prepared = (Vec<Subject>, Vec<ToolchainState>, Exit);
 
 pub(crate) fn run(args: &SurveyArgs, out: &mut Output) -> Result<Exit> {
+    let html = args.html.as_deref().map(|path| Target::new(path, "--html")).transpose()?;
     let tools = Tools::from_environment();
     let (subjects, toolchains, exit) =
         if args.build { build(args, &tools, out)? } else { (prebuilt_subjects()?, Vec::new(), Exit::Done) };
     let result = survey(&subjects, &Engines::open(tools), toolchains);
-    if let Some(path) = &args.html {
-        std::fs::write(path, export::survey::html(&result))
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        out.note(format_args!("report: {}", path.display()));
+    if let Some(target) = html {
+        target.write(export::survey::html(&result).as_bytes())?;
+        out.note(format!("report: {}", target.name()));
     }
     print(args, &result, out)?;
     Ok(exit)
@@ -77,8 +78,7 @@ pub(crate) fn run(args: &SurveyArgs, out: &mut Output) -> Result<Exit> {
 
 fn print(args: &SurveyArgs, result: &Survey, out: &mut Output) -> Result<()> {
     if args.json {
-        out.print(serde_json::to_string_pretty(result)?)?;
-        out.print('\n')?;
+        out.json(&Json::pretty(result)?.then(&Json::frame("\n")))?;
     } else {
         out.print(export::survey::text(result))?;
     }
@@ -87,9 +87,9 @@ fn print(args: &SurveyArgs, result: &Survey, out: &mut Output) -> Result<()> {
 
 fn build(args: &SurveyArgs, tools: &Tools, out: &mut Output) -> Result<Prepared> {
     let samples = match &args.samples {
-        Some(samples) => {
-            samples.canonicalize().with_context(|| format!("cannot open {}", samples.display()))?
-        }
+        Some(samples) => samples
+            .canonicalize()
+            .with_context(|| format!("cannot open {}", escape_file_name(samples.as_os_str())))?,
         None => find_samples(&std::env::current_dir()?).ok_or_else(|| {
             UserError::failed("the samples' sources are not here")
                 .hint("run this in a checkout of memgrove, or say where they are with --samples DIR")
@@ -99,7 +99,11 @@ fn build(args: &SurveyArgs, tools: &Tools, out: &mut Output) -> Result<Prepared>
     let modules = args.modules.clone().unwrap_or_else(|| work.join("modules"));
     let bar = out.progress(RECIPES.len() as u64, "building");
     let mut progress = Building { out: &mut *out, bar, exit: Exit::Done };
-    let plan = Rebuild { samples: &samples, modules: &modules, cache: &work.join("cache"), tools };
+    let write = |path: &Path, bytes: &[u8]| {
+        output_file::write_file(path, bytes).map_err(|error| std::io::Error::other(format!("{error:#}")))
+    };
+    let plan =
+        Rebuild { samples: &samples, modules: &modules, cache: &work.join("cache"), tools, write: &write };
     let (toolchains, rebuilt) = rebuild(&plan, &mut progress)?;
     let mut exit = progress.exit;
     out.progress_done();
@@ -112,16 +116,16 @@ fn build(args: &SurveyArgs, tools: &Tools, out: &mut Output) -> Result<Prepared>
 /// Shows what is being built, and a failure when it happens.
 struct Building<'o> {
     out: &'o mut Output,
-    bar: ProgressBar,
+    bar: Progress,
     exit: Exit,
 }
 
-impl Progress for Building<'_> {
+impl Follow for Building<'_> {
     fn building(&mut self, recipe: &Recipe, index: usize, total: usize) {
-        self.bar.set_position(index as u64);
-        self.bar.set_message(recipe.id);
+        self.bar.at(index as u64);
+        self.bar.message(recipe.id);
         if self.bar.is_hidden() {
-            self.out.note(format_args!("[{}/{total}] {}", index + 1, recipe.id));
+            self.out.note(format!("[{}/{total}] {}", index + 1, recipe.id));
         }
     }
 
@@ -129,11 +133,11 @@ impl Progress for Building<'_> {
         match &rebuilt.result {
             Ok(_) => {}
             Err(failure) if failure.is_missing() => {
-                self.out.note(format_args!("{}: {failure}", rebuilt.recipe.id));
+                self.out.note(format!("{}: {failure}", rebuilt.recipe.id));
             }
             Err(failure) => {
                 self.exit = self.exit.and(Exit::Failed);
-                self.out.warning(format_args!("{}: {failure}", rebuilt.recipe.id));
+                self.out.warning(format!("{}: {failure}", rebuilt.recipe.id));
             }
         }
     }
@@ -147,12 +151,12 @@ fn check(rebuilt: &[Rebuilt], out: &mut Output) -> Result<Exit> {
         let Ok(made) = result else { continue };
         let Some(known) = shipped.iter().find(|module| module.recipe.id == recipe.id) else {
             exit = Exit::No;
-            out.warning(format_args!("{}: no such module is shipped", recipe.id));
+            out.warning(format!("{}: no such module is shipped", recipe.id));
             continue;
         };
         for difference in known.entry.facts.differences(&made.entry.facts) {
             exit = Exit::No;
-            out.warning(format_args!("{}: {difference}", recipe.id));
+            out.warning(format!("{}: {difference}", recipe.id));
         }
     }
     Ok(exit)

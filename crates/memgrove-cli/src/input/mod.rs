@@ -12,11 +12,11 @@ mod identify;
 mod unwrap;
 mod walk;
 
-use std::borrow::Cow;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use memgrove_text::escape_file_name;
 
 use crate::exit::UserError;
 
@@ -36,11 +36,16 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// Its name, as the user gave it.
-    pub(crate) fn name(&self) -> Cow<'_, str> {
+    /// Its name, as the user gave it; bytes that are no text are written as `\x{…}`.
+    pub(crate) fn name(&self) -> String {
+        escape_file_name(self.path().as_os_str())
+    }
+
+    /// Its path, as the user gave it; `-` is standard input.
+    pub(crate) fn path(&self) -> &Path {
         match self {
-            Self::Stdin => Cow::Borrowed("-"),
-            Self::File(path) => path.to_string_lossy(),
+            Self::Stdin => Path::new("-"),
+            Self::File(path) => path,
         }
     }
 

@@ -2,9 +2,13 @@
 
 use memgrove_html::{Cell, Column, Html, Page, Table, Tone, badge, details, element};
 use memgrove_inspect::report::{Conclusion, Evidence, MemoryReport, Outcome, Report};
+use memgrove_text::shorten;
 
 use super::{Inspected, svg, words};
 use crate::exit::hint_of;
+
+/// A page has room for more of a name than a terminal.
+const LONGEST_NAME: usize = 1000;
 
 /// With more imports than this their groups are folded.
 const MANY_IMPORTS: u32 = 12;
@@ -258,7 +262,8 @@ fn requirements(report: &Report) -> Html {
         for import in &group.imports {
             let meaning = words::concluded(&import.meaning, Clone::clone);
             let meaning = if import.meaning.value.is_some() { meaning } else { String::new() };
-            table.row([import.name.to_string(), import.ty.clone(), meaning]);
+            let name = shorten(&import.name.to_string(), LONGEST_NAME).into_owned();
+            table.row([name, import.ty.clone(), meaning]);
         }
         let title = format!("{} ({})", group.title, group.imports.len());
         // A short list answers at once; a long one only if it is asked.
@@ -289,7 +294,11 @@ fn component(report: &Report) -> Html {
     let Some(component) = &report.component else { return Html::empty() };
     let mut terms = Terms::default();
     for (term, names) in [("imports", &component.imports), ("exports", &component.exports)] {
-        let names = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+        let names = if names.is_empty() {
+            "nothing".to_owned()
+        } else {
+            names.iter().map(|name| shorten(name, LONGEST_NAME)).collect::<Vec<_>>().join(", ")
+        };
         terms.add(term, names);
     }
     let mut out = Html::from_iter([heading("Component"), terms.into()]);

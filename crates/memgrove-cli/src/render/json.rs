@@ -2,14 +2,13 @@
 //!
 //! `docs/inspect-json.md` describes it.
 
-use std::fmt::Write;
-
 use memgrove_inspect::Report;
 use memgrove_inspect::report::SCHEMA_VERSION;
 use serde::Serialize;
 
 use super::Inspected;
 use crate::exit::hint_of;
+use crate::output::Json;
 
 /// What is said about one file: `report` or `error`.
 #[derive(Serialize)]
@@ -46,27 +45,26 @@ impl<'a> Entry<'a> {
 }
 
 /// The document's beginning, before the first file.
-pub(crate) fn json_head() -> String {
-    format!(
-        "{{\n  \"schema_version\": {SCHEMA_VERSION},\n  \"tool\": \"memgrove {}\",\n  \"files\": [",
-        env!("CARGO_PKG_VERSION")
-    )
+pub(crate) fn json_head() -> serde_json::Result<Json> {
+    let tool = Json::compact(&concat!("memgrove ", env!("CARGO_PKG_VERSION")))?;
+    Ok(Json::frame("{\n  \"schema_version\": ")
+        .then(&Json::compact(&SCHEMA_VERSION)?)
+        .then(&Json::frame(",\n  \"tool\": "))
+        .then(&tool)
+        .then(&Json::frame(",\n  \"files\": [")))
 }
 
 /// The document's end.
-pub(crate) const JSON_FOOT: &str = "\n  ]\n}\n";
+pub(crate) fn json_foot() -> Json {
+    Json::frame("\n  ]\n}\n")
+}
 
 /// One file as an element of the document.
-pub(crate) fn json(file: &Inspected) -> serde_json::Result<String> {
-    let mut out = String::new();
-    for line in serde_json::to_string_pretty(&Entry::new(file))?.lines() {
-        // Writing to a String cannot fail.
-        let _ = write!(out, "\n    {line}");
-    }
-    Ok(out)
+pub(crate) fn json(file: &Inspected) -> serde_json::Result<Json> {
+    Ok(Json::frame("\n").then(&Json::pretty(&Entry::new(file))?.indented(4)))
 }
 
 /// One file as a line of its own.
-pub(crate) fn ndjson(file: &Inspected) -> serde_json::Result<String> {
-    Ok(serde_json::to_string(&Entry::new(file))? + "\n")
+pub(crate) fn ndjson(file: &Inspected) -> serde_json::Result<Json> {
+    Ok(Json::compact(&Entry::new(file))?.then(&Json::frame("\n")))
 }

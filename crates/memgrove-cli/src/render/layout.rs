@@ -1,8 +1,6 @@
-//! Lines of text: labels to the left, wrapped text to the right, styles that do not count as width.
+//! Lines of text: labels to the left, wrapped text to the right.
 
-use anstyle::Style;
-
-use crate::output::printable;
+use memgrove_text::{Line, Text, Tone, escape};
 
 /// Lines are not longer than this, addresses and single long words apart.
 pub(crate) const WIDTH: usize = 80;
@@ -12,68 +10,64 @@ const LABEL_WIDTH: usize = 13;
 
 /// Text under construction.
 #[derive(Debug, Default)]
-pub(crate) struct Lines(String);
+pub(crate) struct Lines(Text);
 
 impl Lines {
-    /// Everything said so far, with styles as escape sequences.
-    pub(crate) fn into_string(self) -> String {
+    /// Everything said so far.
+    pub(crate) fn into_text(self) -> Text {
         self.0
     }
 
     /// An empty line, unless it would be the first.
     pub(crate) fn gap(&mut self) {
         if !self.0.is_empty() {
-            self.0.push('\n');
+            self.0.gap();
         }
     }
 
-    /// A line as it is. The caller has made its text printable.
-    pub(crate) fn raw(&mut self, line: &str) {
-        self.0.push_str(line);
-        self.0.push('\n');
+    /// A line of its own.
+    pub(crate) fn line(&mut self, line: Line) {
+        self.0.line(line);
     }
 
     /// Wrapped text that begins `indent` characters from the left; further lines begin `hang` more to the right.
-    pub(crate) fn text(&mut self, indent: usize, hang: usize, style: Style, text: &str) {
-        let first = " ".repeat(indent);
-        self.wrapped(&first, indent, indent + hang, style, text);
+    pub(crate) fn text(&mut self, indent: usize, hang: usize, tone: Tone, text: &str) {
+        let first = Line::new().plain(" ".repeat(indent));
+        self.wrapped(first, indent, indent + hang, tone, text);
     }
 
     /// A label in its column and wrapped text beside it.
-    pub(crate) fn field(&mut self, label: &str, style: Style, text: &str) {
-        let label_style = crate::output::style::SOFT;
-        let first = format!("  {label_style}{label:<LABEL_WIDTH$}{label_style:#}");
-        let column = 2 + LABEL_WIDTH.max(label.chars().count());
-        self.wrapped(&first, column, 2 + LABEL_WIDTH, style, text);
+    pub(crate) fn field(&mut self, label: &str, tone: Tone, text: &str) {
+        self.labelled(label, Tone::Soft, tone, text);
     }
 
-    /// A label in a style of its own and wrapped text beside it.
-    pub(crate) fn answer(&mut self, label: &str, style: Style, text: &str) {
-        let first = format!("  {style}{label:<LABEL_WIDTH$}{style:#}");
+    /// A label in a tone of its own and wrapped text beside it.
+    pub(crate) fn answer(&mut self, label: &str, tone: Tone, text: &str) {
+        self.labelled(label, tone, Tone::Plain, text);
+    }
+
+    fn labelled(&mut self, label: &str, label_tone: Tone, tone: Tone, text: &str) {
+        let label = escape(label);
+        let first = Line::new().plain("  ").with(label_tone, format!("{label:<LABEL_WIDTH$}"));
         let column = 2 + LABEL_WIDTH.max(label.chars().count());
-        self.wrapped(&first, column, 2 + LABEL_WIDTH, Style::new(), text);
+        self.wrapped(first, column, 2 + LABEL_WIDTH, tone, text);
     }
 
     /// Further wrapped text in the column beside the labels, behind a bullet.
-    pub(crate) fn item(&mut self, bullet: &str, style: Style, text: &str) {
+    pub(crate) fn item(&mut self, bullet: &str, tone: Tone, text: &str) {
         let indent = 2 + LABEL_WIDTH;
-        let first = format!("{}{style}{bullet}{style:#}", " ".repeat(indent));
+        let first = Line::new().plain(" ".repeat(indent)).with(tone, bullet);
         let width = bullet.chars().count();
-        self.wrapped(&first, indent + width, indent + width, style, text);
+        self.wrapped(first, indent + width, indent + width, tone, text);
     }
 
-    fn wrapped(&mut self, first: &str, first_width: usize, next_indent: usize, style: Style, text: &str) {
-        let text = printable(text);
-        let mut prefix = first.to_owned();
+    fn wrapped(&mut self, first: Line, first_width: usize, next_indent: usize, tone: Tone, text: &str) {
+        // Wrapped as it will be shown: an escape is wider than the character it stands for.
+        let text = escape(text);
+        let mut prefix = first;
         for line in wrap(&text, WIDTH.saturating_sub(first_width), WIDTH.saturating_sub(next_indent)) {
-            self.0.push_str(&prefix);
-            if style == Style::new() {
-                self.0.push_str(&line);
-            } else {
-                self.0.push_str(&format!("{style}{line}{style:#}"));
-            }
-            self.0.push('\n');
-            prefix = " ".repeat(next_indent);
+            self.0.line(prefix.with(tone, line));
+            prefix = Line::new().plain(" ".repeat(next_indent));
         }
     }
 }
@@ -101,11 +95,6 @@ fn wrap(text: &str, first_width: usize, width: usize) -> Vec<String> {
     lines
 }
 
-/// `text` in a style.
-pub(crate) fn paint(style: Style, text: &str) -> String {
-    format!("{style}{text}{style:#}")
-}
-
 /// `text` in `width` characters: cut off with an ellipsis, or filled up with blanks.
 pub(crate) fn column(text: &str, width: usize) -> String {
     let text = super::words::shortened(text, width);
@@ -128,8 +117,8 @@ mod tests {
     #[test]
     fn labels_and_text_have_columns() {
         let mut lines = Lines::default();
-        lines.field("allocator", Style::new(), &"word ".repeat(20));
-        for line in anstream::adapter::strip_str(&lines.into_string()).to_string().lines() {
+        lines.field("allocator", Tone::Plain, &"word ".repeat(20));
+        for line in lines.into_text().to_string().lines() {
             assert!(
                 line.starts_with("  allocator    word") || line.starts_with("               word"),
                 "{line:?}"

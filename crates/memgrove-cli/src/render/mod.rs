@@ -1,4 +1,4 @@
-//! From a report to what is printed. Pure: values in, strings out.
+//! From a report to what is printed. Pure: values in, text, JSON or HTML out.
 
 mod html;
 mod json;
@@ -10,8 +10,8 @@ mod text;
 mod words;
 
 pub(crate) use html::HtmlReport;
-pub(crate) use json::{JSON_FOOT, json, json_head, ndjson};
-pub(crate) use layout::{column, paint};
+pub(crate) use json::{json, json_foot, json_head, ndjson};
+pub(crate) use layout::column;
 pub(crate) use table::{Columns, table_row};
 pub(crate) use text::text;
 pub(crate) use words::count;

@@ -1,13 +1,12 @@
 //! One line for each file. The name comes last, so that it never has to be cut.
 
-use anstyle::Style;
 use memgrove_inspect::Report;
 use memgrove_inspect::report::Outcome;
+use memgrove_text::{Line, Tone};
 
-use super::layout::{column, paint};
+use super::layout::column;
 use super::text::tone;
 use super::words;
-use crate::output::{printable, style};
 
 /// Which host the first column is about.
 #[derive(Clone, Debug)]
@@ -31,7 +30,7 @@ impl Columns {
     }
 
     /// The line above the table.
-    pub(crate) fn head(&self) -> String {
+    pub(crate) fn head(&self) -> Line {
         let runs = if let [host] = self.required.as_slice() { host.as_str() } else { "hosts" };
         let line = [
             column(runs, RUNS),
@@ -43,11 +42,11 @@ impl Columns {
             column("toolchain", TOOLCHAIN),
             "file".to_owned(),
         ];
-        paint(style::SOFT, &line.join("  ")) + "\n"
+        Line::new().with(Tone::Soft, line.join("  "))
     }
 
     /// The first column: a word, and how it is coloured.
-    fn runs(&self, report: &Report) -> (String, Style) {
+    fn runs(&self, report: &Report) -> (String, Tone) {
         if self.required.is_empty() {
             let [runs, runs_if, no] = words::outcomes(report);
             let worst = match (runs, runs_if, no) {
@@ -63,26 +62,25 @@ impl Columns {
                 let (mark, word) = words::outcome(worst);
                 (format!("{mark} {word}"), tone(worst))
             }
-            None => ("?".to_owned(), Style::new()),
+            None => ("?".to_owned(), Tone::Plain),
         }
     }
 }
 
 /// The line of a file that could be read.
-pub(crate) fn table_row(columns: &Columns, name: &str, report: &Report) -> String {
+pub(crate) fn table_row(columns: &Columns, name: &str, report: &Report) -> Line {
     let (runs, tone) = columns.runs(report);
     let growth = report.memory.growth.value.as_ref().map_or("?", |growth| words::growth_short(growth.who));
     let line = [
-        paint(tone, &column(&runs, RUNS)),
         format!("{:>SIZE$}", words::bytes(report.size_bytes)),
         format!("{:>IMPORTS$}", report.requirements.import_count),
         column(&memory(report), MEMORY),
         column(growth, GROWN_BY),
-        column(&printable(&unknown_as_mark(words::allocator(report))), ALLOCATOR),
-        column(&printable(&unknown_as_mark(words::toolchain(report))), TOOLCHAIN),
-        printable(name),
+        column(&unknown_as_mark(words::allocator(report)), ALLOCATOR),
+        column(&unknown_as_mark(words::toolchain(report)), TOOLCHAIN),
+        name.to_owned(),
     ];
-    line.join("  ") + "\n"
+    Line::new().with(tone, column(&runs, RUNS)).plain("  ").plain(line.join("  "))
 }
 
 /// `1 MiB..16 MiB`, `1 MiB..` without a maximum, and how many memories there are where it is not one.

@@ -1,14 +1,15 @@
 //! A report as text: the answer first, then what it rests on. Readable at 80 columns, with and without colour.
 
-use anstyle::{AnsiColor, Style};
+use std::borrow::Cow;
+
 use memgrove_inspect::report::{
     Conclusion, EngineSupport, Evidence, MemoryReport, Outcome, RegionKind, Report,
 };
+use memgrove_text::{Line, Text, Tone, shorten};
 
-use super::layout::{Lines, paint};
+use super::layout::Lines;
 use super::words::HostGroup;
 use super::{Inspected, map, words};
-use crate::output::{printable, style};
 
 /// Without `verbose`, lists are cut to this many entries.
 const SHORT_LIST: usize = 6;
@@ -20,17 +21,16 @@ const FEW_HOST_GROUPS: usize = 3;
 const STRIP_WIDTH: usize = 76;
 
 /// The whole text for one file; `verbose` adds the evidence and cuts nothing.
-pub(crate) fn text(file: &Inspected, report: &Report, verbose: bool) -> String {
+pub(crate) fn text(file: &Inspected, report: &Report, verbose: bool) -> Text {
     let mut lines = Lines::default();
-    let title = paint(style::HEADING, &printable(&file.name));
     let mut about = vec![words::kind(report), words::bytes(report.size_bytes)];
     if report.size_bytes >= 1024 {
         about.push(words::count(report.size_bytes, "byte"));
     }
     about.extend(file.wrapped_in.iter().map(|wrapping| format!("from {wrapping}")));
-    lines.raw(&format!("{title}  {}", paint(style::SOFT, &printable(&about.join(", ")))));
+    lines.line(Line::new().with(Tone::Heading, &file.name).plain("  ").with(Tone::Soft, about.join(", ")));
     Sections { lines: &mut lines, verbose }.report(report);
-    lines.into_string()
+    lines.into_text()
 }
 
 struct Sections<'l> {
@@ -59,34 +59,34 @@ impl Sections<'_> {
 
     fn heading(&mut self, heading: &str) {
         self.lines.gap();
-        self.lines.raw(&paint(style::HEADING, heading));
+        self.lines.line(Line::new().with(Tone::Heading, heading));
     }
 
     fn evidence(&mut self, evidence: &[Evidence]) {
         if self.verbose {
             for evidence in evidence {
-                self.lines.item("· ", style::SOFT, &words::evidence(evidence));
+                self.lines.item("· ", Tone::Soft, &words::evidence(evidence));
             }
         }
     }
 
     /// A conclusion and, if asked, what it rests on. One that is unknown shows what was seen in any case.
     fn conclusion<T>(&mut self, label: &str, conclusion: &Conclusion<T>, phrase: &str) {
-        self.lines.field(label, Style::new(), phrase);
+        self.lines.field(label, Tone::Plain, phrase);
         match conclusion.value {
             Some(_) => self.evidence(&conclusion.evidence),
             None => conclusion
                 .evidence
                 .iter()
                 .take(if self.verbose { usize::MAX } else { 3 })
-                .for_each(|seen| self.lines.item("· ", style::SOFT, &words::evidence(seen))),
+                .for_each(|seen| self.lines.item("· ", Tone::Soft, &words::evidence(seen))),
         }
     }
 
     /// Where it runs: with the reasons if they are few, else only the hosts; the reasons follow further down.
     fn answer(&mut self, report: &Report, groups: &[HostGroup<'_>], short: bool) {
         self.lines.gap();
-        self.lines.text(0, 0, style::HEADING, &words::headline(report));
+        self.lines.text(0, 0, Tone::Heading, &words::headline(report));
         if short {
             groups.iter().for_each(|group| self.host_group(group));
             return;
@@ -110,7 +110,7 @@ impl Sections<'_> {
         let hosts: Vec<_> = group.verdicts.iter().map(|verdict| verdict.host.as_str()).collect();
         self.lines.answer(&format!("{mark} {word}"), tone(group.outcome), &hosts.join(", "));
         if !group.why.is_empty() {
-            self.lines.item("", style::SOFT, &group.why);
+            self.lines.item("", Tone::Soft, &group.why);
         }
     }
 
@@ -123,7 +123,7 @@ impl Sections<'_> {
             .for_each(|group| self.host_group(group));
         if self.verbose {
             for (note, hosts) in words::host_notes(&report.verdicts) {
-                self.lines.field("note", Style::new(), &format!("{}: {note}", hosts.join(", ")));
+                self.lines.field("note", Tone::Plain, &format!("{}: {note}", hosts.join(", ")));
             }
         }
     }
@@ -134,16 +134,16 @@ impl Sections<'_> {
             let label =
                 if memory.memories.len() == 1 { String::new() } else { format!("memory {}", summary.index) };
             let label = if label.is_empty() { "memory" } else { &label };
-            self.lines.field(label, Style::new(), &words::memory(summary));
+            self.lines.field(label, Tone::Plain, &words::memory(summary));
         }
         if memory.memories.is_empty() {
-            self.lines.field("memory", Style::new(), "none");
+            self.lines.field("memory", Tone::Plain, "none");
             return;
         }
         let growth = words::concluded(&memory.growth, words::growth);
         self.conclusion("grown by", &memory.growth, &growth);
         if let Some(growth) = &memory.growth.value {
-            self.growth_sites(&growth.sites);
+            self.growing_functions(&growth.functions);
         }
         if memory.stack.value.is_some() || self.verbose {
             let stack = words::concluded(&memory.stack, words::stack);
@@ -155,18 +155,25 @@ impl Sections<'_> {
         self.map(memory);
     }
 
-    fn growth_sites(&mut self, sites: &[memgrove_inspect::report::GrowSite]) {
-        let shown = if self.verbose { sites.len() } else { SHORT_LIST.min(sites.len()) };
-        for site in sites.iter().take(shown).filter(|site| self.verbose || !site.reached_from.is_empty()) {
-            let reached = match site.reached_from.as_slice() {
+    fn growing_functions(&mut self, functions: &[memgrove_inspect::report::GrowFunction]) {
+        let shown = if self.verbose { functions.len() } else { SHORT_LIST.min(functions.len()) };
+        let is_told = |function: &&memgrove_inspect::report::GrowFunction| {
+            self.verbose || !function.reached_from.is_empty()
+        };
+        for function in functions.iter().take(shown).filter(is_told) {
+            let reached = match function.reached_from.as_slice() {
                 [] => String::new(),
-                from => format!(", reached from {}", words::some_of(from, if self.verbose { 20 } else { 3 })),
+                from => format!(
+                    ", reached from {}",
+                    words::some_of(&short_names(from), if self.verbose { 20 } else { 3 })
+                ),
             };
-            let site = words::function(site.func, site.name.as_deref());
-            self.lines.item("· ", style::SOFT, &format!("{site}{reached}"));
+            let function = words::function(function.func, function.name.as_deref());
+            self.lines.item("· ", Tone::Soft, &format!("{function}{reached}"));
         }
-        if shown < sites.len() {
-            self.lines.item("· ", style::SOFT, &format!("and {} more (-v shows all)", sites.len() - shown));
+        if shown < functions.len() {
+            let more = format!("and {} more (-v shows all)", functions.len() - shown);
+            self.lines.item("· ", Tone::Soft, &more);
         }
     }
 
@@ -176,21 +183,20 @@ impl Sections<'_> {
             return;
         }
         self.lines.gap();
-        let strip: String = stretches
-            .iter()
-            .map(|stretch| {
-                let kind = stretch.region.kind;
-                paint(region_style(kind), &map::fill(kind).to_string().repeat(stretch.cells))
-            })
-            .collect();
-        self.lines.raw(&format!("  {strip}"));
+        let mut strip = Line::new().plain("  ");
+        for stretch in &stretches {
+            let kind = stretch.region.kind;
+            strip.push(region_tone(kind), map::fill(kind).to_string().repeat(stretch.cells));
+        }
+        self.lines.line(strip);
         let digits = map::address_digits(&memory.regions, memory.memories.first());
         for stretch in &stretches {
             let region = stretch.region;
             let size = stretch.size_bytes.map_or("open".to_owned(), words::bytes);
-            let swatch = paint(region_style(region.kind), &map::fill(region.kind).to_string());
-            let line = format!("  {:#0width$x} {size:>10}  {swatch} ", region.start, width = digits + 2);
-            self.lines.raw(&(line + &printable(map::label(region))));
+            let place = format!("  {:#0width$x} {size:>10}  ", region.start, width = digits + 2);
+            let swatch = map::fill(region.kind).to_string();
+            let line = Line::new().plain(place).with(region_tone(region.kind), swatch);
+            self.lines.line(line.plain(" ").plain(map::label(region)));
             self.evidence(&region.evidence);
         }
     }
@@ -199,7 +205,7 @@ impl Sections<'_> {
         self.heading("Made by");
         self.conclusion("allocator", &report.allocator, &words::allocator(report));
         for defect in report.allocator.value.iter().flat_map(|allocator| &allocator.defects) {
-            self.lines.item("! ", style::WARN, &defect.text);
+            self.lines.item("! ", Tone::Warn, &defect.text);
         }
         self.conclusion("toolchain", &report.toolchain, &words::toolchain(report));
         let role = words::concluded(&report.startup.role, |role| words::role(*role).to_owned());
@@ -213,26 +219,26 @@ impl Sections<'_> {
         let names: Vec<_> = functions.iter().map(|f| words::function(f.func, f.name.as_deref())).collect();
         if !names.is_empty() {
             let limit = if self.verbose { usize::MAX - 1 } else { SHORT_LIST };
-            self.lines.field(label, Style::new(), &words::some_of(&names, limit));
+            self.lines.field(label, Tone::Plain, &words::some_of(&names, limit));
         }
     }
 
     fn requirements(&mut self, report: &Report) {
         self.heading("Needs");
         if report.requirements.groups.is_empty() {
-            self.lines.text(2, 0, style::GOOD, "nothing: it imports nothing");
+            self.lines.text(2, 0, Tone::Good, "nothing: it imports nothing");
         }
         for group in &report.requirements.groups {
             let title = format!("{} ({})", group.title, group.imports.len());
-            self.lines.text(2, 2, Style::new(), &title);
+            self.lines.text(2, 2, Tone::Plain, &title);
             let shown = if self.verbose { group.imports.len() } else { SHORT_LIST.min(group.imports.len()) };
             for import in group.imports.iter().take(shown) {
-                self.lines.text(4, 4, style::SOFT, &words::import(import));
+                self.lines.text(4, 4, Tone::Soft, &words::import(import));
                 self.evidence(&import.meaning.evidence);
             }
             if shown < group.imports.len() {
                 let more = format!("and {} more (-v shows all)", group.imports.len() - shown);
-                self.lines.text(4, 0, style::SOFT, &more);
+                self.lines.text(4, 0, Tone::Soft, &more);
             }
         }
     }
@@ -244,12 +250,12 @@ impl Sections<'_> {
         self.heading("Beyond WebAssembly 1.0");
         if self.verbose {
             for used in &report.proposals {
-                self.lines.text(2, 2, Style::new(), used.proposal.id());
+                self.lines.text(2, 2, Tone::Plain, used.proposal.id());
                 self.evidence(std::slice::from_ref(&used.evidence));
             }
         } else {
             let ids: Vec<_> = report.proposals.iter().map(|used| used.proposal.id()).collect();
-            self.lines.text(2, 0, Style::new(), &ids.join(", "));
+            self.lines.text(2, 0, Tone::Plain, &ids.join(", "));
         }
     }
 
@@ -260,10 +266,10 @@ impl Sections<'_> {
         self.heading("Engines");
         let (can, cannot) = words::engines(engines);
         if !can.is_empty() {
-            self.lines.answer("✓ from", style::GOOD, &can);
+            self.lines.answer("✓ from", Tone::Good, &can);
         }
         for (missing, engines) in cannot {
-            self.lines.answer("✗ not", style::BAD, &format!("{engines}: no {missing}"));
+            self.lines.answer("✗ not", Tone::Bad, &format!("{engines}: no {missing}"));
         }
     }
 
@@ -280,30 +286,36 @@ impl Sections<'_> {
         ];
         let numbers: Vec<_> =
             numbers.iter().map(|(count, noun)| words::count(u64::from(*count), noun)).collect();
-        self.lines.field("counts", Style::new(), &numbers.join(", "));
+        self.lines.field("counts", Tone::Plain, &numbers.join(", "));
         let producers: Vec<_> = report
             .metadata
             .producers
             .iter()
             .map(|producer| format!("{}: {} {}", producer.field, producer.name, producer.version))
+            .map(|producer| shorten(&producer, words::LONGEST_NAME).into_owned())
             .collect();
         if !producers.is_empty() {
-            self.lines.field("producers", Style::new(), &producers.join(", "));
+            self.lines.field("producers", Tone::Plain, &producers.join(", "));
         }
         if !report.metadata.target_features.is_empty() {
-            self.lines.field("features", Style::new(), &report.metadata.target_features.join(" "));
+            self.lines.field(
+                "features",
+                Tone::Plain,
+                &short_names(&report.metadata.target_features).join(" "),
+            );
         }
-        let exports: Vec<_> = report.exports.iter().map(|export| export.name.as_str()).collect();
-        self.lines.field("exports", Style::new(), &words::some_of(&exports, 60));
+        let exports: Vec<_> =
+            report.exports.iter().map(|export| shorten(&export.name, words::LONGEST_NAME)).collect();
+        self.lines.field("exports", Tone::Plain, &words::some_of(&exports, 60));
         for section in &report.sections {
             let custom = if section.custom { "custom " } else { "" };
             let line = format!(
                 "{custom}{} at {:#x}, {}",
-                section.name,
+                shorten(&section.name, words::LONGEST_NAME),
                 section.offset,
                 words::bytes(u64::from(section.size_bytes))
             );
-            self.lines.field("section", style::SOFT, &line);
+            self.lines.field("section", Tone::Soft, &line);
         }
     }
 
@@ -312,36 +324,44 @@ impl Sections<'_> {
         self.heading("Component");
         for (label, names) in [("imports", &component.imports), ("exports", &component.exports)] {
             let limit = if self.verbose { usize::MAX - 1 } else { SHORT_LIST };
-            let names = if names.is_empty() { "nothing".to_owned() } else { words::some_of(names, limit) };
-            self.lines.field(label, Style::new(), &names);
+            let names = short_names(names);
+            let names = if names.is_empty() { "nothing".to_owned() } else { words::some_of(&names, limit) };
+            self.lines.field(label, Tone::Plain, &names);
         }
         for (index, module) in component.modules.iter().enumerate() {
             self.lines.gap();
-            let name =
-                module.report.name.as_deref().map(|name| format!(" {}", printable(name))).unwrap_or_default();
-            let title = paint(style::HEADING, &format!("Core module {index}{name}"));
+            let name = module
+                .report
+                .name
+                .as_deref()
+                .map(|name| format!(" {}", shorten(name, words::LONGEST_NAME)))
+                .unwrap_or_default();
             let about = format!("{} at offset {:#x}", words::bytes(module.size_bytes), module.offset);
-            self.lines.raw(&format!("{title}  {}", paint(style::SOFT, &about)));
+            let title = Line::new().with(Tone::Heading, format!("Core module {index}{name}"));
+            self.lines.line(title.plain("  ").with(Tone::Soft, about));
             self.report(&module.report);
         }
     }
 }
 
-pub(crate) const fn tone(outcome: Outcome) -> Style {
+fn short_names(names: &[String]) -> Vec<Cow<'_, str>> {
+    names.iter().map(|name| shorten(name, words::LONGEST_NAME)).collect()
+}
+
+pub(crate) const fn tone(outcome: Outcome) -> Tone {
     match outcome {
-        Outcome::Runs => style::GOOD,
-        Outcome::RunsIf => style::WARN,
-        Outcome::No => style::BAD,
+        Outcome::Runs => Tone::Good,
+        Outcome::RunsIf => Tone::Warn,
+        Outcome::No => Tone::Bad,
     }
 }
 
-const fn region_style(kind: RegionKind) -> Style {
+const fn region_tone(kind: RegionKind) -> Tone {
     match kind {
-        RegionKind::Null | RegionKind::Unknown => style::SOFT,
-        RegionKind::Data => AnsiColor::Blue.on_default(),
-        RegionKind::Bss => AnsiColor::Cyan.on_default(),
-        RegionKind::Stack => AnsiColor::Magenta.on_default(),
-        RegionKind::Room => AnsiColor::Green.on_default(),
-        RegionKind::Growth => AnsiColor::Green.on_default(),
+        RegionKind::Null | RegionKind::Unknown => Tone::Soft,
+        RegionKind::Data => Tone::First,
+        RegionKind::Bss => Tone::Second,
+        RegionKind::Stack => Tone::Third,
+        RegionKind::Room | RegionKind::Growth => Tone::Good,
     }
 }

@@ -2,9 +2,10 @@
 
 use memgrove_inspect::facts::BinaryKind;
 use memgrove_inspect::report::{
-    Conclusion, EngineSupport, Evidence, GrowSite, Grower, Growth, ImportUse, Level, MemoryReport,
+    Conclusion, EngineSupport, Evidence, GrowFunction, Grower, Growth, ImportUse, Level, MemoryReport,
     MemorySummary, Outcome, Reason, Report, Role, Stack, StackDirection, StackPlacement, Verdict,
 };
+use memgrove_text::{escape, shorten};
 
 /// A size for people: `834 bytes`, `64 KiB`, `1.6 MiB`.
 pub(crate) fn bytes(count: u64) -> String {
@@ -39,6 +40,13 @@ pub(crate) fn grouped(number: u64) -> String {
     }
     out
 }
+
+/// A name has no more characters than this where it is one of several things in a line: it may be as long as
+/// the file.
+pub(crate) const LONGEST_NAME: usize = 160;
+
+/// A sentence that quotes names has no more characters than this.
+const LONGEST_SENTENCE: usize = 1500;
 
 /// The first `limit` of `items`, and how many more there are.
 pub(crate) fn some_of<S: AsRef<str>>(items: &[S], limit: usize) -> String {
@@ -117,7 +125,7 @@ pub(crate) fn allocator(report: &Report) -> String {
 /// `own, 17 pages (1 MiB), no maximum, exported as memory`.
 pub(crate) fn memory(memory: &MemorySummary) -> String {
     let mut parts = vec![match &memory.imported {
-        Some(name) => format!("imported as {name}"),
+        Some(name) => format!("imported as {}", shorten(&name.to_string(), LONGEST_NAME)),
         None => "own".to_owned(),
     }];
     parts.push(format!("{} ({})", count(memory.min_pages, "page"), bytes(memory.min_bytes)));
@@ -138,27 +146,30 @@ pub(crate) fn memory(memory: &MemorySummary) -> String {
     match memory.exported_as.as_slice() {
         [] if memory.imported.is_none() => parts.push("not exported".to_owned()),
         [] => {}
-        names => parts.push(format!("exported as {}", names.join(", "))),
+        names => {
+            let names: Vec<_> = names.iter().map(|name| shorten(name, LONGEST_NAME)).collect();
+            parts.push(format!("exported as {}", some_of(&names, 6)));
+        }
     }
     parts.join(", ")
 }
 
 /// Who makes the memory larger, in a sentence.
 pub(crate) fn growth(growth: &Growth) -> String {
-    let asked = growth.imports.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let asked: Vec<_> =
+        growth.imports.iter().map(|name| shorten(&name.to_string(), LONGEST_NAME).into_owned()).collect();
     let asked = some_of(&asked, 3);
     let text = match growth.who {
-        Grower::Module => match growth.sites.as_slice() {
-            [] => "the module itself".to_owned(),
-            [site] => {
-                format!("the module itself, by memory.grow in {}", function(site.func, site.name.as_deref()))
-            }
-            sites => format!("the module itself, by memory.grow in {}", some_of(&functions(sites), 3)),
-        },
+        Grower::Module if growth.functions.is_empty() => "the module itself".to_owned(),
+        Grower::Module => {
+            format!("the module itself, by memory.grow in {}", some_functions(&growth.functions, 3))
+        }
         Grower::Import => format!("the host, when the module calls {asked}"),
         Grower::ModuleAndImport => {
-            let sites = some_of(&functions(&growth.sites), 2);
-            format!("the module itself (memory.grow in {sites}) and the host, when the module calls {asked}")
+            let functions = some_functions(&growth.functions, 2);
+            format!(
+                "the module itself (memory.grow in {functions}) and the host, when the module calls {asked}"
+            )
         }
         Grower::Host => "nobody inside: the host must call memory.grow, or it stays as it is".to_owned(),
         Grower::Nobody => "nobody".to_owned(),
@@ -183,10 +194,9 @@ pub(crate) const fn growth_short(who: Grower) -> &'static str {
     }
 }
 
-fn functions(sites: &[GrowSite]) -> Vec<String> {
-    let mut names = sites.iter().map(|site| function(site.func, site.name.as_deref())).collect::<Vec<_>>();
-    names.dedup();
-    names
+fn some_functions(functions: &[GrowFunction], limit: usize) -> String {
+    let names: Vec<_> = functions.iter().map(|f| function(f.func, f.name.as_deref())).collect();
+    some_of(&names, limit)
 }
 
 /// `malloc (function 12)`, or `function 12`.
@@ -197,10 +207,11 @@ pub(crate) fn function(index: u32, name: Option<&str>) -> String {
     }
 }
 
-/// `text` with its end cut off where it is longer than `limit` characters.
+/// `text` as it is shown, with its end cut off where that is longer than `limit` characters.
 pub(crate) fn shortened(text: &str, limit: usize) -> String {
+    let text = escape(text);
     match text.char_indices().nth(limit) {
-        None => text.to_owned(),
+        None => text.into_owned(),
         Some(_) => text.chars().take(limit.saturating_sub(1)).chain(['…']).collect(),
     }
 }
@@ -265,7 +276,7 @@ pub(crate) const fn outcome(outcome: Outcome) -> (&'static str, &'static str) {
 
 /// Reasons joined into one text.
 pub(crate) fn reasons(reasons: &[Reason]) -> String {
-    reasons.iter().map(|reason| reason.text.as_str()).collect::<Vec<_>>().join("; ")
+    reasons.iter().map(|reason| shorten(&reason.text, LONGEST_SENTENCE)).collect::<Vec<_>>().join("; ")
 }
 
 /// `env.emscripten_resize_heap (i32) -> i32`, with what it really is.
@@ -290,7 +301,7 @@ pub(crate) fn evidence(evidence: &Evidence) -> String {
         (None, Some(offset)) => format!(" (offset {offset:#x})"),
         (None, None) => String::new(),
     };
-    format!("{}{place}", evidence.text)
+    format!("{}{place}", shorten(&evidence.text, LONGEST_SENTENCE))
 }
 
 /// The answer in one sentence: where does it run?

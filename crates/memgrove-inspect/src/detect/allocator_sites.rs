@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use super::rules::fits;
 use super::structure::resize_import_of;
 use crate::facts::{ExternKind, Facts, SiteKind};
-use crate::report::Evidence;
+use crate::report::{Evidence, short};
 
 /// Imports through which a module makes its heap grow.
 const GROWING_IMPORTS: &[&str] = &[
@@ -157,7 +157,7 @@ impl Sites {
 
 fn name(facts: &Facts<'_>, func: u32) -> String {
     match facts.func_name(func) {
-        Some(name) => format!("{name} (function {func})"),
+        Some(name) => format!("{} (function {func})", short(name)),
         None => format!("function {func}"),
     }
 }

@@ -73,15 +73,13 @@ fn resize_heap(facts: &Facts<'_>, entries: &[Option<&ImportEntry>]) -> Option<Re
     if entries.iter().flatten().any(|entry| entry.grows) {
         return None; // its name is known
     }
-    let sites = facts.sites.iter().filter(|site| matches!(site.kind, SiteKind::Size { memory: 0 }));
-    let grows = |func: u32| {
-        facts.grow_sites().any(|site| site.func == func) // it grows memory itself
-    };
+    let sites = facts.first_sites(|site| matches!(site.kind, SiteKind::Size { memory: 0 }));
+    // Sites are in the order of the file, and so are functions.
+    let grow: Vec<u32> = facts.grow_sites().map(|site| site.func).collect();
     let mut one_up: Option<crate::facts::Callers> = None;
-    let mut last = None;
-    for site in sites.take(MAX_SITES) {
-        if last.replace(site.func) == Some(site.func) || grows(site.func) {
-            continue;
+    for site in sites.take(MAX_FUNCTIONS) {
+        if grow.binary_search(&site.func).is_ok() {
+            continue; // it grows memory itself
         }
         let mut callees = asking_imports(facts, site.func);
         if callees.is_empty() {
@@ -100,8 +98,8 @@ fn resize_heap(facts: &Facts<'_>, entries: &[Option<&ImportEntry>]) -> Option<Re
     None
 }
 
-/// Sites looked at: a module has one or a few `memory.size`, and a hostile one must not make this long.
-const MAX_SITES: usize = 64;
+/// Functions looked at: a module has one or a few with `memory.size`, and each import that they call is asked.
+const MAX_FUNCTIONS: usize = 64;
 
 /// Imports of type `(i32) -> i32` that a function calls directly, as positions in `Facts::imports`.
 fn asking_imports(facts: &Facts<'_>, func: u32) -> Vec<usize> {

@@ -51,11 +51,14 @@ impl Patterns {
     /// The first place of each text, and every place with a version number behind it. O(bytes).
     pub fn scan(&self, facts: &Facts<'_>) -> Vec<Hit> {
         let mut hits: Vec<Hit> = Vec::new();
+        let mut counts = [vec![0; self.index.len()], vec![0; self.index.len()]];
         let mut scan = |automaton: &Option<AhoCorasick>, place, offset: u32, bytes: &[u8]| {
             let Some(automaton) = automaton else { return };
             for found in automaton.find_overlapping_iter(bytes) {
                 let pattern = found.pattern().as_usize();
-                if hits.iter().filter(|hit| hit.pattern == pattern && hit.place == place).count() < MAX_HITS {
+                let Some(count) = counts[place as usize].get_mut(pattern) else { continue };
+                if *count < MAX_HITS {
+                    *count += 1;
                     let end = offset.saturating_add(u32::try_from(found.end()).unwrap_or(u32::MAX));
                     hits.push(Hit { pattern, end, place });
                 }

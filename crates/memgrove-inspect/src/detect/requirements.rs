@@ -24,6 +24,7 @@ pub(crate) fn requirements(
         let purpose = meanings.purpose(at);
         let Some(group) = groups.iter_mut().find(|group| group.purpose == purpose) else { continue };
         group.imports.push(ImportUse {
+            index: offset32(at as u64),
             name: ImportName { module: import.module.to_owned(), name: import.name.to_owned() },
             kind: import.ty.kind(),
             ty: import.ty.describe(facts),

@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use super::patterns::{Hit, Patterns};
 use super::structure::Structure;
-use crate::facts::{ExternKind, Facts};
-use crate::report::Evidence;
+use crate::facts::{ExternKind, Facts, SiteKind};
+use crate::report::{Evidence, short};
 
 /// One `[[rule]]`.
 #[derive(Debug, Clone, Deserialize)]
@@ -144,38 +144,43 @@ impl Condition {
                     && self.kind.is_none_or(|kind| kind.fits(import.ty.kind()))
                     && self.ty.as_ref().is_none_or(|ty| import_type(facts, import).as_ref() == Some(ty))
             })?;
-            return seen(Evidence::at(import.offset, format!("import {}.{}", import.module, import.name)));
+            return seen(Evidence::at(
+                import.offset,
+                format!("import {}.{}", short(import.module), short(import.name)),
+            ));
         }
         if let Some(name) = &self.export {
             let export = facts.exports.iter().find(|export| {
                 fits(name, export.name) && self.kind.is_none_or(|kind| kind.fits(export.kind))
             })?;
-            return seen(Evidence::at(export.offset, format!("export {}", export.name)));
+            return seen(Evidence::at(export.offset, format!("export {}", short(export.name))));
         }
         if let Some(name) = &self.producer {
             let producer = facts.custom.producers.iter().find(|producer| {
                 fits(name, producer.name)
                     && self.version.as_ref().is_none_or(|version| fits(version, producer.version))
             })?;
-            let text = format!("producers: {} {} {}", producer.field, producer.name, producer.version);
-            let version = (!producer.version.is_empty()).then(|| producer.version.to_owned());
+            let [field, name, version] = [producer.field, producer.name, producer.version].map(short);
+            let text = format!("producers: {field} {name} {version}");
+            let version = (!producer.version.is_empty()).then(|| version.into_owned());
             return Some(Seen { evidence: Evidence::new(text.trim_end()), version });
         }
         if let Some(name) = &self.section {
             let section = facts.sections.iter().find(|section| section.custom && fits(name, section.name))?;
-            return seen(Evidence::at(section.offset, format!("custom section \"{}\"", section.name)));
+            return seen(Evidence::at(section.offset, format!("custom section \"{}\"", short(section.name))));
         }
         if let Some(name) = &self.feature {
             let feature = facts.custom.target_features.iter().find(|feature| fits(name, feature.name))?;
-            return seen(Evidence::new(format!("target feature {}", feature.name)));
+            return seen(Evidence::new(format!("target feature {}", short(feature.name))));
         }
         if let Some(structure) = &self.structure {
             return structure.check(facts).map(|evidence| Seen { evidence, version: None });
         }
         if let Some(name) = &self.grower {
-            return facts.grow_sites().find_map(|site| {
+            let mut growers = facts.first_sites(|site| matches!(site.kind, SiteKind::Grow { .. }));
+            return growers.find_map(|site| {
                 let grower = facts.func_name(site.func).filter(|grower| fits(name, grower))?;
-                seen(Evidence::in_func(site.func, site.offset, format!("memory.grow in {grower}")))
+                seen(Evidence::in_func(site.func, site.offset, format!("memory.grow in {}", short(grower))))
             });
         }
         if let Some(name) = &self.no_import {

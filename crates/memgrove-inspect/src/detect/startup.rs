@@ -1,7 +1,7 @@
 //! Application or library, and what must run first.
 
 use crate::facts::{ExternKind, Facts};
-use crate::report::{Conclusion, Confidence, Evidence, FunctionRef, Role, Startup};
+use crate::report::{Conclusion, Confidence, Evidence, FunctionRef, Role, Startup, short};
 
 /// Exports that run a program. `_main` is fastcomp's, `run` is Go's.
 const ENTRY_POINTS: &[&str] =
@@ -27,7 +27,7 @@ pub fn startup(facts: &Facts<'_>) -> Startup {
     let function = |func: u32, name: Option<&str>| FunctionRef {
         func,
         name: name.map(str::to_owned),
-        exported: facts.exports.iter().any(|e| e.kind == ExternKind::Func && e.index == func),
+        exported: facts.exports_of(ExternKind::Func, func).next().is_some(),
         run_by_start: reached.get(func as usize).copied().unwrap_or(false),
     };
     let start_function = facts.start.map(|start| function(start.func, facts.func_name(start.func)));
@@ -76,7 +76,7 @@ fn role(facts: &Facts<'_>, entries: &[FunctionRef], constructors: &[FunctionRef]
     if let Some(constructor) = constructors.iter().find(|constructor| constructor.exported) {
         let name = constructor.name.as_deref().unwrap_or_default();
         return Conclusion::new(Role::Library, Confidence::HIGH)
-            .because(Evidence::at(export(name), format!("exports {name} and no entry point")));
+            .because(Evidence::at(export(name), format!("exports {} and no entry point", short(name))));
     }
     // Minified exports hide an entry point.
     let minified = facts.exports.iter().all(|export| export.name.len() <= 3);
@@ -89,7 +89,7 @@ fn component_role(facts: &Facts<'_>) -> Conclusion<Role> {
     let exports = facts.component.iter().flat_map(|component| &component.exports);
     match exports.clone().find(|export| export.name.starts_with("wasi:cli/run@")) {
         Some(run) => Conclusion::new(Role::Application, Confidence::CERTAIN)
-            .because(Evidence::at(run.offset, format!("exports {}", run.name))),
+            .because(Evidence::at(run.offset, format!("exports {}", short(run.name)))),
         None => Conclusion::new(Role::Library, Confidence::HIGH)
             .because(Evidence::new(format!("{} exports, none of them wasi:cli/run", exports.count()))),
     }

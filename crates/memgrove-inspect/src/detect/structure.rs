@@ -4,7 +4,7 @@ use serde::Deserialize;
 use wasmparser::Operator;
 
 use crate::facts::{ConstExpr, ExternKind, Facts, SiteKind, TypeDef, ValType};
-use crate::report::Evidence;
+use crate::report::{Evidence, short};
 
 /// A structural trait that rules can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
@@ -131,10 +131,10 @@ fn minified_env(facts: &Facts<'_>) -> Option<Evidence> {
 
 /// The import that resizes the heap in Emscripten's `sbrk`, found by what it is used for.
 ///
-/// Answers its function index and the function that calls it.
+/// Returns its function index and the function that calls it. O(sites + calls).
 #[must_use]
 pub fn resize_import_of(facts: &Facts<'_>) -> Option<(u32, u32)> {
-    facts.size_sites().find_map(|site| {
+    facts.first_sites(|site| matches!(site.kind, SiteKind::Size { .. })).find_map(|site| {
         let imports = facts.imported_func_count();
         let mut resizers = facts.call_graph.callees(site.func).iter().copied().filter(|&callee| {
             callee < imports
@@ -151,7 +151,8 @@ fn resize_import(facts: &Facts<'_>) -> Option<Evidence> {
     let offset = facts.function(caller)?.body_offset;
     let text = format!(
         "memory.size and a call of the (i32) -> i32 import {}.{} in one function",
-        name.module, name.name
+        short(name.module),
+        short(name.name)
     );
     Some(Evidence::in_func(caller, offset, text))
 }
@@ -172,7 +173,7 @@ fn size_without_growth(facts: &Facts<'_>) -> Option<Evidence> {
 const WASI_ENOMEM: i32 = 48;
 
 fn wasi_sbrk(facts: &Facts<'_>) -> Option<Evidence> {
-    facts.sites.iter().filter(|site| matches!(site.kind, SiteKind::Grow { .. })).find_map(|site| {
+    facts.first_sites(|site| matches!(site.kind, SiteKind::Grow { .. })).find_map(|site| {
         let mut operators = facts.operators(site.func)?;
         let (mut whole_pages, mut no_memory) = (false, false);
         while let Ok(operator) = operators.read() {

@@ -6,7 +6,7 @@ use super::allocator::{self, Allocator, Basis};
 use super::entries::{Entries, Judged, ToolchainEntry, entries};
 use super::rules::{Subject, combine};
 use crate::facts::Facts;
-use crate::report::{Conclusion, Confidence, Evidence, Level};
+use crate::report::{Conclusion, Confidence, Evidence, Level, short, some_of};
 
 /// A toolchain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -148,11 +148,18 @@ pub(super) fn strongest(judged: &Judged<'_>) -> Vec<Evidence> {
     shown
 }
 
+/// Names of custom sections worth showing.
+const MAX_SECTIONS: usize = 16;
+
 /// For an unknown toolchain: what the file has and lacks.
 fn what_was_seen(facts: &Facts<'_>) -> Vec<Evidence> {
     let customs: Vec<&str> =
         facts.sections.iter().filter(|section| section.custom).map(|section| section.name).collect();
-    let customs = if customs.is_empty() { "none".to_owned() } else { customs.join(", ") };
+    let customs = if customs.is_empty() {
+        "none".to_owned()
+    } else {
+        some_of(customs.iter().map(|name| short(name)), MAX_SECTIONS)
+    };
     vec![
         Evidence::new(format!("{} imports, {} exports", facts.imports.len(), facts.exports.len())),
         Evidence::new(format!("custom sections: {customs}")),

@@ -1,17 +1,20 @@
 //! The walk over the sections that fills [`Facts`].
 
+use super::budget::Budget;
 use super::code::{self, Job, Scan};
 use super::proposals::Proposal;
 use super::{BinaryKind, Component, Facts, offset32};
 use crate::Error;
 use wasmparser::{
-    Encoding, FuncToValidate, FunctionBody, Parser, Payload, ValidPayload, Validator, ValidatorResources,
-    WasmFeatures,
+    Encoding, FuncToValidate, FunctionBody, ImportSectionReader, Imports, Parser, Payload, ValidPayload,
+    Validator, ValidatorResources, WasmFeatures,
 };
 
 /// Function bodies are validated in batches of this many bytes: enough to occupy all cores, little enough
 /// that the waiting list stays small beside the file.
 const BATCH_BYTES: u64 = 4 << 20;
+/// Nor may more than so many wait: a body of three bytes waits in a hundred.
+const BATCH_FUNCTIONS: usize = 32 << 10;
 /// One thread takes this many bytes of bodies at a time.
 const CHUNK_BYTES: u64 = 64 << 10;
 /// Upper limit of functions in a chunk; short bodies cost more than their bytes.
@@ -27,8 +30,12 @@ pub(super) fn collect(bytes: &[u8]) -> Result<Facts<'_>, Error> {
         done: None,
         jobs: Vec::new(),
         job_bytes: 0,
+        modules: Vec::new(),
+        nested_components: 0,
+        budget: Budget::whole(bytes.len()),
+        names: Budget::names(bytes.len()),
     };
-    collector.run().map_err(|error| Error::from_parser(&error, bytes.len()))?;
+    collector.run()?;
     collector.done.ok_or_else(|| Error::Invalid {
         message: "unexpected end".to_owned(),
         offset: bytes.len() as u64,
@@ -96,28 +103,67 @@ struct Collector<'a> {
     done: Option<Facts<'a>>,
     jobs: Vec<Job<'a>>,
     job_bytes: u64,
+    /// Finished modules of the component, in the order of the file, however deep they lie.
+    modules: Vec<Facts<'a>>,
+    nested_components: u32,
+    budget: Budget,
+    /// For the names of imports.
+    names: Budget,
 }
 
 struct Open<'a> {
     facts: Facts<'a>,
     /// Position in `facts.functions` of the next body.
     next_body: usize,
+    /// So many imports and exports are paid for.
+    paid_imports: usize,
+    paid_exports: usize,
 }
 
+/// What an import takes in facts and report, besides its names.
+const IMPORT_BYTES: usize = 600;
+/// What an export takes.
+const EXPORT_BYTES: usize = 250;
+
 impl<'a> Collector<'a> {
-    fn run(&mut self) -> wasmparser::Result<()> {
+    fn run(&mut self) -> Result<(), Error> {
+        let input_len = self.bytes.len();
+        let parser_error = |error: wasmparser::Error| Error::from_parser(&error, input_len);
         for payload in Parser::new(0).parse_all(self.bytes) {
-            let payload = payload?;
+            let payload = payload.map_err(parser_error)?;
             if !matches!(payload, Payload::CodeSectionEntry(_)) {
                 // Bodies end with their section: what they hold is known before anything that follows.
-                self.scan_jobs()?;
+                self.scan_jobs().map_err(parser_error)?;
             }
-            match self.validator.payload(&payload)? {
-                ValidPayload::Func(validator, body) => self.body(validator, body)?,
-                _ => self.payload(payload)?,
+            if let Payload::ImportSection(section) = &payload {
+                // Before the validator sees them: it copies the names of each import.
+                self.names.spend(name_bytes(section), "the names of its imports", section.range().start)?;
+            }
+            match self.validator.payload(&payload).map_err(parser_error)? {
+                ValidPayload::Func(validator, body) => self.body(validator, body).map_err(parser_error)?,
+                _ => {
+                    let start = payload.as_section().map_or(0, |(_, range)| range.start);
+                    self.payload(payload).map_err(parser_error)?;
+                    self.spend(start)?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Pays for what the last section has added to the report.
+    fn spend(&mut self, offset: u64) -> Result<(), Error> {
+        let Some(Open { facts, paid_imports, paid_exports, .. }) = self.open.last_mut() else {
+            return Ok(());
+        };
+        let imports = facts.imports.get(*paid_imports..).unwrap_or_default();
+        *paid_imports = facts.imports.len();
+        let names = imports.iter().map(|import| import.module.len() + import.name.len() + IMPORT_BYTES);
+        self.budget.spend(names.sum::<usize>() as u64, "its imports", offset)?;
+        let exports = facts.exports.get(*paid_exports..).unwrap_or_default();
+        *paid_exports = facts.exports.len();
+        let names = exports.iter().map(|export| export.name.len() + EXPORT_BYTES);
+        self.budget.spend(names.sum::<usize>() as u64, "its exports", offset)
     }
 
     fn body(
@@ -135,7 +181,8 @@ impl<'a> Collector<'a> {
         }
         self.job_bytes += range.end - range.start;
         self.jobs.push(Job { validator, body });
-        if self.job_bytes >= BATCH_BYTES { self.scan_jobs() } else { Ok(()) }
+        let is_full = self.job_bytes >= BATCH_BYTES || self.jobs.len() >= BATCH_FUNCTIONS;
+        if is_full { self.scan_jobs() } else { Ok(()) }
     }
 
     fn scan_jobs(&mut self) -> wasmparser::Result<()> {
@@ -166,7 +213,7 @@ impl<'a> Collector<'a> {
                     facts.component = Some(Component::default());
                     facts.proposals.note(Proposal::ComponentModel, "component", None, range.start);
                 }
-                self.open.push(Open { facts, next_body: 0 });
+                self.open.push(Open { facts, next_body: 0, paid_imports: 0, paid_exports: 0 });
             }
             Payload::End(offset) => {
                 if let Some(Open { mut facts, .. }) = self.open.pop() {
@@ -184,20 +231,39 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
-    /// Hands a finished module or component to the one that holds it.
+    /// Keeps a finished module or component. What lies inside a component belongs to the outermost one: handing it
+    /// on from level to level would move it as often as it is deep.
     fn close(&mut self, mut facts: Facts<'a>) {
-        let Some(outer) = self.open.last_mut().and_then(|open| open.facts.component.as_mut()) else {
-            self.done = Some(facts);
-            return;
-        };
-        match facts.component.take() {
-            None => outer.modules.push(facts),
-            Some(inner) => {
-                outer.nested_components += 1 + inner.nested_components;
-                outer.modules.extend(inner.modules);
+        let is_outermost = self.open.is_empty();
+        match facts.component.as_mut() {
+            Some(component) if is_outermost => {
+                component.modules = std::mem::take(&mut self.modules);
+                component.nested_components = self.nested_components;
+                self.done = Some(facts);
             }
+            Some(_) => self.nested_components += 1,
+            None if is_outermost => self.done = Some(facts),
+            None => self.modules.push(facts),
         }
     }
+}
+
+/// Bytes of the two names of each import, as often as imports have them. What cannot be read is for the validator to
+/// say.
+fn name_bytes(section: &ImportSectionReader<'_>) -> u64 {
+    let groups = section.clone().into_iter().map_while(Result::ok);
+    let of_group = |group: Imports<'_>| match group {
+        Imports::Single(_, import) => (import.module.len() + import.name.len()) as u64,
+        Imports::Compact1 { module, items } => {
+            let names = items.clone().into_iter().map_while(Result::ok).map(|item| item.name.len() as u64);
+            module.len() as u64 * u64::from(items.count()) + names.sum::<u64>()
+        }
+        Imports::Compact2 { module, names, .. } => {
+            let lengths = names.clone().into_iter().map_while(Result::ok).map(|name| name.len() as u64);
+            module.len() as u64 * u64::from(names.count()) + lengths.sum::<u64>()
+        }
+    };
+    groups.map(of_group).fold(0, u64::saturating_add)
 }
 
 fn chunks(jobs: Vec<Job<'_>>) -> Vec<Vec<Job<'_>>> {

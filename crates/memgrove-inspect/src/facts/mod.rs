@@ -3,10 +3,12 @@
 //! [`facts`] validates the input and gathers everything in one pass; text and bytes are borrowed from the
 //! input. All offsets are byte offsets in the whole input, also for a module inside a component.
 
+mod budget;
 mod call_graph;
 mod code;
 mod collect;
 mod custom;
+mod exports;
 mod names;
 mod proposals;
 mod sections;
@@ -54,6 +56,7 @@ pub enum BinaryKind {
 pub struct Facts<'a> {
     bytes: &'a [u8],
     range: Range<u32>,
+    export_index: exports::ExportIndex,
     /// Module or component.
     pub kind: BinaryKind,
     /// Sections in the order of the file.
@@ -213,10 +216,15 @@ impl<'a> Facts<'a> {
         self.imports.iter().find(|import| import.ty.kind() == kind && import.index == index)
     }
 
-    /// The export with this name.
+    /// The export with this name. O(log exports).
     #[must_use]
     pub fn export(&self, name: &str) -> Option<&Export<'a>> {
-        self.exports.iter().find(|export| export.name == name)
+        self.export_index.named(&self.exports, name)
+    }
+
+    /// The exports of one item, in the order of the file. O(log exports) for the first.
+    pub fn exports_of(&self, kind: ExternKind, index: u32) -> impl Iterator<Item = &Export<'a>> {
+        self.export_index.of(&self.exports, kind, index)
     }
 
     /// The exported function with this name.
@@ -225,17 +233,14 @@ impl<'a> Facts<'a> {
         self.export(name).filter(|export| export.kind == ExternKind::Func).map(|export| export.index)
     }
 
-    /// The best name of a function: from the `name` section, its import, or its first export.
+    /// The best name of a function: from the `name` section, its import, or its first export. O(log n).
     #[must_use]
     pub fn func_name(&self, func: u32) -> Option<&'a str> {
         self.names
             .funcs
             .get(func)
             .or_else(|| self.import_of(ExternKind::Func, func).map(|import| import.name))
-            .or_else(|| {
-                let exported = |export: &&Export<'_>| export.kind == ExternKind::Func && export.index == func;
-                self.exports.iter().find(exported).map(|export| export.name)
-            })
+            .or_else(|| self.exports_of(ExternKind::Func, func).next().map(|export| export.name))
     }
 
     /// The function with this name: in the `name` section, or as an export.
@@ -259,6 +264,14 @@ impl<'a> Facts<'a> {
     /// The sites of `memory.grow`.
     pub fn grow_sites(&self) -> impl Iterator<Item = &Site> {
         self.sites.iter().filter(|site| matches!(site.kind, SiteKind::Grow { .. }))
+    }
+
+    /// The functions that hold the sites for which `wanted` holds, each once, with the first such site.
+    ///
+    /// Sites come in the order of the file, so those of one function stand together.
+    pub fn first_sites(&self, wanted: impl Fn(&Site) -> bool) -> impl Iterator<Item = &Site> {
+        let mut last = None;
+        self.sites.iter().filter(move |site| wanted(site) && last.replace(site.func) != Some(site.func))
     }
 
     /// The sites of `memory.size`.

@@ -1,5 +1,6 @@
 //! From one section of the binary to its part of [`Facts`].
 
+use super::exports::ExportIndex;
 use super::proposals::Proposal;
 use super::types::{
     ActiveData, ConstExpr, DataSegment, ElementMode, ElementSegment, Export, ExternKind, ExternType,
@@ -119,6 +120,7 @@ impl<'a> Facts<'a> {
     /// What can be known only when everything has been read.
     pub(super) fn finish(&mut self) {
         self.call_graph.shrink();
+        self.export_index = ExportIndex::new(&self.exports);
         self.proposals.settle_tag();
         self.sites.shrink_to_fit();
         self.referenced_funcs.sort_unstable();

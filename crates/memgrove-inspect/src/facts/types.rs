@@ -64,7 +64,7 @@ impl ValType {
     }
 }
 
-/// A function type. Displays as `(i32 i32) -> i32`.
+/// A function type. Displays as `(i32 i32) -> i32`; of a long list only the beginning.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FuncType {
     pub(super) values: Box<[ValType]>,
@@ -91,15 +91,21 @@ impl FuncType {
     }
 }
 
+/// A type has up to 1000 parameters, and is shown wherever it is used.
+const MAX_SHOWN_VALUES: usize = 32;
+
 impl std::fmt::Display for FuncType {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let list = |f: &mut std::fmt::Formatter<'_>, types: &[ValType]| {
             f.write_str("(")?;
-            for (i, ty) in types.iter().enumerate() {
+            for (i, ty) in types.iter().take(MAX_SHOWN_VALUES).enumerate() {
                 f.write_str(if i == 0 { "" } else { " " })?;
                 f.write_str(ty.name())?;
             }
-            f.write_str(")")
+            match types.len().checked_sub(MAX_SHOWN_VALUES) {
+                None | Some(0) => f.write_str(")"),
+                Some(more) => write!(f, " and {more} more)"),
+            }
         };
         list(f, self.params())?;
         f.write_str(" -> ")?;

@@ -1,10 +1,10 @@
 //! Which functions of a module hold how much of which known allocator.
 
 use std::cmp::Reverse;
-use std::ops::Range;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Library, for_each_gram};
-use crate::facts::Facts;
+use crate::facts::{Facts, offset32};
 
 /// An allocator is rarely spread over more functions; more would only add up noise.
 const MAX_FUNCS: usize = 8;
@@ -34,21 +34,20 @@ pub struct Searched {
 /// A search that can be widened: each function is read once.
 pub struct Search<'l> {
     library: &'l Library,
-    /// Positions of grams, function after function.
-    hits: Vec<usize>,
-    /// For each profile, the functions that hold much of it.
+    /// For each profile, the functions that hold most of it, at most [`MAX_FUNCS`].
     holders: Vec<Vec<Holder>>,
+    /// The grams of the functions in `holders`, as positions in the library.
+    hits: BTreeMap<u32, Vec<u32>>,
     /// The last function in which each gram was seen, counted from 1.
     seen: Vec<u32>,
     funcs_searched: u32,
 }
 
-#[derive(Clone)]
+/// The greatest weight first, and of equal ones the first function.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Holder {
-    weight: u64,
+    weight: Reverse<u64>,
     func: u32,
-    /// Its part of [`Search::hits`].
-    hits: Range<usize>,
 }
 
 /// Compares functions of a module with a library. O(operators of the functions).
@@ -65,8 +64,8 @@ impl<'l> Search<'l> {
     pub fn new(library: &'l Library) -> Self {
         Self {
             library,
-            hits: Vec::new(),
             holders: vec![Vec::new(); library.profiles.len()],
+            hits: BTreeMap::new(),
             seen: vec![0; library.grams.len()],
             funcs_searched: 0,
         }
@@ -76,16 +75,17 @@ impl<'l> Search<'l> {
     pub fn add(&mut self, facts: &Facts<'_>, funcs: impl IntoIterator<Item = u32>) {
         let library = self.library;
         let mut weights = vec![0_u64; library.profiles.len()];
+        let mut hits = Vec::new();
         for func in funcs {
             let Some(operators) = facts.operators(func) else { continue };
             self.funcs_searched += 1;
             let stamp = self.funcs_searched;
-            let start = self.hits.len();
+            hits.clear();
             weights.fill(0);
             for_each_gram(operators, |gram| {
                 let Some(position) = library.find(gram) else { return };
                 if std::mem::replace(&mut self.seen[position], stamp) != stamp {
-                    self.hits.push(position);
+                    hits.push(offset32(position as u64));
                     for posting in library.postings(position) {
                         weights[usize::from(posting.profile)] += u64::from(posting.weight);
                     }
@@ -95,13 +95,27 @@ impl<'l> Search<'l> {
             for ((profile, holders), &weight) in library.profiles.iter().zip(&mut self.holders).zip(&weights)
             {
                 if weight > 0 && weight * 1000 >= u64::from(profile.total_weight) * MIN_SHARE {
-                    holders.push(Holder { weight, func, hits: start..self.hits.len() });
-                    kept = true;
+                    let holder = Holder { weight: Reverse(weight), func };
+                    let at = holders.partition_point(|other| *other < holder);
+                    holders.insert(at, holder);
+                    holders.truncate(MAX_FUNCS);
+                    kept |= at < MAX_FUNCS;
                 }
             }
-            if !kept {
-                self.hits.truncate(start);
+            if kept {
+                self.hits.insert(func, hits.clone());
+                self.forget();
             }
+        }
+    }
+
+    /// Gives up the grams of functions that others have taken the place of.
+    fn forget(&mut self) {
+        // Seldom, so that it costs little: each profile holds few functions.
+        let most = 2 * MAX_FUNCS * self.holders.len();
+        if self.hits.len() > most {
+            let held: BTreeSet<u32> = self.holders.iter().flatten().map(|holder| holder.func).collect();
+            self.hits.retain(|func, _| held.contains(func));
         }
     }
 
@@ -110,16 +124,13 @@ impl<'l> Search<'l> {
     pub fn found(&self) -> Searched {
         let mut matches = Vec::new();
         for (profile, holders) in self.holders.iter().enumerate().filter(|(_, holders)| !holders.is_empty()) {
-            let mut holders: Vec<&Holder> = holders.iter().collect();
-            holders.sort_unstable_by_key(|holder| (Reverse(holder.weight), holder.func));
-            holders.truncate(MAX_FUNCS);
-            let mut positions: Vec<usize> =
-                holders.iter().flat_map(|holder| self.hits[holder.hits.clone()].iter().copied()).collect();
+            let grams = |holder: &Holder| self.hits.get(&holder.func).into_iter().flatten().copied();
+            let mut positions: Vec<u32> = holders.iter().flat_map(grams).collect();
             positions.sort_unstable();
             positions.dedup();
             let weight: u32 = positions
                 .iter()
-                .flat_map(|&position| self.library.postings(position))
+                .flat_map(|&position| self.library.postings(position as usize))
                 .filter(|posting| usize::from(posting.profile) == profile)
                 .map(|posting| u32::from(posting.weight))
                 .sum();

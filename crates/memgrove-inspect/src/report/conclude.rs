@@ -2,7 +2,7 @@
 
 use super::{
     ComponentReport, Counts, DylinkReport, Evidence, ExportReport, InnerModule, Metadata, ProducerReport,
-    ProposalUse, Report, SCHEMA_VERSION, SectionReport,
+    ProposalUse, Report, SCHEMA_VERSION, SectionReport, short_to,
 };
 use crate::detect::{self, ImportMeanings};
 use crate::facts::{ExternKind, ExternType, Facts, offset32};
@@ -104,6 +104,9 @@ fn counts(facts: &Facts<'_>) -> Counts {
     }
 }
 
+/// Fields are `language`, `sdk` and `processed-by`.
+const MAX_FIELD_CHARS: usize = 16;
+
 fn metadata(facts: &Facts<'_>) -> Metadata {
     let custom = &facts.custom;
     Metadata {
@@ -111,7 +114,8 @@ fn metadata(facts: &Facts<'_>) -> Metadata {
             .producers
             .iter()
             .map(|producer| ProducerReport {
-                field: producer.field.to_owned(),
+                // Said once in the file, for any number of entries.
+                field: short_to(producer.field, MAX_FIELD_CHARS).into_owned(),
                 name: producer.name.to_owned(),
                 version: producer.version.to_owned(),
             })

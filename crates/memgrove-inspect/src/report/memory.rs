@@ -146,7 +146,9 @@ pub struct Growth {
     pub who: Grower,
     /// Every `memory.grow` that is not constant zero.
     pub sites: Vec<GrowSite>,
-    /// Imports through which the host is asked.
+    /// The functions that hold them, each once.
+    pub functions: Vec<GrowFunction>,
+    /// Imports through which the host is asked; the first of them where there are many.
     pub imports: Vec<ImportName>,
     /// Whether minimum and maximum are equal: nobody can grow it.
     pub fixed: bool,
@@ -173,13 +175,20 @@ pub enum Grower {
 /// A `memory.grow`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct GrowSite {
-    /// Function that holds it.
+    /// Function that holds it; what is known of it is in [`Growth::functions`].
     pub func: u32,
-    /// That function's name, if it has one.
-    pub name: Option<String>,
     /// Byte offset in the input.
     pub offset: u32,
-    /// How it is reached: exports, the start function, a table.
+}
+
+/// A function that holds a `memory.grow`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GrowFunction {
+    /// Its index.
+    pub func: u32,
+    /// Its name, if it has one.
+    pub name: Option<String>,
+    /// How it is reached: exports, the start function, a table. Followed for the first functions only.
     pub reached_from: Vec<String>,
 }
 

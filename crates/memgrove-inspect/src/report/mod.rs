@@ -3,16 +3,19 @@
 mod conclude;
 mod conclusion;
 mod memory;
+mod short;
 mod verdict;
 
 pub use conclude::{conclude, conclude_with};
 pub use conclusion::{Conclusion, Confidence, Evidence, Level};
 pub use memory::{
-    AddressRange, GrowSite, Grower, Growth, ImportName, MemoryReport, MemorySummary, Region, RegionKind,
-    Stack, StackDirection, StackPlacement, StaticData,
+    AddressRange, GrowFunction, GrowSite, Grower, Growth, ImportName, MemoryReport, MemorySummary, Region,
+    RegionKind, Stack, StackDirection, StackPlacement, StaticData,
 };
+pub(crate) use short::{short, short_to, some_of};
 pub use verdict::{
-    EngineSupport, ImportUse, Outcome, ProposalUse, PurposeGroup, Reason, Requirements, Verdict,
+    EngineSupport, ImportUse, MAX_REASON_IMPORTS, Outcome, ProposalUse, PurposeGroup, Reason, Requirements,
+    Verdict,
 };
 
 use crate::detect::{Allocator, Toolchain};
@@ -20,7 +23,7 @@ use crate::facts::{BinaryKind, ExternKind};
 use serde::Serialize;
 
 /// Version of the JSON schema: raised when a field is removed, renamed or changes its meaning.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Everything concluded about a module or component.
 #[derive(Debug, Clone, Serialize)]

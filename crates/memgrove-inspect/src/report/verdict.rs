@@ -27,6 +27,8 @@ pub struct PurposeGroup {
 /// An import and what we know about it.
 #[derive(Debug, Clone, Serialize)]
 pub struct ImportUse {
+    /// Its position among the imports of the module, by which reasons refer to it.
+    pub index: u32,
     /// Its two names.
     #[serde(flatten)]
     pub name: ImportName,
@@ -38,7 +40,12 @@ pub struct ImportUse {
     /// Byte offset of the entry.
     pub offset: u32,
     /// What it really is, where a minified name was recovered or a known name is explained.
+    #[serde(skip_serializing_if = "is_unknown")]
     pub meaning: Conclusion<String>,
+}
+
+fn is_unknown(meaning: &Conclusion<String>) -> bool {
+    meaning.value.is_none() && meaning.evidence.is_empty()
 }
 
 /// A proposal that the module uses.
@@ -84,12 +91,40 @@ pub enum Outcome {
 pub struct Reason {
     /// In words.
     pub text: String,
-    /// The imports it is about.
+    /// The imports it is about, as positions among the imports of the module: no more than
+    /// [`MAX_REASON_IMPORTS`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub imports: Vec<ImportName>,
+    pub imports: Vec<u32>,
+    /// How many imports it is about.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub import_count: u32,
     /// The proposals it is about.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub proposals: Vec<Proposal>,
+}
+
+/// Imports that a reason lists; the rest is only counted.
+pub const MAX_REASON_IMPORTS: usize = 1000;
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+impl Reason {
+    /// A reason that is about no import or proposal in particular.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), imports: Vec::new(), import_count: 0, proposals: Vec::new() }
+    }
+
+    /// With one more import that it is about, by its position.
+    pub fn add_import(&mut self, import: u32) {
+        self.import_count = self.import_count.saturating_add(1);
+        if self.imports.len() < MAX_REASON_IMPORTS {
+            self.imports.push(import);
+        }
+    }
 }
 
 /// What an engine offers for the proposals that the module uses.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::EngineId;
+use super::budget::Exceeded;
 
 /// An engine could not do what it was asked. Each carries the engine's own words where there are any.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,6 +75,9 @@ pub enum EngineError {
         /// The time it had.
         limit: Duration,
     },
+    /// The run's budget does not cover it. What the module would have done otherwise is not known.
+    #[error("beyond the budget: {0}")]
+    Budget(Exceeded),
     /// The engine itself failed: its process died, or it cannot do this at all.
     #[error("the engine failed: {words}")]
     Engine {
@@ -100,6 +104,8 @@ pub enum TrapReason {
     StackOverflow,
     /// The instructions that were allowed are used up.
     OutOfFuel,
+    /// The engine has no memory for an object that it keeps itself, or for an operation.
+    OutOfMemory,
     /// An atomic access that is not aligned.
     Unaligned,
     /// A function of the host refused, with its words.
@@ -118,6 +124,7 @@ impl fmt::Display for TrapReason {
             Self::Arithmetic => "division by zero, or a result that does not fit",
             Self::StackOverflow => "call stack exhausted",
             Self::OutOfFuel => "the allowed number of instructions is used up",
+            Self::OutOfMemory => "the engine has no memory for it",
             Self::Unaligned => "unaligned atomic access",
             Self::Host(words) => words,
             Self::Other => "see the engine's words",
@@ -132,6 +139,20 @@ impl EngineError {
             Self::Trap { reason, .. } => Some(reason),
             _ => None,
         }
+    }
+
+    /// Whether the run ended because it was bounded, which says nothing about the module: it may not be compared with
+    /// how another run ended.
+    pub const fn is_exhausted(&self) -> bool {
+        matches!(
+            self,
+            Self::Budget(_)
+                | Self::Timeout { .. }
+                | Self::Trap {
+                    reason: TrapReason::OutOfFuel | TrapReason::StackOverflow | TrapReason::OutOfMemory,
+                    ..
+                }
+        )
     }
 
     /// The import that stopped the module, as `(module, name)`.

@@ -18,10 +18,15 @@
 //! assert_eq!(instance.call("double", &[Value::I32(21)]).unwrap().values, [Value::I32(42)]);
 //! ```
 
+#[cfg(any(feature = "wasmi", feature = "wasmtime"))]
+mod apart;
+pub mod budget;
+mod demand;
 mod disabled;
 mod error;
 mod host;
 mod node;
+pub(crate) mod node_process;
 mod node_team;
 mod shape;
 mod team;
@@ -31,6 +36,8 @@ mod wasmi;
 #[cfg(feature = "wasmtime")]
 mod wasmtime;
 #[cfg(feature = "wasmtime")]
+mod wasmtime_bounds;
+#[cfg(feature = "wasmtime")]
 mod wasmtime_team;
 
 use std::fmt;
@@ -39,6 +46,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use budget::{Budget, Exceeded, Limits, Resource};
 pub use error::{EngineError, TrapReason};
 pub use host::{Caller, Fallback, Host, HostFunction, HostTrap};
 pub use shape::{Export, ExportKind, Import, ImportKind, Shape};
@@ -97,8 +105,8 @@ impl FromStr for EngineId {
     }
 }
 
-/// How an engine is to run modules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How an engine is to run modules, and what they may take. Clones, and all engines opened with them, share one budget.
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Count executed instructions. Costs time, so not for timing. Only wasmtime and wasmi can; their units
     /// differ.
@@ -106,29 +114,45 @@ pub struct Settings {
     /// Trap with [`TrapReason::OutOfFuel`] after this much in one call, or in `start`; takes effect with
     /// `count_fuel`.
     pub fuel_limit: u64,
-    /// End a call that takes longer. Only Node can: the engines inside this process are bounded by fuel.
-    pub timeout: Duration,
-    /// Refuse to let a memory grow beyond. Not on Node.
-    pub memory_limit_bytes: u64,
+    /// Compile without the checks that let a call be interrupted, which cost time. A call is still waited for no
+    /// longer than it may take, but its thread is left behind: so for modules that have ended under fuel before.
+    pub timing: bool,
+    /// Give each instance a budget of its own: for many that run side by side and have nothing to do with each other.
+    pub apart: bool,
+    /// What all of them may take together.
+    pub budget: Budget,
 }
 
 impl Default for Settings {
-    /// No fuel, a minute, and all of a 32-bit memory.
+    /// [`Limits::OWN`], and no fuel.
     fn default() -> Self {
-        Self {
-            count_fuel: false,
-            fuel_limit: u64::MAX >> 1,
-            timeout: Duration::from_secs(60),
-            memory_limit_bytes: 1 << 32,
-        }
+        Self::within(Limits::OWN)
     }
 }
 
 impl Settings {
-    /// Counts fuel and traps after `fuel_limit`: for modules of which nothing is known.
+    /// A new budget with these limits, and no fuel.
+    #[must_use]
+    pub fn within(limits: Limits) -> Self {
+        let fuel_limit = limits.fuel;
+        Self { count_fuel: false, fuel_limit, timing: false, apart: false, budget: Budget::new(limits) }
+    }
+
+    /// A new budget with these limits; fuel is counted.
+    #[must_use]
+    pub fn counting(limits: Limits) -> Self {
+        Self { count_fuel: true, ..Self::within(limits) }
+    }
+
+    /// [`Limits::UNKNOWN`], with `fuel_limit`: for modules of which nothing is known.
     #[must_use]
     pub fn bounded(fuel_limit: u64) -> Self {
-        Self { count_fuel: true, fuel_limit, ..Self::default() }
+        Self::counting(Limits { fuel: fuel_limit, ..Limits::UNKNOWN })
+    }
+
+    /// The budget of the next instance.
+    fn budget_of_instance(&self) -> Budget {
+        if self.apart { self.budget.fresh() } else { self.budget.clone() }
     }
 }
 

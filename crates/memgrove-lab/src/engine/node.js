@@ -77,6 +77,21 @@ function encodeSeen(result) {
 let compiled = null;
 const instances = new Map();
 
+// What the other side counts: bytes of all memories that can be seen, and elements of all tables.
+function held() {
+  let bytes = 0, elements = 0;
+  const seen = new Set();
+  for (const { memories, tables } of instances.values()) {
+    for (const memory of memories) {
+      if (!seen.has(memory)) { seen.add(memory); bytes += memory.buffer.byteLength; }
+    }
+    for (const table of tables) {
+      if (!seen.has(table)) { seen.add(table); elements += Number(table.length); }
+    }
+  }
+  return [bytes, elements];
+}
+
 function memoryOf(instance, name) {
   const memory = name === null ? instance.memory ?? instance.exports?.[instance.mainMemory] : instance.exports[name];
   if (!(memory instanceof WebAssembly.Memory)) throw new NoExport('is not a memory that the module shows');
@@ -96,7 +111,9 @@ const operations = {
     return {};
   },
   instantiate({ id, imports, mainMemory, mainTable }) {
-    const instance = { memory: null, table: null, exports: null, mainMemory, mainTable };
+    const instance = {
+      memory: null, table: null, exports: null, mainMemory, mainTable, memories: [], tables: [],
+    };
     const given = {};
     for (const item of imports) {
       const module = given[item.module] ??= Object.create(null);
@@ -112,10 +129,12 @@ const operations = {
         case 'memory':
           module[item.name] = new WebAssembly.Memory({ ...limits(), shared: item.shared });
           instance.memory ??= module[item.name];
+          instance.memories.push(module[item.name]);
           break;
         case 'table':
           module[item.name] = new WebAssembly.Table({ ...limits(), element: item.functions ? 'anyfunc' : 'externref' });
           instance.table ??= module[item.name];
+          instance.tables.push(module[item.name]);
           break;
         case 'global':
           module[item.name] = new WebAssembly.Global(
@@ -129,6 +148,10 @@ const operations = {
     } catch (error) {
       instances.delete(id);
       throw error;
+    }
+    for (const item of Object.values(instance.exports)) {
+      if (item instanceof WebAssembly.Memory) instance.memories.push(item);
+      if (item instanceof WebAssembly.Table) instance.tables.push(item);
     }
     return {};
   },
@@ -226,9 +249,10 @@ function kindOf(error) {
 
 function serve(message) {
   try {
-    send({ ok: operations[message.operation](message) });
+    const ok = operations[message.operation](message);
+    send({ ok, held: held() });
   } catch (error) {
-    send({ error: kindOf(error), words: String(error?.message ?? error) });
+    send({ error: kindOf(error), words: String(error?.message ?? error), held: held() });
   }
 }
 

@@ -1,24 +1,20 @@
 //! Node, that is V8: a process for each module, served by an embedded script over standard input and output.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
+use super::budget::Account;
+use super::demand::{Demand, check_code};
 use super::host::{Supply, checked_results};
+use super::node_process::{Process, lock};
 use super::{
-    Caller, Engine, EngineError, EngineId, ExportKind, Host, HostFunction, HostTrap, ImportKind, Instance,
-    Memory, Module, Outcome, Settings, Shape, Signature, TrapReason, Value, ValueType,
+    Budget, Caller, Engine, EngineError, EngineId, ExportKind, Host, HostFunction, HostTrap, ImportKind,
+    Instance, Memory, Module, Outcome, Settings, Shape, Signature, TrapReason, Value, ValueType,
 };
 
 const SCRIPT: &str = include_str!("node.js");
-
-/// Time for Node to start.
-const START_LIMIT: Duration = Duration::from_secs(20);
 
 pub(super) struct Node {
     version: String,
@@ -27,10 +23,10 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn new(settings: &Settings) -> Result<Self, EngineError> {
-        let process = Process::start(SCRIPT, settings.timeout)?;
+        let process = Process::start(SCRIPT, &settings.budget.fresh())?;
         let hello = &process.hello;
         let word = |key: &str| hello[key].as_str().unwrap_or("?").to_owned();
-        Ok(Self { version: format!("{} (V8 {})", word("node"), word("v8")), settings: *settings })
+        Ok(Self { version: format!("{} (V8 {})", word("node"), word("v8")), settings: settings.clone() })
     }
 }
 
@@ -45,15 +41,20 @@ impl Engine for Node {
 
     fn compile(&self, wasm: &[u8]) -> Result<Box<dyn Module>, EngineError> {
         let shape = Arc::new(Shape::of(wasm)?);
-        let mut process = Process::start(SCRIPT, self.settings.timeout)?;
-        process.ask(json!({ "operation": "compile", "bytes": to_hex(wasm) }), &[])?;
-        Ok(Box::new(Compiled { process: Arc::new(Mutex::new(process)), shape, instances: Mutex::new(0) }))
+        let budget = self.settings.budget_of_instance();
+        check_code(&shape, budget.limits())?;
+        let mut process = Process::start(SCRIPT, &budget)?;
+        let limit = budget.time(budget.limits().compile)?;
+        process.ask(json!({ "operation": "compile", "bytes": to_hex(wasm) }), &[], limit)?;
+        let process = Arc::new(Mutex::new(process));
+        Ok(Box::new(Compiled { process, shape, budget, instances: Mutex::new(0) }))
     }
 }
 
 struct Compiled {
     process: Arc<Mutex<Process>>,
     shape: Arc<Shape>,
+    budget: Budget,
     /// Number of instances made so far; the next one's id.
     instances: Mutex<u64>,
 }
@@ -67,6 +68,9 @@ impl Module for Compiled {
     }
 
     fn instantiate(&self, host: &Host) -> Result<Box<dyn Instance>, EngineError> {
+        let limit = self.budget.time(self.budget.limits().call)?;
+        let mut account = Account::new(&self.budget);
+        account.admit(&Demand::of(&self.shape, host))?;
         let mut counter = lock(&self.instances);
         let id = *counter;
         *counter += 1;
@@ -115,13 +119,15 @@ impl Module for Compiled {
             "mainMemory": self.shape.main_memory().unwrap_or(""),
             "mainTable": self.shape.main_table().unwrap_or(""),
         });
-        let outcome = lock(&self.process).ask(request, &functions);
+        let outcome = lock(&self.process).ask(request, &functions, limit);
         match outcome {
             Ok(_) => Ok(Box::new(Running {
                 process: self.process.clone(),
                 shape: self.shape.clone(),
                 functions,
                 id,
+                budget: self.budget.clone(),
+                _account: account,
             })),
             // V8 numbers the import that stops it, in the module's order.
             Err(EngineError::Instantiate { words }) => {
@@ -152,12 +158,16 @@ struct Running {
     shape: Arc<Shape>,
     functions: Vec<Option<(HostFunction, Signature)>>,
     id: u64,
+    budget: Budget,
+    /// What the instance is; what its memories and tables have is on the account of the process.
+    _account: Account,
 }
 
 impl Running {
     fn ask(&self, mut request: Json) -> Result<Json, EngineError> {
         request["id"] = json!(self.id);
-        lock(&self.process).ask(request, &self.functions)
+        let limit = self.budget.time(self.budget.limits().call)?;
+        lock(&self.process).ask(request, &self.functions, limit)
     }
 }
 
@@ -228,86 +238,9 @@ impl Instance for Running {
     }
 }
 
-pub(super) struct Process {
-    child: Child,
-    input: ChildStdin,
-    output: Receiver<std::io::Result<String>>,
-    timeout: Duration,
-    hello: Json,
-}
-
 impl Process {
-    pub(super) fn start(script: &str, timeout: Duration) -> Result<Self, EngineError> {
-        let absent = |reason: String| EngineError::Absent {
-            engine: EngineId::Node,
-            reason,
-            install: EngineId::Node.install(),
-        };
-        let mut child = Command::new("node")
-            .args(["--no-warnings", "--eval", script])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| absent(format!("`node` cannot be started: {error}")))?;
-        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(absent("`node` has no standard input or output".to_owned()));
-        };
-        let (sender, receiver) = channel();
-        thread::spawn(move || {
-            for line in BufReader::new(output).lines() {
-                if sender.send(line).is_err() {
-                    break;
-                }
-            }
-        });
-        let mut process = Self { child, input, output: receiver, timeout: START_LIMIT, hello: Json::Null };
-        process.hello = process.receive().map_err(|error| absent(error.to_string()))?["ok"].take();
-        process.timeout = timeout;
-        Ok(process)
-    }
-
-    fn send(&mut self, message: &Json) -> Result<(), EngineError> {
-        let died = |error| EngineError::engine(format!("node does not listen any more: {error}"));
-        writeln!(self.input, "{message}").and_then(|()| self.input.flush()).map_err(died)
-    }
-
-    fn receive(&mut self) -> Result<Json, EngineError> {
-        let line = match self.output.recv_timeout(self.timeout) {
-            Ok(line) => line.map_err(EngineError::engine)?,
-            Err(RecvTimeoutError::Timeout) => {
-                // It may be in an endless loop; nothing but its end will stop it.
-                let _ = self.child.kill();
-                return Err(EngineError::Timeout { limit: self.timeout });
-            }
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err(EngineError::engine("node has ended"));
-            }
-        };
-        serde_json::from_str(&line).map_err(EngineError::engine)
-    }
-
-    /// Sends a request and answers what comes back, serving calls of `functions` in between.
-    pub(super) fn ask(&mut self, request: Json, functions: &Functions) -> Result<Json, EngineError> {
-        self.send(&request)?;
-        loop {
-            let mut answer = self.receive()?;
-            if !answer["ok"].is_null() {
-                return Ok(answer["ok"].take());
-            }
-            if answer["error"].is_string() {
-                return Err(error_of(&answer));
-            }
-            let reply = match self.serve(&answer, functions)? {
-                Ok(values) => json!({ "operation": "return", "values": all_to_json(&values) }),
-                Err(HostTrap(words)) => json!({ "operation": "throw", "words": words }),
-            };
-            self.send(&reply)?;
-        }
-    }
-
     /// Runs the function of the host that the module called.
-    fn serve(
+    pub(super) fn serve(
         &mut self,
         call: &Json,
         functions: &Functions,
@@ -317,15 +250,13 @@ impl Process {
             return Err(EngineError::engine(format!("an unexpected message from node: {call}")));
         };
         let arguments = all_from_json(&call["arguments"])?;
+        if let Err(error) = self.account.enter() {
+            return Ok(Err(error.into()));
+        }
         let mut caller = Calling { id: call["id"].clone(), functions, signature: &signature, process: self };
-        Ok(checked_results(function(&mut caller, &arguments), &signature))
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let outcome = function(&mut caller, &arguments);
+        self.account.leave();
+        Ok(checked_results(outcome, &signature))
     }
 }
 
@@ -340,7 +271,7 @@ impl Calling<'_> {
     fn ask(&mut self, mut request: Json) -> Result<Json, EngineError> {
         request["id"] = self.id.clone();
         request["memory"] = Json::Null;
-        self.process.ask(request, self.functions)
+        self.process.ask_inside(request, self.functions)
     }
 }
 
@@ -384,7 +315,7 @@ impl Caller for Calling<'_> {
     }
 }
 
-fn error_of(answer: &Json) -> EngineError {
+pub(super) fn error_of(answer: &Json) -> EngineError {
     let words = answer["words"].as_str().unwrap_or("").to_owned();
     let trap = |reason| EngineError::Trap { reason, words: words.clone() };
     match answer["error"].as_str().unwrap_or("") {
@@ -406,6 +337,7 @@ fn trap_reason(words: &str) -> TrapReason {
         "unreachable" => TrapReason::Unreachable,
         "memory access out of bounds" => TrapReason::MemoryOutOfBounds,
         "operation does not support unaligned accesses" => TrapReason::Unaligned,
+        "requested new array is too large" => TrapReason::OutOfMemory,
         _ if words.starts_with("table") => TrapReason::TableOutOfBounds,
         _ if words.starts_with("null function") || words.contains("signature mismatch") => {
             TrapReason::IndirectCall
@@ -435,7 +367,7 @@ fn name_of(memory: Memory<'_>) -> Option<&str> {
     }
 }
 
-fn all_to_json(values: &[Value]) -> Vec<Json> {
+pub(super) fn all_to_json(values: &[Value]) -> Vec<Json> {
     values.iter().map(|&value| to_json(value)).collect()
 }
 
@@ -482,8 +414,4 @@ pub(super) fn from_hex(text: &Json) -> Result<Vec<u8>, EngineError> {
         })
         .collect::<Option<_>>()
         .ok_or_else(|| EngineError::engine("node answered bytes that are not hexadecimal"))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

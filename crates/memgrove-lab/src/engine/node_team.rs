@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::node::{Process, all_from_json, from_hex, to_hex};
+use super::node::{all_from_json, from_hex, to_hex};
+use super::node_process::Process;
 use super::team::{Team, shared_memory};
-use super::{EngineError, Settings, Shape, Value};
+use super::{Budget, EngineError, Settings, Shape, Value};
 
 const SCRIPT: &str = include_str!("node_team.js");
 
@@ -15,7 +16,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 pub(super) struct Workers {
     process: Process,
-    timeout: Duration,
+    budget: Budget,
 }
 
 impl Workers {
@@ -27,20 +28,28 @@ impl Workers {
             .iter()
             .map(|import| json!({ "module": import.module, "name": import.name }))
             .collect();
-        let mut process = Process::start(SCRIPT, settings.timeout + GRACE)?;
+        let budget = settings.budget_of_instance();
+        let limits = budget.limits();
+        super::demand::check_code(&shape, limits)?;
+        let mut process = Process::start(SCRIPT, &budget)?;
+        // Threads may grow it at any time, so all of it is taken at once.
+        process.take_memory(maximum.saturating_mul(1 << 16))?;
+        let limit = budget.time(limits.compile)?;
         process.ask(
             json!({
                 "operation": "compile", "bytes": to_hex(wasm), "minimum": minimum, "maximum": maximum,
-                "imports": imports, "timeout": u32::try_from(settings.timeout.as_millis()).unwrap_or(u32::MAX),
+                "imports": imports, "timeout": u32::try_from(limits.call.as_millis()).unwrap_or(u32::MAX),
             }),
             &[],
+            limit,
         )?;
-        Ok(Self { process, timeout: settings.timeout })
+        Ok(Self { process, budget })
     }
 
     fn ask(&mut self, request: Json) -> Result<Json, EngineError> {
-        self.process.ask(request, &[]).map_err(|error| match error {
-            EngineError::Timeout { .. } => EngineError::Timeout { limit: self.timeout },
+        let limit = self.budget.time(self.budget.limits().call)?;
+        self.process.ask(request, &[], limit + GRACE).map_err(|error| match error {
+            EngineError::Timeout { .. } => EngineError::Timeout { limit },
             other => other,
         })
     }

@@ -3,6 +3,7 @@
 
 use wasmparser::{CompositeInnerType, ExternalKind, FuncType, Parser, Payload, TypeRef};
 
+use super::demand::Declared;
 use super::{EngineError, Signature};
 
 /// Imports and exports of a module.
@@ -12,6 +13,8 @@ pub struct Shape {
     pub imports: Vec<Import>,
     /// In the module's order.
     pub exports: Vec<Export>,
+    /// What it takes.
+    pub(super) declared: Declared,
 }
 
 /// One import.
@@ -154,17 +157,23 @@ fn read(wasm: &[u8]) -> wasmparser::Result<Shape> {
                             functions.push(index);
                             ImportKind::Function(signature(&types, index))
                         }
-                        TypeRef::Memory(memory) => ImportKind::Memory {
-                            minimum_pages: memory.initial,
-                            maximum_pages: memory.maximum,
-                            shared: memory.shared,
-                            memory64: memory.memory64,
-                        },
-                        TypeRef::Table(table) => ImportKind::Table {
-                            minimum_elements: table.initial,
-                            maximum_elements: table.maximum,
-                            functions: table.element_type.is_func_ref(),
-                        },
+                        TypeRef::Memory(memory) => {
+                            shape.declared.memory(&memory, Some(shape.imports.len()));
+                            ImportKind::Memory {
+                                minimum_pages: memory.initial,
+                                maximum_pages: memory.maximum,
+                                shared: memory.shared,
+                                memory64: memory.memory64,
+                            }
+                        }
+                        TypeRef::Table(table) => {
+                            shape.declared.table(&table, Some(shape.imports.len()));
+                            ImportKind::Table {
+                                minimum_elements: table.initial,
+                                maximum_elements: table.maximum,
+                                functions: table.element_type.is_func_ref(),
+                            }
+                        }
                         TypeRef::Global(global) => {
                             globals.push(global);
                             ImportKind::Global { value: global.content_type.into(), mutable: global.mutable }
@@ -180,6 +189,21 @@ fn read(wasm: &[u8]) -> wasmparser::Result<Shape> {
                     functions.push(index?);
                 }
             }
+            Payload::MemorySection(section) => {
+                for memory in section {
+                    shape.declared.memory(&memory?, None);
+                }
+            }
+            Payload::TableSection(section) => {
+                for table in section {
+                    shape.declared.table(&table?.ty, None);
+                }
+            }
+            Payload::StartSection { .. } => shape.declared.starts = true,
+            Payload::CodeSectionEntry(body) => {
+                let bytes = body.range().end.saturating_sub(body.range().start);
+                shape.declared.largest_body = shape.declared.largest_body.max(bytes);
+            }
             Payload::GlobalSection(section) => {
                 for global in section {
                     globals.push(global?.ty);
@@ -194,7 +218,10 @@ fn read(wasm: &[u8]) -> wasmparser::Result<Shape> {
                             let index = functions.get(at).copied().unwrap_or(u32::MAX);
                             ExportKind::Function(signature(&types, index))
                         }
-                        ExternalKind::Memory => ExportKind::Memory,
+                        ExternalKind::Memory => {
+                            shape.declared.exports_memory(at);
+                            ExportKind::Memory
+                        }
                         ExternalKind::Table => ExportKind::Table,
                         ExternalKind::Global => match globals.get(at) {
                             Some(global) => ExportKind::Global {

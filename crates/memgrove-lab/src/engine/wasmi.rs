@@ -1,18 +1,22 @@
 //! wasmi: an interpreter, the second opinion. Its fuel counts its own operations, not wasm's instructions.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use wasmi::errors::{ErrorKind, HostError, LinkerError};
+use wasmi::errors::{ErrorKind, HostError, LinkerError, MemoryError, TableError};
 use wasmi::{
     AsContextMut, Caller as EngineCaller, Config, Extern, ExternType, Func, Global, Linker, MemoryType,
-    Nullable, Ref, Store, StoreLimits, StoreLimitsBuilder, Table, TableType, TrapCode, Val, ValType,
+    Nullable, Ref, ResourceLimiter, Store, Table, TableType, TrapCode, Val, ValType,
 };
+use wasmi_core::LimiterError;
 
+use super::apart::{self, Apart};
+use super::budget::Account;
+use super::demand::{Demand, check_code};
 use super::host::{Supply, checked_results};
 use super::{
-    Caller, Engine, EngineError, EngineId, Host, HostTrap, Instance, Memory, Module, Outcome, Settings,
-    Shape, Signature, TrapReason, Value, ValueType,
+    Budget, Caller, Engine, EngineError, EngineId, Host, HostFunction, HostTrap, Instance, Memory, Module,
+    Outcome, Settings, Shape, Signature, TrapReason, Value, ValueType,
 };
 
 pub(super) struct Wasmi {
@@ -25,7 +29,8 @@ impl Wasmi {
         let mut config = Config::default();
         config.consume_fuel(settings.count_fuel);
         config.wasm_multi_memory(true);
-        Self { engine: wasmi::Engine::new(&config), settings: *settings }
+        config.set_max_stack_height(settings.budget.limits().stack_bytes);
+        Self { engine: wasmi::Engine::new(&config), settings: settings.clone() }
     }
 }
 
@@ -40,12 +45,17 @@ impl Engine for Wasmi {
 
     fn compile(&self, wasm: &[u8]) -> Result<Box<dyn Module>, EngineError> {
         let shape = Arc::new(Shape::of(wasm)?);
-        let module = wasmi::Module::new(&self.engine, wasm)
+        let limits = self.settings.budget.limits();
+        check_code(&shape, limits)?;
+        let (engine, bytes) = (self.engine.clone(), wasm.to_vec());
+        let work = move || wasmi::Module::new(&engine, &bytes);
+        let module = apart::compile(wasm.len(), self.settings.budget.time(limits.compile)?, work)?
             .map_err(|error| EngineError::Compile { words: error.to_string() })?;
-        Ok(Box::new(Compiled { module, shape, settings: self.settings }))
+        Ok(Box::new(Compiled { module, shape, settings: self.settings.clone() }))
     }
 }
 
+#[derive(Clone)]
 struct Compiled {
     module: wasmi::Module,
     shape: Arc<Shape>,
@@ -54,7 +64,10 @@ struct Compiled {
 
 /// What a store holds beside the instance.
 struct State {
-    limits: StoreLimits,
+    account: Account,
+    /// The time of the current call, and when it is over: a call of the host looks at the clock.
+    limit: Duration,
+    deadline: Instant,
     shape: Arc<Shape>,
     imported_memory: Option<wasmi::Memory>,
     imported_table: Option<Table>,
@@ -68,25 +81,44 @@ impl Module for Compiled {
     }
 
     fn instantiate(&self, host: &Host) -> Result<Box<dyn Instance>, EngineError> {
-        let limit = usize::try_from(self.settings.memory_limit_bytes).unwrap_or(usize::MAX);
-        let limits = StoreLimitsBuilder::new().memory_size(limit).build();
-        let state = State { limits, shape: self.shape.clone(), imported_memory: None, imported_table: None };
-        let mut store = Store::new(self.module.engine(), state);
-        store.limiter(|state| &mut state.limits);
-        if self.settings.count_fuel {
-            store.set_fuel(self.settings.fuel_limit).map_err(EngineError::engine)?;
-        }
-        let mut linker = Linker::new(self.module.engine());
-        let unsupplied = self.supply(host, &mut store, &mut linker)?;
-        let instance = linker
-            .instantiate_and_start(&mut store, &self.module)
-            .map_err(|error| instantiation_error(&error, unsupplied))?;
+        let budget = self.settings.budget_of_instance();
+        let limits = *budget.limits();
+        let limit = budget.time(limits.call)?;
+        let mut account = Account::new(&budget);
+        account.admit(&Demand::of(&self.shape, host))?;
+        let (compiled, host) = (self.clone(), host.clone());
+        let work = Apart::start(limits.stack_bytes, limit, move || compiled.start(&host, account, limit))?;
         let fuel_limit = self.settings.count_fuel.then_some(self.settings.fuel_limit);
-        Ok(Box::new(Running { store, instance, fuel_limit }))
+        Ok(Box::new(Running { work, shape: self.shape.clone(), budget, fuel_limit }))
     }
 }
 
 impl Compiled {
+    /// Makes the instance, on the thread where it will work.
+    fn start(&self, host: &Host, account: Account, limit: Duration) -> Result<Working, EngineError> {
+        let state = State {
+            account,
+            limit,
+            deadline: Instant::now() + limit,
+            shape: self.shape.clone(),
+            imported_memory: None,
+            imported_table: None,
+        };
+        let mut store = Store::new(self.module.engine(), state);
+        store.limiter(|state| &mut state.account);
+        if self.settings.count_fuel {
+            store.set_fuel(self.settings.fuel_limit).map_err(EngineError::engine)?;
+        }
+        let mut linker = Linker::new(self.module.engine());
+        let made = self.supply(host, &mut store, &mut linker).and_then(|unsupplied| {
+            linker
+                .instantiate_and_start(&mut store, &self.module)
+                .map_err(|error| instantiation_error(&error, unsupplied))
+        });
+        let instance = store.data_mut().account.judge(made)?;
+        Ok(Working { store, instance })
+    }
+
     /// Defines what the host has for the module's imports; answers the names of the rest.
     fn supply(
         &self,
@@ -106,18 +138,7 @@ impl Compiled {
                         let call = move |caller: EngineCaller<'_, State>,
                                          parameters: &[Val],
                                          results: &mut [Val]| {
-                            let arguments: Vec<_> = parameters.iter().map(from_val).collect();
-                            let outcome =
-                                function(&mut Calling { caller, signature: &signature }, &arguments);
-                            let values = checked_results(outcome, &signature).map_err(wasmi::Error::host)?;
-                            for (slot, value) in results.iter_mut().zip(values) {
-                                *slot = to_val(value).ok_or_else(|| {
-                                    wasmi::Error::host(HostTrap(
-                                        "a host cannot answer a reference".to_owned(),
-                                    ))
-                                })?;
-                            }
-                            Ok(())
+                            enter_host(caller, &function, &signature, parameters, results)
                         };
                         Func::new(&mut *store, ty.clone(), call).into()
                     })
@@ -205,31 +226,91 @@ fn instantiation_error(error: &wasmi::Error, unsupplied: Vec<String>) -> EngineE
     }
 }
 
+/// An instance, at work on a thread of its own: without fuel nothing interrupts it.
 struct Running {
-    store: Store<State>,
-    instance: wasmi::Instance,
+    work: Apart<Working>,
+    shape: Arc<Shape>,
+    budget: Budget,
     /// Of each call; `None` where fuel is not counted.
     fuel_limit: Option<u64>,
 }
 
 impl Running {
+    fn with<R: Send + 'static>(
+        &mut self,
+        order: impl FnOnce(&mut Working) -> Result<R, EngineError> + Send + 'static,
+    ) -> Result<R, EngineError> {
+        let limit = self.budget.time(self.budget.limits().call)?;
+        self.work.run(limit, move |working| {
+            let state = working.store.data_mut();
+            state.limit = limit;
+            state.deadline = Instant::now() + limit;
+            let outcome = order(working);
+            working.store.data_mut().account.judge(outcome)
+        })?
+    }
+
+    fn with_memory<R: Send + 'static>(
+        &mut self,
+        memory: Memory<'_>,
+        order: impl FnOnce(&mut Store<State>, wasmi::Memory) -> Result<R, EngineError> + Send + 'static,
+    ) -> Result<R, EngineError> {
+        let name = match memory {
+            Memory::Main => None,
+            Memory::Export(name) => Some(name.to_owned()),
+        };
+        self.with(move |working| {
+            let memory = working.memory(name.as_deref())?;
+            order(&mut working.store, memory)
+        })
+    }
+}
+
+struct Working {
+    store: Store<State>,
+    instance: wasmi::Instance,
+}
+
+impl Working {
     fn exported(&self, name: &str) -> Result<Extern, EngineError> {
         let item = self.instance.get_export(&self.store, name);
         item.ok_or_else(|| EngineError::export(name, "does not exist"))
     }
 
-    fn memory(&self, memory: Memory<'_>) -> Result<wasmi::Memory, EngineError> {
-        let name = match memory {
-            Memory::Export(name) => name,
-            Memory::Main => {
-                if let Some(memory) = self.store.data().imported_memory {
-                    return Ok(memory);
-                }
-                main_memory_name(self.store.data())?
-            }
+    /// The exported memory of this name; without one, the main memory.
+    fn memory(&self, name: Option<&str>) -> Result<wasmi::Memory, EngineError> {
+        let name = match (name, self.store.data().imported_memory) {
+            (Some(name), _) => name,
+            (None, Some(memory)) => return Ok(memory),
+            (None, None) => main_memory_name(self.store.data())?,
         };
         let item = self.exported(name)?;
         item.into_memory().ok_or_else(|| EngineError::export(name, "is not a memory"))
+    }
+
+    fn call(
+        &mut self,
+        export: &str,
+        arguments: &[Value],
+        fuel_limit: Option<u64>,
+    ) -> Result<Outcome, EngineError> {
+        let Extern::Func(function) = self.exported(export)? else {
+            return Err(EngineError::export(export, "is not a function"));
+        };
+        let arguments: Option<Vec<_>> = arguments.iter().map(|&value| to_val(value)).collect();
+        let arguments = arguments
+            .ok_or_else(|| EngineError::export(export, "takes a reference, which cannot be handed in"))?;
+        let mut results = result_slots(&function, &self.store);
+        if let Some(limit) = fuel_limit {
+            self.store.set_fuel(limit).map_err(EngineError::engine)?;
+        }
+        let start = Instant::now();
+        let outcome = function.call(&mut self.store, &arguments, &mut results);
+        let elapsed = start.elapsed();
+        outcome.map_err(|error| run_error(&error))?;
+        let left = fuel_limit.and_then(|_| self.store.get_fuel().ok());
+        let fuel = fuel_limit.zip(left).map(|(limit, left)| limit.saturating_sub(left));
+        Ok(Outcome { values: results.iter().map(from_val).collect(), elapsed, fuel })
     }
 }
 
@@ -239,26 +320,9 @@ fn main_memory_name(state: &State) -> Result<&str, EngineError> {
 
 impl Instance for Running {
     fn call(&mut self, export: &str, arguments: &[Value]) -> Result<Outcome, EngineError> {
-        let shape = self.store.data().shape.clone();
-        let signature = shape.function(export)?;
-        super::check_arguments(arguments, signature, export)?;
-        let Extern::Func(function) = self.exported(export)? else {
-            return Err(EngineError::export(export, "is not a function"));
-        };
-        let arguments: Option<Vec<_>> = arguments.iter().map(|&value| to_val(value)).collect();
-        let arguments = arguments
-            .ok_or_else(|| EngineError::export(export, "takes a reference, which cannot be handed in"))?;
-        let mut results = result_slots(&function, &self.store);
-        if let Some(limit) = self.fuel_limit {
-            self.store.set_fuel(limit).map_err(EngineError::engine)?;
-        }
-        let start = Instant::now();
-        let outcome = function.call(&mut self.store, &arguments, &mut results);
-        let elapsed = start.elapsed();
-        outcome.map_err(|error| run_error(&error))?;
-        let left = self.fuel_limit.and_then(|_| self.store.get_fuel().ok());
-        let fuel = self.fuel_limit.zip(left).map(|(limit, left)| limit.saturating_sub(left));
-        Ok(Outcome { values: results.iter().map(from_val).collect(), elapsed, fuel })
+        super::check_arguments(arguments, self.shape.function(export)?, export)?;
+        let (name, arguments, fuel_limit) = (export.to_owned(), arguments.to_vec(), self.fuel_limit);
+        self.with(move |working| working.call(&name, &arguments, fuel_limit))
     }
 
     fn limit_fuel(&mut self, fuel: u64) {
@@ -266,39 +330,114 @@ impl Instance for Running {
     }
 
     fn memory_bytes(&mut self, memory: Memory<'_>) -> Result<u64, EngineError> {
-        Ok(self.memory(memory)?.data_size(&self.store) as u64)
+        self.with_memory(memory, |store, memory| Ok(memory.data_size(store) as u64))
     }
 
     fn read(&mut self, memory: Memory<'_>, address: u64, length_bytes: u64) -> Result<Vec<u8>, EngineError> {
-        let memory = self.memory(memory)?;
-        read(&mut self.store, memory, address, length_bytes)
+        self.with_memory(memory, move |store, memory| read(store, memory, address, length_bytes))
     }
 
     fn write(&mut self, memory: Memory<'_>, address: u64, bytes: &[u8]) -> Result<(), EngineError> {
-        let memory = self.memory(memory)?;
-        write(&mut self.store, memory, address, bytes)
+        let bytes = bytes.to_vec();
+        self.with_memory(memory, move |store, memory| write(store, memory, address, &bytes))
     }
 
     fn grow(&mut self, memory: Memory<'_>, pages: u64) -> Result<Option<u64>, EngineError> {
-        let memory = self.memory(memory)?;
-        Ok(memory.grow(&mut self.store, pages).ok())
+        self.with_memory(memory, move |store, memory| Ok(memory.grow(store, pages).ok()))
     }
 
     fn global(&mut self, export: &str) -> Result<Value, EngineError> {
-        match self.exported(export)? {
-            Extern::Global(global) => Ok(from_val(&global.get(&self.store))),
-            _ => Err(EngineError::export(export, "is not a global")),
-        }
+        let name = export.to_owned();
+        self.with(move |working| match working.exported(&name)? {
+            Extern::Global(global) => Ok(from_val(&global.get(&working.store))),
+            _ => Err(EngineError::export(&name, "is not a global")),
+        })
     }
 
     fn set_global(&mut self, export: &str, value: Value) -> Result<(), EngineError> {
-        let Extern::Global(global) = self.exported(export)? else {
-            return Err(EngineError::export(export, "is not a global"));
-        };
-        let value =
-            to_val(value).ok_or_else(|| EngineError::export(export, "cannot be set to a reference"))?;
-        global.set(&mut self.store, value).map_err(|error| EngineError::export(export, error))
+        let name = export.to_owned();
+        self.with(move |working| {
+            let Extern::Global(global) = working.exported(&name)? else {
+                return Err(EngineError::export(&name, "is not a global"));
+            };
+            let value =
+                to_val(value).ok_or_else(|| EngineError::export(&name, "cannot be set to a reference"))?;
+            let set = global.set(&mut working.store, value);
+            set.map_err(|error| EngineError::export(&name, error))
+        })
     }
+}
+
+impl ResourceLimiter for Account {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool, LimiterError> {
+        let granted = self.memory_grows(current, desired, maximum);
+        granted.map(|()| true).map_err(|_| LimiterError::ResourceLimiterDeniedAllocation)
+    }
+
+    fn memory_grow_failed(&mut self, error: &MemoryError) -> Result<(), LimiterError> {
+        self.growth_failed(matches!(error, MemoryError::OutOfSystemMemory));
+        Ok(())
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool, LimiterError> {
+        let granted = self.table_grows(current, desired, maximum);
+        granted.map(|()| true).map_err(|_| LimiterError::ResourceLimiterDeniedAllocation)
+    }
+
+    fn table_grow_failed(&mut self, error: &TableError) -> Result<(), LimiterError> {
+        self.growth_failed(matches!(error, TableError::OutOfSystemMemory));
+        Ok(())
+    }
+
+    // The account itself counts these, before anything is made.
+    fn instances(&self) -> usize {
+        usize::MAX
+    }
+
+    fn tables(&self) -> usize {
+        usize::MAX
+    }
+
+    fn memories(&self) -> usize {
+        usize::MAX
+    }
+}
+
+/// Calls a function of the host on behalf of the module.
+fn enter_host(
+    mut caller: EngineCaller<'_, State>,
+    function: &HostFunction,
+    signature: &Signature,
+    parameters: &[Val],
+    results: &mut [Val],
+) -> Result<(), wasmi::Error> {
+    let state = caller.data_mut();
+    if Instant::now() >= state.deadline {
+        let error = EngineError::Timeout { limit: state.limit };
+        state.account.end(error.clone());
+        return Err(wasmi::Error::host(HostTrap::from(error)));
+    }
+    let arguments: Vec<_> = parameters.iter().map(from_val).collect();
+    state.account.enter().map_err(|error| wasmi::Error::host(HostTrap::from(error)))?;
+    let mut calling = Calling { caller, signature };
+    let outcome = function(&mut calling, &arguments);
+    calling.caller.data_mut().account.leave();
+    let values = checked_results(outcome, signature).map_err(wasmi::Error::host)?;
+    for (slot, value) in results.iter_mut().zip(values) {
+        *slot = to_val(value)
+            .ok_or_else(|| wasmi::Error::host(HostTrap("a host cannot answer a reference".to_owned())))?;
+    }
+    Ok(())
 }
 
 fn result_slots(function: &Func, store: impl wasmi::AsContext) -> Vec<Val> {
@@ -324,7 +463,13 @@ impl Calling<'_> {
         let arguments: Option<Vec<_>> = arguments.iter().map(|&value| to_val(value)).collect();
         let arguments = arguments.ok_or_else(|| EngineError::export(name, "takes no such reference"))?;
         let mut results = result_slots(&function, &self.caller);
-        function.call(&mut self.caller, &arguments, &mut results).map_err(|error| run_error(&error))?;
+        if let Err(error) = function.call(&mut self.caller, &arguments, &mut results) {
+            let error = run_error(&error);
+            if error.is_exhausted() {
+                self.caller.data_mut().account.end(error.clone());
+            }
+            return Err(error);
+        }
         Ok(results.iter().map(from_val).collect())
     }
 }
@@ -412,6 +557,7 @@ fn run_error(error: &wasmi::Error) -> EngineError {
             | TrapCode::BadConversionToInteger => TrapReason::Arithmetic,
             TrapCode::StackOverflow => TrapReason::StackOverflow,
             TrapCode::OutOfFuel => TrapReason::OutOfFuel,
+            TrapCode::OutOfSystemMemory => TrapReason::OutOfMemory,
             _ => TrapReason::Other,
         },
         (None, None) => TrapReason::Other,

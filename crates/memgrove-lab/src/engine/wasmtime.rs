@@ -2,22 +2,22 @@
 //! `memory.copy` and `memory.fill` (its own table of costs).
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wasmtime::{
-    AsContextMut, Caller as EngineCaller, Config, Extern, ExternType, Func, Global, Linker, MemoryType,
-    OptLevel, Ref, RegallocAlgorithm, Store, StoreLimits, StoreLimitsBuilder, Table, TableType, Trap,
-    UnknownImportError, Val, WasmFeatures,
+    AsContextMut, Caller as EngineCaller, Config, Extern, ExternType, Func, GcHeapOutOfMemory, Global,
+    Linker, MemoryType, OptLevel, OutOfMemory, Ref, RegallocAlgorithm, SharedMemory, Store, Table, TableType,
+    Trap, UnknownImportError, Val, WasmFeatures,
 };
 
+use super::apart::{self, Apart};
+use super::demand::{Demand, check_code};
 use super::host::{Supply, checked_results};
+use super::wasmtime_bounds::{Bounds, tick};
 use super::{
-    Caller, Engine, EngineError, EngineId, Host, HostFunction, HostTrap, ImportKind, Instance, Memory,
-    Module, Outcome, Settings, Shape, Signature, TrapReason, Value,
+    Budget, Caller, Engine, EngineError, EngineId, Host, HostFunction, HostTrap, ImportKind, Instance,
+    Memory, Module, Outcome, Settings, Shape, Signature, TrapReason, Value,
 };
-
-/// Enough for the deepest programs of the corpus, and less than a thread's default stack of 2 MiB.
-const STACK_BYTES: usize = 1 << 20;
 
 pub(super) struct Wasmtime {
     engine: wasmtime::Engine,
@@ -26,21 +26,29 @@ pub(super) struct Wasmtime {
 
 impl Wasmtime {
     pub(super) fn new(settings: &Settings) -> Result<Self, EngineError> {
-        let engine = wasmtime::Engine::new(&config(settings)).map_err(EngineError::engine)?;
-        Ok(Self { engine, settings: *settings })
+        Ok(Self { engine: engine(settings)?, settings: settings.clone() })
     }
 }
 
-/// The configuration of every wasmtime in this crate.
-pub(super) fn config(settings: &Settings) -> Config {
+/// Makes every wasmtime in this crate.
+pub(super) fn engine(settings: &Settings) -> Result<wasmtime::Engine, EngineError> {
+    let engine = wasmtime::Engine::new(&config(settings)).map_err(EngineError::engine)?;
+    if !settings.timing {
+        tick(&engine)?;
+    }
+    Ok(engine)
+}
+
+fn config(settings: &Settings) -> Config {
     let mut config = Config::new();
     config.consume_fuel(settings.count_fuel);
+    config.epoch_interruption(!settings.timing);
     if settings.count_fuel {
         // Fuel counts wasm's instructions, whatever becomes of them: compiling quickly is worth more here.
         config.cranelift_opt_level(OptLevel::None);
         config.cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
     }
-    config.max_wasm_stack(STACK_BYTES);
+    config.max_wasm_stack(settings.budget.limits().stack_bytes);
     config.wasm_threads(true);
     config.shared_memory(true);
     for feature in [
@@ -68,12 +76,27 @@ impl Engine for Wasmtime {
 
     fn compile(&self, wasm: &[u8]) -> Result<Box<dyn Module>, EngineError> {
         let shape = Arc::new(Shape::of(wasm)?);
-        let module = wasmtime::Module::new(&self.engine, wasm)
-            .map_err(|error| EngineError::Compile { words: words(&error) })?;
-        Ok(Box::new(Compiled { module, shape, settings: self.settings }))
+        let module = compile(&self.engine, &self.settings, &shape, wasm)?;
+        Ok(Box::new(Compiled { module, shape, settings: self.settings.clone() }))
     }
 }
 
+/// Compiles within the time and the size that the budget has for it.
+pub(super) fn compile(
+    engine: &wasmtime::Engine,
+    settings: &Settings,
+    shape: &Shape,
+    wasm: &[u8],
+) -> Result<wasmtime::Module, EngineError> {
+    let limits = settings.budget.limits();
+    check_code(shape, limits)?;
+    let (engine, bytes) = (engine.clone(), wasm.to_vec());
+    let work = move || wasmtime::Module::new(&engine, &bytes);
+    apart::compile(wasm.len(), settings.budget.time(limits.compile)?, work)?
+        .map_err(|error| EngineError::Compile { words: words(&error) })
+}
+
+#[derive(Clone)]
 struct Compiled {
     module: wasmtime::Module,
     shape: Arc<Shape>,
@@ -82,7 +105,7 @@ struct Compiled {
 
 /// What a store holds beside the instance.
 struct State {
-    limits: StoreLimits,
+    bounds: Bounds,
     shape: Arc<Shape>,
     imported_memory: Option<wasmtime::Memory>,
     imported_table: Option<Table>,
@@ -94,25 +117,46 @@ impl Module for Compiled {
     }
 
     fn instantiate(&self, host: &Host) -> Result<Box<dyn Instance>, EngineError> {
-        let limit = usize::try_from(self.settings.memory_limit_bytes).unwrap_or(usize::MAX);
-        let limits = StoreLimitsBuilder::new().memory_size(limit).build();
-        let state = State { limits, shape: self.shape.clone(), imported_memory: None, imported_table: None };
-        let mut store = Store::new(self.module.engine(), state);
-        store.limiter(|state| &mut state.limits);
-        if self.settings.count_fuel {
-            store.set_fuel(self.settings.fuel_limit).map_err(EngineError::engine)?;
-        }
-        let mut linker = Linker::new(self.module.engine());
-        let unsupplied = self.supply(host, &mut store, &mut linker)?;
-        let instance = linker
-            .instantiate(&mut store, &self.module)
-            .map_err(|error| instantiation_error(&error, unsupplied))?;
+        let budget = self.settings.budget_of_instance();
+        let limits = *budget.limits();
+        let limit = budget.time(limits.call)?;
+        let mut bounds = Bounds::new(&budget);
+        bounds.account.admit(&Demand::of(&self.shape, host))?;
+        let (compiled, host) = (self.clone(), host.clone());
+        let work = Apart::start(limits.stack_bytes, limit, move || compiled.start(&host, bounds, limit))?;
         let fuel_limit = self.settings.count_fuel.then_some(self.settings.fuel_limit);
-        Ok(Box::new(Running { store, instance, fuel_limit }))
+        Ok(Box::new(Running { work, shape: self.shape.clone(), budget, fuel_limit }))
     }
 }
 
 impl Compiled {
+    /// Makes the instance, on the thread where it will work.
+    fn start(&self, host: &Host, bounds: Bounds, limit: Duration) -> Result<Working, EngineError> {
+        let state = State { bounds, shape: self.shape.clone(), imported_memory: None, imported_table: None };
+        let mut store = Store::new(self.module.engine(), state);
+        store.limiter(|state| &mut state.bounds.account);
+        if !self.settings.timing {
+            store.epoch_deadline_callback(|mut context| context.data_mut().bounds.look());
+            store.set_epoch_deadline(1);
+        }
+        if self.settings.count_fuel {
+            store.set_fuel(self.settings.fuel_limit).map_err(EngineError::engine)?;
+        }
+        store.data_mut().bounds.begin(limit);
+        let mut linker = Linker::new(self.module.engine());
+        let made = self.supply(host, &mut store, &mut linker).and_then(|unsupplied| {
+            linker
+                .instantiate(&mut store, &self.module)
+                .map_err(|error| instantiation_error(&error, unsupplied))
+        });
+        let instance = store.data_mut().bounds.judge(made)?;
+        let exports: Vec<_> = instance.exports(&mut store).map(|export| export.into_extern()).collect();
+        for memory in exports.into_iter().filter_map(Extern::into_shared_memory) {
+            store.data_mut().bounds.watch(memory);
+        }
+        Ok(Working { store, instance })
+    }
+
     /// Defines what the host has for the module's imports; answers the names of the rest.
     fn supply(
         &self,
@@ -141,10 +185,7 @@ impl Compiled {
                 }
                 (ExternType::Memory(ty), Some(Supply::Memory { minimum_pages })) => {
                     let ty = raised(&ty, *minimum_pages).map_err(|words| refused(module, name, words))?;
-                    let memory = wasmtime::Memory::new(&mut *store, ty)
-                        .map_err(|error| refused(module, name, words(&error)))?;
-                    store.data_mut().imported_memory.get_or_insert(memory);
-                    Some(memory.into())
+                    Some(supplied_memory(store, ty).map_err(|error| refused(module, name, words(&error)))?)
                 }
                 (ExternType::Table(ty), Some(Supply::Table { minimum_elements })) => {
                     let minimum = ty.minimum().max(*minimum_elements);
@@ -179,6 +220,20 @@ impl Compiled {
     }
 }
 
+fn supplied_memory(store: &mut Store<State>, ty: MemoryType) -> wasmtime::Result<Extern> {
+    if ty.is_shared() {
+        // No limiter is asked for a shared memory.
+        let bytes = ty.minimum().saturating_mul(ty.page_size());
+        store.data_mut().bounds.account.take_memory(bytes)?;
+        let memory = SharedMemory::new(store.engine(), ty)?;
+        store.data_mut().bounds.watch(memory.clone());
+        return Ok(memory.into());
+    }
+    let memory = wasmtime::Memory::new(&mut *store, ty)?;
+    store.data_mut().imported_memory.get_or_insert(memory);
+    Ok(memory.into())
+}
+
 fn raised(ty: &MemoryType, minimum_pages: u64) -> Result<MemoryType, String> {
     let minimum = ty.minimum().max(minimum_pages);
     let mut builder = wasmtime::MemoryTypeBuilder::new();
@@ -207,24 +262,60 @@ fn instantiation_error(error: &wasmtime::Error, unsupplied: Vec<String>) -> Engi
     EngineError::Instantiate { words: words(error) }
 }
 
+/// An instance, at work on a thread of its own.
 struct Running {
-    store: Store<State>,
-    instance: wasmtime::Instance,
+    work: Apart<Working>,
+    shape: Arc<Shape>,
+    budget: Budget,
     /// Of each call; `None` where fuel is not counted.
     fuel_limit: Option<u64>,
 }
 
 impl Running {
+    /// Does something with the instance that calls nothing in it.
+    fn with<R: Send + 'static>(
+        &mut self,
+        order: impl FnOnce(&mut Working) -> Result<R, EngineError> + Send + 'static,
+    ) -> Result<R, EngineError> {
+        let limit = self.budget.time(self.budget.limits().call)?;
+        self.work.run(limit, order)?
+    }
+
+    /// Does something with one of its memories.
+    fn with_memory<R: Send + 'static>(
+        &mut self,
+        memory: Memory<'_>,
+        order: impl FnOnce(&mut Store<State>, wasmtime::Memory) -> Result<R, EngineError> + Send + 'static,
+    ) -> Result<R, EngineError> {
+        let name = match memory {
+            Memory::Main => None,
+            Memory::Export(name) => Some(name.to_owned()),
+        };
+        self.with(move |working| {
+            let memory = working.memory(name)?;
+            let outcome = order(&mut working.store, memory);
+            working.store.data_mut().bounds.judge(outcome)
+        })
+    }
+}
+
+struct Working {
+    store: Store<State>,
+    instance: wasmtime::Instance,
+}
+
+impl Working {
     fn exported(&mut self, name: &str) -> Result<Extern, EngineError> {
         self.instance
             .get_export(&mut self.store, name)
             .ok_or_else(|| EngineError::export(name, "does not exist"))
     }
 
-    fn memory(&mut self, memory: Memory<'_>) -> Result<wasmtime::Memory, EngineError> {
-        let name = match memory {
-            Memory::Export(name) => name.to_owned(),
-            Memory::Main => {
+    /// The exported memory of this name; without one, the main memory.
+    fn memory(&mut self, name: Option<String>) -> Result<wasmtime::Memory, EngineError> {
+        let name = match name {
+            Some(name) => name,
+            None => {
                 if let Some(memory) = self.store.data().imported_memory {
                     return Ok(memory);
                 }
@@ -232,6 +323,34 @@ impl Running {
             }
         };
         memory_of(self.exported(&name)?, &name)
+    }
+
+    fn call(
+        &mut self,
+        export: &str,
+        arguments: &[Value],
+        fuel_limit: Option<u64>,
+        limit: Duration,
+    ) -> Result<Outcome, EngineError> {
+        let shape = self.store.data().shape.clone();
+        let signature = shape.function(export)?;
+        let Extern::Func(function) = self.exported(export)? else {
+            return Err(EngineError::export(export, "is not a function"));
+        };
+        let arguments = to_vals(arguments, signature, export)?;
+        let mut results = vec![Val::I32(0); signature.results.len()];
+        if let Some(limit) = fuel_limit {
+            self.store.set_fuel(limit).map_err(EngineError::engine)?;
+        }
+        self.store.data_mut().bounds.begin(limit);
+        self.store.set_epoch_deadline(1);
+        let start = Instant::now();
+        let outcome = function.call(&mut self.store, &arguments, &mut results);
+        let elapsed = start.elapsed();
+        self.store.data_mut().bounds.judge(outcome.map_err(|error| run_error(&error)))?;
+        let left = fuel_limit.and_then(|_| self.store.get_fuel().ok());
+        let fuel = fuel_limit.zip(left).map(|(limit, left)| limit.saturating_sub(left));
+        Ok(Outcome { values: results.iter().map(from_val).collect(), elapsed, fuel })
     }
 }
 
@@ -252,23 +371,10 @@ fn memory_of(item: Extern, name: &str) -> Result<wasmtime::Memory, EngineError> 
 
 impl Instance for Running {
     fn call(&mut self, export: &str, arguments: &[Value]) -> Result<Outcome, EngineError> {
-        let shape = self.store.data().shape.clone();
-        let signature = shape.function(export)?;
-        let Extern::Func(function) = self.exported(export)? else {
-            return Err(EngineError::export(export, "is not a function"));
-        };
-        let arguments = to_vals(arguments, signature, export)?;
-        let mut results = vec![Val::I32(0); signature.results.len()];
-        if let Some(limit) = self.fuel_limit {
-            self.store.set_fuel(limit).map_err(EngineError::engine)?;
-        }
-        let start = Instant::now();
-        let outcome = function.call(&mut self.store, &arguments, &mut results);
-        let elapsed = start.elapsed();
-        outcome.map_err(|error| run_error(&error))?;
-        let left = self.fuel_limit.and_then(|_| self.store.get_fuel().ok());
-        let fuel = self.fuel_limit.zip(left).map(|(limit, left)| limit.saturating_sub(left));
-        Ok(Outcome { values: results.iter().map(from_val).collect(), elapsed, fuel })
+        super::check_arguments(arguments, self.shape.function(export)?, export)?;
+        let (name, arguments) = (export.to_owned(), arguments.to_vec());
+        let (fuel_limit, limit) = (self.fuel_limit, self.budget.time(self.budget.limits().call)?);
+        self.work.run(limit, move |working| working.call(&name, &arguments, fuel_limit, limit))?
     }
 
     fn limit_fuel(&mut self, fuel: u64) {
@@ -276,52 +382,57 @@ impl Instance for Running {
     }
 
     fn memory_bytes(&mut self, memory: Memory<'_>) -> Result<u64, EngineError> {
-        let memory = self.memory(memory)?;
-        Ok(memory.data_size(&self.store) as u64)
+        self.with_memory(memory, |store, memory| Ok(memory.data_size(&store) as u64))
     }
 
     fn read(&mut self, memory: Memory<'_>, address: u64, length_bytes: u64) -> Result<Vec<u8>, EngineError> {
-        let memory = self.memory(memory)?;
-        read(&mut self.store, memory, address, length_bytes)
+        self.with_memory(memory, move |store, memory| read(store, memory, address, length_bytes))
     }
 
     fn write(&mut self, memory: Memory<'_>, address: u64, bytes: &[u8]) -> Result<(), EngineError> {
-        let memory = self.memory(memory)?;
-        write(&mut self.store, memory, address, bytes)
+        let bytes = bytes.to_vec();
+        self.with_memory(memory, move |store, memory| write(store, memory, address, &bytes))
     }
 
     fn grow(&mut self, memory: Memory<'_>, pages: u64) -> Result<Option<u64>, EngineError> {
-        let memory = self.memory(memory)?;
-        Ok(memory.grow(&mut self.store, pages).ok())
+        self.with_memory(memory, move |store, memory| Ok(memory.grow(store, pages).ok()))
     }
 
     fn global(&mut self, export: &str) -> Result<Value, EngineError> {
-        match self.exported(export)? {
-            Extern::Global(global) => Ok(from_val(&global.get(&mut self.store))),
-            _ => Err(EngineError::export(export, "is not a global")),
-        }
+        let name = export.to_owned();
+        self.with(move |working| match working.exported(&name)? {
+            Extern::Global(global) => Ok(from_val(&global.get(&mut working.store))),
+            _ => Err(EngineError::export(&name, "is not a global")),
+        })
     }
 
     fn set_global(&mut self, export: &str, value: Value) -> Result<(), EngineError> {
-        let Extern::Global(global) = self.exported(export)? else {
-            return Err(EngineError::export(export, "is not a global"));
-        };
-        let value =
-            to_val(value).ok_or_else(|| EngineError::export(export, "cannot be set to a reference"))?;
-        global.set(&mut self.store, value).map_err(|error| EngineError::export(export, words(&error)))
+        let name = export.to_owned();
+        self.with(move |working| {
+            let Extern::Global(global) = working.exported(&name)? else {
+                return Err(EngineError::export(&name, "is not a global"));
+            };
+            let value =
+                to_val(value).ok_or_else(|| EngineError::export(&name, "cannot be set to a reference"))?;
+            let set = global.set(&mut working.store, value);
+            set.map_err(|error| EngineError::export(&name, words(&error)))
+        })
     }
 }
 
 /// Calls a function of the host on behalf of the module.
 fn enter_host(
-    caller: EngineCaller<'_, State>,
+    mut caller: EngineCaller<'_, State>,
     function: &HostFunction,
     signature: &Signature,
     parameters: &[Val],
     results: &mut [Val],
 ) -> wasmtime::Result<()> {
     let arguments: Vec<_> = parameters.iter().map(from_val).collect();
-    let outcome = function(&mut Calling { caller, signature }, &arguments);
+    caller.data_mut().bounds.account.enter().map_err(wasmtime::Error::new)?;
+    let mut calling = Calling { caller, signature };
+    let outcome = function(&mut calling, &arguments);
+    calling.caller.data_mut().bounds.account.leave();
     let values = checked_results(outcome, signature).map_err(wasmtime::Error::new)?;
     for (slot, value) in results.iter_mut().zip(values) {
         *slot = to_val(value)
@@ -350,7 +461,13 @@ impl Calling<'_> {
         let arguments: Option<Vec<_>> = arguments.iter().map(|&value| to_val(value)).collect();
         let arguments = arguments.ok_or_else(|| EngineError::export(name, "takes no such reference"))?;
         let mut results = vec![Val::I32(0); ty.results().len()];
-        function.call(&mut self.caller, &arguments, &mut results).map_err(|error| run_error(&error))?;
+        if let Err(error) = function.call(&mut self.caller, &arguments, &mut results) {
+            let error = run_error(&error);
+            if error.is_exhausted() {
+                self.caller.data_mut().bounds.account.end(error.clone());
+            }
+            return Err(error);
+        }
         Ok(results.iter().map(from_val).collect())
     }
 }
@@ -439,9 +556,13 @@ pub(super) fn run_error(error: &wasmtime::Error) -> EngineError {
             }
             Trap::StackOverflow => TrapReason::StackOverflow,
             Trap::OutOfFuel => TrapReason::OutOfFuel,
+            Trap::AllocationTooLarge => TrapReason::OutOfMemory,
             Trap::HeapMisaligned => TrapReason::Unaligned,
             _ => TrapReason::Other,
         },
+        (None, None) if error.is::<OutOfMemory>() || error.is::<GcHeapOutOfMemory<()>>() => {
+            TrapReason::OutOfMemory
+        }
         (None, None) => TrapReason::Other,
     };
     EngineError::Trap { reason, words: words(error) }

@@ -1,22 +1,26 @@
 //! Host threads on wasmtime: one store and one instance each, over one shared memory.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use wasmtime::{Extern, Linker, MemoryTypeBuilder, Module, SharedMemory, Store, Val};
 
+use super::apart::Apart;
+use super::budget::Account;
+use super::demand::Demand;
 use super::team::{GRACE, Team, shared_memory};
-use super::wasmtime::{config, from_val, run_error, to_val, words};
-use super::{EngineError, Settings, Shape, Value};
+use super::wasmtime::{compile, engine, from_val, run_error, to_val, words};
+use super::wasmtime_bounds::Bounds;
+use super::{Budget, EngineError, Host, Settings, Shape, Value};
 
 /// Reads a shared memory from inside: from outside that would be a data race, and needs unsafe code.
 const PEEK: &str = r#"(module (import "env" "memory" (memory {min} {max} shared))
     (func (export "peek") (param i32) (result i32) (i32.load8_u (local.get 0))))"#;
 
 pub(super) struct HostThreads {
-    first: Instance,
+    first: Apart<Instance>,
     peek: Instance,
     module: Module,
     memory: SharedMemory,
@@ -24,12 +28,17 @@ pub(super) struct HostThreads {
     orders: Vec<Sender<Order>>,
     /// What they answer, and the end that is cloned for each.
     reports: (Sender<Report>, Receiver<Report>),
-    timeout: Duration,
+    budget: Budget,
+    /// What every instance takes.
+    demand: Demand,
+    /// What the memory takes, which all share.
+    _account: Account,
 }
 
 struct Instance {
-    store: Store<()>,
+    store: Store<Bounds>,
     instance: wasmtime::Instance,
+    limit: Duration,
 }
 
 struct Order {
@@ -43,13 +52,15 @@ type Report = (usize, Result<(u64, Instant, Instant), EngineError>);
 
 impl HostThreads {
     pub(super) fn new(settings: &Settings, wasm: &[u8]) -> Result<Self, EngineError> {
-        let (minimum, maximum) = shared_memory(&Shape::of(wasm)?)?;
-        let settings = Settings { count_fuel: false, ..*settings };
-        let engine = wasmtime::Engine::new(&config(&settings)).map_err(EngineError::engine)?;
-        let compile = |wasm: &[u8]| {
-            Module::new(&engine, wasm).map_err(|error| EngineError::Compile { words: words(&error) })
-        };
-        let module = compile(wasm)?;
+        let shape = Shape::of(wasm)?;
+        let (minimum, maximum) = shared_memory(&shape)?;
+        let settings = Settings { count_fuel: false, ..settings.clone() };
+        let budget = settings.budget_of_instance();
+        // Threads may grow it at any time, so all of it is taken at once.
+        let mut account = Account::new(&budget);
+        account.take_memory(maximum.saturating_mul(1 << 16)).map_err(EngineError::Budget)?;
+        let engine = engine(&settings)?;
+        let module = compile(&engine, &settings, &shape, wasm)?;
         let ty = MemoryTypeBuilder::new()
             .shared(true)
             .min(minimum)
@@ -58,32 +69,54 @@ impl HostThreads {
             .map_err(EngineError::engine)?;
         let memory = SharedMemory::new(&engine, ty).map_err(EngineError::engine)?;
         let peek = PEEK.replace("{min}", &minimum.to_string()).replace("{max}", &maximum.to_string());
-        let peek = compile(&wat::parse_str(peek).map_err(EngineError::engine)?)?;
+        let peek = wat::parse_str(peek).map_err(EngineError::engine)?;
+        let peek = compile(&engine, &settings, &Shape::of(&peek)?, &peek)?;
+        let demand = Demand::of(&shape, &Host::new());
+        let limits = budget.limits();
+        let (first_module, first_memory, first_budget) = (module.clone(), memory.clone(), budget.clone());
+        let first = Apart::start(limits.stack_bytes, limits.call, move || {
+            Instance::new(&first_module, &first_memory, &first_budget, &demand)
+        })?;
         Ok(Self {
-            first: Instance::new(&module, &memory)?,
-            peek: Instance::new(&peek, &memory)?,
+            first,
+            peek: Instance::new(&peek, &memory, &budget, &Demand::default())?,
             module,
             memory,
             orders: Vec::new(),
             reports: channel(),
-            timeout: settings.timeout,
+            budget,
+            demand,
+            _account: account,
         })
     }
 }
 
 impl Instance {
-    fn new(module: &Module, memory: &SharedMemory) -> Result<Self, EngineError> {
-        let mut store = Store::new(module.engine(), ());
+    fn new(
+        module: &Module,
+        memory: &SharedMemory,
+        budget: &Budget,
+        demand: &Demand,
+    ) -> Result<Self, EngineError> {
+        let limit = budget.time(budget.limits().call)?;
+        let mut bounds = Bounds::new(budget);
+        bounds.account.admit(demand)?;
+        let mut store = Store::new(module.engine(), bounds);
+        store.limiter(|bounds| &mut bounds.account);
+        store.epoch_deadline_callback(|mut context| context.data_mut().look());
+        store.set_epoch_deadline(1);
+        store.data_mut().begin(limit);
         let mut linker = Linker::new(module.engine());
         for import in module.imports() {
             linker
                 .define(&store, import.module(), import.name(), memory.clone())
                 .map_err(EngineError::engine)?;
         }
-        let instance = linker
+        let made = linker
             .instantiate(&mut store, module)
-            .map_err(|error| EngineError::Instantiate { words: words(&error) })?;
-        Ok(Self { store, instance })
+            .map_err(|error| EngineError::Instantiate { words: words(&error) });
+        let instance = store.data_mut().judge(made)?;
+        Ok(Self { store, instance, limit })
     }
 
     fn call(&mut self, export: &str, arguments: &[Value]) -> Result<Option<Value>, EngineError> {
@@ -94,7 +127,10 @@ impl Instance {
         let arguments: Option<Vec<_>> = arguments.iter().map(|&value| to_val(value)).collect();
         let arguments = arguments.ok_or_else(|| EngineError::export(export, "takes no such reference"))?;
         let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
-        function.call(&mut self.store, &arguments, &mut results).map_err(|error| run_error(&error))?;
+        self.store.data_mut().begin(self.limit);
+        self.store.set_epoch_deadline(1);
+        let outcome = function.call(&mut self.store, &arguments, &mut results);
+        self.store.data_mut().judge(outcome.map_err(|error| run_error(&error)))?;
         Ok(results.first().map(from_val))
     }
 
@@ -115,7 +151,9 @@ impl Instance {
 
 impl Team for HostThreads {
     fn call(&mut self, export: &str, arguments: &[Value]) -> Result<Option<Value>, EngineError> {
-        self.first.call(export, arguments)
+        let (export, arguments) = (export.to_owned(), arguments.to_vec());
+        let limit = self.budget.time(self.budget.limits().call)?;
+        self.first.run(limit, move |first| first.call(&export, &arguments))?
     }
 
     fn read(&mut self, address: u64, length_bytes: u64) -> Result<Vec<u8>, EngineError> {
@@ -135,11 +173,13 @@ impl Team for HostThreads {
             let (order_sender, orders) = channel::<Order>();
             let (report_sender, number) = (self.reports.0.clone(), self.orders.len());
             let (module, memory) = (self.module.clone(), self.memory.clone());
+            let (budget, demand) = (self.budget.clone(), self.demand);
             let (settled_sender, settled) = channel();
             let area = address.wrapping_add(index.wrapping_mul(bytes_each));
             // Wasmtime runs wasm on the thread's own stack; the default for threads is small.
+            let stack_bytes = (8 << 20) + self.budget.limits().stack_bytes;
             let work = move || {
-                let made = Instance::new(&module, &memory).and_then(|mut instance| {
+                let made = Instance::new(&module, &memory, &budget, &demand).and_then(|mut instance| {
                     instance.settle(area, bytes_each)?;
                     Ok(instance)
                 });
@@ -164,11 +204,12 @@ impl Team for HostThreads {
                 // A guest that keeps no thread heaps has nothing to give back.
                 let _ = instance.call("thread_exit", &[Value::u32(index)]);
             };
-            thread::Builder::new().stack_size(8 << 20).spawn(work).map_err(EngineError::engine)?;
-            settled
-                .recv()
-                .map_err(|_| EngineError::engine("a thread ended before it had begun"))
-                .and_then(|settled| settled)?;
+            thread::Builder::new().stack_size(stack_bytes).spawn(work).map_err(EngineError::engine)?;
+            let limit = self.budget.limits().call;
+            settled.recv_timeout(limit).map_err(|error| match error {
+                RecvTimeoutError::Timeout => EngineError::Timeout { limit },
+                RecvTimeoutError::Disconnected => EngineError::engine("a thread ended before it had begun"),
+            })??;
             self.orders.push(order_sender);
         }
         Ok(())
@@ -194,9 +235,10 @@ impl Team for HostThreads {
         }
         let mut reports: Vec<Option<(u64, Instant, Instant)>> = vec![None; members.len()];
         let mut outcome = Ok(());
-        let mut deadline = Instant::now() + self.timeout;
+        let limit = self.budget.time(self.budget.limits().call)?;
+        let mut deadline = Instant::now() + limit + GRACE;
         for _ in members {
-            // A thread cannot be stopped from outside: one that gives no answer goes with the process.
+            // One that waits, or was compiled for timing, cannot be stopped: it goes with the process.
             let left = deadline.saturating_duration_since(Instant::now());
             match self.reports.1.recv_timeout(left) {
                 Ok((number, Ok(report))) => {
@@ -209,7 +251,7 @@ impl Team for HostThreads {
                     deadline = deadline.min(Instant::now() + GRACE);
                 }
                 Err(_) => {
-                    outcome = outcome.and(Err(EngineError::Timeout { limit: self.timeout }));
+                    outcome = outcome.and(Err(EngineError::Timeout { limit }));
                     break;
                 }
             }

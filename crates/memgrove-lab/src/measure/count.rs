@@ -4,14 +4,11 @@
 use super::failure::{FUEL_LIMIT_RATIO, Failure};
 use super::results::{Count, Figures};
 use super::subject::{Bout, Subject, Work};
-use crate::engine::{Engine, EngineError, EngineId, Settings, open};
+use crate::engine::{Engine, EngineError, EngineId, Limits, Settings, open};
 use crate::guest::Role;
 
 /// What the base may take: far more than any workload, but it ends.
 const BASE_FUEL_LIMIT: u64 = 1 << 41;
-
-/// Memory that a guest may grow to. Workloads keep below 64 MiB of live blocks; the floor never frees.
-const MEMORY_LIMIT_BYTES: u64 = 1 << 32;
 
 /// Room for a heap that only begins to repeat itself in its second run.
 const LEAK_TOLERANCE_BYTES: u64 = 64 * 1024;
@@ -30,9 +27,8 @@ pub struct Expectation {
 /// # Errors
 /// [`EngineError::Absent`] in a build without it.
 pub fn counting_engine() -> Result<Box<dyn Engine>, EngineError> {
-    let settings =
-        Settings { count_fuel: true, memory_limit_bytes: MEMORY_LIMIT_BYTES, ..Settings::default() };
-    open(EngineId::Wasmtime, &settings)
+    // Workloads keep below 64 MiB of live blocks, but the floor never frees, and some are counted side by side.
+    open(EngineId::Wasmtime, &Settings { apart: true, ..Settings::counting(Limits::GUEST) })
 }
 
 fn fuel_limit(expectation: Option<Expectation>) -> u64 {

@@ -25,7 +25,6 @@ mod machine;
 mod phases;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::engine::{EngineError, EngineId, Settings, open};
 use crate::guest::{Role, STANDARD_SCALE, WorkloadInfo, WorkloadKind};
@@ -35,7 +34,7 @@ use results::{Allocator, EngineVersion, ResultsError, Setting};
 use subject::{Task, Work};
 
 pub use machine::machine;
-pub use phases::run;
+pub use phases::{Save, run};
 pub use traces::{Trace, TraceError};
 
 /// What the user asked for.
@@ -268,6 +267,3 @@ fn choose_workloads(catalogue: &Catalogue, request: &Request) -> Result<Vec<Work
     let traces_alone = request.workloads.is_empty() && !request.traces.is_empty();
     Ok(known.iter().filter(wanted).filter(|_| !traces_alone).cloned().collect())
 }
-
-/// How long a call may take on an engine that only a timeout bounds.
-const CALL_TIMEOUT: Duration = Duration::from_secs(60);

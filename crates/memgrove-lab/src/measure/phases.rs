@@ -1,7 +1,6 @@
 //! The phases of a run. Each step that is in the record already is skipped, and the record is saved after
 //! each step, so that a run can be interrupted anywhere and continued.
 
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,12 +10,12 @@ use super::catalogue::{Catalogue, Guest};
 use super::count::{Expectation, count, counting_engine};
 use super::failure::Failure;
 use super::lock::{TimingLock, busy_warning, load_average};
-use super::results::{Count, Results, ThreadWall};
+use super::results::{Count, Results, ResultsError, ThreadWall};
 use super::stats::MachineClock;
 use super::subject::Subject;
 use super::threads::Crew;
 use super::wall::{Entrant, Rounds, time};
-use super::{CALL_TIMEOUT, Event, MeasureError, Plan};
+use super::{Event, MeasureError, Plan};
 use crate::engine::{Engine, EngineId, Settings, open};
 use crate::guest::Role;
 
@@ -26,7 +25,10 @@ const ROUNDS_BUDGET: Duration = Duration::from_secs(20);
 /// Fewer rounds have no spread.
 const FEWEST_ROUNDS: usize = 3;
 
-/// Measures what `plan` asks for and `results` lacks. With `save`, the record is written there after every
+/// Keeps a record: whoever runs a measurement says how and where.
+pub type Save<'a> = &'a (dyn Fn(&Results) -> Result<(), ResultsError> + Sync);
+
+/// Measures what `plan` asks for and `results` lacks. With `save`, the record is handed to it after every
 /// measurement.
 ///
 /// # Errors
@@ -35,7 +37,7 @@ pub fn run(
     plan: &Plan,
     catalogue: &Catalogue,
     results: &mut Results,
-    save: Option<&Path>,
+    save: Option<Save<'_>>,
     tell: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<(), MeasureError> {
     let infos =
@@ -68,23 +70,29 @@ fn load_before_us() -> Option<f64> {
     Some((running - 1.0).max(0.0).min(load_average()?))
 }
 
-fn saved(results: &Results, save: Option<&Path>) -> Result<(), MeasureError> {
-    Ok(save.map_or(Ok(()), |path| results.save(path))?)
+fn saved(results: &Results, save: Option<Save<'_>>) -> Result<(), MeasureError> {
+    Ok(save.map_or(Ok(()), |save| save(results))?)
 }
 
 /// Compiles every guest; those that cannot be are reported as failures of all workloads later.
 fn load(engine: &dyn Engine, guests: &[Guest]) -> Vec<Result<Subject, Failure>> {
-    let load = |guest: &Guest| {
-        Subject::load(engine, &guest.wasm).map_err(|error| Failure::Unusable { words: error.to_string() })
-    };
-    guests.par_iter().map(load).collect()
+    guests.par_iter().map(|guest| load_one(engine, guest)).collect()
+}
+
+fn load_one(engine: &dyn Engine, guest: &Guest) -> Result<Subject, Failure> {
+    Subject::load(engine, &guest.wasm).map_err(|error| Failure::Unusable { words: error.to_string() })
+}
+
+/// Whether a guest is timed under a workload. What failed the count is not; a leak runs, and its times say something.
+fn is_sound(count: &Count) -> bool {
+    matches!(count.failure, None | Some(Failure::Leaks { .. }))
 }
 
 fn counts(
     plan: &Plan,
     guests: &[Guest],
     results: &mut Results,
-    save: Option<&Path>,
+    save: Option<Save<'_>>,
     tell: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<(), MeasureError> {
     tell(Event::Phase { name: "counting", steps: plan.works.len() * guests.len() });
@@ -150,7 +158,7 @@ fn walls(
     plan: &Plan,
     guests: &[Guest],
     results: &mut Results,
-    save: Option<&Path>,
+    save: Option<Save<'_>>,
     tell: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<(), MeasureError> {
     let name = match engine {
@@ -159,12 +167,21 @@ fn walls(
         EngineId::Node => "timing on node",
     };
     tell(Event::Phase { name, steps: plan.works.len() });
-    let settings = Settings { timeout: CALL_TIMEOUT, ..Settings::default() };
+    // Only what has ended under fuel is timed.
+    let settings = Settings { timing: true, apart: true, ..Settings::default() };
     let opened = open(engine, &settings)?;
-    let subjects = load(&*opened, guests);
+    // A guest that fails every count may not even end when it is asked for its name: here nothing counts its fuel.
+    let subjects: Vec<Option<Subject>> = guests
+        .par_iter()
+        .map(|guest| {
+            let id = &guest.info.allocator;
+            let known = results.counts.iter().any(|count| count.allocator == *id && is_sound(count));
+            known.then(|| load_one(&*opened, guest).ok()).flatten()
+        })
+        .collect();
     // Another compilation of the base's guest, as separate as any other allocator's.
     let base = guests.iter().position(|guest| guest.info.allocator == plan.setting.base);
-    let control = base.map(|base| load(&*opened, &guests[base..=base]).remove(0));
+    let control = base.map(|base| load_one(&*opened, &guests[base]));
     let clock = MachineClock::new();
     let rounds = Rounds {
         minimum: FEWEST_ROUNDS.min(plan.setting.rounds),
@@ -176,17 +193,13 @@ fn walls(
         if results.wall(engine, &work.id, &plan.setting.base, false).is_some() {
             continue;
         }
-        // What failed the count is not timed; a leak runs, and its times say something.
-        let sound = |id: &str| {
-            let count = results.count(id, &work.id);
-            count.is_some_and(|count| matches!(count.failure, None | Some(Failure::Leaks { .. })))
-        };
+        let sound = |id: &str| results.count(id, &work.id).is_some_and(is_sound);
         let mut entrants: Vec<Entrant<'_>> = guests
             .iter()
             .zip(&subjects)
             .filter(|(guest, _)| sound(&guest.info.allocator))
             .filter_map(|(guest, subject)| {
-                let subject = subject.as_ref().ok()?;
+                let subject = subject.as_ref()?;
                 Some(Entrant { allocator: &guest.info.allocator, control: false, subject })
             })
             .collect();
@@ -210,7 +223,7 @@ fn threads(
     plan: &Plan,
     guests: &[Guest],
     results: &mut Results,
-    save: Option<&Path>,
+    save: Option<Save<'_>>,
     tell: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<(), MeasureError> {
     let with_threads: Vec<_> =
@@ -220,7 +233,7 @@ fn threads(
     }
     let name = if engine == EngineId::Node { "threads on node" } else { "threads on wasmtime" };
     tell(Event::Phase { name, steps: plan.thread_workloads.len() * plan.threads.len() });
-    let settings = Settings { timeout: CALL_TIMEOUT, ..Settings::default() };
+    let settings = Settings { timing: true, apart: true, ..Settings::default() };
     let most = plan.threads.iter().copied().max().unwrap_or(1);
     for workload in &plan.thread_workloads {
         for &count in &plan.threads {

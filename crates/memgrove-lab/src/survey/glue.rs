@@ -7,6 +7,8 @@ use serde::Deserialize;
 use super::host::Start;
 use super::row::Trial;
 use super::trial::{Candidate, complaint};
+use crate::engine::Limits;
+use crate::engine::node_process::arguments;
 use crate::toolchain::Tools;
 
 const SCRIPT: &str = include_str!("glue.mjs");
@@ -40,6 +42,7 @@ fn both(tools: &Tools, candidate: &Candidate<'_>, glue: &[u8]) -> Result<Trial, 
     let mut memory = 0;
     for start in Start::both(candidate.program) {
         let output = Command::new(&node)
+            .args(arguments(&Limits::SURVEY))
             .arg(&script)
             .args([&javascript, &module])
             .arg(start.name())

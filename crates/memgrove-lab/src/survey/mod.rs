@@ -21,7 +21,7 @@ use rayon::prelude::*;
 pub use conclusion::{Conclusion, Stopper, conclude, rank};
 pub use manifest::{Entry, MANIFEST_FILE, Manifest, MemoryFacts, ModuleFacts, hash_sources, source_files};
 pub use prebuilt::{Prebuilt, PrebuiltError, prebuilt};
-pub use rebuild::{Failure, Made, Progress, Rebuild, RebuildError, Rebuilt, detect, rebuild};
+pub use rebuild::{Failure, Made, Progress, Rebuild, RebuildError, Rebuilt, UNFINISHED, detect, rebuild};
 pub use row::{
     EngineState, EngineTrial, HostVerdict, Module, Origin, Row, SCHEMA_VERSION, Survey, ToolchainState, Trial,
 };

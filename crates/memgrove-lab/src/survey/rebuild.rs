@@ -4,7 +4,7 @@
 //! interrupted run leaves whole files and a manifest that tells the truth, and can simply be repeated.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::manifest::{Entry, MANIFEST_FILE, Manifest, ModuleFacts};
@@ -14,7 +14,6 @@ use crate::toolchain::{
 };
 
 /// What to build and where.
-#[derive(Debug)]
 pub struct Rebuild<'a> {
     /// The samples' sources.
     pub samples: &'a Path,
@@ -24,6 +23,8 @@ pub struct Rebuild<'a> {
     pub cache: &'a Path,
     /// Where programs are looked for.
     pub tools: &'a Tools,
+    /// Writes a file whole or not at all. What it leaves beside it for a moment begins with [`UNFINISHED`].
+    pub write: &'a dyn Fn(&Path, &[u8]) -> io::Result<()>,
 }
 
 /// One recipe's result.
@@ -124,9 +125,9 @@ pub fn rebuild(
         };
         if let Ok(made) = &result {
             // The module first: an entry without its module would be a lie, a module without entry is a file.
-            put(&plan.modules.join(format!("{}.wasm", recipe.id)), &made.wasm)?;
+            put(plan, &plan.modules.join(format!("{}.wasm", recipe.id)), &made.wasm)?;
             manifest.put(made.entry.clone());
-            put(&manifest_path, manifest_text(&manifest).as_bytes())?;
+            put(plan, &manifest_path, manifest_text(&manifest).as_bytes())?;
         }
         let rebuilt = Rebuilt { recipe, result };
         progress.built(&rebuilt);
@@ -204,8 +205,8 @@ fn manifest_text(manifest: &Manifest) -> String {
     text
 }
 
-/// How the name of a file begins that is not yet in its place.
-const UNFINISHED: &str = ".unfinished-";
+/// How the name of a file begins that is not yet in its place: whoever writes for us names it so.
+pub const UNFINISHED: &str = ".unfinished-";
 
 /// Removes what a run that was killed could not. What cannot be removed is in nobody's way.
 fn sweep(folder: &Path, prefix: &str) {
@@ -217,22 +218,8 @@ fn sweep(folder: &Path, prefix: &str) {
     }
 }
 
-/// Writes a file whole or not at all: beside its place first, then renamed.
-fn put(path: &Path, bytes: &[u8]) -> Result<(), RebuildError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let write = || -> io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-        }
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().map_err(|error| io_at(path, error))
+fn put(plan: &Rebuild<'_>, path: &Path, bytes: &[u8]) -> Result<(), RebuildError> {
+    (plan.write)(path, bytes).map_err(|error| io_at(path, error))
 }
 
 fn io_at(path: &Path, error: io::Error) -> RebuildError {

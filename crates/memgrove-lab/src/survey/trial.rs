@@ -3,7 +3,7 @@
 use super::glue;
 use super::host::{self, Exit, Start};
 use super::row::{EngineState, EngineTrial, Trial};
-use crate::engine::{self, Engine, EngineError, EngineId, Host, Memory, Module, Settings};
+use crate::engine::{self, Engine, EngineError, EngineId, Host, Limits, Memory, Module, Settings};
 use crate::toolchain::{Contract, Program, Tools};
 
 /// A module to be tried.
@@ -28,13 +28,11 @@ pub struct Engines {
     tools: Tools,
 }
 
-/// What a module of the survey may execute: a hundred times what it needs. One that runs on is stopped.
-const FUEL: u64 = 200_000_000;
-
 impl Engines {
     /// Opens every engine that is there. `tools` is where Node is looked for when real JavaScript glue is run.
     pub fn open(tools: Tools) -> Self {
-        let all = EngineId::ALL.map(|id| (id, engine::open(id, &Settings::bounded(FUEL))));
+        let settings = Settings::counting(Limits::SURVEY);
+        let all = EngineId::ALL.map(|id| (id, engine::open(id, &settings)));
         Self { all: all.into(), tools }
     }
 

@@ -49,6 +49,9 @@ pub(super) fn check(
     let has_memory = subject.original.memory().is_some();
     match run(sides, &exports, has_memory, evidence, gaps) {
         Ok(outcome) => outcome,
+        Err(error) if error.is_exhausted() => {
+            Outcome::Skipped(Gap::new(Reason::OutOfBudget, error.to_string()))
+        }
         Err(error) => Outcome::Failed(format!("the two cannot be compared: {error}")),
     }
 }
@@ -60,14 +63,7 @@ fn run(
     evidence: &mut Evidence,
     gaps: &mut Vec<Gap>,
 ) -> Result<Outcome, EngineError> {
-    let start = || match sides.start() {
-        Ok(pair) => Ok(pair),
-        Err(NoPair::Original(error)) => Err(Outcome::Skipped(Gap::new(
-            Reason::OriginalDoesNotStart,
-            format!("the original does not start under an emulated host: {error}"),
-        ))),
-        Err(NoPair::Fixed(error)) => Err(Outcome::Failed(error.to_string())),
-    };
+    let start = || sides.start().map_err(NoPair::outcome);
     let mut pair = match start() {
         Ok(pair) => pair,
         Err(outcome) => return Ok(outcome),

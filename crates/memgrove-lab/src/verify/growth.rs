@@ -33,6 +33,7 @@ enum Allocated {
     NoAllocator,
     Grew(Grown, &'static str),
     Full { maximum_bytes: u64 },
+    OutOfBudget(String),
     Wrong(String),
 }
 
@@ -61,6 +62,7 @@ pub(super) fn check(
             return (Outcome::Passed(words), Some(grown));
         }
         Allocated::NoAllocator => {}
+        Allocated::OutOfBudget(words) => gap = Some(Gap::new(Reason::OutOfBudget, words)),
         Allocated::Full { maximum_bytes } => {
             gap = Some(Gap::new(
                 Reason::AtItsMaximum,
@@ -231,6 +233,7 @@ fn allocate(
     let Some((name, extra)) = allocator(module) else { return Allocated::NoAllocator };
     match instance.and_then(|instance| allocate_from(module, instance, memory, &name, extra)) {
         Ok(allocated) => allocated,
+        Err(error) if error.is_exhausted() => Allocated::OutOfBudget(error.to_string()),
         Err(error) => Allocated::Wrong(error.to_string()),
     }
 }
@@ -268,6 +271,7 @@ fn allocate_from(
                 0 => Err("it returned null".to_owned()),
                 at => Ok(at),
             },
+            Err(error) if error.is_exhausted() => return Err(error),
             Err(error) => Err(error.to_string()),
         };
         let at = match answer {

@@ -1,11 +1,16 @@
 //! A host that keeps the contract of a module's original imports: what its glue would do,
 //! written once more, in another language and on the other side of the border.
+//!
+//! What a function is, it tells by itself from the name (`library.rs`). Where there is no name, it has
+//! to take the plan's word, and says so: [`Emulated::unconfirmed`].
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use memgrove_rewrite::{Behaviour, DecidedBy, Decision, Item, Plan};
 
 use super::kernel::Kernel;
+use super::library::{self, Action};
 use crate::engine::{Caller, Host, HostTrap, Value, ValueType};
 
 /// What the functions remember between calls.
@@ -15,6 +20,7 @@ struct State {
     nanos: u64,
     seed: u64,
     kernel: Kernel,
+    ended: Arc<AtomicBool>,
 }
 
 /// A host for a fixed module: the functions that stay are there and trap.
@@ -34,6 +40,9 @@ pub struct Emulated {
     /// Imports, as module and name, for which the host does what the plan says they do, because
     /// nothing else tells it. That both modules agree says nothing about these.
     pub unconfirmed: Vec<(String, String)>,
+    /// Set whenever a function has ended the program, which is another reason to trap than what a function found
+    /// to be wrong.
+    pub ended: Arc<AtomicBool>,
 }
 
 /// Returns the host that keeps the contract of a module's original imports.
@@ -43,23 +52,55 @@ pub struct Emulated {
 /// # Errors
 /// The import that has no second implementation here.
 pub fn emulate(plan: &Plan) -> Result<Emulated, String> {
-    let unconfirmed = plan.imports.iter().filter(|item| is_guess(item));
-    let unconfirmed = unconfirmed.map(|item| (item.module.clone(), item.name.clone())).collect();
-    let state = Arc::new(Mutex::new(State::default()));
+    let ended = Arc::new(AtomicBool::new(false));
+    let state = Arc::new(Mutex::new(State { ended: Arc::clone(&ended), ..State::default() }));
     let break_cell = plan.initial_data().next().map_or(0, |(at, _)| at);
     let mut host = Host::new();
+    let mut unconfirmed = Vec::new();
     for item in &plan.imports {
         let (module, name) = (item.module.as_str(), item.name.as_str());
-        host = match item.behaviour {
-            Behaviour::Memory(pages) => host.memory(module, name, pages),
-            Behaviour::Table(entries) => host.table(module, name, entries),
-            Behaviour::I32(value) => host.global(module, name, Value::u32(value)),
-            Behaviour::F64(value) => host.global(module, name, Value::F64(value.to_bits())),
-            Behaviour::Traps | Behaviour::StaysFunction => traps(host, module, name),
-            Behaviour::Answers(number) => {
+        let (action, is_confirmed) = match item.behaviour {
+            Behaviour::Memory(pages) => {
+                host = host.memory(module, name, pages);
+                continue;
+            }
+            Behaviour::Table(entries) => {
+                host = host.table(module, name, entries);
+                continue;
+            }
+            Behaviour::I32(value) => {
+                host = host.global(module, name, Value::u32(value));
+                unconfirmed.extend(is_by_use(item).then(|| (item.module.clone(), item.name.clone())));
+                continue;
+            }
+            Behaviour::F64(value) => {
+                host = host.global(module, name, Value::F64(value.to_bits()));
+                continue;
+            }
+            Behaviour::StaysFunction => {
+                host = traps(host, module, name);
+                continue;
+            }
+            Behaviour::Traps => own_or(item, Action::Traps),
+            Behaviour::Answers(number) => own_or(item, Action::Returns(number)),
+            Behaviour::Computes(function) => own_or(item, Action::Computes(function)),
+            _ => return Err(format!("`{name}` needs the module itself")),
+        };
+        if !is_confirmed {
+            unconfirmed.push((item.module.clone(), item.name.clone()));
+        }
+        host = match action {
+            Action::Traps => {
+                let (ended, words) = (Arc::clone(&ended), format!("`{name}` ends the program"));
+                host.function(module, name, move |_, _| {
+                    ended.store(true, Ordering::Relaxed);
+                    Err(HostTrap(words.clone()))
+                })
+            }
+            Action::Returns(number) => {
                 host.function(module, name, move |caller, _| Ok(answer(caller, number)))
             }
-            Behaviour::Computes(function) => {
+            Action::Computes(function) => {
                 if !KNOWN.contains(&function) && !is_system_call(function) {
                     return Err(format!("`{name}` has no second implementation to compare with"));
                 }
@@ -70,21 +111,40 @@ pub fn emulate(plan: &Plan) -> Result<Emulated, String> {
                     Ok(answer(caller, number))
                 })
             }
-            _ => return Err(format!("`{name}` needs the module itself")),
+            Action::ReturnsConstant => return Err(format!("what `{name}` returns is not known")),
         };
     }
-    Ok(Emulated { host, unconfirmed })
+    Ok(Emulated { host, unconfirmed, ended })
 }
 
-/// Whether only the code around its uses says what a function or global is.
-fn is_guess(item: &Item) -> bool {
-    let is_number_or_code = !matches!(item.behaviour, Behaviour::Memory(_) | Behaviour::Table(_));
-    let by_use = matches!(item.decision, Decision::Inside { decided_by: DecidedBy::Use, .. });
-    is_number_or_code && by_use
+/// What the host does for a function, and whether it knows that by itself: from the name that the
+/// module gives it, or that the module's glue does. Otherwise it does what was planned.
+fn own_or(item: &Item, planned: Action) -> (Action, bool) {
+    let params = item.ty.split("->").next().map_or(0, |params| params.split_whitespace().skip(1).count());
+    let decided_by = match &item.decision {
+        Decision::Inside { decided_by, .. } => Some(*decided_by),
+        Decision::Stays { .. } => None,
+    };
+    let own = match (decided_by, &item.known_as) {
+        (Some(DecidedBy::Name), _) => library::action(&item.module, &item.name, params),
+        (Some(DecidedBy::Glue), Some(known)) => library::action("env", known, params),
+        _ => None,
+    };
+    match own {
+        // How the module was built is in the plan; that it is a constant, in the name.
+        Some(Action::ReturnsConstant) => (planned, matches!(planned, Action::Returns(_))),
+        Some(own) => (own, true),
+        None => (planned, false),
+    }
+}
+
+/// Only the code around its uses says what it is.
+fn is_by_use(item: &Item) -> bool {
+    matches!(item.decision, Decision::Inside { decided_by: DecidedBy::Use, .. })
 }
 
 /// The functions that [`compute`] knows, and those that begin with [`SYSTEM_CALLS`].
-const KNOWN: [&str; 24] = [
+const KNOWN: [&str; 25] = [
     "emscripten_resize_heap",
     "emscripten_get_heap_size",
     "enlargeMemory",
@@ -100,6 +160,7 @@ const KNOWN: [&str; 24] = [
     "fd_seek_legal",
     "fd_fdstat_get",
     "fd_filestat_get",
+    "unstable_fd_filestat_get",
     "clock_res_get",
     "clock_time_get",
     "clock_time_get_legal",
@@ -178,7 +239,10 @@ fn compute(
             match numbers.split_first() {
                 Some((&number, rest)) if call.starts_with("__syscall") => {
                     let answer = state.kernel.syscall(caller, number, rest)?;
-                    answer.ok_or_else(|| HostTrap("exit".to_owned()))?
+                    answer.ok_or_else(|| {
+                        state.ended.store(true, Ordering::Relaxed);
+                        HostTrap("exit".to_owned())
+                    })?
                 }
                 _ => state.kernel.call(caller, call, &numbers)?,
             }
@@ -227,7 +291,13 @@ fn compute(
             caller.write(argument(1), &status)?;
             0
         }
-        "fd_read" | "fd_write" | "fd_fdstat_get" | "fd_filestat_get" => 8,
+        "unstable_fd_filestat_get" if argument(0) <= 2 => {
+            let mut status = [0; 56];
+            status[16] = 2;
+            caller.write(argument(1), &status)?;
+            0
+        }
+        "fd_read" | "fd_write" | "fd_fdstat_get" | "fd_filestat_get" | "unstable_fd_filestat_get" => 8,
         "clock_res_get" => {
             caller.write(argument(1), &1_000_000_u64.to_le_bytes())?;
             0
@@ -268,12 +338,9 @@ fn compute(
         }
         // Milliseconds; whole, as every tick is one.
         "emscripten_get_now" => (tick() / 1_000_000).cast_signed(),
-        "clock_time_get" => {
-            caller.write(argument(2), &tick().to_le_bytes())?;
-            0
-        }
-        "clock_time_get_legal" => {
-            caller.write(argument(3), &tick().to_le_bytes())?;
+        // The address comes last; the precision before it may be in two halves.
+        "clock_time_get" | "clock_time_get_legal" => {
+            caller.write(argument(arguments.len().saturating_sub(1)), &tick().to_le_bytes())?;
             0
         }
         "time" => {

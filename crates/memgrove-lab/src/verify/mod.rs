@@ -19,6 +19,7 @@ mod growth;
 mod host;
 mod inspected;
 mod kernel;
+mod library;
 mod pair;
 mod stand_ins;
 
@@ -31,12 +32,8 @@ pub use host::{Emulated, emulate};
 use self::copy::{Anatomy, Copy, Shown};
 use self::pair::Sides;
 use self::stand_ins::StandIn;
-use crate::engine::{self, Engine, EngineError, EngineId, Settings};
+use crate::engine::{self, Engine, EngineError, EngineId, Limits, Settings};
 
-/// Instructions a module of which nothing is known may execute in one instance.
-const FUEL: u64 = 300_000_000;
-/// No more memory than this is let grow, in bytes.
-const MEMORY_LIMIT_BYTES: u64 = 1 << 31;
 /// Inner functions that a copy shows, to find one that grows memory.
 const MOST_INNER: usize = 32;
 /// Room below a maximum that is enough to see growth, in pages of 64 KiB.
@@ -103,13 +100,13 @@ pub struct Check {
 /// Asks every question of every engine. `fixed` is `original` with `plan` applied.
 #[must_use]
 pub fn verify(original: &[u8], fixed: &[u8], plan: &Plan) -> Verification {
-    verify_within(original, fixed, plan, FUEL)
+    verify_within(original, fixed, plan, Limits::VERIFICATION.fuel)
 }
 
 /// [`verify`], with another bound on the instructions that an instance may execute.
 #[must_use]
 pub fn verify_within(original: &[u8], fixed: &[u8], plan: &Plan, fuel: u64) -> Verification {
-    let settings = Settings { memory_limit_bytes: MEMORY_LIMIT_BYTES, ..Settings::bounded(fuel) };
+    let settings = Settings::counting(Limits { fuel, ..Limits::VERIFICATION });
     let mut asked = Asked::default();
     let subject = Subject::new(original, fixed, plan);
     for engine in ENGINES {
@@ -289,6 +286,9 @@ impl Asked {
                 };
                 self.answer(id, Question::Instantiates, Outcome::Passed(how));
             }
+            Err(error) if error.is_exhausted() => {
+                return self.skip(id, &Gap::new(Reason::OutOfBudget, error.to_string()));
+            }
             // An engine that lacks a proposal lacks it for the original too.
             Err(EngineError::Compile { words }) if engine.compile(subject.original.wasm()).is_err() => {
                 return self.skip(id, &lacks(&words));
@@ -305,7 +305,10 @@ impl Asked {
         let sides = match sides {
             Ok(sides) => sides,
             Err(error) => {
-                let gap = lacks(&error.to_string());
+                let gap = match error.is_exhausted() {
+                    true => Gap::new(Reason::OutOfBudget, error.to_string()),
+                    false => lacks(&error.to_string()),
+                };
                 for question in [Question::Grows, Question::StandsIn, Question::Agrees] {
                     self.answer(id, question, Outcome::Skipped(gap.clone()));
                 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use memgrove_rewrite::{Behaviour, Plan};
 
-use super::{emulate, host};
+use super::{Emulated, Gap, Reason, emulate, host};
 use crate::engine::{
     Engine, EngineError, Host, HostTrap, Instance, Memory, Module, Outcome, TrapReason, Value,
 };
@@ -41,8 +41,6 @@ pub(super) struct Pair {
     reached: Arc<AtomicBool>,
     ended: Arc<AtomicBool>,
     stayed: [Arc<AtomicUsize>; 2],
-    /// The host may end the program in a system call, which it makes like any other.
-    has_exit_call: bool,
     sizes: (u64, u64),
 }
 
@@ -52,6 +50,21 @@ pub(super) enum NoPair {
     Original(EngineError),
     /// The fixed module does not, while the original does.
     Fixed(EngineError),
+}
+
+impl NoPair {
+    /// What that means for the question that was to be answered.
+    pub fn outcome(self) -> super::Outcome {
+        let (reason, words) = match self {
+            Self::Fixed(error) if error.is_exhausted() => (Reason::OutOfBudget, error.to_string()),
+            Self::Fixed(error) => return super::Outcome::Failed(error.to_string()),
+            Self::Original(error) => (
+                Reason::OriginalDoesNotStart,
+                format!("the original does not start under an emulated host: {error}"),
+            ),
+        };
+        super::Outcome::Skipped(Gap::new(reason, words))
+    }
 }
 
 /// What came of the same call on both sides.
@@ -107,10 +120,11 @@ impl Emulation {
         for &at in missing {
             known.imports[at].behaviour = Behaviour::StaysFunction;
         }
+        let Emulated { host, ended, .. } = emulate(&known)?;
         let mut emulation = Self {
-            host: emulate(&known)?.host,
+            host,
             reached: Arc::default(),
-            ended: Arc::default(),
+            ended,
             stayed: [Arc::default(), Arc::default()],
             rest: host::of_the_rest(plan),
         };
@@ -121,16 +135,6 @@ impl Emulation {
                 reached.store(true, Ordering::Relaxed);
                 Err(HostTrap("it has no second implementation".to_owned()))
             });
-        }
-        for item in &plan.imports {
-            if item.behaviour == Behaviour::Traps {
-                let ended = emulation.ended.clone();
-                let words = format!("`{}` ends the program", item.name);
-                emulation.host = emulation.host.function(&item.module, &item.name, move |_, _| {
-                    ended.store(true, Ordering::Relaxed);
-                    Err(HostTrap(words.clone()))
-                });
-            }
         }
         let stays = |item: &memgrove_rewrite::Item| item.behaviour == Behaviour::StaysFunction;
         for (at, item) in plan.imports.iter().enumerate().filter(|(_, item)| stays(item)) {
@@ -169,10 +173,7 @@ impl<'a> Sides<'a> {
         let before = self.start_original(&emulation.host).map_err(NoPair::Original)?;
         let after = self.fixed.instantiate(&emulation.rest).map_err(NoPair::Fixed)?;
         let Emulation { reached, ended, stayed, .. } = emulation;
-        let is_system_call =
-            |behaviour| matches!(behaviour, Behaviour::Computes(name) if name.starts_with("__syscall"));
-        let has_exit_call = self.plan.imports.iter().any(|item| is_system_call(item.behaviour));
-        let mut pair = Pair { before, after, reached, ended, stayed, has_exit_call, sizes: (0, 0) };
+        let mut pair = Pair { before, after, reached, ended, stayed, sizes: (0, 0) };
         pair.sizes = (memory_bytes(pair.before.as_mut()), memory_bytes(pair.after.as_mut()));
         Ok(pair)
     }
@@ -272,9 +273,7 @@ impl Pair {
             (Some(TrapReason::Host(_)), Some(is)) if self.ended.load(Ordering::Relaxed) => {
                 *is == TrapReason::Unreachable
             }
-            (Some(TrapReason::Host(_)), Some(is)) => {
-                *is == TrapReason::MemoryOutOfBounds || self.has_exit_call && *is == TrapReason::Unreachable
-            }
+            (Some(TrapReason::Host(_)), Some(is)) => *is == TrapReason::MemoryOutOfBounds,
             (Some(was), Some(is)) => was == is,
             _ => false,
         }
@@ -287,11 +286,7 @@ impl Pair {
 }
 
 pub(super) fn is_exhausted<T>(result: &Result<T, EngineError>) -> bool {
-    matches!(
-        result,
-        Err(EngineError::Trap { reason: TrapReason::OutOfFuel | TrapReason::StackOverflow, .. }
-            | EngineError::Timeout { .. })
-    )
+    result.as_ref().is_err_and(EngineError::is_exhausted)
 }
 
 fn describe(result: &Result<Outcome, EngineError>) -> String {

@@ -57,13 +57,7 @@ pub(super) fn check(
     let mut silent = Vec::new();
     let difference = match run(sides, subject, &known, Some((evidence, &mut silent))) {
         Ok(difference) => difference,
-        Err(NoPair::Original(error)) => {
-            return Outcome::Skipped(Gap::new(
-                Reason::OriginalDoesNotStart,
-                format!("the original does not start under an emulated host: {error}"),
-            ));
-        }
-        Err(NoPair::Fixed(error)) => return Outcome::Failed(error.to_string()),
+        Err(no_pair) => return no_pair.outcome(),
     };
     if let Some(difference) = difference {
         // Which of them, where it was only seen at the end.

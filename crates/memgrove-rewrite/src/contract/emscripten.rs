@@ -1,60 +1,83 @@
 //! Emscripten's glue, from fastcomp to today.
 
-use super::{Answer, Contract, Does, Group, clock, first_fit, fit, libc_answer};
+use super::{
+    Answer, Contract, Does, Group, Types, clock, first_fit, fit, has_form, libc_answer, system_calls,
+};
 use crate::edits::StandIn;
 use crate::module::Module;
 use crate::plan::Purpose;
 use crate::runtime::Runtime;
 
-const fn memory(name: &'static str, function: &'static str, why: &'static str) -> Contract {
-    Contract { name, does: Does::Run(function), purpose: Purpose::Memory, stub: None, why }
+const fn memory(name: &'static str, function: &'static str, types: Types, why: &'static str) -> Contract {
+    Contract { name, types, does: Does::Run(function), purpose: Purpose::Memory, stub: None, why }
 }
 
-const GROWS: &str = "memory.grow, up to the memory's maximum; 0 when refused, as the contract says";
-const COPIES: &str = "copies inside the same memory";
-const ALIVE: &str = "there is no event loop to keep alive";
+/// What is right without doing anything.
+const fn nothing(name: &'static str, types: Types, purpose: Purpose, why: &'static str) -> Contract {
+    Contract { name, types, does: Does::Return(0), purpose, stub: None, why }
+}
+
+/// What must not return.
+const fn ends(name: &'static str, types: Types, purpose: Purpose) -> Contract {
+    const WHY: &str = "it must not return; a trap ends the program as it would";
+    Contract { name, types, does: Does::Trap, purpose, stub: None, why: WHY }
+}
 
 /// Broken-down time. With the time's address in its place, as it once was, nothing says how many
 /// bits are there.
-const fn calendar(name: &'static str, function: &'static str) -> Contract {
+const fn calendar(name: &'static str, function: &'static str, types: Types) -> Contract {
     Contract {
         name,
-        does: Does::RunExactly(function),
+        types,
+        does: Does::Run(function),
         purpose: Purpose::Clock,
         stub: Some(Group::Clock),
         why: "the calendar is the same everywhere; the time zone is UTC",
     }
 }
 
-/// By the names of its JavaScript library.
+const GROWS: &str = "memory.grow, up to the memory's maximum; 0 when refused, as the contract says";
+const BYTES: &str = "memory.size in bytes";
+const COPIES: &str = "copies inside the same memory";
+const ALIVE: &str = "there is no event loop to keep alive";
+const MESSAGE: &str = "a message goes nowhere";
+
+const SIZE: Types = &["-> p"];
+const TEXT: Types = &["p ->"];
+/// With and without its first argument as a result.
+const COPY: Types = &["p p p ->", "p p p -> p"];
+const TIME_TO_TM: Types = &["i64 p ->", "i64 p -> i32"];
+
+/// By the names of its JavaScript library, without underscores before them.
 pub(super) const CONTRACTS: &[Contract] = &[
-    memory("emscripten_resize_heap", "emscripten_resize_heap", GROWS),
-    memory("enlargeMemory", "enlargeMemory", "memory.grow until memory covers the break, as the glue did"),
-    memory("getTotalMemory", "emscripten_get_heap_size", "memory.size in bytes"),
-    memory("emscripten_get_heap_size", "emscripten_get_heap_size", "memory.size in bytes"),
+    memory("emscripten_resize_heap", "emscripten_resize_heap", &["p -> i32"], GROWS),
+    memory(
+        "enlargeMemory",
+        "enlargeMemory",
+        &["-> i32"],
+        "memory.grow until memory covers the break, as the glue did",
+    ),
+    memory("getTotalMemory", "emscripten_get_heap_size", SIZE, BYTES),
+    memory("emscripten_get_heap_size", "emscripten_get_heap_size", SIZE, BYTES),
     memory(
         "emscripten_get_sbrk_ptr",
         "emscripten_get_sbrk_ptr",
+        SIZE,
         "the address that the layout gives to the break",
     ),
-    memory("emscripten_memcpy_big", "emscripten_memcpy_big", COPIES),
-    memory("emscripten_memcpy_js", "emscripten_memcpy_big", COPIES),
-    Contract {
-        name: "abortOnCannotGrowMemory",
-        does: Does::Return(0),
-        purpose: Purpose::Memory,
-        stub: None,
-        why: "asked when growth was refused: malloc then answers null, where the glue aborted",
-    },
-    Contract {
-        name: "emscripten_notify_memory_growth",
-        does: Does::Return(0),
-        purpose: Purpose::Memory,
-        stub: None,
-        why: "only refreshes JavaScript's views of memory; there are none",
-    },
+    memory("emscripten_memcpy_big", "emscripten_memcpy_big", COPY, COPIES),
+    memory("emscripten_memcpy_js", "emscripten_memcpy_big", COPY, COPIES),
+    ends("abortOnCannotGrowMemory", &["-> i32", "i32 -> i32"], Purpose::Memory),
+    ends("abort_js", &["->"], Purpose::Abort),
+    nothing(
+        "emscripten_notify_memory_growth",
+        &["p ->", "i32 ->"],
+        Purpose::Memory,
+        "only refreshes JavaScript's views of memory; there are none",
+    ),
     Contract {
         name: "setTempRet0",
+        types: &["i32 ->"],
         does: Does::Run("setTempRet0"),
         purpose: Purpose::Libc,
         stub: None,
@@ -62,42 +85,19 @@ pub(super) const CONTRACTS: &[Contract] = &[
     },
     Contract {
         name: "getTempRet0",
+        types: &["-> i32"],
         does: Does::Run("getTempRet0"),
         purpose: Purpose::Libc,
         stub: None,
         why: "gives the upper half of a 64-bit result",
     },
-    Contract {
-        name: "abort_js",
-        does: Does::Trap,
-        purpose: Purpose::Abort,
-        stub: None,
-        why: "it must not return; a trap ends the program as it would",
-    },
-    Contract {
-        name: "emscripten_runtime_keepalive_clear",
-        does: Does::Return(0),
-        purpose: Purpose::Libc,
-        stub: None,
-        why: ALIVE,
-    },
-    Contract {
-        name: "emscripten_runtime_keepalive_push",
-        does: Does::Return(0),
-        purpose: Purpose::Libc,
-        stub: None,
-        why: ALIVE,
-    },
-    Contract {
-        name: "emscripten_runtime_keepalive_pop",
-        does: Does::Return(0),
-        purpose: Purpose::Libc,
-        stub: None,
-        why: ALIVE,
-    },
-    libc_answer("setitimer_js", 0, "no timer ever fires"),
+    nothing("emscripten_runtime_keepalive_clear", &["->"], Purpose::Libc, ALIVE),
+    nothing("emscripten_runtime_keepalive_push", &["->"], Purpose::Libc, ALIVE),
+    nothing("emscripten_runtime_keepalive_pop", &["->"], Purpose::Libc, ALIVE),
+    libc_answer("setitimer_js", &["i32 f64 -> i32"], 0, "no timer ever fires"),
     Contract {
         name: "setThrew",
+        types: &["p i32 ->"],
         does: Does::Return(0),
         purpose: Purpose::Exceptions,
         stub: Some(Group::Exceptions),
@@ -105,32 +105,64 @@ pub(super) const CONTRACTS: &[Contract] = &[
     },
     Contract {
         name: "tzset_js",
+        types: &["p p p p ->"],
         does: Does::Run("_tzset_js"),
         purpose: Purpose::Clock,
         stub: Some(Group::Clock),
         why: "the time zone is UTC",
     },
-    calendar("localtime_js", "gmtime_js"),
-    calendar("gmtime_js", "gmtime_js"),
-    calendar("mktime_js", "timegm_js"),
-    calendar("timegm_js", "timegm_js"),
-    libc_answer("mmap_js", -52, "there is no file to map: −ENOSYS (−52)"),
-    libc_answer("munmap_js", -52, "there is no file to unmap: −ENOSYS (−52)"),
-    libc_answer("msync_js", -52, "there is no file to write: −ENOSYS (−52)"),
-    libc_answer("emscripten_has_asyncify", 0, "there is no asyncify without JavaScript"),
-    libc_answer("emscripten_get_now_is_monotonic", 1, "the stand-in clock never goes back"),
-    libc_answer("emscripten_memprof_sbrk_grow", 0, "nothing is profiled"),
-    libc_answer("emscripten_err", 0, "a message goes nowhere"),
-    libc_answer("emscripten_out", 0, "a message goes nowhere"),
-    libc_answer("emscripten_dbg", 0, "a message goes nowhere"),
-    libc_answer("emscripten_console_error", 0, "a message goes nowhere"),
-    libc_answer("emscripten_console_log", 0, "a message goes nowhere"),
-    libc_answer("emscripten_console_warn", 0, "a message goes nowhere"),
-    libc_answer("emscripten_set_main_loop_timing", -1, "there is no event loop"),
-    clock("emscripten_get_now", "emscripten_get_now"),
-    clock("emscripten_date_now", "emscripten_get_now"),
+    calendar("localtime_js", "gmtime_js", TIME_TO_TM),
+    calendar("gmtime_js", "gmtime_js", TIME_TO_TM),
+    calendar("mktime_js", "timegm_js", &["p -> i64"]),
+    calendar("timegm_js", "timegm_js", &["p -> i64"]),
+    // The offset was an i32, is an i64, and is two halves where JavaScript is not given i64s;
+    // results were returned and are written to two addresses.
+    libc_answer(
+        "mmap_js",
+        &[
+            "p i32 i32 i32 i64 p p -> i32",
+            "i32 i32 i32 i32 i32 i32 -> i32",
+            "i32 i32 i32 i32 i32 i32 i32 -> i32",
+            "i32 i32 i32 i32 i32 i32 i32 i32 -> i32",
+        ],
+        -52,
+        "there is no file to map: −ENOSYS (−52)",
+    ),
+    libc_answer(
+        "munmap_js",
+        &[
+            "p p i32 i32 i32 i64 -> i32",
+            "i32 i32 i32 i32 i32 i32 -> i32",
+            "i32 i32 i32 i32 i32 i32 i32 -> i32",
+        ],
+        -52,
+        "there is no file to unmap: −ENOSYS (−52)",
+    ),
+    libc_answer(
+        "msync_js",
+        &[
+            "p p i32 i32 i32 i64 -> i32",
+            "i32 i32 i32 i32 i32 i32 -> i32",
+            "i32 i32 i32 i32 i32 i32 i32 -> i32",
+        ],
+        -52,
+        "there is no file to write: −ENOSYS (−52)",
+    ),
+    libc_answer("emscripten_has_asyncify", &["-> i32"], 0, "there is no asyncify without JavaScript"),
+    libc_answer("emscripten_get_now_is_monotonic", &["-> i32"], 1, "the stand-in clock never goes back"),
+    libc_answer("emscripten_memprof_sbrk_grow", &["p p ->"], 0, "nothing is profiled"),
+    libc_answer("emscripten_err", TEXT, 0, MESSAGE),
+    libc_answer("emscripten_out", TEXT, 0, MESSAGE),
+    libc_answer("emscripten_dbg", TEXT, 0, MESSAGE),
+    libc_answer("emscripten_console_error", TEXT, 0, MESSAGE),
+    libc_answer("emscripten_console_log", TEXT, 0, MESSAGE),
+    libc_answer("emscripten_console_warn", TEXT, 0, MESSAGE),
+    libc_answer("emscripten_set_main_loop_timing", &["i32 i32 -> i32"], -1, "there is no event loop"),
+    clock("emscripten_get_now", "emscripten_get_now", &["-> f64"]),
+    clock("emscripten_date_now", "emscripten_get_now", &["-> f64"]),
     Contract {
         name: "emscripten_get_now_res",
+        types: &["-> f64"],
         does: Does::Return(1_000_000),
         purpose: Purpose::Clock,
         stub: Some(Group::Clock),
@@ -142,9 +174,9 @@ pub(super) const CONTRACTS: &[Contract] = &[
 pub(super) fn lookup(module: &Module<'_>, runtime: &Runtime, name: &str, import: u32) -> Option<Answer> {
     let plain = name.trim_start_matches('_');
     if plain == "setErrNo" {
-        return set_errno(module, runtime, import);
+        return has_form(module, import, &["i32 ->"]).then(|| set_errno(module));
     }
-    if plain == "emscripten_get_heap_max" {
+    if plain == "emscripten_get_heap_max" && has_form(module, import, SIZE) {
         let max = module.memories.first()?.maximum.unwrap_or(65536).min(65535) * 65536;
         return Some(Answer {
             stand_in: fit(module, runtime, Does::Return(max.cast_signed()), import)?,
@@ -153,15 +185,20 @@ pub(super) fn lookup(module: &Module<'_>, runtime: &Runtime, name: &str, import:
             why: "the memory's maximum in bytes",
         });
     }
-    if plain.starts_with("invoke_") {
-        return Some(Answer {
-            stand_in: fit(module, runtime, Does::Invoke, import)?,
-            purpose: Purpose::Exceptions,
-            stub: Some(Group::Exceptions),
-            why: "calls the function through the table; what it would have caught ends the program",
-        });
+    if let Some(signature) = plain.strip_prefix("invoke_") {
+        return is_invoke(module, signature, import)
+            .then(|| fit(module, runtime, Does::Invoke, import))
+            .flatten()
+            .map(|stand_in| Answer {
+                stand_in,
+                purpose: Purpose::Exceptions,
+                stub: Some(Group::Exceptions),
+                why: "calls the function through the table; what it would have caught ends the program",
+            });
     }
-    if plain.starts_with("nullFunc_") || plain.starts_with("cxa_find_matching_catch") {
+    let is_error = plain.starts_with("nullFunc_") && has_form(module, import, &["i32 ->"])
+        || finds_catch(module, plain, import);
+    if is_error {
         return Some(Answer {
             stand_in: StandIn::Trap,
             purpose: Purpose::Exceptions,
@@ -169,42 +206,66 @@ pub(super) fn lookup(module: &Module<'_>, runtime: &Runtime, name: &str, import:
             why: "only reached after an error, which ends the program",
         });
     }
-    if is_system_call(plain) {
-        let fastcomp = name.starts_with("___");
-        let answer = if fastcomp { -38 } else { -52 };
-        return Some(Answer {
-            stand_in: fit(module, runtime, Does::Return(answer), import)?,
-            purpose: Purpose::Libc,
-            stub: Some(Group::Libc),
-            why: "there is no operating system: −ENOSYS",
-        });
+    if plain.starts_with("syscall") {
+        return system_calls::lookup(module, runtime, name, import);
     }
     first_fit(module, runtime, CONTRACTS, plain, import)
 }
 
-/// `syscall54`, `syscall_openat`: the number or the name of a call, with a negated errno as result.
-fn is_system_call(plain: &str) -> bool {
-    plain.strip_prefix("syscall").is_some_and(|rest| {
-        rest.starts_with('_') || !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit())
-    })
+/// `cxa_find_matching_catch_N` takes N − 2 types of exceptions; without a number, any.
+fn finds_catch(module: &Module<'_>, plain: &str, import: u32) -> bool {
+    let Some(rest) = plain.strip_prefix("cxa_find_matching_catch") else { return false };
+    let Some(ty) = module.func_type(import) else { return false };
+    let counts = rest.is_empty()
+        || rest
+            .strip_prefix('_')
+            .and_then(|n| n.parse::<usize>().ok())
+            .is_some_and(|n| n == ty.params().len() + 2);
+    let are_addresses = ty.params().iter().all(|param| *param == wasmparser::ValType::I32);
+    counts && are_addresses && ty.results() == [wasmparser::ValType::I32]
+}
+
+/// Whether an import has the type that `invoke_viji` promises: the function's index, and what the
+/// letters say, of which the first is the result. A `j` is an i64, or two halves of one.
+fn is_invoke(module: &Module<'_>, letters: &str, import: u32) -> bool {
+    let Some(ty) = module.func_type(import) else { return false };
+    let text = crate::structure::signature_text(ty);
+    let form = |j: &str, j_result: &str| {
+        let word = |letter: char, j: &str| match letter {
+            'i' => Some("i32".to_owned()),
+            'j' => Some(j.to_owned()),
+            'f' => Some("f32".to_owned()),
+            'd' => Some("f64".to_owned()),
+            'v' => Some(String::new()),
+            _ => None,
+        };
+        let mut letters = letters.chars();
+        let result = word(letters.next()?, j_result)?;
+        let params: Option<Vec<String>> =
+            letters.map(|letter| word(letter, j).filter(|word| !word.is_empty())).collect();
+        let params = std::iter::once("i32".to_owned()).chain(params?).collect::<Vec<_>>().join(" ");
+        Some(format!("{params} -> {result}").trim().to_owned())
+    };
+    [form("i64", "i64"), form("i32 i32", "i32")].into_iter().flatten().any(|form| form == text)
 }
 
 /// Stores to where the module's own `__errno_location` says, if it exports it; the glue did
 /// the same, and nothing otherwise.
-fn set_errno(module: &Module<'_>, runtime: &Runtime, import: u32) -> Option<Answer> {
+fn set_errno(module: &Module<'_>) -> Answer {
     let location = ["___errno_location", "__errno_location"]
         .iter()
         .find_map(|name| module.exported_func(name))
         .filter(|&func| crate::structure::has_type(module, func, "-> i32"));
-    let takes_one = module.func_type(import)?.params() == [wasmparser::ValType::I32];
     let stand_in = match location {
-        Some(location) if takes_one && !module.memories.first()?.memory64 => StandIn::StoreErrno(location),
-        _ => fit(module, runtime, Does::Return(0), import)?,
+        Some(location) if module.memories.first().is_some_and(|memory| !memory.memory64) => {
+            StandIn::StoreErrno(location)
+        }
+        _ => StandIn::Return(0),
     };
-    Some(Answer {
+    Answer {
         stand_in,
         purpose: Purpose::Libc,
         stub: None,
         why: "sets errno where the module keeps it, if it says where, as the glue did",
-    })
+    }
 }

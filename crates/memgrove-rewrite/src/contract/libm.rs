@@ -1,15 +1,15 @@
 //! Mathematical functions that fastcomp and bare clang left to JavaScript.
 
 use wasm_encoder::Instruction;
-use wasmparser::{FuncType, ValType};
 
-use super::{Contract, Does};
+use super::{Contract, Does, Types};
 use crate::edits::Op;
 use crate::plan::Purpose;
 
-const fn op(name: &'static str, op: Op) -> Contract {
+const fn op(name: &'static str, op: Op, types: Types) -> Contract {
     Contract {
         name,
+        types,
         does: Does::Operator(op),
         purpose: Purpose::Math,
         stub: None,
@@ -17,74 +17,72 @@ const fn op(name: &'static str, op: Op) -> Contract {
     }
 }
 
-const fn run(name: &'static str, function: &'static str, why: &'static str) -> Contract {
-    Contract { name, does: Does::Run(function), purpose: Purpose::Math, stub: None, why }
+const fn run(name: &'static str, function: &'static str, types: Types, why: &'static str) -> Contract {
+    Contract { name, types, does: Does::Run(function), purpose: Purpose::Math, stub: None, why }
 }
 
 const EXACT: &str = "the remainder is exact, as C's fmod is";
 const CLOSE: &str = "computed in 64-bit floating point, close to the last bit, as far as math libraries differ among themselves";
 
-/// By C's names and asm2wasm's.
+const DOUBLE: Types = &["f64 -> f64"];
+const FLOAT: Types = &["f32 -> f32"];
+const DOUBLES: Types = &["f64 f64 -> f64"];
+const FLOATS: Types = &["f32 f32 -> f32"];
+const INTS: Types = &["i32 i32 -> i32"];
+
+/// By asm2wasm's names, in a module of that name.
+pub(super) const ASM2WASM: &[Contract] = &[
+    op("i32s-div", Op::I32DivS, INTS),
+    op("i32u-div", Op::I32DivU, INTS),
+    op("i32s-rem", Op::I32RemS, INTS),
+    op("i32u-rem", Op::I32RemU, INTS),
+    op("f64-to-int", Op::I32TruncF64, &["f64 -> i32"]),
+    run("f64-rem", "fmod", DOUBLES, EXACT),
+];
+
+/// By C's names, which JavaScript's `Math` shares.
 pub(super) const CONTRACTS: &[Contract] = &[
-    op("sqrt", Op::F64Sqrt),
-    op("sqrtf", Op::F32Sqrt),
-    op("floor", Op::F64Floor),
-    op("floorf", Op::F32Floor),
-    op("ceil", Op::F64Ceil),
-    op("ceilf", Op::F32Ceil),
-    op("fabs", Op::F64Abs),
-    op("fabsf", Op::F32Abs),
-    op("trunc", Op::F64Trunc),
-    op("truncf", Op::F32Trunc),
-    op("i32s-div", Op::I32DivS),
-    op("i32u-div", Op::I32DivU),
-    op("i32s-rem", Op::I32RemS),
-    op("i32u-rem", Op::I32RemU),
-    op("f64-to-int", Op::I32TruncF64),
-    run("f64-rem", "fmod", EXACT),
-    run("fmod", "fmod", EXACT),
-    run("fmodf", "fmod", EXACT),
-    run("exp", "exp", CLOSE),
-    run("expf", "exp", CLOSE),
-    run("exp2", "exp2", CLOSE),
-    run("exp2f", "exp2", CLOSE),
-    run("log", "log", CLOSE),
-    run("logf", "log", CLOSE),
-    run("log2", "log2", CLOSE),
-    run("log2f", "log2", CLOSE),
-    run("log10", "log10", CLOSE),
-    run("log10f", "log10", CLOSE),
-    run("pow", "pow", CLOSE),
-    run("powf", "pow", CLOSE),
-    run("sin", "sin", CLOSE),
-    run("sinf", "sin", CLOSE),
-    run("cos", "cos", CLOSE),
-    run("cosf", "cos", CLOSE),
-    run("tan", "tan", CLOSE),
-    run("tanf", "tan", CLOSE),
-    run("atan", "atan", CLOSE),
-    run("atanf", "atan", CLOSE),
-    run("atan2", "atan2", CLOSE),
-    run("atan2f", "atan2", CLOSE),
-    run("asin", "asin", CLOSE),
-    run("asinf", "asin", CLOSE),
-    run("acos", "acos", CLOSE),
-    run("acosf", "acos", CLOSE),
+    op("sqrt", Op::F64Sqrt, DOUBLE),
+    op("sqrtf", Op::F32Sqrt, FLOAT),
+    op("floor", Op::F64Floor, DOUBLE),
+    op("floorf", Op::F32Floor, FLOAT),
+    op("ceil", Op::F64Ceil, DOUBLE),
+    op("ceilf", Op::F32Ceil, FLOAT),
+    op("fabs", Op::F64Abs, DOUBLE),
+    op("fabsf", Op::F32Abs, FLOAT),
+    op("trunc", Op::F64Trunc, DOUBLE),
+    op("truncf", Op::F32Trunc, FLOAT),
+    run("fmod", "fmod", DOUBLES, EXACT),
+    run("fmodf", "fmod", FLOATS, EXACT),
+    run("exp", "exp", DOUBLE, CLOSE),
+    run("expf", "exp", FLOAT, CLOSE),
+    run("exp2", "exp2", DOUBLE, CLOSE),
+    run("exp2f", "exp2", FLOAT, CLOSE),
+    run("log", "log", DOUBLE, CLOSE),
+    run("logf", "log", FLOAT, CLOSE),
+    run("log2", "log2", DOUBLE, CLOSE),
+    run("log2f", "log2", FLOAT, CLOSE),
+    run("log10", "log10", DOUBLE, CLOSE),
+    run("log10f", "log10", FLOAT, CLOSE),
+    run("pow", "pow", DOUBLES, CLOSE),
+    run("powf", "pow", FLOATS, CLOSE),
+    run("sin", "sin", DOUBLE, CLOSE),
+    run("sinf", "sin", FLOAT, CLOSE),
+    run("cos", "cos", DOUBLE, CLOSE),
+    run("cosf", "cos", FLOAT, CLOSE),
+    run("tan", "tan", DOUBLE, CLOSE),
+    run("tanf", "tan", FLOAT, CLOSE),
+    run("atan", "atan", DOUBLE, CLOSE),
+    run("atanf", "atan", FLOAT, CLOSE),
+    run("atan2", "atan2", DOUBLES, CLOSE),
+    run("atan2f", "atan2", FLOATS, CLOSE),
+    run("asin", "asin", DOUBLE, CLOSE),
+    run("asinf", "asin", FLOAT, CLOSE),
+    run("acos", "acos", DOUBLE, CLOSE),
+    run("acosf", "acos", FLOAT, CLOSE),
 ];
 
 impl Op {
-    /// Whether a function of that type is this operator.
-    pub(super) fn fits(self, ty: &FuncType) -> bool {
-        use ValType::{F32, F64, I32};
-        let (params, result): (&[ValType], ValType) = match self {
-            Self::F64Sqrt | Self::F64Floor | Self::F64Ceil | Self::F64Abs | Self::F64Trunc => (&[F64], F64),
-            Self::F32Sqrt | Self::F32Floor | Self::F32Ceil | Self::F32Abs | Self::F32Trunc => (&[F32], F32),
-            Self::I32DivS | Self::I32DivU | Self::I32RemS | Self::I32RemU => (&[I32, I32], I32),
-            Self::I32TruncF64 => (&[F64], I32),
-        };
-        ty.params() == params && ty.results() == [result]
-    }
-
     /// The instruction's name.
     pub(super) fn name(self) -> &'static str {
         match self {

@@ -1,6 +1,8 @@
 //! Raw Linux system calls: musl on bare clang, and WALI.
 
-use super::{Answer, Does, Group, fit};
+use wasmparser::{FuncType, ValType};
+
+use super::{Answer, Does, Group, Types, fit, has_form};
 use crate::module::Module;
 use crate::plan::Purpose;
 use crate::runtime::Runtime;
@@ -16,9 +18,12 @@ const WHY: &str = "brk, anonymous mmap2, munmap, mremap and madvise work on memo
 /// `(which, varargs)`: the number of parameters tells them apart.
 pub(super) fn raw_syscall(module: &Module<'_>, runtime: &Runtime, name: &str, import: u32) -> Option<Answer> {
     let arguments = RAW.iter().position(|raw| *raw == name)?;
-    let params = module.func_type(import)?.params().len();
+    let ty = module.func_type(import)?;
+    let is_typed = ty.params().len() == arguments + 1
+        && ty.params().iter().all(|param| *param == ValType::I32)
+        && ty.results() == [ValType::I32];
     let by_number = arguments == 1 && is_emscripten(module);
-    if params != arguments + 1 || by_number {
+    if !is_typed || by_number {
         return None;
     }
     Some(Answer {
@@ -31,41 +36,68 @@ pub(super) fn raw_syscall(module: &Module<'_>, runtime: &Runtime, name: &str, im
 
 /// Some other import is Emscripten's.
 fn is_emscripten(module: &Module<'_>) -> bool {
-    module.imports.iter().any(|entry| entry.import.name.contains("emscripten"))
+    module
+        .lookup
+        .is_emscripten(|| module.imports.iter().any(|entry| entry.import.name.contains("emscripten")))
 }
 
-/// `wali.SYS_<name>`.
+/// `wali.SYS_<name>`: up to six numbers, and one of 64 bits as a result.
 pub(super) fn wali(module: &Module<'_>, runtime: &Runtime, name: &str, import: u32) -> Option<Answer> {
-    const MEMORY: [&str; 5] = ["SYS_brk", "SYS_mmap", "SYS_munmap", "SYS_mremap", "SYS_madvise"];
-    if MEMORY.contains(&name) {
-        let does = |name| fit(module, runtime, Does::Run(name), import);
-        let known = *MEMORY.iter().find(|known| **known == name)?;
-        let stand_in =
-            if known == "SYS_mremap" { does(known).or_else(|| does("SYS_mremap5")) } else { does(known) }?;
+    const MEMORY: &[(&str, &str, Types)] = &[
+        ("SYS_brk", "SYS_brk", &["i32 -> i64"]),
+        ("SYS_mmap", "SYS_mmap", &["i32 i32 i32 i32 i32 i64 -> i64"]),
+        ("SYS_munmap", "SYS_munmap", &["i32 i32 -> i64"]),
+        ("SYS_mremap", "SYS_mremap", &["i32 i32 i32 i32 -> i64"]),
+        ("SYS_mremap", "SYS_mremap5", &["i32 i32 i32 i32 i32 -> i64"]),
+        ("SYS_madvise", "SYS_madvise", &["i32 i32 i32 -> i64"]),
+    ];
+    const CALLS: &[(&str, Types)] = &[
+        ("SYS_mprotect", &["i32 i32 i32 -> i64"]),
+        ("SYS_set_tid_address", &["i32 -> i64"]),
+        ("SYS_rt_sigprocmask", &["i32 i32 i32 i32 -> i64"]),
+        ("__init", &["-> i32"]),
+        ("__deinit", &["-> i32"]),
+    ];
+    const ARGUMENTS: &[(&str, Types)] = &[
+        ("__get_init_envfile", &["i32 i32 -> i32"]),
+        ("__cl_get_argc", &["-> i32"]),
+        ("__cl_get_argv_len", &["i32 -> i32"]),
+        ("__cl_copy_argv", &["i32 i32 -> i32"]),
+    ];
+    const EXITS: &[(&str, Types)] =
+        &[("SYS_exit", &["i32 -> i64"]), ("SYS_exit_group", &["i32 -> i64"]), ("__proc_exit", &["i32 ->"])];
+    let of_memory = MEMORY.iter().find(|(known, _, types)| *known == name && has_form(module, import, types));
+    if let Some((_, function, _)) = of_memory {
         return Some(Answer {
-            stand_in,
+            stand_in: fit(module, runtime, Does::Run(function), import)?,
             purpose: Purpose::Memory,
             stub: None,
             why: "works on memory.grow; mappings never lie below the break",
         });
     }
-    let libc =
-        |stand_in, why| Some(Answer { stand_in, purpose: Purpose::Libc, stub: Some(Group::Libc), why });
-    match name {
-        "SYS_exit" | "SYS_exit_group" | "__proc_exit" => {
-            libc(fit(module, runtime, Does::Trap, import)?, "must not return: ends the program with a trap")
-        }
-        "SYS_mprotect" | "SYS_set_tid_address" | "SYS_rt_sigprocmask" | "__init" | "__deinit" => libc(
-            fit(module, runtime, Does::Return(0), import)?,
-            "succeeds: there is one thread and no protection",
-        ),
-        "__get_init_envfile" | "__cl_get_argc" | "__cl_get_argv_len" | "__cl_copy_argv" => {
-            libc(fit(module, runtime, Does::Return(0), import)?, "there are no arguments and no environment")
-        }
-        _ if name.starts_with("SYS_") => libc(
-            fit(module, runtime, Does::Return(-38), import)?,
+    let group = |table: &[(&str, Types)]| {
+        table.iter().find(|(known, _)| *known == name).map(|(_, types)| has_form(module, import, types))
+    };
+    let (does, why, is_typed) = if let Some(is_typed) = group(EXITS) {
+        (Does::Trap, "must not return: ends the program with a trap", is_typed)
+    } else if let Some(is_typed) = group(CALLS) {
+        (Does::Return(0), "succeeds: there is one thread and no protection", is_typed)
+    } else if let Some(is_typed) = group(ARGUMENTS) {
+        (Does::Return(0), "there are no arguments and no environment", is_typed)
+    } else {
+        let is_other = name.starts_with("SYS_") && !MEMORY.iter().any(|(known, ..)| *known == name);
+        (
+            Does::Return(-38),
             "there is no operating system: −ENOSYS (−38)",
-        ),
-        _ => None,
-    }
+            is_other && is_a_call(module.func_type(import)?),
+        )
+    };
+    let stand_in = if is_typed { fit(module, runtime, does, import)? } else { return None };
+    Some(Answer { stand_in, purpose: Purpose::Libc, stub: Some(Group::Libc), why })
+}
+
+fn is_a_call(ty: &FuncType) -> bool {
+    ty.params().len() <= 6
+        && ty.params().iter().all(|param| matches!(param, ValType::I32 | ValType::I64))
+        && ty.results() == [ValType::I64]
 }

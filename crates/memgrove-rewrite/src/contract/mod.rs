@@ -1,24 +1,34 @@
 //! What imports promise, by family: which name asks for what, and what may stand for it.
 //!
-//! An entry says what a host would do; the stand-in does the same inside the module, or,
+//! A name proves what an import is only together with the module it comes from and the type that
+//! its family gives it; each entry lists them. An entry says what a host would do; the stand-in does the same inside the module, or,
 //! where a group of [`Stubs`] is named, something poorer that keeps the promise.
 
 mod emscripten;
 mod libc;
 mod libm;
 mod linux;
+mod system_calls;
 mod wasi;
 mod wasm_bindgen;
+
+use wasmparser::TypeRef;
 
 use crate::edits::{Op, StandIn};
 use crate::module::Module;
 use crate::plan::{Purpose, Stubs};
 use crate::runtime::{Runtime, adapt};
 
+/// The types that a function has had, each written like `i32 p -> i32`; `p` is an address or a
+/// size, which is an i64 where memory has 64-bit addresses and an i32 elsewhere.
+pub(crate) type Types = &'static [&'static str];
+
 /// One promise.
 pub(crate) struct Contract {
     /// The import's name; several entries of one name differ in type, the first that fits counts.
     pub name: &'static str,
+    /// A name alone is no proof: it counts with a type that its family has given it.
+    pub types: Types,
     pub does: Does,
     pub purpose: Purpose,
     /// The group that allows it; `None`: it is exactly what a host would do.
@@ -28,9 +38,10 @@ pub(crate) struct Contract {
 }
 
 /// A clock of the C library's or of Emscripten's.
-const fn clock(name: &'static str, function: &'static str) -> Contract {
+const fn clock(name: &'static str, function: &'static str, types: Types) -> Contract {
     Contract {
         name,
+        types,
         does: Does::Run(function),
         purpose: Purpose::Clock,
         stub: Some(Group::Clock),
@@ -39,8 +50,8 @@ const fn clock(name: &'static str, function: &'static str) -> Contract {
 }
 
 /// A function of the C library, or near it, that always answers the same.
-const fn libc_answer(name: &'static str, answer: i64, why: &'static str) -> Contract {
-    Contract { name, does: Does::Return(answer), purpose: Purpose::Libc, stub: Some(Group::Libc), why }
+const fn libc_answer(name: &'static str, types: Types, answer: i64, why: &'static str) -> Contract {
+    Contract { name, types, does: Does::Return(answer), purpose: Purpose::Libc, stub: Some(Group::Libc), why }
 }
 
 /// How an import is satisfied.
@@ -49,8 +60,6 @@ pub(crate) enum Does {
     Trap,
     Return(i64),
     Run(&'static str),
-    /// The same, where parameters are of the very types: a number must not be taken for an address.
-    RunExactly(&'static str),
     Operator(Op),
     Invoke,
 }
@@ -101,6 +110,8 @@ pub(crate) struct Answer {
 }
 
 /// The promise behind a function import called `name` in `module_name`.
+///
+/// A name proves something only in a module that its family uses: `mylib.sin` is anybody's.
 pub(crate) fn lookup(
     module: &Module<'_>,
     runtime: &Runtime,
@@ -112,25 +123,58 @@ pub(crate) fn lookup(
         return first_fit(module, runtime, wasi::contracts(module_name), name, import);
     }
     match module_name {
-        "wali" => return linux::wali(module, runtime, name, import),
-        "asm2wasm" | "global.Math" | "Math" => {
-            return first_fit(module, runtime, libm::CONTRACTS, name, import);
-        }
-        _ => {}
+        "wali" => linux::wali(module, runtime, name, import),
+        "asm2wasm" => first_fit(module, runtime, libm::ASM2WASM, name, import),
+        "global.Math" | "Math" => first_fit(module, runtime, libm::CONTRACTS, name, import),
+        "env" => in_env(module, runtime, name, import),
+        _ => None,
     }
-    if let Some(answer) = linux::raw_syscall(module, runtime, name, import) {
+}
+
+/// The promise behind a name in `env`, where C's, Rust's, AssemblyScript's and Emscripten's are.
+fn in_env(module: &Module<'_>, runtime: &Runtime, name: &str, import: u32) -> Option<Answer> {
+    if let Some(answer) = linux::raw_syscall(module, runtime, name, import)
+        .or_else(|| emscripten::lookup(module, runtime, name, import))
+    {
         return Some(answer);
     }
-    if let Some(answer) = emscripten::lookup(module, runtime, name, import) {
-        return Some(answer);
-    }
+    // A minifier makes names like `log`, too.
+    let of_c: &[&'static [Contract]] =
+        if is_minified(module, "env") { &[] } else { &[libc::CONTRACTS, libm::CONTRACTS] };
     // fastcomp put an underscore before every C name.
     let plain = name.strip_prefix('_');
-    let tables = [emscripten::CONTRACTS, libc::CONTRACTS, libm::CONTRACTS, wasi::PREVIEW1];
-    tables
-        .into_iter()
+    let tables = || of_c.iter().copied().chain([wasi::PREVIEW1]);
+    tables()
         .find_map(|table| first_fit(module, runtime, table, name, import))
-        .or_else(|| tables.into_iter().find_map(|table| first_fit(module, runtime, table, plain?, import)))
+        .or_else(|| tables().find_map(|table| first_fit(module, runtime, table, plain?, import)))
+}
+
+/// Whether the functions that are imported from `from` have names that a minifier made, so that
+/// the glue is not known: some are so short, and are no names of C's.
+pub(crate) fn is_minified(module: &Module<'_>, from: &str) -> bool {
+    module.imports.iter().any(|entry| {
+        matches!(entry.import.ty, TypeRef::Func(_) | TypeRef::FuncExact(_))
+            && entry.import.module == from
+            && is_minified_name(entry.import.name)
+    })
+}
+
+/// Whether a minifier may have made this name and C has not: up to three characters.
+pub(crate) fn is_minified_name(name: &str) -> bool {
+    let is_c = libm::CONTRACTS.iter().any(|contract| contract.name == name)
+        || matches!(name, "abs" | "div" | "erf" | "fma" | "j0" | "j1" | "jn" | "y0" | "y1" | "yn" | "dup");
+    (1..=3).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$')
+        && !is_c
+}
+
+/// Whether a function import has one of these types.
+pub(crate) fn has_form(module: &Module<'_>, import: u32, types: Types) -> bool {
+    let Some(ty) = module.func_type(import) else { return false };
+    let text = crate::structure::signature_text(ty);
+    let is_wide = module.memories.first().is_some_and(|memory| memory.memory64);
+    let address = if is_wide { "i64" } else { "i32" };
+    types.iter().any(|form| form.replace('p', address) == text)
 }
 
 /// Promises of wasm-bindgen, which hold together or not at all (see `pass/functions`).
@@ -219,7 +263,8 @@ pub(crate) fn first_fit(
     name: &str,
     import: u32,
 ) -> Option<Answer> {
-    table.iter().filter(|contract| contract.name == name).find_map(|contract| {
+    let named = table.iter().filter(|contract| contract.name == name);
+    named.filter(|contract| has_form(module, import, contract.types)).find_map(|contract| {
         Some(Answer {
             stand_in: fit(module, runtime, contract.does, import)?,
             purpose: contract.purpose,
@@ -239,11 +284,6 @@ pub(crate) fn fit(module: &Module<'_>, runtime: &Runtime, does: Does, import: u3
             .iter()
             .all(|result| !result.is_reference_type() && *result != wasmparser::ValType::V128)
             .then_some(StandIn::Return(number)),
-        Does::RunExactly(name) => {
-            let func = runtime.func(name)?;
-            let is_same = ty.params() == runtime.func_type(func).params();
-            if is_same { fit(module, runtime, Does::Run(name), import) } else { None }
-        }
         Does::Run(name) => {
             let func = runtime.func(name)?;
             adapt(ty, runtime.func_type(func))?;
@@ -251,7 +291,7 @@ pub(crate) fn fit(module: &Module<'_>, runtime: &Runtime, does: Does, import: u3
             let memory = module.memories.first();
             (!needs_memory || memory.is_some_and(|memory| !memory.memory64)).then_some(StandIn::Runtime(name))
         }
-        Does::Operator(op) => op.fits(ty).then_some(StandIn::Operator(op)),
+        Does::Operator(op) => Some(StandIn::Operator(op)),
         Does::Invoke => {
             let table = module.tables.first()?;
             let takes_index = ty.params().first() == Some(&wasmparser::ValType::I32);
@@ -271,4 +311,20 @@ pub(crate) fn describe(stand_in: &StandIn) -> String {
         StandIn::StoreErrno(_) => "stores to the module's errno".to_owned(),
         StandIn::Operator(op) => format!("the instruction {}", op.name()),
     }
+}
+
+/// Every contract with a module that its name counts in, for tests.
+#[cfg(test)]
+pub(crate) fn all() -> Vec<(&'static str, &'static Contract)> {
+    let tables = [
+        ("env", emscripten::CONTRACTS),
+        ("env", libc::CONTRACTS),
+        ("env", libm::CONTRACTS),
+        ("env", wasi::PREVIEW1),
+        ("asm2wasm", libm::ASM2WASM),
+        ("global.Math", libm::CONTRACTS),
+        ("wasi_snapshot_preview1", wasi::PREVIEW1),
+        ("wasi_unstable", wasi::contracts("wasi_unstable")),
+    ];
+    tables.into_iter().flat_map(|(from, table)| table.iter().map(move |contract| (from, contract))).collect()
 }

@@ -1,6 +1,9 @@
 //! WASI preview 1, and `wasi_unstable` before it, where there is no system.
+//!
+//! Their types are fixed. Emscripten passes an i64 as two halves where it is not told that
+//! JavaScript has them (`fd_seek`, `clock_time_get`, `fd_pread`, `fd_pwrite`).
 
-use super::{Contract, Does, Group};
+use super::{Contract, Does, Group, Types};
 use crate::plan::Purpose;
 
 /// The two names that preview 1 has had.
@@ -13,12 +16,12 @@ pub(super) fn contracts(module: &str) -> &'static [Contract] {
     if module == "wasi_unstable" { UNSTABLE } else { PREVIEW1 }
 }
 
-const fn run(name: &'static str, function: &'static str, why: &'static str) -> Contract {
-    Contract { name, does: Does::Run(function), purpose: Purpose::Wasi, stub: Some(Group::Wasi), why }
+const fn run(name: &'static str, function: &'static str, types: Types, why: &'static str) -> Contract {
+    Contract { name, types, does: Does::Run(function), purpose: Purpose::Wasi, stub: Some(Group::Wasi), why }
 }
 
-const fn answer(name: &'static str, errno: i64, why: &'static str) -> Contract {
-    Contract { name, does: Does::Return(errno), purpose: Purpose::Wasi, stub: Some(Group::Wasi), why }
+const fn answer(name: &'static str, types: Types, errno: i64, why: &'static str) -> Contract {
+    Contract { name, types, does: Does::Return(errno), purpose: Purpose::Wasi, stub: Some(Group::Wasi), why }
 }
 
 const NONE: &str = "there are none: both sizes are written as 0";
@@ -30,58 +33,58 @@ const ENOSYS: &str = "not implemented: ENOSYS (52)";
 
 macro_rules! common {
     ($($more:expr),* $(,)?) => { &[
-        run("args_sizes_get", "sizes_get", NONE),
-        answer("args_get", 0, NOTHING_TO_WRITE),
-        run("environ_sizes_get", "sizes_get", NONE),
-        answer("environ_get", 0, NOTHING_TO_WRITE),
+        run("args_sizes_get", "sizes_get", &["i32 i32 -> i32"], NONE),
+        answer("args_get", &["i32 i32 -> i32"], 0, NOTHING_TO_WRITE),
+        run("environ_sizes_get", "sizes_get", &["i32 i32 -> i32"], NONE),
+        answer("environ_get", &["i32 i32 -> i32"], 0, NOTHING_TO_WRITE),
         Contract { stub: Some(Group::Clock), purpose: Purpose::Clock,
-            ..run("clock_res_get", "clock_res_get", "the stand-in clock ticks in milliseconds") },
+            ..run("clock_res_get", "clock_res_get", &["i32 i32 -> i32"], "the stand-in clock ticks in milliseconds") },
         Contract { stub: Some(Group::Clock), purpose: Purpose::Clock,
-            ..run("clock_time_get", "clock_time_get", "a clock that starts at 0 and advances a millisecond at each question") },
+            ..run("clock_time_get", "clock_time_get", &["i32 i64 i32 -> i32"], "a clock that starts at 0 and advances a millisecond at each question") },
         Contract { stub: Some(Group::Clock), purpose: Purpose::Clock,
-            ..run("clock_time_get", "clock_time_get_legal", "the same, with the 64-bit precision in two halves") },
+            ..run("clock_time_get", "clock_time_get_legal", &["i32 i32 i32 i32 -> i32"], "the same, with the 64-bit precision in two halves") },
         Contract { stub: Some(Group::Random), purpose: Purpose::Random,
-            ..run("random_get", "random_get", "the same bytes in every run: enough to seed hash tables, NOT for keys") },
-        run("fd_write", "fd_write", "output is accepted and dropped: nwritten is what was asked"),
-        run("fd_read", "fd_read", "end of file: nread is 0"),
-        run("fd_close", "fd_standard", STANDARD),
-        run("fd_sync", "fd_standard", STANDARD),
-        run("fd_datasync", "fd_standard", STANDARD),
-        run("fd_seek", "fd_seek", "standard streams cannot be positioned: ESPIPE (70)"),
-        run("fd_seek", "fd_seek_legal", "standard streams cannot be positioned: ESPIPE (70); the offset comes in two halves"),
-        run("fd_fdstat_get", "fd_fdstat_get", "standard streams are character devices, other descriptors EBADF (8)"),
-        answer("fd_fdstat_set_flags", 0, "flags of a standard stream change nothing here"),
-        answer("fd_tell", 70, "standard streams cannot be positioned: ESPIPE (70)"),
-        answer("fd_prestat_get", 8, NO_FILE),
-        answer("fd_prestat_dir_name", 8, NO_FILE),
-        answer("fd_advise", 8, NO_FILE),
-        answer("fd_allocate", 8, NO_FILE),
-        answer("fd_fdstat_set_rights", 8, NO_FILE),
-        answer("fd_filestat_set_size", 8, NO_FILE),
-        answer("fd_filestat_set_times", 8, NO_FILE),
-        answer("fd_pread", 8, NO_FILE),
-        answer("fd_pwrite", 8, NO_FILE),
-        answer("fd_readdir", 8, NO_FILE),
-        answer("fd_renumber", 8, NO_FILE),
-        answer("path_create_directory", 8, NO_FILE),
-        answer("path_filestat_get", 8, NO_FILE),
-        answer("path_filestat_set_times", 8, NO_FILE),
-        answer("path_link", 8, NO_FILE),
-        answer("path_open", 8, NO_FILE),
-        answer("path_readlink", 8, NO_FILE),
-        answer("path_remove_directory", 8, NO_FILE),
-        answer("path_rename", 8, NO_FILE),
-        answer("path_symlink", 8, NO_FILE),
-        answer("path_unlink_file", 8, NO_FILE),
-        answer("sched_yield", 0, "there is nobody to yield to"),
-        Contract { name: "proc_exit", does: Does::Trap, purpose: Purpose::Abort, stub: Some(Group::Wasi),
+            ..run("random_get", "random_get", &["i32 i32 -> i32"], "the same bytes in every run: enough to seed hash tables, NOT for keys") },
+        run("fd_write", "fd_write", &["i32 i32 i32 i32 -> i32"], "output is accepted and dropped: nwritten is what was asked"),
+        run("fd_read", "fd_read", &["i32 i32 i32 i32 -> i32"], "end of file: nread is 0"),
+        run("fd_close", "fd_standard", &["i32 -> i32"], STANDARD),
+        run("fd_sync", "fd_standard", &["i32 -> i32"], STANDARD),
+        run("fd_datasync", "fd_standard", &["i32 -> i32"], STANDARD),
+        run("fd_seek", "fd_seek", &["i32 i64 i32 i32 -> i32"], "standard streams cannot be positioned: ESPIPE (70)"),
+        run("fd_seek", "fd_seek_legal", &["i32 i32 i32 i32 i32 -> i32"], "standard streams cannot be positioned: ESPIPE (70); the offset comes in two halves"),
+        run("fd_fdstat_get", "fd_fdstat_get", &["i32 i32 -> i32"], "standard streams are character devices, other descriptors EBADF (8)"),
+        answer("fd_fdstat_set_flags", &["i32 i32 -> i32"], 0, "flags of a standard stream change nothing here"),
+        answer("fd_tell", &["i32 i32 -> i32"], 70, "standard streams cannot be positioned: ESPIPE (70)"),
+        answer("fd_prestat_get", &["i32 i32 -> i32"], 8, NO_FILE),
+        answer("fd_prestat_dir_name", &["i32 i32 i32 -> i32"], 8, NO_FILE),
+        answer("fd_advise", &["i32 i64 i64 i32 -> i32"], 8, NO_FILE),
+        answer("fd_allocate", &["i32 i64 i64 -> i32"], 8, NO_FILE),
+        answer("fd_fdstat_set_rights", &["i32 i64 i64 -> i32"], 8, NO_FILE),
+        answer("fd_filestat_set_size", &["i32 i64 -> i32"], 8, NO_FILE),
+        answer("fd_filestat_set_times", &["i32 i64 i64 i32 -> i32"], 8, NO_FILE),
+        answer("fd_pread", &["i32 i32 i32 i64 i32 -> i32", "i32 i32 i32 i32 i32 i32 -> i32"], 8, NO_FILE),
+        answer("fd_pwrite", &["i32 i32 i32 i64 i32 -> i32", "i32 i32 i32 i32 i32 i32 -> i32"], 8, NO_FILE),
+        answer("fd_readdir", &["i32 i32 i32 i64 i32 -> i32"], 8, NO_FILE),
+        answer("fd_renumber", &["i32 i32 -> i32"], 8, NO_FILE),
+        answer("path_create_directory", &["i32 i32 i32 -> i32"], 8, NO_FILE),
+        answer("path_filestat_get", &["i32 i32 i32 i32 i32 -> i32"], 8, NO_FILE),
+        answer("path_filestat_set_times", &["i32 i32 i32 i32 i64 i64 i32 -> i32"], 8, NO_FILE),
+        answer("path_link", &["i32 i32 i32 i32 i32 i32 i32 -> i32"], 8, NO_FILE),
+        answer("path_open", &["i32 i32 i32 i32 i32 i64 i64 i32 i32 -> i32"], 8, NO_FILE),
+        answer("path_readlink", &["i32 i32 i32 i32 i32 i32 -> i32"], 8, NO_FILE),
+        answer("path_remove_directory", &["i32 i32 i32 -> i32"], 8, NO_FILE),
+        answer("path_rename", &["i32 i32 i32 i32 i32 i32 -> i32"], 8, NO_FILE),
+        answer("path_symlink", &["i32 i32 i32 i32 i32 -> i32"], 8, NO_FILE),
+        answer("path_unlink_file", &["i32 i32 i32 -> i32"], 8, NO_FILE),
+        answer("sched_yield", &["-> i32"], 0, "there is nobody to yield to"),
+        Contract { name: "proc_exit", types: &["i32 ->"], does: Does::Trap, purpose: Purpose::Abort, stub: Some(Group::Wasi),
             why: "must not return: ends the program with a trap" },
-        Contract { name: "proc_raise", does: Does::Trap, purpose: Purpose::Abort, stub: Some(Group::Wasi),
+        Contract { name: "proc_raise", types: &["i32 -> i32"], does: Does::Trap, purpose: Purpose::Abort, stub: Some(Group::Wasi),
             why: "a signal without a handler ends the program" },
-        answer("sock_accept", 8, NO_FILE),
-        answer("sock_recv", 8, NO_FILE),
-        answer("sock_send", 8, NO_FILE),
-        answer("sock_shutdown", 8, NO_FILE),
+        answer("sock_accept", &["i32 i32 i32 -> i32"], 8, NO_FILE),
+        answer("sock_recv", &["i32 i32 i32 i32 i32 i32 -> i32"], 8, NO_FILE),
+        answer("sock_send", &["i32 i32 i32 i32 i32 -> i32"], 8, NO_FILE),
+        answer("sock_shutdown", &["i32 i32 -> i32"], 8, NO_FILE),
         $($more),*
     ] };
 }
@@ -91,9 +94,15 @@ pub(super) const PREVIEW1: &[Contract] = common![
     run(
         "fd_filestat_get",
         "fd_filestat_get",
+        &["i32 i32 -> i32"],
         "standard streams are character devices, other descriptors EBADF (8)"
     ),
-    run("poll_oneoff", "poll_oneoff", "every event has happened: a program that sleeps wakes at once"),
+    run(
+        "poll_oneoff",
+        "poll_oneoff",
+        &["i32 i32 i32 i32 -> i32"],
+        "every event has happened: a program that sleeps wakes at once"
+    ),
 ];
 
 /// `wasi_unstable`: a shorter filestat and longer subscriptions.
@@ -101,7 +110,8 @@ const UNSTABLE: &[Contract] = common![
     run(
         "fd_filestat_get",
         "unstable_fd_filestat_get",
+        &["i32 i32 -> i32"],
         "standard streams are character devices, other descriptors EBADF (8)"
     ),
-    answer("poll_oneoff", 52, ENOSYS),
+    answer("poll_oneoff", &["i32 i32 i32 i32 -> i32"], 52, ENOSYS),
 ];

@@ -18,9 +18,9 @@ pub(crate) fn is_glue_module(name: &str) -> bool {
 /// taking its stack as text, and printing it. Their names end in a hash.
 pub(crate) fn lookup(module: &Module<'_>, runtime: &Runtime, name: &str, import: u32) -> Option<Answer> {
     let ty = module.func_type(import).map(crate::structure::signature_text)?;
-    let stem = name.strip_prefix("__wbg_").map_or(name, |rest| rest.split('_').next().unwrap_or(rest));
+    let stem = stem(name).unwrap_or(name);
     let (does, why) = match (stem, ty.as_str()) {
-        ("__wbindgen_throw" | "__wbindgen_rethrow", _) => {
+        ("__wbindgen_throw", "i32 i32 ->") | ("__wbindgen_rethrow", "i32 ->") => {
             (Does::Trap, "it must not return; a trap ends the call as an exception would")
         }
         ("__wbindgen_string_new", "i32 i32 -> i32") | ("__wbindgen_error_new", "i32 i32 -> i32") => {
@@ -30,13 +30,13 @@ pub(crate) fn lookup(module: &Module<'_>, runtime: &Runtime, name: &str, import:
         ("__wbindgen_object_clone_ref", "i32 -> i32") => {
             (Does::Run("same_handle"), "a handle is only a number here")
         }
-        ("new", "-> i32") if has_panic_hook(module) => {
+        ("__wbg_new", "-> i32") if has_panic_hook(module) => {
             (Does::Run("new_handle"), "a fresh handle for the panic's error object")
         }
-        ("stack", "i32 i32 ->") if has_panic_hook(module) => {
+        ("__wbg_stack", "i32 i32 ->") if has_panic_hook(module) => {
             (Does::Run("empty_string"), "the panic's stack trace is empty")
         }
-        ("error", "i32 i32 ->") if has_panic_hook(module) => {
+        ("__wbg_error", "i32 i32 ->") if has_panic_hook(module) => {
             (Does::Return(0), "the panic's message goes nowhere")
         }
         _ => return None,
@@ -49,9 +49,18 @@ pub(crate) fn lookup(module: &Module<'_>, runtime: &Runtime, name: &str, import:
     })
 }
 
+/// A name of the glue without its hash: `__wbg_new` of `__wbg_new_693216e109162396`.
+fn stem(name: &str) -> Option<&str> {
+    let (stem, hash) = name.rsplit_once('_')?;
+    let is_hash = hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (is_hash && stem.starts_with("__wbg_")).then_some(stem)
+}
+
 /// The module imports all three functions of the panic hook.
 fn has_panic_hook(module: &Module<'_>) -> bool {
-    ["__wbg_new_", "__wbg_stack_", "__wbg_error_"]
-        .iter()
-        .all(|stem| module.imports.iter().filter(|entry| entry.import.name.starts_with(stem)).count() == 1)
+    module.lookup.has_panic_hook(|| {
+        let count =
+            |wanted| module.imports.iter().filter(|entry| stem(entry.import.name) == Some(wanted)).count();
+        ["__wbg_new", "__wbg_stack", "__wbg_error"].into_iter().all(|stem| count(stem) == 1)
+    })
 }

@@ -1,6 +1,6 @@
 //! The functions, types and globals that the output has and the input had not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{BlockType, ConstExpr, Function, GlobalType, Instruction, MemArg, MemArgTarget, ValType};
@@ -19,6 +19,8 @@ pub(crate) type Signature = (Vec<ValType>, Vec<ValType>);
 pub(crate) struct Added {
     /// Types that follow the module's own.
     pub types: Vec<Signature>,
+    /// Their positions.
+    type_positions: HashMap<Signature, usize>,
     /// Bodies of the imports that became functions, in index order.
     pub stand_ins: Vec<(u32, Function)>,
     /// Functions that follow the module's own: type, body, name.
@@ -45,10 +47,18 @@ impl Added {
         let first_func = count(module.funcs.len());
         let first_global = count(module.globals.len());
 
-        // Which functions and globals of the runtime come along, and where they go.
+        // Which functions and globals of the runtime come along, and where they go. A body is copied to the one
+        // import that it stands for; where it stands for several, they call it.
+        let mut uses: BTreeMap<&str, usize> = BTreeMap::new();
+        for stand_in in edits.funcs.values() {
+            if let StandIn::Runtime(name) = stand_in {
+                *uses.entry(name).or_default() += 1;
+            }
+        }
         let direct = |import: u32, name: &str| {
             let func = runtime.func(name)?;
-            (module.func_type(import)? == runtime.func_type(func)).then_some(func)
+            let is_only = uses.get(name) == Some(&1);
+            (is_only && module.func_type(import)? == runtime.func_type(func)).then_some(func)
         };
         let mut roots = Vec::new();
         let mut called = Vec::new();
@@ -111,9 +121,10 @@ impl Added {
 
     /// Index of a type, added if need be.
     fn add_type(&mut self, module: &Module<'_>, signature: Signature) -> u32 {
-        let at = self.types.iter().position(|have| *have == signature).unwrap_or_else(|| {
-            self.types.push(signature);
-            self.types.len() - 1
+        let types = &mut self.types;
+        let at = *self.type_positions.entry(signature).or_insert_with_key(|signature| {
+            types.push(signature.clone());
+            types.len() - 1
         });
         count(module.types.len()) + count(at)
     }

@@ -13,6 +13,8 @@
 //! Modules with `_initialize` or `_start` follow WASI's convention already: every host knows
 //! that these are to be called, so they are left alone.
 
+use std::collections::BTreeSet;
+
 use wasmparser::Operator;
 
 use super::{Pass, functions};
@@ -54,8 +56,9 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
     first.sort_unstable();
     let all = first.into_iter().map(|(_, index, name)| (index, name)).chain(constructors);
     let mut called = Vec::new();
+    let mut seen = BTreeSet::new();
     for (function, name) in all {
-        if !is_empty(pass, function) && !pass.edits.constructors.contains(&function) {
+        if seen.insert(function) && !is_empty(pass, function) {
             pass.edits.constructors.push(function);
             called.push(format!("`{name}`"));
         }

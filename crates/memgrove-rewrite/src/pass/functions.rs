@@ -21,11 +21,13 @@ use super::{Pass, minified};
 use crate::contract::{self, Answer};
 use crate::edits::StandIn;
 use crate::plan::{DecidedBy, Decision, Purpose};
+use crate::structure;
 
 /// Decides about every imported function.
 pub(super) fn run(pass: &mut Pass<'_, '_>) {
     let module = pass.module;
-    let names = minified::recover(module);
+    let names = minified::recover(module, pass.runtime);
+    let can_catch = structure::can_catch(module) || minified::may_catch(module, &names);
     let mut glue = Vec::new();
     for (at, entry) in module.imports.iter().enumerate() {
         let (TypeRef::Func(_) | TypeRef::FuncExact(_)) = entry.import.ty else { continue };
@@ -48,20 +50,24 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
             None => contract::lookup(module, pass.runtime, from, name, entry.index)
                 .map(|answer| (answer, DecidedBy::Name)),
         };
-        let answer = answer.or_else(|| Some((no_return(pass, entry.index, from, name)?, DecidedBy::Use)));
+        let answer = answer.or_else(|| {
+            let answer = if can_catch { None } else { no_return(pass, entry.index, from, name) };
+            Some((answer?, DecidedBy::Use))
+        });
         decide(pass, at, entry.index, answer);
     }
     decide_glue(pass, &glue);
 }
 
-/// Whatever it is, its callers put `unreachable` behind every call: to trap is what they expect.
+/// Whatever it is, its callers put `unreachable` behind every call: it ends what is under way, and
+/// where nothing can catch that, a trap does the same.
 fn no_return(pass: &Pass<'_, '_>, import: u32, from: &str, name: &str) -> Option<Answer> {
     let (purpose, _) = contract::purpose_of(from, name);
     (pass.module.never_returns(import) && matches!(purpose, Purpose::Unknown)).then_some(Answer {
         stand_in: StandIn::Trap,
         purpose: Purpose::Abort,
         stub: None,
-        why: "every call of it is followed by `unreachable`, so it never returns; a trap ends the program as it would",
+        why: "every call of it is followed by `unreachable`, so it never returns, and nothing in the module can catch what it throws; a trap ends the program as it would",
     })
 }
 

@@ -105,6 +105,8 @@ struct SidePlaces {
     memory_base: u32,
     stack_pointer: u32,
     heap_base: u32,
+    /// The library needs others.
+    needs_others: bool,
 }
 
 /// Lays out cells, stack and heap above the memory's old minimum.
@@ -207,6 +209,7 @@ fn place_side_module(
         memory_base: address(base, "static data")?,
         stack_pointer: address(top, "the stack")?,
         heap_base: address(top, "the heap")?,
+        needs_others: dylink.needs_others,
     }))
 }
 
@@ -219,8 +222,7 @@ fn satisfy(
     side: Option<&SidePlaces>,
 ) {
     const CHOSEN: &str = "above the memory's old minimum, so it cannot meet static data";
-    let bounded = side.is_some_and(|_| dylink(pass.module).is_some_and(|d| d.needs_others));
-    if bounded {
+    if side.is_some_and(|side| side.needs_others) {
         pass.stays(at, Purpose::Linking, "the library needs other libraries, which a host has to load");
         return;
     }
@@ -254,7 +256,13 @@ fn satisfy(
         Value::I32(value) => format!("the constant {value:#x}"),
         Value::F64(value) => format!("the constant {value}"),
     };
-    pass.inside(at, Purpose::Layout, stand_in, why, true, DecidedBy::Name);
+    let entry = pass.module.imports[at].import;
+    let ty = pass.module.globals[global as usize].content_type;
+    let decided_by = match role_by_name(entry.module, entry.name, ty) {
+        Some(_) => DecidedBy::Name,
+        None => DecidedBy::Use,
+    };
+    pass.inside(at, Purpose::Layout, stand_in, why, true, decided_by);
     pass.edits.globals.insert(global, value);
 }
 
@@ -270,7 +278,7 @@ fn role_by_name(module: &str, name: &str, ty: ValType) -> Option<Role> {
             _ => None,
         };
     }
-    if ty != ValType::I32 {
+    if ty != ValType::I32 || module != "env" {
         return None;
     }
     match name.trim_start_matches('_') {
@@ -290,6 +298,10 @@ fn role_by_name(module: &str, name: &str, ty: ValType) -> Option<Role> {
 /// The imported global, and the function, through which a break is read and moved: its value
 /// is an address that `sbrk` loads from and stores to.
 pub(super) fn break_pointer(module: &Module<'_>) -> Option<(u32, u32)> {
+    module.lookup.break_pointer(|| find_break_pointer(module))
+}
+
+fn find_break_pointer(module: &Module<'_>) -> Option<(u32, u32)> {
     module.scan.reads_global.iter().find_map(|&(global, function)| {
         let imported = original(module, global)?;
         let code = module.operators(function);
@@ -324,11 +336,12 @@ fn role_by_use(module: &Module<'_>, imported: u32) -> Option<Role> {
     if ty.content_type != ValType::I32 || ty.mutable || break_pointer(module).is_none() {
         return None;
     }
-    let moved = (0..module.global_inits.len()).any(|at| {
-        module.global_inits[at] == Init::Copy(imported)
-            && module.scan.written_globals[at + module.imported_globals as usize]
+    let moved = module.lookup.moved_copies(|| {
+        let written = module.scan.written_globals.iter().skip(module.imported_globals as usize);
+        let copies = module.global_inits.iter().zip(written).filter(|&(_, &written)| written);
+        copies.filter_map(|(init, _)| if let Init::Copy(of) = init { Some(*of) } else { None }).collect()
     });
-    moved.then_some(Role::StackTop)
+    moved.contains(&imported).then_some(Role::StackTop)
 }
 
 /// What the `dylink.0` section says, or `dylink`, its predecessor.

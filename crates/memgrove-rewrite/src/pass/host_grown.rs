@@ -70,6 +70,9 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
     }
 }
 
+/// Words that may be the break and are looked for in code.
+const MOST_CELLS: usize = 16;
+
 /// Where the program keeps a break that starts at `heap_base`.
 fn find_break(pass: &Pass<'_, '_>, heap_base: u32) -> Option<WatchedBreak> {
     let module = pass.module;
@@ -87,6 +90,9 @@ fn find_break(pass: &Pass<'_, '_>, heap_base: u32) -> Option<WatchedBreak> {
     let moved = |cell: u32| module.bodies.iter().any(|body| uses_cell(body, cell).unwrap_or(false));
     cells
         .filter_map(|(at, _)| u32::try_from(at).ok())
+        // Data can be full of such words, and each that code reads is looked for in all of it.
+        .filter(|&cell| module.loads_from(cell))
+        .take(MOST_CELLS)
         .find(|&cell| moved(cell))
         .map(WatchedBreak::Cell)
         .or_else(|| find_break_global(pass, &starts))

@@ -1,8 +1,7 @@
 //! Names that a minifier took, recovered by structure.
 //!
 //! Emscripten's `-O3` renames imports and exports to letters. What remains is how the module
-//! uses them: see `structure.rs` for signs around a call, `result_use.rs` for what becomes of its
-//! result. Only a module that shows Emscripten's way of growing memory (or fastcomp's break) is
+//! uses them: see `proof` for signs around a call, `result_use.rs` for what becomes of its result. Only a module that shows Emscripten's way of growing memory (or fastcomp's break) is
 //! looked at like this, and what does not prove itself stays an import: an answer that is no
 //! answer to the question corrupts the program.
 //!
@@ -18,16 +17,15 @@
 //! (func $c (param i32 i32) (result i32) (i32.const -52))
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use wasmparser::TypeRef;
-
-use crate::contract::{Answer, Does, Group, fit, lookup};
+use crate::contract::{Answer, Does, Group, fit, is_minified_name, lookup};
 use crate::module::Module;
 use crate::plan::Purpose;
+use crate::proof::{self, Fastcomp, Flows};
 use crate::result_use::{Errno, ResultUse, ResultUses};
 use crate::runtime::Runtime;
-use crate::structure::{self, has_type};
+use crate::structure;
 
 /// What an import turned out to be.
 pub(super) struct Recovered {
@@ -56,141 +54,134 @@ impl Recovered {
     }
 }
 
-/// What the minified function imports are, by function index.
-pub(super) fn recover(module: &Module<'_>) -> BTreeMap<u32, Recovered> {
+/// What the function imports with minified names are, by function index.
+pub(super) fn recover(module: &Module<'_>, runtime: &Runtime) -> BTreeMap<u32, Recovered> {
+    let minified: Vec<u32> =
+        (0..module.imported_funcs).filter(|&import| has_minified_name(module, import)).collect();
     let mut found = BTreeMap::new();
-    let minified: Vec<u32> = module
-        .imports
-        .iter()
-        .filter(|entry| matches!(entry.import.ty, TypeRef::Func(_) | TypeRef::FuncExact(_)))
-        .filter(|entry| matches!(entry.import.module, "a" | "env") && is_minified(entry.import.name))
-        .map(|entry| entry.index)
-        .collect();
     if minified.is_empty() {
         return found;
     }
-    let Some(modern) = memory_functions(module, &minified, &mut found) else { return found };
-    let errno = Errno::find(module);
-    for import in minified {
-        if found.contains_key(&import) {
-            continue;
-        }
-        if let Some(recovered) = by_use(module, &errno, import, modern) {
-            found.insert(import, recovered);
+    let flows = Flows::new(module);
+    if let Some(modern) = memory_functions(&flows, &minified, &mut found) {
+        let errno = Errno::find(module);
+        for &import in &minified {
+            if !found.contains_key(&import)
+                && let Some(recovered) = by_use(&flows, &errno, import, modern)
+            {
+                found.insert(import, recovered);
+            }
         }
     }
+    keep_unique(module, runtime, &mut found);
     found
 }
 
-/// One or two characters, as the minifier makes names.
-fn is_minified(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= 3
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$')
-        && !matches!(name, "pow" | "exp" | "log" | "sin" | "cos" | "tan")
+/// The function imports, by index, that may call back into the module and catch: nothing is known of
+/// them but that their callers treat them so.
+pub(super) fn may_catch(module: &Module<'_>, recovered: &BTreeMap<u32, Recovered>) -> bool {
+    let flows = Flows::new(module);
+    (0..module.imported_funcs)
+        .filter(|import| !recovered.contains_key(import) && has_minified_name(module, *import))
+        .any(|import| !module.never_returns(import) && proof::may_invoke(&flows, import))
+}
+
+fn has_minified_name(module: &Module<'_>, import: u32) -> bool {
+    module
+        .func_import(import)
+        .is_some_and(|(from, name)| matches!(from, "a" | "env") && is_minified_name(name))
+}
+
+/// Two imports never are one function: where both look like it, one of them is something else.
+fn keep_unique(module: &Module<'_>, runtime: &Runtime, found: &mut BTreeMap<u32, Recovered>) {
+    let mut bearers: BTreeMap<&str, BTreeSet<(&str, &str)>> = BTreeMap::new();
+    for import in 0..module.imported_funcs {
+        let Some(from) = module.func_import(import) else { continue };
+        let name = match found.get(&import) {
+            Some(recovered) => recovered.name,
+            None => lookup(module, runtime, from.0, from.1, import).map(|_| from.1),
+        };
+        if let Some(name) = name {
+            bearers.entry(name.trim_start_matches('_')).or_default().insert(from);
+        }
+    }
+    found.retain(|_, recovered| {
+        recovered.name.is_none_or(|name| bearers[name.trim_start_matches('_')].len() == 1)
+    });
 }
 
 /// The functions that grow memory; `Some(true)` for today's back end, `Some(false)` for
 /// fastcomp, `None` if the module shows neither.
 fn memory_functions(
-    module: &Module<'_>,
+    flows: &Flows<'_, '_>,
     minified: &[u32],
     found: &mut BTreeMap<u32, Recovered>,
 ) -> Option<bool> {
-    if let Some(import) = structure::growth_import(module).filter(|import| minified.contains(import)) {
-        found.insert(import, Recovered::named("emscripten_resize_heap"));
+    let growth = proof::growth_imports(flows);
+    if !growth.is_empty() && growth.iter().all(|import| minified.contains(import)) {
+        for import in growth {
+            found.insert(import, Recovered::named("emscripten_resize_heap"));
+        }
         return Some(true);
     }
-    let (_, sbrk) = super::globals::break_pointer(module)?;
+    let (_, sbrk) = super::globals::break_pointer(flows.module)?;
     for &import in minified {
-        let called = module.scan.calls[import as usize].iter().any(|call| call.caller == sbrk);
-        if !called {
-            continue;
-        }
-        let recovered = if has_type(module, import, "-> i32") {
-            // Asked for the size first; an `enlargeMemory` after it has the same type.
-            if is_first_call(module, sbrk, import) {
-                Recovered::named("emscripten_get_heap_size")
-            } else {
-                Recovered::named("enlargeMemory")
-            }
-        } else if has_type(module, import, "i32 -> i32") {
-            // `abortOnCannotGrowMemory(bytes)` is of this type too and is asked about sizes
-            // that cannot be had: growing answers those with 0, as is right.
-            Recovered::named("emscripten_resize_heap")
-        } else if has_type(module, import, "i32 ->") {
-            Recovered::named("___setErrNo")
-        } else {
-            continue;
+        let name = match proof::fastcomp(flows, sbrk, import) {
+            Some(Fastcomp::TotalMemory) => "emscripten_get_heap_size",
+            Some(Fastcomp::EnlargeMemory) => "enlargeMemory",
+            Some(Fastcomp::ResizeHeap) => "emscripten_resize_heap",
+            Some(Fastcomp::CannotGrow) => "abortOnCannotGrowMemory",
+            Some(Fastcomp::SetErrNo) => "___setErrNo",
+            None => continue,
         };
-        found.insert(import, recovered);
+        found.insert(import, Recovered::named(name));
     }
     Some(false)
 }
 
-/// `import` is the first import without parameters that `function` calls.
-fn is_first_call(module: &Module<'_>, function: u32, import: u32) -> bool {
-    module.operators(function).iter().find_map(|operator| match operator {
-        wasmparser::Operator::Call { function_index } if has_type(module, *function_index, "-> i32") => {
-            Some(*function_index)
-        }
-        _ => None,
-    }) == Some(import)
-}
-
 /// One import by how it is called; `None` where its use does not tell.
-fn by_use(module: &Module<'_>, errno: &Errno, import: u32, modern: bool) -> Option<Recovered> {
-    let ty = structure::signature_text(module.func_type(import)?);
-    if structure::is_memcpy(module, import) {
+fn by_use(flows: &Flows<'_, '_>, errno: &Errno, import: u32, modern: bool) -> Option<Recovered> {
+    if proof::copies_memory(flows, import) {
         return Some(Recovered::named("emscripten_memcpy_big"));
     }
-    if module.never_returns(import) {
+    if proof::is_clock(flows, import) {
         return Some(Recovered::like(
-            Does::Trap,
-            Purpose::Abort,
-            None,
-            "every call of it is followed by `unreachable`, so it never returns",
+            Does::Run("emscripten_get_now"),
+            Purpose::Clock,
+            Some(Group::Clock),
+            "its result is taken for milliseconds and split into seconds and a fraction, or waited for: a clock that starts at 0 and advances a millisecond at each question",
         ));
     }
-    match ty.as_str() {
-        // No other function of the library takes a number of milliseconds and answers one.
-        "i32 f64 -> i32" => return Some(Recovered::named("_setitimer_js")),
-        // The library's only functions of this type tell the time.
-        "-> f64" => return Some(Recovered::named("emscripten_get_now")),
-        "->" => {
-            return Some(Recovered::like(
-                Does::Return(0),
-                Purpose::Libc,
-                Some(Group::Libc),
-                "takes nothing and answers nothing: bookkeeping of the glue",
-            ));
-        }
-        // Length, protection, flags, file, offset, and where two results go.
-        "i32 i32 i32 i32 i64 i32 i32 -> i32" => return Some(Recovered::named("_mmap_js")),
-        "i32 i32 i32 i32 ->" if structure::sets_time_zone(module, import) => {
-            return Some(Recovered::named("_tzset_js"));
-        }
-        "i64 i32 ->" | "i64 i32 -> i32" if structure::fills_broken_down_time(module, import) => {
-            return Some(Recovered::named("_localtime_js"));
-        }
-        "i32 i32 -> i32" if modern && structure::is_behind_getentropy(module, import) => {
-            return Some(Recovered::named("random_get"));
-        }
-        "i32 i32 -> i32" if structure::reads_environment(module, import) => {
-            return Some(Recovered::like(
-                Does::Return(52),
-                Purpose::Wasi,
-                Some(Group::Wasi),
-                "one of the two calls that copy the environment: ENOSYS (52), so there is none",
-            ));
-        }
-        _ => {}
+    if proof::sets_timer(flows, import) {
+        return Some(Recovered::named("_setitimer_js"));
     }
-    by_result(module, errno, import, &ty, modern)
+    if proof::sets_time_zone(flows, import) {
+        return Some(Recovered::named("_tzset_js"));
+    }
+    if let Some(name) = proof::fills_broken_down_time(flows, import) {
+        return Some(Recovered::named(name));
+    }
+    if modern && proof::fills_entropy(flows, import) {
+        return Some(Recovered::named("random_get"));
+    }
+    if proof::reads_environment(flows, import) {
+        return Some(Recovered::like(
+            Does::Return(52),
+            Purpose::Wasi,
+            Some(Group::Wasi),
+            "one of the two calls that copy the environment: ENOSYS (52), so there is none",
+        ));
+    }
+    if proof::limits_heap(flows, import) {
+        return Some(Recovered::named("emscripten_get_heap_max"));
+    }
+    by_result(flows, errno, import, modern)
 }
 
 /// One import by what becomes of its results.
-fn by_result(module: &Module<'_>, errno: &Errno, import: u32, ty: &str, modern: bool) -> Option<Recovered> {
+fn by_result(flows: &Flows<'_, '_>, errno: &Errno, import: u32, modern: bool) -> Option<Recovered> {
+    let module = flows.module;
+    let ty = structure::signature_text(module.func_type(import)?);
     let uses = ResultUses::of(module, errno, import);
     if uses.show(ResultUse::NegativeErrno) {
         return Some(Recovered::like(
@@ -200,45 +191,30 @@ fn by_result(module: &Module<'_>, errno: &Errno, import: u32, ty: &str, modern: 
             "its callers compare the result with −4096, so it is a system call: −ENOSYS",
         ));
     }
-    if uses.show(ResultUse::Errno) {
-        let in_loop = structure::called_in_loop(module, import);
-        return Some(match ty {
-            "i32 i64 i32 i32 -> i32" | "i32 i32 i32 i32 i32 -> i32" if !in_loop => {
-                Recovered::named("fd_seek")
-            }
-            "i32 i32 i32 i32 -> i32" if structure::works_on_stream(module, import) => {
-                Recovered::named(if in_loop { "fd_write" } else { "fd_read" })
-            }
-            // Of WASI's calls that Emscripten's library makes, the only one of this type whose second
-            // argument is no address.
-            "i32 i32 -> i32" if structure::takes_small_length(module, import) => {
-                Recovered::named("random_get")
-            }
-            "i32 -> i32" if structure::works_on_stream(module, import) => Recovered::named("fd_close"),
-            _ => Recovered::like(
-                Does::Return(52),
-                Purpose::Wasi,
-                Some(Group::Wasi),
-                "its callers store any result but 0 to errno, so it is a call of WASI: ENOSYS (52)",
-            ),
-        });
+    let by_function = uses.show(ResultUse::Errno);
+    if !by_function && !proof::sets_errno_for_stream(flows, import) {
+        return None;
     }
-    match ty {
-        "-> i32" if uses.are_all(ResultUse::Bytes) => Some(Recovered::named("emscripten_get_heap_max")),
-        // Unmapping what mapping has refused.
-        "i32 i32 i32 i32 i32 i64 -> i32" if uses.are_all(ResultUse::Ignored) => {
-            Some(Recovered::named("_munmap_js"))
+    let in_loop = structure::called_in_loop(module, import);
+    Some(match ty.as_str() {
+        "i32 i64 i32 i32 -> i32" | "i32 i32 i32 i32 i32 -> i32" if !in_loop => Recovered::named("fd_seek"),
+        "i32 i32 i32 i32 -> i32" if proof::works_on_stream(flows, import) => {
+            Recovered::named(if in_loop { "fd_write" } else { "fd_read" })
         }
-        _ => None,
-    }
+        "i32 -> i32" if proof::works_on_stream(flows, import) => Recovered::named("fd_close"),
+        _ if !by_function => return None,
+        _ => Recovered::like(
+            Does::Return(52),
+            Purpose::Wasi,
+            Some(Group::Wasi),
+            "its callers hand any result but 0 to the function that stores errno, so it is a call of WASI: ENOSYS (52)",
+        ),
+    })
 }
 
 /// What is known of an import that stays, for who has to decide about it.
 pub(super) fn why_unknown(module: &Module<'_>, import: u32) -> Option<&'static str> {
-    let entry = module.imports.iter().find(|entry| {
-        entry.index == import && matches!(entry.import.ty, TypeRef::Func(_) | TypeRef::FuncExact(_))
-    })?;
-    if !matches!(entry.import.module, "a" | "env") || !is_minified(entry.import.name) {
+    if !has_minified_name(module, import) {
         return None;
     }
     let ty = module.func_type(import)?;

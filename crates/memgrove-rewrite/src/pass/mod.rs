@@ -14,6 +14,8 @@ mod memory;
 mod minified;
 mod tables;
 
+use std::collections::{HashMap, HashSet};
+
 use wasmparser::{ExternalKind, TypeRef};
 
 use crate::edits::{Edits, StandIn, Value};
@@ -35,6 +37,11 @@ pub(crate) struct Pass<'m, 'a> {
     pub items: Vec<Item>,
     pub changes: Vec<Change>,
     pub notes: Vec<String>,
+    /// What the host provides.
+    provided: HashSet<(&'m str, &'m str)>,
+    /// Names of the exports that are added, and for each wanted name the next number to try behind it.
+    added_names: HashSet<String>,
+    next_number: HashMap<String, u32>,
 }
 
 /// Runs all passes.
@@ -47,6 +54,9 @@ pub(crate) fn run(module: &Module<'_>, runtime: &Runtime, options: &Options) -> 
         items: module.imports.iter().map(|entry| undecided(module, &entry.import)).collect(),
         changes: Vec::new(),
         notes: Vec::new(),
+        provided: options.provided.iter().map(|(from, name)| (from.as_str(), name.as_str())).collect(),
+        added_names: HashSet::new(),
+        next_number: HashMap::new(),
     };
     functions::run(&mut pass);
     tables::run(&mut pass);
@@ -65,7 +75,7 @@ pub(crate) fn run(module: &Module<'_>, runtime: &Runtime, options: &Options) -> 
 impl Pass<'_, '_> {
     /// The host that the output is for provides it.
     pub fn is_provided(&self, import: &wasmparser::Import<'_>) -> bool {
-        self.options.is_provided(import.module, import.name)
+        self.provided.contains(&(import.module, import.name))
     }
 
     /// Records that an import (by its position) is satisfied.
@@ -98,16 +108,19 @@ impl Pass<'_, '_> {
     /// exported already. Returns the name.
     pub fn export(&mut self, wanted: &str, kind: ExternalKind, index: u32) -> String {
         let module = self.module;
-        if let Some(export) = module.exports.iter().find(|e| e.kind == kind && e.index == index) {
+        if let Some(export) = module.export_of(kind, index) {
             return export.name.to_owned();
         }
-        let is_taken = |name: &str, edits: &Edits| {
-            module.export(name).is_some() || edits.exports.iter().any(|(taken, ..)| taken == name)
+        // Names are never free again, so the search goes on where the last one of this name ended.
+        let next = self.next_number.entry(wanted.to_owned()).or_default();
+        let name = loop {
+            let name = if *next == 0 { wanted.to_owned() } else { format!("{wanted}_{next}") };
+            *next += 1;
+            if module.export(&name).is_none() && !self.added_names.contains(&name) {
+                break name;
+            }
         };
-        let name = std::iter::once(wanted.to_owned())
-            .chain((1..).map(|n| format!("{wanted}_{n}")))
-            .find(|name| !is_taken(name, &self.edits))
-            .unwrap_or_default();
+        self.added_names.insert(name.clone());
         self.edits.exports.push((name.clone(), kind, index));
         name
     }

@@ -6,32 +6,52 @@ use crate::link::clear_links;
 use crate::source::{PageSource, Region, obtain};
 use crate::word::{WORD, align_up, load, store};
 
-impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
-    /// At most this much of a new region is not the top: its record, the bins in the first one, a header, rounding.
-    const OVERHEAD: usize = (Self::BINS + 2) * WORD + 2 * GRAIN;
+/// Every region starts at a multiple of this (S2).
+const REGION_ALIGN: usize = 16;
 
-    /// Makes the top at least `wanted` bytes long. False if that cannot be had; the heap is valid either way.
+/// How far behind `block` one at a multiple of `align` begins, if what lies between them is to be a block, or nothing.
+#[inline(always)]
+pub(super) fn lead(block: usize, align: usize) -> usize {
+    let lead = block.wrapping_neg() & (align - 1);
+    if lead != 0 && lead < MIN_BLOCK { lead + align } else { lead }
+}
+
+impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
+    /// How much of a new region lies before its first block: its record, the bins in the first one, a header. Exact unless
+    /// regions are less aligned than blocks.
+    fn overhead(&self) -> usize {
+        let bin_words = if self.bins == 0 { Self::BINS } else { 0 };
+        let exact = align_up((bin_words + 2) * WORD, GRAIN);
+        if GRAIN > REGION_ALIGN { exact + GRAIN - REGION_ALIGN } else { exact }
+    }
+
+    /// Whether a block of `wanted` bytes at a multiple of `align` can be cut off the top.
+    #[inline(always)]
+    pub(super) fn has_room(&self, wanted: usize, align: usize) -> bool {
+        self.end.wrapping_sub(self.top) >= lead(self.top, align) + wanted
+    }
+
+    /// Gives the top room for a block of `wanted` bytes at a multiple of `align`. False if it cannot be had; no memory was
+    /// taken then, unless a stranger grew meanwhile.
     #[inline(never)]
-    pub(super) fn grow(&mut self, wanted: usize) -> bool {
+    pub(super) fn grow(&mut self, wanted: usize, align: usize) -> bool {
         if self.end == 0 {
             let slack = self.source.slack();
             // Slack is not known to be zero.
             self.adopt(slack, slack.end);
         }
-        let mut missing = wanted.wrapping_sub(self.end.wrapping_sub(self.top));
-        if self.end == 0 {
-            missing = wanted.saturating_add(Self::OVERHEAD);
-        } else if self.end - self.top >= wanted {
-            return true;
-        }
-        // Once more if a stranger took the memory after the top: then in one piece.
-        for _ in 0..2 {
-            let Some(region) = obtain(&mut self.source, missing) else { return false };
-            self.adopt(region, 0);
-            if self.end - self.top >= wanted {
+        // Once more if a stranger took the memory after the top in between: then in one piece.
+        for _ in 0..3 {
+            if self.has_room(wanted, align) {
                 return true;
             }
-            missing = wanted.saturating_add(Self::OVERHEAD);
+            // Where memory goes on: at its end, or behind what a stranger has grown.
+            let next = self.source.next_address().max(self.end);
+            let apart = next != self.end || self.end == 0;
+            let top = if apart { next.wrapping_add(self.overhead()) } else { self.top };
+            let missing = top.wrapping_add(lead(top, align)).wrapping_add(wanted).wrapping_sub(next);
+            let Some(region) = obtain(&mut self.source, missing) else { return false };
+            self.adopt(region, 0);
         }
         false
     }

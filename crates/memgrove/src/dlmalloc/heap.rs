@@ -2,6 +2,7 @@
 
 use super::bins::{MAP_WORDS, SMALL_BINS, unlink};
 use super::block::{FREE, MIN_BLOCK, PREV_FREE, TAGS, header, mark_free, previous_size, set_header, size};
+use super::grow::lead;
 use crate::link::{load_link, store_link};
 use crate::source::PageSource;
 use crate::word::WORD;
@@ -140,20 +141,27 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
         } else {
             wanted
         };
+        self.find(wanted, wanted, GRAIN)
+    }
+
+    /// A block that holds one of `wanted` bytes at a multiple of `align`, or zero: any of `enough` bytes, or one cut off the
+    /// top, which is no longer than it must be.
+    pub(super) fn find(&mut self, enough: usize, wanted: usize, align: usize) -> usize {
         loop {
-            let block = self.fit(wanted);
+            let block = self.fit(enough);
             if block != 0 {
                 return block;
             }
-            if self.end.wrapping_sub(self.top) >= wanted {
+            if self.has_room(wanted, align) {
                 let block = self.top;
-                self.top += wanted;
+                let length = lead(block, align) + wanted;
+                self.top += length;
                 // SAFETY: the word before the top is the heap's (H7); nothing free touches it (H2).
-                unsafe { set_header(block, wanted) };
+                unsafe { set_header(block, length) };
                 return block;
             }
             // Memory grows only when all that was freed, merged, does not serve.
-            if !self.flush() && !self.grow(wanted) {
+            if !self.flush() && !self.grow(wanted, align) {
                 return 0;
             }
         }

@@ -2,9 +2,10 @@
 
 use super::bins::unlink;
 use super::block::{FREE, MIN_BLOCK, PREV_FREE, TAGS, header, previous_size, set_header, size};
+use super::grow::lead;
 use super::heap::Heap;
 use crate::source::PageSource;
-use crate::word::{WORD, align_up, pointer};
+use crate::word::{WORD, pointer};
 
 impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
     /// A block for `bytes` at a multiple of `align`, which exceeds the grain; or zero.
@@ -15,19 +16,15 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
         let Some(enough) = wanted.checked_add(align).and_then(|sum| sum.checked_add(MIN_BLOCK)) else {
             return 0;
         };
-        let block = self.allocate_slow(enough);
+        let block = self.find(enough, wanted, align);
         if block == 0 {
             return 0;
         }
-        let mut aligned = align_up(block, align);
-        let mut lead = aligned - block;
+        let lead = lead(block, align);
+        let aligned = block + lead;
         // SAFETY: both parts lie in the tile, and each is long enough to be one (H1).
         unsafe {
             if lead != 0 {
-                if lead < MIN_BLOCK {
-                    aligned += align;
-                    lead += align;
-                }
                 let tagged = header(block);
                 set_header(aligned, (tagged & !TAGS) - lead);
                 set_header(block, lead | tagged & TAGS);
@@ -90,7 +87,8 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
             let more = wanted - old_size;
             let next = block + old_size;
             if next == self.top {
-                let room = self.end - self.top >= more || self.grow(more);
+                let room = self.has_room(more, GRAIN)
+                    || (self.source.next_address() <= self.end && self.grow(more, GRAIN));
                 // Unless growing moved the top elsewhere, because a stranger's memory lies behind it.
                 if room && next == self.top {
                     self.top += more;

@@ -5,7 +5,7 @@ use core::ptr::null_mut;
 use super::front::Front;
 use super::slabs::{Class, Region};
 use crate::classes::{COUNT, QUANTUM, SMALL_MAX, TABLE_MAX, class_of, head_offset, size_of_class};
-use crate::pages::{LARGE, NO_PAGE, PAGE, Page, Pages, address, entry_of, page_at};
+use crate::pages::{LARGE, LOOKS, NO_PAGE, PAGE, Page, Pages, Wanted, address, entry_of, page_at};
 use crate::source::PageSource;
 use crate::word::pointer;
 
@@ -168,29 +168,36 @@ impl<S: PageSource> Heap<S> {
 
     fn allocate_large(&mut self, size: usize, align: usize, front: &impl Front) -> *mut u8 {
         let pages = pages_of(size);
-        // Of an extent longer by the alignment, some page is aligned; what is left over goes back.
         let slack = if align > PAGE { align / PAGE - 1 } else { 0 };
         self.misses += 1;
-        let found = self.obtain(pages + slack, NO_CLASS, front);
-        if found == NO_PAGE {
+        let page = self.obtain(pages, slack, NO_CLASS, front);
+        if page == NO_PAGE {
             return null_mut();
         }
-        // SAFETY: the extent was taken just now, with so much slack.
-        pointer(address(unsafe { self.pages.cut(found, pages, slack) }))
+        // SAFETY: the extent was taken just now.
+        unsafe { self.pages.mark_large(page, pages) };
+        pointer(address(page))
     }
 
-    /// Pages from wherever they can be had: free ones, those that a flush frees when one is due, growth, any flush.
+    /// Pages at a multiple of `slack + 1` from wherever they can be had: free ones, those that a flush frees when one is due, growth, any flush.
     /// The entries of the extent are the caller's to fill. [`NO_PAGE`] if memory is exhausted, or if a flush has found
     /// slabs of the class, which need no pages.
-    pub(super) fn obtain(&mut self, pages: usize, class: usize, front: &impl Front) -> usize {
+    pub(super) fn obtain(&mut self, pages: usize, slack: usize, class: usize, front: &impl Front) -> usize {
+        let mut looks = LOOKS;
         loop {
-            let page = self.pages.take(pages);
+            let page = self.pages.take(pages, slack, looks);
             if page != NO_PAGE {
                 return page;
             }
             // When memory is at its end, what the caches hold must serve. The caller has counted a miss, so none means
             // that they were flushed a moment ago.
-            if (self.flush_is_due() || !self.pages.grow(pages, front))
+            if self.flush_is_due() {
+                if self.flush(class, front) {
+                    return NO_PAGE;
+                }
+            } else if looks == LOOKS {
+                looks = usize::MAX;
+            } else if !self.pages.grow(Wanted { pages, slack, longer: false }, front)
                 && (self.misses == 0 || self.flush(class, front))
             {
                 return NO_PAGE;

@@ -23,7 +23,7 @@ use super::front::Front;
 use super::heap::Heap;
 use crate::classes::{COUNT, size_of_class};
 use crate::link::Link;
-use crate::pages::{FREE, LARGE, NO_PAGE, PAGE, SPAN, address, slab_of};
+use crate::pages::{FREE, LARGE, LOOKS, NO_PAGE, PAGE, SPAN, address, slab_of};
 use crate::source::PageSource;
 use crate::word::at;
 
@@ -169,10 +169,10 @@ impl<S: PageSource> Heap<S> {
         // An eighth of what the class has: few slabs for many regions, little memory for few.
         let share = (self.class(class).pages / 8).min(SLAB_PAGES_MAX);
         let mut pages = least.max(share - share % least);
-        let mut page = self.pages.take(pages);
+        let mut page = self.pages.take(pages, 0, LOOKS);
         if page == NO_PAGE {
             pages = least;
-            page = self.obtain(least, class, front);
+            page = self.obtain(least, 0, class, front);
             if page == NO_PAGE {
                 return self.hand_over(class);
             }

@@ -1,6 +1,6 @@
 //! Extents in use, by their addresses and with a tag: for a user who does not cut them into slabs.
 
-use super::{NO_PAGE, NoReaders, PAGE, Pages, address, page_at};
+use super::{LOOKS, NO_PAGE, NoReaders, PAGE, Pages, Wanted, address, page_at};
 use crate::source::PageSource;
 
 impl<S: PageSource> Pages<S> {
@@ -8,31 +8,32 @@ impl<S: PageSource> Pages<S> {
     /// for [`walk_large`](Self::walk_large). Constant time beside the growth of memory.
     pub(crate) fn allocate(&mut self, bytes: usize, align: usize, tag: u8) -> usize {
         let pages = bytes.div_ceil(PAGE).max(1);
-        // Of an extent longer by so many pages, some page is aligned; what is left over goes back.
-        let mut slack = if align > PAGE { align / PAGE - 1 } else { 0 };
-        // What was freed at this length often lies at this alignment, too.
-        let mut found = self.take(pages);
-        if found != NO_PAGE && found & slack != 0 {
-            // SAFETY: the extent was taken a moment ago.
-            unsafe { self.free(found, pages) };
-            found = NO_PAGE;
-        } else if found != NO_PAGE {
-            slack = 0;
-        }
-        if found == NO_PAGE {
-            found = self.take(pages + slack);
-        }
-        if found == NO_PAGE && self.grow(pages + slack, &NoReaders) {
-            found = self.take(pages + slack);
-        }
-        if found == NO_PAGE {
+        let slack = if align > PAGE { align / PAGE - 1 } else { 0 };
+        let page = self.take_or_grow(pages, slack);
+        if page == NO_PAGE {
             return 0;
         }
-        // SAFETY: the extent was taken just now, with so much slack.
+        // SAFETY: the extent was taken just now.
         unsafe {
-            let page = self.cut(found, pages, slack);
+            self.mark_large(page, pages);
             (*self.entry(page)).span = tag;
-            address(page)
+        }
+        address(page)
+    }
+
+    /// Pages from the bins, if need be from any extent of them, or from the top, if need be after growth; or [`NO_PAGE`].
+    fn take_or_grow(&mut self, pages: usize, slack: usize) -> usize {
+        let mut looks = LOOKS;
+        loop {
+            let page = self.take(pages, slack, looks);
+            if page != NO_PAGE {
+                return page;
+            }
+            if looks == LOOKS {
+                looks = usize::MAX;
+            } else if !self.grow(Wanted { pages, slack, longer: false }, &NoReaders) {
+                return NO_PAGE;
+            }
         }
     }
 

@@ -10,9 +10,27 @@ const HOLE_PAGES_MAX: usize = 1 << 22;
 /// How many entries of the map fit into a page.
 const ENTRIES: usize = PAGE / size_of::<Page>();
 
-/// A new map is half as long again as memory, so that it seldom moves; and it has an entry before the first page.
-const fn map_pages_for(pages: usize) -> usize {
-    (pages + pages / 2) / ENTRIES + 1
+/// What pages are asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted {
+    /// How many.
+    pub(crate) pages: usize,
+    /// They begin at a multiple of one more than this, which is a power of two.
+    pub(crate) slack: usize,
+    /// They begin where the top does, for the block that ends there; the top begins behind them then.
+    pub(crate) longer: bool,
+}
+
+/// No pages: to take in what there is.
+const NOTHING: Wanted = Wanted { pages: 0, slack: 0, longer: false };
+
+/// How long a map is made. The first that can be had is taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Map {
+    /// Half as long again as memory, so that it seldom moves.
+    Spare,
+    /// It covers what is wanted, and no more.
+    Least,
 }
 
 /// Where the top was before growth, and where a stranger's memory behind it begins.
@@ -22,8 +40,9 @@ struct Before {
 }
 
 impl<S: PageSource> Pages<S> {
-    /// Asks the source for memory until the top has `pages` pages and the map covers all of it.
-    /// When that is refused the pages are valid all the same, perhaps with a longer top.
+    /// Asks the source for memory until the top has the wanted pages and the map covers them. If that is refused, nothing
+    /// was taken and nothing has changed; unless somebody else grew memory meanwhile, and then the pages are valid all the
+    /// same, perhaps with another top.
     ///
     /// If the map must move, its `readers` are told before the memory of the old one serves something else.
     ///
@@ -31,7 +50,7 @@ impl<S: PageSource> Pages<S> {
     /// freed. The map must reach over it; until it does, nothing is written. A second such hole in one call is not
     /// bridged: what came in between the two is given up.
     #[inline(never)]
-    pub(crate) fn grow(&mut self, mut pages: usize, readers: &impl MapReaders) -> bool {
+    pub(crate) fn grow(&mut self, mut wanted: Wanted, readers: &impl MapReaders) -> bool {
         if self.end == 0 {
             let slack = self.source.slack();
             self.extend_end(slack, &mut Before { top: 0, hole: 0 });
@@ -39,36 +58,80 @@ impl<S: PageSource> Pages<S> {
             self.used_to = self.end;
         }
         let mut before = Before { top: self.top, hole: 0 };
-        let mut grown = true;
+        let (mut grown, mut map) = (true, Map::Spare);
         loop {
-            let last = self.end.max(self.top + pages);
-            let map_pages = if last <= self.map_end { 0 } else { map_pages_for(last - self.first) };
-            let (have, wanted) = (self.end - self.top, pages + map_pages);
-            if have >= wanted {
-                self.settle(&before, map_pages, readers);
+            let (map_pages, last) = self.plan(self.top, self.first, wanted, map);
+            if last <= self.end {
+                self.settle(&before, wanted, map_pages, readers);
                 break;
             }
-            let missing = wanted - have;
-            if missing <= usize::MAX / PAGE
-                && let Some(region) = obtain(&mut self.source, missing * PAGE)
+            // Where memory goes on: at its end, or behind what a stranger has grown.
+            let begins = self.source.next_address().max(address(self.end));
+            let next = page_at(align_up(begins, PAGE));
+            let (mut base, mut first, mut apart) = (self.top, self.first, false);
+            if next != self.end {
+                (base, apart) = (next, true);
+                if self.end == 0 {
+                    first = next;
+                }
+            }
+            let (_, last) = self.plan(base, first, wanted, map);
+            if !(wanted.longer && apart)
+                && last <= page_at(usize::MAX)
+                && let Some(region) = obtain(&mut self.source, address(last) - begins)
                 && self.extend_end(region, &mut before)
             {
+                if wanted.longer && self.top != before.top {
+                    // What came in is no continuation of the block.
+                    grown = false;
+                    wanted = NOTHING;
+                }
+                continue;
+            }
+            if map_pages != 0 && map == Map::Spare {
+                map = Map::Least;
                 continue;
             }
             grown = false;
             if self.top == before.top {
                 break;
             }
-            if pages == 0 {
+            if wanted.pages == 0 {
                 // Not even a map fits behind the hole.
                 (self.top, self.end) = (before.top, before.hole);
                 break;
             }
             // What came in lies behind a hole: it is kept if a map fits into it.
-            pages = 0;
+            wanted = NOTHING;
         }
         self.limit = self.end.min(self.map_end);
         grown
+    }
+
+    /// For a top that begins at `base`, in memory from `first` on: how many pages of a new map it takes, if any, to serve what
+    /// is wanted, and where what is wanted ends, or the map if that lies behind it.
+    fn plan(&self, base: usize, first: usize, wanted: Wanted, map: Map) -> (usize, usize) {
+        let mut map_pages = 0;
+        loop {
+            let last = if wanted.longer {
+                base + wanted.pages + map_pages
+            } else {
+                ((base + map_pages + wanted.slack) & !wanted.slack) + wanted.pages
+            };
+            if map_pages == 0 && last <= self.map_end {
+                return (0, last);
+            }
+            let mut covered = last - first;
+            if map == Map::Spare {
+                covered += covered / 2;
+            }
+            // One entry more, for the page before the first.
+            let enough = covered / ENTRIES + 1;
+            if enough <= map_pages {
+                return (map_pages, last);
+            }
+            map_pages = enough;
+        }
     }
 
     /// Takes one more region in. A hole before it is noted, and the top begins behind it. False if it is of no use.
@@ -92,23 +155,24 @@ impl<S: PageSource> Pages<S> {
         true
     }
 
-    /// Lays a map of so many pages, if any, into the first pages of the top, and makes an extent of the hole before it
-    /// if the top has moved.
-    fn settle(&mut self, before: &Before, map_pages: usize, readers: &impl MapReaders) {
+    /// Lays a map of so many pages, if any, into the top: into its first pages, or behind those that make a block longer. The
+    /// top begins behind that. Makes an extent of the hole before it if the top has moved.
+    fn settle(&mut self, before: &Before, wanted: Wanted, map_pages: usize, readers: &impl MapReaders) {
         let (old_map, old_entries) = (self.entry(self.first), self.map_end - self.first);
         let from = self.top;
+        let map_page = if wanted.longer { from + wanted.pages } else { from };
+        self.top = map_page + map_pages;
         // SAFETY: the pages of the top are the heap's own, and the new map is longer than the old one. It covers the
         // hole, and the old top before that, which nobody uses. All have their entries before anything is freed, because
         // what is freed looks at its neighbours; the old map is a large extent (P1).
         unsafe {
             if map_pages != 0 {
-                let start: *mut Page = at(address(from));
+                let start: *mut Page = at(address(map_page));
                 (*start).class = INSIDE;
                 start.add(1).copy_from_nonoverlapping(old_map, old_entries);
                 self.map = start.wrapping_add(1).wrapping_sub(self.first);
                 self.map_end = self.first + map_pages * ENTRIES - 1;
-                self.top = from + map_pages;
-                self.mark_large(from, map_pages);
+                self.mark_large(map_page, map_pages);
             }
             if from != before.top {
                 (*self.entry(from - 1)).class = INSIDE;

@@ -43,6 +43,7 @@ use crate::link::{Link, expect_link};
 use crate::source::PageSource;
 use crate::word::at;
 pub(crate) use check::Walked;
+pub(crate) use grow::Wanted;
 
 /// Bytes in a page. Small, because the memory of a wasm module never shrinks and an empty page serves any class.
 pub(crate) const PAGE: usize = 1024;
@@ -67,7 +68,7 @@ pub(crate) const NO_PAGE: usize = usize::MAX;
 pub(crate) const SPAN: u8 = 16;
 
 /// How many extents of a bin are looked at before the lowest of them is taken: bounds the time of a call.
-const LOOK: usize = 8;
+pub(crate) const LOOKS: usize = 8;
 
 /// The page map's entry: two words.
 #[repr(C)]
@@ -242,54 +243,66 @@ impl<S: PageSource> Pages<S> {
         unsafe { self.bins.get_unchecked_mut(bin) }
     }
 
-    /// Takes `pages` pages from the bins or from the top; [`NO_PAGE`] when neither has as many in a row.
-    /// The entries of the extent are the caller's to fill.
+    /// Takes `pages` pages at a multiple of `slack + 1`, a power of two, from the bins or from the top; [`NO_PAGE`] when
+    /// neither has as many in a row. Of each bin no more than `looks` extents are looked at. The entries of the extent are
+    /// the caller's to fill, before anything is freed.
     #[inline(never)]
-    pub(crate) fn take(&mut self, pages: usize) -> usize {
-        // In the extent's own bin some may be too short; in the higher ones all are long enough.
+    pub(crate) fn take(&mut self, pages: usize, slack: usize, looks: usize) -> usize {
+        // In the lower ones of these bins some may be too short; in the higher ones all are long enough.
         let mut bins = self.bins_with_extents & (u64::MAX << bin_of(pages));
         while bins != 0 {
-            let bin = bins.trailing_zeros() as usize;
-            let found = self.lowest_that_fits(bin, pages);
+            let found = self.lowest_that_fits(bins.trailing_zeros() as usize, pages, slack, looks);
             if !found.is_null() {
                 // SAFETY: an extent in a bin is free and says its length (P4); what is left of it is free, too.
                 unsafe {
-                    let page = page_at(found.addr());
-                    let length = (*found).pages;
+                    let first = page_at(found.addr());
+                    let end = first + (*found).pages;
                     self.unlink(found);
-                    if length > pages {
-                        self.link(page + pages, length - pages);
-                    }
+                    let page = (first + slack) & !slack;
                     self.clean_from = page + pages;
+                    if self.clean_from != end {
+                        self.link(self.clean_from, end - self.clean_from);
+                    }
+                    if page != first {
+                        self.link(first, page - first);
+                    }
                     return page;
                 }
             }
             bins &= bins - 1;
         }
-        let page = self.top;
-        if self.limit - page < pages {
+        let first = self.top;
+        let page = (first + slack) & !slack;
+        if page + pages > self.limit {
             return NO_PAGE;
         }
         self.clean_from = page.max(self.used_to);
         self.top = page + pages;
+        if page != first {
+            // SAFETY: nobody uses the pages, and no free extent touches the top (P3).
+            unsafe { self.link(first, page - first) };
+        }
         page
     }
 
-    /// Of the first few extents of a bin, the lowest that is long enough; null if none is. An empty bin loses its bit.
+    /// Of the first `looks` extents of a bin, the lowest that holds `pages` pages at a multiple of `slack + 1`; null if none
+    /// does. An empty bin loses its bit.
     #[inline(always)]
-    fn lowest_that_fits(&mut self, bin: usize, pages: usize) -> *mut Extent {
+    fn lowest_that_fits(&mut self, bin: usize, pages: usize, slack: usize, looks: usize) -> *mut Extent {
         let mut lowest: *mut Extent = null_mut();
         let mut extent = *self.bin(bin);
         if extent.is_null() {
             self.bins_with_extents &= !(1 << bin);
         }
-        for _ in 0..LOOK {
+        for _ in 0..looks {
             if extent.is_null() {
                 break;
             }
             // SAFETY: an extent in a bin is free and holds its links (P4).
             unsafe {
-                if (*extent).pages >= pages && (lowest.is_null() || extent < lowest) {
+                // What is skipped for the alignment, and the pages.
+                let needs = (page_at(extent.addr()).wrapping_neg() & slack) + pages;
+                if (*extent).pages >= needs && (lowest.is_null() || extent < lowest) {
                     lowest = extent;
                 }
                 extent = (*extent).next.get();
@@ -324,30 +337,6 @@ impl<S: PageSource> Pages<S> {
             }
             self.link(page, pages);
         }
-    }
-
-    /// Cuts an aligned extent, in use as a large block, out of one that was taken: `found` has `slack` more pages than
-    /// `pages`, which is one less than the alignment has. Answers its first page.
-    ///
-    /// # Safety
-    /// The extent was taken a moment ago.
-    pub(crate) unsafe fn cut(&mut self, found: usize, pages: usize, slack: usize) -> usize {
-        let page = (found + slack) & !slack;
-        // SAFETY: the extent is the caller's to divide: what is left over on both sides is freed when the one between has
-        // its entries (P2).
-        unsafe {
-            self.mark_large(page, pages);
-            if slack != 0 {
-                let behind = found + slack - page;
-                if behind != 0 {
-                    self.free(page + pages, behind);
-                }
-                if page != found {
-                    self.free(found, page - found);
-                }
-            }
-        }
-        page
     }
 
     /// Writes the entries of an extent that its user cuts into regions: one of `class`, of fewer than [`SPAN`] pages.
@@ -453,11 +442,11 @@ impl<S: PageSource> Pages<S> {
         let next = page + old;
         let more = new - old;
         if next == self.top {
-            // Growing may lay the map behind the block, or find that somebody else has grown memory in between.
-            if self.limit - next < more && !(self.grow(more, readers) && self.top == next) {
+            if self.limit - next >= more {
+                self.top = next + more;
+            } else if !self.grow(Wanted { pages: more, slack: 0, longer: true }, readers) {
                 return false;
             }
-            self.top = next + more;
         } else {
             // SAFETY: what follows an extent below the top is an extent (P2).
             unsafe {

@@ -67,6 +67,12 @@ unsafe impl PageSource for Fake {
         self.take(self.trouble.slack_bytes).unwrap_or(Region::EMPTY)
     }
 
+    fn next_address(&self) -> usize {
+        // The stranger has been there before anybody asks.
+        let strange = self.trouble.stranger_every.is_some_and(|every| self.growths % every == 0);
+        self.rest.start + if strange { Self::PAGE_BYTES } else { 0 }
+    }
+
     fn grow(&mut self, bytes: usize) -> Option<Region> {
         let number = self.growths;
         self.growths += 1;

@@ -1,10 +1,9 @@
 //! WebAssembly's own source: the instruction `memory.grow`.
 
 #[cfg(target_arch = "wasm32")]
-use core::arch::wasm32::memory_grow;
+use core::arch::wasm32::{memory_grow, memory_size};
 #[cfg(target_arch = "wasm64")]
-use core::arch::wasm64::memory_grow;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::arch::wasm64::{memory_grow, memory_size};
 
 use super::{PAGE_BYTES, PageSource, Region};
 
@@ -18,7 +17,16 @@ unsafe impl PageSource for Grow {
     const ZEROED: bool = true;
 
     #[inline(always)]
+    fn next_address(&self) -> usize {
+        memory_size(0).wrapping_mul(PAGE_BYTES)
+    }
+
+    #[inline(always)]
     fn grow(&mut self, bytes: usize) -> Option<Region> {
+        // Refused before growing: the last 16 bytes of the address space are not to be had.
+        if bytes > Region::LAST_END.wrapping_sub(self.next_address()) {
+            return None;
+        }
         // Written so that it cannot overflow: `bytes` is not zero.
         let pages = (bytes - 1) / PAGE_BYTES + 1;
         let before = memory_grow(0, pages);
@@ -30,16 +38,28 @@ unsafe impl PageSource for Grow {
 }
 
 /// First the slack between the linker's `__heap_base` and `__heap_end` (the end of the initial memory), then
-/// `memory.grow`.
+/// `memory.grow`. With the target feature `atomics` only `memory.grow`.
 ///
-/// The first heap of a program that asks gets the slack; a second one does without. Not for programs in which a C
-/// library keeps a heap of its own there.
+/// The first heap of a program that asks gets the slack; a second one does without.
+///
+/// # Who else uses memory after `__heap_base`
+///
+/// | | what it does | so |
+/// |---|---|---|
+/// | a C library with a heap of its own (wasi-libc, Emscripten) | its heap starts at `__heap_base` | not for programs that link one: take [`Grow`] |
+/// | memgrove's archive for C | the same | the link fails: see [`c_malloc!`](crate::c_malloc) |
+/// | wasm-bindgen up to 0.2.126, for shared memory only | puts a counter, a lock and a stack at `__heap_base`, and adds a page at the end of the initial memory | no slack with `atomics` |
+/// | wasm-bindgen from 0.2.127, `memgrove fix` | add pages at the end of the initial memory and use those | harmless: `__heap_end` is what it was when the module was linked |
+/// | wizer and other snapshots, wasm-opt | keep memory and code as they are | harmless: who has the slack is written in memory too |
+/// | a host that writes to the exported `__heap_base` instead of calling an allocator | takes what the linker leaves to the heap | not for its programs: take [`Grow`] |
+///
+/// Without the slack a program uses up to a page more, what the linker rounds the initial memory up by (and all that
+/// `--initial-memory` adds, so do not ask for more than is needed). A memory that cannot grow then has no heap; one that
+/// knows that nothing else is there may give that memory to a heap by [`Fixed::from_raw`](super::Fixed::from_raw).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GrowWithSlack;
 
-/// Whether a heap of this program has taken the slack.
-static SLACK_TAKEN: AtomicBool = AtomicBool::new(false);
-
+#[cfg(not(target_feature = "atomics"))]
 unsafe extern "C" {
     /// Defined by wasm-ld: the first byte after static data and stack.
     static __heap_base: u8;
@@ -47,23 +67,30 @@ unsafe extern "C" {
     static __heap_end: u8;
 }
 
-// SAFETY: as for `Grow`. Nothing but an allocator uses the memory between the two symbols, and the flag gives it to
-// one of them (S1); the initial memory and what is grown after it are one memory (S3).
+// SAFETY: as for `Grow`. Without `atomics` nothing but an allocator uses the memory between the two symbols, and the flag
+// gives it to one of them (S1); the initial memory and what is grown after it are one memory (S3).
 unsafe impl PageSource for GrowWithSlack {
     const ZEROED: bool = true;
 
+    #[cfg(not(target_feature = "atomics"))]
     #[inline(always)]
     fn zeroed_from(&self) -> usize {
         (&raw const __heap_end).addr()
     }
 
+    #[cfg(not(target_feature = "atomics"))]
     #[inline(always)]
     fn slack(&mut self) -> Region {
-        if SLACK_TAKEN.swap(true, Ordering::Relaxed) {
+        if !super::claim::take() {
             return Region::EMPTY;
         }
         let start = (&raw const __heap_base).expose_provenance();
         Region::from_growth(start, (&raw const __heap_end).expose_provenance().wrapping_sub(start))
+    }
+
+    #[inline(always)]
+    fn next_address(&self) -> usize {
+        Grow.next_address()
     }
 
     #[inline(always)]

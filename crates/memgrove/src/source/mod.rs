@@ -3,13 +3,15 @@
 //! | source | gives |
 //! |---|---|
 //! | `Grow` | what `memory.grow` gives, and nothing else |
-//! | `GrowWithSlack` | first the rest of the initial memory after `__heap_base`, then `memory.grow` |
+//! | `GrowWithSlack` | first the rest of the initial memory after `__heap_base`, then `memory.grow`; with `atomics` as `Grow` |
 //! | [`Fixed`] | one region of the program's own, never more |
 //! | [`System`] | the operating system's pages, for the same program built natively |
 //! | [`Fake`] | a region that refuses at a chosen call, or has a stranger growing in between: for tests |
 //!
 //! [`Platform`] is the one that fits the target.
 
+#[cfg(all(any(target_arch = "wasm32", target_arch = "wasm64"), not(target_feature = "atomics")))]
+mod claim;
 mod fake;
 mod fixed;
 #[cfg(any(target_arch = "wasm32", target_arch = "wasm64"))]
@@ -29,8 +31,9 @@ pub use system::System;
 
 /// The source that fits the target.
 ///
-/// On wasm32-unknown-unknown everything after `__heap_base` is the allocator's. On WASI and Emscripten the C library
-/// believes the same of its own allocator, so there only grown pages are taken.
+/// On wasm32-unknown-unknown without `atomics`, the initial memory after `__heap_base` is the allocator's. On WASI and
+/// Emscripten the C library believes the same of its own allocator, and with `atomics` tools that prepare a module for
+/// threads put data there after linking, so only grown pages are taken.
 #[cfg(all(any(target_arch = "wasm32", target_arch = "wasm64"), target_os = "unknown"))]
 pub type Platform = GrowWithSlack;
 /// The source that fits the target.
@@ -73,12 +76,16 @@ impl Region {
     /// No memory.
     pub const EMPTY: Self = Self { start: 0, end: 0 };
 
-    /// `bytes` (a multiple of 16, not zero) from `start`. A region that ends with the address space gives up its last
-    /// 16 bytes, so that the address after a block can always be told from null, in Rust and in C.
+    /// Where a region ends at the latest. The last 16 bytes of the address space are in none, so that the address after a
+    /// block can always be told from null, in Rust and in C.
+    pub const LAST_END: usize = 0usize.wrapping_sub(16);
+
+    /// `bytes` (a multiple of 16, not zero) from `start`. A region that ends with the address space gives up what lies
+    /// behind [`LAST_END`](Self::LAST_END).
     #[inline(always)]
     pub const fn from_growth(start: usize, bytes: usize) -> Self {
         let end = start.wrapping_add(bytes);
-        Self { start, end: if end == 0 { end.wrapping_sub(16) } else { end } }
+        Self { start, end: if end == 0 { Self::LAST_END } else { end } }
     }
 
     /// Its length in bytes.
@@ -94,7 +101,7 @@ impl Region {
 /// - S1: Memory in a region is readable and writable, belongs to nobody else, and stays so for good; its provenance is
 ///   exposed. Regions never overlap, and none contains address 0 or the last byte of the address space.
 /// - S2: A region that is not empty starts and ends at a multiple of 16. One of [`grow`](Self::grow) is at least as long
-///   as asked for (less 16 bytes at the end of the address space), and all zero bytes if [`ZEROED`](Self::ZEROED) says so.
+///   as asked for (less 16 bytes at the end of the address space, if another thread grew meanwhile), and all zero bytes if [`ZEROED`](Self::ZEROED) says so.
 /// - S3: A region that starts where an earlier one ended may be joined to it: blocks may span both.
 pub unsafe trait PageSource: Send {
     /// Whether grown regions are known to be all zero bytes.
@@ -111,6 +118,13 @@ pub unsafe trait PageSource: Send {
     #[inline(always)]
     fn slack(&mut self) -> Region {
         Region::EMPTY
+    }
+
+    /// Where the next growth would begin, if nobody else grows before it; 0 if that is not known. A heap that knows it
+    /// asks for no more and no less than it needs, also where somebody else has grown memory.
+    #[inline(always)]
+    fn next_address(&self) -> usize {
+        0
     }
 
     /// At least `bytes` (not zero) more, rounded up to what the source deals in. `None` if refused: the source may be

@@ -256,6 +256,7 @@ impl Random {
 
 /// Runs `steps` random steps on `heap`, checking the heap after every `check_every`-th, and gives everything back.
 /// Answers how often memory was refused.
+#[allow(dead_code, reason = "not every test that includes this drives heaps this way")]
 pub fn drive<A: Allocate + Inspect>(
     heap: &A,
     random: &mut Random,

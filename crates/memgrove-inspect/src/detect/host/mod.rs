@@ -6,9 +6,9 @@ mod support;
 pub(crate) use support::engines;
 
 use crate::detect::Toolchain;
-use crate::facts::{BinaryKind, ExternKind, Facts, Import};
+use crate::facts::{BinaryKind, ExternKind, Facts, Import, offset32};
 use crate::knowledge::{Host, Knowledge, glob};
-use crate::report::{Conclusion, ImportName, Level, Outcome, Reason, Verdict};
+use crate::report::{Conclusion, Level, Outcome, Reason, Verdict, short};
 
 /// Names of imports that a reason spells out; the rest is only counted.
 const NAMED_IMPORTS: usize = 4;
@@ -58,39 +58,50 @@ struct Answer {
 }
 
 fn reason(text: impl Into<String>) -> Reason {
-    Reason { text: text.into(), imports: Vec::new(), proposals: Vec::new() }
+    Reason::new(text)
 }
 
-fn name_of(import: &Import<'_>) -> ImportName {
-    ImportName { module: import.module.to_owned(), name: import.name.to_owned() }
+fn name_of(import: &Import<'_>) -> String {
+    format!("{}.{}", short(import.module), short(import.name))
 }
 
 fn imports(facts: &Facts<'_>, host: &Host, answer: &mut Answer) {
-    let mut missing = Vec::new();
-    let mut conditional: Vec<(&str, Vec<ImportName>)> = Vec::new();
-    for import in &facts.imports {
+    let mut missing = reason("");
+    let mut conditional: Vec<Reason> = Vec::new();
+    for (at, import) in facts.imports.iter().enumerate() {
+        let at = offset32(at as u64);
         let Some(provides) = host.provides.iter().find(|provides| provides.pattern.matches(facts, import))
         else {
-            missing.push(name_of(import));
+            missing.add_import(at);
             continue;
         };
         let Some(condition) = provides.condition.as_deref() else { continue };
-        match conditional.iter_mut().find(|(known, _)| *known == condition) {
-            Some((_, imports)) => imports.push(name_of(import)),
-            None => conditional.push((condition, vec![name_of(import)])),
+        match conditional.iter_mut().find(|known| known.text == condition) {
+            Some(known) => known.add_import(at),
+            None => {
+                let mut new = reason(condition);
+                new.add_import(at);
+                conditional.push(new);
+            }
         }
     }
-    if !missing.is_empty() {
-        let text = format!(
-            "{} not provided: {}",
-            count(missing.len(), "import is", "imports are"),
-            some_of(&missing)
+    if missing.import_count > 0 {
+        missing.text = not_provided(
+            missing.import_count as usize,
+            missing.imports.iter().filter_map(|&at| facts.imports.get(at as usize)).map(name_of),
         );
-        answer.reasons.push(Reason { text, imports: missing, proposals: Vec::new() });
+        answer.reasons.push(missing);
     }
-    for (condition, imports) in conditional {
-        answer.conditions.push(Reason { text: condition.to_owned(), imports, proposals: Vec::new() });
+    answer.conditions.extend(conditional);
+}
+
+/// `2 imports are not provided: env.a, env.b`, with the first names only.
+fn not_provided(number: usize, names: impl Iterator<Item = String>) -> String {
+    let mut shown: Vec<String> = names.take(NAMED_IMPORTS).collect();
+    if number > shown.len() {
+        shown.push(format!("and {} more", number - shown.len()));
     }
+    format!("{} not provided: {}", count(number, "import is", "imports are"), shown.join(", "))
 }
 
 /// Glue is generated for one toolchain's modules; `env` alone proves nothing.
@@ -102,18 +113,11 @@ fn glue(facts: &Facts<'_>, host: &Host, toolchain: &Conclusion<Toolchain>, answe
     if made_for || facts.imports.is_empty() || !answer.reasons.is_empty() {
         return;
     }
-    let imports: Vec<ImportName> = facts.imports.iter().map(name_of).collect();
-    let text = format!("its imports are not those of this glue: it was made by {}", toolchain.name);
+    let mut other_glue =
+        reason(format!("its imports are not those of this glue: it was made by {}", toolchain.name));
+    (0..offset32(facts.imports.len() as u64)).for_each(|at| other_glue.add_import(at));
     answer.conditions.clear();
-    answer.reasons.push(Reason { text, imports, proposals: Vec::new() });
-}
-
-fn some_of(imports: &[ImportName]) -> String {
-    let mut names: Vec<String> = imports.iter().take(NAMED_IMPORTS).map(ToString::to_string).collect();
-    if imports.len() > NAMED_IMPORTS {
-        names.push(format!("and {} more", imports.len() - NAMED_IMPORTS));
-    }
-    names.join(", ")
+    answer.reasons.push(other_glue);
 }
 
 fn count(n: usize, one: &str, many: &str) -> String {
@@ -149,13 +153,8 @@ fn component(facts: &Facts<'_>, host: &Host, answer: &mut Answer) {
     let missing: Vec<&str> =
         component.imports.iter().map(|item| item.name).filter(|name| !provided(name)).collect();
     if !missing.is_empty() {
-        let shown: Vec<&str> = missing.iter().take(NAMED_IMPORTS).copied().collect();
-        let text = format!(
-            "{} not provided: {}",
-            count(missing.len(), "import is", "imports are"),
-            shown.join(", ")
-        );
-        answer.reasons.push(reason(text));
+        let names = missing.iter().map(|name| short(name).into_owned());
+        answer.reasons.push(reason(not_provided(missing.len(), names)));
     }
     if !component.exports.iter().any(|item| item.name.starts_with("wasi:cli/run@")) {
         answer.conditions.push(reason("a function is named with --invoke (wasi:cli/run is not exported)"));

@@ -30,7 +30,7 @@ pub(super) fn check(facts: &Facts<'_>, host: &Host, knowledge: &Knowledge, answe
     let engines: Vec<&Engine> = host.engines.iter().filter_map(|id| knowledge.engine(id)).collect();
     for first in facts.proposals.iter() {
         let proposal = first.proposal;
-        let about = |text: String| Reason { text, imports: Vec::new(), proposals: vec![proposal] };
+        let about = |text: String| Reason { proposals: vec![proposal], ..Reason::new(text) };
         let used = format!("{} is used ({} at {:#x})", proposal.id(), first.describe(), first.offset);
         if host.lacks.iter().any(|lacking| lacking == proposal.id()) {
             answer.reasons.push(about(format!("{used} and not offered")));

@@ -2,34 +2,44 @@
 
 use crate::detect::imports::ImportMeanings;
 use crate::facts::{Callers, ExternKind, Facts, Site, SiteKind};
-use crate::report::{Conclusion, Confidence, Evidence, GrowSite, Grower, Growth, ImportName};
+use crate::report::{
+    Conclusion, Confidence, Evidence, GrowFunction, GrowSite, Grower, Growth, ImportName, short,
+};
 use wasmparser::Operator;
 
 /// Functions for which the ways to reach them are followed; the search is linear in the call graph for each.
 const MAX_TRACED_FUNCTIONS: usize = 16;
 /// Ways listed for each.
 const MAX_WAYS: usize = 8;
+/// Imports listed that ask for memory; a module has one or two.
+const MAX_GROWERS: usize = 16;
 
 pub(super) fn growth(facts: &Facts<'_>, meanings: &ImportMeanings<'_>) -> Conclusion<Growth> {
     let Some(memory) = facts.memories.first() else {
-        let growth = Growth { who: Grower::NoMemory, sites: Vec::new(), imports: Vec::new(), fixed: false };
+        let (sites, functions, imports) = (Vec::new(), Vec::new(), Vec::new());
+        let growth = Growth { who: Grower::NoMemory, sites, functions, imports, fixed: false };
         return Conclusion::new(growth, Confidence::CERTAIN)
             .because(Evidence::new("the module has no memory"));
     };
     let fixed = memory.ty.max_pages == Some(memory.ty.min_pages);
-    let sites = grow_sites(facts);
-    let growers: Vec<usize> = meanings.growers().collect();
+    let (sites, functions) = grow_sites(facts);
+    let mut growers: Vec<usize> = meanings.growers().collect();
+    let more_growers = growers.len().saturating_sub(MAX_GROWERS);
+    growers.truncate(MAX_GROWERS);
     let mut evidence = Vec::new();
     for site in sites.iter().take(MAX_TRACED_FUNCTIONS) {
-        let name = site.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+        let name = facts.func_name(site.func).map(|name| format!(" ({})", short(name))).unwrap_or_default();
         let text = format!("memory.grow in function {}{name}", site.func);
         evidence.push(Evidence::in_func(site.func, site.offset, text));
     }
     for &at in &growers {
         let import = &facts.imports[at];
         let meaning = meanings.meaning(at).value.unwrap_or_default();
-        let text = format!("import {}.{}: {meaning}", import.module, import.name);
+        let text = format!("import {}.{}: {meaning}", short(import.module), short(import.name));
         evidence.push(Evidence::at(import.offset, text));
+    }
+    if more_growers > 0 {
+        evidence.push(Evidence::new(format!("{more_growers} more imports that ask for memory")));
     }
     let who = match (fixed, sites.is_empty(), growers.is_empty()) {
         (true, ..) => {
@@ -72,7 +82,7 @@ pub(super) fn growth(facts: &Facts<'_>, meanings: &ImportMeanings<'_>) -> Conclu
         module: facts.imports[at].module.to_owned(),
         name: facts.imports[at].name.to_owned(),
     };
-    let growth = Growth { who, sites, imports: growers.iter().map(name).collect(), fixed };
+    let growth = Growth { who, sites, functions, imports: growers.iter().map(name).collect(), fixed };
     Conclusion::new(growth, confidence).with_evidence(evidence)
 }
 
@@ -80,31 +90,29 @@ fn exported(facts: &Facts<'_>) -> bool {
     facts.exports.iter().any(|export| export.kind == ExternKind::Memory && export.index == 0)
 }
 
-fn grow_sites(facts: &Facts<'_>) -> Vec<GrowSite> {
+/// The sites, and what is known of the functions that hold them: said once for all sites of a function.
+fn grow_sites(facts: &Facts<'_>) -> (Vec<GrowSite>, Vec<GrowFunction>) {
     let sites: Vec<&Site> =
         facts.sites.iter().filter(|site| matches!(site.kind, SiteKind::Grow { memory: 0 })).collect();
+    let mut found = Vec::new();
+    let mut functions: Vec<GrowFunction> = Vec::new();
     if sites.is_empty() {
-        return Vec::new();
+        return (found, functions);
     }
     let mut ways = Ways::new(facts);
-    let mut last: Option<(u32, Vec<u32>, Vec<String>)> = None;
-    let mut found = Vec::new();
-    for site in sites {
-        if last.as_ref().is_none_or(|(func, ..)| *func != site.func) {
-            last = Some((site.func, zero_grows(facts, site.func), ways.to(site.func)));
+    // Sites come in the order of the file, so those of one function stand together.
+    for sites in sites.chunk_by(|a, b| a.func == b.func) {
+        let func = sites[0].func;
+        let zero = zero_grows(facts, func);
+        let before = found.len();
+        let growing = sites.iter().filter(|site| zero.binary_search(&site.offset).is_err());
+        found.extend(growing.map(|site| GrowSite { func, offset: site.offset }));
+        if found.len() > before {
+            let name = facts.func_name(func).map(str::to_owned);
+            functions.push(GrowFunction { func, name, reached_from: ways.to(func) });
         }
-        let Some((_, zero, reached_from)) = &last else { continue };
-        if zero.binary_search(&site.offset).is_ok() {
-            continue;
-        }
-        found.push(GrowSite {
-            func: site.func,
-            name: facts.func_name(site.func).map(str::to_owned),
-            offset: site.offset,
-            reached_from: reached_from.clone(),
-        });
     }
-    found
+    (found, functions)
 }
 
 /// Offsets of `memory.grow` with a constant zero: it only asks for the size, or has the engine learn it.
@@ -165,7 +173,7 @@ impl<'f, 'a> Ways<'f, 'a> {
             }
             let first = self.exports.partition_point(|&(index, _)| index < func);
             let names = self.exports[first..].iter().take_while(|&&(index, _)| index == func);
-            ways.extend(names.map(|(_, name)| format!("export {name}")));
+            ways.extend(names.take(MAX_WAYS).map(|(_, name)| format!("export {}", short(name))));
             by_table |= self.address_taken.binary_search(&func).is_ok();
             if ways.len() >= MAX_WAYS {
                 ways.truncate(MAX_WAYS);

@@ -2,6 +2,8 @@
 
 use super::constants::{distinct, subtracted, word_accesses};
 use super::{align16, named_address};
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::facts::{Facts, SiteKind};
 use crate::report::{
     AddressRange, Conclusion, Confidence, Evidence, Stack, StackDirection, StackPlacement, StaticData,
@@ -71,20 +73,21 @@ fn growing_functions(facts: &Facts<'_>) -> Vec<u32> {
 
 /// `sbrk` keeps the break in a word that a data segment initialises with `__heap_base`.
 fn initial_break(facts: &Facts<'_>, fits: impl Fn(u64) -> bool) -> Option<Conclusion<u64>> {
-    for func in growing_functions(facts) {
-        for (address, offset) in word_accesses(facts, func) {
-            let Some(value) = initial_word(facts, address) else { continue };
-            if fits(value) && value % 8 == 0 {
-                let text = format!(
-                    "the word at {address:#x}, which the growing function uses, starts as {value:#x}"
-                );
-                return Some(
-                    Conclusion::new(value, Confidence::HIGH).because(Evidence::in_func(func, offset, text)),
-                );
-            }
-        }
-    }
-    None
+    let accesses: Vec<(u32, u64, u32)> = growing_functions(facts)
+        .into_iter()
+        .flat_map(|func| {
+            word_accesses(facts, func).into_iter().map(move |(address, offset)| (func, address, offset))
+        })
+        .collect();
+    let words = initial_words(facts, accesses.iter().map(|&(_, address, _)| address).collect());
+    accesses.into_iter().find_map(|(func, address, offset)| {
+        let value = *words.get(&address)?;
+        (fits(value) && value % 8 == 0).then(|| {
+            let text =
+                format!("the word at {address:#x}, which the growing function uses, starts as {value:#x}");
+            Conclusion::new(value, Confidence::HIGH).because(Evidence::in_func(func, offset, text))
+        })
+    })
 }
 
 /// An allocator that takes the rest of the initial memory names its start as a constant.
@@ -104,12 +107,26 @@ fn constant_base(facts: &Facts<'_>, fits: impl Fn(u64) -> bool) -> Option<Conclu
     Some(Conclusion::new(value, Confidence::MEDIUM).because(Evidence::in_func(func, offset, text)))
 }
 
-/// The 32-bit word that data segments put at `address`.
-fn initial_word(facts: &Facts<'_>, address: u64) -> Option<u64> {
-    facts.data.iter().find_map(|data| {
-        let active = data.active.filter(|active| active.memory == 0)?;
-        let at = usize::try_from(address.checked_sub(active.address.address()?)?).ok()?;
-        let word = data.bytes.get(at..at.checked_add(4)?)?;
-        Some(u64::from(u32::from_le_bytes(word.try_into().ok()?)))
-    })
+/// The 32-bit words that data segments put at these addresses: of each the first one in the order of the file.
+///
+/// One pass over the segments, O((segments + addresses) log addresses): there can be a hundred thousand segments.
+fn initial_words(facts: &Facts<'_>, mut wanted: BTreeSet<u64>) -> BTreeMap<u64, u64> {
+    let mut words = BTreeMap::new();
+    for data in &facts.data {
+        let Some(start) = data.active.filter(|active| active.memory == 0).and_then(|a| a.address.address())
+        else {
+            continue;
+        };
+        let Some(last) = (data.bytes.len() as u64).checked_sub(4) else { continue };
+        let inside: Vec<u64> = wanted.range(start..=start.saturating_add(last)).copied().collect();
+        for address in inside {
+            let at = usize::try_from(address - start).unwrap_or(usize::MAX);
+            let word = data.bytes.get(at..).and_then(|bytes| bytes.first_chunk::<4>());
+            if let Some(word) = word {
+                words.insert(address, u64::from(u32::from_le_bytes(*word)));
+                wanted.remove(&address);
+            }
+        }
+    }
+    words
 }

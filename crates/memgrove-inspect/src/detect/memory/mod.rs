@@ -54,7 +54,7 @@ impl Layout<'_> {
 fn summaries(facts: &Facts<'_>) -> Vec<MemorySummary> {
     let summary = |(index, memory): (u32, &crate::facts::Memory)| {
         let import = memory.import.and_then(|import| facts.imports.get(import as usize));
-        let exported = facts.exports.iter().filter(|e| e.kind == ExternKind::Memory && e.index == index);
+        let exported = facts.exports_of(ExternKind::Memory, index);
         MemorySummary {
             index,
             imported: import

@@ -8,8 +8,11 @@ mod tables;
 
 use std::fmt::Write;
 
+use memgrove_text::{Text, escape};
+
 use crate::engine::EngineId;
 use crate::measure::results::{Heat, Results};
+use grid::markdown as markdown_text;
 use tables::{by_workload, failures, overview, scaling};
 
 pub use html::html;
@@ -17,11 +20,15 @@ pub use plots::{Plot, plots};
 
 /// For a terminal.
 #[must_use]
-pub fn text(results: &Results) -> String {
-    let mut out = format!("{}\n\n{}\n", heading(results), overview(results).text());
+pub fn text(results: &Results) -> Text {
+    let mut out = Text::from(heading(results));
+    out.gap();
+    out.append(overview(results).text());
     let mut part = |title: &str, grid: &grid::Grid| {
         if !grid.is_empty() {
-            let _ = write!(out, "\n{title}\n{}\n", grid.text());
+            out.gap();
+            out.line(title);
+            out.append(grid.text());
         }
     };
     part("Fuel by workload, ratio to the base", &by_workload(results, tables::fuel_cell));
@@ -31,7 +38,8 @@ pub fn text(results: &Results) -> String {
         &scaling(results),
     );
     part("Failures", &failures(results));
-    let _ = write!(out, "\n{}\n", noise(results));
+    out.gap();
+    out.line(noise(results));
     out
 }
 
@@ -39,10 +47,12 @@ pub fn text(results: &Results) -> String {
 /// beside it.
 #[must_use]
 pub fn markdown(results: &Results, source: &str, folder: &str, pictures: &[Plot]) -> String {
+    // Inside a comment, where only its end means anything.
+    let source = escape(source).replace("--", "- -").replace(['<', '>'], "");
     let mut out = format!(
         "# Allocators beside each other\n\n<!-- Rendered from {source}; `cargo xtask report` writes it, `--check` compares. -->\n\n\
          {}\n\nRepeat it: `memgrove bench --scale {} --seed {} --rounds {} --save FILE`, on a machine that does nothing else.\n",
-        heading(results),
+        markdown_text(&heading(results)),
         results.setting.scale_percent,
         results.setting.seed,
         results.setting.rounds
@@ -51,7 +61,8 @@ pub fn markdown(results: &Results, source: &str, folder: &str, pictures: &[Plot]
         out += "\n## At a glance\n";
     }
     for Plot { file, title, .. } in pictures {
-        let _ = write!(out, "\n![{title}]({folder}/{file})\n");
+        let title = markdown_text(title);
+        let _ = write!(out, "\n![{title}]({}/{})\n", address(folder), address(file));
     }
     let mut part = |title: &str, grid: &grid::Grid, words: &str| {
         if !grid.is_empty() {
@@ -78,7 +89,20 @@ pub fn markdown(results: &Results, source: &str, folder: &str, pictures: &[Plot]
         "Time of N threads by the time of one: 1 is perfect where each does what one did.\n\n",
     );
     part("Failures", &failures(results), "");
-    let _ = write!(out, "\n## Noise and caveats\n\n{}\n\n{CAVEATS}", noise(results));
+    let _ = write!(out, "\n## Noise and caveats\n\n{}\n\n{CAVEATS}", markdown_text(&noise(results)));
+    out
+}
+
+/// Returns a file name as a part of an address: every byte that could end or split one is written in per cent.
+fn address(name: &str) -> String {
+    let mut out = String::new();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
     out
 }
 

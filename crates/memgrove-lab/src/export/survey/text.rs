@@ -1,38 +1,44 @@
 //! The ranking as a table for a terminal, then the answer in words.
 
-use std::fmt::Write;
+use memgrove_text::{Text, escape};
 
 use super::{LEGEND, Word, failures, grower, memory, origin, stopped_by};
 use crate::survey::{Origin, Row, Survey};
 
 /// The whole survey as plain text.
-pub fn text(survey: &Survey) -> String {
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let _ = write_text(survey, &mut out);
+pub fn text(survey: &Survey) -> Text {
+    let mut out = Text::new();
+    let (study, beside): (Vec<&Row>, Vec<&Row>) = survey.rows.iter().partition(|row| row.program.is_study());
+    out.line("The study's program, best first");
+    out.gap();
+    out.append(table(survey, &study));
+    out.gap();
+    out.line("Game of life behind wasm-bindgen, for comparing sizes");
+    out.gap();
+    out.append(table(survey, &beside));
+    out.gap();
+    out.line(LEGEND);
+
+    out.gap();
+    out.line("Answer");
+    out.gap();
+    for sentence in &survey.conclusion.sentences {
+        out.line(format!("  {sentence}"));
+    }
+
+    out.gap();
+    out.line("Notes");
+    out.gap();
+    for note in notes(survey) {
+        out.line(format!("  {note}"));
+    }
     out
 }
 
-fn write_text(survey: &Survey, out: &mut String) -> std::fmt::Result {
-    let (study, beside): (Vec<&Row>, Vec<&Row>) = survey.rows.iter().partition(|row| row.program.is_study());
-    writeln!(out, "The study's program, best first\n")?;
-    table(survey, &study, out)?;
-    writeln!(out, "\nGame of life behind wasm-bindgen, for comparing sizes\n")?;
-    table(survey, &beside, out)?;
-    writeln!(out, "\n{LEGEND}")?;
-
-    writeln!(out, "\nAnswer\n")?;
-    for sentence in &survey.conclusion.sentences {
-        writeln!(out, "  {sentence}")?;
-    }
-
-    notes(survey, out)
-}
-
-fn table(survey: &Survey, rows: &[&Row], out: &mut String) -> std::fmt::Result {
+fn table(survey: &Survey, rows: &[&Row]) -> Text {
     let mut lines = vec![heading(survey)];
     lines.extend(rows.iter().enumerate().map(|(index, row)| line(survey, index + 1, row)));
-    write_aligned(&lines, out)
+    aligned(&lines)
 }
 
 fn heading(survey: &Survey) -> Vec<Field> {
@@ -77,7 +83,8 @@ fn line(survey: &Survey, rank: usize, row: &Row) -> Vec<Field> {
     fields
 }
 
-fn notes(survey: &Survey, out: &mut String) -> std::fmt::Result {
+/// What the table does not hold, a line each.
+fn notes(survey: &Survey) -> Vec<String> {
     let mut notes = Vec::new();
     for engine in &survey.engines {
         notes.push(match (&engine.version, &engine.missing) {
@@ -86,10 +93,13 @@ fn notes(survey: &Survey, out: &mut String) -> std::fmt::Result {
         });
     }
     for toolchain in &survey.toolchains {
-        notes.push(match &toolchain.absence {
-            None => format!("{}: {}", toolchain.name, toolchain.versions.join(", ")),
-            Some(why) => format!("{}: {why}\n    install: {}", toolchain.name, toolchain.install),
-        });
+        match &toolchain.absence {
+            None => notes.push(format!("{}: {}", toolchain.name, toolchain.versions.join(", "))),
+            Some(why) => {
+                notes.push(format!("{}: {why}", toolchain.name));
+                notes.push(format!("  install: {}", toolchain.install));
+            }
+        }
     }
     for row in &survey.rows {
         match &row.origin {
@@ -107,11 +117,7 @@ fn notes(survey: &Survey, out: &mut String) -> std::fmt::Result {
             "Emscripten 2018 (hand-made): that compiler is gone; written by hand with its import list".into(),
         );
     }
-    writeln!(out, "\nNotes\n")?;
-    for note in notes {
-        writeln!(out, "  {note}")?;
-    }
-    Ok(())
+    notes
 }
 
 /// A field of the table and the side it is set to.
@@ -121,14 +127,15 @@ struct Field {
 }
 
 fn left(text: impl Into<String>) -> Field {
-    Field { text: text.into(), right: false }
+    // As wide as it is shown, escapes included.
+    Field { text: escape(&text.into()).into_owned(), right: false }
 }
 
 fn right(text: impl Into<String>) -> Field {
-    Field { text: text.into(), right: true }
+    Field { right: true, ..left(text) }
 }
 
-fn write_aligned(lines: &[Vec<Field>], out: &mut String) -> std::fmt::Result {
+fn aligned(lines: &[Vec<Field>]) -> Text {
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)
         .map(|column| {
@@ -140,18 +147,15 @@ fn write_aligned(lines: &[Vec<Field>], out: &mut String) -> std::fmt::Result {
                 .unwrap_or(0)
         })
         .collect();
+    let mut out = Text::new();
     for line in lines {
-        let mut text = String::from("  ");
-        for (field, &width) in line.iter().zip(&widths) {
-            if field.right {
-                write!(text, "{:>width$}  ", field.text)?;
-            } else {
-                write!(text, "{:<width$}  ", field.text)?;
-            }
-        }
-        writeln!(out, "{}", text.trim_end())?;
+        let fields = line.iter().zip(&widths).map(|(field, &width)| match field.right {
+            true => format!("{:>width$}", field.text),
+            false => format!("{:<width$}", field.text),
+        });
+        out.line(format!("  {}", fields.collect::<Vec<_>>().join("  ")).trim_end());
     }
-    Ok(())
+    out
 }
 
 #[cfg(test)]
@@ -160,9 +164,7 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_field() {
-        let mut out = String::new();
         let lines = [vec![right("#"), left("naïve"), right("n")], vec![right("10"), left("b"), right("7")]];
-        write_aligned(&lines, &mut out).unwrap();
-        assert_eq!(out, "   #  naïve  n\n  10  b      7\n");
+        assert_eq!(aligned(&lines).to_string(), "   #  naïve  n\n  10  b      7\n");
     }
 }

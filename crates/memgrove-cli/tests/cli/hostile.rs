@@ -1,0 +1,469 @@
+//! Names out of modules, files and profiles cannot drive the terminal, forge a line or disguise themselves,
+//! wherever they are shown.
+//!
+//! Every way of asking is tried twice: with hostile names, and with harmless ones that are spelled as the hostile
+//! ones must be shown. Both must print the same number of lines, and neither a hidden character.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::{memgrove, root};
+
+/// One of each kind: controls of ASCII, DEL, C1 (a terminal may take U+009B for an escape sequence's start), marks of
+/// direction, separators, blanks without width, fillers, variation selectors, tags, no characters.
+const HIDDEN: &str = "\u{1}\u{7}\u{8}\t\n\u{b}\u{c}\r\u{1b}\u{7f}\u{80}\u{85}\u{9b}\u{9d}\u{ad}\u{34f}\u{600}\u{61c}\
+    \u{115f}\u{17b4}\u{180e}\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\
+    \u{202e}\u{2060}\u{2066}\u{2067}\u{2068}\u{2069}\u{206f}\u{2800}\u{3164}\u{fdd0}\u{fe0f}\u{feff}\u{ffa0}\u{fff9}\
+    \u{ffff}\u{110bd}\u{1d173}\u{e0001}\u{e007f}\u{e0100}";
+
+/// What a forger would write.
+const FORGED: &str =
+    "\n  yes     forged\r\n✓ runs\u{1b}[2J\u{1b}]0;title\u{7}</script><b title='\"'>&|`*_[x](y)";
+
+/// A file's name has at most 255 bytes.
+const FORGED_FILE: &str =
+    "\u{1b}[31m\n  yes  forged\r\t\u{7f}\u{9b}\u{202e}\u{2066}\u{2028}\u{200b}\u{e0001}\u{feff}";
+
+/// How a name must be shown.
+fn shown(name: &str) -> String {
+    let hidden = |c: char| HIDDEN.contains(c) || c.is_control();
+    name.chars().map(|c| if hidden(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
+}
+
+/// Whether `c` may not be in anything that people read. On purpose not the rule of the code that is tested: by
+/// the ranges of Unicode's blocks, a little coarser.
+fn is_harmful(c: char) -> bool {
+    c != '\n'
+        && (c.is_control()
+            || HIDDEN.contains(c)
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+            || matches!(c, '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'))
+}
+
+/// The names of one of the two tries.
+struct Names {
+    hostile: bool,
+}
+
+impl Names {
+    /// `number` keeps names apart where they must be.
+    fn name(&self, number: u32) -> String {
+        let name = format!("n{number}{FORGED}{HIDDEN}");
+        if self.hostile { name } else { shown(&name) }
+    }
+
+    /// A name as a string of the text format.
+    fn wat(&self, number: u32) -> String {
+        let bytes = self.name(number).into_bytes();
+        let digits: String = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();
+        format!("\"{digits}\"")
+    }
+
+    fn file(&self, ending: &str) -> String {
+        let name = format!("f{FORGED_FILE}{ending}");
+        if self.hostile { name } else { shown(&name) }
+    }
+}
+
+/// A module with a hostile name in every place that has one.
+fn module(names: &Names) -> Vec<u8> {
+    let n = |number| names.wat(number);
+    let text = format!(
+        "(module ${}
+          (@dylink.0 (needed {}))
+          (@producers (language {} {}) (processed-by {} {}) (sdk {} {}))
+          (import {} {} (func ${} (param i32) (result i32)))
+          (import {} {} (memory 1))
+          (import {} {} (global ${} i32))
+          (import {} {} (table ${} 1 funcref))
+          (import \"wasi_snapshot_preview1\" {} (func (param i32)))
+          (import \"env\" {} (func (result f64)))
+          (func ${} (export {}) (result i32) (memory.grow (call ${} (i32.const 1))))
+          (func ${} (export {}) (result i32) (memory.grow (i32.const 1)))
+          (global ${} (export {}) (mut i32) (i32.const 70000))
+          (start ${})
+          (func ${} (drop (call ${})))
+          (export {} (memory 0)) (export {} (table 0))
+          (data ${} (i32.const 8) {})
+          (@custom {} {}))",
+        n(1),
+        n(2),
+        n(3),
+        n(4),
+        n(5),
+        n(6),
+        n(7),
+        n(8),
+        n(9),
+        n(10),
+        n(11),
+        n(12),
+        n(13),
+        n(14),
+        n(15),
+        n(16),
+        n(17),
+        n(18),
+        n(19),
+        n(20),
+        n(21),
+        n(22),
+        n(23),
+        n(11),
+        n(24),
+        n(25),
+        n(26),
+        n(27),
+        n(28),
+        n(28),
+        n(22),
+        n(29),
+        n(30),
+        n(31),
+        n(32),
+        n(33),
+        n(34),
+    );
+    let mut wasm = wat::parse_str(text.replace("$\"", "$\"")).unwrap();
+    // The text format cannot say what the target features are.
+    let feature = names.name(35);
+    let mut body = vec![b'\x0f'];
+    body.extend(b"target_features\x01+");
+    body.extend([(feature.len() & 0x7f) as u8 | 0x80, (feature.len() >> 7) as u8]);
+    body.extend(feature.as_bytes());
+    wasm.push(0);
+    wasm.extend([(body.len() & 0x7f) as u8 | 0x80, (body.len() >> 7) as u8]);
+    wasm.extend(body);
+    wasm
+}
+
+/// A module that `fix` can mend, with hostile names where that leaves room for some.
+fn fixable(names: &Names) -> Vec<u8> {
+    let n = |number| names.wat(number);
+    wat::parse_str(format!(
+        "(module ${}
+          (import \"env\" \"memory\" (memory ${} 1))
+          (import \"env\" \"sbrk\" (func ${} (param i32) (result i32)))
+          (func ${} (export {}) (param i32) (result i32) (call ${} (local.get 0)))
+          (export {} (memory 0))
+          (data (i32.const 16) {})
+          (@custom {} \"x\"))",
+        n(1),
+        n(2),
+        n(3),
+        n(4),
+        n(5),
+        n(3),
+        n(6),
+        n(7),
+        n(8)
+    ))
+    .unwrap()
+}
+
+fn text_files(names: &Names) -> Vec<(&'static str, Vec<u8>)> {
+    let n = |number| names.wat(number);
+    let twice = format!("(module (func (export {0})) (func (export {0})))", n(1));
+    let component = format!(
+        "(component (core module ${} (import {} {} (func)) (func (export {}))))",
+        n(1),
+        n(2),
+        n(3),
+        n(4)
+    );
+    let no_name = format!("(module (func call ${}))", n(1));
+    let profile = |id: &str| {
+        let text = toml_string(&names.name(0));
+        format!(
+            "id = {id}\ntitle = {text}\ndescription = {text}\nsource = \"x\"\nengines = [\"wasmtime\"]\n\n[[provides]]\nmodule = {text}\nname = {text}\n"
+        )
+    };
+    vec![
+        ("module.wasm", module(names)),
+        ("fixable.wasm", fixable(names)),
+        ("twice.wat", twice.into_bytes()),
+        ("component.wat", component.into_bytes()),
+        ("no-name.wat", no_name.into_bytes()),
+        ("archive.a", [b"!<arch>\n".as_slice(), names.name(1).as_bytes()].concat()),
+        ("text.js", names.wat(1).into_bytes()),
+        ("host.toml", profile(&toml_string(&names.name(0))).into_bytes()),
+        ("named.toml", profile("\"named\"").into_bytes()),
+        ("bad.toml", format!("id = \"x\"\n{} = 1\n", toml_string(&names.name(0))).into_bytes()),
+        ("broken.toml", format!("id = \"x\"\ntitle = {}", &names.name(0)).into_bytes()),
+    ]
+}
+
+fn toml_string(text: &str) -> String {
+    let digits: String = text.chars().map(|c| format!("\\U{:08x}", u32::from(c))).collect();
+    format!("\"{digits}\"")
+}
+
+/// A folder with everything for one try.
+fn folder(names: &Names) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = folder.path().join(names.file(""));
+    fs::create_dir(&inner).unwrap();
+    for (name, bytes) in text_files(names) {
+        fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    for name in [".wasm", ".wat", ".png"] {
+        // What a file is said to be that is no module depends on its bytes, so those are the same in both tries.
+        let bytes = if name == ".wasm" { module(names) } else { b"\x01nothing".to_vec() };
+        fs::write(folder.path().join(names.file(name)), bytes).unwrap();
+    }
+    fs::write(inner.join(names.file(".wasm")), module(names)).unwrap();
+    fs::write(inner.join("cut.wasm"), &module(names)[..200]).unwrap();
+    let run = fs::read_to_string(root().join("results/bench.json")).unwrap();
+    let run = ["\"dlmalloc\"", "\"AMD EPYC\"", "\"larson\"", "\"bump (floor)\""]
+        .into_iter()
+        .fold(run, |run, name| {
+            run.replace(name, &serde_json::to_string(&format!("{name}{}", names.name(0))).unwrap())
+        });
+    fs::write(folder.path().join(names.file(".json")), run).unwrap();
+    folder
+}
+
+/// Every way of asking: `@` stands for the hostile name, `@.x` for a file of that name, `%` for the hostile words.
+const ASKED: &[&str] = &[
+    "inspect module.wasm",
+    "inspect -v module.wasm",
+    "inspect -f table module.wasm @.wasm",
+    "inspect -f json module.wasm twice.wat @.wat",
+    "inspect -f ndjson module.wasm twice.wat",
+    "inspect -v @.wasm --html report.html",
+    "inspect @ --html all.html",
+    "inspect -v --color always module.wasm",
+    "inspect --color always @.wat",
+    "inspect -f table --require bare --require wasmtime @.wasm module.wasm",
+    "inspect --host host.toml -v module.wasm",
+    "inspect --host named.toml --require named module.wasm",
+    "inspect --host host.toml --list-hosts",
+    "inspect --host bad.toml --list-hosts",
+    "inspect --host broken.toml --list-hosts",
+    "inspect --host @.toml --list-hosts",
+    "inspect --require % module.wasm",
+    "inspect --host host.toml --require % module.wasm",
+    "inspect --runs-on % module.wasm",
+    "inspect --imports % --sort size module.wasm",
+    "inspect --format % module.wasm",
+    "inspect --% module.wasm",
+    "inspect --jobs % module.wasm",
+    "inspect component.wat",
+    "inspect -v -f text component.wat fixable.wasm --html component.html",
+    "inspect twice.wat",
+    "inspect no-name.wat @.wat @.png",
+    "inspect archive.a",
+    "inspect text.js",
+    "inspect @.missing",
+    "inspect module.wasm --html @.missing/report.html",
+    "inspect @.wasm --html @.wasm",
+    "inspect module.wasm --html @",
+    "%",
+    "man %",
+    "man --dir @.wasm",
+    "completions %",
+];
+
+/// Those that need engines.
+const ASKED_OF_ENGINES: &[&str] = &[
+    "fix module.wasm -n",
+    "fix module.wasm -n --json",
+    "fix module.wasm -o out.wasm",
+    "fix module.wasm -o partial.wasm --partial",
+    "fix fixable.wasm -o fixed.wasm",
+    "fix fixable.wasm -o @.out",
+    "fix fixable.wasm -o color.wasm --color always",
+    "fix fixable.wasm -o json.wasm --json",
+    "fix @.wasm -n --host host.toml",
+    "fix @.wasm -n --host named.toml",
+    "fix @.wasm -n --host bad.toml",
+    "fix @.wasm -n --host %",
+    "fix @.wasm -n --stub %",
+    "fix @.wasm -o @.wasm",
+    "fix @.wat -o out.wasm",
+    "fix twice.wat -o out.wasm",
+    "fix no-name.wat -o out.wasm",
+    "fix @.missing -o out.wasm",
+    "fix fixable.wasm -o @.missing/out.wasm",
+    "survey --build --samples @.missing",
+    "bench --from @.json --report bench.html --markdown bench.md --plots",
+    "bench --from @.json --json",
+    "bench --from @.missing",
+    "bench --from @.wasm",
+    "bench --from @.json --report @.json",
+    "bench --rounds 0 --allocators %",
+    "bench --rounds 0 --workloads %",
+    "bench --rounds 0 --engine %",
+    "bench --rounds 0 --guest @.wasm",
+    "bench --rounds 0 --trace @.wasm",
+];
+
+/// What a command printed and wrote, apart from modules.
+fn ask(names: &Names, folder: &Path, asked: &str) -> Vec<(String, String)> {
+    let args = asked.split(' ').map(|word| {
+        let word = match word.split_once('@') {
+            Some((before, after)) => {
+                let (ending, rest) = after.split_once('/').map_or((after, None), |(e, rest)| (e, Some(rest)));
+                let rest = rest.map(|rest| format!("/{rest}")).unwrap_or_default();
+                format!("{before}{}{rest}", names.file(ending))
+            }
+            None => word.to_owned(),
+        };
+        OsString::from(word.replace('%', &names.name(0)))
+    });
+    let before = listing(folder);
+    let done = memgrove(folder).args(args).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap_or_else(|_| panic!("{asked}: no UTF-8"));
+    let mut printed =
+        vec![("stdout".to_owned(), text(done.stdout)), ("stderr".to_owned(), text(done.stderr))];
+    for path in listing(folder).into_iter().filter(|path| !before.contains(path)) {
+        let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default();
+        if ["html", "md", "svg"].contains(&ending) {
+            let name = path.strip_prefix(folder).unwrap().to_string_lossy().into_owned();
+            printed.push((name, text(fs::read(&path).unwrap())));
+        }
+    }
+    assert!(done.status.code().is_some_and(|code| code < 100), "{asked}: {printed:?}");
+    printed
+}
+
+fn listing(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(listing(&path)) } else { found.push(path) }
+    }
+    found.sort_unstable();
+    found
+}
+
+/// The first lines that begin differently, cut short.
+fn first_difference<'a>(one: &'a str, two: &'a str) -> Option<(String, String)> {
+    let head = |line: Option<&str>| line.map_or("(end)".to_owned(), |line| line.chars().take(200).collect());
+    let (mut one, mut two) = (one.lines(), two.lines());
+    loop {
+        let pair = (one.next(), two.next());
+        if pair == (None, None) {
+            return None;
+        }
+        let pair = (head(pair.0), head(pair.1));
+        if pair.0.get(..20) != pair.1.get(..20) {
+            return Some(pair);
+        }
+    }
+}
+
+/// `text` without the styles that the command itself may use.
+fn without_styles(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("\u{1b}[") {
+        out.push_str(before);
+        let digits = after.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';');
+        match digits.strip_prefix('m') {
+            Some(after) => rest = after,
+            None => {
+                out.push_str("\u{1b}[");
+                rest = after;
+            }
+        }
+    }
+    out + rest
+}
+
+fn check(asked: &[&str]) {
+    let hostile = Names { hostile: true };
+    let harmless = Names { hostile: false };
+    let (hostile_folder, harmless_folder) = (folder(&hostile), folder(&harmless));
+    let mut showed = 0;
+    for asked in asked {
+        let mut printed = ask(&hostile, hostile_folder.path(), asked);
+        printed.reverse();
+        let mut reference = ask(&harmless, harmless_folder.path(), asked);
+        reference.reverse();
+        assert_eq!(printed.len(), reference.len(), "{asked}");
+        for ((place, text), (_, reference)) in printed.iter_mut().zip(&reference) {
+            if asked.contains("--color always") {
+                *text = without_styles(text);
+            }
+            let harmful = text.char_indices().find(|(_, c)| is_harmful(*c));
+            assert!(
+                harmful.is_none(),
+                "`{asked}` shows {:?} in {place}: {:?}",
+                harmful.unwrap().1,
+                text.lines().find(|line| line.contains(is_harmful))
+            );
+            let differ = first_difference(text, reference);
+            assert_eq!(text.lines().count(), reference.lines().count(), "`{asked}`, {place}: {differ:?}");
+            assert!(!text.lines().any(|line| line.starts_with("  yes     forged")), "`{asked}`, {place}");
+            showed += usize::from(text.contains("\\u{202e}"));
+        }
+    }
+    // The names were really there to be shown.
+    assert!(showed > asked.len() / 2, "only {showed}");
+}
+
+#[test]
+fn no_name_forges_a_line_or_a_character() {
+    check(ASKED);
+}
+
+#[test]
+#[cfg_attr(not(feature = "engines"), ignore = "needs engines")]
+fn no_name_forges_a_line_or_a_character_where_modules_run() {
+    check(ASKED_OF_ENGINES);
+}
+
+#[test]
+fn a_name_as_long_as_a_file_is_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["x".repeat(90_000), "long name ".repeat(9_000), "\\u{202e}".repeat(30_000)] {
+        let wat = format!(
+            "(module $\"{name}\" (import \"{name}\" \"{name}\" (func $\"{name}\")) (memory (export \"{name}\") 1)
+              (@producers (language \"{name}\" \"{name}\")) (@custom \"{name}\" \"\")
+              (func $f (export \"f{name}\") (drop (memory.grow (i32.const 1)))))"
+        );
+        fs::write(folder.path().join("long.wasm"), wat::parse_str(wat).unwrap()).unwrap();
+        let twice = format!("(module (func (export \"{name}\")) (func (export \"{name}\")))");
+        fs::write(folder.path().join("twice.wat"), twice).unwrap();
+        let mut asked = vec![
+            "inspect -v long.wasm",
+            "inspect -ftable long.wasm",
+            "inspect long.wasm --require bare",
+            "inspect twice.wat",
+        ];
+        if cfg!(feature = "engines") {
+            asked.extend(["fix -n long.wasm", "fix -n twice.wat", "fix -n long.wasm --stub none"]);
+        }
+        for args in asked {
+            let done = memgrove(folder.path()).args(args.split(' ')).output().unwrap();
+            let bytes = done.stdout.len() + done.stderr.len();
+            assert!(bytes < 20_000, "{args}: {bytes} bytes");
+        }
+    }
+}
+
+#[test]
+fn json_holds_names_as_they_are() {
+    let names = Names { hostile: true };
+    let folder = folder(&names);
+    let done = memgrove(folder.path()).args(["inspect", "--json", "fixable.wasm"]).output().unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    let exports = document["files"][0]["report"]["exports"].as_array().unwrap();
+    assert!(exports.iter().any(|export| export["name"] == names.name(5)), "{exports:?}");
+}
+
+/// Two files whose names are no text do not become one.
+#[cfg(target_os = "linux")]
+#[test]
+fn file_names_that_are_no_text_stay_different() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().unwrap();
+    for name in [b"\xfe\x80.wat".as_slice(), b"\xff.wat"] {
+        fs::write(folder.path().join(OsStr::from_bytes(name)), "(module)").unwrap();
+    }
+    let done = memgrove(folder.path()).args(["inspect", "-ftable", "."]).output().unwrap();
+    let text = String::from_utf8(done.stdout).unwrap();
+    assert!(text.contains("./\\x{fe}\\x{80}.wat\n") && text.contains("./\\x{ff}.wat\n"), "{text}");
+}

@@ -1,0 +1,272 @@
+//! A process of Node, and what bounds it: flags of V8, the clock, and a look at its memory every now and then, as V8
+//! tells nobody of memories and tables that grow.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value as Json, json};
+
+use super::budget::Account;
+use super::node::{Functions, all_to_json, error_of};
+use super::{Budget, EngineError, EngineId, Exceeded, HostTrap, Limits, Resource};
+
+/// Time for Node to start.
+const START_LIMIT: Duration = Duration::from_secs(20);
+
+/// How often its memory is looked at.
+const TICK: Duration = Duration::from_millis(50);
+
+/// How much of what it writes to its standard error is kept.
+const KEPT_WORDS_BYTES: usize = 4096;
+
+/// What V8 keeps of its stack for itself.
+const STACK_RESERVE_BYTES: usize = 40 << 10;
+
+/// A line from Node, or why there are no more.
+type Line = Result<String, EngineError>;
+
+pub(super) struct Process {
+    child: Arc<Mutex<Child>>,
+    input: ChildStdin,
+    output: Receiver<Line>,
+    /// Bytes that the next line may have beyond the limit for a message, as they were asked for.
+    wanted_bytes: Arc<AtomicU64>,
+    /// Why the process was ended, if its memory was too large.
+    killed: Arc<Mutex<Option<Exceeded>>>,
+    /// The end of its standard error.
+    said: Arc<Mutex<Vec<u8>>>,
+    limits: Limits,
+    /// What its memories and tables have.
+    pub(super) account: Account,
+    /// The time of the current request, and when it is over.
+    limit: Duration,
+    deadline: Instant,
+    pub(super) hello: Json,
+}
+
+/// The arguments that bound V8 by itself, for every Node that runs a module.
+pub(crate) fn arguments(limits: &Limits) -> [String; 2] {
+    [
+        format!("--max-old-space-size={}", limits.process_bytes >> 20),
+        format!("--stack-size={}", limits.stack_bytes.saturating_sub(STACK_RESERVE_BYTES) >> 10),
+    ]
+}
+
+impl Process {
+    pub(super) fn start(script: &str, budget: &Budget) -> Result<Self, EngineError> {
+        let absent = |reason: String| EngineError::Absent {
+            engine: EngineId::Node,
+            reason,
+            install: EngineId::Node.install(),
+        };
+        let limits = *budget.limits();
+        let mut child = Command::new("node")
+            .args(arguments(&limits))
+            .args(["--no-warnings", "--eval", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| absent(format!("`node` cannot be started: {error}")))?;
+        let streams = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(input), Some(output), Some(errors)) = streams else {
+            return Err(absent("`node` has no standard input or output".to_owned()));
+        };
+        let (sender, receiver) = channel();
+        let wanted_bytes = Arc::new(AtomicU64::new(0));
+        let wanted = wanted_bytes.clone();
+        thread::spawn(move || read_lines(output, &sender, limits.message_bytes, &wanted));
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let kept = said.clone();
+        thread::spawn(move || keep_the_end(errors, &kept));
+        let child = Arc::new(Mutex::new(child));
+        let killed = Arc::new(Mutex::new(None));
+        let (watched, reason) = (child.clone(), killed.clone());
+        let process_bytes = limits.memory_bytes.saturating_add(limits.process_bytes);
+        thread::spawn(move || watch(&watched, process_bytes, &reason));
+        let mut process = Self {
+            child,
+            input,
+            output: receiver,
+            wanted_bytes,
+            killed,
+            said,
+            limits,
+            account: Account::new(budget),
+            limit: START_LIMIT,
+            deadline: Instant::now() + START_LIMIT,
+            hello: Json::Null,
+        };
+        process.hello = process.receive().map_err(|error| absent(error.to_string()))?["ok"].take();
+        Ok(process)
+    }
+
+    /// Sends a request and returns what comes back within `limit`, serving calls of `functions` in between.
+    pub(super) fn ask(
+        &mut self,
+        request: Json,
+        functions: &Functions,
+        limit: Duration,
+    ) -> Result<Json, EngineError> {
+        self.limit = limit;
+        self.deadline = Instant::now() + limit;
+        let outcome = self.ask_inside(request, functions);
+        self.account.judge(outcome)
+    }
+
+    /// As [`ask`](Self::ask), from a function of the host: the time is that of the request which called it.
+    pub(super) fn ask_inside(&mut self, request: Json, functions: &Functions) -> Result<Json, EngineError> {
+        // Bytes come as hexadecimal.
+        let wanted = request["length"].as_u64().unwrap_or(0).saturating_mul(2);
+        self.wanted_bytes.store(wanted, Ordering::Relaxed);
+        self.send(&request)?;
+        loop {
+            let mut answer = self.receive()?;
+            if let Some(held) = answer.get("held") {
+                let held = [&held[0], &held[1]].map(|number| number.as_u64().unwrap_or(0));
+                self.account.hold(held).map_err(EngineError::Budget)?;
+            }
+            if !answer["ok"].is_null() {
+                return Ok(answer["ok"].take());
+            }
+            if answer["error"].is_string() {
+                let error = error_of(&answer);
+                if error.is_exhausted() {
+                    self.account.end(error.clone());
+                }
+                return Err(error);
+            }
+            let reply = match self.serve(&answer, functions)? {
+                Ok(values) => json!({ "operation": "return", "values": all_to_json(&values) }),
+                Err(HostTrap(words)) => json!({ "operation": "throw", "words": words }),
+            };
+            self.send(&reply)?;
+        }
+    }
+
+    /// Takes bytes that only its threads will know of.
+    pub(super) fn take_memory(&mut self, bytes: u64) -> Result<(), EngineError> {
+        self.account.take_memory(bytes).map_err(EngineError::Budget)
+    }
+
+    fn send(&mut self, message: &Json) -> Result<(), EngineError> {
+        let sent = writeln!(self.input, "{message}").and_then(|()| self.input.flush());
+        sent.map_err(|error| self.end(&format!("node does not listen any more: {error}")))
+    }
+
+    fn receive(&mut self) -> Result<Json, EngineError> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let line = match self.output.recv_timeout(left) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Timeout) => Err(EngineError::Timeout { limit: self.limit }),
+            Err(RecvTimeoutError::Disconnected) => Err(self.end("node has ended")),
+        };
+        let line = line.inspect_err(|error| {
+            // It may be in an endless loop; nothing but its end will stop it.
+            let _ = lock(&self.child).kill();
+            self.account.end(error.clone());
+        })?;
+        serde_json::from_str(&line).map_err(EngineError::engine)
+    }
+
+    /// Why it has ended.
+    fn end(&self, words: &str) -> EngineError {
+        // The watcher and the readers say what they know before or shortly after the process ends.
+        let _ = lock(&self.child).wait();
+        thread::sleep(TICK);
+        if let Some(exceeded) = *lock(&self.killed) {
+            return EngineError::Budget(exceeded);
+        }
+        let said = lock(&self.said);
+        let said = String::from_utf8_lossy(&said);
+        if said.contains("out of memory") {
+            let limit = self.limits.process_bytes;
+            return EngineError::Budget(Exceeded { resource: Resource::ProcessBytes, asked: limit, limit });
+        }
+        match said.lines().rfind(|line| !line.trim().is_empty()) {
+            Some(line) => EngineError::engine(format!("{words}: {line}")),
+            None => EngineError::engine(words),
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let mut child = lock(&self.child);
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+/// Sends line after line until one is too long.
+fn read_lines(output: ChildStdout, sender: &Sender<Line>, message_bytes: u64, wanted_bytes: &AtomicU64) {
+    let mut output = BufReader::new(output);
+    loop {
+        // What is wanted is known once the answer begins.
+        match output.fill_buf() {
+            Ok(bytes) if !bytes.is_empty() => {}
+            _ => return,
+        }
+        let limit = message_bytes.saturating_add(wanted_bytes.load(Ordering::Relaxed));
+        let mut line = Vec::new();
+        let read = output.by_ref().take(limit).read_until(b'\n', &mut line);
+        let line = match read {
+            Err(error) => Err(EngineError::engine(error)),
+            Ok(_) if line.last() == Some(&b'\n') => String::from_utf8(line).map_err(EngineError::engine),
+            Ok(length) if (length as u64) < limit => return, // it ended in the middle
+            Ok(_) => {
+                let asked = limit.saturating_add(1);
+                Err(EngineError::Budget(Exceeded { resource: Resource::MessageBytes, asked, limit }))
+            }
+        };
+        let last = line.is_err();
+        if sender.send(line).is_err() || last {
+            return;
+        }
+    }
+}
+
+/// Reads all of it, so that the process is never kept waiting, and keeps the end.
+fn keep_the_end(mut errors: ChildStderr, kept: &Mutex<Vec<u8>>) {
+    let mut chunk = [0; KEPT_WORDS_BYTES];
+    while let Ok(length @ 1..) = errors.read(&mut chunk) {
+        let mut kept = lock(kept);
+        kept.extend_from_slice(&chunk[..length]);
+        let surplus = kept.len().saturating_sub(KEPT_WORDS_BYTES);
+        kept.drain(..surplus);
+    }
+}
+
+/// Ends the process when it has more memory than `limit`. Where the system does not tell how much a process has, V8's
+/// own limits have to do.
+fn watch(child: &Mutex<Child>, limit: u64, killed: &Mutex<Option<Exceeded>>) {
+    loop {
+        let mut process = lock(child);
+        // Only a process that nobody has waited for is certain to be the one of this number.
+        let Ok(None) = process.try_wait() else { return };
+        let Some(asked) = resident_bytes(process.id()) else { return };
+        if asked > limit {
+            *lock(killed) = Some(Exceeded { resource: Resource::ProcessBytes, asked, limit });
+            let _ = process.kill();
+            return;
+        }
+        drop(process);
+        thread::sleep(TICK);
+    }
+}
+
+fn resident_bytes(process: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes << 10)
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,217 @@
+//! What a host's functions do, by the names they are imported under: the emulated host's own table.
+//!
+//! It is kept apart from the one that modules are fixed by, so that a mistake there shows when the
+//! two are compared. A name that is not here is not known.
+
+/// What a function of the host does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// It does not return.
+    Traps,
+    /// It returns this number and does nothing else.
+    Returns(i64),
+    /// It does what the function of this name in [`super::host`] does.
+    Computes(&'static str),
+    /// It returns a constant that depends on how the module was built.
+    ReturnsConstant,
+}
+
+use Action::{Computes, Returns, ReturnsConstant, Traps};
+
+/// What the function called `name` in `module` does; `params` is how many parameters it has.
+pub(super) fn action(module: &str, name: &str, params: usize) -> Option<Action> {
+    match module {
+        "wasi_snapshot_preview1" => wasi(name),
+        "wasi_unstable" => match name {
+            "poll_oneoff" => Some(Returns(52)),
+            "fd_filestat_get" => Some(Computes("unstable_fd_filestat_get")),
+            _ => wasi(name),
+        },
+        "wali" => wali(name),
+        "env" => {
+            musl(name, params).or_else(|| emscripten(name)).or_else(|| libc(name)).or_else(|| wasi(name))
+        }
+        _ => wasm_bindgen(name),
+    }
+}
+
+fn wasi(name: &str) -> Option<Action> {
+    Some(match name {
+        "proc_exit" | "proc_raise" => Traps,
+        "args_sizes_get" | "environ_sizes_get" => Computes("sizes_get"),
+        "args_get" | "environ_get" | "fd_fdstat_set_flags" | "sched_yield" => Returns(0),
+        "fd_close" | "fd_sync" | "fd_datasync" => Computes("fd_standard"),
+        "clock_res_get" => Computes("clock_res_get"),
+        "clock_time_get" => Computes("clock_time_get"),
+        "random_get" => Computes("random_get"),
+        "fd_write" => Computes("fd_write"),
+        "fd_read" => Computes("fd_read"),
+        "fd_seek" => Computes("fd_seek"),
+        "fd_fdstat_get" => Computes("fd_fdstat_get"),
+        "fd_filestat_get" => Computes("fd_filestat_get"),
+        "poll_oneoff" => Computes("poll_oneoff"),
+        "fd_tell" => Returns(70),
+        "fd_advise"
+        | "fd_allocate"
+        | "fd_fdstat_set_rights"
+        | "fd_filestat_set_size"
+        | "fd_filestat_set_times"
+        | "fd_pread"
+        | "fd_prestat_dir_name"
+        | "fd_prestat_get"
+        | "fd_pwrite"
+        | "fd_readdir"
+        | "fd_renumber" => Returns(8),
+        _ if name.starts_with("path_") || name.starts_with("sock_") => Returns(8),
+        _ => return None,
+    })
+}
+
+fn wali(name: &str) -> Option<Action> {
+    Some(match name {
+        "SYS_brk" => Computes("SYS_brk"),
+        "SYS_mmap" => Computes("SYS_mmap"),
+        "SYS_munmap" => Computes("SYS_munmap"),
+        "SYS_mremap" => Computes("SYS_mremap"),
+        "SYS_madvise" => Computes("SYS_madvise"),
+        "SYS_exit" | "SYS_exit_group" | "__proc_exit" => Traps,
+        "SYS_mprotect" | "SYS_set_tid_address" | "SYS_rt_sigprocmask" => Returns(0),
+        "__init" | "__deinit" | "__get_init_envfile" | "__cl_get_argc" | "__cl_get_argv_len"
+        | "__cl_copy_argv" => Returns(0),
+        _ if name.starts_with("SYS_") => Returns(-38),
+        _ => return None,
+    })
+}
+
+/// `__syscallN` with its number and N arguments.
+fn musl(name: &str, params: usize) -> Option<Action> {
+    const RAW: [&str; 7] =
+        ["__syscall0", "__syscall1", "__syscall2", "__syscall3", "__syscall4", "__syscall5", "__syscall6"];
+    let arguments = RAW.iter().position(|raw| *raw == name)?;
+    (params == arguments + 1).then_some(Computes(RAW[arguments]))
+}
+
+fn emscripten(name: &str) -> Option<Action> {
+    let plain = name.trim_start_matches('_');
+    Some(match plain {
+        "emscripten_resize_heap" => Computes("emscripten_resize_heap"),
+        "emscripten_get_heap_size" | "getTotalMemory" => Computes("emscripten_get_heap_size"),
+        "emscripten_get_heap_max" => ReturnsConstant,
+        "enlargeMemory" => Computes("enlargeMemory"),
+        "emscripten_memcpy_big" | "emscripten_memcpy_js" => Computes("emscripten_memcpy_big"),
+        "setTempRet0" => Computes("setTempRet0"),
+        "getTempRet0" => Computes("getTempRet0"),
+        "emscripten_get_now" | "emscripten_date_now" => Computes("emscripten_get_now"),
+        "emscripten_get_now_res" => Returns(1_000_000),
+        "emscripten_get_now_is_monotonic" => Returns(1),
+        "abort_js" | "abortOnCannotGrowMemory" => Traps,
+        "emscripten_notify_memory_growth"
+        | "emscripten_memprof_sbrk_grow"
+        | "setThrew"
+        | "setitimer_js"
+        | "emscripten_has_asyncify" => Returns(0),
+        "emscripten_set_main_loop_timing" => Returns(-1),
+        "mmap_js" | "munmap_js" | "msync_js" => Returns(-52),
+        "emscripten_err"
+        | "emscripten_out"
+        | "emscripten_dbg"
+        | "emscripten_console_error"
+        | "emscripten_console_log"
+        | "emscripten_console_warn" => Returns(0),
+        _ if plain.starts_with("emscripten_runtime_keepalive_") => Returns(0),
+        _ if plain.starts_with("nullFunc_") || plain.starts_with("cxa_find_matching_catch") => Traps,
+        "syscall1" | "syscall252" | "syscall_exit" | "syscall_exit_group" => Traps,
+        // fastcomp's names have another underscore, and Linux's error numbers.
+        _ if plain.starts_with("syscall") => Returns(if name.starts_with("___") { -38 } else { -52 }),
+        _ => return None,
+    })
+}
+
+/// C's names, with and without fastcomp's underscore.
+fn libc(name: &str) -> Option<Action> {
+    let known = |name: &str| {
+        Some(match name {
+            "sbrk" => Computes("sbrk"),
+            "memcpy" | "memmove" => Computes("emscripten_memcpy_big"),
+            "time" => Computes("time"),
+            "clock" => Computes("clock"),
+            "gettimeofday" => Computes("gettimeofday"),
+            "abort"
+            | "exit"
+            | "_exit"
+            | "_Exit"
+            | "quick_exit"
+            | "__assert_fail"
+            | "__assert_func"
+            | "__cxa_pure_virtual"
+            | "__stack_chk_fail"
+            | "__handle_stack_overflow"
+            | "abortStackOverflow"
+            | "__cxa_bad_cast"
+            | "__cxa_bad_typeid"
+            | "segfault"
+            | "alignfault"
+            | "rust_begin_unwind"
+            | "llvm_trap" => Traps,
+            "__cxa_throw"
+            | "__cxa_rethrow"
+            | "__resumeException"
+            | "__cxa_allocate_exception"
+            | "_Unwind_RaiseException"
+            | "_Unwind_Resume"
+            | "longjmp"
+            | "emscripten_longjmp"
+            | "_emscripten_throw_longjmp"
+            | "emscripten_throw_longjmp"
+            | "__throw_exception_with_stack_trace"
+            | "llvm_eh_typeid_for"
+            | "__cxa_begin_catch"
+            | "__cxa_end_catch"
+            | "__cxa_get_exception_ptr"
+            | "__cxa_current_primary_exception"
+            | "__cxa_rethrow_primary_exception" => Traps,
+            "__cxa_free_exception"
+            | "__cxa_uncaught_exceptions"
+            | "__cxa_uncaught_exception"
+            | "__gxx_personality_v0" => Returns(0),
+            "__lock" | "__unlock" | "sched_yield" => Returns(0),
+            "__cxa_atexit" | "__cxa_thread_atexit" | "__cxa_thread_atexit_impl" | "atexit" | "__atexit" => {
+                Returns(0)
+            }
+            "getenv" | "__buildEnvironment" | "dlopen" | "dlsym" | "dlclose" | "dlerror" | "getpwuid"
+            | "getpwnam" | "strftime" | "strftime_l" | "tzset" | "usleep" | "nanosleep" | "sleep"
+            | "signal" | "sigaction" | "trace" => Returns(0),
+            "__map_file" | "sysconf" | "raise" | "kill" | "fork" | "execve" | "system" => Returns(-1),
+            _ if name.starts_with("pthread_") => Returns(0),
+            _ => return None,
+        })
+    };
+    known(name).or_else(|| known(name.strip_prefix('_')?))
+}
+
+/// wasm-bindgen's, in whatever module its glue is.
+fn wasm_bindgen(name: &str) -> Option<Action> {
+    Some(match name {
+        "__wbindgen_throw" | "__wbindgen_rethrow" => Traps,
+        "__wbindgen_object_drop_ref" => Returns(0),
+        _ if name.starts_with("__wbg_error_") => Returns(0),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_count_in_their_modules_only() {
+        assert_eq!(action("env", "_abort", 0), Some(Traps));
+        assert_eq!(action("env", "__syscall5", 6), Some(Computes("__syscall5")));
+        assert_eq!(action("env", "__syscall5", 2), Some(Returns(-52)));
+        assert_eq!(action("env", "___syscall5", 2), Some(Returns(-38)));
+        assert_eq!(action("wasi_unstable", "poll_oneoff", 4), Some(Returns(52)));
+        for (module, name) in [("game", "time"), ("a", "abort"), ("env", "a"), ("./foo.js", "abort")] {
+            assert_eq!(action(module, name, 0), None, "{module}.{name}");
+        }
+    }
+}
