@@ -144,7 +144,7 @@ fn is_by_use(item: &Item) -> bool {
 }
 
 /// The functions that [`compute`] knows, and those that begin with [`SYSTEM_CALLS`].
-const KNOWN: [&str; 25] = [
+const KNOWN: [&str; 26] = [
     "emscripten_resize_heap",
     "emscripten_get_heap_size",
     "enlargeMemory",
@@ -169,6 +169,7 @@ const KNOWN: [&str; 25] = [
     "time",
     "clock",
     "random_get",
+    "seed",
     "poll_oneoff",
 ];
 
@@ -305,7 +306,8 @@ fn compute(
         "random_get" => {
             // As far as memory goes; then it traps.
             let room = caller.memory_bytes()?.saturating_sub(argument(0));
-            let bytes: Vec<u8> = (0..argument(1).min(room)).map(|_| random(&mut state.seed)).collect();
+            let bytes: Vec<u8> =
+                (0..argument(1).min(room)).map(|_| random(&mut state.seed).to_le_bytes()[0]).collect();
             caller.write(argument(0), &bytes)?;
             if argument(1) > room {
                 return Err(HostTrap("random_get: out of bounds".to_owned()));
@@ -337,6 +339,8 @@ fn compute(
             0
         }
         // Milliseconds; whole, as every tick is one.
+        // As many bits as a double holds exactly.
+        "seed" => (random(&mut state.seed) >> 11).cast_signed(),
         "emscripten_get_now" => (tick() / 1_000_000).cast_signed(),
         // The address comes last; the precision before it may be in two halves.
         "clock_time_get" | "clock_time_get_legal" => {
@@ -361,12 +365,12 @@ fn cover(caller: &mut dyn Caller, end: u64) -> Result<bool, HostTrap> {
     Ok(end <= have || caller.grow((end - have).div_ceil(65536)).is_some())
 }
 
-/// One byte of splitmix64 (Steele, Lea, Flood 2014) from a seed of 0.
-fn random(seed: &mut u64) -> u8 {
+/// A number of splitmix64 (Steele, Lea, Flood 2014) from a seed of 0.
+fn random(seed: &mut u64) -> u64 {
     *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let z = (*seed ^ (*seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (z ^ (z >> 31)).to_le_bytes()[0]
+    z ^ (z >> 31)
 }
 
 fn word(caller: &mut dyn Caller, at: u64) -> Result<u32, HostTrap> {
