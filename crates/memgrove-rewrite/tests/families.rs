@@ -93,7 +93,7 @@ fn fastcomp_is_laid_out_above_everything_static() {
     contains(
         &printed,
         &[
-            "(memory (;0;) 337 32768)",
+            "(memory (;0;) 337 593)",
             "(global $ptr (;0;) i32 i32.const 16777232)",
             "(global $top (;1;) i32 i32.const 16777248)",
             &format!("(global $max (;2;) i32 i32.const {heap})"),

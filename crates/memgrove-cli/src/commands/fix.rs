@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 use memgrove_inspect::facts;
-use memgrove_lab::verify::{self, Outcome, Verification};
+use memgrove_inspect::facts::MemoryType;
+use memgrove_lab::verify::{self, Outcome, Reason, Verdict, Verification};
 use memgrove_rewrite::{Decision, Fixed, Options, Plan, Stubs};
 use memgrove_text::{Line, Text, Tone, escape_file_name, escape_name, shorten};
 use serde::Serialize;
@@ -20,10 +21,13 @@ const LONG_ABOUT: &str = "\
 Make a module run anywhere: satisfy its imports inside the module
 
 First a plan: each import, what it is for, what will stand for it and why that is right, or why it must stay. Then the \
-module is rewritten and verified, always: it validates, the inspector says that it runs on a bare engine, it \
-instantiates with nothing on two engines, its memory really grows, and where its exports can be called without knowing \
-them, it does what the original does under its own host. \
+module is rewritten and verified, always: it validates, the inspector says that it runs on a bare engine, and on two engines \
+it instantiates with nothing, its memory grows, each stand-in does what the host's function does, and its exports do what \
+the original's do under an emulated host: the same results, memory, and reasons of traps. \
 OUT is written only after that; the input is never touched.
+
+The heading gives the verdict. verified: all of that was executed. verified in part: what was not run is named. \
+not verified: nothing could be run to its end; OUT is written, and the exit status is 4.
 
 What needs a host by nature (JavaScript objects, drawing, sockets) stays an import; then, and where the inspector says \
 that the result does not run on the host it is for, nothing is written. --partial writes it nevertheless; the exit \
@@ -44,7 +48,7 @@ const LONGEST_NAME: usize = 160;
 const LONGEST_TEXT: usize = 1500;
 
 /// Version of the JSON that `--json` writes.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// Make a module run anywhere: satisfy its imports inside the module
 #[derive(Clone, Debug, Args)]
@@ -79,6 +83,17 @@ pub(crate) struct FixArgs {
     #[arg(long)]
     partial: bool,
 
+    /// Exit with status 0 although nothing of the result could be run
+    #[arg(long)]
+    accept_unverified: bool,
+
+    /// Raise the memory's maximum to SIZE, such as 256MiB, where the module declares a smaller one
+    ///
+    /// A number of bytes, or of KiB, MiB or GiB. Without it a declared maximum is kept, so that a program that meets
+    /// it behaves as before.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_memory: Option<u64>,
+
     /// Write plan and verification as JSON
     #[arg(long)]
     json: bool,
@@ -98,6 +113,8 @@ struct Record<'a> {
     bytes_after: Option<usize>,
     plan: &'a Plan,
     host: &'a HostVerdict,
+    /// What verification came to; none before it.
+    verdict: Option<Verdict>,
     #[serde(skip_serializing_if = "Option::is_none")]
     verification: Option<&'a Verification>,
     written: bool,
@@ -143,7 +160,14 @@ pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
             .hint("the failed checks are listed above; the input is unchanged")
             .into());
     }
-    Ok(if on_host.is_no() { Exit::No } else { Exit::Done })
+    if on_host.is_no() {
+        return Ok(Exit::No);
+    }
+    if verification.verdict == Verdict::NotVerified && !args.accept_unverified {
+        out.note("written, but nothing of it could be run; --accept-unverified takes that for done");
+        return Ok(Exit::Unverified);
+    }
+    Ok(Exit::Done)
 }
 
 /// Nothing stays that the target does not provide, or the user wants it anyway.
@@ -157,7 +181,50 @@ fn options(args: &FixArgs, host: &HostTarget, wasm: &[u8]) -> Result<Options> {
         stubs.set(group);
     }
     let facts = facts(wasm)?;
-    Ok(Options { stubs, provided: host.provided(&facts), export_memory: host.needs_memory_export(&facts) })
+    if let (Some(bytes), Some(memory)) = (args.max_memory, facts.memories.first()) {
+        check_maximum(bytes, &memory.ty)?;
+    }
+    Ok(Options {
+        stubs,
+        provided: host.provided(&facts),
+        export_memory: host.needs_memory_export(&facts),
+        max_memory_bytes: args.max_memory,
+    })
+}
+
+/// A size in bytes: a number, or a number of KiB, MiB or GiB.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit: u64 = match &text[digits.len()..] {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        other => return Err(format!("unknown unit `{other}`; there are KiB, MiB and GiB")),
+    };
+    let number: u64 =
+        digits.parse().map_err(|_| "not a whole number of bytes, KiB, MiB or GiB".to_owned())?;
+    match number.checked_mul(unit) {
+        Some(0) => Err("a memory of no bytes is of no use".to_owned()),
+        Some(bytes) => Ok(bytes),
+        None => Err("more bytes than 64 bits can count".to_owned()),
+    }
+}
+
+/// Whether the memory can have such a maximum.
+fn check_maximum(bytes: u64, memory: &MemoryType) -> Result<()> {
+    let page_bytes = memory.page_size_bytes();
+    if !bytes.is_multiple_of(page_bytes) {
+        return Err(UserError::usage(format!("--max-memory {bytes} is not a multiple of a page"))
+            .hint(format!("this memory's pages have {page_bytes} bytes"))
+            .into());
+    }
+    if !memory.memory64 && bytes > 1 << 32 {
+        return Err(UserError::usage(format!("--max-memory {bytes} is more than a 32-bit memory can have"))
+            .hint("the most is 4GiB")
+            .into());
+    }
+    Ok(())
 }
 
 fn read(args: &FixArgs, name: &str) -> Result<Vec<u8>> {
@@ -201,6 +268,7 @@ fn report(
             bytes_after: done.map(|(fixed, _)| fixed.len()),
             plan,
             host: on_host,
+            verdict: done.map(|(_, verification)| verification.verdict),
             verification: done.map(|(_, verification)| verification),
             written: written.is_some(),
         };
@@ -265,11 +333,21 @@ fn describe_host(on_host: &HostVerdict) -> Line {
 }
 
 fn describe_verification(verification: &Verification) -> Text {
-    let mut text = Text::from(Line::new().with(Tone::Heading, "verified"));
+    let tone = match verification.verdict {
+        Verdict::Verified => Tone::Good,
+        Verdict::VerifiedInPart | Verdict::NotVerified => Tone::Warn,
+        Verdict::Failed => Tone::Bad,
+    };
+    let not_run = match not_run(verification) {
+        list if list.is_empty() || verification.verdict == Verdict::Failed => String::new(),
+        list => shorten(&format!("; not run: {}", list.join("; ")), LONGEST_TEXT).into_owned(),
+    };
+    let mut text = Text::from(Line::new().with(tone, verification.verdict.text()).plain(not_run));
     let mut line = |question: &str, outcome: &Outcome| {
         let (tone, word, detail) = match outcome {
             Outcome::Passed(detail) => (Tone::Good, "yes    ", detail),
-            Outcome::Skipped(detail) => (Tone::Soft, "skipped", detail),
+            Outcome::NotNeeded(detail) => (Tone::Soft, "-      ", detail),
+            Outcome::Skipped(gap) => (Tone::Warn, "not run", &gap.words),
             Outcome::Failed(detail) => (Tone::Bad, "NO     ", detail),
         };
         text.line(
@@ -284,4 +362,19 @@ fn describe_verification(verification: &Verification) -> Text {
         line(&format!("{} on {}", check.question.text(), check.engine), &check.outcome);
     }
     text
+}
+
+/// What was not executed or compared, each once: engines mostly share it.
+fn not_run(verification: &Verification) -> Vec<&str> {
+    let mut list: Vec<&str> = Vec::new();
+    let mut told: Vec<(Reason, Option<verify::Question>)> = Vec::new();
+    for not_run in &verification.not_run {
+        let kind = (not_run.gap.reason, not_run.question);
+        let words = not_run.gap.words.as_str();
+        if !told.contains(&kind) && !list.contains(&words) {
+            list.push(words);
+        }
+        told.push(kind);
+    }
+    list
 }

@@ -180,8 +180,9 @@ pub(super) fn require_memory(pass: &mut Pass<'_, '_>, end: u64, what: &'static s
         return Err(Error::NoRoom { what, end });
     }
     let maximum = ty.maximum.map(|max| {
-        // The room between minimum and maximum is what the program may need.
-        max.max((pages + (max - ty.initial)).min(super::memory::SIGNED_MAX_PAGES)).max(pages)
+        // What stood in all of the old memory, its heap above all, may need as much room behind what is placed
+        // now: a fixed memory would leave the heap none.
+        max.max((pages + max).min(super::memory::SIGNED_MAX_PAGES)).max(pages)
     });
     pass.set_memory0(MemoryType { initial: pages, maximum, ..ty });
     pass.change(
