@@ -147,7 +147,7 @@ _memgrove() {
             return 0
             ;;
         memgrove__subcmd__fix)
-            opts="-o -n -q -h -V --output --dry-run --stub --host --partial --json --max-size --color --quiet --help --version"
+            opts="-o -n -q -h -V --output --dry-run --stub --host --partial --accept-unverified --max-memory --json --max-size --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -166,6 +166,10 @@ _memgrove() {
                     return 0
                     ;;
                 --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-memory)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -9,6 +9,8 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// Everything asked for was done.
     Done,
+    /// `fix` has written its result, but nothing of it could be executed, so that nothing is known of it.
+    Unverified,
     /// Everything was read, and the answer is no: a required host cannot run a module, or `fix` had to
     /// leave something to the host.
     No,
@@ -21,10 +23,11 @@ pub(crate) enum Exit {
 /// The statuses, for the long help of every subcommand.
 pub(crate) const HELP: &str = "\
 Exit status:
-  0  done
+  0  done; of fix: verified, whole or in part
   1  a file could not be read, or some of the work failed
   2  the command line could not be understood
-  3  the answer is no: a required host cannot run a module, or something stays bound to its host";
+  3  the answer is no: a required host cannot run a module, or something stays bound to its host
+  4  fix has written its result, but nothing of it could be run (--accept-unverified makes it 0)";
 
 impl Exit {
     /// The worse of two outcomes; a failure outweighs an answer.
@@ -38,6 +41,7 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::No => 3,
+            Self::Unverified => 4,
         }
     }
 }
@@ -120,7 +124,9 @@ mod tests {
     fn a_failure_outweighs_an_answer() {
         assert_eq!(Exit::Done.and(Exit::No), Exit::No);
         assert_eq!(Exit::No.and(Exit::Failed), Exit::Failed);
-        assert_eq!([Exit::Done, Exit::Failed, Exit::Usage, Exit::No].map(Exit::status), [0, 1, 2, 3]);
+        assert_eq!(Exit::Done.and(Exit::Unverified), Exit::Unverified);
+        let all = [Exit::Done, Exit::Failed, Exit::Usage, Exit::No, Exit::Unverified];
+        assert_eq!(all.map(Exit::status), [0, 1, 2, 3, 4]);
     }
 
     #[test]

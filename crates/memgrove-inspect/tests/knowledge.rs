@@ -34,6 +34,7 @@ fn every_entry_names_its_source() {
     let knowledge = Knowledge::builtin();
     let sources = (knowledge.hosts.iter().map(|host| &host.source))
         .chain(knowledge.engines.iter().map(|engine| &engine.source))
+        .chain(knowledge.interfaces.iter().map(|interface| &interface.source))
         .chain(knowledge.imports.iter().map(|import| &import.source));
     for source in sources {
         assert!(source.starts_with("https://"), "{source}");
@@ -76,8 +77,37 @@ fn hosts_run_and_refuse_their_fixtures() {
         };
         let runs = outcome(host.runs.as_deref().expect("a module that runs"));
         assert_ne!(runs.outcome, Outcome::No, "{}: {runs:?}", host.id);
-        let refuses = outcome(host.refuses.as_deref().expect("a module that does not run"));
-        assert_eq!(refuses.outcome, Outcome::No, "{}: {refuses:?}", host.id);
+        for refused in host.refuses.as_ref().expect("a module that does not run").list() {
+            let refuses = outcome(refused);
+            assert_eq!(refuses.outcome, Outcome::No, "{}: {refused}: {refuses:?}", host.id);
+        }
+    }
+}
+
+#[test]
+fn interfaces_have_their_fixtures_types_and_are_provided_whole() {
+    let knowledge = Knowledge::builtin();
+    assert_eq!(
+        knowledge.interfaces.iter().map(|interface| interface.id.clone()).collect::<BTreeSet<_>>(),
+        file_stems("interfaces")
+    );
+    for interface in &knowledge.interfaces {
+        let ty_is_right = |import: &str| {
+            let bytes = wat(&format!("(module {import})"));
+            let facts = facts(&bytes).unwrap();
+            let import = &facts.imports[0];
+            interface.functions[import.name] == import.ty.describe(&facts)
+        };
+        assert!(ty_is_right(&interface.fixture) && !ty_is_right(&interface.refuses), "{}", interface.id);
+        // A name without a type would be taken with any.
+        for provides in knowledge.hosts.iter().flat_map(|host| &host.provides) {
+            if provides.interface.as_ref() != Some(&interface.id) {
+                continue;
+            }
+            for name in provides.pattern.name.as_ref().expect("named functions").list() {
+                assert!(interface.functions.contains_key(name), "{name} has no type in {}", interface.id);
+            }
+        }
     }
 }
 

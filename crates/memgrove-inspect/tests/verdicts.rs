@@ -63,6 +63,8 @@ fn hosts_with_wasi() {
         check(&program.replace("_start", "go"), host, Outcome::RunsIf, "`_start`");
     }
     check(&program.replace("\"memory\"", "\"mem\""), "node-wasi", Outcome::No, "no memory is exported");
+    // Nothing calls it, so nothing looks for the memory.
+    check(&program.replace("\"memory\"", "\"mem\""), "wasmtime", Outcome::Runs, "");
     check(program, "browser", Outcome::No, "fd_write");
     check("(module (memory 1000) (func (export \"f\")))", "edge-worker", Outcome::Runs, "");
     check("(module (memory 2049) (func (export \"f\")))", "edge-worker", Outcome::No, "limit is 128 MiB");
@@ -136,4 +138,116 @@ fn the_studys_three_cases() {
     let rust = inspect("rust-no-std-wee_alloc.wasm");
     assert!(growth(&rust).is_empty() && rust.requirements.import_count == 0);
     assert_eq!(verdict(&rust, "bare").outcome, Outcome::Runs);
+}
+
+const NATIVE_WASI: [&str; 4] = ["wasmtime", "wasmer", "wasmedge", "wasmi"];
+
+#[test]
+fn functions_of_wasi_have_one_type() {
+    // Sizes and addresses of 64 bits; a size of 64 bits; a parameter too few; a result too many, or none.
+    let wrong = [
+        (
+            "fd_write",
+            "(param i32 i64 i64 i64) (result i32)",
+            "(i32 i64 i64 i64) -> i32, expected (i32 i32 i32 i32) -> i32",
+        ),
+        ("random_get", "(param i32 i64) (result i32)", "expected (i32 i32) -> i32"),
+        ("clock_time_get", "(param i32 i32 i32) (result i32)", "expected (i32 i64 i32) -> i32"),
+        ("fd_seek", "(param i32 i32 i32 i32 i32) (result i32)", "expected (i32 i64 i32 i32) -> i32"),
+        ("args_get", "(param i32) (result i32)", "expected (i32 i32) -> i32"),
+        ("proc_exit", "(param i32) (result i32)", "expected (i32) -> ()"),
+        ("sched_yield", "", "expected () -> i32"),
+    ];
+    for from in ["wasi_snapshot_preview1", "wasi_unstable"] {
+        for (name, ty, said) in wrong {
+            let module = format!(
+                "(module (import \"{from}\" \"{name}\" (func {ty})) (memory (export \"memory\") 1) (func (export \"_start\")))"
+            );
+            let all = NATIVE_WASI.into_iter().chain(["node-wasi"]);
+            let hosts =
+                all.filter(|host| from == "wasi_snapshot_preview1" || !["wasmedge", "wasmi"].contains(host));
+            for host in hosts {
+                check(&module, host, Outcome::No, &format!("{from}.{name} is"));
+                check(&module, host, Outcome::No, said);
+            }
+        }
+    }
+    let all: String = memgrove_inspect::Knowledge::builtin().interfaces[0]
+        .functions
+        .iter()
+        .filter(|(name, _)| *name != "sock_accept")
+        .map(|(name, ty)| {
+            let (params, result) = ty.split_once(" -> ").unwrap();
+            let params = params.trim_matches(['(', ')']);
+            let result = if result == "()" { "" } else { "(result i32)" };
+            format!("(import \"wasi_snapshot_preview1\" \"{name}\" (func (param {params}) {result}))")
+        })
+        .collect();
+    for host in NATIVE_WASI {
+        check(
+            &format!("(module {all} (memory (export \"memory\") 1) (func (export \"_start\")))"),
+            host,
+            Outcome::Runs,
+            "",
+        );
+    }
+}
+
+#[test]
+fn functions_of_wasi_look_for_an_exported_memory() {
+    let exit = |uses: &str, memory: &str| {
+        format!(
+            "(module (import \"wasi_snapshot_preview1\" \"proc_exit\" (func $exit (param i32))) {memory}
+               (func (export \"_start\")) {uses})"
+        )
+    };
+    let uses = [
+        "(func (call $exit (i32.const 1)))",
+        "(table 1 funcref) (elem (i32.const 0) $exit)",
+        "(export \"exit\" (func $exit))",
+        "(elem declare func $exit) (func (result funcref) (ref.func $exit))",
+    ];
+    for host in ["wasmtime", "wasmi"] {
+        for uses in uses {
+            for memory in [
+                "",
+                "(memory 1)",
+                "(memory (export \"mem\") 1)",
+                "(global (export \"memory\") i32 (i32.const 0))",
+            ] {
+                check(&exit(uses, memory), host, Outcome::No, "no memory is exported as `memory`");
+            }
+            check(&exit(uses, "(memory (export \"memory\") 0)"), host, Outcome::Runs, "");
+        }
+        check(&exit("", ""), host, Outcome::Runs, "");
+    }
+    // These ask for it before anything runs.
+    check(&exit("", ""), "node-wasi", Outcome::No, "no memory");
+    check(&exit("", ""), "wasmer", Outcome::No, "no memory");
+}
+
+#[test]
+fn what_the_host_has_to_pass_for_active_segments() {
+    let imports = "(import \"env\" \"memory\" (memory 1 3)) (import \"env\" \"__indirect_function_table\" (table 1 4 funcref))";
+    let with = |rest: &str| format!("(module {imports} (func $f) {rest})");
+    let host = "browser-emscripten";
+    check(&with("(data (i32.const 131080) \"abcd\")"), host, Outcome::RunsIf, "a memory of at least 3 pages");
+    check(&with("(data (i32.const 196605) \"abcd\")"), host, Outcome::No, "beyond the largest memory");
+    check(&with("(elem (i32.const 1) $f $f)"), host, Outcome::RunsIf, "a table of at least 3 elements");
+    check(&with("(elem (i32.const 3) $f $f)"), host, Outcome::No, "longer than its table");
+    let own = |rest: &str| format!("(module (memory 1) (global $a i32 (i32.const 65534)) {rest})");
+    check(&own("(data (global.get $a) \"ab\")"), "bare", Outcome::RunsIf, "gc is used");
+    check(&own("(data (global.get $a) \"abc\")"), "bare", Outcome::No, "beyond the initial memory");
+    check(
+        &own("(data (i32.add (global.get $a) (i32.const 2)) \"a\")"),
+        "bare",
+        Outcome::No,
+        "beyond the initial",
+    );
+    check(
+        &own("(data (i32.add (global.get $a) (i32.const -65534)) \"a\")"),
+        "bare",
+        Outcome::RunsIf,
+        "gc is used",
+    );
 }

@@ -7,7 +7,7 @@ mod fix_support;
 
 use std::collections::BTreeSet;
 
-use memgrove_lab::verify::{Outcome, Question, verify};
+use memgrove_lab::verify::{Outcome, Question, Verdict, verify};
 use memgrove_rewrite::{Options, fix};
 
 /// What needs a host by nature: JavaScript objects, embind, another module, files and threads.
@@ -36,10 +36,19 @@ const HOST_BOUND: [&str; 21] = [
     "f7f630370f0ec106",
 ];
 
+/// Emscripten's modules with minified names that would need only memory, libc and WASI, of which the
+/// code around an import does not prove what it is; only the glue beside the module would tell.
+const UNPROVEN: [(&str, &str); 3] = [
+    ("0734155c83e49398", "a.l takes and returns nothing; a.p fills a few bytes; a.y and a.z map files"),
+    ("80260eee5795ee80", "a.b takes and returns nothing"),
+    ("83869197b3c5ebf9", "a.a is given four bytes of room; what with, its inlined caller does not tell"),
+];
+
 #[test]
 fn modules_that_need_memory_libc_or_wasi_become_import_free_and_work() {
     let Some(modules) = fix_support::corpus() else { return };
-    let host_bound: BTreeSet<&str> = HOST_BOUND.into_iter().collect();
+    let unproven = UNPROVEN.iter().map(|(id, _)| *id);
+    let host_bound: BTreeSet<&str> = HOST_BOUND.into_iter().chain(unproven).collect();
     let mut problems = Vec::new();
     let mut table = String::new();
     for (id, wasm) in &modules {
@@ -75,16 +84,16 @@ fn modules_that_need_memory_libc_or_wasi_become_import_free_and_work() {
                 again.plan.imports, again.plan.changes
             ));
         }
-        let instantiated = verification
-            .checks
-            .iter()
-            .filter(|check| {
-                check.question == Question::Instantiates && matches!(check.outcome, Outcome::Passed(_))
-            })
-            .count();
-        if instantiated == 0 {
-            problems.push(format!("{id}: no engine ran it"));
+        if !matches!(verification.verdict, Verdict::Verified | Verdict::VerifiedInPart) {
+            problems.push(format!("{id}: {}", verification.verdict.text()));
         }
+        // Every module whose code grows memory was seen to do it.
+        for check in verification.checks.iter().filter(|check| check.question == Question::Grows) {
+            if matches!(check.outcome, Outcome::Skipped(_)) {
+                problems.push(format!("{id}: growth was not seen on {}: {:?}", check.engine, check.outcome));
+            }
+        }
+        table += &format!("{id} {}: {:?}\n", verification.verdict.text(), verification.not_run);
     }
     fix_support::say(&table);
     assert!(problems.is_empty(), "{}", problems.join("\n"));

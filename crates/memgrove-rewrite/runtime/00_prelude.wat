@@ -8,22 +8,29 @@
 (import "fix" "heap_base" (global $heap_base i32))
 ;; Address of an empty, zero-terminated string of 16 bytes, or 0.
 (import "fix" "scratch" (global $scratch i32))
+;; The size of a page as a power of two: 16 unless the memory's type says otherwise. A stand-in
+;; whose function asks for memory.size or memory.grow without it is for pages of 64 KiB only.
+(import "fix" "page_shift" (global $page_shift i32))
+;; The size of a page less one.
+(import "fix" "page_mask" (global $page_mask i32))
 
 ;; Makes the memory reach at least to the address `end`. 1: it does; 0: growth was refused.
 ;; Never to the last page of the address space, behind which an end would be 2^32, that is 0.
 (func $cover (param $end i32) (result i32)
-  (local $missing i32)
-  (local.set $missing
-    (i32.sub
-      (i32.add
-        (i32.shr_u (local.get $end) (i32.const 16))
-        (i32.ne (i32.and (local.get $end) (i32.const 0xffff)) (i32.const 0)))
-      (memory.size)))
-  (if (i32.le_s (local.get $missing) (i32.const 0))
+  (local $pages i32)
+  (local.set $pages
+    (i32.add
+      (i32.shr_u (local.get $end) (global.get $page_shift))
+      (i32.ne
+        (i32.and
+          (local.get $end)
+          (global.get $page_mask))
+        (i32.const 0))))
+  (if (i32.le_u (local.get $pages) (memory.size))
     (then (return (i32.const 1))))
   (if (i32.gt_u (local.get $end) (i32.const 0xffff0000))
     (then (return (i32.const 0))))
-  (i32.ne (memory.grow (local.get $missing)) (i32.const -1)))
+  (i32.ne (memory.grow (i32.sub (local.get $pages) (memory.size))) (i32.const -1)))
 
 ;; Byte loops rather than memory.fill and memory.copy: the module may be meant for an
 ;; engine that has no bulk memory operations.

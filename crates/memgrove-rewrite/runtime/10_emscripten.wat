@@ -6,7 +6,7 @@
   (call $cover (local.get $bytes)))
 
 (func (export "emscripten_get_heap_size") (result i32)
-  (i32.shl (memory.size) (i32.const 16)))
+  (i32.shl (memory.size) (global.get $page_shift)))
 
 ;; fastcomp: sbrk has already stored the new break when it asks.
 (func (export "enlargeMemory") (result i32)

@@ -16,6 +16,8 @@ pub(crate) struct Edits {
     pub memories: BTreeMap<u32, MemoryType>,
     /// New limits for memories that are the module's own already.
     pub own_memories: BTreeMap<u32, MemoryType>,
+    /// A memory for a module that has none and whose host asks for one.
+    pub added_memory: Option<MemoryType>,
     /// Imported tables that become the module's own.
     pub tables: BTreeMap<u32, TableType>,
     /// Imported globals that become the module's own, with their value.
@@ -30,6 +32,8 @@ pub(crate) struct Edits {
     pub watched_breaks: Vec<WatchedBreak>,
     /// Layout constants that stand-ins refer to.
     pub layout: Layout,
+    /// Contents of the section that says what has been decided (see `mark.rs`).
+    pub mark: Option<[u8; 8]>,
     /// Custom sections to leave out, by name.
     pub drop_customs: Vec<String>,
 }
@@ -104,6 +108,7 @@ impl Edits {
         self.funcs.is_empty()
             && self.memories.is_empty()
             && self.own_memories.is_empty()
+            && self.added_memory.is_none()
             && self.tables.is_empty()
             && self.globals.is_empty()
             && self.data.is_empty()

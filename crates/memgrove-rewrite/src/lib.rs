@@ -17,6 +17,7 @@ mod encode;
 mod error;
 mod flow;
 mod lookup;
+mod mark;
 mod module;
 mod pass;
 mod plan;

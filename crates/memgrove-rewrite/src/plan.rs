@@ -13,6 +13,12 @@ pub struct Options {
     pub stubs: Stubs,
     /// Imports, as module and name, that the target host provides: they stay.
     pub provided: Vec<(String, String)>,
+    /// The target host's functions look for a memory exported as `memory`: the module exports
+    /// the one it has, or an empty one.
+    pub export_memory: bool,
+    /// Largest size, in bytes, that the first memory may have at least, where the module declares a smaller
+    /// maximum. Without it a declared maximum is kept.
+    pub max_memory_bytes: Option<u64>,
 }
 
 impl Options {
@@ -26,7 +32,7 @@ impl Options {
 impl Default for Options {
     /// For a host that provides nothing.
     fn default() -> Self {
-        Self { stubs: Stubs::all(), provided: Vec::new() }
+        Self { stubs: Stubs::all(), provided: Vec::new(), export_memory: false, max_memory_bytes: None }
     }
 }
 
@@ -248,6 +254,8 @@ pub struct Plan {
     /// Things to know that change nothing.
     pub notes: Vec<String>,
     #[serde(skip)]
+    pub(crate) page_bytes: u64,
+    #[serde(skip)]
     pub(crate) edits: Edits,
 }
 
@@ -269,9 +277,37 @@ impl Plan {
         self.edits.data.iter().map(|(at, bytes)| (*at, bytes.as_slice()))
     }
 
+    /// Addresses and lengths in the first memory that stand-ins keep what they need at: the break, and zeros that
+    /// nothing else may write to.
+    pub fn reserved(&self) -> impl Iterator<Item = (u32, u32)> {
+        let layout = self.edits.layout;
+        [(layout.break_cell, 4), (layout.scratch, 16)].into_iter().filter(|(at, _)| *at != 0)
+    }
+
     /// Functions, by original index, that the output calls when it is instantiated.
     pub fn called_at_start(&self) -> impl Iterator<Item = u32> {
         self.edits.constructors.iter().copied()
+    }
+
+    /// Bytes of a page of the first memory: 65536 unless its type says otherwise.
+    #[must_use]
+    pub fn page_bytes(&self) -> u64 {
+        self.page_bytes
+    }
+
+    /// The maximum in pages that the output's first memory has, where the plan sets that memory's limits and
+    /// it has one. A host that emulates the original contract allows as much.
+    #[must_use]
+    pub fn maximum_pages(&self) -> Option<u64> {
+        let own = || self.edits.own_memories.get(&0);
+        self.edits.memories.get(&0).or_else(own).and_then(|ty| ty.maximum)
+    }
+
+    /// The module moves a break without growing memory, which was left to its host, and the output grows memory
+    /// behind it.
+    #[must_use]
+    pub fn grows_behind_a_break(&self) -> bool {
+        !self.edits.watched_breaks.is_empty()
     }
 
     /// There is nothing to change.

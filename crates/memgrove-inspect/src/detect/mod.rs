@@ -15,7 +15,7 @@ mod toolchain;
 
 pub use allocator::{Allocator, allocator};
 pub use entries::Defect;
-pub(crate) use host::{engines, verdicts};
+pub(crate) use host::{engines, needs_memory_export, verdicts};
 pub(crate) use imports::ImportMeanings;
 pub(crate) use memory::memory;
 pub(crate) use requirements::requirements;

@@ -1,6 +1,6 @@
 //! Host profiles: what a place to run modules offers and asks for.
 
-use super::pattern::ImportPattern;
+use super::pattern::{ImportPattern, Names};
 use serde::Deserialize;
 
 /// A place to run modules. This is also the format of a user's own profile.
@@ -36,10 +36,22 @@ pub struct Host {
     pub memory_limit_bytes: Option<u64>,
     /// What a module with a shared memory of its own needs.
     pub shared_memory: Option<String>,
+    /// Its WASI functions need a memory exported as `memory`, whether they use it or not.
+    #[serde(default)]
+    pub wasi_memory_export: bool,
     /// A module in the text format that runs there.
     pub runs: Option<String>,
-    /// A module in the text format that does not.
-    pub refuses: Option<String>,
+    /// Modules in the text format that do not.
+    pub refuses: Option<Names>,
+}
+
+impl Host {
+    /// Whether this host needs a module to export a memory as `memory`, be it there or not: to run it as
+    /// a program at all, or for the functions of WASI that it calls.
+    #[must_use]
+    pub fn needs_memory_export(&self, facts: &crate::facts::Facts<'_>) -> bool {
+        crate::detect::needs_memory_export(facts, self)
+    }
 }
 
 /// Imports that a host satisfies.
@@ -48,6 +60,8 @@ pub struct Provides {
     /// Which ones.
     #[serde(flatten)]
     pub pattern: ImportPattern,
+    /// Id of the interface that says which types they have; none means that any type will do.
+    pub interface: Option<String>,
     /// Under which condition, for people; none means always.
     pub condition: Option<String>,
 }

@@ -6,12 +6,14 @@
 mod engine;
 mod host;
 mod import;
+mod interface;
 mod pattern;
 
 pub use engine::Engine;
 pub(crate) use engine::compare_versions;
 pub use host::{Entry, Host, Provides};
 pub use import::{ImportEntry, Purpose};
+pub use interface::Interface;
 pub(crate) use pattern::glob;
 pub use pattern::{ImportPattern, KindName, Names};
 
@@ -25,6 +27,8 @@ pub struct Knowledge {
     pub hosts: Vec<Host>,
     /// Engines, in the order in which they are reported.
     pub engines: Vec<Engine>,
+    /// Interfaces that hosts provide.
+    pub interfaces: Vec<Interface>,
     /// Purposes of imports, in the order in which groups are reported.
     pub purposes: Vec<Purpose>,
     /// Known imports; the first that matches counts.
@@ -59,6 +63,7 @@ const HOSTS: &[(&str, &str)] = files!("hosts/":
     "browser" "browser-emscripten" "browser-wasm-bindgen" "browser-go" "assemblyscript-loader" "edge-worker");
 const ENGINES: &[(&str, &str)] = files!("engines/":
     "wasmtime" "wasmi" "wasmer" "wasmedge" "wazero" "chrome" "firefox" "safari" "node" "deno");
+const INTERFACES: &[(&str, &str)] = files!("interfaces/": "wasi_snapshot_preview1");
 const IMPORTS: &[(&str, &str)] = files!("": "imports");
 
 impl Knowledge {
@@ -73,8 +78,16 @@ impl Knowledge {
     }
 
     fn read_builtin() -> Result<Self, KnowledgeError> {
-        let mut knowledge =
-            Self { hosts: Vec::new(), engines: Vec::new(), purposes: Vec::new(), imports: Vec::new() };
+        let mut knowledge = Self {
+            hosts: Vec::new(),
+            engines: Vec::new(),
+            interfaces: Vec::new(),
+            purposes: Vec::new(),
+            imports: Vec::new(),
+        };
+        for (name, text) in INTERFACES {
+            knowledge.interfaces.push(parse::<Interface>(&format!("interfaces/{name}.toml"), text)?);
+        }
         for (name, text) in ENGINES {
             knowledge.engines.push(parse::<Engine>(&format!("engines/{name}.toml"), text)?);
         }
@@ -105,6 +118,12 @@ impl Knowledge {
                 message,
             ));
         }
+        let interfaces = host.provides.iter().filter_map(|provides| provides.interface.as_deref());
+        if let Some(unknown) = interfaces.into_iter().find(|id| self.interface(id).is_none()) {
+            let known: Vec<&str> = self.interfaces.iter().map(|interface| interface.id.as_str()).collect();
+            let message = format!("unknown interface `{unknown}`; known are {}", known.join(", "));
+            return Err(error_at(file, text, text.find(unknown).map(|at| at..at + unknown.len()), message));
+        }
         let id = host.id.clone();
         match self.hosts.iter_mut().find(|known| known.id == id) {
             Some(known) => *known = host,
@@ -117,6 +136,12 @@ impl Knowledge {
     #[must_use]
     pub fn host(&self, id: &str) -> Option<&Host> {
         self.hosts.iter().find(|host| host.id == id)
+    }
+
+    /// The interface with this id.
+    #[must_use]
+    pub fn interface(&self, id: &str) -> Option<&Interface> {
+        self.interfaces.iter().find(|interface| interface.id == id)
     }
 
     /// The engine with this id.

@@ -1,215 +1,232 @@
 //! Calls the exports of two modules alike, without knowing what they are for.
 
-use memgrove_rewrite::Plan;
-use wasmparser::{ExternalKind, Parser, Payload, TypeRef};
+use std::collections::BTreeSet;
 
-use super::{Outcome, host};
-use crate::engine::{Engine, EngineError, ExportKind, Instance, Memory, Signature, Value, ValueType};
+use super::pair::{NoPair, Pair, Same, Sides};
+use super::{Evidence, Gap, Outcome, Reason, Subject};
+use crate::engine::{EngineError, ExportKind, Memory, Signature, Value, ValueType};
 
 /// How often each export is called, with other arguments.
 const ROUNDS: u64 = 2;
-/// Exports with more parameters than this are for somebody who knows them.
-const MOST_PARAMETERS: usize = 6;
 /// Exports called at most, so that large interfaces do not take minutes.
 const MOST_EXPORTS: usize = 200;
+/// New starts after calls that used up their budget, which takes long.
+const MOST_EXHAUSTED: usize = 3;
+/// New starts after calls that cannot be compared.
+const MOST_UNKNOWN: usize = 40;
 
-/// Whether original and fixed module agree under the same calls.
-pub(super) fn check(engine: &dyn Engine, original: &[u8], fixed: &[u8], plan: &Plan) -> Outcome {
-    match run(engine, original, fixed, plan) {
+/// What may be called.
+struct Exports<'a> {
+    callable: Vec<(&'a str, &'a Signature)>,
+    /// Names of those that take references.
+    not_callable: Vec<&'a str>,
+    globals: Vec<&'a str>,
+}
+
+/// Whether original and fixed module agree under the same calls. What was executed goes to `evidence`, what was
+/// not to `gaps`.
+pub(super) fn check(
+    sides: &Sides<'_>,
+    subject: &Subject<'_>,
+    evidence: &mut Evidence,
+    gaps: &mut Vec<Gap>,
+) -> Outcome {
+    let mut exports = exports(sides, subject);
+    evidence.exports_callable = exports.callable.len();
+    evidence.exports_not_callable = exports.not_callable.len();
+    if let Some(first) = exports.not_callable.first() {
+        let count = exports.not_callable.len();
+        gaps.push(Gap::new(
+            Reason::CannotBeCalled,
+            format!("{} references, like `{first}`", counted(count, "export takes", "exports take")),
+        ));
+    }
+    if exports.callable.len() > MOST_EXPORTS {
+        let more = counted(exports.callable.len() - MOST_EXPORTS, "export", "exports");
+        gaps.push(Gap::new(Reason::TooManyExports, format!("{more} beyond the first {MOST_EXPORTS}")));
+        exports.callable.truncate(MOST_EXPORTS);
+    }
+    let has_memory = subject.original.memory().is_some();
+    match run(sides, &exports, has_memory, evidence, gaps) {
         Ok(outcome) => outcome,
-        Err(error) => Outcome::Skipped(format!("the original does not run under an emulated host: {error}")),
+        Err(error) if error.is_exhausted() => {
+            Outcome::Skipped(Gap::new(Reason::OutOfBudget, error.to_string()))
+        }
+        Err(error) => Outcome::Failed(format!("the two cannot be compared: {error}")),
     }
 }
 
-fn run(engine: &dyn Engine, original: &[u8], fixed: &[u8], plan: &Plan) -> Result<Outcome, EngineError> {
-    if plan.is_empty() {
-        return Ok(Outcome::Passed("nothing was changed".to_owned()));
-    }
-    let host = match host::emulate(plan) {
-        Ok(emulated) => emulated.host,
-        Err(why) => return Ok(Outcome::Skipped(why)),
+fn run(
+    sides: &Sides<'_>,
+    exports: &Exports<'_>,
+    has_memory: bool,
+    evidence: &mut Evidence,
+    gaps: &mut Vec<Gap>,
+) -> Result<Outcome, EngineError> {
+    let start = || sides.start().map_err(NoPair::outcome);
+    let mut pair = match start() {
+        Ok(pair) => pair,
+        Err(outcome) => return Ok(outcome),
     };
-    let module = engine.compile(original)?;
-    let exports: Vec<(String, Signature)> = module
-        .shape()
-        .exports
-        .iter()
-        .filter_map(|export| match &export.kind {
-            ExportKind::Function(signature) => Some((export.name.clone(), signature.clone())),
-            _ => None,
-        })
-        .collect();
-    let globals: Vec<&str> = module
-        .shape()
-        .exports
-        .iter()
-        .filter(|export| matches!(export.kind, ExportKind::Global { .. }))
-        .map(|export| export.name.as_str())
-        .collect();
-    let mut before = module.instantiate(&host)?;
-    for (at, bytes) in plan.initial_data() {
-        before.write(Memory::Main, u64::from(at), bytes)?;
-    }
-    let mut after =
-        match engine.compile(fixed).and_then(|module| module.instantiate(&host::of_the_rest(plan))) {
-            Ok(after) => after,
-            Err(error) if error.is_exhausted() => return Ok(Outcome::Skipped(error.to_string())),
-            Err(error) => return Ok(Outcome::Failed(error.to_string())),
-        };
-    // Constructors ran when the fixed module was instantiated; the glue would call them now, and
-    // nobody calls them twice.
-    let Exported { constructors, imports } = Exported::read(original, plan);
-    for name in &constructors {
-        before.call(name, &[])?;
-    }
-    let sizes = (memory_bytes(before.as_mut()), memory_bytes(after.as_mut()));
-    let callable: Vec<_> = exports
-        .iter()
-        .filter(|(name, signature)| {
-            can_drive(signature) && !constructors.contains(name) && !imports.contains(name)
-        })
-        .take(MOST_EXPORTS)
-        .collect();
-    let mut calls = 0;
-    let mut traps = 0;
-    for round in 0..ROUNDS {
-        for (name, signature) in &callable {
-            let arguments: Vec<Value> =
-                (0..).zip(&signature.parameters).map(|(at, ty)| argument(*ty, round * 7 + at)).collect();
-            let was = before.call(name, &arguments);
-            let is = if exhausted(&was).is_none() { after.call(name, &arguments) } else { was.clone() };
-            if let Some(error) = exhausted(&was).or(exhausted(&is)) {
-                // The two have come different ways to their limits: nothing of them can be compared now.
-                let words = format!("{calls} calls agree; then `{name}` was ended: {error}");
-                return Ok(if calls > 0 { Outcome::Passed(words) } else { Outcome::Skipped(words) });
+    let (mut exhausted, mut unknown) = (BTreeSet::new(), BTreeSet::new());
+    let (mut calls, mut traps) = (0, 0);
+    'rounds: for round in 0..ROUNDS {
+        for &(name, signature) in &exports.callable {
+            if exhausted.contains(name) || unknown.contains(name) {
+                continue;
+            }
+            let arguments = arguments(signature, round * 7);
+            match pair.call((name, name), &arguments) {
+                Same::Returned => evidence.calls_returned += 1,
+                Same::Trapped(reason) => {
+                    traps += 1;
+                    evidence.trapped(reason);
+                }
+                Same::Different(how) => return Ok(Outcome::Failed(how)),
+                not_compared => {
+                    // The two are no longer in the same state, so that nothing after this could be compared.
+                    let (names, most) = match not_compared {
+                        Same::Unknown => (&mut unknown, MOST_UNKNOWN),
+                        _ => (&mut exhausted, MOST_EXHAUSTED),
+                    };
+                    names.insert(name);
+                    let is_enough = names.len() > most;
+                    pair = match start() {
+                        Ok(pair) => pair,
+                        Err(outcome) => return Ok(outcome),
+                    };
+                    if is_enough {
+                        break 'rounds;
+                    }
+                    continue;
+                }
             }
             calls += 1;
-            match (was, is) {
-                (Ok(was), Ok(is)) if was.values == is.values => {}
-                (Err(_), Err(_)) => traps += 1,
-                (was, is) => {
-                    return Ok(Outcome::Failed(format!(
-                        "`{name}` with {arguments:?}: {} before, {} after",
-                        describe(&was),
-                        describe(&is)
-                    )));
-                }
-            }
         }
     }
-    for name in globals {
-        let (was, is) = (before.global(name), after.global(name));
-        if was.is_ok() && was != is {
-            return Ok(Outcome::Failed(format!("global `{name}` is {was:?} before and {is:?} after")));
+    for (names, reason, why) in [
+        (&exhausted, Reason::OutOfBudget, "used up the instructions or the stack it was given"),
+        (&unknown, Reason::NoSecondImplementation, "calls an import that has no second implementation"),
+    ] {
+        if let Some(first) = names.first() {
+            let more = match names.len() - 1 {
+                0 => String::new(),
+                more => format!(", and {} like it", counted(more, "export", "exports")),
+            };
+            gaps.push(Gap::new(reason, format!("`{first}` {why}{more}")));
         }
     }
-    if let Some(difference) = memory_difference(before.as_mut(), after.as_mut(), sizes)? {
+    if let Some(difference) = compare_rest(&mut pair, exports, has_memory, evidence, gaps)? {
         return Ok(Outcome::Failed(difference));
     }
-    Ok(Outcome::Passed(format!(
-        "{calls} calls of {} exports agree ({traps} trap on both sides), and so do memory and globals",
-        callable.len()
-    )))
+    if evidence.exports_callable > 0 && evidence.calls_returned == 0 {
+        let words = match traps {
+            0 => "no call of an export could be compared".to_owned(),
+            _ => format!("no call of an export returned; {traps} of {calls} trap on both sides"),
+        };
+        return Ok(Outcome::Skipped(Gap::new(Reason::NothingReturned, words)));
+    }
+    let trapped = match traps {
+        0 => String::new(),
+        1 => " (1 traps for the same reason on both sides)".to_owned(),
+        _ => format!(" ({traps} trap for the same reason on both sides)"),
+    };
+    let called = exports.callable.len() - exhausted.len() - unknown.len();
+    Ok(Outcome::Passed(match exports.callable.len() {
+        0 => "it exports no function to call; memory and globals agree".to_owned(),
+        _ => format!(
+            "{} of {} agree{trapped}, and so do memory and globals",
+            counted(calls, "call", "calls"),
+            counted(called, "export", "exports")
+        ),
+    }))
 }
 
-/// What the original's exports say of its functions.
-#[derive(Default)]
-struct Exported {
-    /// Names under which the functions that the fixed module calls at its start are exported.
-    constructors: Vec<String>,
-    /// Names of functions that it imports itself. Called from outside, there is no module behind
-    /// them, so that a host cannot find the memory to work on.
-    imports: Vec<String>,
-}
-
-impl Exported {
-    fn read(original: &[u8], plan: &Plan) -> Self {
-        let starts: Vec<u32> = plan.called_at_start().collect();
-        let mut exported = Self::default();
-        let mut imported_count = 0_u32;
-        for payload in Parser::new(0).parse_all(original).map_while(Result::ok) {
-            match payload {
-                Payload::ImportSection(section) => {
-                    imported_count = section
-                        .into_imports()
-                        .map_while(Result::ok)
-                        .filter(|import| matches!(import.ty, TypeRef::Func(_) | TypeRef::FuncExact(_)))
-                        .map(|_| 1)
-                        .sum();
-                }
-                Payload::ExportSection(section) => {
-                    let functions = section
-                        .into_iter()
-                        .map_while(Result::ok)
-                        .filter(|export| export.kind == ExternalKind::Func);
-                    for export in functions {
-                        if starts.contains(&export.index) {
-                            exported.constructors.push(export.name.to_owned());
-                        }
-                        if export.index < imported_count {
-                            exported.imports.push(export.name.to_owned());
-                        }
-                    }
-                }
-                _ => {}
+/// Globals and memory at the end, and how they differ.
+fn compare_rest(
+    pair: &mut Pair,
+    exports: &Exports<'_>,
+    has_memory: bool,
+    evidence: &mut Evidence,
+    gaps: &mut Vec<Gap>,
+) -> Result<Option<String>, EngineError> {
+    for &name in &exports.globals {
+        let (was, is) = (pair.before.global(name), pair.after.global(name));
+        match was {
+            Ok(was) if is.as_ref() == Ok(&was) => evidence.globals_compared += 1,
+            Ok(was) => {
+                let is = is.map_or_else(|error| error.to_string(), |is| format!("{is:?}"));
+                return Ok(Some(format!("global `{name}` is {was:?} before and {is} after")));
+            }
+            Err(_) => {}
+        }
+    }
+    if has_memory {
+        for instance in [&mut pair.before, &mut pair.after] {
+            if let Err(error) = instance.memory_bytes(Memory::Main) {
+                gaps.push(Gap::new(Reason::MemoryNotVisible, error.to_string()));
+                return Ok(None);
             }
         }
-        exported
     }
+    match pair.compare_memory()? {
+        Ok(bytes) => evidence.memory_bytes_compared = bytes,
+        Err(difference) => return Ok(Some(difference)),
+    }
+    Ok(None)
 }
 
-fn can_drive(signature: &Signature) -> bool {
-    let is_number = |ty: &ValueType| !matches!(ty, ValueType::V128 | ValueType::Reference);
-    signature.parameters.len() <= MOST_PARAMETERS
-        && signature.parameters.iter().chain(&signature.results).all(is_number)
+fn exports<'a>(sides: &'a Sides<'_>, subject: &Subject<'_>) -> Exports<'a> {
+    let mut exports = Exports { callable: Vec::new(), not_callable: Vec::new(), globals: Vec::new() };
+    // Called from outside, an import has no module behind it, so that a host cannot find the memory to work on.
+    let imports: BTreeSet<&str> = subject.original.exported_imports().collect();
+    for export in &sides.original().shape().exports {
+        let name = export.name.as_str();
+        if subject.original_copy.is_added(name) {
+            continue;
+        }
+        match &export.kind {
+            // Constructors ran when the fixed module was instantiated; a glue calls them once.
+            ExportKind::Function(_)
+                if imports.contains(name) || subject.constructors.iter().any(|called| called == name) => {}
+            ExportKind::Function(signature) if can_drive(signature) => {
+                exports.callable.push((name, signature));
+            }
+            ExportKind::Function(_) => exports.not_callable.push(name),
+            ExportKind::Global { .. } => exports.globals.push(name),
+            _ => {}
+        }
+    }
+    exports
+}
+
+/// There are values for every parameter. What is returned need not be a number to be compared.
+pub(super) fn can_drive(signature: &Signature) -> bool {
+    !signature.parameters.contains(&ValueType::Reference)
 }
 
 /// Small numbers: they are valid sizes, and mostly harmless as addresses.
-fn argument(ty: ValueType, number: u64) -> Value {
-    let small = u32::try_from(number % 64).unwrap_or(0);
+pub(super) fn arguments(signature: &Signature, first: u64) -> Vec<Value> {
+    (first..).zip(&signature.parameters).map(|(number, ty)| value(*ty, number % 64)).collect()
+}
+
+/// A number as a value of some type.
+pub(super) fn value(ty: ValueType, number: u64) -> Value {
+    let low = u32::try_from(number & 0xffff_ffff).unwrap_or(0);
     match ty {
-        ValueType::I64 => Value::I64(i64::from(small)),
-        ValueType::F32 => Value::F32((f32::from(u16::try_from(small).unwrap_or(0)) / 2.0).to_bits()),
-        ValueType::F64 => Value::F64((f64::from(small) / 2.0).to_bits()),
-        _ => Value::u32(small),
+        ValueType::I64 => Value::I64(number.cast_signed()),
+        #[expect(clippy::cast_precision_loss, reason = "any number will do")]
+        ValueType::F32 => Value::F32((low as f32 / 2.0).to_bits()),
+        ValueType::F64 => Value::F64((f64::from(low) / 2.0).to_bits()),
+        ValueType::V128 => Value::V128(number.into()),
+        _ => Value::u32(low),
     }
 }
 
-fn exhausted<T>(result: &Result<T, EngineError>) -> Option<&EngineError> {
-    result.as_ref().err().filter(|error| error.is_exhausted())
-}
-
-fn describe(result: &Result<crate::engine::Outcome, EngineError>) -> String {
-    match result {
-        Ok(outcome) => format!("{:?}", outcome.values),
-        Err(error) => error.to_string(),
+/// A number of things, in words.
+pub(super) fn counted(number: usize, one: &str, many: &str) -> String {
+    match number {
+        1 => format!("1 {one}"),
+        _ => format!("{number} {many}"),
     }
-}
-
-fn memory_bytes(instance: &mut dyn Instance) -> u64 {
-    instance.memory_bytes(Memory::Main).unwrap_or(0)
-}
-
-/// How the memories differ: in how far they have grown since `sizes`, or at which address. What
-/// the fixed module was given beyond the original's memory is its own.
-fn memory_difference(
-    before: &mut dyn Instance,
-    after: &mut dyn Instance,
-    sizes: (u64, u64),
-) -> Result<Option<String>, EngineError> {
-    const CHUNK_BYTES: u64 = 1 << 20;
-    let (was, is) = (memory_bytes(before), memory_bytes(after));
-    let (grew, grows) = (was - sizes.0, is - sizes.1);
-    if grew != grows {
-        return Ok(Some(format!("memory grew by {grew} bytes before and by {grows} after")));
-    }
-    let common = was.min(is);
-    for at in (0..common).step_by(usize::try_from(CHUNK_BYTES).unwrap_or(1)) {
-        let length = CHUNK_BYTES.min(common - at);
-        let (left, right) = (before.read(Memory::Main, at, length)?, after.read(Memory::Main, at, length)?);
-        if let Some(offset) = left.iter().zip(&right).position(|(left, right)| left != right) {
-            return Ok(Some(format!("memory differs at {:#x}", at + offset as u64)));
-        }
-    }
-    Ok(None)
 }

@@ -4,6 +4,7 @@
 //! What a function is, it tells by itself from the name (`library.rs`). Where there is no name, it has
 //! to take the plan's word, and says so: [`Emulated::unconfirmed`].
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use memgrove_rewrite::{Behaviour, DecidedBy, Decision, Item, Plan};
@@ -19,6 +20,8 @@ struct State {
     nanos: u64,
     seed: u64,
     kernel: Kernel,
+    page_bytes: u64,
+    ended: Arc<AtomicBool>,
 }
 
 /// A host for a fixed module: the functions that stay are there and trap.
@@ -38,6 +41,9 @@ pub struct Emulated {
     /// Imports, as module and name, for which the host does what the plan says they do, because
     /// nothing else tells it. That both modules agree says nothing about these.
     pub unconfirmed: Vec<(String, String)>,
+    /// Set whenever a function has ended the program, which is another reason to trap than what a function found
+    /// to be wrong.
+    pub ended: Arc<AtomicBool>,
 }
 
 /// Returns the host that keeps the contract of a module's original imports.
@@ -47,7 +53,9 @@ pub struct Emulated {
 /// # Errors
 /// The import that has no second implementation here.
 pub fn emulate(plan: &Plan) -> Result<Emulated, String> {
-    let state = Arc::new(Mutex::new(State::default()));
+    let ended = Arc::new(AtomicBool::new(false));
+    let state = State { ended: Arc::clone(&ended), page_bytes: plan.page_bytes(), ..State::default() };
+    let state = Arc::new(Mutex::new(state));
     let break_cell = plan.initial_data().next().map_or(0, |(at, _)| at);
     let mut host = Host::new();
     let mut unconfirmed = Vec::new();
@@ -84,7 +92,13 @@ pub fn emulate(plan: &Plan) -> Result<Emulated, String> {
             unconfirmed.push((item.module.clone(), item.name.clone()));
         }
         host = match action {
-            Action::Traps => traps(host, module, name),
+            Action::Traps => {
+                let (ended, words) = (Arc::clone(&ended), format!("`{name}` ends the program"));
+                host.function(module, name, move |_, _| {
+                    ended.store(true, Ordering::Relaxed);
+                    Err(HostTrap(words.clone()))
+                })
+            }
             Action::Returns(number) => {
                 host.function(module, name, move |caller, _| Ok(answer(caller, number)))
             }
@@ -102,7 +116,7 @@ pub fn emulate(plan: &Plan) -> Result<Emulated, String> {
             Action::ReturnsConstant => return Err(format!("what `{name}` returns is not known")),
         };
     }
-    Ok(Emulated { host, unconfirmed })
+    Ok(Emulated { host, unconfirmed, ended })
 }
 
 /// What the host does for a function, and whether it knows that by itself: from the name that the
@@ -132,7 +146,7 @@ fn is_by_use(item: &Item) -> bool {
 }
 
 /// The functions that [`compute`] knows, and those that begin with [`SYSTEM_CALLS`].
-const KNOWN: [&str; 25] = [
+const KNOWN: [&str; 26] = [
     "emscripten_resize_heap",
     "emscripten_get_heap_size",
     "enlargeMemory",
@@ -157,6 +171,7 @@ const KNOWN: [&str; 25] = [
     "time",
     "clock",
     "random_get",
+    "seed",
     "poll_oneoff",
 ];
 
@@ -199,11 +214,11 @@ fn compute(
         state.nanos
     };
     Ok(match function {
-        "emscripten_resize_heap" => i64::from(cover(caller, argument(0))?),
+        "emscripten_resize_heap" => i64::from(cover(caller, state.page_bytes, argument(0))?),
         "emscripten_get_heap_size" => caller.memory_bytes()?.cast_signed(),
         "enlargeMemory" => {
             let end = word(caller, u64::from(break_cell))?;
-            i64::from(cover(caller, u64::from(end))?)
+            i64::from(cover(caller, state.page_bytes, u64::from(end))?)
         }
         "emscripten_memcpy_big" => {
             let bytes = caller.read(argument(1), argument(2))?;
@@ -227,7 +242,10 @@ fn compute(
             match numbers.split_first() {
                 Some((&number, rest)) if call.starts_with("__syscall") => {
                     let answer = state.kernel.syscall(caller, number, rest)?;
-                    answer.ok_or_else(|| HostTrap("exit".to_owned()))?
+                    answer.ok_or_else(|| {
+                        state.ended.store(true, Ordering::Relaxed);
+                        HostTrap("exit".to_owned())
+                    })?
                 }
                 _ => state.kernel.call(caller, call, &numbers)?,
             }
@@ -290,7 +308,8 @@ fn compute(
         "random_get" => {
             // As far as memory goes; then it traps.
             let room = caller.memory_bytes()?.saturating_sub(argument(0));
-            let bytes: Vec<u8> = (0..argument(1).min(room)).map(|_| random(&mut state.seed)).collect();
+            let bytes: Vec<u8> =
+                (0..argument(1).min(room)).map(|_| random(&mut state.seed).to_le_bytes()[0]).collect();
             caller.write(argument(0), &bytes)?;
             if argument(1) > room {
                 return Err(HostTrap("random_get: out of bounds".to_owned()));
@@ -322,6 +341,8 @@ fn compute(
             0
         }
         // Milliseconds; whole, as every tick is one.
+        // As many bits as a double holds exactly.
+        "seed" => (random(&mut state.seed) >> 11).cast_signed(),
         "emscripten_get_now" => (tick() / 1_000_000).cast_signed(),
         // The address comes last; the precision before it may be in two halves.
         "clock_time_get" | "clock_time_get_legal" => {
@@ -341,20 +362,53 @@ fn compute(
 }
 
 /// Grows until memory reaches `end`.
-fn cover(caller: &mut dyn Caller, end: u64) -> Result<bool, HostTrap> {
+fn cover(caller: &mut dyn Caller, page_bytes: u64, end: u64) -> Result<bool, HostTrap> {
     let have = caller.memory_bytes()?;
-    Ok(end <= have || caller.grow((end - have).div_ceil(65536)).is_some())
+    Ok(end <= have || caller.grow((end - have).div_ceil(page_bytes)).is_some())
 }
 
-/// One byte of splitmix64 (Steele, Lea, Flood 2014) from a seed of 0.
-fn random(seed: &mut u64) -> u8 {
+/// A number of splitmix64 (Steele, Lea, Flood 2014) from a seed of 0.
+fn random(seed: &mut u64) -> u64 {
     *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let z = (*seed ^ (*seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (z ^ (z >> 31)).to_le_bytes()[0]
+    z ^ (z >> 31)
 }
 
 fn word(caller: &mut dyn Caller, at: u64) -> Result<u32, HostTrap> {
     let bytes = caller.read(at, 4)?;
     Ok(bytes.try_into().map(u32::from_le_bytes).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use memgrove_rewrite::{Options, plan};
+
+    use super::*;
+
+    #[test]
+    fn what_only_its_use_tells_is_not_confirmed() {
+        let wasm = wat::parse_str(
+            r#"(module
+                (import "env" "emscripten_get_now" (func (result f64)))
+                (import "a" "a" (func $grow (param i32) (result i32)))
+                (import "a" "b" (func $beep))
+                (import "a" "c" (func $fails (param i32)))
+                (import "wasi_snapshot_preview1" "fd_close" (func (param i32) (result i32)))
+                (memory (export "memory") 1)
+                (func (export "sbrk") (param i32) (result i32)
+                    (if (i32.gt_u (local.get 0) (i32.shl (memory.size) (i32.const 16)))
+                        (then (if (i32.eqz (call $grow (local.get 0))) (then (return (i32.const -1))))))
+                    (i32.store (i32.const 4000) (local.get 0))
+                    (call $beep)
+                    (local.get 0))
+                (func (export "fail") (call $fails (i32.const 1)) unreachable))"#,
+        )
+        .expect("the test's text is well-formed");
+        let plan = plan(&wasm, &Options::default()).expect("it can be planned");
+        let emulated = emulate(&plan).expect("all of it is known");
+        let names: Vec<_> =
+            emulated.unconfirmed.iter().map(|(from, name)| format!("{from}.{name}")).collect();
+        assert_eq!(names, ["a.a", "a.c"]);
+    }
 }

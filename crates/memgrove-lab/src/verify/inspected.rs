@@ -3,7 +3,7 @@
 use memgrove_inspect::report;
 use memgrove_rewrite::Plan;
 
-use super::Outcome;
+use super::{Gap, Outcome, Reason};
 
 /// The host profile that provides nothing.
 const BARE: &str = "bare";
@@ -11,7 +11,7 @@ const BARE: &str = "bare";
 /// The inspector's verdict on a bare engine, if that is what the plan is for.
 pub(super) fn check(fixed: &[u8], plan: &Plan) -> Outcome {
     if !plan.is_complete() {
-        return Outcome::Skipped(super::remaining(plan));
+        return Outcome::Skipped(Gap::new(Reason::ImportsStay, super::remaining(plan)));
     }
     let facts = match memgrove_inspect::facts(fixed) {
         Ok(facts) => facts,
@@ -19,7 +19,10 @@ pub(super) fn check(fixed: &[u8], plan: &Plan) -> Outcome {
     };
     let report = memgrove_inspect::conclude(&facts);
     let Some(verdict) = report.verdicts.iter().find(|verdict| verdict.host == BARE) else {
-        return Outcome::Skipped(format!("there is no host profile `{BARE}`"));
+        return Outcome::Skipped(Gap::new(
+            Reason::NoHostProfile,
+            format!("there is no host profile `{BARE}`"),
+        ));
     };
     let words = |reasons: &[report::Reason]| {
         reasons.iter().map(|reason| reason.text.as_str()).collect::<Vec<_>>().join("; ")
@@ -29,7 +32,10 @@ pub(super) fn check(fixed: &[u8], plan: &Plan) -> Outcome {
         report::Outcome::RunsIf => Outcome::Passed(format!("runs if {}", words(&verdict.conditions))),
         // What fixing is about is imports; a proposal that engines lack, the original needs too.
         report::Outcome::No if verdict.reasons.iter().all(|reason| reason.imports.is_empty()) => {
-            Outcome::Skipped(format!("it asks for more than imports: {}", words(&verdict.reasons)))
+            Outcome::Skipped(Gap::new(
+                Reason::NeedsMoreThanImports,
+                format!("it asks for more than imports: {}", words(&verdict.reasons)),
+            ))
         }
         report::Outcome::No => Outcome::Failed(words(&verdict.reasons)),
     }

@@ -102,6 +102,7 @@ fn emscripten(name: &str) -> Option<Action> {
         "setTempRet0" => Computes("setTempRet0"),
         "getTempRet0" => Computes("getTempRet0"),
         "emscripten_get_now" | "emscripten_date_now" => Computes("emscripten_get_now"),
+        "seed" => Computes("seed"),
         "emscripten_get_now_res" => Returns(1_000_000),
         "emscripten_get_now_is_monotonic" => Returns(1),
         "abort_js" | "abortOnCannotGrowMemory" => Traps,

@@ -1,8 +1,8 @@
 //! Modules out of random bytes, and what must hold for each of them. Shared with the fuzzer.
 
 use arbitrary::Unstructured;
-use memgrove_lab::verify::{Outcome, verify_within};
-use memgrove_rewrite::{Options, fix};
+use memgrove_lab::verify::{Outcome, Verdict, Verification, verify_within};
+use memgrove_rewrite::{Options, Plan, fix};
 use wasm_smith::{Config, Module};
 
 /// Instructions an instance may execute: random modules loop.
@@ -21,9 +21,8 @@ const IMPORTS: &str = r#"(module
     (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "environ_sizes_get" (func (param i32 i32) (result i32))))"#;
 
-/// Builds a module from `bytes`, fixes it, and compares the two. Whether there was a module,
-/// and how many answers compared the two while running.
-pub fn check(bytes: &[u8]) -> Option<usize> {
+/// A module from `bytes`, if they make one.
+pub fn module(bytes: &[u8]) -> Option<Vec<u8>> {
     let config = Config {
         available_imports: Some(wat::parse_str(IMPORTS).expect("well-formed")),
         min_imports: 1,
@@ -40,13 +39,26 @@ pub fn check(bytes: &[u8]) -> Option<usize> {
         memory64_enabled: false,
         relaxed_simd_enabled: false,
         shared_everything_threads_enabled: false,
-        custom_page_sizes_enabled: false,
+        // Off in engines unless they are asked, as ours are.
+        custom_page_sizes_enabled: true,
         wide_arithmetic_enabled: false,
+        compact_imports_enabled: false,
         canonicalize_nans: true,
         ..Config::default()
     };
     let module = Module::new(config, &mut Unstructured::new(bytes)).ok()?;
-    let wasm = module.to_bytes();
+    Some(module.to_bytes())
+}
+
+/// Verifies within the bounds of random modules.
+pub fn verify(original: &[u8], fixed: &[u8], plan: &Plan) -> Verification {
+    verify_within(original, fixed, plan, FUEL)
+}
+
+/// Builds a module from `bytes`, fixes it, and compares the two. Whether there was a module,
+/// and how many answers compared the two while running.
+pub fn check(bytes: &[u8]) -> Option<usize> {
+    let wasm = module(bytes)?;
     let fixed = fix(&wasm, &Options::default()).expect("a valid module can be fixed");
     if !fixed.plan.is_complete() {
         // Growing or copying memory means nothing in a module that has none.
@@ -55,10 +67,20 @@ pub fn check(bytes: &[u8]) -> Option<usize> {
     }
     let again = fix(&fixed.wasm, &Options::default()).expect("the output can be fixed");
     assert_eq!(again.wasm, fixed.wasm, "fixing twice changes nothing more");
-    let verification = verify_within(&wasm, &fixed.wasm, &fixed.plan, FUEL);
+    let verification = verify(&wasm, &fixed.wasm, &fixed.plan);
     let failures: Vec<_> = verification.failures().collect();
     assert!(failures.is_empty(), "{failures:#?}");
     assert!(verification.passed(), "{:?}", verification.inspected);
+    // No verdict without something that was executed.
+    let returned = verification.evidence.iter().any(|evidence| evidence.calls_returned > 0);
+    let callable = verification.evidence.iter().any(|evidence| evidence.exports_callable > 0);
+    let instantiated = verification.evidence.iter().any(|evidence| evidence.instantiated);
+    match verification.verdict {
+        Verdict::Verified | Verdict::VerifiedInPart => {
+            assert!(instantiated && (returned || !callable), "{verification:#?}");
+        }
+        _ => assert!(!returned, "{verification:#?}"),
+    }
     let answers = verification.checks.iter().filter(|check| matches!(check.outcome, Outcome::Passed(_)));
     Some(answers.count())
 }

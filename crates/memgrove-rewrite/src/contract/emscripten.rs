@@ -177,9 +177,9 @@ pub(super) fn lookup(module: &Module<'_>, runtime: &Runtime, name: &str, import:
         return has_form(module, import, &["i32 ->"]).then(|| set_errno(module));
     }
     if plain == "emscripten_get_heap_max" && has_form(module, import, SIZE) {
-        let max = module.memories.first()?.maximum.unwrap_or(65536).min(65535) * 65536;
+        let max = heap_max(module, import)?;
         return Some(Answer {
-            stand_in: fit(module, runtime, Does::Return(max.cast_signed()), import)?,
+            stand_in: fit(module, runtime, Does::Return(max), import)?,
             purpose: Purpose::Memory,
             stub: None,
             why: "the memory's maximum in bytes",
@@ -210,6 +210,24 @@ pub(super) fn lookup(module: &Module<'_>, runtime: &Runtime, name: &str, import:
         return system_calls::lookup(module, runtime, name, import);
     }
     first_fit(module, runtime, CONTRACTS, plain, import)
+}
+
+/// The memory's maximum in bytes, where the import's result can hold it.
+///
+/// Without a declared maximum it is the address space of 32 bits; that of 64 bits is no bound that a
+/// program could be told.
+fn heap_max(module: &Module<'_>, import: u32) -> Option<i64> {
+    /// Stand-ins do not grow into the last 64 KiB, behind which an end would be 2^32.
+    const LAST: u64 = 0xffff_0000;
+    let memory = module.memories.first()?;
+    let page = 1_u64 << memory.page_size_log2.unwrap_or(crate::runtime::PAGE_LOG2);
+    let declared = memory.maximum.map(|pages| pages.saturating_mul(page));
+    let max = if memory.memory64 { declared? } else { declared.unwrap_or(LAST).min(LAST) };
+    let is_narrow = module.func_type(import)?.results() == [wasmparser::ValType::I32];
+    if is_narrow && u32::try_from(max).is_err() {
+        return None;
+    }
+    i64::try_from(max).ok()
 }
 
 /// `cxa_find_matching_catch_N` takes N − 2 types of exceptions; without a number, any.

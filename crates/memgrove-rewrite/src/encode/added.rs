@@ -9,7 +9,7 @@ use super::indices::Indices;
 use crate::Error;
 use crate::edits::{Edits, StandIn, WatchedBreak};
 use crate::module::Module;
-use crate::runtime::{Adapter, Copier, Runtime, Tail, Value, adapt};
+use crate::runtime::{Adapter, Copier, PAGE_LOG2, Runtime, Tail, Value, adapt};
 
 /// A type of function, as the encoder wants it.
 pub(crate) type Signature = (Vec<ValType>, Vec<ValType>);
@@ -93,7 +93,9 @@ impl Added {
                 },
             ));
         }
-        let mut copier = Copier::new(&funcs, &globals, indices.memories.get(0), edits.layout);
+        let page_shift =
+            module.memories.first().and_then(|memory| memory.page_size_log2).unwrap_or(PAGE_LOG2);
+        let mut copier = Copier::new(&funcs, &globals, indices.memories.get(0), edits.layout, page_shift);
         for &func in &called {
             let ty = added.add_type(module, signature(runtime.func_type(func))?);
             let body = runtime.copy(func, &mut copier)?;

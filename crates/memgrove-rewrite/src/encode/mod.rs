@@ -8,17 +8,17 @@ mod sections;
 use std::collections::BTreeMap;
 
 use wasm_encoder::reencode::{Error as ReencodeError, Reencode};
-use wasm_encoder::{ConstExpr, Instruction, Module as Output, RawSection};
+use wasm_encoder::{ConstExpr, CustomSection, Instruction, Module as Output, RawSection};
 use wasmparser::Operator;
 
 pub(crate) use self::added::count;
 
 use self::added::Added;
 use self::indices::Indices;
-use crate::Error;
 use crate::edits::{Edits, Value};
 use crate::module::Module;
 use crate::runtime::Runtime;
+use crate::{Error, mark};
 
 /// The order of the sections in a module, by their ids (custom sections may lie anywhere).
 const ORDER: [u8; 13] = [1, 2, 3, 4, 5, 13, 6, 7, 8, 9, 12, 10, 11];
@@ -57,6 +57,13 @@ pub(crate) fn encode(module: &Module<'_>, edits: &Edits, runtime: &Runtime) -> R
             }
             next = ORDER.len();
         }
+    }
+    // A module of custom sections, or of none at all.
+    for &missing in &ORDER[next..] {
+        emitter.section(&mut out, missing)?;
+    }
+    if let Some(mark) = edits.mark {
+        out.section(&CustomSection { name: mark::SECTION.into(), data: mark.as_slice().into() });
     }
     Ok(out.finish())
 }

@@ -12,6 +12,10 @@ use crate::Error;
 impl Emitter<'_, '_> {
     /// Writes a custom section as it belongs into the output.
     pub fn custom(&mut self, out: &mut Output, custom: &CustomSectionReader<'_>) -> Result<(), Error> {
+        // That of an earlier fix, with other options.
+        if custom.name() == crate::mark::SECTION {
+            return Ok(());
+        }
         if self.edits.drop_customs.iter().any(|name| name == custom.name()) {
             return Ok(());
         }

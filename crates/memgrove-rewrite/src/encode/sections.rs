@@ -123,6 +123,10 @@ impl<'a> Emitter<'_, 'a> {
             let ty = self.memory_type(*ty)?;
             memories.memory(ty);
         }
+        if let Some(ty) = self.edits.added_memory {
+            let ty = self.memory_type(ty)?;
+            memories.memory(ty);
+        }
         if !memories.is_empty() {
             out.section(&memories);
         }

@@ -13,15 +13,43 @@
 
 use std::collections::BTreeSet;
 
+use wasmparser::TypeRef;
+
 use super::{PAGE, Pass, globals};
 use crate::Error;
 use crate::edits::StandIn;
+use crate::plan::Purpose;
 use crate::structure;
 
 /// Writes the break that the program's own `sbrk` starts from.
 pub(super) fn run(pass: &mut Pass<'_, '_>) -> Result<(), Error> {
+    find(pass)?;
+    if !globals::break_cell_is_placed(pass) {
+        give_back(pass);
+    }
+    Ok(())
+}
+
+/// What reads the break where nothing says where that is stays with the host.
+fn give_back(pass: &mut Pass<'_, '_>) {
+    for (at, entry) in pass.module.imports.iter().enumerate() {
+        if !matches!(entry.import.ty, TypeRef::Func(_) | TypeRef::FuncExact(_)) {
+            continue;
+        }
+        let needs_it = matches!(
+            pass.edits.funcs.get(&entry.index),
+            Some(StandIn::Runtime(name)) if pass.runtime.uses_break_cell(name)
+        );
+        if needs_it {
+            pass.edits.funcs.remove(&entry.index);
+            pass.stays(at, Purpose::Memory, "nothing says where the program keeps its break");
+        }
+    }
+}
+
+fn find(pass: &mut Pass<'_, '_>) -> Result<(), Error> {
     let module = pass.module;
-    if globals::break_cell_is_placed(pass) || globals::any_address_stays(pass) || !pass.owns_memory0() {
+    if globals::break_cell_is_placed(pass) || globals::any_address_stays(pass) || !pass.lays_out_memory0() {
         // Without memory of its own there is nothing to write to. What uses a break then
         // keeps its host.
         return Ok(());

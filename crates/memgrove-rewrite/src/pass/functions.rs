@@ -12,8 +12,9 @@
 //! (func $abort unreachable)
 //! ```
 //!
-//! A name is looked up in the families' contracts; where it says nothing (minified), use
-//! decides. A function that nothing inside the module can stand for stays, with what it is for.
+//! A name is looked up in the families' contracts, together with its module and type; where it says
+//! nothing (minified), the code around its uses decides. A function that nothing inside the module
+//! can stand for stays, with what it is for.
 
 use wasmparser::TypeRef;
 
@@ -76,9 +77,13 @@ fn decide(pass: &mut Pass<'_, '_>, at: usize, import: u32, answer: Option<(Answe
     let Some((answer, decided_by)) = answer else {
         let (purpose, mut why) = contract::purpose_of(imported.module, imported.name);
         if purpose == Purpose::Unknown {
-            why = minified::why_unknown(pass.module, import).unwrap_or(why);
+            why = minified::why_unknown(pass.module, import)
+                .or_else(|| contract::why_not(pass.module, imported.module, imported.name))
+                .unwrap_or(why);
             if pass.module.memories.first().is_some_and(|memory| memory.memory64) {
                 why = "the memory's addresses have 64 bits, and stand-ins that use memory know 32";
+            } else if counts_other_pages(pass, imported.name) {
+                why = "its stand-in counts pages of 64 KiB, and the memory's are of another size";
             }
         }
         pass.stays(at, purpose, why);
@@ -93,6 +98,15 @@ fn decide(pass: &mut Pass<'_, '_>, at: usize, import: u32, answer: Option<(Answe
     let stand_in = contract::describe(&answer.stand_in);
     pass.inside(at, answer.purpose, stand_in, answer.why, answer.stub.is_none(), decided_by);
     pass.edits.funcs.insert(import, answer.stand_in);
+}
+
+/// There is a stand-in of that name, but not for a memory with pages of this size.
+fn counts_other_pages(pass: &Pass<'_, '_>, name: &str) -> bool {
+    let memory = pass.module.memories.first();
+    let name = name.trim_start_matches('_');
+    memory.is_some_and(|memory| super::page_bytes(memory) != super::PAGE)
+        && pass.runtime.func(name).is_some()
+        && !pass.runtime.works_on(name, memory)
 }
 
 /// wasm-bindgen's functions pass handles among each other: if one needs JavaScript, a made-up

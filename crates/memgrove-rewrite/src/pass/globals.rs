@@ -73,7 +73,12 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) -> Result<(), Error> {
             .or_else(|| (recovered == Some(entry.index)).then_some(Role::BreakPointer))
             .or_else(|| role_by_use(module, entry.index));
         match role {
-            Some(role) if pass.owns_memory0() || !is_address(role) => roles.push((at, entry.index, role)),
+            Some(role) if pass.lays_out_memory0() || !is_address(role) => roles.push((at, entry.index, role)),
+            Some(_) if pass.owns_memory0() => pass.stays(
+                at,
+                Purpose::Layout,
+                "it is an address in a memory of 64-bit addresses or of other pages than 64 KiB, for which no layout is known",
+            ),
             Some(_) => pass.stays(at, Purpose::Layout, "it is an address in a memory that stays the host's"),
             None => {
                 let (purpose, why) = crate::contract::purpose_of(entry.import.module, entry.import.name);
@@ -84,7 +89,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) -> Result<(), Error> {
     let wants_cell = roles.iter().any(|(_, _, role)| {
         matches!(role, Role::BreakPointer | Role::StackTop | Role::StackMax | Role::TempDouble)
     }) || functions::uses(pass, &["emscripten_get_sbrk_ptr"]);
-    let layout = if wants_cell && pass.owns_memory0() { Some(place(pass, &roles)?) } else { None };
+    let layout = if wants_cell && pass.lays_out_memory0() { Some(place(pass, &roles)?) } else { None };
     let side = if layout.is_none() { place_side_module(pass, &roles)? } else { None };
     for (at, global, role) in roles {
         satisfy(pass, at, global, role, layout.as_ref(), side.as_ref());
@@ -175,8 +180,9 @@ pub(super) fn require_memory(pass: &mut Pass<'_, '_>, end: u64, what: &'static s
         return Err(Error::NoRoom { what, end });
     }
     let maximum = ty.maximum.map(|max| {
-        // The room between minimum and maximum is what the program may need.
-        max.max((pages + (max - ty.initial)).min(super::memory::SIGNED_MAX_PAGES)).max(pages)
+        // What stood in all of the old memory, its heap above all, may need as much room behind what is placed
+        // now: a fixed memory would leave the heap none.
+        max.max((pages + max).min(super::memory::SIGNED_MAX_PAGES)).max(pages)
     });
     pass.set_memory0(MemoryType { initial: pages, maximum, ..ty });
     pass.change(

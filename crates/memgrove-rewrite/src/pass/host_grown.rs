@@ -11,38 +11,40 @@
 //!   (drop (call $cover (i32.load (i32.const 70296)))) …)
 //! ```
 //!
-//! The sign is an exported `__heap_base` in a module without `memory.grow`. If an i32 in
-//! memory starts as that address and code moves it, it is the break. If none does, the host
-//! uses the heap by itself, and is given room: the minimum is raised.
+//! The sign is an exported `__heap_base` in a module that cannot grow its memory and never asks for its
+//! size, and an i32 in memory (or a global) that starts as that address and is moved by amounts that the
+//! code computes, without being compared with an end inside of memory. A module without one may need
+//! nothing, or its host grows memory by itself: it is left alone.
 
-use wasmparser::{ExternalKind, FunctionBody, MemoryType, Operator};
+use wasmparser::{ExternalKind, FunctionBody, Operator};
 
-use super::{PAGE, Pass};
-use crate::edits::WatchedBreak;
+use super::{PAGE, Pass, functions};
+use crate::edits::{StandIn, WatchedBreak};
+use crate::module::Init;
 use crate::structure::uses_cell;
 
-/// Room behind `__heap_base` for a host that does not grow: 16 MiB, as Emscripten gives.
-const ROOM_PAGES: u64 = 256;
-
-/// Puts growth inside, or gives room.
+/// Puts growth inside.
 pub(super) fn run(pass: &mut Pass<'_, '_>) {
     let module = pass.module;
-    if !module.scan.grow_in.is_empty() || !pass.edits.funcs.is_empty() || !pass.owns_memory0() {
+    let grows_inside =
+        !module.scan.grow_in.is_empty()
+            || pass.edits.funcs.values().any(
+                |stand_in| matches!(stand_in, StandIn::Runtime(name) if pass.runtime.grows_memory(name)),
+            );
+    // A function that stays may be the one that grows.
+    if grows_inside || functions::any_stays(pass) || !pass.lays_out_memory0() {
         return;
     }
-    let Some(ty) = pass.memory0().filter(|ty| !ty.memory64) else { return };
+    let Some(ty) = pass.memory0() else { return };
     let is_exported = module.exports.iter().any(|e| e.kind == ExternalKind::Memory && e.index == 0)
         || pass.edits.memories.contains_key(&0);
     let can_grow = ty.maximum.is_none_or(|max| max > ty.initial);
     if !is_exported || !can_grow {
         return;
     }
-    let Some(heap_base) = module.exported_i32("__heap_base") else {
-        pass.notes
-            .push("nothing inside grows the memory; if the program needs more, its host must".to_owned());
-        return;
-    };
-    if let Some(watched) = find_break(pass, heap_base) {
+    // A program that asks for memory's size keeps within it.
+    let heap_base = module.exported_i32("__heap_base").filter(|_| module.scan.size_in.is_empty());
+    if let Some(watched) = heap_base.and_then(|heap_base| find_break(pass, heap_base)) {
         pass.edits.watched_breaks.push(watched);
         pass.change(
             "growth",
@@ -58,16 +60,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
         );
         return;
     }
-    let wanted = u64::from(heap_base).div_ceil(PAGE) + ROOM_PAGES;
-    let pages = wanted.min(ty.maximum.unwrap_or(wanted)).max(ty.initial);
-    if pages > ty.initial {
-        pass.set_memory0(MemoryType { initial: pages, ..ty });
-        pass.change(
-            "memory",
-            format!("minimum raised from {} to {pages} pages", ty.initial),
-            "the host used what lies behind __heap_base and grew it itself; this gives it 16 MiB",
-        );
-    }
+    pass.notes.push("nothing inside grows the memory; if the program needs more, its host must".to_owned());
 }
 
 /// Words that may be the break and are looked for in code.
@@ -87,7 +80,10 @@ fn find_break(pass: &Pass<'_, '_>, heap_base: u32) -> Option<WatchedBreak> {
             starts.contains(&u32::from_le_bytes(word))
         })
     });
-    let moved = |cell: u32| module.bodies.iter().any(|body| uses_cell(body, cell).unwrap_or(false));
+    let moved = |cell: u32| {
+        let movers = module.bodies.iter().filter(|body| uses_cell(body, cell).unwrap_or(false));
+        is_moved_freely(pass, movers, heap_base, |operator| matches!(operator, Operator::I32Store { .. }))
+    };
     cells
         .filter_map(|(at, _)| u32::try_from(at).ok())
         // Data can be full of such words, and each that code reads is looked for in all of it.
@@ -95,20 +91,72 @@ fn find_break(pass: &Pass<'_, '_>, heap_base: u32) -> Option<WatchedBreak> {
         .take(MOST_CELLS)
         .find(|&cell| moved(cell))
         .map(WatchedBreak::Cell)
-        .or_else(|| find_break_global(pass, &starts))
+        .or_else(|| find_break_global(pass, heap_base, &starts))
 }
 
 /// A mutable global that starts there and is not a stack pointer: nothing is subtracted from it.
-fn find_break_global(pass: &Pass<'_, '_>, starts: &[u32]) -> Option<WatchedBreak> {
+fn find_break_global(pass: &Pass<'_, '_>, heap_base: u32, starts: &[u32]) -> Option<WatchedBreak> {
     let module = pass.module;
     let global = (module.imported_globals..).zip(&module.global_inits).find_map(|(index, init)| {
-        let starts_there =
-            matches!(init, crate::module::Init::I32(value) if starts.contains(&value.cast_unsigned()));
+        let starts_there = matches!(init, Init::I32(value) if starts.contains(&value.cast_unsigned()));
         let at = index as usize;
         (starts_there && module.globals[at].mutable && module.scan.written_globals[at]).then_some(index)
     })?;
     let is_stack = module.bodies.iter().any(|body| takes_from(body, global).unwrap_or(true));
-    (!is_stack).then_some(WatchedBreak::Global(global))
+    let sets = |operator: &Operator<'_>| matches!(operator, Operator::GlobalSet { global_index } if *global_index == global);
+    let movers = module.bodies.iter().filter(|body| {
+        body.get_operators_reader()
+            .into_iter()
+            .flatten()
+            .map_while(Result::ok)
+            .any(|operator| sets(&operator))
+    });
+    (!is_stack && is_moved_freely(pass, movers, heap_base, sets)).then_some(WatchedBreak::Global(global))
+}
+
+/// One of `movers` puts a sum of what it has computed where the break is, and none of them knows an
+/// end between the heap's begin and the end of memory: with one, the program keeps within what it has.
+fn is_moved_freely<'m, 'a: 'm>(
+    pass: &Pass<'_, '_>,
+    movers: impl Iterator<Item = &'m FunctionBody<'a>>,
+    heap_base: u32,
+    moves: impl Fn(&Operator<'_>) -> bool,
+) -> bool {
+    let module = pass.module;
+    let memory_end = pass.memory0().map_or(0, |ty| ty.initial * PAGE);
+    let is_end = |value: i32| {
+        let value = u64::from(value.cast_unsigned());
+        value > u64::from(heap_base).next_multiple_of(16) && value <= memory_end
+    };
+    let mut is_moved = false;
+    for body in movers {
+        // The last three operators, the latest first; a sum may be kept on the way (`local.tee`).
+        let mut before: [Option<Operator<'_>>; 3] = [None, None, None];
+        for operator in body.get_operators_reader().into_iter().flatten().map_while(Result::ok) {
+            let constant = match operator {
+                Operator::I32Const { value } => Some(value),
+                Operator::GlobalGet { global_index } => match module.init(global_index) {
+                    Some(Init::I32(value)) => Some(value),
+                    _ => None,
+                },
+                _ => None,
+            };
+            if constant.is_some_and(is_end) {
+                return false;
+            }
+            if moves(&operator) {
+                let sum = match &before {
+                    [Some(Operator::LocalTee { .. }), sum, addend] => [sum, addend],
+                    [sum, addend, _] => [sum, addend],
+                };
+                is_moved |= matches!(sum, [Some(Operator::I32Add), Some(addend)]
+                    if !matches!(addend, Operator::I32Const { .. }));
+            }
+            let [first, second, _] = before;
+            before = [Some(operator), first, second];
+        }
+    }
+    is_moved
 }
 
 /// Something is subtracted from the global, as a stack pointer is moved.

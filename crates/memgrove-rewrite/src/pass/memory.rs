@@ -1,9 +1,9 @@
 //! Imported memories become the module's own and are exported.
 //!
 //! ```wat
-//! ;; before: growth stops at once, because the host gave a fixed memory
-//! (import "env" "memory" (memory $m 256 256))
-//! ;; after: the module grows it, so its maximum is what Emscripten's is when growth is on
+//! ;; before
+//! (import "env" "memory" (memory $m 256 32768))
+//! ;; after: the same limits, unless a larger maximum is asked for
 //! (memory $m 256 32768)
 //! (export "memory" (memory $m))
 //! ```
@@ -17,7 +17,7 @@ use crate::plan::{DecidedBy, Purpose};
 /// Half of the address space: addresses stay positive where a program takes them as signed.
 pub(super) const SIGNED_MAX_PAGES: u64 = 32768;
 
-/// Decides about every imported memory, and lifts the limits of a fixed heap.
+/// Decides about every imported memory, and about the maximum of memory 0.
 pub(super) fn run(pass: &mut Pass<'_, '_>) {
     let module = pass.module;
     for (at, entry) in module.imports.iter().enumerate() {
@@ -26,7 +26,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
             pass.stays(at, Purpose::Memory, "the host that this is for provides it");
             continue;
         }
-        if is_of_a_component(pass) {
+        if serves_a_component(pass) {
             pass.stays(
                 at,
                 Purpose::Linking,
@@ -71,49 +71,82 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
                 .to_owned(),
         );
     }
-    lift_fixed(pass);
+    raise_maximum(pass);
+    export_for_host(pass);
 }
 
-/// A heap that the module grows by a stand-in must be able to grow.
-fn lift_fixed(pass: &mut Pass<'_, '_>) {
-    const GROWS: [&str; 14] = [
-        "emscripten_resize_heap",
-        "enlargeMemory",
-        "sbrk",
-        "__syscall0",
-        "__syscall1",
-        "__syscall2",
-        "__syscall3",
-        "__syscall4",
-        "__syscall5",
-        "__syscall6",
-        "SYS_brk",
-        "SYS_mmap",
-        "SYS_mremap",
-        "SYS_mremap5",
-    ];
-    if !functions::uses(pass, &GROWS) || !pass.owns_memory0() {
-        return;
-    }
+/// Gives memory 0 the maximum that was asked for, where it declares a smaller one.
+///
+/// Otherwise a declared maximum is kept: a program may count on being refused memory, and what its author limited
+/// is not ours to lift.
+fn raise_maximum(pass: &mut Pass<'_, '_>) {
+    let Some(bytes) = pass.options.max_memory_bytes else { return };
     let Some(ty) = pass.memory0() else { return };
-    if ty.memory64 || ty.maximum != Some(ty.initial) {
+    let Some(maximum) = ty.maximum else { return };
+    if !pass.owns_memory0() {
+        pass.notes.push("the memory belongs to the host, so its maximum stays as it is".to_owned());
         return;
     }
-    let maximum = SIGNED_MAX_PAGES.max(ty.initial);
-    pass.set_memory0(MemoryType { maximum: Some(maximum), ..ty });
+    let page_log2 = ty.page_size_log2.unwrap_or(16);
+    // The largest valid maximum: all of a 32-bit address space; of a 64-bit one, what the size in bytes fits in.
+    let most = match (ty.memory64, page_log2) {
+        (false, 0) => u64::from(u32::MAX),
+        (false, log2) => 1 << (32 - log2),
+        (true, 0) => u64::MAX,
+        (true, log2) => 1 << (64 - log2),
+    };
+    let wanted = (bytes >> page_log2).min(most);
+    if wanted <= maximum {
+        return;
+    }
+    pass.set_memory0(MemoryType { maximum: Some(wanted), ..ty });
     pass.change(
         "memory",
-        format!("maximum lifted from {} to {maximum} pages", ty.initial),
-        "minimum and maximum were equal, so that it could never have grown",
+        format!("maximum raised from {maximum} to {wanted} pages"),
+        "a larger maximum was asked for",
     );
 }
 
-/// Adapters of components import the memory of the module they serve.
-fn is_of_a_component(pass: &Pass<'_, '_>) -> bool {
-    pass.module
-        .imports
-        .iter()
-        .any(|entry| entry.import.module == "__main_module__" || entry.import.module.contains(':'))
+/// Adapters of components import the memory of the module they serve. The sign is a function that
+/// only the component can provide: anything else from a module with ':' in its name is only a name.
+fn serves_a_component(pass: &Pass<'_, '_>) -> bool {
+    pass.module.imports.iter().zip(&pass.items).any(|(entry, item)| {
+        let from = entry.import.module;
+        matches!(entry.import.ty, TypeRef::Func(_) | TypeRef::FuncExact(_))
+            && (from == "__main_module__" || from.contains(':'))
+            && matches!(item.decision, crate::Decision::Stays { .. })
+    })
+}
+
+/// A host whose functions look for the memory by its name finds it there.
+fn export_for_host(pass: &mut Pass<'_, '_>) {
+    const NAME: &str = "memory";
+    let module = pass.module;
+    let is_taken = module.export(NAME).is_some() || pass.edits.exports.iter().any(|(name, ..)| name == NAME);
+    if !pass.options.export_memory || is_taken || module.memories.len() > 1 {
+        return;
+    }
+    if module.memories.is_empty() {
+        pass.edits.added_memory = Some(MemoryType {
+            memory64: false,
+            shared: false,
+            initial: 0,
+            maximum: None,
+            page_size_log2: None,
+        });
+        pass.change(
+            "memory",
+            "an empty memory is added and exported as `memory`",
+            "the target host takes no module, or calls no function of WASI for one, that exports none",
+        );
+    } else {
+        pass.change(
+            "memory",
+            "it is exported as `memory` as well",
+            "functions of the target host look for it under this name",
+        );
+    }
+    pass.edits.exports.push((NAME.to_owned(), ExternalKind::Memory, 0));
 }
 
 /// A memory type in words.
@@ -127,6 +160,9 @@ pub(super) fn describe(ty: &MemoryType) -> String {
     }
     if ty.memory64 {
         text += " i64";
+    }
+    if let Some(log2) = ty.page_size_log2 {
+        text += &format!(" (pages of {} bytes)", 1_u64 << log2);
     }
     text
 }

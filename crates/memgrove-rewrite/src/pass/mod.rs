@@ -4,6 +4,7 @@
 //! host, a fixed heap) decides the memory's limits, and globals come before the first break
 //! because both place things behind everything static.
 
+mod active;
 mod constructors;
 mod customs;
 mod first_break;
@@ -22,9 +23,9 @@ use crate::edits::{Edits, StandIn, Value};
 use crate::module::Module;
 use crate::plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, Purpose};
 use crate::runtime::Runtime;
-use crate::{Error, structure};
+use crate::{Error, mark, structure};
 
-/// Bytes of a WebAssembly page.
+/// Bytes of a WebAssembly page, unless a memory's type says otherwise.
 pub(crate) const PAGE: u64 = 65536;
 
 /// What the passes share.
@@ -63,13 +64,46 @@ pub(crate) fn run(module: &Module<'_>, runtime: &Runtime, options: &Options) -> 
     memory::run(&mut pass);
     globals::run(&mut pass)?;
     first_break::run(&mut pass)?;
+    active::run(&mut pass);
     host_grown::run(&mut pass);
     constructors::run(&mut pass);
     customs::run(&mut pass);
     for (item, entry) in pass.items.iter_mut().zip(&module.imports) {
         item.behaviour = behaviour(&pass.edits, entry);
     }
-    Ok(Plan { imports: pass.items, changes: pass.changes, notes: pass.notes, edits: pass.edits })
+    mark(&mut pass);
+    let page_bytes = module.memories.first().map_or(PAGE, page_bytes);
+    Ok(Plan { imports: pass.items, changes: pass.changes, notes: pass.notes, page_bytes, edits: pass.edits })
+}
+
+/// Marks what imports stay as decided; decides nothing about a module that is marked.
+fn mark(pass: &mut Pass<'_, '_>) {
+    if mark::is_fixed(pass.module, pass.options) {
+        pass.edits = Edits::default();
+        pass.changes.clear();
+        pass.notes.clear();
+        for item in &mut pass.items {
+            if let Decision::Inside { .. } = item.decision {
+                let why = "it stayed when the module was fixed with the same options".to_owned();
+                item.decision = Decision::Stays { why };
+            }
+        }
+        for (item, entry) in pass.items.iter_mut().zip(&pass.module.imports) {
+            item.behaviour = behaviour(&pass.edits, entry);
+        }
+        return;
+    }
+    let mut remaining = pass
+        .module
+        .imports
+        .iter()
+        .zip(&pass.items)
+        .filter(|(_, item)| matches!(item.decision, Decision::Stays { .. }))
+        .map(|(entry, _)| &entry.import)
+        .peekable();
+    if !pass.edits.is_empty() && remaining.peek().is_some() {
+        pass.edits.mark = Some(mark::contents(pass.options, remaining));
+    }
 }
 
 impl Pass<'_, '_> {
@@ -131,6 +165,12 @@ impl Pass<'_, '_> {
         changed.or_else(|| self.module.memories.first()).copied()
     }
 
+    /// Addresses and layouts of memory 0 can be chosen: it is the module's own, with addresses of
+    /// 32 bits and pages of 64 KiB, as in every toolchain that leaves them to its host.
+    pub fn lays_out_memory0(&self) -> bool {
+        self.owns_memory0() && self.memory0().is_some_and(|ty| !ty.memory64 && page_bytes(&ty) == PAGE)
+    }
+
     /// Memory 0 will be the module's own, so that its contents and limits can be chosen.
     pub fn owns_memory0(&self) -> bool {
         !self.module.memories.is_empty()
@@ -146,6 +186,11 @@ impl Pass<'_, '_> {
         };
         of.insert(0, ty);
     }
+}
+
+/// Bytes of a memory's page.
+pub(crate) fn page_bytes(ty: &wasmparser::MemoryType) -> u64 {
+    ty.page_size_log2.map_or(PAGE, |log2| 1 << log2)
 }
 
 /// What was decided, for a host that is to do the same.

@@ -33,6 +33,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
         }
         // A side module asks for room behind the null entry (see pass/globals).
         let room = linked.as_ref().map_or(0, |linked| 1 + u64::from(linked.table_size));
+        let room = room.min(ty.maximum.unwrap_or(room));
         let ty = TableType { initial: ty.initial.max(room), ..ty };
         pass.edits.tables.insert(entry.index, ty);
         let name = pass.export(entry.import.name, ExternalKind::Table, entry.index);

@@ -1,7 +1,9 @@
 //! What can go wrong while the module is instantiated, whatever it imports.
 
+use std::collections::BTreeMap;
+
 use super::{Answer, reason};
-use crate::facts::{ElementMode, ExternKind, Facts};
+use crate::facts::{ConstExpr, ElementMode, ExternKind, Facts, ValType};
 use crate::knowledge::Host;
 use wasmparser::Operator;
 
@@ -42,15 +44,33 @@ fn memories(facts: &Facts<'_>, host: &Host, answer: &mut Answer) {
 }
 
 fn data(facts: &Facts<'_>, answer: &mut Answer) {
-    let beyond = facts.data.iter().find_map(|data| {
-        let active = data.active?;
-        let memory = facts.memories.get(active.memory as usize).filter(|memory| memory.import.is_none())?;
-        let end = active.address.address()?.checked_add(data.bytes.len() as u64);
-        end.is_none_or(|end| end > memory.ty.min_bytes()).then_some((data.offset, active.address.address()?))
-    });
-    if let Some((offset, address)) = beyond {
-        let text = format!("the data segment at {offset:#x} goes to {address:#x}, beyond the initial memory");
-        answer.reasons.push(reason(text));
+    // Where the segment that reaches furthest lies, for each imported memory.
+    let mut needed: BTreeMap<u32, (u64, u32)> = BTreeMap::new();
+    for data in &facts.data {
+        let Some(active) = data.active else { continue };
+        let Some(memory) = facts.memories.get(active.memory as usize) else { continue };
+        let Some(address) = address(facts, active.address) else { continue };
+        let end = address.saturating_add(data.bytes.len() as u64);
+        let where_to = format!("the data segment at {:#x} goes to {address:#x}, beyond", data.offset);
+        if memory.import.is_none() && end > memory.ty.min_bytes() {
+            answer.reasons.push(reason(format!("{where_to} the initial memory")));
+            return;
+        }
+        if end > memory.ty.max_bytes().unwrap_or(u64::MAX) {
+            answer.reasons.push(reason(format!("{where_to} the largest memory that it takes")));
+            return;
+        }
+        if end > memory.ty.min_bytes() {
+            let furthest = needed.entry(active.memory).or_default();
+            *furthest = (*furthest).max((end, data.offset));
+        }
+    }
+    for (memory, (end, offset)) in needed {
+        let Some(memory) = facts.memories.get(memory as usize) else { continue };
+        let pages = end.div_ceil(memory.ty.page_size_bytes());
+        answer.conditions.push(reason(format!(
+            "the host passes a memory of at least {pages} pages: the data segment at {offset:#x} ends at {end:#x}"
+        )));
     }
 }
 
@@ -59,20 +79,52 @@ fn tables(facts: &Facts<'_>, answer: &mut Answer) {
     if let Some(table) = facts.tables.iter().skip(imported).find(|table| table.min > LARGE_TABLE) {
         answer.conditions.push(reason(format!("the engine grants a table of {} elements", table.min)));
     }
-    let beyond = facts.elements.iter().find(|element| {
-        let ElementMode::Active { table, start } = element.mode else { return false };
-        let Some(own) = (table as usize >= imported).then(|| facts.tables.get(table as usize)).flatten()
-        else {
-            return false;
-        };
-        let len = u64::from(element.funcs.end - element.funcs.start);
-        start.address().is_some_and(|start| start.saturating_add(len) > own.min)
-    });
-    if let Some(element) = beyond {
-        answer
-            .reasons
-            .push(reason(format!("the element segment at {:#x} is longer than its table", element.offset)));
+    let mut needed: BTreeMap<u32, (u64, u32)> = BTreeMap::new();
+    for element in &facts.elements {
+        let ElementMode::Active { table: index, start } = element.mode else { continue };
+        let Some(table) = facts.tables.get(index as usize) else { continue };
+        let Some(start) = address(facts, start) else { continue };
+        let end = start.saturating_add(u64::from(element.funcs.end - element.funcs.start));
+        let is_own = index as usize >= imported;
+        if is_own && end > table.min || end > table.max.unwrap_or(u64::MAX) {
+            let text = format!("the element segment at {:#x} is longer than its table", element.offset);
+            answer.reasons.push(reason(text));
+            return;
+        }
+        if end > table.min {
+            let furthest = needed.entry(index).or_default();
+            *furthest = (*furthest).max((end, element.offset));
+        }
     }
+    for (end, offset) in needed.into_values() {
+        answer.conditions.push(reason(format!(
+            "the host passes a table of at least {end} elements: the element segment at {offset:#x} ends there"
+        )));
+    }
+}
+
+/// The value of a segment's offset; `None` where only the host knows it.
+fn address(facts: &Facts<'_>, mut expr: ConstExpr) -> Option<u64> {
+    /// How often one global may be a copy of another.
+    const MOST_COPIES: usize = 16;
+    let mut add = 0_i64;
+    let mut is_wide = None;
+    for _ in 0..MOST_COPIES {
+        let (index, addend) = match expr {
+            ConstExpr::Global(global) => (global, 0),
+            ConstExpr::GlobalPlus { global, addend } => (global, addend),
+            plain => {
+                let sum = plain.address()?.wrapping_add(add.cast_unsigned());
+                let is_wide = is_wide.unwrap_or(matches!(plain, ConstExpr::I64(_)));
+                return Some(if is_wide { sum } else { sum & u64::from(u32::MAX) });
+            }
+        };
+        let global = facts.globals.get(index as usize)?;
+        is_wide.get_or_insert(global.ty.content == ValType::I64);
+        add = add.wrapping_add(addend);
+        expr = global.init?;
+    }
+    None
 }
 
 fn start(facts: &Facts<'_>, answer: &mut Answer) {

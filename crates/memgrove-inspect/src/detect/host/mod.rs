@@ -1,12 +1,14 @@
 //! Where the module runs: a verdict for each host profile.
 
 mod instantiate;
+mod interface;
 mod support;
 
+pub(crate) use interface::needs_memory_export;
 pub(crate) use support::engines;
 
 use crate::detect::Toolchain;
-use crate::facts::{BinaryKind, ExternKind, Facts, Import, offset32};
+use crate::facts::{BinaryKind, Facts, Import, offset32};
 use crate::knowledge::{Host, Knowledge, glob};
 use crate::report::{Conclusion, Level, Outcome, Reason, Verdict, short};
 
@@ -34,6 +36,7 @@ fn verdict(
         BinaryKind::Component => component(facts, host, &mut answer),
         BinaryKind::Module => {
             imports(facts, host, &mut answer);
+            interface::types(facts, host, knowledge, &mut answer);
             glue(facts, host, toolchain, &mut answer);
             instantiate::check(facts, host, &mut answer);
             entry(facts, host, &mut answer);
@@ -125,20 +128,20 @@ fn count(n: usize, one: &str, many: &str) -> String {
 }
 
 fn entry(facts: &Facts<'_>, host: &Host, answer: &mut Answer) {
-    let Some(entry) = &host.entry else { return };
-    let has_entry =
-        entry.any_of.is_empty() || entry.any_of.iter().any(|name| facts.exported_func(name).is_some());
-    if !has_entry {
-        let wanted: Vec<String> = entry.any_of.iter().map(|name| format!("`{name}`")).collect();
-        let text = format!("no function is exported as {}", wanted.join(" or "));
-        match &entry.otherwise {
-            Some(otherwise) => answer.conditions.push(reason(format!("{otherwise} ({text})"))),
-            None => answer.reasons.push(reason(text)),
+    if let Some(entry) = &host.entry {
+        let has_entry =
+            entry.any_of.is_empty() || entry.any_of.iter().any(|name| facts.exported_func(name).is_some());
+        if !has_entry {
+            let wanted: Vec<String> = entry.any_of.iter().map(|name| format!("`{name}`")).collect();
+            let text = format!("no function is exported as {}", wanted.join(" or "));
+            match &entry.otherwise {
+                Some(otherwise) => answer.conditions.push(reason(format!("{otherwise} ({text})"))),
+                None => answer.reasons.push(reason(text)),
+            }
         }
     }
-    let has_memory = facts.export("memory").is_some_and(|export| export.kind == ExternKind::Memory);
     // Host functions reach the module's memory through this export.
-    if entry.memory && !has_memory && has_entry {
+    if !interface::exports_memory(facts) && needs_memory_export(facts, host) {
         answer.reasons.push(reason("no memory is exported as `memory`"));
     }
 }

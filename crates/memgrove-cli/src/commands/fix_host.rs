@@ -1,0 +1,106 @@
+//! The host that a fixed module is for, and what the inspector says of the module there.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use memgrove_inspect::knowledge::Host;
+use memgrove_inspect::report::Outcome;
+use memgrove_inspect::{Facts, Knowledge, conclude_with, facts};
+use serde::Serialize;
+
+use crate::exit::UserError;
+
+/// A host profile, built in or the user's own.
+pub(super) struct HostTarget {
+    host: Host,
+    knowledge: Knowledge,
+}
+
+/// The inspector's verdict on a module for the target.
+#[derive(Debug, Serialize)]
+pub(super) struct HostVerdict {
+    /// Id of the host profile.
+    id: String,
+    /// Whether the module runs there.
+    outcome: Outcome,
+    /// Reasons against it.
+    reasons: Vec<String>,
+    /// Conditions under which it runs.
+    conditions: Vec<String>,
+}
+
+impl HostTarget {
+    /// The profile that `--host` names: by its id, or as a TOML file.
+    pub(super) fn named(name: &str) -> Result<Self> {
+        let mut knowledge = Knowledge::builtin().clone();
+        if let Some(host) = knowledge.host(name).cloned() {
+            return Ok(Self { host, knowledge });
+        }
+        if Path::new(name).extension().is_none_or(|extension| extension != "toml") {
+            return Err(UserError::usage(format!("there is no host profile `{name}`"))
+                .hint("`memgrove inspect --list-hosts` names them; a profile of your own is a .toml file")
+                .into());
+        }
+        let text =
+            std::fs::read_to_string(name).with_context(|| format!("reading the host profile {name}"))?;
+        let id = knowledge
+            .add_host(name, &text)
+            .map_err(|error| UserError::usage(format!("host profile {error}")))?;
+        let host = knowledge.host(&id).cloned().context("the profile that was just read")?;
+        Ok(Self { host, knowledge })
+    }
+
+    /// The module's imports that it provides, as module and name.
+    pub(super) fn provided(&self, facts: &Facts<'_>) -> Vec<(String, String)> {
+        facts
+            .imports
+            .iter()
+            .filter(|import| {
+                self.host.provides.iter().any(|provides| provides.pattern.matches(facts, import))
+            })
+            .map(|import| (import.module.to_owned(), import.name.to_owned()))
+            .collect()
+    }
+
+    /// It needs the module to export a memory as `memory`.
+    pub(super) fn needs_memory_export(&self, facts: &Facts<'_>) -> bool {
+        self.host.needs_memory_export(facts)
+    }
+
+    /// What the inspector says of a module on it.
+    pub(super) fn verdict(&self, wasm: &[u8]) -> Result<HostVerdict> {
+        let report = conclude_with(&facts(wasm)?, &self.knowledge);
+        let verdict = report.verdicts.into_iter().find(|verdict| verdict.host == self.host.id);
+        let verdict = verdict.context("there is a verdict for every host profile")?;
+        let words = |reasons: Vec<memgrove_inspect::report::Reason>| {
+            reasons.into_iter().map(|reason| reason.text).collect()
+        };
+        Ok(HostVerdict {
+            id: verdict.host,
+            outcome: verdict.outcome,
+            reasons: words(verdict.reasons),
+            conditions: words(verdict.conditions),
+        })
+    }
+}
+
+impl HostVerdict {
+    /// The module does not run there.
+    pub(super) fn is_no(&self) -> bool {
+        self.outcome == Outcome::No
+    }
+
+    /// The question for people.
+    pub(super) fn question(&self) -> String {
+        format!("on the target host `{}`, says inspect", self.id)
+    }
+
+    /// The answer for people.
+    pub(super) fn words(&self) -> String {
+        match self.outcome {
+            Outcome::Runs => "runs".to_owned(),
+            Outcome::RunsIf => format!("runs if {}", self.conditions.join("; and if ")),
+            Outcome::No => self.reasons.join("; "),
+        }
+    }
+}

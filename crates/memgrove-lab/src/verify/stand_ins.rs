@@ -1,0 +1,244 @@
+//! Calls each stand-in directly, beside the function that the emulated host has for the same import.
+//!
+//! A module's exports may never reach an import with the arguments that are tried; copies that export what was
+//! put inside do (see `copy.rs`).
+
+use memgrove_rewrite::{Behaviour, Plan};
+
+use super::drive::{counted, value};
+use super::pair::{NoPair, Pair, Same, Sides};
+use super::{Evidence, Gap, Grown, GrownBy, Outcome, Reason, Subject};
+use crate::engine::{EngineError, Memory, Signature, Value};
+
+/// Stand-ins called at most, so that large interfaces do not take minutes.
+const MOST: usize = 256;
+/// What growth is asked for, in bytes beyond the memory that there is.
+const BEYOND_BYTES: u64 = 1 << 20;
+
+/// A stand-in and the import it stands for, in the copies.
+pub(super) struct StandIn {
+    /// Position of the import.
+    pub at: usize,
+    /// Export of the original's copy that calls the import.
+    pub before: String,
+    /// Export of the fixed module's copy.
+    pub after: String,
+}
+
+/// Whether every stand-in that was put inside does what the host's function does.
+pub(super) fn check(
+    sides: &Sides<'_>,
+    subject: &Subject<'_>,
+    evidence: &mut Evidence,
+    gaps: &mut Vec<Gap>,
+) -> Outcome {
+    if subject.stand_ins.is_empty() {
+        return Outcome::NotNeeded("no function was put inside".to_owned());
+    }
+    let missing: Vec<&str> = subject
+        .missing
+        .iter()
+        .filter_map(|&at| subject.plan.imports.get(at).map(|item| item.name.as_str()))
+        .collect();
+    if !missing.is_empty() {
+        let words = format!("`{}` has no second implementation to compare with", missing.join("`, `"));
+        gaps.push(Gap::new(Reason::NoSecondImplementation, words));
+    }
+    let is_known = |stand_in: &&StandIn| subject.missing.binary_search(&stand_in.at).is_err();
+    let mut known: Vec<&StandIn> = subject.stand_ins.iter().filter(is_known).collect();
+    if known.len() > MOST {
+        let more = counted(known.len() - MOST, "stand-in", "stand-ins");
+        gaps.push(Gap::new(Reason::TooManyImports, format!("{more} beyond the first {MOST}")));
+        known.truncate(MOST);
+    }
+    if known.is_empty() {
+        return Outcome::NotNeeded("no stand-in has a second implementation".to_owned());
+    }
+    let mut silent = Vec::new();
+    let difference = match run(sides, subject, &known, Some((evidence, &mut silent))) {
+        Ok(difference) => difference,
+        Err(no_pair) => return no_pair.outcome(),
+    };
+    if let Some(difference) = difference {
+        // Which of them, where it was only seen at the end.
+        let alone = known.iter().find_map(|stand_in| {
+            let difference = run(sides, subject, &[stand_in], None).ok()??;
+            Some(format!("`{}`: {difference}", subject.plan.imports[stand_in.at].name))
+        });
+        return Outcome::Failed(alone.unwrap_or(difference));
+    }
+    if !silent.is_empty() {
+        // That both trap, for want of memory say, is no agreement on what they do.
+        let words = format!("no call of `{}` returned", silent.join("`, `"));
+        gaps.push(Gap::new(Reason::NothingReturned, words));
+    }
+    evidence.stand_ins_compared = known.len() - silent.len();
+    let what = match evidence.stand_in_calls_returned {
+        0 => "every call traps as it does in the host".to_owned(),
+        returned => format!("{} and memory agree", counted(returned, "call", "calls")),
+    };
+    Outcome::Passed(format!("{} called directly, {what}", counted(known.len(), "stand-in", "stand-ins")))
+}
+
+/// Calls stand-ins on both sides; how they differ.
+fn run(
+    sides: &Sides<'_>,
+    subject: &Subject<'_>,
+    stand_ins: &[&StandIn],
+    mut found: Option<(&mut Evidence, &mut Vec<String>)>,
+) -> Result<Option<String>, NoPair> {
+    let start = || {
+        let mut pair = sides.start()?;
+        fill(&mut pair, subject.plan);
+        Ok(pair)
+    };
+    let mut pair = start()?;
+    for stand_in in stand_ins {
+        let item = &subject.plan.imports[stand_in.at];
+        let Ok(signature) = sides.fixed().shape().function(&stand_in.after) else { continue };
+        if !super::drive::can_drive(signature) {
+            continue;
+        }
+        let mut calls: Vec<Vec<Value>> = match item.behaviour {
+            Behaviour::Traps => vec![typed(signature, |at| at)],
+            _ => vec![
+                typed(signature, |_| 0),
+                typed(signature, |at| at),
+                typed(signature, |at| 7 + at),
+                // Addresses and lengths that lie inside of a page, and with a stream's number before.
+                typed(signature, |at| 4096 * (at + 1)),
+                typed(signature, |at| if at == 0 { 1 } else { 4096 * at }),
+            ],
+        };
+        if let Some(call) = growth(item.behaviour, subject.plan, &mut pair, signature) {
+            calls.push(call);
+        }
+        let mut is_silent = item.behaviour != Behaviour::Traps;
+        for arguments in calls {
+            match pair.call((&stand_in.before, &stand_in.after), &arguments) {
+                Same::Returned => {
+                    is_silent = false;
+                    if let Some((evidence, _)) = &mut found {
+                        evidence.stand_in_calls_returned += 1;
+                    }
+                }
+                Same::Trapped(reason) => {
+                    if let Some((evidence, _)) = &mut found {
+                        evidence.trapped(reason);
+                    }
+                }
+                Same::Different(how) => return Ok(Some(format!("`{}`: {how}", item.name))),
+                Same::Exhausted | Same::Unknown => pair = start()?,
+            }
+        }
+        if let Some((_, silent)) = found.as_mut().filter(|_| is_silent) {
+            silent.push(item.name.clone());
+        }
+    }
+    let no_memory = |error: EngineError| format!("memory cannot be compared: {error}");
+    Ok(match pair.compare_memory().map_err(no_memory) {
+        Ok(Ok(_)) => None,
+        Ok(Err(difference)) | Err(difference) => Some(difference),
+    })
+}
+
+/// Writes small numbers where the calls point to, the same on both sides: zeros would look the same copied or not.
+fn fill(pair: &mut Pair, plan: &Plan) {
+    const WORDS: std::ops::Range<u32> = 1024..5120;
+    for at in WORDS.map(|word| 4 * word) {
+        let is_reserved = plan.reserved().any(|(start, length)| at + 4 > start && at < start + length);
+        if !is_reserved {
+            let word = (at / 4 * 7 % 61 + 1).to_le_bytes();
+            for instance in [&mut pair.before, &mut pair.after] {
+                // A memory that is smaller, or that cannot be seen, has nothing to fill.
+                let _ = instance.write(Memory::Main, u64::from(at), &word);
+            }
+        }
+    }
+}
+
+/// Makes memory grow by a stand-in; how the two sides differ if they do.
+pub(super) fn grow(sides: &Sides<'_>, subject: &Subject<'_>) -> Result<Option<Grown>, String> {
+    let grows = |stand_in: &&StandIn| is_growth(subject.plan.imports[stand_in.at].behaviour);
+    for stand_in in subject.stand_ins.iter().filter(grows).take(MOST) {
+        let item = &subject.plan.imports[stand_in.at];
+        let Ok(mut pair) = sides.start() else { return Ok(None) };
+        let Ok(signature) = sides.fixed().shape().function(&stand_in.after) else { continue };
+        let Some(arguments) = growth(item.behaviour, subject.plan, &mut pair, signature) else { continue };
+        let from = pair.memory_bytes();
+        match pair.call((&stand_in.before, &stand_in.after), &arguments) {
+            Same::Returned | Same::Trapped(_) => {}
+            Same::Different(how) => return Err(how),
+            Same::Exhausted | Same::Unknown => continue,
+        }
+        let to = pair.memory_bytes();
+        if to.0 - from.0 != to.1 - from.1 {
+            return Err(format!(
+                "`{}`: memory grew by {} bytes before and by {} after",
+                item.name,
+                to.0 - from.0,
+                to.1 - from.1
+            ));
+        }
+        if to.1 > from.1 {
+            return Ok(Some(Grown {
+                by: GrownBy::StandIn,
+                name: item.name.clone(),
+                blocks: 0,
+                from_bytes: from.1,
+                to_bytes: to.1,
+                with_larger_maximum: false,
+                collected: false,
+            }));
+        }
+    }
+    Ok(None)
+}
+
+/// A stand-in that grows memory.
+pub(super) fn is_growth(behaviour: Behaviour) -> bool {
+    let Behaviour::Computes(function) = behaviour else { return false };
+    matches!(
+        function,
+        "emscripten_resize_heap"
+            | "enlargeMemory"
+            | "sbrk"
+            | "SYS_brk"
+            | "SYS_mmap"
+            | "SYS_mremap"
+            | "SYS_mremap5"
+    ) || function.starts_with("__syscall")
+}
+
+/// The call that makes such a function grow memory, after the break was set where that is how it is told.
+fn growth(behaviour: Behaviour, plan: &Plan, pair: &mut Pair, signature: &Signature) -> Option<Vec<Value>> {
+    let Behaviour::Computes(function) = behaviour else { return None };
+    let (was, is) = pair.memory_bytes();
+    let end = was.max(is) + BEYOND_BYTES;
+    let numbers: Vec<u64> = match function {
+        "emscripten_resize_heap" | "SYS_brk" => vec![end],
+        "sbrk" => vec![end],
+        // Protection and flags for private anonymous memory, without a file.
+        "SYS_mmap" => vec![0, BEYOND_BYTES, 3, 0x22, u64::MAX, 0],
+        "enlargeMemory" => {
+            let (cell, _) = plan.initial_data().next()?;
+            let end = u32::try_from(end).ok()?.to_le_bytes();
+            for instance in [&mut pair.before, &mut pair.after] {
+                instance.write(Memory::Main, u64::from(cell), &end).ok()?;
+            }
+            Vec::new()
+        }
+        // i386's number of `brk`.
+        call if call.starts_with("__syscall") && signature.parameters.len() > 1 => vec![45, end],
+        _ => return None,
+    };
+    Some(typed(signature, |at| {
+        let at = usize::try_from(at).unwrap_or(usize::MAX);
+        numbers.get(at).copied().unwrap_or(0)
+    }))
+}
+
+/// Arguments for a signature, from the position of each.
+fn typed(signature: &Signature, number: impl Fn(u64) -> u64) -> Vec<Value> {
+    (0..).zip(&signature.parameters).map(|(at, ty)| value(*ty, number(at))).collect()
+}

@@ -1,0 +1,48 @@
+//! The mark of a fixed module whose imports are not all gone: a custom section.
+//!
+//! What an import is follows from all of the module: from the other imports, and from the code around
+//! it. Both are different once a part of them has been satisfied, so fixing the result would be to
+//! decide with less to go by. The mark says for which options and which remaining imports that has been
+//! done: for the same, nothing more is decided; for others, as if it were not there.
+
+use std::fmt::Write as _;
+
+use wasmparser::Import;
+
+use crate::module::Module;
+use crate::plan::Options;
+
+/// Name of the custom section.
+pub(crate) const SECTION: &str = "memgrove.fixed";
+
+/// What the mark holds for a module that was fixed with `options` and imports `remaining`.
+pub(crate) fn contents<'a>(options: &Options, remaining: impl Iterator<Item = &'a Import<'a>>) -> [u8; 8] {
+    let mut digest = Digest(0xcbf2_9ce4_8422_2325);
+    // Writing into a digest cannot fail.
+    let _ = write!(digest, "{} {options:?}", env!("CARGO_PKG_VERSION"));
+    for import in remaining {
+        let _ = write!(digest, "{:?} {:?} {:?}", import.module, import.name, import.ty);
+    }
+    digest.0.to_le_bytes()
+}
+
+/// The module carries the mark for these options and its imports.
+pub(crate) fn is_fixed(module: &Module<'_>, options: &Options) -> bool {
+    let mut marks = module.customs.iter().filter(|custom| custom.name() == SECTION).peekable();
+    marks.peek().is_some() && {
+        let expected = contents(options, module.imports.iter().map(|entry| &entry.import));
+        marks.any(|custom| custom.data() == expected)
+    }
+}
+
+/// FNV-1a with 64 bits.
+struct Digest(u64);
+
+impl std::fmt::Write for Digest {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        for byte in text.bytes() {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        Ok(())
+    }
+}
