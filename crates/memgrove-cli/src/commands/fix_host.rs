@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use memgrove_inspect::knowledge::Host;
 use memgrove_inspect::report::Outcome;
 use memgrove_inspect::{Facts, Knowledge, conclude_with, facts};
+use memgrove_text::escape_name;
 use serde::Serialize;
 
 use crate::exit::UserError;
@@ -92,7 +93,7 @@ impl HostVerdict {
 
     /// The question for people.
     pub(super) fn question(&self) -> String {
-        format!("on the target host `{}`, says inspect", self.id)
+        format!("on the target host `{}`, says inspect", escape_name(&self.id))
     }
 
     /// The answer for people.

@@ -17,6 +17,9 @@ use crate::plan::{DecidedBy, Purpose};
 /// Half of the address space: addresses stay positive where a program takes them as signed.
 pub(super) const SIGNED_MAX_PAGES: u64 = 32768;
 
+/// What a component's adapter calls the module whose memory it works on.
+const MAIN_MODULE: &str = "__main_module__";
+
 /// Decides about every imported memory, and about the maximum of memory 0.
 pub(super) fn run(pass: &mut Pass<'_, '_>) {
     let module = pass.module;
@@ -26,7 +29,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
             pass.stays(at, Purpose::Memory, "the host that this is for provides it");
             continue;
         }
-        if serves_a_component(pass) {
+        if entry.import.module == MAIN_MODULE || serves_a_component(pass) {
             pass.stays(
                 at,
                 Purpose::Linking,
@@ -113,7 +116,7 @@ fn serves_a_component(pass: &Pass<'_, '_>) -> bool {
     pass.module.imports.iter().zip(&pass.items).any(|(entry, item)| {
         let from = entry.import.module;
         matches!(entry.import.ty, TypeRef::Func(_) | TypeRef::FuncExact(_))
-            && (from == "__main_module__" || from.contains(':'))
+            && (from == MAIN_MODULE || from.contains(':'))
             && matches!(item.decision, crate::Decision::Stays { .. })
     })
 }
