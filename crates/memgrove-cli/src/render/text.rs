@@ -170,20 +170,12 @@ impl Sections<'_> {
                     words::some_of(&short_names(from), if self.verbose { 20 } else { 3 })
                 ),
             };
-<<<<<<< HEAD
             let site = words::function(site.func, site.name.as_deref());
-            self.lines.item("· ", style::SOFT, &format!("{site}{reached}"));
+            self.lines.item("· ", Tone::Soft, &format!("{site}{reached}"));
         }
         if shown < sites.len() {
-            self.lines.item("· ", style::SOFT, &format!("and {} more (-v shows all)", sites.len() - shown));
-=======
-            let function = words::function(function.func, function.name.as_deref());
-            self.lines.item("· ", Tone::Soft, &format!("{function}{reached}"));
-        }
-        if shown < functions.len() {
-            let more = format!("and {} more (-v shows all)", functions.len() - shown);
+            let more = format!("and {} more (-v shows all)", sites.len() - shown);
             self.lines.item("· ", Tone::Soft, &more);
->>>>>>> main
         }
     }
 
