@@ -110,12 +110,14 @@ random\t''
 exceptions\t''
 glue\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l host -d 'Target host (id or TOML file): imports it provides are kept, and the result has to run on it' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l max-memory -d 'Raise the memory\'s maximum to SIZE, such as 256MiB, where the module declares a smaller one' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l max-size -d 'Refuse files with more bytes than this, also after unpacking' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l color -d 'Colour the output' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -s n -l dry-run -d 'Only say what would be done'
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l partial -d 'Write the output even if imports remain or the target host does not run it; the status stays 3'
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l accept-unverified -d 'Exit with status 0 although nothing of the result could be run'
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l json -d 'Write plan and verification as JSON'
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -26,7 +26,8 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
             pass.stays(at, Purpose::Memory, "the host that this is for provides it");
             continue;
         }
-        if serves_a_component(pass) {
+        // That module is the component's own, whatever else is imported.
+        if entry.import.module == "__main_module__" || serves_a_component(pass) {
             pass.stays(
                 at,
                 Purpose::Linking,
