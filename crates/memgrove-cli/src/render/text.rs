@@ -174,8 +174,7 @@ impl Sections<'_> {
             self.lines.item("· ", Tone::Soft, &format!("{site}{reached}"));
         }
         if shown < sites.len() {
-            let more = format!("and {} more (-v shows all)", sites.len() - shown);
-            self.lines.item("· ", Tone::Soft, &more);
+            self.lines.item("· ", Tone::Soft, &format!("and {} more (-v shows all)", sites.len() - shown));
         }
     }
 
