@@ -21,7 +21,7 @@ fn fix(file: &Path, options: &[&str]) -> Done {
     let done = memgrove(folder.path())
         .arg("fix")
         .arg(file)
-        .args(["-o", "out.wasm", "--json"])
+        .args(["-o", "out.wasm", "--json", "--accept-unverified"])
         .args(options)
         .output()
         .unwrap();

@@ -5,7 +5,7 @@
 //!           -> each stand-in does what the host's function does -> it does what the original does
 //! ```
 //!
-//! Where imports stay, both modules get functions that trap for them, and the rest is still asked.
+//! Where imports stay, both modules get functions that return zeros for them, and the rest is still asked.
 //! The last two compare with the original under a host that keeps the original contract, written a second time. Both
 //! run as copies that export more (see `copy.rs`): their memory, the imports and what stands for them.
 //! They get the same calls, and must agree on every result, on the reason of every trap and at the end on memory.
@@ -282,7 +282,7 @@ impl Asked {
                 } else {
                     let gap = Gap::new(Reason::ImportsStay, remaining(plan));
                     self.gaps(id, Question::Instantiates, vec![gap]);
-                    format!("{}; here they trap", remaining(plan))
+                    format!("{}; here they trap or return zeros", remaining(plan))
                 };
                 self.answer(id, Question::Instantiates, Outcome::Passed(how));
             }
