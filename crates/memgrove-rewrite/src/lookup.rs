@@ -21,7 +21,6 @@ pub(crate) struct Lookup<'a> {
     moved_copies: OnceCell<BTreeSet<u32>>,
     is_emscripten: OnceCell<bool>,
     has_panic_hook: OnceCell<bool>,
-    is_env_minified: OnceCell<bool>,
 }
 
 impl<'a> Lookup<'a> {
@@ -69,11 +68,6 @@ impl<'a> Lookup<'a> {
     /// Some import is Emscripten's by its name.
     pub fn is_emscripten(&self, find: impl FnOnce() -> bool) -> bool {
         *self.is_emscripten.get_or_init(find)
-    }
-
-    /// Names imported from `env` are a minifier's.
-    pub fn is_env_minified(&self, find: impl FnOnce() -> bool) -> bool {
-        *self.is_env_minified.get_or_init(find)
     }
 
     /// The functions of wasm-bindgen's panic hook are imported.

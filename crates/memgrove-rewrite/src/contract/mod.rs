@@ -137,8 +137,8 @@ fn in_env(module: &Module<'_>, runtime: &Runtime, name: &str, import: u32) -> Op
         return Some(answer);
     }
     // A minifier makes names like `log`, too.
-    let is_minified = module.lookup.is_env_minified(|| is_minified(module));
-    let of_c: &[&'static [Contract]] = if is_minified { &[] } else { &[libc::CONTRACTS, libm::CONTRACTS] };
+    let of_c: &[&'static [Contract]] =
+        if is_minified(module) { &[] } else { &[libc::CONTRACTS, libm::CONTRACTS] };
     // fastcomp put an underscore before every C name.
     let plain = name.strip_prefix('_');
     let tables = || of_c.iter().copied().chain([wasi::PREVIEW1]);
