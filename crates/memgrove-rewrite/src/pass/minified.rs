@@ -77,13 +77,11 @@ pub(super) fn recover(module: &Module<'_>, runtime: &Runtime) -> BTreeMap<u32, R
     found
 }
 
-/// The function imports, by index, that may call back into the module and catch: nothing is known of
-/// them but that their callers treat them so.
+/// Whether an import that stays unknown may call back into the module and catch what is thrown there.
 pub(super) fn may_catch(module: &Module<'_>, recovered: &BTreeMap<u32, Recovered>) -> bool {
-    let flows = Flows::new(module);
     (0..module.imported_funcs)
         .filter(|import| !recovered.contains_key(import) && has_minified_name(module, *import))
-        .any(|import| !module.never_returns(import) && proof::may_invoke(&flows, import))
+        .any(|import| !module.never_returns(import) && proof::may_invoke(module, import))
 }
 
 fn has_minified_name(module: &Module<'_>, import: u32) -> bool {

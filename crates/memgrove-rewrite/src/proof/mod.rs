@@ -81,47 +81,9 @@ impl<'m, 'a> Flows<'m, 'a> {
 }
 
 /// Whether an import may call a function of the module and catch what it throws, as Emscripten's
-/// `invoke_*` do, of which no name is left: its callers set a variable in memory to 0 before, and look
-/// at it afterwards.
-pub(crate) fn may_invoke(flows: &Flows<'_, '_>, import: u32) -> bool {
-    let module = flows.module;
+/// `invoke_*` do, of which no name is left: it can be given the index of a table's function first.
+pub(crate) fn may_invoke(module: &Module<'_>, import: u32) -> bool {
     let takes_index =
         module.func_type(import).is_some_and(|ty| ty.params().first() == Some(&wasmparser::ValType::I32));
-    let calls = &module.scan.calls[import as usize];
-    if !takes_index || module.tables.is_empty() || calls.is_empty() {
-        return false;
-    }
-    let callers: BTreeSet<u32> = calls.iter().map(|call| call.caller).collect();
-    callers.into_iter().take(MOST_CALLERS).any(|caller| match flows.of(caller) {
-        None => true,
-        Some(flow) => flow.calls(import).iter().any(|&call| watches_variable(&flow, call)),
-    })
-}
-
-/// Whether soon after a call a variable is loaded to which 0 was stored before it.
-fn watches_variable(flow: &Flow<'_>, call: usize) -> bool {
-    /// Operators after the call, and before it, where arguments are made.
-    const AFTER: usize = 32;
-    const BEFORE: usize = 256;
-    let end = (call + AFTER).min(flow.code.len());
-    let variable = |at: usize| match &flow.code[at] {
-        Operator::I32Load { memarg } | Operator::I32Store { memarg } => {
-            let base = flow.operand(at, 0)?;
-            let is_static = matches!(flow.code[base], Operator::I32Const { .. } | Operator::GlobalGet { .. });
-            is_static.then_some((base, memarg.offset))
-        }
-        _ => None,
-    };
-    let loaded: Vec<_> = (call..end)
-        .filter(|&at| matches!(flow.code[at], Operator::I32Load { .. }))
-        .filter_map(variable)
-        .collect();
-    !loaded.is_empty()
-        && (call.saturating_sub(BEFORE)..call).any(|at| {
-            matches!(flow.code[at], Operator::I32Store { .. })
-                && flow.const_operand(at, 1) == Some(0)
-                && variable(at).is_some_and(|(base, offset)| {
-                    loaded.iter().any(|&(other, at)| at == offset && flow.is_same(base, other))
-                })
-        })
+    takes_index && !module.tables.is_empty()
 }
