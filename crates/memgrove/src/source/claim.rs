@@ -2,7 +2,7 @@
 //!
 //! A Rust program's heap and that of an archive for C (`crates/memgrove-c`), or of another version of this crate, know
 //! nothing of each other, and would both take the memory from `__heap_base` on. So whoever takes it writes a mark to its
-//! first 16 bytes, where all of them look, and the others do without: they share the module and nothing else.
+//! first word, where all of them look, and the others do without: they share the module and nothing else.
 //!
 //! Two heaps still waste memory, and are seldom meant, so the linker refuses a Rust heap and an archive: the archive defines a
 //! function whose name says what to do, and this crate refers to data of the same name: "symbol type mismatch". In a program
@@ -15,7 +15,10 @@ use super::Region;
 
 /// What the owner of the slack writes to its first bytes. Chosen at random, so that nothing else is there by chance.
 /// A static, because whoever refers to it links this file, and the function below is seen.
-static MARK: [u64; 2] = [0x9d1c_63f0_2b7e_8a45, 0x4e88_d5b1_f609_c37a];
+static MARK: u64 = 0x9d1c_63f0_2b7e_8a45;
+
+/// What the mark takes, so that the rest is aligned.
+const MARK_BYTES: usize = 16;
 
 /// Takes the memory from `start` to `end` for the caller, less 16 bytes for the mark. Returns no memory if a heap has it, or
 /// if it is too short.
@@ -26,10 +29,10 @@ static MARK: [u64; 2] = [0x9d1c_63f0_2b7e_8a45, 0x4e88_d5b1_f609_c37a];
 #[inline(always)]
 pub unsafe fn take_slack(start: usize, end: usize) -> Region {
     let bytes = end.wrapping_sub(start);
-    if bytes <= size_of_val(&MARK) {
+    if bytes <= MARK_BYTES {
         return Region::EMPTY;
     }
-    let mark = core::ptr::with_exposed_provenance_mut::<[u64; 2]>(start);
+    let mark = core::ptr::with_exposed_provenance_mut::<u64>(start);
     // SAFETY: the caller's promise: aligned, and longer than the mark.
     unsafe {
         if mark.read() == MARK {
@@ -37,7 +40,7 @@ pub unsafe fn take_slack(start: usize, end: usize) -> Region {
         }
         mark.write(MARK);
     }
-    Region::from_growth(start + size_of_val(&MARK), bytes - size_of_val(&MARK))
+    Region::from_growth(start + MARK_BYTES, bytes - MARK_BYTES)
 }
 
 /// Never called: for the linker, see above.
