@@ -88,7 +88,7 @@ pub(crate) fn fills_entropy(flows: &Flows<'_, '_>, import: u32) -> bool {
             // One store may serve both, with the number chosen before.
             let result: BTreeSet<usize> = flow.uses(call).into_iter().map(|(user, _)| user).collect();
             has_type(module, caller, "i32 i32 -> i32")
-                && (0..2).all(|which| flow.is_parameter(call, which, which as u32))
+                && (0..2_u32).all(|which| flow.is_parameter(call, which as usize, which))
                 && (0..call).any(|at| is_limit(at) && flow.is_parameter(at, 0, 1))
                 && stores().any(|(at, to)| errno.contains(&to) && result.contains(&at))
         })
