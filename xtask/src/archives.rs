@@ -1,6 +1,9 @@
 //! Makes `libmemgrove_<allocator>.a` for C and C++, one archive for each allocator, `libmemgrove_<allocator>-threads.a`, the
 //! same for shared memory, and `libmemgrove_<allocator>-hardened.a`, which catches misuse.
 
+mod emscripten;
+mod mix;
+
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
@@ -44,7 +47,8 @@ pub struct ArchivesArgs {
     /// Only this allocator's.
     #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(ALLOCATORS))]
     only: Option<String>,
-    /// Then ask each archive, linked without a library, into wasi-libc and into Emscripten, what C promises.
+    /// Then ask each archive, linked without a library, into wasi-libc and into Emscripten, what C promises, and link it with
+    /// a Rust program.
     #[arg(long)]
     check: bool,
 }
@@ -73,6 +77,7 @@ pub fn run(workspace: &Workspace, args: &ArchivesArgs) -> Result<()> {
             check(workspace, allocator)?;
             check_threads(workspace, allocator)?;
             check_hardened(workspace, allocator)?;
+            mix::check(workspace, allocator, &folder.join(PLAIN.archive(allocator)))?;
         }
     }
     Ok(())
@@ -198,24 +203,7 @@ fn check(workspace: &Workspace, allocator: &str) -> Result<()> {
         .run()
         .context("wasi-libc")?;
 
-    let script = scratch.join("module.js");
-    let emscripten: [(&str, &[&str]); 2] = [
-        ("a fixed memory", &["-sINITIAL_MEMORY=134217728"]),
-        ("growth", &["-sALLOW_MEMORY_GROWTH", "-Wl,-u,memgrove_emscripten_grow"]),
-    ];
-    for (memory, flags) in emscripten {
-        cmd!(
-            sh,
-            "emcc -O1 -fno-builtin -sMALLOC=none -sENVIRONMENT=node {flags...} {source} {archive} -o {script}"
-        )
-        .quiet()
-        .run()?;
-        // Glue of this age takes Node 18's `fetch` for a browser's.
-        let run = "delete globalThis.fetch; require(process.argv[1])";
-        let output = cmd!(sh, "node -e {run} {script}").quiet().read();
-        let output = output.with_context(|| format!("Emscripten with {memory}"))?;
-        anyhow::ensure!(output == "grown of 40", "Emscripten with {memory} printed `{output}`");
-    }
+    emscripten::check(workspace, &archive, &folder.join(THREADS.archive(allocator)))?;
     println!("archives: {allocator} answers as C promises: bare, C++, wasi-libc, Emscripten");
     Ok(())
 }

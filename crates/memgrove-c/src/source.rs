@@ -1,5 +1,6 @@
 //! The archive's page source: as `memgrove::source::GrowWithSlack`, but for any linker, and for Emscripten's glue.
 
+use memgrove::source::claim::take_slack;
 use memgrove::source::{PageSource, Region};
 
 /// Bytes of a WebAssembly page.
@@ -33,8 +34,8 @@ unsafe impl PageSource for Linear {
 
     fn slack(&mut self) -> Region {
         let start = (&raw const __heap_base).expose_provenance();
-        let end = memgrove_slack_end();
-        if start == end { Region::EMPTY } else { Region::from_growth(start, end.wrapping_sub(start)) }
+        // SAFETY: the linker aligns the heap's base to 16; see above for the rest.
+        unsafe { take_slack(start, memgrove_slack_end()) }
     }
 
     fn grow(&mut self, bytes: usize) -> Option<Region> {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use anstream::ColorChoice;
 use clap::{Args, Parser, ValueEnum};
-use memgrove_text::{escape, escape_file_name};
+use memgrove_text::{escape_file_name, escape_name};
 
 use crate::commands::Command;
 use crate::exit;
@@ -55,7 +55,7 @@ impl Cli {
             Ok(cli) => return cli,
             Err(error) => error,
         };
-        let escaped = |argument: OsString| escape(&escape_file_name(&argument)).into_owned();
+        let escaped = |argument: OsString| escape_name(&escape_file_name(&argument)).into_owned();
         match Self::try_parse_from(std::env::args_os().map(escaped)) {
             Err(error) => error.exit(),
             // An escaped argument is understood where the real one was not: its message cannot be shown.

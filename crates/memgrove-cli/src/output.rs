@@ -12,7 +12,7 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 #[cfg(feature = "engines")]
 use memgrove_text::escape;
-use memgrove_text::{Line, Text, Tone, escape_json, is_hidden, shorten};
+use memgrove_text::{Line, Text, Tone, escape_json, escape_name, is_hidden, shorten};
 use serde::Serialize;
 
 use crate::exit;
@@ -150,7 +150,9 @@ impl Output {
         }
         let mut text = Text::from(error_line(subject, error));
         if let Some(hint) = exit::hint_of(error) {
-            text.line(Line::new().with(Tone::HintLabel, "hint:").plain(" ").plain(hint));
+            text.line(
+                Line::new().with(Tone::HintLabel, "hint:").plain(" ").plain(shorten(&hint, LONGEST_MESSAGE)),
+            );
         }
         self.say(&text);
     }
@@ -196,6 +198,7 @@ pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
     /// Whether nobody sees it.
+    #[cfg(feature = "engines")]
     pub(crate) fn is_hidden(&self) -> bool {
         self.0.is_hidden()
     }
@@ -249,7 +252,7 @@ fn write_line(stream: &mut impl Write, line: &Line) -> io::Result<()> {
 fn error_line(subject: Option<&str>, error: &anyhow::Error) -> Line {
     let mut line = Line::new().with(Tone::ErrorLabel, "error:").plain(" ");
     if let Some(subject) = subject {
-        line.push(Tone::Plain, format!("{subject}: "));
+        line.push(Tone::Plain, format!("{}: ", escape_name(subject)));
     }
     line.plain(shorten(&format!("{error:#}"), LONGEST_MESSAGE))
 }

@@ -12,12 +12,14 @@
 //! Targets are made, and refused, before the work begins.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+#[cfg(unix)]
+use std::fs::Permissions;
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result};
-use memgrove_text::escape_file_name;
+use memgrove_text::{escape_file_name, escape_name};
 
 use crate::exit::UserError;
 use crate::interrupt::Unfinished;
@@ -68,24 +70,39 @@ impl Target {
         }
         let place = match metadata {
             Some(metadata) if !metadata.is_file() => Place::Through,
-            metadata => match resolve(path) {
-                Ok(Some(file)) => {
-                    refuse_folder(&file, what, &name)?;
-                    if let Some(metadata) = metadata {
-                        refuse_read_only(&file, &metadata, what, &name)?;
-                    }
-                    Place::File(file)
+            metadata => {
+                let file = resolve(path).map_err(|error| unreachable(error, what, &name))?;
+                if let Some(metadata) = &metadata {
+                    refuse_read_only(file.as_deref().unwrap_or(path), metadata, what, &name)?;
                 }
-                Ok(None) => Place::Through,
-                Err(error) => return Err(unreachable(error, what, &name)),
-            },
+                match (file, metadata) {
+                    (Some(file), _) => {
+                        refuse_folder(&file, what, &name)?;
+                        Place::File(file)
+                    }
+                    (None, Some(_)) => Place::Through,
+                    (None, None) => {
+                        return Err(UserError::usage(format!("{what} is not an open file: {name}"))
+                            .hint("give the name of a file")
+                            .into());
+                    }
+                }
+            }
         };
         Ok(Self { path: path.to_owned(), place })
     }
 
     /// The name that the user gave, for people.
     pub(crate) fn name(&self) -> String {
-        escape_file_name(self.path.as_os_str())
+        escape_name(&escape_file_name(self.path.as_os_str())).into_owned()
+    }
+
+    /// What is written to or replaced.
+    fn place(&self) -> &Path {
+        match &self.place {
+            Place::File(file) => file,
+            Place::Through => &self.path,
+        }
     }
 
     /// Whether it is a file, which can be read again, and not a device or a pipe.
@@ -116,12 +133,11 @@ impl Target {
 
     /// Refuses a target that is `input`, by whatever name or link.
     pub(crate) fn refuse_input(&self, input: &Path, what: &str) -> Result<()> {
-        let Place::File(file) = &self.place else { return Ok(()) };
         let same = match input.as_os_str() == "-" {
-            true => stream_metadata(Stream::In).is_some_and(|metadata| is_file_at(&metadata, file)),
-            false => is_same(file, input),
+            true => stream_metadata(Stream::In).is_some_and(|metadata| is_file_at(&metadata, self.place())),
+            false => is_same(self.place(), input),
         };
-        if !same {
+        if !same || is_bottomless(self.place()) {
             return Ok(());
         }
         let input = escape_file_name(input.as_os_str());
@@ -132,8 +148,8 @@ impl Target {
 
     /// Refuses a target that another output goes to.
     pub(crate) fn refuse_other(&self, other: &Self) -> Result<()> {
-        let (Place::File(one), Place::File(two)) = (&self.place, &other.place) else { return Ok(()) };
-        if one != two && !is_same(one, two) {
+        let (one, two) = (self.place(), other.place());
+        if (one != two && !is_same(one, two)) || is_bottomless(one) {
             return Ok(());
         }
         Err(UserError::usage(format!("two outputs would go to the same file: {}", self.name()))
@@ -336,11 +352,25 @@ fn same_identity(one: &Metadata, two: &Metadata) -> bool {
     (one.dev(), one.ino()) == (two.dev(), two.ino())
 }
 
+/// A device such as `/dev/null` may be given for any number of things.
+#[cfg(unix)]
+fn is_bottomless(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_char_device())
+}
+
+#[cfg(not(unix))]
+fn is_bottomless(_: &Path) -> bool {
+    false
+}
+
 /// A standard stream of this process.
 #[derive(Clone, Copy)]
 enum Stream {
     In,
+    #[cfg(unix)]
     Out,
+    #[cfg(unix)]
     Error,
 }
 

@@ -322,7 +322,7 @@ fn compiling_is_bounded() {
     let mut one_body =
         String::from("(module (memory 1) (func (export \"f\") (param i32) (result i32) local.get 0\n");
     for number in 0..60_000 {
-        write!(one_body, "i32.const {number} i32.mul local.tee 0 i32.load local.get 0 i32.add\n").unwrap();
+        writeln!(one_body, "i32.const {number} i32.mul local.tee 0 i32.load local.get 0 i32.add").unwrap();
     }
     one_body += "))";
     let mut locals = String::from("(module\n");
@@ -362,7 +362,7 @@ fn compiling_is_bounded() {
     }
 }
 
-/// The numbers stand in one place: an engine opened anywhere else has to take them from there.
+/// Threads over one memory: its maximum counts in full, tables of all instances together, and time ends every one.
 #[test]
 fn a_team_is_bounded_too() {
     let team = |text: &str| {

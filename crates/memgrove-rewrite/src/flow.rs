@@ -8,6 +8,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use std::cell::Cell;
+use std::ops::Range;
 use wasmparser::{BlockType, ContType, FrameKind, FuncType, ModuleArity, Operator, RefType, SubType};
 
 use crate::module::Module;
@@ -25,6 +27,8 @@ pub(crate) struct Flow<'a> {
     set_by: Vec<Option<usize>>,
     /// For each `local.set` and `local.tee` the `local.get`s that read it.
     read_by: Vec<Vec<usize>>,
+    /// How often all operators were looked at.
+    scans: Cell<u32>,
 }
 
 /// A block that is open.
@@ -45,6 +49,9 @@ impl<'a> Flow<'a> {
     pub fn of(module: &Module<'a>, function: u32) -> Option<Self> {
         let code = module.operators(function);
         let results = module.func_type(function)?.results().len();
+        if results > MOST_VALUES {
+            return None;
+        }
         let mut walk = Walk {
             module,
             stack: Vec::new(),
@@ -81,7 +88,19 @@ impl<'a> Flow<'a> {
                 calls.entry(*function_index).or_default().push(at);
             }
         }
-        Some(Self { code, operands, users, calls, set_by, read_by })
+        Some(Self { code, operands, users, calls, set_by, read_by, scans: Cell::new(0) })
+    }
+
+    /// The positions of a part of the operators, to look at each; none when that was asked for many times
+    /// over, so that time stays linear.
+    pub fn positions(&self, part: Range<usize>) -> Range<usize> {
+        self.scans.set(self.scans.get().saturating_add(1));
+        if self.scans.get() > MOST_SCANS { 0..0 } else { part }
+    }
+
+    /// All positions behind one, under the same condition.
+    pub fn positions_after(&self, at: usize) -> Range<usize> {
+        self.positions(at..self.code.len())
     }
 
     /// Direct calls of an import, as positions: the first few.
@@ -211,7 +230,8 @@ impl<'a> Flow<'a> {
 
     /// Whether some operator has this constant.
     pub fn has_const(&self, wanted: i32) -> bool {
-        self.code.iter().any(|operator| matches!(operator, Operator::I32Const { value } if *value == wanted))
+        self.positions_after(0)
+            .any(|at| matches!(self.code[at], Operator::I32Const { value } if value == wanted))
     }
 
     /// Whether a value is not used at all.
@@ -222,6 +242,10 @@ impl<'a> Flow<'a> {
 
 /// Calls of one import in one function that are looked at.
 const MOST_CALLS: usize = 16;
+/// How often all operators of one function are looked at.
+const MOST_SCANS: u32 = 256;
+/// Parameters and results of a block or a function that a library's code has at most.
+const MOST_VALUES: usize = 32;
 /// Locals and blocks between a value and its use that are looked through.
 const DEPTH: usize = 64;
 /// Values that one value may become.
@@ -308,24 +332,27 @@ impl Walk<'_, '_> {
             }
             Operator::Call { function_index } => {
                 let ty = self.module.func_type(*function_index)?;
-                self.call(at, ty.params().len(), ty.results().len())
+                self.call(at, ty.params().len(), ty.results().len())?
             }
             Operator::CallIndirect { type_index, .. } => {
                 let ty = self.module.types.get(*type_index as usize)?.as_ref()?;
-                self.call(at, ty.params().len() + 1, ty.results().len())
+                self.call(at, ty.params().len() + 1, ty.results().len())?
             }
             plain => {
                 let (params, results) = plain.operator_arity(&Plain)?;
-                self.call(at, params as usize, results as usize)
+                self.call(at, params as usize, results as usize)?
             }
         };
         Some(taken)
     }
 
-    fn call(&mut self, at: usize, params: usize, results: usize) -> Vec<Option<usize>> {
+    fn call(&mut self, at: usize, params: usize, results: usize) -> Option<Vec<Option<usize>>> {
+        if params > MOST_VALUES || results > MOST_VALUES {
+            return None;
+        }
         let taken = self.pop(params);
         self.push(results, at);
-        taken
+        Some(taken)
     }
 
     fn push(&mut self, count: usize, value: usize) {
@@ -351,6 +378,9 @@ impl Walk<'_, '_> {
                 (ty.params().len(), ty.results().len())
             }
         };
+        if params > MOST_VALUES || results > MOST_VALUES {
+            return None;
+        }
         let values = self.pop(params);
         let height = self.stack.len();
         self.stack.extend(values);

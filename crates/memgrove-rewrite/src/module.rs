@@ -3,14 +3,16 @@
 //! Everything is borrowed from the input; function bodies are looked at once for the few
 //! operators that matter here and decoded again only where a question needs it.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::lookup::Lookup;
 
 use wasmparser::{
-    ConstExpr, CustomSectionReader, Data, DataKind, Element, Export, ExternalKind, FuncType, FunctionBody,
-    Global, GlobalType, Import, MemoryType, Operator, Parser, Payload, Table, TableType, TypeRef,
+    ConstExpr, CustomSectionReader, Data, DataKind, Element, ElementItems, Export, ExternalKind, FuncType,
+    FunctionBody, Global, GlobalType, Import, MemoryType, Operator, Parser, Payload, Table, TableType,
+    TypeRef,
 };
 
 use crate::Error;
@@ -47,6 +49,10 @@ pub(crate) struct Module<'a> {
     read_again: Cell<usize>,
     /// What is asked for each import or cell, found once.
     pub lookup: Lookup<'a>,
+    /// Functions that are exported or in an element segment, and whether globals may hold others.
+    referred: OnceCell<(BTreeSet<u32>, bool)>,
+    /// What contracts ask of all imports together, once.
+    pub is_minified: OnceCell<bool>,
 }
 
 /// One import and its index in the index space of its kind.
@@ -119,6 +125,8 @@ impl<'a> Module<'a> {
             scan: Scan::default(),
             read_again: Cell::new(0),
             lookup: Lookup::default(),
+            referred: OnceCell::new(),
+            is_minified: OnceCell::new(),
         };
         for payload in Parser::new(0).parse_all(bytes) {
             let payload = payload?;
@@ -385,11 +393,37 @@ impl<'a> Module<'a> {
         self.lookup.loads(loads).contains(&at)
     }
 
-    /// An imported function whose every call is followed by `unreachable`: it is not expected to
-    /// return.
+    /// An imported function that is only called directly, and each time with `unreachable` behind
+    /// it: it is not expected to return.
     pub fn never_returns(&self, import: u32) -> bool {
         let calls = &self.scan.calls[import as usize];
-        !calls.is_empty() && calls.iter().all(|call| call.then_unreachable)
+        !calls.is_empty() && calls.iter().all(|call| call.then_unreachable) && !self.is_referred_to(import)
+    }
+
+    /// Whether a function may be called other than directly: it is exported, or in an element segment, as
+    /// every function is to which code refers, or some global may hold it.
+    fn is_referred_to(&self, func: u32) -> bool {
+        let (referred, in_globals) = self.referred.get_or_init(|| {
+            let exports =
+                self.exports.iter().filter(|export| is_func(export.kind)).map(|export| export.index);
+            let mut all: BTreeSet<u32> = exports.collect();
+            for element in &self.elements {
+                match &element.items {
+                    ElementItems::Functions(functions) => all.extend(functions.clone().into_iter().flatten()),
+                    ElementItems::Expressions(_, expressions) => {
+                        for expression in expressions.clone().into_iter().flatten() {
+                            let mut reader = expression.get_operators_reader();
+                            if let Ok(Operator::RefFunc { function_index }) = reader.read() {
+                                all.insert(function_index);
+                            }
+                        }
+                    }
+                }
+            }
+            let defined = self.globals.get(self.imported_globals as usize..).unwrap_or_default();
+            (all, defined.iter().any(|global| global.content_type.is_reference_type()))
+        });
+        *in_globals || referred.contains(&func)
     }
 }
 

@@ -461,10 +461,38 @@ fn a_call_before_unreachable_is_a_trap_where_nothing_catches() {
         "(import \"env\" \"emscripten_longjmp\" (func (param i32 i32)))",
         "(func (try_table))",
         "(func (block (try_table (catch_all 0))))",
+        // It may be called in other ways, and be expected to return.
+        "(export \"e\" (func $import))",
+        "(table funcref (elem $import))",
+        "(elem declare func $import) (func (drop (ref.func $import)))",
+        "(global funcref (ref.func $import))",
         // It may be `invoke_v` under a minified name.
         &other(watched),
     ] {
         assert_eq!(stops(rest), Behaviour::StaysFunction, "{rest}");
+    }
+}
+
+#[test]
+fn a_short_name_of_cs_proves_nothing_among_minified_ones() {
+    let log = |others: &str| {
+        let text = format!(r#"(module (import "env" "log" (func (param f64) (result f64))) {others})"#);
+        plan(&wat::parse_str(text).unwrap(), &Options::default()).unwrap().imports[0].behaviour
+    };
+    for others in [
+        "",
+        r#"(import "env" "sin" (func (param f64) (result f64)))"#,
+        r#"(import "env" "put" (func (param i32)))"#,
+        r#"(import "host" "b" (func (param i32)))"#,
+    ] {
+        assert_eq!(log(others), Behaviour::Computes("log"), "{others}");
+    }
+    for others in [
+        r#"(import "env" "b" (func (param i32)))"#,
+        r#"(import "env" "Xc" (func (param i32)))"#,
+        r#"(import "a" "b" (func (param i32)))"#,
+    ] {
+        assert_eq!(log(others), Behaviour::StaysFunction, "{others}");
     }
 }
 

@@ -11,9 +11,10 @@ pub const LONGEST_WORD_BYTES: usize = 1024;
 const KEPT_CHARS: usize = 120;
 
 /// Characters that a reader cannot see, or that change how others are shown, besides the control characters:
-/// general category Cf (format), Zl and Zp (line and paragraph separators), the property
-/// Default_Ignorable_Code_Point, the blank Braille pattern, interlinear marks. Sorted.
+/// general category Cf (format), Zl and Zp (line and paragraph separators), Zs (other blanks than the blank), the
+/// property Default_Ignorable_Code_Point, the blank Braille pattern, interlinear marks. Sorted.
 const HIDDEN: &[(char, char)] = &[
+    ('\u{a0}', '\u{a0}'),
     ('\u{ad}', '\u{ad}'),
     ('\u{34f}', '\u{34f}'),
     ('\u{600}', '\u{605}'),
@@ -23,12 +24,14 @@ const HIDDEN: &[(char, char)] = &[
     ('\u{890}', '\u{891}'),
     ('\u{8e2}', '\u{8e2}'),
     ('\u{115f}', '\u{1160}'),
+    ('\u{1680}', '\u{1680}'),
     ('\u{17b4}', '\u{17b5}'),
     ('\u{180b}', '\u{180f}'),
-    ('\u{200b}', '\u{200f}'),
-    ('\u{2028}', '\u{202e}'),
-    ('\u{2060}', '\u{206f}'),
+    ('\u{2000}', '\u{200f}'),
+    ('\u{2028}', '\u{202f}'),
+    ('\u{205f}', '\u{206f}'),
     ('\u{2800}', '\u{2800}'),
+    ('\u{3000}', '\u{3000}'),
     ('\u{3164}', '\u{3164}'),
     ('\u{fdd0}', '\u{fdef}'),
     ('\u{fe00}', '\u{fe0f}'),
@@ -86,7 +89,29 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Returns a name as it is shown, cut after `limit` characters; then its length is given.
+/// Returns a name, or a sentence that quotes names, without hidden characters and without several blanks in a row:
+/// with them a name could fill a terminal's line and imitate the columns of the next. The blanks after the first are
+/// written as `\u{20}`.
+#[must_use]
+pub fn escape_name(name: &str) -> Cow<'_, str> {
+    let shown = escape(name);
+    if !shown.contains("  ") {
+        return shown;
+    }
+    let mut out = String::with_capacity(shown.len() + 32);
+    for c in shown.chars() {
+        if c == ' ' && (out.ends_with(' ') || out.ends_with(BLANK)) {
+            out.push_str(BLANK)
+        } else {
+            out.push(c)
+        }
+    }
+    Cow::Owned(out)
+}
+
+const BLANK: &str = "\\u{20}";
+
+/// Returns a name as it is shown ([`escape_name`]), cut after `limit` characters; then its length is given.
 ///
 /// ```
 /// assert_eq!(memgrove_text::shorten("a b\nc", 100), r"a b\u{a}c");
@@ -94,11 +119,14 @@ pub fn escape(text: &str) -> Cow<'_, str> {
 /// ```
 #[must_use]
 pub fn shorten(name: &str, limit: usize) -> Cow<'_, str> {
-    let shown = escape(name);
-    match shown.char_indices().nth(limit) {
-        None => shown,
-        Some((end, _)) => Cow::Owned(format!("{}… ({} bytes)", &shown[..end], name.len())),
+    // A name of nothing but blanks is as long as any, and would become six times as long.
+    let kept = name.char_indices().nth(limit.saturating_add(1)).map_or(name.len(), |(end, _)| end);
+    let shown = escape_name(&name[..kept]);
+    if kept == name.len() && shown.chars().nth(limit).is_none() {
+        return shown;
     }
+    let end = shown.char_indices().nth(limit).map_or(shown.len(), |(end, _)| end);
+    Cow::Owned(format!("{}… ({} bytes)", &shown[..end], name.len()))
 }
 
 fn push(c: char, out: &mut String) {
@@ -169,6 +197,18 @@ mod tests {
         {
             assert!(matches!(escape(text), Cow::Borrowed(same) if same == text), "{text}");
         }
+    }
+
+    #[test]
+    fn a_name_cannot_imitate_columns() {
+        assert_eq!(escape_name("a b  c   yes"), "a b \\u{20}c \\u{20}\\u{20}yes");
+        assert_eq!(escape("a\u{a0}b\u{3000}\u{2003}"), "a\\u{a0}b\\u{3000}\\u{2003}");
+        let once = escape_name("  a  \u{1b} b   ").into_owned();
+        assert_eq!(escape_name(&once), once);
+        assert_eq!(shorten("a  b", 100), "a \\u{20}b");
+        assert!(shorten(&" ".repeat(90_000), 160).len() < 200);
+        assert_eq!(shorten("äöü", 2), "äö… (6 bytes)");
+        assert_eq!(shorten("äöü", 3), "äöü");
     }
 
     #[test]

@@ -10,5 +10,7 @@
 mod escape;
 mod line;
 
-pub use escape::{LONGEST_WORD_BYTES, escape, escape_file_name, escape_json, is_hidden, shorten};
+pub use escape::{
+    LONGEST_WORD_BYTES, escape, escape_file_name, escape_json, escape_name, is_hidden, shorten,
+};
 pub use line::{Line, Span, Text, Tone};

@@ -26,7 +26,8 @@
 //!
 //! Allocating and freeing is O(1), whatever the state of the heap: a list's head, or a cut off the top. Blocks are never
 //! merged, so memory once used for one class serves no other: a program's heap is at most the sum of the peaks of its
-//! classes, up to twice that for rounding. Doing the same work twice does not grow it. Take [`crate::Dlmalloc`] if that is
+//! classes, up to twice that for rounding, and the gap before the longest block. Doing the same work twice does not grow it.
+//! On 32-bit machines no block is longer than half the address space less what is already in use: 1 GiB. Take [`crate::Dlmalloc`] if that is
 //! too much memory.
 
 use core::alloc::Layout;

@@ -28,7 +28,7 @@ fn serves_c<H: CHeap + Inspect>(heap: &H) {
             ] {
                 assert!(!block.is_null() && block.addr() % c::ALIGN == 0, "{size}: {block:p}");
                 assert!(c::malloc_usable_size(heap, block) >= size);
-                block.cast::<u8>().write_bytes(size as u8, size);
+                block.cast::<u8>().write_bytes(size.to_le_bytes()[0], size);
                 blocks.push((block, size));
             }
         }
@@ -37,7 +37,7 @@ fn serves_c<H: CHeap + Inspect>(heap: &H) {
             let moved = c::realloc(heap, *block, longer, &mut refused);
             assert!(!moved.is_null() && moved.addr() % c::ALIGN == 0, "{longer}: {moved:p}");
             let bytes = std::slice::from_raw_parts(moved.cast::<u8>(), *size);
-            assert!(bytes.iter().all(|&byte| byte == *size as u8), "{size}");
+            assert!(bytes.iter().all(|&byte| byte == size.to_le_bytes()[0]), "{size}");
             *block = moved;
         }
         heap.check().unwrap();

@@ -7,7 +7,7 @@ use clap::Args;
 use memgrove_inspect::facts;
 use memgrove_lab::verify::{self, Outcome, Verification};
 use memgrove_rewrite::{Decision, Fixed, Options, Plan, Stubs};
-use memgrove_text::{Line, Text, Tone, escape_file_name, shorten};
+use memgrove_text::{Line, Text, Tone, escape_file_name, escape_name, shorten};
 use serde::Serialize;
 
 use super::fix_host::{HostTarget, HostVerdict};
@@ -222,7 +222,7 @@ fn report(
 
 /// The plan for people.
 fn describe(name: &str, plan: &Plan) -> Text {
-    let mut text = Text::from(Line::new().with(Tone::Heading, name));
+    let mut text = Text::from(Line::new().with(Tone::Heading, escape_name(name)));
     if plan.is_empty() {
         text.line("  nothing to change");
     }
@@ -241,7 +241,7 @@ fn describe(name: &str, plan: &Plan) -> Text {
         let short = |name| shorten(name, LONGEST_NAME);
         let name = format!(" {}.{}{known} ", short(&item.module), short(&item.name));
         text.line(Line::new().plain("  ").with(tone, sign).plain(name).with(Tone::Soft, about));
-        text.line(format!("         {what}: {}", shorten(why, LONGEST_TEXT)));
+        text.line(format!("         {}", shorten(&format!("{what}: {why}"), LONGEST_TEXT)));
     }
     for change in &plan.changes {
         let what =

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use memgrove_inspect::report::{Outcome, Verdict};
 use memgrove_inspect::{Knowledge, Report, conclude_with, facts};
-use memgrove_text::{Line, Tone, escape, escape_file_name};
+use memgrove_text::{Line, Tone, escape_file_name, escape_name};
 
 use crate::exit::{self, Exit, UserError};
 use crate::input::{self, Source};
@@ -168,13 +168,13 @@ fn list_hosts(knowledge: &Knowledge, out: &mut Output) -> Result<Exit> {
     let width = knowledge
         .hosts
         .iter()
-        .map(|host| escape(&host.id).chars().count())
+        .map(|host| escape_name(&host.id).chars().count())
         .max()
         .unwrap_or(0)
         .min(MAX_ID_WIDTH);
     for host in &knowledge.hosts {
-        let id = Line::new().with(Tone::Heading, render::column(&host.id, width));
-        out.print(id.plain("  ").plain(&host.title))?;
+        let id = Line::new().with(Tone::Heading, render::column(&escape_name(&host.id), width));
+        out.print(id.plain("  ").plain(escape_name(&host.title)))?;
     }
     Ok(Exit::Done)
 }

@@ -89,8 +89,10 @@ pub(super) fn identify(bytes: &[u8], name: &str) -> Identity {
         return Identity { what: "an empty file".to_owned(), hint };
     }
     if bytes.iter().all(|&byte| byte == 0) {
+        // No more was read of a file that goes on.
+        let or_more = if bytes.len() as u64 == super::HEAD_BYTES { " or more" } else { "" };
         return Identity {
-            what: format!("{} zero bytes", bytes.len()),
+            what: format!("{} zero bytes{or_more}", bytes.len()),
             hint: Some("the file was damaged on its way"),
         };
     }

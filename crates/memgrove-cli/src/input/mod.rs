@@ -26,6 +26,9 @@ pub(crate) use walk::walk;
 /// The most bytes that a file may have, unpacked too, unless the user says otherwise.
 pub(crate) const DEFAULT_MAX_BYTES: u64 = 512 << 20;
 
+/// A file that begins with so many zero bytes is not read further.
+const HEAD_BYTES: u64 = 1 << 20;
+
 /// Something that can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -61,7 +64,13 @@ impl Source {
 /// Reads to the end, or fails when there are more than `max_bytes`.
 fn read_at_most(reader: impl Read, max_bytes: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    reader.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
+    let mut reader = reader.take(max_bytes.saturating_add(1));
+    reader.by_ref().take(HEAD_BYTES).read_to_end(&mut bytes)?;
+    // Nothing that begins like this holds a module, and some of it never ends: /dev/zero, a damaged disk image.
+    if bytes.len() as u64 == HEAD_BYTES && bytes.iter().all(|&byte| byte == 0) {
+        return Ok(bytes);
+    }
+    reader.read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max_bytes {
         return Err(too_large(max_bytes).into());
     }

@@ -6,6 +6,9 @@ use super::compressed::Compression;
 use super::{embedded, identify, too_large};
 use crate::exit::UserError;
 
+/// The most bytes of the text format: its parser holds up to a hundred times as much.
+const MAX_TEXT_BYTES: usize = 64 << 20;
+
 /// How many wrappings may lie around a module, one in the other.
 const MAX_DEPTH: usize = 4;
 
@@ -67,6 +70,13 @@ fn no_module(bytes: &[u8], name: &str, wrapped_in: &[String]) -> UserError {
 }
 
 fn from_text(bytes: &[u8], max_bytes: u64) -> Result<Vec<u8>> {
+    if bytes.len() > MAX_TEXT_BYTES {
+        let message =
+            format!("it has {} bytes of the text format; the limit is {MAX_TEXT_BYTES}", bytes.len());
+        return Err(UserError::failed(message)
+            .hint("assemble it with another tool and inspect the binary")
+            .into());
+    }
     let text = std::str::from_utf8(bytes)
         .with_context(|| "the text format is UTF-8, and this is not")?
         .trim_start_matches('\u{feff}');

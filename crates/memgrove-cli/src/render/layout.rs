@@ -1,6 +1,6 @@
 //! Lines of text: labels to the left, wrapped text to the right.
 
-use memgrove_text::{Line, Text, Tone, escape};
+use memgrove_text::{Line, Text, Tone, escape, escape_name};
 
 /// Lines are not longer than this, addresses and single long words apart.
 pub(crate) const WIDTH: usize = 80;
@@ -63,7 +63,7 @@ impl Lines {
 
     fn wrapped(&mut self, first: Line, first_width: usize, next_indent: usize, tone: Tone, text: &str) {
         // Wrapped as it will be shown: an escape is wider than the character it stands for.
-        let text = escape(text);
+        let text = escape_name(text);
         let mut prefix = first;
         for line in wrap(&text, WIDTH.saturating_sub(first_width), WIDTH.saturating_sub(next_indent)) {
             self.0.line(prefix.with(tone, line));

@@ -2,7 +2,7 @@
 
 use memgrove_inspect::Report;
 use memgrove_inspect::report::Outcome;
-use memgrove_text::{Line, Tone};
+use memgrove_text::{Line, Tone, escape_name};
 
 use super::layout::column;
 use super::text::tone;
@@ -76,9 +76,9 @@ pub(crate) fn table_row(columns: &Columns, name: &str, report: &Report) -> Line 
         format!("{:>IMPORTS$}", report.requirements.import_count),
         column(&memory(report), MEMORY),
         column(growth, GROWN_BY),
-        column(&unknown_as_mark(words::allocator(report)), ALLOCATOR),
-        column(&unknown_as_mark(words::toolchain(report)), TOOLCHAIN),
-        name.to_owned(),
+        column(&escape_name(&unknown_as_mark(words::allocator(report))), ALLOCATOR),
+        column(&escape_name(&unknown_as_mark(words::toolchain(report))), TOOLCHAIN),
+        escape_name(name).into_owned(),
     ];
     Line::new().with(tone, column(&runs, RUNS)).plain("  ").plain(line.join("  "))
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use memgrove_inspect::report::{
     Conclusion, EngineSupport, Evidence, MemoryReport, Outcome, RegionKind, Report,
 };
-use memgrove_text::{Line, Text, Tone, shorten};
+use memgrove_text::{Line, Text, Tone, escape_name, shorten};
 
 use super::layout::Lines;
 use super::words::HostGroup;
@@ -28,7 +28,12 @@ pub(crate) fn text(file: &Inspected, report: &Report, verbose: bool) -> Text {
         about.push(words::count(report.size_bytes, "byte"));
     }
     about.extend(file.wrapped_in.iter().map(|wrapping| format!("from {wrapping}")));
-    lines.line(Line::new().with(Tone::Heading, &file.name).plain("  ").with(Tone::Soft, about.join(", ")));
+    lines.line(
+        Line::new()
+            .with(Tone::Heading, escape_name(&file.name))
+            .plain("  ")
+            .with(Tone::Soft, about.join(", ")),
+    );
     Sections { lines: &mut lines, verbose }.report(report);
     lines.into_text()
 }
@@ -143,7 +148,7 @@ impl Sections<'_> {
         let growth = words::concluded(&memory.growth, words::growth);
         self.conclusion("grown by", &memory.growth, &growth);
         if let Some(growth) = &memory.growth.value {
-            self.growing_functions(&growth.functions);
+            self.growth_sites(&growth.functions);
         }
         if memory.stack.value.is_some() || self.verbose {
             let stack = words::concluded(&memory.stack, words::stack);
@@ -155,25 +160,30 @@ impl Sections<'_> {
         self.map(memory);
     }
 
-    fn growing_functions(&mut self, functions: &[memgrove_inspect::report::GrowFunction]) {
-        let shown = if self.verbose { functions.len() } else { SHORT_LIST.min(functions.len()) };
-        let is_told = |function: &&memgrove_inspect::report::GrowFunction| {
-            self.verbose || !function.reached_from.is_empty()
-        };
-        for function in functions.iter().take(shown).filter(is_told) {
-            let reached = match function.reached_from.as_slice() {
+    fn growth_sites(&mut self, sites: &[memgrove_inspect::report::GrowFunction]) {
+        let shown = if self.verbose { sites.len() } else { SHORT_LIST.min(sites.len()) };
+        for site in sites.iter().take(shown).filter(|site| self.verbose || !site.reached_from.is_empty()) {
+            let reached = match site.reached_from.as_slice() {
                 [] => String::new(),
                 from => format!(
                     ", reached from {}",
                     words::some_of(&short_names(from), if self.verbose { 20 } else { 3 })
                 ),
             };
+<<<<<<< HEAD
+            let site = words::function(site.func, site.name.as_deref());
+            self.lines.item("· ", style::SOFT, &format!("{site}{reached}"));
+        }
+        if shown < sites.len() {
+            self.lines.item("· ", style::SOFT, &format!("and {} more (-v shows all)", sites.len() - shown));
+=======
             let function = words::function(function.func, function.name.as_deref());
             self.lines.item("· ", Tone::Soft, &format!("{function}{reached}"));
         }
         if shown < functions.len() {
             let more = format!("and {} more (-v shows all)", functions.len() - shown);
             self.lines.item("· ", Tone::Soft, &more);
+>>>>>>> main
         }
     }
 
@@ -196,7 +206,7 @@ impl Sections<'_> {
             let place = format!("  {:#0width$x} {size:>10}  ", region.start, width = digits + 2);
             let swatch = map::fill(region.kind).to_string();
             let line = Line::new().plain(place).with(region_tone(region.kind), swatch);
-            self.lines.line(line.plain(" ").plain(map::label(region)));
+            self.lines.line(line.plain(" ").plain(escape_name(map::label(region))));
             self.evidence(&region.evidence);
         }
     }

@@ -5,7 +5,7 @@ use memgrove_inspect::report::{
     Conclusion, EngineSupport, Evidence, GrowFunction, Grower, Growth, ImportUse, Level, MemoryReport,
     MemorySummary, Outcome, Reason, Report, Role, Stack, StackDirection, StackPlacement, Verdict,
 };
-use memgrove_text::{escape, shorten};
+use memgrove_text::{escape, escape_name, shorten};
 
 /// A size for people: `834 bytes`, `64 KiB`, `1.6 MiB`.
 pub(crate) fn bytes(count: u64) -> String {
@@ -202,7 +202,7 @@ fn some_functions(functions: &[GrowFunction], limit: usize) -> String {
 /// `malloc (function 12)`, or `function 12`.
 pub(crate) fn function(index: u32, name: Option<&str>) -> String {
     match name {
-        Some(name) => format!("{} (function {index})", shortened(name, 48)),
+        Some(name) => format!("{} (function {index})", shortened(&escape_name(name), 48)),
         None => format!("function {index}"),
     }
 }
@@ -282,7 +282,7 @@ pub(crate) fn reasons(reasons: &[Reason]) -> String {
 /// `env.emscripten_resize_heap (i32) -> i32`, with what it really is.
 pub(crate) fn import(import: &ImportUse) -> String {
     // A name may have as many characters as the file has bytes.
-    let name = shortened(&import.name.to_string(), 160);
+    let name = shortened(&escape_name(&import.name.to_string()), 160);
     match import.meaning.value.as_deref().filter(|meaning| *meaning != import.name.name) {
         Some(meaning) => format!("{name} {}: {}{meaning}", import.ty, doubt(import.meaning.level())),
         None => format!("{name} {}", import.ty),

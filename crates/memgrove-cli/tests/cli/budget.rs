@@ -84,3 +84,26 @@ fn what_is_declared_is_refused_at_once() {
         assert!(peak < 256 << 20, "{name}: {} MiB", peak >> 20);
     }
 }
+
+/// A machine without room for what an engine reserves says nothing about the module.
+#[test]
+#[cfg(target_os = "linux")]
+#[cfg_attr(not(feature = "engines"), ignore = "needs engines")]
+fn little_address_space_is_no_fault_of_the_module() {
+    let folder = tempfile::tempdir().unwrap();
+    let wat = root().join("tests/cases/hostile/table-grow.wat");
+    for kibibytes in [3_000_000, 8_000_000] {
+        let script = format!("ulimit -v {kibibytes} && exec \"$@\"");
+        let done = std::process::Command::new("sh")
+            .args(["-c", &script, "sh", env!("CARGO_BIN_EXE_memgrove"), "fix"])
+            .arg(&wat)
+            .arg("-o")
+            .arg(folder.path().join("out.wasm"))
+            .output()
+            .unwrap();
+        let words = String::from_utf8_lossy(&done.stdout);
+        // Status 1 would say that it does something else than the original.
+        assert!(matches!(done.status.code(), Some(0 | 4)), "{kibibytes}: {:?} {words}", done.status);
+        assert!(words.contains("wasmtime"), "{words}");
+    }
+}

@@ -15,11 +15,11 @@ use crate::support::{memgrove, root};
 const HIDDEN: &str = "\u{1}\u{7}\u{8}\t\n\u{b}\u{c}\r\u{1b}\u{7f}\u{80}\u{85}\u{9b}\u{9d}\u{ad}\u{34f}\u{600}\u{61c}\
     \u{115f}\u{17b4}\u{180e}\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\
     \u{202e}\u{2060}\u{2066}\u{2067}\u{2068}\u{2069}\u{206f}\u{2800}\u{3164}\u{fdd0}\u{fe0f}\u{feff}\u{ffa0}\u{fff9}\
-    \u{ffff}\u{110bd}\u{1d173}\u{e0001}\u{e007f}\u{e0100}";
+    \u{ffff}\u{110bd}\u{1d173}\u{e0001}\u{e007f}\u{e0100}\u{a0}\u{2003}\u{202f}\u{3000}";
 
 /// What a forger would write.
 const FORGED: &str =
-    "\n  yes     forged\r\n✓ runs\u{1b}[2J\u{1b}]0;title\u{7}</script><b title='\"'>&|`*_[x](y)";
+    "\n  yes     forged\r\n✓ runs\u{1b}[2J\u{1b}]0;title\u{7}</script><b title='\"'>&|`*_[x]";
 
 /// A file's name has at most 255 bytes.
 const FORGED_FILE: &str =
@@ -42,14 +42,18 @@ fn is_harmful(c: char) -> bool {
 }
 
 /// The names of one of the two tries.
+#[derive(Clone, Copy)]
 struct Names {
     hostile: bool,
+    /// Whether they hold every hidden character. Names that long are cut, hostile and harmless ones at different
+    /// places, so that their lines cannot be compared.
+    all: bool,
 }
 
 impl Names {
     /// `number` keeps names apart where they must be.
     fn name(&self, number: u32) -> String {
-        let name = format!("n{number}{FORGED}{HIDDEN}");
+        let name = format!("n{number}{FORGED}{}", if self.all { HIDDEN } else { "" });
         if self.hostile { name } else { shown(&name) }
     }
 
@@ -373,8 +377,13 @@ fn without_styles(text: &str) -> String {
 }
 
 fn check(asked: &[&str]) {
-    let hostile = Names { hostile: true };
-    let harmless = Names { hostile: false };
+    check_with(asked, true);
+    check_with(asked, false);
+}
+
+fn check_with(asked: &[&str], all: bool) {
+    let hostile = Names { hostile: true, all };
+    let harmless = Names { hostile: false, all };
     let (hostile_folder, harmless_folder) = (folder(&hostile), folder(&harmless));
     let mut showed = 0;
     for asked in asked {
@@ -394,10 +403,14 @@ fn check(asked: &[&str]) {
                 harmful.unwrap().1,
                 text.lines().find(|line| line.contains(is_harmful))
             );
-            let differ = first_difference(text, reference);
-            assert_eq!(text.lines().count(), reference.lines().count(), "`{asked}`, {place}: {differ:?}");
-            assert!(!text.lines().any(|line| line.starts_with("  yes     forged")), "`{asked}`, {place}");
-            showed += usize::from(text.contains("\\u{202e}"));
+            if !all {
+                let differ = first_difference(text, reference);
+                assert_eq!(text.lines().count(), reference.lines().count(), "`{asked}`, {place}: {differ:?}");
+            }
+            // Pages collapse blanks, and data are no columns.
+            let for_people = place.starts_with("std") && !asked.contains("json");
+            assert!(!for_people || !text.contains("  forged"), "`{asked}`, {place}");
+            showed += usize::from(text.contains("\\u{1b}"));
         }
     }
     // The names were really there to be shown.
@@ -446,7 +459,7 @@ fn a_name_as_long_as_a_file_is_cut() {
 
 #[test]
 fn json_holds_names_as_they_are() {
-    let names = Names { hostile: true };
+    let names = Names { hostile: true, all: true };
     let folder = folder(&names);
     let done = memgrove(folder.path()).args(["inspect", "--json", "fixable.wasm"]).output().unwrap();
     let document: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();

@@ -7,4 +7,6 @@ mod golden;
 mod hostile;
 mod output;
 mod outputs;
+mod poison;
+mod signals;
 mod support;

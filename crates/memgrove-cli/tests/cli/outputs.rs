@@ -5,10 +5,8 @@ use std::fs::{self, File, Permissions};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Output, Stdio};
 
 use crate::support::{memgrove, root, workspace};
 
@@ -23,13 +21,13 @@ fn writers() -> Vec<(&'static str, &'static [u8])> {
     all
 }
 
-fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     let folder = workspace();
     fs::copy(root().join("results/bench.json"), folder.path().join("run.json")).unwrap();
     folder
 }
 
-fn command(folder: &Path, args: &str, out: &str) -> Command {
+pub(crate) fn command(folder: &Path, args: &str, out: &str) -> Command {
     let mut command = memgrove(folder);
     command.args(args.split(' ').map(|word| if word == "OUT" { out } else { word }));
     command
@@ -40,7 +38,7 @@ fn run(folder: &Path, args: &str, out: &str) -> Output {
 }
 
 #[track_caller]
-fn succeeds(done: &Output) {
+pub(crate) fn succeeds(done: &Output) {
     assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
@@ -53,7 +51,7 @@ fn refused(done: &Output, why: &str) {
 }
 
 /// Every entry below a folder with kind, mode and contents: what must be the same afterwards.
-fn entries(folder: &Path) -> Vec<(PathBuf, u32, Vec<u8>)> {
+pub(crate) fn entries(folder: &Path) -> Vec<(PathBuf, u32, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -165,7 +163,7 @@ fn a_link_is_written_through() {
     assert_eq!(fs::read_dir(at("there")).unwrap().count(), 1, "something was left");
 }
 
-fn fifo(path: &Path) {
+pub(crate) fn fifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
@@ -222,7 +220,15 @@ fn what_is_no_place_for_a_file_is_refused() {
     let folder = folder();
     let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
     let before = entries(folder.path());
-    for (args, _) in writers() {
+    // Asked for before any work is done, so that a long one is tried here too.
+    let mut asked: Vec<_> = writers().into_iter().map(|(args, _)| args).collect();
+    if cfg!(feature = "engines") {
+        asked.extend(["survey --html OUT", "bench --rounds 0 --save OUT"]);
+        fifo(&folder.path().join("pipe"));
+        refused(&run(folder.path(), "bench --rounds 0 --save OUT", "pipe"), "cannot be read again");
+        fs::remove_file(folder.path().join("pipe")).unwrap();
+    }
+    for args in asked {
         for (out, why) in [
             ("folder", "is a folder: folder"),
             ("folder/", "is a folder: folder/"),
@@ -316,6 +322,38 @@ fn no_output_is_an_input_or_another_output() {
 }
 
 #[test]
+fn an_open_file_or_pipe_is_no_way_round() {
+    if !Path::new("/proc/self/fd").exists() {
+        return;
+    }
+    let folder = folder();
+    fs::write(folder.path().join("kept"), "kept").unwrap();
+    fs::set_permissions(folder.path().join("kept"), Permissions::from_mode(0o444)).unwrap();
+    fifo(&folder.path().join("pipe"));
+    let before = entries(folder.path());
+    let mut asked = vec![
+        ("inspect add.wasm --html /dev/fd/3 3>>add.wasm", "is the input file add.wasm"),
+        ("inspect add.wasm --html /dev/fd/3 3<add.wasm", "is the input file add.wasm"),
+        ("inspect add.wat --html /dev/fd/3 3<kept", "is read-only"),
+        ("inspect add.wat --html /dev/fd/77", "is not an open file"),
+        ("inspect pipe --html pipe", "is the input file pipe"),
+    ];
+    if cfg!(feature = "engines") {
+        asked.extend([
+            ("fix allocates.wat -o /dev/fd/3 3>>allocates.wat", "is the input file"),
+            ("bench --from run.json --report pipe --markdown pipe", "two outputs would go to the same file"),
+            ("bench --from run.json --report /dev/fd/3 --markdown new.md 3>>new.md; r=$?; rm new.md; exit $r", "two outputs"),
+        ]);
+    }
+    for (args, why) in asked {
+        let script = format!("{} {args}", env!("CARGO_BIN_EXE_memgrove"));
+        let done = Command::new("sh").current_dir(folder.path()).args(["-c", &script]).output().unwrap();
+        refused(&done, why);
+        assert_eq!(entries(folder.path()), before, "{args}");
+    }
+}
+
+#[test]
 fn a_chart_does_not_replace_another_output() {
     if cfg!(not(feature = "engines")) {
         return;
@@ -353,140 +391,6 @@ fn a_write_that_fails_leaves_the_old_file() {
             assert_eq!(entries(folder.path()), before, "{args}");
         }
     }
-}
-
-/// Waits until `condition`, as long as the child runs.
-fn wait_until(child: &mut Child, condition: impl Fn() -> bool) -> bool {
-    let begin = Instant::now();
-    while begin.elapsed() < Duration::from_secs(60) {
-        if condition() {
-            return true;
-        }
-        if child.try_wait().unwrap().is_some() {
-            return condition();
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    panic!("it hangs");
-}
-
-fn signal(child: &Child, name: &str) {
-    assert!(
-        Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap().success()
-    );
-}
-
-const ENDS: [(&str, i32); 3] = [("HUP", 1), ("INT", 2), ("TERM", 15)];
-
-#[test]
-fn a_signal_while_it_works_leaves_nothing_behind() {
-    let folder = folder();
-    let scratch = tempfile::tempdir().unwrap();
-    let args = if cfg!(feature = "engines") {
-        "bench --scale 1000 --rounds 0 --allocators dlmalloc --save OUT"
-    } else {
-        "inspect - --html OUT"
-    };
-    for (name, number) in ENDS {
-        let _ = fs::remove_file(folder.path().join("out"));
-        let before = entries(folder.path());
-        let mut child = command(folder.path(), args, "out")
-            .env("TMPDIR", scratch.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(Duration::from_millis(700));
-        signal(&child, name);
-        let status = child.wait().unwrap();
-        assert_eq!(status.signal(), Some(number), "{status:?}");
-        let mut after = entries(folder.path());
-        // What was saved between two measurements is whole, and there to go on from.
-        if let Ok(saved) = fs::read(folder.path().join("out")) {
-            serde_json::from_slice::<serde_json::Value>(&saved).unwrap();
-            after.retain(|(path, ..)| !path.ends_with("out"));
-        }
-        assert_eq!(after, before, "SIG{name}");
-        let left: Vec<_> = fs::read_dir(scratch.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .filter(|name| name != "memgrove-bench.lock")
-            .collect();
-        assert!(left.is_empty(), "SIG{name}: {left:?}");
-    }
-}
-
-/// Signals at every moment of the last steps: the target is the old one or the new one, and nothing else is there.
-#[test]
-fn a_signal_while_it_writes_leaves_nothing_behind() {
-    let folder = folder();
-    let at = |name: &str| folder.path().join(name);
-    fs::create_dir(at("many")).unwrap();
-    for number in 0..60 {
-        fs::copy(at("grow.wat"), at(&format!("many/{number}.wat"))).unwrap();
-    }
-    succeeds(&run(folder.path(), "inspect many --html OUT", "whole"));
-    let whole = fs::read(at("whole")).unwrap();
-    let mut interrupted = 0;
-    for round in 0..45 {
-        let (name, number) = ENDS[round % 3];
-        fs::write(at("out"), "old").unwrap();
-        let before: Vec<_> =
-            entries(folder.path()).into_iter().filter(|(path, ..)| !path.ends_with("out")).collect();
-        let mut child = command(folder.path(), "inspect many --html OUT", "out")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let unfinished = || {
-            let mut names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
-            names.any(|name| name.as_bytes().starts_with(b".unfinished-"))
-        };
-        if round % 2 == 0 {
-            wait_until(&mut child, unfinished);
-        } else {
-            std::thread::sleep(Duration::from_millis(round as u64));
-        }
-        let _ = child.try_wait().unwrap().is_none().then(|| signal(&child, name));
-        let status = child.wait().unwrap();
-        if status.signal() == Some(number) {
-            interrupted += 1;
-        } else {
-            assert_eq!(status.code(), Some(0), "{status:?}");
-        }
-        let out = fs::read(at("out")).unwrap();
-        assert!(out == b"old" || out == whole, "half a file of {} bytes", out.len());
-        let after: Vec<_> =
-            entries(folder.path()).into_iter().filter(|(path, ..)| !path.ends_with("out")).collect();
-        assert_eq!(after, before, "round {round}");
-    }
-    assert!(interrupted > 5, "only {interrupted} were interrupted");
-}
-
-#[test]
-fn a_signal_that_is_ignored_stays_ignored() {
-    if !Path::new("/proc/self/status").exists() {
-        return;
-    }
-    let folder = folder();
-    fifo(&folder.path().join("pipe"));
-    // It waits for somebody who reads.
-    let script = format!("trap '' HUP; exec {} inspect add.wat --html pipe", env!("CARGO_BIN_EXE_memgrove"));
-    let mut child = Command::new("sh")
-        .current_dir(folder.path())
-        .args(["-c", &script])
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    std::thread::sleep(Duration::from_millis(500));
-    signal(&child, "HUP");
-    std::thread::sleep(Duration::from_millis(200));
-    assert!(child.try_wait().unwrap().is_none(), "it ended");
-    let mut bytes = Vec::new();
-    File::open(folder.path().join("pipe")).unwrap().read_to_end(&mut bytes).unwrap();
-    assert!(bytes.starts_with(b"<!doctype html>"));
-    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

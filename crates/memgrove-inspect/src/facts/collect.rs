@@ -1,6 +1,6 @@
 //! The walk over the sections that fills [`Facts`].
 
-use super::budget::Budget;
+use super::budget::{self, Budget};
 use super::code::{self, Job, Scan};
 use super::proposals::Proposal;
 use super::{BinaryKind, Component, Facts, offset32};
@@ -115,20 +115,16 @@ struct Open<'a> {
     facts: Facts<'a>,
     /// Position in `facts.functions` of the next body.
     next_body: usize,
-    /// So many imports and exports are paid for.
-    paid_imports: usize,
-    paid_exports: usize,
+    /// What of the budget has been spent on it.
+    paid: u64,
 }
-
-/// What an import takes in facts and report, besides its names.
-const IMPORT_BYTES: usize = 600;
-/// What an export takes.
-const EXPORT_BYTES: usize = 250;
 
 impl<'a> Collector<'a> {
     fn run(&mut self) -> Result<(), Error> {
         let input_len = self.bytes.len();
         let parser_error = |error: wasmparser::Error| Error::from_parser(&error, input_len);
+        // Of the last section.
+        let mut offset = 0;
         for payload in Parser::new(0).parse_all(self.bytes) {
             let payload = payload.map_err(parser_error)?;
             if !matches!(payload, Payload::CodeSectionEntry(_)) {
@@ -142,28 +138,25 @@ impl<'a> Collector<'a> {
             match self.validator.payload(&payload).map_err(parser_error)? {
                 ValidPayload::Func(validator, body) => self.body(validator, body).map_err(parser_error)?,
                 _ => {
-                    let start = payload.as_section().map_or(0, |(_, range)| range.start);
+                    offset = payload.as_section().map_or(offset, |(_, range)| range.start);
                     self.payload(payload).map_err(parser_error)?;
-                    self.spend(start)?;
                 }
+            }
+            if self.jobs.is_empty() {
+                self.spend(offset)?;
             }
         }
         Ok(())
     }
 
-    /// Pays for what the last section has added to the report.
+    /// Pays for what has been added to the facts since the last time, and for what the report will say of it.
     fn spend(&mut self, offset: u64) -> Result<(), Error> {
-        let Some(Open { facts, paid_imports, paid_exports, .. }) = self.open.last_mut() else {
-            return Ok(());
-        };
-        let imports = facts.imports.get(*paid_imports..).unwrap_or_default();
-        *paid_imports = facts.imports.len();
-        let names = imports.iter().map(|import| import.module.len() + import.name.len() + IMPORT_BYTES);
-        self.budget.spend(names.sum::<usize>() as u64, "its imports", offset)?;
-        let exports = facts.exports.get(*paid_exports..).unwrap_or_default();
-        *paid_exports = facts.exports.len();
-        let names = exports.iter().map(|export| export.name.len() + EXPORT_BYTES);
-        self.budget.spend(names.sum::<usize>() as u64, "its exports", offset)
+        let Some(Open { facts, paid, .. }) = self.open.last_mut() else { return Ok(()) };
+        let weights = budget::weights(facts);
+        let total = weights.iter().fold(0, |total: u64, (_, bytes)| total.saturating_add(*bytes));
+        let what = weights.iter().max_by_key(|(_, bytes)| *bytes).map_or("it", |(what, _)| what);
+        let more = total.saturating_sub(std::mem::replace(paid, total));
+        self.budget.spend(more, what, offset)
     }
 
     fn body(
@@ -213,7 +206,7 @@ impl<'a> Collector<'a> {
                     facts.component = Some(Component::default());
                     facts.proposals.note(Proposal::ComponentModel, "component", None, range.start);
                 }
-                self.open.push(Open { facts, next_body: 0, paid_imports: 0, paid_exports: 0 });
+                self.open.push(Open { facts, next_body: 0, paid: 0 });
             }
             Payload::End(offset) => {
                 if let Some(Open { mut facts, .. }) = self.open.pop() {

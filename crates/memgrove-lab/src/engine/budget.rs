@@ -1,4 +1,4 @@
-//! What a run may take: one budget for every engine, and the only place where its numbers stand.
+//! What a run may take: one budget for every engine. Its numbers stand in `limits.rs`.
 //!
 //! ```text
 //! Limits (numbers) --Budget::new--> Budget (shared: what is taken) --one for each store--> Account
@@ -9,159 +9,13 @@
 //! with [`EngineError::Budget`](super::EngineError::Budget), and is never a refusal that the module sees: what it
 //! would do after one says nothing about what it does elsewhere.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-
 use super::demand::Demand;
+use super::limits::{Exceeded, Limits, Resource};
 use super::{EngineError, TrapReason};
-
-const MIB: u64 = 1 << 20;
-
-/// The most that a run may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of all linear memories and collected heaps together. A shared memory counts with what it has, or, where
-    /// its growth cannot be seen from outside, with its maximum.
-    pub memory_bytes: u64,
-    /// Elements of all tables together.
-    pub table_elements: u64,
-    /// Instances, memories and tables that live at the same time, each.
-    pub items: u64,
-    /// Stack of WebAssembly calls.
-    pub stack_bytes: usize,
-    /// Calls of the host that are under way at the same time, one inside another: each takes stack of our own.
-    pub nested_calls: u32,
-    /// Instructions in one call or in `start`, where they are counted.
-    pub fuel: u64,
-    /// Time for one call, or for `start`.
-    pub call: Duration,
-    /// Time for compiling a module.
-    pub compile: Duration,
-    /// Time for everything with this budget, if that is bounded.
-    pub run: Option<Duration>,
-    /// Bytes of one function's body: what compiling takes grows with the largest.
-    pub body_bytes: u64,
-    /// Bytes that an engine's process of its own may have beyond [`Limits::memory_bytes`].
-    pub process_bytes: u64,
-    /// Bytes of one message from an engine's process, beyond what was asked for.
-    pub message_bytes: u64,
-}
-
-impl Limits {
-    /// For modules of our own, in measurements and tests: all of a 32-bit memory, a minute for a call.
-    pub const OWN: Self = Self {
-        memory_bytes: 1 << 32,
-        table_elements: 20_000_000,
-        items: 1000,
-        // Enough for the deepest programs of the corpus.
-        stack_bytes: 1 << 20,
-        nested_calls: 100,
-        fuel: 1 << 62,
-        call: Duration::from_secs(60),
-        compile: Duration::from_secs(120),
-        run: None,
-        // The limit that browsers have.
-        body_bytes: 7_654_321,
-        process_bytes: 1024 * MIB,
-        message_bytes: 16 * MIB,
-    };
-
-    /// For a module of which nothing is known. The fuel takes a second or two; the time is for busy machines and for
-    /// what fuel does not count.
-    pub const UNKNOWN: Self = Self {
-        memory_bytes: 2048 * MIB,
-        table_elements: 10_000_000,
-        fuel: 300_000_000,
-        call: Duration::from_secs(20),
-        body_bytes: 4 * MIB,
-        ..Self::OWN
-    };
-
-    /// For the verification of one fixed module, which makes many calls: [`Limits::UNKNOWN`] and a deadline.
-    pub const VERIFICATION: Self = Self { run: Some(Duration::from_secs(300)), ..Self::UNKNOWN };
-
-    /// For a trial of the survey: a hundred times what its program needs.
-    pub const SURVEY: Self = Self { memory_bytes: 1 << 32, fuel: 200_000_000, ..Self::UNKNOWN };
-
-    /// For a guest's own words about itself, and as much as its workloads take: the caller sets the fuel of those.
-    pub const GUEST: Self = Self { fuel: 1 << 30, call: Duration::from_secs(300), ..Self::OWN };
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self::OWN
-    }
-}
-
-/// What there was not enough of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Resource {
-    /// Bytes of linear memories and collected heaps.
-    MemoryBytes,
-    /// Elements of tables.
-    TableElements,
-    /// Instances.
-    Instances,
-    /// Memories.
-    Memories,
-    /// Tables.
-    Tables,
-    /// Bytes of one function's body.
-    BodyBytes,
-    /// Bytes of the engine's process.
-    ProcessBytes,
-    /// Bytes of a message from the engine's process.
-    MessageBytes,
-    /// Memory of this machine: the budget had room, the operating system did not.
-    HostMemory,
-}
-
-/// A request that the budget did not cover.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Exceeded {
-    /// What there was not enough of.
-    pub resource: Resource,
-    /// What there would have been in all, with the request. A lower bound for a process that was ended.
-    pub asked: u64,
-    /// The limit.
-    pub limit: u64,
-}
-
-impl std::error::Error for Exceeded {}
-
-impl fmt::Display for Exceeded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { resource, asked, limit } = self;
-        match resource {
-            Resource::MemoryBytes => {
-                write!(f, "{asked} bytes in all memories together; the limit is {limit}")
-            }
-            Resource::TableElements => {
-                write!(f, "{asked} elements in all tables together; the limit is {limit}")
-            }
-            Resource::Instances => write!(f, "{asked} instances; the limit is {limit}"),
-            Resource::Memories => write!(f, "{asked} memories; the limit is {limit}"),
-            Resource::Tables => write!(f, "{asked} tables; the limit is {limit}"),
-            Resource::BodyBytes => {
-                write!(f, "a function with a body of {asked} bytes; the limit is {limit}")
-            }
-            Resource::ProcessBytes => {
-                write!(f, "{asked} bytes in the engine's process; the limit is {limit}")
-            }
-            Resource::MessageBytes => {
-                write!(f, "{asked} bytes in one message from the engine; the limit is {limit}")
-            }
-            Resource::HostMemory => {
-                write!(f, "{asked} bytes or elements more, for which this machine has no memory")
-            }
-        }
-    }
-}
 
 /// What a run has taken of its limits. Clones share it.
 #[derive(Clone, Debug)]
@@ -241,6 +95,12 @@ impl Budget {
     fn give_back(&self, at: usize, amount: u64) {
         self.0.taken[at].fetch_sub(amount, Ordering::Relaxed);
     }
+}
+
+/// When something is over that may take `limit` from now on.
+pub(super) fn deadline(limit: Duration) -> Instant {
+    const AGES: Duration = Duration::from_secs(1 << 32);
+    Instant::now() + limit.min(AGES)
 }
 
 /// What one store has taken, to be given back when it ends.

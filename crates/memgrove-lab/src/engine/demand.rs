@@ -3,8 +3,8 @@
 
 use wasmparser::{MemoryType, TableType};
 
-use super::budget::{Exceeded, Limits, Resource};
 use super::host::Supply;
+use super::limits::{Exceeded, Limits, Resource};
 use super::{EngineError, Host, Shape};
 
 /// Memories, tables and code of a module, as declared.

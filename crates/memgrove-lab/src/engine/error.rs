@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::EngineId;
-use super::budget::Exceeded;
+use super::limits::Exceeded;
 
 /// An engine could not do what it was asked. Each carries the engine's own words where there are any.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

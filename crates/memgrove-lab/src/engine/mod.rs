@@ -20,11 +20,12 @@
 
 #[cfg(any(feature = "wasmi", feature = "wasmtime"))]
 mod apart;
-pub mod budget;
+mod budget;
 mod demand;
 mod disabled;
 mod error;
 mod host;
+mod limits;
 mod node;
 pub(crate) mod node_process;
 mod node_team;
@@ -33,12 +34,20 @@ mod team;
 mod value;
 #[cfg(feature = "wasmi")]
 mod wasmi;
+#[cfg(feature = "wasmi")]
+mod wasmi_host;
+#[cfg(feature = "wasmi")]
+mod wasmi_value;
 #[cfg(feature = "wasmtime")]
 mod wasmtime;
 #[cfg(feature = "wasmtime")]
 mod wasmtime_bounds;
 #[cfg(feature = "wasmtime")]
+mod wasmtime_host;
+#[cfg(feature = "wasmtime")]
 mod wasmtime_team;
+#[cfg(feature = "wasmtime")]
+mod wasmtime_value;
 
 use std::fmt;
 use std::str::FromStr;
@@ -46,9 +55,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use budget::{Budget, Exceeded, Limits, Resource};
+pub use budget::Budget;
 pub use error::{EngineError, TrapReason};
 pub use host::{Caller, Fallback, Host, HostFunction, HostTrap};
+pub use limits::{Exceeded, Limits, Resource};
 pub use shape::{Export, ExportKind, Import, ImportKind, Shape};
 pub use team::{Team, assemble};
 pub use value::{Signature, Value, ValueType};

@@ -2,7 +2,7 @@
 //! tells nobody of memories and tables that grow.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
-use super::budget::Account;
+use super::budget::{Account, deadline};
 use super::node::{Functions, all_to_json, error_of};
 use super::{Budget, EngineError, EngineId, Exceeded, HostTrap, Limits, Resource};
 
@@ -52,7 +52,8 @@ pub(super) struct Process {
 /// The arguments that bound V8 by itself, for every Node that runs a module.
 pub(crate) fn arguments(limits: &Limits) -> [String; 2] {
     [
-        format!("--max-old-space-size={}", limits.process_bytes >> 20),
+        // 0 would be no limit.
+        format!("--max-old-space-size={}", (limits.process_bytes >> 20).max(1)),
         format!("--stack-size={}", limits.stack_bytes.saturating_sub(STACK_RESERVE_BYTES) >> 10),
     ]
 }
@@ -99,7 +100,7 @@ impl Process {
             limits,
             account: Account::new(budget),
             limit: START_LIMIT,
-            deadline: Instant::now() + START_LIMIT,
+            deadline: deadline(START_LIMIT),
             hello: Json::Null,
         };
         process.hello = process.receive().map_err(|error| absent(error.to_string()))?["ok"].take();
@@ -114,7 +115,7 @@ impl Process {
         limit: Duration,
     ) -> Result<Json, EngineError> {
         self.limit = limit;
-        self.deadline = Instant::now() + limit;
+        self.deadline = deadline(limit);
         let outcome = self.ask_inside(request, functions);
         self.account.judge(outcome)
     }
@@ -203,6 +204,51 @@ impl Drop for Process {
     }
 }
 
+/// Runs Node to its end, within the limits for one call, and returns what it wrote.
+pub(crate) fn output(command: &mut Command, limits: &Limits) -> Result<Output, EngineError> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(EngineError::engine)?;
+    let limit = limits.message_bytes;
+    let stdout = child.stdout.take().map(|stream| thread::spawn(move || read_some(stream, limit)));
+    let stderr = child.stderr.take().map(|stream| thread::spawn(move || read_some(stream, limit)));
+    let child = Arc::new(Mutex::new(child));
+    let killed = Arc::new(Mutex::new(None));
+    let (watched, reason) = (child.clone(), killed.clone());
+    let process_bytes = limits.memory_bytes.saturating_add(limits.process_bytes);
+    thread::spawn(move || watch(&watched, process_bytes, &reason));
+    let end = deadline(limits.call);
+    let status = loop {
+        if let Some(status) = lock(&child).try_wait().map_err(EngineError::engine)? {
+            break status;
+        }
+        if Instant::now() >= end {
+            let mut child = lock(&child);
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(EngineError::Timeout { limit: limits.call });
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
+    if let Some(exceeded) = *lock(&killed) {
+        return Err(EngineError::Budget(exceeded));
+    }
+    let [stdout, stderr] =
+        [stdout, stderr].map(|thread| thread.and_then(|thread| thread.join().ok()).unwrap_or_default());
+    Ok(Output { status, stdout, stderr })
+}
+
+/// Reads up to a limit; whoever writes more finds the stream closed.
+fn read_some(stream: impl Read, limit: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // What was read until an error is what there is.
+    let _ = stream.take(limit).read_to_end(&mut bytes);
+    bytes
+}
+
 /// Sends line after line until one is too long.
 fn read_lines(output: ChildStdout, sender: &Sender<Line>, message_bytes: u64, wanted_bytes: &AtomicU64) {
     let mut output = BufReader::new(output);
@@ -269,4 +315,30 @@ fn resident_bytes(process: u32) -> Option<u64> {
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, limits: &Limits) -> Result<Output, EngineError> {
+        output(Command::new("sh").args(["-c", script]), limits)
+    }
+
+    #[test]
+    fn a_process_ends_in_time_or_is_ended() {
+        let limits = Limits { call: Duration::from_millis(300), ..Limits::OWN };
+        assert_eq!(shell("exec sleep 60", &limits), Err(EngineError::Timeout { limit: limits.call }));
+        let done = shell("echo said; echo complained >&2; exit 3", &Limits::OWN).unwrap();
+        assert_eq!((done.status.code(), &done.stdout[..]), (Some(3), &b"said\n"[..]));
+        assert_eq!(done.stderr, b"complained\n");
+    }
+
+    #[test]
+    fn what_it_writes_is_bounded() {
+        let limits = Limits { message_bytes: 100, ..Limits::OWN };
+        let done = shell("yes | head -c 1000000", &limits).unwrap();
+        assert_eq!(done.stdout.len(), 100);
+    }
 }

@@ -48,7 +48,7 @@ impl Workers {
 
     fn ask(&mut self, request: Json) -> Result<Json, EngineError> {
         let limit = self.budget.time(self.budget.limits().call)?;
-        self.process.ask(request, &[], limit + GRACE).map_err(|error| match error {
+        self.process.ask(request, &[], limit.saturating_add(GRACE)).map_err(|error| match error {
             EngineError::Timeout { .. } => EngineError::Timeout { limit },
             other => other,
         })

@@ -3,21 +3,24 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use wasmi::errors::{ErrorKind, HostError, LinkerError, MemoryError, TableError};
+use wasmi::errors::{ErrorKind, LinkerError};
 use wasmi::{
-    AsContextMut, Caller as EngineCaller, Config, Extern, ExternType, Func, Global, Linker, MemoryType,
-    Nullable, Ref, ResourceLimiter, Store, Table, TableType, TrapCode, Val, ValType,
+    Caller as EngineCaller, Config, Extern, ExternType, Func, Global, Linker, MemoryType, Ref, Store, Table,
+    TableType, Val,
 };
-use wasmi_core::LimiterError;
 
 use super::apart::{self, Apart};
-use super::budget::Account;
+use super::budget::{Account, deadline};
 use super::demand::{Demand, check_code};
-use super::host::{Supply, checked_results};
+use super::host::Supply;
+use super::wasmi_host::{enter_host, read, result_slots, write};
+use super::wasmi_value::{from_val, run_error, signature_of, to_val};
 use super::{
-    Budget, Caller, Engine, EngineError, EngineId, Host, HostFunction, HostTrap, Instance, Memory, Module,
-    Outcome, Settings, Shape, Signature, TrapReason, Value, ValueType,
+    Budget, Engine, EngineError, EngineId, Host, Instance, Memory, Module, Outcome, Settings, Shape, Value,
 };
+
+/// wasmi panics if its stack is to be smaller than it is at first.
+const LEAST_STACK_BYTES: usize = 1000;
 
 pub(super) struct Wasmi {
     engine: wasmi::Engine,
@@ -30,7 +33,7 @@ impl Wasmi {
         config.consume_fuel(settings.count_fuel);
         config.wasm_multi_memory(true);
         config.wasm_custom_page_sizes(true);
-        config.set_max_stack_height(settings.budget.limits().stack_bytes);
+        config.set_max_stack_height(settings.budget.limits().stack_bytes.max(LEAST_STACK_BYTES));
         Self { engine: wasmi::Engine::new(&config), settings: settings.clone() }
     }
 }
@@ -64,17 +67,15 @@ struct Compiled {
 }
 
 /// What a store holds beside the instance.
-struct State {
-    account: Account,
+pub(super) struct State {
+    pub(super) account: Account,
     /// The time of the current call, and when it is over: a call of the host looks at the clock.
-    limit: Duration,
-    deadline: Instant,
-    shape: Arc<Shape>,
-    imported_memory: Option<wasmi::Memory>,
-    imported_table: Option<Table>,
+    pub(super) limit: Duration,
+    pub(super) deadline: Instant,
+    pub(super) shape: Arc<Shape>,
+    pub(super) imported_memory: Option<wasmi::Memory>,
+    pub(super) imported_table: Option<Table>,
 }
-
-impl HostError for HostTrap {}
 
 impl Module for Compiled {
     fn shape(&self) -> &Shape {
@@ -100,7 +101,7 @@ impl Compiled {
         let state = State {
             account,
             limit,
-            deadline: Instant::now() + limit,
+            deadline: deadline(limit),
             shape: self.shape.clone(),
             imported_memory: None,
             imported_table: None,
@@ -188,21 +189,6 @@ impl Compiled {
     }
 }
 
-fn signature_of(ty: &wasmi::FuncType) -> Signature {
-    let types = |types: &[ValType]| {
-        let one = |ty: &ValType| match ty {
-            ValType::I32 => ValueType::I32,
-            ValType::I64 => ValueType::I64,
-            ValType::F32 => ValueType::F32,
-            ValType::F64 => ValueType::F64,
-            ValType::V128 => ValueType::V128,
-            ValType::FuncRef | ValType::ExternRef => ValueType::Reference,
-        };
-        types.iter().map(one).collect()
-    };
-    Signature { parameters: types(ty.params()), results: types(ty.results()) }
-}
-
 fn refused(module: &str, name: &str, words: impl ToString) -> EngineError {
     EngineError::Import {
         module: module.to_owned(),
@@ -245,7 +231,7 @@ impl Running {
         self.work.run(limit, move |working| {
             let state = working.store.data_mut();
             state.limit = limit;
-            state.deadline = Instant::now() + limit;
+            state.deadline = deadline(limit);
             let outcome = order(working);
             working.store.data_mut().account.judge(outcome)
         })?
@@ -315,7 +301,7 @@ impl Working {
     }
 }
 
-fn main_memory_name(state: &State) -> Result<&str, EngineError> {
+pub(super) fn main_memory_name(state: &State) -> Result<&str, EngineError> {
     state.shape.main_memory().ok_or_else(|| EngineError::export("memory", "the module shows no memory"))
 }
 
@@ -366,226 +352,5 @@ impl Instance for Running {
             let set = global.set(&mut working.store, value);
             set.map_err(|error| EngineError::export(&name, error))
         })
-    }
-}
-
-impl ResourceLimiter for Account {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> Result<bool, LimiterError> {
-        let granted = self.memory_grows(current, desired, maximum);
-        granted.map(|()| true).map_err(|_| LimiterError::ResourceLimiterDeniedAllocation)
-    }
-
-    fn memory_grow_failed(&mut self, error: &MemoryError) -> Result<(), LimiterError> {
-        self.growth_failed(matches!(error, MemoryError::OutOfSystemMemory));
-        Ok(())
-    }
-
-    fn table_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> Result<bool, LimiterError> {
-        let granted = self.table_grows(current, desired, maximum);
-        granted.map(|()| true).map_err(|_| LimiterError::ResourceLimiterDeniedAllocation)
-    }
-
-    fn table_grow_failed(&mut self, error: &TableError) -> Result<(), LimiterError> {
-        self.growth_failed(matches!(error, TableError::OutOfSystemMemory));
-        Ok(())
-    }
-
-    // The account itself counts these, before anything is made.
-    fn instances(&self) -> usize {
-        usize::MAX
-    }
-
-    fn tables(&self) -> usize {
-        usize::MAX
-    }
-
-    fn memories(&self) -> usize {
-        usize::MAX
-    }
-}
-
-/// Calls a function of the host on behalf of the module.
-fn enter_host(
-    mut caller: EngineCaller<'_, State>,
-    function: &HostFunction,
-    signature: &Signature,
-    parameters: &[Val],
-    results: &mut [Val],
-) -> Result<(), wasmi::Error> {
-    let state = caller.data_mut();
-    if Instant::now() >= state.deadline {
-        let error = EngineError::Timeout { limit: state.limit };
-        state.account.end(error.clone());
-        return Err(wasmi::Error::host(HostTrap::from(error)));
-    }
-    let arguments: Vec<_> = parameters.iter().map(from_val).collect();
-    state.account.enter().map_err(|error| wasmi::Error::host(HostTrap::from(error)))?;
-    let mut calling = Calling { caller, signature };
-    let outcome = function(&mut calling, &arguments);
-    calling.caller.data_mut().account.leave();
-    let values = checked_results(outcome, signature).map_err(wasmi::Error::host)?;
-    for (slot, value) in results.iter_mut().zip(values) {
-        *slot = to_val(value)
-            .ok_or_else(|| wasmi::Error::host(HostTrap("a host cannot answer a reference".to_owned())))?;
-    }
-    Ok(())
-}
-
-fn result_slots(function: &Func, store: impl wasmi::AsContext) -> Vec<Val> {
-    function.ty(store).results().iter().map(|&ty| Val::default_for_ty(ty)).collect()
-}
-
-struct Calling<'a> {
-    caller: EngineCaller<'a, State>,
-    signature: &'a Signature,
-}
-
-impl Calling<'_> {
-    fn memory(&self) -> Result<wasmi::Memory, EngineError> {
-        if let Some(memory) = self.caller.data().imported_memory {
-            return Ok(memory);
-        }
-        let name = main_memory_name(self.caller.data())?;
-        let memory = self.caller.get_export(name).and_then(Extern::into_memory);
-        memory.ok_or_else(|| EngineError::export(name, "is not a memory"))
-    }
-
-    fn invoke(&mut self, function: Func, name: &str, arguments: &[Value]) -> Result<Vec<Value>, EngineError> {
-        let arguments: Option<Vec<_>> = arguments.iter().map(|&value| to_val(value)).collect();
-        let arguments = arguments.ok_or_else(|| EngineError::export(name, "takes no such reference"))?;
-        let mut results = result_slots(&function, &self.caller);
-        if let Err(error) = function.call(&mut self.caller, &arguments, &mut results) {
-            let error = run_error(&error);
-            if error.is_exhausted() {
-                self.caller.data_mut().account.end(error.clone());
-            }
-            return Err(error);
-        }
-        Ok(results.iter().map(from_val).collect())
-    }
-}
-
-impl Caller for Calling<'_> {
-    fn signature(&self) -> &Signature {
-        self.signature
-    }
-
-    fn memory_bytes(&mut self) -> Result<u64, EngineError> {
-        Ok(self.memory()?.data_size(&self.caller) as u64)
-    }
-
-    fn read(&mut self, address: u64, length_bytes: u64) -> Result<Vec<u8>, EngineError> {
-        let memory = self.memory()?;
-        read(&mut self.caller, memory, address, length_bytes)
-    }
-
-    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), EngineError> {
-        let memory = self.memory()?;
-        write(&mut self.caller, memory, address, bytes)
-    }
-
-    fn grow(&mut self, pages: u64) -> Option<u64> {
-        self.memory().ok()?.grow(&mut self.caller, pages).ok()
-    }
-
-    fn call(&mut self, export: &str, arguments: &[Value]) -> Result<Vec<Value>, EngineError> {
-        match self.caller.get_export(export) {
-            Some(Extern::Func(function)) => self.invoke(function, export, arguments),
-            _ => Err(EngineError::export(export, "is not an exported function")),
-        }
-    }
-
-    fn call_table(&mut self, index: u32, arguments: &[Value]) -> Result<Vec<Value>, EngineError> {
-        let state = self.caller.data();
-        let table = state.imported_table.or_else(|| {
-            state
-                .shape
-                .main_table()
-                .and_then(|name| self.caller.get_export(name))
-                .and_then(Extern::into_table)
-        });
-        let table = table.ok_or_else(|| EngineError::export("table", "the module shows no table"))?;
-        match table.get(&self.caller, u64::from(index)) {
-            Some(Ref::Func(Nullable::Val(function))) => self.invoke(function, "table", arguments),
-            _ => Err(EngineError::export("table", format!("holds no function at {index}"))),
-        }
-    }
-}
-
-fn read(
-    mut store: impl AsContextMut,
-    memory: wasmi::Memory,
-    address: u64,
-    length_bytes: u64,
-) -> Result<Vec<u8>, EngineError> {
-    let store = store.as_context_mut();
-    let range = super::range(address, length_bytes, memory.data_size(&store))?;
-    let mut bytes = vec![0; range.len()];
-    memory.read(&store, range.start, &mut bytes).map_err(EngineError::engine)?;
-    Ok(bytes)
-}
-
-fn write(
-    store: impl AsContextMut,
-    memory: wasmi::Memory,
-    address: u64,
-    bytes: &[u8],
-) -> Result<(), EngineError> {
-    let range = super::range(address, bytes.len() as u64, memory.data_size(&store))?;
-    memory.write(store, range.start, bytes).map_err(EngineError::engine)
-}
-
-fn run_error(error: &wasmi::Error) -> EngineError {
-    let reason = match (error.downcast_ref::<HostTrap>(), error.as_trap_code()) {
-        (Some(HostTrap(words)), _) => TrapReason::Host(words.clone()),
-        (None, Some(code)) => match code {
-            TrapCode::UnreachableCodeReached => TrapReason::Unreachable,
-            TrapCode::MemoryOutOfBounds => TrapReason::MemoryOutOfBounds,
-            TrapCode::TableOutOfBounds => TrapReason::TableOutOfBounds,
-            TrapCode::IndirectCallToNull | TrapCode::BadSignature => TrapReason::IndirectCall,
-            TrapCode::IntegerDivisionByZero
-            | TrapCode::IntegerOverflow
-            | TrapCode::BadConversionToInteger => TrapReason::Arithmetic,
-            TrapCode::StackOverflow => TrapReason::StackOverflow,
-            TrapCode::OutOfFuel => TrapReason::OutOfFuel,
-            TrapCode::OutOfSystemMemory => TrapReason::OutOfMemory,
-            _ => TrapReason::Other,
-        },
-        (None, None) => TrapReason::Other,
-    };
-    EngineError::Trap { reason, words: error.to_string() }
-}
-
-fn to_val(value: Value) -> Option<Val> {
-    Some(match value {
-        Value::I32(value) => Val::I32(value),
-        Value::I64(value) => Val::I64(value),
-        Value::F32(bits) => Val::F32(wasmi::F32::from_bits(bits)),
-        Value::F64(bits) => Val::F64(wasmi::F64::from_bits(bits)),
-        Value::V128(bits) => Val::V128(bits.into()),
-        Value::Null => Val::FuncRef(Nullable::Null),
-        Value::Reference => return None,
-    })
-}
-
-fn from_val(value: &Val) -> Value {
-    match value {
-        Val::I32(value) => Value::I32(*value),
-        Val::I64(value) => Value::I64(*value),
-        Val::F32(value) => Value::F32(value.to_bits()),
-        Val::F64(value) => Value::F64(value.to_bits()),
-        Val::V128(value) => Value::V128(value.as_u128()),
-        Val::FuncRef(Nullable::Null) | Val::ExternRef(Nullable::Null) => Value::Null,
-        Val::FuncRef(_) | Val::ExternRef(_) => Value::Reference,
     }
 }

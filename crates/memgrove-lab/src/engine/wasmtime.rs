@@ -5,18 +5,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wasmtime::{
-    AsContextMut, Caller as EngineCaller, Config, Extern, ExternType, Func, GcHeapOutOfMemory, Global,
-    Linker, MemoryType, OptLevel, OutOfMemory, Ref, RegallocAlgorithm, SharedMemory, Store, Table, TableType,
-    Trap, UnknownImportError, Val, WasmFeatures,
+    Caller as EngineCaller, Config, Extern, ExternType, Func, Global, Linker, MemoryType, OptLevel,
+    OutOfMemory, Ref, RegallocAlgorithm, SharedMemory, Store, Table, TableType, Trap, UnknownImportError,
+    Val, WasmFeatures,
 };
 
 use super::apart::{self, Apart};
 use super::demand::{Demand, check_code};
-use super::host::{Supply, checked_results};
+use super::host::Supply;
 use super::wasmtime_bounds::{Bounds, tick};
+use super::wasmtime_host::{enter_host, read, write};
+use super::wasmtime_value::{from_val, run_error, to_val, to_vals, words};
 use super::{
-    Budget, Caller, Engine, EngineError, EngineId, Host, HostFunction, HostTrap, ImportKind, Instance,
-    Memory, Module, Outcome, Settings, Shape, Signature, TrapReason, Value,
+    Budget, Engine, EngineError, EngineId, Exceeded, Host, HostTrap, ImportKind, Instance, Memory, Module,
+    Outcome, Resource, Settings, Shape, Value,
 };
 
 pub(super) struct Wasmtime {
@@ -105,11 +107,11 @@ struct Compiled {
 }
 
 /// What a store holds beside the instance.
-struct State {
-    bounds: Bounds,
-    shape: Arc<Shape>,
-    imported_memory: Option<wasmtime::Memory>,
-    imported_table: Option<Table>,
+pub(super) struct State {
+    pub(super) bounds: Bounds,
+    pub(super) shape: Arc<Shape>,
+    pub(super) imported_memory: Option<wasmtime::Memory>,
+    pub(super) imported_table: Option<Table>,
 }
 
 impl Module for Compiled {
@@ -186,7 +188,11 @@ impl Compiled {
                 }
                 (ExternType::Memory(ty), Some(Supply::Memory { minimum_pages })) => {
                     let ty = raised(&ty, *minimum_pages).map_err(|words| refused(module, name, words))?;
-                    Some(supplied_memory(store, ty).map_err(|error| refused(module, name, words(&error)))?)
+                    let made = supplied_memory(store, ty);
+                    Some(made.map_err(|error| match lacks_memory(&error) {
+                        true => host_memory(),
+                        false => refused(module, name, words(&error)),
+                    })?)
                 }
                 (ExternType::Table(ty), Some(Supply::Table { minimum_elements })) => {
                     let minimum = ty.minimum().max(*minimum_elements);
@@ -252,7 +258,20 @@ fn refused(module: &str, name: &str, words: impl Into<String>) -> EngineError {
     }
 }
 
+/// Whether the operating system refused what the limits allow, which wasmtime tells in words.
+fn lacks_memory(error: &wasmtime::Error) -> bool {
+    error.is::<OutOfMemory>() || error.chain().any(|cause| cause.to_string().starts_with("mmap failed"))
+}
+
+/// Another machine may have what this one has not.
+fn host_memory() -> EngineError {
+    EngineError::Budget(Exceeded { resource: Resource::HostMemory, asked: 0, limit: 0 })
+}
+
 fn instantiation_error(error: &wasmtime::Error, unsupplied: Vec<String>) -> EngineError {
+    if lacks_memory(error) {
+        return host_memory();
+    }
     if let Some(unknown) = error.downcast_ref::<UnknownImportError>() {
         let (module, name) = (unknown.module().to_owned(), unknown.name().to_owned());
         return EngineError::Import { module, name, words: words(error), unsupplied };
@@ -355,12 +374,12 @@ impl Working {
     }
 }
 
-fn main_memory_name(state: &State) -> Result<String, EngineError> {
+pub(super) fn main_memory_name(state: &State) -> Result<String, EngineError> {
     let name = state.shape.main_memory();
     name.map(str::to_owned).ok_or_else(|| EngineError::export("memory", "the module shows no memory"))
 }
 
-fn memory_of(item: Extern, name: &str) -> Result<wasmtime::Memory, EngineError> {
+pub(super) fn memory_of(item: Extern, name: &str) -> Result<wasmtime::Memory, EngineError> {
     match item {
         Extern::Memory(memory) => Ok(memory),
         Extern::SharedMemory(_) => {
@@ -418,198 +437,5 @@ impl Instance for Running {
             let set = global.set(&mut working.store, value);
             set.map_err(|error| EngineError::export(&name, words(&error)))
         })
-    }
-}
-
-/// Calls a function of the host on behalf of the module.
-fn enter_host(
-    mut caller: EngineCaller<'_, State>,
-    function: &HostFunction,
-    signature: &Signature,
-    parameters: &[Val],
-    results: &mut [Val],
-) -> wasmtime::Result<()> {
-    let arguments: Vec<_> = parameters.iter().map(from_val).collect();
-    caller.data_mut().bounds.account.enter().map_err(wasmtime::Error::new)?;
-    let mut calling = Calling { caller, signature };
-    let outcome = function(&mut calling, &arguments);
-    calling.caller.data_mut().bounds.account.leave();
-    let values = checked_results(outcome, signature).map_err(wasmtime::Error::new)?;
-    for (slot, value) in results.iter_mut().zip(values) {
-        *slot = to_val(value)
-            .ok_or_else(|| wasmtime::Error::new(HostTrap("a host cannot answer a reference".to_owned())))?;
-    }
-    Ok(())
-}
-
-struct Calling<'a> {
-    caller: EngineCaller<'a, State>,
-    signature: &'a Signature,
-}
-
-impl Calling<'_> {
-    fn memory(&mut self) -> Result<wasmtime::Memory, EngineError> {
-        if let Some(memory) = self.caller.data().imported_memory {
-            return Ok(memory);
-        }
-        let name = main_memory_name(self.caller.data())?;
-        let item = self.caller.get_export(&name);
-        memory_of(item.ok_or_else(|| EngineError::export(&name, "does not exist"))?, &name)
-    }
-
-    fn invoke(&mut self, function: Func, name: &str, arguments: &[Value]) -> Result<Vec<Value>, EngineError> {
-        let ty = function.ty(&self.caller);
-        let arguments: Option<Vec<_>> = arguments.iter().map(|&value| to_val(value)).collect();
-        let arguments = arguments.ok_or_else(|| EngineError::export(name, "takes no such reference"))?;
-        let mut results = vec![Val::I32(0); ty.results().len()];
-        if let Err(error) = function.call(&mut self.caller, &arguments, &mut results) {
-            let error = run_error(&error);
-            if error.is_exhausted() {
-                self.caller.data_mut().bounds.account.end(error.clone());
-            }
-            return Err(error);
-        }
-        Ok(results.iter().map(from_val).collect())
-    }
-}
-
-impl Caller for Calling<'_> {
-    fn signature(&self) -> &Signature {
-        self.signature
-    }
-
-    fn memory_bytes(&mut self) -> Result<u64, EngineError> {
-        let memory = self.memory()?;
-        Ok(memory.data_size(&self.caller) as u64)
-    }
-
-    fn read(&mut self, address: u64, length_bytes: u64) -> Result<Vec<u8>, EngineError> {
-        let memory = self.memory()?;
-        read(&mut self.caller, memory, address, length_bytes)
-    }
-
-    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), EngineError> {
-        let memory = self.memory()?;
-        write(&mut self.caller, memory, address, bytes)
-    }
-
-    fn grow(&mut self, pages: u64) -> Option<u64> {
-        let memory = self.memory().ok()?;
-        memory.grow(&mut self.caller, pages).ok()
-    }
-
-    fn call(&mut self, export: &str, arguments: &[Value]) -> Result<Vec<Value>, EngineError> {
-        match self.caller.get_export(export) {
-            Some(Extern::Func(function)) => self.invoke(function, export, arguments),
-            _ => Err(EngineError::export(export, "is not an exported function")),
-        }
-    }
-
-    fn call_table(&mut self, index: u32, arguments: &[Value]) -> Result<Vec<Value>, EngineError> {
-        let table = match self.caller.data().imported_table {
-            Some(table) => Some(table),
-            None => {
-                let name = self.caller.data().shape.main_table().map(str::to_owned);
-                name.and_then(|name| self.caller.get_export(&name)).and_then(Extern::into_table)
-            }
-        };
-        let table = table.ok_or_else(|| EngineError::export("table", "the module shows no table"))?;
-        match table.get(&mut self.caller, u64::from(index)) {
-            Some(Ref::Func(Some(function))) => self.invoke(function, "table", arguments),
-            _ => Err(EngineError::export("table", format!("holds no function at {index}"))),
-        }
-    }
-}
-
-fn read(
-    mut store: impl AsContextMut,
-    memory: wasmtime::Memory,
-    address: u64,
-    length_bytes: u64,
-) -> Result<Vec<u8>, EngineError> {
-    let store = store.as_context_mut();
-    let range = super::range(address, length_bytes, memory.data_size(&store))?;
-    let mut bytes = vec![0; range.len()];
-    memory.read(&store, range.start, &mut bytes).map_err(EngineError::engine)?;
-    Ok(bytes)
-}
-
-fn write(
-    store: impl AsContextMut,
-    memory: wasmtime::Memory,
-    address: u64,
-    bytes: &[u8],
-) -> Result<(), EngineError> {
-    let range = super::range(address, bytes.len() as u64, memory.data_size(&store))?;
-    memory.write(store, range.start, bytes).map_err(EngineError::engine)
-}
-
-pub(super) fn run_error(error: &wasmtime::Error) -> EngineError {
-    let reason = match (error.downcast_ref::<Trap>(), error.downcast_ref::<HostTrap>()) {
-        (_, Some(HostTrap(words))) => TrapReason::Host(words.clone()),
-        (Some(trap), _) => match trap {
-            Trap::UnreachableCodeReached => TrapReason::Unreachable,
-            Trap::MemoryOutOfBounds => TrapReason::MemoryOutOfBounds,
-            Trap::TableOutOfBounds => TrapReason::TableOutOfBounds,
-            Trap::IndirectCallToNull | Trap::BadSignature => TrapReason::IndirectCall,
-            Trap::IntegerOverflow | Trap::IntegerDivisionByZero | Trap::BadConversionToInteger => {
-                TrapReason::Arithmetic
-            }
-            Trap::StackOverflow => TrapReason::StackOverflow,
-            Trap::OutOfFuel => TrapReason::OutOfFuel,
-            Trap::AllocationTooLarge => TrapReason::OutOfMemory,
-            Trap::HeapMisaligned => TrapReason::Unaligned,
-            _ => TrapReason::Other,
-        },
-        (None, None) if error.is::<OutOfMemory>() || error.is::<GcHeapOutOfMemory<()>>() => {
-            TrapReason::OutOfMemory
-        }
-        (None, None) => TrapReason::Other,
-    };
-    EngineError::Trap { reason, words: words(error) }
-}
-
-/// The error and its causes, without the backtrace that wasmtime puts first.
-pub(super) fn words(error: &wasmtime::Error) -> String {
-    let causes: Vec<_> = error.chain().map(ToString::to_string).collect();
-    let told: Vec<_> = causes.iter().filter(|cause| !cause.contains("wasm backtrace")).cloned().collect();
-    if told.is_empty() { causes.join(": ") } else { told.join(": ") }
-}
-
-pub(super) fn to_vals(
-    arguments: &[Value],
-    signature: &Signature,
-    export: &str,
-) -> Result<Vec<Val>, EngineError> {
-    super::check_arguments(arguments, signature, export)?;
-    let values: Option<Vec<_>> = arguments.iter().map(|&value| to_val(value)).collect();
-    values.ok_or_else(|| EngineError::export(export, "takes a reference, which cannot be handed in"))
-}
-
-pub(super) fn to_val(value: Value) -> Option<Val> {
-    Some(match value {
-        Value::I32(value) => Val::I32(value),
-        Value::I64(value) => Val::I64(value),
-        Value::F32(bits) => Val::F32(bits),
-        Value::F64(bits) => Val::F64(bits),
-        Value::V128(bits) => Val::V128(bits.into()),
-        Value::Null => Val::FuncRef(None),
-        Value::Reference => return None,
-    })
-}
-
-pub(super) fn from_val(value: &Val) -> Value {
-    match value {
-        Val::I32(value) => Value::I32(*value),
-        Val::I64(value) => Value::I64(*value),
-        Val::F32(bits) => Value::F32(*bits),
-        Val::F64(bits) => Value::F64(*bits),
-        Val::V128(bits) => Value::V128(bits.as_u128()),
-        Val::FuncRef(None)
-        | Val::ExternRef(None)
-        | Val::AnyRef(None)
-        | Val::ExnRef(None)
-        | Val::ContRef(None) => Value::Null,
-        _ => Value::Reference,
     }
 }

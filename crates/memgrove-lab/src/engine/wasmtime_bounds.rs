@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use wasmtime::{ResourceLimiter, SharedMemory, UpdateDeadline};
 
 use super::EngineError;
-use super::budget::{Account, Budget, Exceeded};
+use super::budget::{Account, Budget, deadline};
+use super::limits::Exceeded;
 
 /// How often a call is interrupted to look at the clock.
 const TICK: Duration = Duration::from_millis(20);
@@ -47,7 +48,7 @@ impl Bounds {
     /// A call begins that may take `limit`.
     pub(super) fn begin(&mut self, limit: Duration) {
         self.limit = limit;
-        self.deadline = Instant::now() + limit;
+        self.deadline = deadline(limit);
     }
 
     /// Watches a shared memory that is on the account with what it has now.

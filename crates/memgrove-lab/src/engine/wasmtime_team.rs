@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use wasmtime::{Extern, Linker, MemoryTypeBuilder, Module, SharedMemory, Store, Val};
 
 use super::apart::Apart;
-use super::budget::Account;
+use super::budget::{Account, deadline};
 use super::demand::Demand;
 use super::team::{GRACE, Team, shared_memory};
-use super::wasmtime::{compile, engine, from_val, run_error, to_val, words};
+use super::wasmtime::{compile, engine};
 use super::wasmtime_bounds::Bounds;
+use super::wasmtime_value::{from_val, run_error, to_val, words};
 use super::{Budget, EngineError, Host, Settings, Shape, Value};
 
 /// Reads a shared memory from inside: from outside that would be a data race, and needs unsafe code.
@@ -236,10 +237,10 @@ impl Team for HostThreads {
         let mut reports: Vec<Option<(u64, Instant, Instant)>> = vec![None; members.len()];
         let mut outcome = Ok(());
         let limit = self.budget.time(self.budget.limits().call)?;
-        let mut deadline = Instant::now() + limit + GRACE;
+        let mut end = deadline(limit.saturating_add(GRACE));
         for _ in members {
             // One that waits, or was compiled for timing, cannot be stopped: it goes with the process.
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = end.saturating_duration_since(Instant::now());
             match self.reports.1.recv_timeout(left) {
                 Ok((number, Ok(report))) => {
                     if let Some(place) = reports.get_mut(number) {
@@ -248,7 +249,7 @@ impl Team for HostThreads {
                 }
                 Ok((_, Err(error))) => {
                     outcome = outcome.and(Err(error));
-                    deadline = deadline.min(Instant::now() + GRACE);
+                    end = end.min(deadline(GRACE));
                 }
                 Err(_) => {
                     outcome = outcome.and(Err(EngineError::Timeout { limit }));

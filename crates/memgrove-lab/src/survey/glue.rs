@@ -1,6 +1,6 @@
 //! Running a module under the very JavaScript that Emscripten made beside it, on Node.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde::Deserialize;
 
@@ -8,7 +8,7 @@ use super::host::Start;
 use super::row::Trial;
 use super::trial::{Candidate, complaint};
 use crate::engine::Limits;
-use crate::engine::node_process::arguments;
+use crate::engine::node_process::{arguments, output};
 use crate::toolchain::Tools;
 
 const SCRIPT: &str = include_str!("glue.mjs");
@@ -41,14 +41,9 @@ fn both(tools: &Tools, candidate: &Candidate<'_>, glue: &[u8]) -> Result<Trial, 
 
     let mut memory = 0;
     for start in Start::both(candidate.program) {
-        let output = Command::new(&node)
-            .args(arguments(&Limits::SURVEY))
-            .arg(&script)
-            .args([&javascript, &module])
-            .arg(start.name())
-            .stdin(Stdio::null())
-            .output()
-            .map_err(io)?;
+        let mut command = Command::new(&node);
+        command.args(arguments(&Limits::SURVEY)).arg(&script).args([&javascript, &module]).arg(start.name());
+        let output = output(&mut command, &Limits::SURVEY).map_err(|error| error.to_string())?;
         let text = String::from_utf8_lossy(&output.stdout);
         let answer = text.lines().next_back().and_then(|line| serde_json::from_str(line).ok());
         let answer = match answer {

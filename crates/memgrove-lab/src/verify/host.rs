@@ -359,3 +359,36 @@ fn word(caller: &mut dyn Caller, at: u64) -> Result<u32, HostTrap> {
     let bytes = caller.read(at, 4)?;
     Ok(bytes.try_into().map(u32::from_le_bytes).unwrap_or(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use memgrove_rewrite::{Options, plan};
+
+    use super::*;
+
+    #[test]
+    fn what_only_its_use_tells_is_not_confirmed() {
+        let wasm = wat::parse_str(
+            r#"(module
+                (import "env" "emscripten_get_now" (func (result f64)))
+                (import "a" "a" (func $grow (param i32) (result i32)))
+                (import "a" "b" (func $beep))
+                (import "a" "c" (func $fails (param i32)))
+                (import "wasi_snapshot_preview1" "fd_close" (func (param i32) (result i32)))
+                (memory (export "memory") 1)
+                (func (export "sbrk") (param i32) (result i32)
+                    (if (i32.gt_u (local.get 0) (i32.shl (memory.size) (i32.const 16)))
+                        (then (if (i32.eqz (call $grow (local.get 0))) (then (return (i32.const -1))))))
+                    (i32.store (i32.const 4000) (local.get 0))
+                    (call $beep)
+                    (local.get 0))
+                (func (export "fail") (call $fails (i32.const 1)) unreachable))"#,
+        )
+        .expect("the test's text is well-formed");
+        let plan = plan(&wasm, &Options::default()).expect("it can be planned");
+        let emulated = emulate(&plan).expect("all of it is known");
+        let names: Vec<_> =
+            emulated.unconfirmed.iter().map(|(from, name)| format!("{from}.{name}")).collect();
+        assert_eq!(names, ["a.a", "a.c"]);
+    }
+}

@@ -12,8 +12,6 @@ mod system_calls;
 mod wasi;
 mod wasm_bindgen;
 
-use wasmparser::TypeRef;
-
 use crate::edits::{Op, StandIn};
 use crate::module::Module;
 use crate::plan::{Purpose, Stubs};
@@ -140,7 +138,7 @@ fn in_env(module: &Module<'_>, runtime: &Runtime, name: &str, import: u32) -> Op
     }
     // A minifier makes names like `log`, too.
     let of_c: &[&'static [Contract]] =
-        if is_minified(module, "env") { &[] } else { &[libc::CONTRACTS, libm::CONTRACTS] };
+        if is_minified(module) { &[] } else { &[libc::CONTRACTS, libm::CONTRACTS] };
     // fastcomp put an underscore before every C name.
     let plain = name.strip_prefix('_');
     let tables = || of_c.iter().copied().chain([wasi::PREVIEW1]);
@@ -149,13 +147,13 @@ fn in_env(module: &Module<'_>, runtime: &Runtime, name: &str, import: u32) -> Op
         .or_else(|| tables().find_map(|table| first_fit(module, runtime, table, plain?, import)))
 }
 
-/// Whether the functions that are imported from `from` have names that a minifier made, so that
-/// the glue is not known: some are so short, and are no names of C's.
-pub(crate) fn is_minified(module: &Module<'_>, from: &str) -> bool {
-    module.imports.iter().any(|entry| {
-        matches!(entry.import.ty, TypeRef::Func(_) | TypeRef::FuncExact(_))
-            && entry.import.module == from
-            && is_minified_name(entry.import.name)
+/// Whether functions are imported under names that a minifier made, so that the glue is not known: it
+/// gives names of one character first, then of two.
+fn is_minified(module: &Module<'_>) -> bool {
+    *module.is_minified.get_or_init(|| {
+        (0..module.imported_funcs)
+            .filter_map(|import| module.func_import(import))
+            .any(|(from, name)| matches!(from, "a" | "env") && name.len() <= 2 && is_minified_name(name))
     })
 }
 
@@ -175,6 +173,29 @@ pub(crate) fn has_form(module: &Module<'_>, import: u32, types: Types) -> bool {
     let is_wide = module.memories.first().is_some_and(|memory| memory.memory64);
     let address = if is_wide { "i64" } else { "i32" };
     types.iter().any(|form| form.replace('p', address) == text)
+}
+
+/// Why a name that is known proves nothing here; `None` where no name is known.
+pub(crate) fn why_not(module: &Module<'_>, from: &str, name: &str) -> Option<&'static str> {
+    let plain = name.trim_start_matches('_');
+    let is_in =
+        |table: &[Contract]| table.iter().any(|contract| contract.name.trim_start_matches('_') == plain);
+    let is_of_c = is_in(libc::CONTRACTS) || is_in(libm::CONTRACTS);
+    let is_known = is_of_c
+        || is_in(emscripten::CONTRACTS)
+        || is_in(wasi::PREVIEW1)
+        || ["setErrNo", "emscripten_get_heap_max"].contains(&plain)
+        || ["invoke_", "syscall", "nullFunc_"].iter().any(|prefix| plain.starts_with(prefix));
+    if !is_known {
+        return None;
+    }
+    Some(if !matches!(from, "env" | "Math" | "global.Math") && !wasi::is_wasi(from) {
+        "its name is known from a C library or its host, but not in this module, where it may be anything"
+    } else if is_of_c && from == "env" && is_minified(module) {
+        "it has a C function's name, but other names here are minified, so that this one may be a minifier's, too"
+    } else {
+        "its name is known, but there is no stand-in for a function of that name with this type"
+    })
 }
 
 /// Promises of wasm-bindgen, which hold together or not at all (see `pass/functions`).

@@ -12,8 +12,9 @@
 //! (func $abort unreachable)
 //! ```
 //!
-//! A name is looked up in the families' contracts; where it says nothing (minified), use
-//! decides. A function that nothing inside the module can stand for stays, with what it is for.
+//! A name is looked up in the families' contracts, together with its module and type; where it says
+//! nothing (minified), the code around its uses decides. A function that nothing inside the module
+//! can stand for stays, with what it is for.
 
 use wasmparser::TypeRef;
 
@@ -76,7 +77,9 @@ fn decide(pass: &mut Pass<'_, '_>, at: usize, import: u32, answer: Option<(Answe
     let Some((answer, decided_by)) = answer else {
         let (purpose, mut why) = contract::purpose_of(imported.module, imported.name);
         if purpose == Purpose::Unknown {
-            why = minified::why_unknown(pass.module, import).unwrap_or(why);
+            why = minified::why_unknown(pass.module, import)
+                .or_else(|| contract::why_not(pass.module, imported.module, imported.name))
+                .unwrap_or(why);
             if pass.module.memories.first().is_some_and(|memory| memory.memory64) {
                 why = "the memory's addresses have 64 bits, and stand-ins that use memory know 32";
             } else if counts_other_pages(pass, imported.name) {

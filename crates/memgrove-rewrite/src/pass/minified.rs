@@ -1,9 +1,9 @@
 //! Names that a minifier took, recovered by structure.
 //!
 //! Emscripten's `-O3` renames imports and exports to letters. What remains is how the module
-//! uses them: see `proof` for signs around a call, `result_use.rs` for what becomes of its result. Only a module that shows Emscripten's way of growing memory (or fastcomp's break) is
-//! looked at like this, and what does not prove itself stays an import: an answer that is no
-//! answer to the question corrupts the program.
+//! uses them: see `proof` for the code around a call, `result_use.rs` for what becomes of its
+//! result. Only a module that shows Emscripten's way of growing memory (or fastcomp's break) is
+//! looked at like this, and what is not proven stays an import: a wrong guess corrupts the program.
 //!
 //! ```wat
 //! ;; before

@@ -21,13 +21,14 @@ pub(crate) fn copies_memory(flows: &Flows<'_, '_>, import: u32) -> bool {
     let is_typed = |function: u32| TYPES.iter().any(|ty| has_type(flows.module, function, ty));
     is_typed(import)
         && flows.any_call(import, |caller, flow, call| {
-            let has = |wanted: fn(&Operator<'_>) -> bool| flow.code.iter().any(wanted);
+            let has =
+                |wanted: fn(&Operator<'_>) -> bool| flow.positions_after(0).any(|at| wanted(&flow.code[at]));
             is_typed(caller)
                 && [(0, 0), (1, 1), (2, 2)]
                     .iter()
                     .all(|&(which, param)| flow.is_parameter(call, which, param))
-                && (0..call).any(|at| is_threshold(flow, at))
-                && (0..flow.code.len()).any(|at| is_alignment(flow, at))
+                && flow.positions(0..call).any(|at| is_threshold(flow, at))
+                && flow.positions_after(0).any(|at| is_alignment(flow, at))
                 && has(|op| matches!(op, Operator::I32Load8U { .. } | Operator::I32Load8S { .. }))
                 && has(|op| matches!(op, Operator::I32Store8 { .. }))
                 && has(|op| matches!(op, Operator::Loop { .. }))
@@ -74,7 +75,7 @@ pub(crate) fn fills_entropy(flows: &Flows<'_, '_>, import: u32) -> bool {
                 _ => false,
             };
             let stores = || {
-                (0..flow.code.len()).filter_map(|at| match &flow.code[at] {
+                flow.positions_after(0).filter_map(|at| match &flow.code[at] {
                     Operator::I32Store { memarg } => {
                         Some((at, i64::from(flow.const_operand(at, 0)?) + memarg.offset.cast_signed()))
                     }
@@ -88,8 +89,9 @@ pub(crate) fn fills_entropy(flows: &Flows<'_, '_>, import: u32) -> bool {
             // One store may serve both, with the number chosen before.
             let result: BTreeSet<usize> = flow.uses(call).into_iter().map(|(user, _)| user).collect();
             has_type(module, caller, "i32 i32 -> i32")
-                && (0..2_u32).all(|which| flow.is_parameter(call, which as usize, which))
-                && (0..call).any(|at| is_limit(at) && flow.is_parameter(at, 0, 1))
+                && flow.is_parameter(call, 0, 0)
+                && flow.is_parameter(call, 1, 1)
+                && flow.positions(0..call).any(|at| is_limit(at) && flow.is_parameter(at, 0, 1))
                 && stores().any(|(at, to)| errno.contains(&to) && result.contains(&at))
         })
 }
@@ -138,7 +140,7 @@ fn terminates_list(flow: &Flow<'_>, sizes: usize, contents: usize) -> bool {
             && flow.const_operand(value, 1) == Some(2)
             && flow.operand(value, 0).is_some_and(is_count)
     };
-    (sizes..contents).any(|at| {
+    flow.positions(sizes..contents).any(|at| {
         matches!(flow.code[at], Operator::I32Store { .. })
             && flow.const_operand(at, 1) == Some(0)
             && flow.operand(at, 0).is_some_and(|to| {
@@ -165,7 +167,7 @@ pub(crate) fn sets_time_zone(flows: &Flows<'_, '_>, import: u32) -> bool {
             let arguments: Option<Vec<i32>> = (0..4).map(|which| flow.const_operand(call, which)).collect();
             let Some([zone, daylight, standard, summer]) = arguments.as_deref() else { return false };
             let kept_at = |name: i32| {
-                (call..flow.code.len()).find_map(|at| match &flow.code[at] {
+                flow.positions_after(call).find_map(|at| match &flow.code[at] {
                     Operator::I32Store { memarg } if flow.const_operand(at, 1) == Some(name) => {
                         Some(i64::from(flow.const_operand(at, 0)?) + memarg.offset.cast_signed())
                     }
@@ -202,12 +204,12 @@ pub(crate) fn fills_broken_down_time(flows: &Flows<'_, '_>, import: u32) -> Opti
                 _ => flow.is_same(base, tm) && offset.cast_signed() == field,
             })
         };
-        let zone = (call..flow.code.len()).find_map(|at| match &flow.code[at] {
+        let zone = flow.positions_after(call).find_map(|at| match &flow.code[at] {
             Operator::I32Store { memarg } if is_field(at, TM_ZONE, memarg.offset) => flow.operand(at, 1),
             _ => None,
         });
         let Some(zone) = zone else { return false };
-        let reads_isdst = (call..flow.code.len()).any(|at| {
+        let reads_isdst = flow.positions_after(call).any(|at| {
             matches!(&flow.code[at], Operator::I32Load { memarg } if is_field(at, TM_ISDST, memarg.offset))
         });
         match &flow.code[zone] {
@@ -277,7 +279,7 @@ pub(crate) fn sets_timer(flows: &Flows<'_, '_>, import: u32) -> bool {
             flow.is_parameter(call, 0, 0)
                 && flow.is_dropped(call)
                 && SIGNALS.iter().all(|signal| {
-                    (call..flow.code.len()).any(|at| {
+                    flow.positions_after(call).any(|at| {
                         matches!(flow.code[at], Operator::Select)
                             && (0..2).any(|which| flow.const_operand(at, which) == Some(*signal))
                     })

@@ -36,14 +36,16 @@ pub(crate) fn growth_imports(flows: &Flows<'_, '_>) -> Vec<u32> {
 /// the result only decides, and the size is then where the heap ends.
 fn asks_for_more(module: &Module<'_>, flow: &Flow<'_>, call: usize) -> bool {
     let Some(size) = flow.operand(call, 0) else { return false };
-    let is_compared = flow.code[..call].iter().enumerate().any(|(at, operator)| {
-        is_comparison(operator)
-            && [(0, 1), (1, 0)].into_iter().any(|(wanted, have)| {
-                flow.operand(at, have).is_some_and(|have| is_memory_bytes(module, flow, have))
-                    && flow.operand(at, wanted).is_some_and(|wanted| flow.is_same(wanted, size))
-            })
-    });
-    is_compared && flow.is_truth(call) && is_kept(flow, size)
+    let is_compared = || {
+        flow.positions(0..call).any(|at| {
+            is_comparison(&flow.code[at])
+                && [(0, 1), (1, 0)].into_iter().any(|(wanted, have)| {
+                    flow.operand(at, have).is_some_and(|have| is_memory_bytes(module, flow, have))
+                        && flow.operand(at, wanted).is_some_and(|wanted| flow.is_same(wanted, size))
+                })
+        })
+    };
+    flow.is_truth(call) && is_compared() && is_kept(flow, size)
 }
 
 /// Whether a value is stored, or is the function's result.
@@ -109,7 +111,11 @@ pub(crate) enum Fastcomp {
 pub(crate) fn fastcomp(flows: &Flows<'_, '_>, sbrk: u32, import: u32) -> Option<Fastcomp> {
     let module = flows.module;
     let flow = flows.of(sbrk)?;
-    let breaks: Vec<usize> = (0..flow.code.len())
+    if flow.calls(import).is_empty() {
+        return None;
+    }
+    let breaks: Vec<usize> = flow
+        .positions_after(0)
         .filter(|&at| {
             matches!(flow.code[at], Operator::I32Store { .. })
                 && flow.operand(at, 0).is_some_and(|to| matches!(flow.code[to], Operator::GlobalGet { .. }))

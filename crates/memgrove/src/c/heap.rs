@@ -120,10 +120,6 @@ unsafe impl<S: PageSource, const GRAIN: usize> CHeap for Dlmalloc<S, GRAIN> {
 
     #[inline]
     unsafe fn c_reallocate(&self, block: *mut u8, size: usize) -> *mut u8 {
-        if GRAIN >= ALIGN {
-            // SAFETY: the caller's promise.
-            return unsafe { self.resize(block, size) };
-        }
         // A layout of that size and alignment must exist.
         if layout(size, ALIGN).is_none() {
             return null_mut();
@@ -131,6 +127,9 @@ unsafe impl<S: PageSource, const GRAIN: usize> CHeap for Dlmalloc<S, GRAIN> {
         // SAFETY: the caller's promise; a block is given back through its header, not its layout, of which only the
         // alignment counts, and its usable bytes are at least those it was asked for.
         unsafe {
+            if GRAIN >= ALIGN {
+                return self.resize(block, size);
+            }
             let layout = Layout::from_size_align_unchecked(self.usable_size(block), ALIGN);
             self.reallocate(block, layout, size)
         }

@@ -29,11 +29,24 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
     /// Verifies H1 to H8.
     pub(super) fn check(&self) -> Result<(), Broken> {
         ensure(self.top <= self.end, "H7", "the top begins after the end", self.top)?;
+        let reached = self.top <= self.reach && self.reach <= self.end;
+        ensure(reached, "H7", "the top reaches beyond the end", self.reach)?;
         ensure((self.top | self.end) % GRAIN == 0, "H7", "the top is not on the grain", self.top)?;
         let mut stats = Stats::default();
         self.walk(&mut stats)?;
         self.check_bins(stats.free_blocks)?;
         self.check_quick(stats.live_blocks)?;
+        let out = stats.live_blocks - usize::from(self.victim != 0);
+        let live = out - self.quick_blocks().count();
+        ensure(out == self.out, "H9", "the blocks that are out are not counted", self.out)?;
+        let quick = out != live || self.victim != 0;
+        ensure(live != 0 || !quick || self.is_small(), "H10", "an empty heap is not merged", self.top)?;
+        ensure(
+            self.credit <= live || self.is_small(),
+            "H9",
+            "an empty heap would not be noticed",
+            self.credit,
+        )?;
         let untouched = self.fresh.max(self.top)..self.end;
         for word in untouched.step_by(WORD).take(FRESH_SAMPLE_BYTES / WORD) {
             // SAFETY: memory below `end` is the heap's (H7).

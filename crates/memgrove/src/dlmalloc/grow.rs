@@ -9,8 +9,12 @@ use crate::word::{WORD, align_up, load, store};
 /// Every region starts at a multiple of this (S2).
 const REGION_ALIGN: usize = 16;
 
+/// The quick lists are merged each time that the top is cut beyond a multiple of this, whether memory grows for it or has
+/// grown before: so that the same work needs the same memory again. In bytes.
+pub(super) const STEP: usize = 1 << 16;
+
 /// How far behind `block` one at a multiple of `align` begins, if what lies between them is to be a block, or nothing.
-#[inline(always)]
+#[inline(never)]
 pub(super) fn lead(block: usize, align: usize) -> usize {
     let lead = block.wrapping_neg() & (align - 1);
     if lead != 0 && lead < MIN_BLOCK { lead + align } else { lead }
@@ -20,15 +24,16 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
     /// How much of a new region lies before its first block: its record, the bins in the first one, a header. Exact unless
     /// regions are less aligned than blocks.
     fn overhead(&self) -> usize {
-        let bin_words = if self.bins == 0 { Self::BINS } else { 0 };
-        let exact = align_up((bin_words + 2) * WORD, GRAIN);
-        if GRAIN > REGION_ALIGN { exact + GRAIN - REGION_ALIGN } else { exact }
+        const fn exactly(words: usize, grain: usize) -> usize {
+            align_up(words * WORD, grain) + grain.saturating_sub(REGION_ALIGN)
+        }
+        if self.bins == 0 { exactly(Self::BINS + 2, GRAIN) } else { exactly(2, GRAIN) }
     }
 
-    /// Whether a block of `wanted` bytes at a multiple of `align` can be cut off the top.
+    /// Whether so many bytes can be cut off the top.
     #[inline(always)]
-    pub(super) fn has_room(&self, wanted: usize, align: usize) -> bool {
-        self.end.wrapping_sub(self.top) >= lead(self.top, align) + wanted
+    pub(super) fn has_room(&self, length: usize) -> bool {
+        self.reach.wrapping_sub(self.top) >= length
     }
 
     /// Gives the top room for a block of `wanted` bytes at a multiple of `align`. False if it cannot be had; no memory was
@@ -42,14 +47,24 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
         }
         // Once more if a stranger took the memory after the top in between: then in one piece.
         for _ in 0..3 {
-            if self.has_room(wanted, align) {
+            // What was grown before serves first.
+            let (room, length) = (self.end - self.top, lead(self.top, align) + wanted);
+            if room >= length {
+                // Behind the last step of the address space this wraps.
+                let step = align_up(self.top + length, STEP);
+                self.reach = if step.wrapping_sub(self.top) < room { step } else { self.end };
+                // The heap may have been a small one, in which nothing was counted.
+                self.credit = 0;
                 return true;
             }
             // Where memory goes on: at its end, or behind what a stranger has grown.
-            let next = self.source.next_address().max(self.end);
-            let apart = next != self.end || self.end == 0;
-            let top = if apart { next.wrapping_add(self.overhead()) } else { self.top };
-            let missing = top.wrapping_add(lead(top, align)).wrapping_add(wanted).wrapping_sub(next);
+            let next = self.source.next_address();
+            let missing = if next <= self.end && self.end != 0 {
+                length - room
+            } else {
+                let overhead = self.overhead();
+                overhead + lead(next.wrapping_add(overhead), align) + wanted
+            };
             let Some(region) = obtain(&mut self.source, missing) else { return false };
             self.adopt(region, 0);
         }
@@ -83,6 +98,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
         }
         self.region = record;
         self.top = first;
+        self.reach = first;
         self.end = end;
         self.fresh = if S::ZEROED { first.max(fresh) } else { usize::MAX };
         // SAFETY: what is left of the old top becomes the last tile of its region, then the fence (H1). A block before

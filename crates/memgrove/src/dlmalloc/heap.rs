@@ -2,7 +2,7 @@
 
 use super::bins::{MAP_WORDS, SMALL_BINS, unlink};
 use super::block::{FREE, MIN_BLOCK, PREV_FREE, TAGS, header, mark_free, previous_size, set_header, size};
-use super::grow::lead;
+use super::grow::{STEP, lead};
 use crate::link::{load_link, store_link};
 use crate::source::PageSource;
 use crate::word::WORD;
@@ -22,6 +22,9 @@ pub(super) struct Heap<S, const GRAIN: usize> {
     pub(super) top: usize,
     /// End of the newest region, whose last word is kept for a fence (H7).
     pub(super) end: usize,
+    /// The top is cut up to here only, until the quick lists are merged (H7): what lies behind is taken a step at a time, as
+    /// if it was grown.
+    pub(super) reach: usize,
     /// The designated victim: a block that looks live (H6), from which small blocks are cut. Zero if there is none.
     pub(super) victim: usize,
     /// Bit `i` is set if bin `i` may hold a block (H4).
@@ -34,6 +37,10 @@ pub(super) struct Heap<S, const GRAIN: usize> {
     pub(super) fresh: usize,
     /// Bytes of larger blocks freed since the quick lists were last merged for that reason.
     pub(super) loose: usize,
+    /// Blocks that the bins, the victim and the top have given and not got back: live ones and those in quick lists.
+    pub(super) out: usize,
+    /// At least so many blocks more must be freed before quick lists hold every block that is out (H9).
+    pub(super) credit: usize,
     /// Where memory comes from.
     pub(super) source: S,
 }
@@ -50,12 +57,15 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
             quick: [0; SMALL_BINS],
             top: 0,
             end: 0,
+            reach: 0,
             victim: 0,
             map: [0; MAP_WORDS],
             bins: 0,
             region: 0,
             fresh: 0,
             loose: 0,
+            out: 0,
+            credit: 0,
             source,
         }
     }
@@ -109,6 +119,10 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
                 self.free_larger(block, tagged);
             }
         }
+        self.credit = self.credit.wrapping_sub(1);
+        if self.credit == 0 {
+            self.settle();
+        }
     }
 
     /// Gives a live block of at least `SMALL_LIMIT` bytes back.
@@ -119,11 +133,38 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
     unsafe fn free_larger(&mut self, block: usize, tagged: usize) {
         // SAFETY: the caller's promise.
         unsafe { self.release(block) };
+        self.out -= 1;
         self.loose += tagged;
-        if self.loose >= MERGE_BYTES && self.loose >= (self.end - self.bins) / 2 {
+        if self.loose >= MERGE_BYTES && self.loose >= (self.reach - self.bins) / 2 {
             self.loose = 0;
             self.flush();
+            // It counts this block as one that is yet to be freed.
+            self.credit += 1;
         }
+    }
+
+    /// As many blocks were freed as were live when the quick lists were merged last, so that these may hold all that are out
+    /// (H9): merges them. Linear in the blocks merged, of which there are no more than were freed meanwhile.
+    #[cold]
+    #[inline(never)]
+    fn settle(&mut self) {
+        if self.is_small() {
+            self.credit = usize::MAX / 2;
+            return;
+        }
+        self.flush();
+        if self.out == 0 {
+            // As good as new (H10): the top is one, and is cut a step at a time again.
+            self.reach = self.top;
+            self.loose = 0;
+        }
+    }
+
+    /// Whether the heap has not gone beyond its first step. Its quick blocks stay then: a program with a few blocks would have
+    /// them merged all the time.
+    #[inline(always)]
+    pub(super) fn is_small(&self) -> bool {
+        self.reach.wrapping_sub(self.bins) <= STEP
     }
 
     /// A block of `wanted` bytes where no quick list has one, or zero.
@@ -147,24 +188,27 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
     /// A block that holds one of `wanted` bytes at a multiple of `align`, or zero: any of `enough` bytes, or one cut off the
     /// top, which is no longer than it must be.
     pub(super) fn find(&mut self, enough: usize, wanted: usize, align: usize) -> usize {
-        loop {
+        let block = loop {
             let block = self.fit(enough);
             if block != 0 {
-                return block;
+                break block;
             }
-            if self.has_room(wanted, align) {
-                let block = self.top;
-                let length = lead(block, align) + wanted;
+            let block = self.top;
+            let length = lead(block, align) + wanted;
+            if self.has_room(length) {
                 self.top += length;
                 // SAFETY: the word before the top is the heap's (H7); nothing free touches it (H2).
                 unsafe { set_header(block, length) };
-                return block;
+                break block;
             }
             // Memory grows only when all that was freed, merged, does not serve.
             if !self.flush() && !self.grow(wanted, align) {
                 return 0;
             }
-        }
+        };
+        self.out += 1;
+        self.credit += 1;
+        block
     }
 
     /// A block of `wanted` bytes from the bins or the victim, or zero.
@@ -269,6 +313,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
     /// Merges the quick lists and the victim into the heap. Whether there was anything to merge.
     #[inline(never)]
     pub(super) fn flush(&mut self) -> bool {
+        let mut merged = 0;
         let mut found = self.victim;
         if found != 0 {
             self.victim = 0;
@@ -285,8 +330,11 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
                     self.release(block);
                     block = next;
                 }
+                merged += 1;
             }
         }
+        self.out -= merged;
+        self.credit = self.out;
         found != 0
     }
 }

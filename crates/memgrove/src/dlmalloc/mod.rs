@@ -9,8 +9,8 @@
 //!   they took a third more instructions on loads of larger blocks, and saved no memory.
 //! - Small blocks are freed without being merged, into *quick lists* by exact size (C. B. Weinstock and W. A. Wulf,
 //!   *QuickFit*, 1988), where the next request of that size finds them in a dozen instructions. They are merged before
-//!   memory grows, and each time that half a heap of larger blocks was freed, so that they do not keep larger pieces of
-//!   memory apart for long.
+//!   memory grows, before the top is cut beyond the next 64 KiB, each time that half a heap of larger blocks was freed, and each
+//!   time that as many blocks were freed as are live, so that they do not keep larger pieces of memory apart for long.
 //!
 //! # A block
 //!
@@ -41,8 +41,21 @@
 //!   A bin that holds blocks has its bit set in the bin map.
 //! - H5: A small bin holds blocks of one size; a larger one those that share the leading bit and the three bits after it.
 //! - H6: Blocks in quick lists and the designated victim are tiles that look live; each quick list holds one size.
-//! - H7: `top <= end`, both multiples of the grain; the word before `end` is the heap's.
+//! - H7: `top <= reach <= end`, `top` and `end` multiples of the grain; the word before `end` is the heap's.
 //! - H8: Memory from `max(fresh, top)` to `end` is zero: nobody has written to it.
+//! - H9: `out` is the number of tiles that look live, but for the victim and what is too short to be a block. At least `credit`
+//!   of them are live, unless the heap has not gone beyond its first step of 64 KiB.
+//! - H10: A heap in which everything is free is as good as new. When a call has freed the last live block, no quick list holds
+//!   any and there is no victim; in a heap of one region the bins are empty, the top begins where the first block was, and is cut a
+//!   step at a time again, with the quick lists merged before each, as when memory grew. So the same work finds the same
+//!   places again. (A heap that has not gone beyond its first step may keep quick blocks.)
+//!
+//! # A program that lives long
+//!
+//! Quick lists keep what was freed apart, so the same work, done again, would find the heap cut otherwise, need a little more
+//! in some rounds, and grow for as long as it runs. H10 makes it a fixed point without a count of live blocks, which every
+//! call would pay for: frees count down from the blocks that were live when the quick lists were merged last, and at zero they are
+//! merged again. That takes no longer than the frees that led to it.
 //!
 //! # Complexity
 //!

@@ -87,8 +87,12 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
             let more = wanted - old_size;
             let next = block + old_size;
             if next == self.top {
-                let room = self.has_room(more, GRAIN)
-                    || (self.source.next_address() <= self.end && self.grow(more, GRAIN));
+                let mut room = self.has_room(more);
+                if !room && self.source.next_address() <= self.end && self.grow(more, GRAIN) {
+                    // This block is live.
+                    self.credit = 1;
+                    room = true;
+                }
                 // Unless growing moved the top elsewhere, because a stranger's memory lies behind it.
                 if room && next == self.top {
                     self.top += more;

@@ -59,7 +59,8 @@
 //!
 //! Constant time for each call: the lock of a heap, and a block of a list. Once in a superblock's blocks (or 16 of them)
 //! constant time more: a superblock moves between lists, heaps or the pages. A large block takes the pages' lock.
-//! Asking memory back is linear in the classes and in the superblocks that are empty, and happens only when growth was refused.
+//! Asking memory back is linear in the classes and in the superblocks that are empty, and happens only before memory grows for a
+//! large block, and when growth was refused.
 
 mod check;
 mod heap;
@@ -229,7 +230,7 @@ impl<S: PageSource> Hoard<S> {
 
     /// A superblock of new pages, for the heap with this number.
     fn new_superblock(&self, number: usize, class: usize) -> *mut Superblock {
-        let address = self.pages.0.with(|pages| pages.allocate(SUPERBLOCK, SUPERBLOCK, TAG_SUPERBLOCK));
+        let address = self.pages.0.with(|pages| pages.allocate(SUPERBLOCK, SUPERBLOCK, TAG_SUPERBLOCK, true));
         let superblock: *mut Superblock = pointer(address).cast();
         if address != 0 {
             // SAFETY: the pages are a superblock now that nobody else knows.
@@ -300,17 +301,18 @@ impl<S: PageSource> Hoard<S> {
     }
 
     fn allocate_large(&self, size: usize, align: usize, zeroed: bool) -> *mut u8 {
-        let attempt = || {
+        let attempt = |may_grow| {
             self.pages.0.with(|pages| {
-                let address = pages.allocate(size, align, TAG_LARGE);
+                let address = pages.allocate(size, align, TAG_LARGE, may_grow);
                 let dirty = if zeroed { pages.dirty_bytes(address, size) } else { 0 };
                 (pointer(address), dirty)
             })
         };
-        let (mut block, mut dirty) = attempt();
+        // Superblocks that are empty, each between large blocks, may be what keeps free memory in pieces.
+        let (mut block, mut dirty) = attempt(false);
         if block.is_null() {
             self.ask_back();
-            (block, dirty) = attempt();
+            (block, dirty) = attempt(true);
         }
         if !block.is_null() {
             // SAFETY: the block is at least `size` bytes long.

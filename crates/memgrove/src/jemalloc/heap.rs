@@ -189,15 +189,14 @@ impl<S: PageSource> Heap<S> {
             if page != NO_PAGE {
                 return page;
             }
+            let due = self.flush_is_due();
+            if !due && looks == LOOKS {
+                looks = usize::MAX;
+                continue;
+            }
             // When memory is at its end, what the caches hold must serve. The caller has counted a miss, so none means
             // that they were flushed a moment ago.
-            if self.flush_is_due() {
-                if self.flush(class, front) {
-                    return NO_PAGE;
-                }
-            } else if looks == LOOKS {
-                looks = usize::MAX;
-            } else if !self.pages.grow(Wanted { pages, slack, longer: false }, front)
+            if (due || !self.pages.grow(Wanted { pages, slack }, front))
                 && (self.misses == 0 || self.flush(class, front))
             {
                 return NO_PAGE;

@@ -5,11 +5,12 @@ use crate::source::PageSource;
 
 impl<S: PageSource> Pages<S> {
     /// The address of an extent of at least `bytes` at a multiple of `align` and of [`PAGE`], or 0. The tag is remembered
-    /// for [`walk_large`](Self::walk_large). Constant time beside the growth of memory.
-    pub(crate) fn allocate(&mut self, bytes: usize, align: usize, tag: u8) -> usize {
+    /// for [`walk_large`](Self::walk_large). Memory grows only if it may. Constant time, unless no extent of the first few of a
+    /// bin fits: then linear in those of the bin.
+    pub(crate) fn allocate(&mut self, bytes: usize, align: usize, tag: u8, may_grow: bool) -> usize {
         let pages = bytes.div_ceil(PAGE).max(1);
         let slack = if align > PAGE { align / PAGE - 1 } else { 0 };
-        let page = self.take_or_grow(pages, slack);
+        let page = self.take_or_grow(pages, slack, may_grow);
         if page == NO_PAGE {
             return 0;
         }
@@ -22,7 +23,7 @@ impl<S: PageSource> Pages<S> {
     }
 
     /// Pages from the bins, if need be from any extent of them, or from the top, if need be after growth; or [`NO_PAGE`].
-    fn take_or_grow(&mut self, pages: usize, slack: usize) -> usize {
+    fn take_or_grow(&mut self, pages: usize, slack: usize, may_grow: bool) -> usize {
         let mut looks = LOOKS;
         loop {
             let page = self.take(pages, slack, looks);
@@ -31,7 +32,7 @@ impl<S: PageSource> Pages<S> {
             }
             if looks == LOOKS {
                 looks = usize::MAX;
-            } else if !self.grow(Wanted { pages, slack, longer: false }, &NoReaders) {
+            } else if !may_grow || !self.grow(Wanted { pages, slack }, &NoReaders) {
                 return NO_PAGE;
             }
         }

@@ -10,19 +10,35 @@ const HOLE_PAGES_MAX: usize = 1 << 22;
 /// How many entries of the map fit into a page.
 const ENTRIES: usize = PAGE / size_of::<Page>();
 
-/// What pages are asked for.
+/// What pages are asked for. Two words, so that it is not passed through memory.
 #[derive(Clone, Copy)]
 pub(crate) struct Wanted {
     /// How many.
     pub(crate) pages: usize,
-    /// They begin at a multiple of one more than this, which is a power of two.
+    /// They begin at a multiple of one more than this, which is a power of two; or it is [`LONGER`].
     pub(crate) slack: usize,
-    /// They begin where the top does, for the block that ends there; the top begins behind them then.
-    pub(crate) longer: bool,
+}
+
+/// [`Wanted::slack`] of pages that begin where the top does, for the block that ends there. The top begins behind them then.
+pub(crate) const LONGER: usize = usize::MAX;
+
+impl Wanted {
+    #[inline(always)]
+    fn longer(self) -> bool {
+        self.slack == LONGER
+    }
+
+    /// Where the pages end in a top that begins at `base` and that a new map of `map_pages` pages is laid into, or where the map
+    /// ends if that lies behind them.
+    #[inline(always)]
+    fn last(self, base: usize, map_pages: usize) -> usize {
+        let slack = if self.longer() { 0 } else { self.slack };
+        ((base + map_pages + slack) & !slack) + self.pages
+    }
 }
 
 /// No pages: to take in what there is.
-const NOTHING: Wanted = Wanted { pages: 0, slack: 0, longer: false };
+const NOTHING: Wanted = Wanted { pages: 0, slack: 0 };
 
 /// How long a map is made. The first that can be had is taken.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,28 +76,24 @@ impl<S: PageSource> Pages<S> {
         let mut before = Before { top: self.top, hole: 0 };
         let (mut grown, mut map) = (true, Map::Spare);
         loop {
-            let (map_pages, last) = self.plan(self.top, self.first, wanted, map);
-            if last <= self.end {
+            let map_pages = self.plan(self.top, self.first, wanted, map);
+            if wanted.last(self.top, map_pages) <= self.end {
                 self.settle(&before, wanted, map_pages, readers);
                 break;
             }
             // Where memory goes on: at its end, or behind what a stranger has grown.
             let begins = self.source.next_address().max(address(self.end));
             let next = page_at(align_up(begins, PAGE));
-            let (mut base, mut first, mut apart) = (self.top, self.first, false);
-            if next != self.end {
-                (base, apart) = (next, true);
-                if self.end == 0 {
-                    first = next;
-                }
-            }
-            let (_, last) = self.plan(base, first, wanted, map);
-            if !(wanted.longer && apart)
+            let apart = next != self.end;
+            let base = if apart { next } else { self.top };
+            let first = if self.end == 0 { next } else { self.first };
+            let last = wanted.last(base, self.plan(base, first, wanted, map));
+            if !(wanted.longer() && apart)
                 && last <= page_at(usize::MAX)
                 && let Some(region) = obtain(&mut self.source, address(last) - begins)
                 && self.extend_end(region, &mut before)
             {
-                if wanted.longer && self.top != before.top {
+                if wanted.longer() && self.top != before.top {
                     // What came in is no continuation of the block.
                     grown = false;
                     wanted = NOTHING;
@@ -109,17 +121,14 @@ impl<S: PageSource> Pages<S> {
     }
 
     /// For a top that begins at `base`, in memory from `first` on: how many pages of a new map it takes, if any, to serve what
-    /// is wanted, and where what is wanted ends, or the map if that lies behind it.
-    fn plan(&self, base: usize, first: usize, wanted: Wanted, map: Map) -> (usize, usize) {
+    /// is wanted.
+    #[inline(never)]
+    fn plan(&self, base: usize, first: usize, wanted: Wanted, map: Map) -> usize {
         let mut map_pages = 0;
         loop {
-            let last = if wanted.longer {
-                base + wanted.pages + map_pages
-            } else {
-                ((base + map_pages + wanted.slack) & !wanted.slack) + wanted.pages
-            };
+            let last = wanted.last(base, map_pages);
             if map_pages == 0 && last <= self.map_end {
-                return (0, last);
+                return 0;
             }
             let mut covered = last - first;
             if map == Map::Spare {
@@ -128,7 +137,7 @@ impl<S: PageSource> Pages<S> {
             // One entry more, for the page before the first.
             let enough = covered / ENTRIES + 1;
             if enough <= map_pages {
-                return (map_pages, last);
+                return map_pages;
             }
             map_pages = enough;
         }
@@ -160,7 +169,7 @@ impl<S: PageSource> Pages<S> {
     fn settle(&mut self, before: &Before, wanted: Wanted, map_pages: usize, readers: &impl MapReaders) {
         let (old_map, old_entries) = (self.entry(self.first), self.map_end - self.first);
         let from = self.top;
-        let map_page = if wanted.longer { from + wanted.pages } else { from };
+        let map_page = if wanted.longer() { from + wanted.pages } else { from };
         self.top = map_page + map_pages;
         // SAFETY: the pages of the top are the heap's own, and the new map is longer than the old one. It covers the
         // hole, and the old top before that, which nobody uses. All have their entries before anything is freed, because

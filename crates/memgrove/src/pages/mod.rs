@@ -43,7 +43,7 @@ use crate::link::{Link, expect_link};
 use crate::source::PageSource;
 use crate::word::at;
 pub(crate) use check::Walked;
-pub(crate) use grow::Wanted;
+pub(crate) use grow::{LONGER, Wanted};
 
 /// Bytes in a page. Small, because the memory of a wasm module never shrinks and an empty page serves any class.
 pub(crate) const PAGE: usize = 1024;
@@ -444,7 +444,7 @@ impl<S: PageSource> Pages<S> {
         if next == self.top {
             if self.limit - next >= more {
                 self.top = next + more;
-            } else if !self.grow(Wanted { pages: more, slack: 0, longer: true }, readers) {
+            } else if !self.grow(Wanted { pages: more, slack: LONGER }, readers) {
                 return false;
             }
         } else {

@@ -67,7 +67,7 @@ unsafe extern "C" {
     static __heap_end: u8;
 }
 
-// SAFETY: as for `Grow`. Without `atomics` nothing but an allocator uses the memory between the two symbols, and the flag
+// SAFETY: as for `Grow`. Without `atomics` nothing but an allocator uses the memory between the two symbols, and the mark
 // gives it to one of them (S1); the initial memory and what is grown after it are one memory (S3).
 unsafe impl PageSource for GrowWithSlack {
     const ZEROED: bool = true;
@@ -81,11 +81,10 @@ unsafe impl PageSource for GrowWithSlack {
     #[cfg(not(target_feature = "atomics"))]
     #[inline(always)]
     fn slack(&mut self) -> Region {
-        if !super::claim::take() {
-            return Region::EMPTY;
-        }
         let start = (&raw const __heap_base).expose_provenance();
-        Region::from_growth(start, (&raw const __heap_end).expose_provenance().wrapping_sub(start))
+        // SAFETY: the linker aligns the heap's base to 16 and ends the initial memory at the other symbol; nothing but an
+        // allocator uses what lies between.
+        unsafe { super::claim::take_slack(start, (&raw const __heap_end).expose_provenance()) }
     }
 
     #[inline(always)]

@@ -10,8 +10,8 @@
 //!
 //! [`Platform`] is the one that fits the target.
 
-#[cfg(all(any(target_arch = "wasm32", target_arch = "wasm64"), not(target_feature = "atomics")))]
-mod claim;
+#[doc(hidden)]
+pub mod claim;
 mod fake;
 mod fixed;
 #[cfg(any(target_arch = "wasm32", target_arch = "wasm64"))]

@@ -1,0 +1,146 @@
+//! A program that lives long: the same work again and again in one heap. Prints how many pages each allocator holds after
+//! 1, 2, 5, 20 and 60 rounds: `cargo test -p memgrove --test rounds -- --nocapture`.
+#![allow(unsafe_code, reason = "drives allocators")]
+
+mod loads;
+
+use std::alloc::Layout;
+
+use loads::{Bench, Block, LOADS, Load, MOST};
+use memgrove::source::{Fake, Trouble};
+use memgrove::{Allocate, Dlmalloc, Hoard, Inspect, Jemalloc, Stats, Wee};
+
+const ROUNDS: usize = 60;
+/// What is printed of them.
+const SHOWN: [usize; 5] = [1, 2, 5, 20, 60];
+const BYTES: usize = 1 << 28;
+
+/// Pages held after each round, and the heap's figures.
+struct Run {
+    pages: Vec<usize>,
+    stats: Vec<Stats>,
+}
+
+impl Run {
+    /// The last round that took more memory, counted from 1.
+    fn last_growth(&self) -> usize {
+        let last = self.pages[ROUNDS - 1];
+        1 + self.pages.iter().position(|&pages| pages == last).expect("the last")
+    }
+}
+
+fn run<A: Allocate + Inspect>(load: &Load, trouble: Trouble, make: impl Fn(Fake) -> A) -> Run {
+    let layout = Layout::from_size_align(BYTES + (1 << 20), 16).expect("a layout");
+    // SAFETY: the size is not zero.
+    let whole = unsafe { std::alloc::alloc_zeroed(layout) };
+    assert!(!whole.is_null(), "no memory for the test");
+    // As memory begins in a module: at a page.
+    let start = whole.wrapping_add(whole.align_offset(1 << 20));
+    // SAFETY: the memory outlives the heap, and is used for one heap.
+    let heap = make(unsafe { Fake::new(start, BYTES, trouble) });
+    let (mut blocks, mut kept) = (vec![Block::NONE; MOST], vec![Block::NONE; 3_000]);
+    let mut run = Run { pages: Vec::new(), stats: Vec::new() };
+    let mut bench = Bench::new(&heap, &mut blocks, &mut kept);
+    for _ in 0..ROUNDS {
+        bench.round(load);
+        heap.check().unwrap_or_else(|broken| panic!("{}: {broken}", load.name));
+        let stats = heap.stats();
+        run.pages.push(stats.heap_bytes.div_ceil(Fake::PAGE_BYTES));
+        run.stats.push(stats);
+    }
+    bench.free_kept();
+    assert_eq!(heap.stats().live_bytes, 0, "{}", load.name);
+    heap.check().expect("a valid heap");
+    drop(heap);
+    // SAFETY: it was allocated with this layout.
+    unsafe { std::alloc::dealloc(whole, layout) };
+    run
+}
+
+fn show(name: &str, load: &Load, run: &Run) {
+    let pages: Vec<_> = SHOWN.iter().map(|&round| run.pages[round - 1].to_string()).collect();
+    println!("{:16} {name:9} {:24} last growth in round {}", load.name, pages.join(" "), run.last_growth());
+}
+
+#[test]
+fn dlmalloc_never_grows_after_the_second_round() {
+    for stranger_every in [None, Some(5)] {
+        for slack_bytes in [0, 48_016] {
+            let trouble = Trouble { slack_bytes, ..Trouble::default() };
+            for load in &LOADS {
+                // Strangers take memory while it grows, and not after.
+                let run = run(load, Trouble { stranger_every, ..trouble }, Dlmalloc::with_source);
+                show("Dlmalloc", load, &run);
+                // What a service keeps lies as the first two rounds left it; where strangers have cut memory into regions,
+                // work that fits between them in one round need not in the next.
+                let settled =
+                    if stranger_every.is_some() { 10 } else { 2 + usize::from(load.name == "state") };
+                assert!(run.last_growth() <= settled, "{} {stranger_every:?}: {:?}", load.name, run.pages);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_dlmalloc_in_which_everything_is_free_is_as_good_as_new() {
+    for load in LOADS.iter().filter(|load| load.name != "state") {
+        let run = run(load, Trouble::default(), Dlmalloc::with_source);
+        for (round, stats) in run.stats.iter().enumerate() {
+            // What lies before the top: the bins, or the blocks of a heap that was small when they were freed.
+            let apart = stats.heap_bytes - stats.top_bytes;
+            assert!(apart <= 64 << 10, "{}, round {round}: {stats:?}", load.name);
+        }
+    }
+}
+
+/// Holds no more than this many times what it held after the first round.
+fn stays_within<A: Allocate + Inspect>(name: &str, make: impl Fn(Fake) -> A, share: f64) {
+    for load in &LOADS {
+        let run = run(load, Trouble::default(), &make);
+        show(name, load, &run);
+        // The state of a service that swaps it is there twice from the second round on.
+        let base = run.pages[usize::from(load.name == "state")];
+        let most = (base as f64 * share).ceil() as usize + 3;
+        assert!(run.pages[ROUNDS - 1] <= most, "{name}, {}: {:?}", load.name, run.pages);
+    }
+}
+
+#[test]
+fn jemalloc_stays_within_a_fifth() {
+    stays_within("Jemalloc", Jemalloc::with_source, 1.2);
+}
+
+#[test]
+fn hoard_stays_within_a_half() {
+    stays_within("Hoard", Hoard::with_source, 1.5);
+}
+
+#[test]
+fn wee_grows_in_the_first_round_only() {
+    stays_within("Wee", Wee::with_source, 1.0);
+}
+
+/// `Wee`'s bound: the sum of what each class held at its peak, and the gap before its longest block.
+#[test]
+fn wee_holds_the_sum_of_its_classes_peaks() {
+    const PHASE_BYTES: usize = 2 << 20;
+    let memory = Box::leak(vec![0_u128; (64 << 20) / 16].into_boxed_slice());
+    // SAFETY: leaked, zero, and nobody else's.
+    let heap =
+        Wee::with_source(unsafe { Fake::new(memory.as_mut_ptr().cast(), 64 << 20, Trouble::default()) });
+    let (mut bound, mut longest) = (0, 0);
+    for size in [280, 700, 1_200, 2_500, 6_000, 20_000, 50_000, 140_000, 400_000] {
+        let layout = Layout::from_size_align(size, 8).expect("a layout");
+        let blocks: Vec<_> = (0..PHASE_BYTES / size).map(|_| heap.allocate(layout)).collect();
+        assert!(blocks.iter().all(|block| !block.is_null()));
+        bound += blocks.len() * size.next_power_of_two();
+        longest = longest.max(size.next_power_of_two());
+        for block in blocks {
+            // SAFETY: live, with its layout.
+            unsafe { heap.deallocate(block, layout) };
+        }
+        let held = heap.stats().heap_bytes;
+        assert!(held <= bound + longest + Fake::PAGE_BYTES, "{held} of {bound} at {size}");
+    }
+    heap.check().expect("a valid heap");
+}
