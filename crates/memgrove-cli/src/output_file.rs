@@ -191,15 +191,16 @@ fn refuse_kind(metadata: &Metadata, what: &str, name: &str) -> Result<()> {
         use std::os::unix::fs::FileTypeExt;
         let kind = metadata.file_type();
         let refused = match (kind.is_block_device(), kind.is_socket()) {
-            (true, _) => "a block device",
-            (_, true) => "a socket",
-            _ => return Ok(()),
+            (true, _) => Some("a block device"),
+            (_, true) => Some("a socket"),
+            _ => None,
         };
-        return Err(UserError::usage(format!("{what} is {refused}: {name}"))
-            .hint("give the name of a file")
-            .into());
+        if let Some(refused) = refused {
+            return Err(UserError::usage(format!("{what} is {refused}: {name}"))
+                .hint("give the name of a file")
+                .into());
+        }
     }
-    #[cfg(not(unix))]
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::{memgrove, root};
+use crate::support::{memgrove, root, sized};
 
 /// One of each kind: controls of ASCII, DEL, C1 (a terminal may take U+009B for an escape sequence's start), marks of
 /// direction, separators, blanks without width, fillers, variation selectors, tags, no characters.
@@ -129,16 +129,13 @@ fn module(names: &Names) -> Vec<u8> {
         n(33),
         n(34),
     );
-    let mut wasm = wat::parse_str(text.replace("$\"", "$\"")).unwrap();
+    let mut wasm = wat::parse_str(text).unwrap();
     // The text format cannot say what the target features are.
-    let feature = names.name(35);
-    let mut body = vec![b'\x0f'];
-    body.extend(b"target_features\x01+");
-    body.extend([(feature.len() & 0x7f) as u8 | 0x80, (feature.len() >> 7) as u8]);
-    body.extend(feature.as_bytes());
+    let mut body = sized(b"target_features");
+    body.extend(b"\x01+");
+    body.extend(sized(names.name(35).as_bytes()));
     wasm.push(0);
-    wasm.extend([(body.len() & 0x7f) as u8 | 0x80, (body.len() >> 7) as u8]);
-    wasm.extend(body);
+    wasm.extend(sized(&body));
     wasm
 }
 

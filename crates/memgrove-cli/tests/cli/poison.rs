@@ -5,20 +5,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-/// Bytes with their length before them.
-fn sized(bytes: &[u8]) -> Vec<u8> {
-    [leb(bytes.len()), bytes.to_vec()].concat()
-}
-
-fn leb(mut value: usize) -> Vec<u8> {
-    let mut out = Vec::new();
-    while value >= 0x80 {
-        out.push((value & 0x7f) as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-    out
-}
+use crate::support::{leb128, sized};
 
 /// A section and the module's first bytes before it.
 fn module(sections: &[(u8, Vec<u8>)]) -> Vec<u8> {
@@ -35,7 +22,7 @@ fn compact_imports() -> Vec<u8> {
     let count = 50_000;
     let items: Vec<u8> =
         (0..count).flat_map(|i| [sized(format!("{i:x}").as_bytes()), vec![0, 0]].concat()).collect();
-    let imports = [vec![1], sized(&[b'm'; 100_000]), vec![0, 0x7f], leb(count), items].concat();
+    let imports = [vec![1], sized(&[b'm'; 100_000]), vec![0, 0x7f], leb128(count), items].concat();
     module(&[(1, vec![1, 0x60, 0, 0]), (2, imports)])
 }
 

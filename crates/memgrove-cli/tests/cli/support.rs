@@ -82,3 +82,22 @@ pub(crate) fn memgrove(folder: &Path) -> Command {
 pub(crate) fn run(folder: &Path, args: &[&str]) -> Output {
     memgrove(folder).args(args).output().unwrap()
 }
+
+/// Bytes with their length before them, as the binary format has names and sections.
+pub(crate) fn sized(bytes: &[u8]) -> Vec<u8> {
+    [leb128(bytes.len()), bytes.to_vec()].concat()
+}
+
+/// An unsigned number in the binary format.
+pub(crate) fn leb128(mut value: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    loop {
+        let byte = u8::try_from(value & 0x7f).unwrap();
+        value >>= 7;
+        if value == 0 {
+            out.push(byte);
+            return out;
+        }
+        out.push(byte | 0x80);
+    }
+}

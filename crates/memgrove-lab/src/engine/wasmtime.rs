@@ -402,7 +402,7 @@ impl Instance for Running {
     }
 
     fn memory_bytes(&mut self, memory: Memory<'_>) -> Result<u64, EngineError> {
-        self.with_memory(memory, |store, memory| Ok(memory.data_size(&store) as u64))
+        self.with_memory(memory, |store, memory| Ok(memory.data_size(store) as u64))
     }
 
     fn read(&mut self, memory: Memory<'_>, address: u64, length_bytes: u64) -> Result<Vec<u8>, EngineError> {

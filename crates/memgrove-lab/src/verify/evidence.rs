@@ -283,6 +283,8 @@ fn reason_id<S: Serializer>(reason: &TrapReason, serializer: S) -> Result<S::Ok,
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use super::*;
 
     fn evidence(engine: EngineId) -> Evidence {
@@ -312,13 +314,13 @@ mod tests {
         let skipped = Outcome::Skipped(Gap::new(Reason::OutOfBudget, "whatever"));
         let failed = Outcome::Failed("whatever".to_owned());
         let whole = [evidence(EngineId::Wasmtime), evidence(EngineId::Wasmi)];
-        assert_eq!(verdict(&passed, &[passed.clone()], &whole, &[]), Verdict::Verified);
+        assert_eq!(verdict(&passed, from_ref(&passed), &whole, &[]), Verdict::Verified);
         assert_eq!(verdict(&passed, &[], &whole, &[]), Verdict::Verified);
         assert_eq!(verdict(&failed, &[], &whole, &[]), Verdict::Failed);
         assert_eq!(verdict(&passed, &[failed], &whole, &[]), Verdict::Failed);
         // What one engine skipped the other did; what the inspector skipped nobody did.
-        assert_eq!(verdict(&passed, &[skipped.clone()], &whole, &[]), Verdict::Verified);
-        assert_eq!(verdict(&passed, &[skipped.clone()], &whole[..1], &[]), Verdict::VerifiedInPart);
+        assert_eq!(verdict(&passed, from_ref(&skipped), &whole, &[]), Verdict::Verified);
+        assert_eq!(verdict(&passed, from_ref(&skipped), &whole[..1], &[]), Verdict::VerifiedInPart);
         assert_eq!(verdict(&skipped, &[], &whole, &[]), Verdict::VerifiedInPart);
         let gap = NotRun { question: None, engine: None, gap: Gap::new(Reason::ImportsStay, "whatever") };
         assert_eq!(verdict(&passed, &[], &whole, &[gap]), Verdict::VerifiedInPart);

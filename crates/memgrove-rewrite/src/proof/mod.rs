@@ -11,8 +11,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use wasmparser::Operator;
-
 use crate::flow::Flow;
 use crate::module::Module;
 
