@@ -293,3 +293,19 @@ fn only_a_function_of_a_component_makes_the_memory_anothers() {
         assert!(is_own(imports).contains(r#"(import "env""#), "{imports}");
     }
 }
+
+#[test]
+fn the_largest_heap_that_a_program_is_told_follows_a_raised_maximum() {
+    let module = r#"(module
+        (import "env" "emscripten_get_heap_max" (func $max (result i32)))
+        (memory (export "memory") 1 10)
+        (func (export "max") (result i32) (call $max)))"#;
+    for (asked, bytes) in [(None, "655360"), (Some(64 << 20), "67108864"), (Some(1), "655360")] {
+        let (fixed, printed) = fixed(module, &Options { max_memory_bytes: asked, ..Options::default() });
+        contains(&printed, &[&format!("i32.const {bytes}")]);
+        let Decision::Inside { stand_in, .. } = &fixed.plan.imports[0].decision else {
+            panic!("it is inside")
+        };
+        assert!(stand_in.contains(bytes), "{stand_in}");
+    }
+}

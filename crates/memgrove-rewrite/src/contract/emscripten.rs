@@ -3,6 +3,8 @@
 use super::{
     Answer, Contract, Does, Group, Types, clock, first_fit, fit, has_form, libc_answer, system_calls,
 };
+use wasmparser::MemoryType;
+
 use crate::edits::StandIn;
 use crate::module::Module;
 use crate::plan::Purpose;
@@ -176,8 +178,8 @@ pub(super) fn lookup(module: &Module<'_>, runtime: &Runtime, name: &str, import:
     if plain == "setErrNo" {
         return has_form(module, import, &["i32 ->"]).then(|| set_errno(module));
     }
-    if plain == "emscripten_get_heap_max" && has_form(module, import, SIZE) {
-        let max = heap_max(module, import)?;
+    if plain == HEAP_MAX && has_form(module, import, SIZE) {
+        let max = heap_max(module, module.memories.first()?, import)?;
         return Some(Answer {
             stand_in: fit(module, runtime, Does::Return(max), import)?,
             purpose: Purpose::Memory,
@@ -212,14 +214,16 @@ pub(super) fn lookup(module: &Module<'_>, runtime: &Runtime, name: &str, import:
     first_fit(module, runtime, CONTRACTS, plain, import)
 }
 
+/// The function whose result is the memory's maximum in bytes, without the underscores before it.
+pub(crate) const HEAP_MAX: &str = "emscripten_get_heap_max";
+
 /// The memory's maximum in bytes, where the import's result can hold it.
 ///
 /// Without a declared maximum it is the address space of 32 bits; that of 64 bits is no bound that a
 /// program could be told.
-fn heap_max(module: &Module<'_>, import: u32) -> Option<i64> {
+pub(crate) fn heap_max(module: &Module<'_>, memory: &MemoryType, import: u32) -> Option<i64> {
     /// Stand-ins do not grow into the last 64 KiB, behind which an end would be 2^32.
     const LAST: u64 = 0xffff_0000;
-    let memory = module.memories.first()?;
     let page = 1_u64 << memory.page_size_log2.unwrap_or(crate::runtime::PAGE_LOG2);
     let declared = memory.maximum.map(|pages| pages.saturating_mul(page));
     let max = if memory.memory64 { declared? } else { declared.unwrap_or(LAST).min(LAST) };

@@ -199,6 +199,7 @@ pub(crate) fn why_not(module: &Module<'_>, from: &str, name: &str) -> Option<&'s
 }
 
 /// Promises of wasm-bindgen, which hold together or not at all (see `pass/functions`).
+pub(crate) use emscripten::{HEAP_MAX, heap_max};
 pub(crate) use wasm_bindgen::{is_glue_module, lookup as wasm_bindgen_lookup};
 
 /// What an import that nothing satisfies is for, by its names.

@@ -11,8 +11,9 @@
 use wasmparser::{ExternalKind, MemoryType, TypeRef};
 
 use super::{Pass, functions};
+use crate::contract;
 use crate::edits::StandIn;
-use crate::plan::{DecidedBy, Purpose};
+use crate::plan::{DecidedBy, Decision, Purpose};
 
 /// Half of the address space: addresses stay positive where a program takes them as signed.
 pub(super) const SIGNED_MAX_PAGES: u64 = 32768;
@@ -42,7 +43,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
             let functions_stay = pass.items.iter().enumerate().any(|(i, item)| {
                 i != at
                     && matches!(module.imports[i].import.ty, TypeRef::Func(_) | TypeRef::FuncExact(_))
-                    && matches!(item.decision, crate::Decision::Stays { .. })
+                    && matches!(item.decision, Decision::Stays { .. })
             });
             if functions_stay {
                 pass.stays(at, Purpose::Threads, "its threads are instances that meet in this memory, and functions they need stay as well");
@@ -102,12 +103,35 @@ fn raise_maximum(pass: &mut Pass<'_, '_>) {
     if wanted <= maximum {
         return;
     }
-    pass.set_memory0(MemoryType { maximum: Some(wanted), ..ty });
+    let ty = MemoryType { maximum: Some(wanted), ..ty };
+    pass.set_memory0(ty);
+    tell_maximum(pass, &ty);
     pass.change(
         "memory",
         format!("maximum raised from {maximum} to {wanted} pages"),
         "a larger maximum was asked for",
     );
+}
+
+/// The stand-ins that return the memory's maximum return the new one; where it does not fit their type, the largest
+/// that does.
+fn tell_maximum(pass: &mut Pass<'_, '_>, ty: &MemoryType) {
+    let module = pass.module;
+    for (at, entry) in module.imports.iter().enumerate() {
+        let known_as = pass.items[at].known_as.as_deref().unwrap_or(entry.import.name);
+        let is_told = matches!(entry.import.ty, TypeRef::Func(_) | TypeRef::FuncExact(_))
+            && known_as.trim_start_matches('_') == contract::HEAP_MAX
+            && matches!(pass.edits.funcs.get(&entry.index), Some(StandIn::Return(_)));
+        if !is_told {
+            continue;
+        }
+        let stand_in =
+            StandIn::Return(contract::heap_max(module, ty, entry.index).unwrap_or(i64::from(u32::MAX)));
+        if let Decision::Inside { stand_in: described, .. } = &mut pass.items[at].decision {
+            *described = contract::describe(&stand_in);
+        }
+        pass.edits.funcs.insert(entry.index, stand_in);
+    }
 }
 
 /// Adapters of components import the memory of the module they serve. The sign is a function that
@@ -117,7 +141,7 @@ fn serves_a_component(pass: &Pass<'_, '_>) -> bool {
         let from = entry.import.module;
         matches!(entry.import.ty, TypeRef::Func(_) | TypeRef::FuncExact(_))
             && (from == MAIN_MODULE || from.contains(':'))
-            && matches!(item.decision, crate::Decision::Stays { .. })
+            && matches!(item.decision, Decision::Stays { .. })
     })
 }
 
