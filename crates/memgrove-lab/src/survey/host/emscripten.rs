@@ -3,6 +3,11 @@
 use super::{ARGV_BYTES, argument, call_i32, cover, read_u32, write_argv};
 use crate::engine::{EngineError, Host, HostTrap, Instance, Memory, Value};
 
+/// Adds the function that is told of memory that the module grew itself: there is no view of it to renew.
+pub(super) fn noticing(host: Host) -> Host {
+    host.function("env", "emscripten_notify_memory_growth", |_, _| Ok(Vec::new()))
+}
+
 /// Today's: the module has its own memory and asks for a larger one.
 pub(super) fn glue() -> Host {
     Host::new()

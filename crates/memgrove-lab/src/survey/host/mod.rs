@@ -58,12 +58,8 @@ pub fn host(contract: Contract, start: Start, exit: &Exit) -> Host {
     match contract {
         Contract::Bare => Host::new(),
         Contract::WasiP1 => wasi::host(start.name(), exit),
-        Contract::EmscriptenStandalone => wasi::host(start.name(), exit).function(
-            "env",
-            "emscripten_notify_memory_growth",
-            |_, _| Ok(Vec::new()), // a notice; there is no view of the memory to renew
-        ),
-        Contract::EmscriptenGlue => emscripten::glue(),
+        Contract::EmscriptenStandalone => emscripten::noticing(wasi::host(start.name(), exit)),
+        Contract::EmscriptenGlue => emscripten::noticing(emscripten::glue()),
         Contract::EmscriptenFastcomp => emscripten::fastcomp(),
         Contract::LinuxSyscalls => linux::host(exit),
         Contract::WasmBindgen => bindgen::host(),
