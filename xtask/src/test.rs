@@ -87,8 +87,6 @@ const STEPS: &[Step] = &[
     Step::every("loom", 90, loom),
     // The peers and workloads run natively, which is quicker than a guest.
     Step::every("guests-tests", 240, guests_tests),
-    // Their own workspaces, which the steps above do not reach.
-    Step::every("excluded-workspaces", 60, excluded_workspaces),
     Step::every("fingerprints", 30, |workspace, _| fingerprints::run(workspace, &FingerprintsTask::Read)),
     // Every toolchain builds the survey's modules again, and their facts are what the prebuilt ones' manifest says.
     Step::every("survey", 240, survey),
@@ -114,15 +112,6 @@ fn format(_: &Workspace, sh: &Shell) -> Result<()> {
 fn guests_tests(_: &Workspace, sh: &Shell) -> Result<()> {
     let place = ["--manifest-path", "guests/Cargo.toml", "--target-dir", "target/guests"];
     Ok(cmd!(sh, "cargo test --locked --workspace --exclude minimal --no-fail-fast").args(place).run()?)
-}
-
-/// Clippy for what builds natively outside the main workspace; the rest is checked where it is built for wasm32.
-fn excluded_workspaces(_: &Workspace, sh: &Shell) -> Result<()> {
-    let place = ["--manifest-path", "guests/Cargo.toml", "--target-dir", "target/guests"];
-    Ok(cmd!(sh, "cargo clippy --locked -p workloads --all-targets")
-        .args(place)
-        .args(["--", "-D", "warnings"])
-        .run()?)
 }
 
 /// The fuzz targets compile; running them needs a nightly toolchain and `cargo fuzz`.
