@@ -28,4 +28,6 @@ memgrove::c_malloc!(heap::HEAP, || memgrove_out_of_memory());
 #[cfg(not(target_feature = "atomics"))]
 #[unsafe(no_mangle)]
 #[allow(non_snake_case, reason = "the linker shows it, so it is a sentence")]
-extern "C" fn memgrove_two_heaps_in_one_module__leave_out_the_C_archive_and_write_memgrove_c_malloc_in_Rust() {}
+extern "C" fn memgrove_two_heaps_in_one_module__leave_out_the_C_archive_and_write_memgrove_c_malloc_in_Rust()
+{
+}
