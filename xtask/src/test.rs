@@ -70,19 +70,19 @@ const EVERY_BUDGET_S: u32 = 50 * 60;
 const STEPS: &[Step] = &[
     Step::every("format", 20, format),
     Step::every("tidy", 20, |workspace, _| tidy::run(workspace)),
-    Step::every("clippy", 420, |_, sh| {
+    Step::every("clippy", 240, |_, sh| {
         cmd!(sh, "cargo clippy --locked --workspace --all-targets -- -D warnings").run()?;
         Ok(cmd!(sh, "cargo clippy --locked -p memgrove --all-features --all-targets -- -D warnings").run()?)
     }),
-    Step::every("documentation", 120, documentation),
-    Step::every("features-on-wasm32", 180, features_on_wasm32),
-    Step::every("archives", 180, |workspace, _| archives::run(workspace, &ArchivesArgs::checked())),
-    Step::every("corpus", 120, |workspace, _| corpus::run(workspace, &CorpusTask::Fetch)),
-    Step::every("tests", 900, |_, sh| Ok(cmd!(sh, "cargo test --locked --workspace --no-fail-fast").run()?)),
+    Step::every("documentation", 90, documentation),
+    Step::every("features-on-wasm32", 220, features_on_wasm32),
+    Step::every("archives", 260, |workspace, _| archives::run(workspace, &ArchivesArgs::checked())),
+    Step::every("corpus", 60, |workspace, _| corpus::run(workspace, &CorpusTask::Fetch)),
+    Step::every("tests", 980, |_, sh| Ok(cmd!(sh, "cargo test --locked --workspace --no-fail-fast").run()?)),
     // The allocators once more, with a secret in every list.
-    Step::every("encoded-links", 120, encoded_links),
+    Step::every("encoded-links", 80, encoded_links),
     Step::every("results", 60, |workspace, _| report::run(workspace, &ReportArgs::checked())),
-    Step::every("size", 180, |workspace, _| size::run(workspace, &SizeArgs::default())),
+    Step::every("size", 60, |workspace, _| size::run(workspace, &SizeArgs::default())),
     // Every interleaving of the allocators' lock and of finding a block's heap; most of it compiling.
     Step::every("loom", 90, loom),
     // The peers and workloads run natively, which is quicker than a guest.
