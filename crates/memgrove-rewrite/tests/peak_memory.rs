@@ -1,49 +1,24 @@
 //! Peak memory of fixing beside the size of the file.
-#![allow(unsafe_code, reason = "counting allocations takes a global allocator")]
 #![allow(clippy::print_stdout, reason = "the figures are wanted, not only the verdict")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+#[allow(dead_code, reason = "only the peak is wanted here")]
+#[path = "../../memgrove-inspect/tests/shapes/counting.rs"]
+mod counting;
+
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use counting::count;
 use memgrove_rewrite::{Options, fix};
 
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
 /// One test at a time: what others allocate would count.
 static ALONE: Mutex<()> = Mutex::new(());
 
-struct Counting;
-
-// SAFETY: every call is handed on to the system's allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let live = LIVE.fetch_add(layout.size(), Relaxed) + layout.size();
-        PEAK.fetch_max(live, Relaxed);
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 /// Bytes that fixing allocates at most at one time, the output among them, by bytes of the input.
 fn ratio(wasm: &[u8]) -> f64 {
-    let before = LIVE.load(Relaxed);
-    PEAK.store(before, Relaxed);
-    let fixed = fix(wasm, &Options::default()).expect("a valid module");
-    let peak = PEAK.load(Relaxed) - before;
-    drop(fixed);
+    let (_, taken) = count(|| fix(wasm, &Options::default()).expect("a valid module"));
     #[expect(clippy::cast_precision_loss, reason = "these numbers are small")]
-    let ratio = peak as f64 / wasm.len() as f64;
+    let ratio = taken.peak as f64 / wasm.len() as f64;
     ratio
 }
 
