@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use memgrove_open::OpenError;
+
 /// What the process tells its parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
@@ -110,8 +112,13 @@ pub(crate) fn hint_of(error: &anyhow::Error) -> Option<String> {
         let inspect = || {
             cause.downcast_ref::<memgrove_inspect::Error>().and_then(|error| error.hint().map(str::to_owned))
         };
-        user.or_else(inspect)
+        user.or_else(|| cause.downcast_ref().and_then(hint_of_opening)).or_else(inspect)
     })
+}
+
+fn hint_of_opening(error: &OpenError) -> Option<String> {
+    let raise = || error.is_too_large().then_some("raise the limit with --max-size");
+    error.hint().or_else(raise).map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::fix_host::{HostTarget, HostVerdict};
 use crate::exit::{self, Exit, UserError};
-use crate::input::{self, Source};
+use crate::input::Source;
 use crate::output::{Json, Output};
 use crate::output_file::{self, Target};
 
@@ -99,7 +99,7 @@ pub(crate) struct FixArgs {
     json: bool,
 
     /// Refuse files with more bytes than this, also after unpacking
-    #[arg(long, value_name = "BYTES", default_value_t = input::DEFAULT_MAX_BYTES)]
+    #[arg(long, value_name = "BYTES", default_value_t = memgrove_open::DEFAULT_MAX_BYTES)]
     max_size: u64,
 }
 
@@ -230,7 +230,8 @@ fn check_maximum(bytes: u64, memory: &MemoryType) -> Result<()> {
 fn read(args: &FixArgs, name: &str) -> Result<Vec<u8>> {
     let source = if args.path.as_os_str() == "-" { Source::Stdin } else { Source::File(args.path.clone()) };
     let bytes = source.read(args.max_size).with_context(|| format!("reading {name}"))?;
-    let mut binaries = input::unwrap(bytes, name, args.max_size).with_context(|| name.to_owned())?;
+    let mut binaries =
+        memgrove_open::binaries(bytes, name, args.max_size).with_context(|| name.to_owned())?;
     match (binaries.pop(), binaries.len()) {
         (Some(binary), 0) => Ok(binary.bytes),
         (_, more) => Err(UserError::failed(format!("{name} holds {} modules", more + 1))

@@ -94,7 +94,7 @@ pub(crate) struct InspectArgs {
     jobs: Option<usize>,
 
     /// Refuse files with more bytes than this, also after unpacking
-    #[arg(long, value_name = "BYTES", default_value_t = input::DEFAULT_MAX_BYTES, help_heading = "Limits")]
+    #[arg(long, value_name = "BYTES", default_value_t = memgrove_open::DEFAULT_MAX_BYTES, help_heading = "Limits")]
     max_size: u64,
 }
 
@@ -192,7 +192,10 @@ fn check_host(id: &str, knowledge: &Knowledge) -> Result<()> {
 fn inspect(source: &Source, knowledge: &Knowledge, max_bytes: u64) -> Vec<Inspected> {
     let name = source.name();
     let failed = |error| vec![Inspected { name: name.clone(), wrapped_in: Vec::new(), result: Err(error) }];
-    let binaries = match source.read(max_bytes).and_then(|bytes| input::unwrap(bytes, &name, max_bytes)) {
+    let binaries = match source
+        .read(max_bytes)
+        .and_then(|bytes| Ok(memgrove_open::binaries(bytes, &name, max_bytes)?))
+    {
         Ok(binaries) => binaries,
         Err(error) => return failed(error),
     };
