@@ -153,6 +153,7 @@ const ON_WASM32: &[(&str, &[&str], &str)] = &[
     ("memgrove-rewrite", &[], "std,panic_abort"),
     ("memgrove-verify", &[], "std,panic_abort"),
     ("memgrove-open", &[], "std,panic_abort"),
+    ("memgrove-view", &[], "std,panic_abort"),
 ];
 
 pub fn run(workspace: &Workspace, args: &TestArgs) -> Result<()> {
