@@ -288,7 +288,8 @@ impl FirstUse {
     }
 }
 
-/// Offsets and counts fit 32 bits: [`facts`] refuses larger inputs.
-pub(crate) fn offset32(value: u64) -> u32 {
+/// An offset in an input, or a count of its parts. They fit 32 bits: [`facts`] refuses larger inputs.
+#[must_use]
+pub fn offset32(value: u64) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
