@@ -1,4 +1,5 @@
-//! Is a fixed module what it should be? Engines are asked before it is used.
+//! Is a fixed module what it should be? Engines are asked before it is used: those that the caller brings, behind the
+//! traits of [`engine`]. There is none in this crate.
 //!
 //! ```text
 //! validates -> inspect says it runs -> instantiates with nothing -> its memory grows
@@ -11,6 +12,8 @@
 //! They get the same calls, and must agree on every result, on the reason of every trap and at the end on memory.
 //!
 //! What was executed is kept as [`Evidence`], what was not as [`NotRun`]; the [`Verdict`] follows from these alone.
+
+pub mod engine;
 
 mod copy;
 mod drive;
@@ -32,15 +35,34 @@ pub use host::{Emulated, emulate};
 use self::copy::{Anatomy, Copy, Shown};
 use self::pair::Sides;
 use self::stand_ins::StandIn;
-use crate::engine::{self, Engine, EngineError, EngineId, Limits, Settings};
+use crate::engine::{Engine, EngineError};
 
 /// Inner functions that a copy shows, to find one that grows memory.
 const MOST_INNER: usize = 32;
 /// Room below a maximum that is enough to see growth, in pages of 64 KiB.
 const ROOM_PAGES: u64 = 32;
 
-/// The engines that are asked: two that share no code.
-pub const ENGINES: [EngineId; 2] = [EngineId::Wasmtime, EngineId::Wasmi];
+/// One engine to ask.
+pub enum Witness<'a> {
+    /// It is here.
+    Present(&'a dyn Engine),
+    /// It should be asked, and cannot be.
+    Absent {
+        /// Its name.
+        name: &'static str,
+        /// Why it is not here.
+        why: String,
+    },
+}
+
+impl Witness<'_> {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Present(engine) => engine.name(),
+            Self::Absent { name, .. } => name,
+        }
+    }
+}
 
 /// What was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -90,30 +112,27 @@ pub enum Outcome {
 pub struct Check {
     /// What was asked.
     pub question: Question,
-    /// Of whom.
-    pub engine: EngineId,
+    /// Of which engine, by its name.
+    pub engine: &'static str,
     /// The answer.
     #[serde(flatten)]
     pub outcome: Outcome,
 }
 
-/// Asks every question of every engine. `fixed` is `original` with `plan` applied.
+/// Asks every question of every engine. `fixed` is `original` with `plan` applied. Engines are to bound each call, best by
+/// counting instructions.
 #[must_use]
-pub fn verify(original: &[u8], fixed: &[u8], plan: &Plan) -> Verification {
-    verify_within(original, fixed, plan, Limits::VERIFICATION.fuel)
-}
-
-/// [`verify`], with another bound on the instructions that an instance may execute.
-#[must_use]
-pub fn verify_within(original: &[u8], fixed: &[u8], plan: &Plan, fuel: u64) -> Verification {
-    let settings = Settings::counting(Limits { fuel, ..Limits::VERIFICATION });
+pub fn verify(original: &[u8], fixed: &[u8], plan: &Plan, engines: &[Witness<'_>]) -> Verification {
     let mut asked = Asked::default();
     let subject = Subject::new(original, fixed, plan);
-    for engine in ENGINES {
-        let mut evidence = Evidence::new(engine);
-        match &subject {
-            Ok(subject) => asked.ask(engine, &settings, subject, &mut evidence),
-            Err(gap) => asked.skip(engine, gap),
+    for witness in engines {
+        let mut evidence = Evidence::new(witness.name());
+        match (&subject, witness) {
+            (Ok(subject), Witness::Present(engine)) => asked.ask(*engine, subject, &mut evidence),
+            (Ok(_), Witness::Absent { name, why }) => {
+                asked.skip(name, &Gap::new(Reason::EngineAbsent, why.clone()));
+            }
+            (Err(gap), _) => asked.skip(witness.name(), gap),
         }
         asked.evidence.push(evidence);
     }
@@ -244,28 +263,23 @@ struct Asked {
 }
 
 impl Asked {
-    fn answer(&mut self, engine: EngineId, question: Question, outcome: Outcome) {
+    fn answer(&mut self, engine: &'static str, question: Question, outcome: Outcome) {
         self.checks.push(Check { question, engine, outcome });
     }
 
-    fn skip(&mut self, engine: EngineId, gap: &Gap) {
+    fn skip(&mut self, engine: &'static str, gap: &Gap) {
         for question in Question::ALL {
             self.answer(engine, question, Outcome::Skipped(gap.clone()));
         }
     }
 
-    fn gaps(&mut self, engine: EngineId, question: Question, gaps: Vec<Gap>) {
+    fn gaps(&mut self, engine: &'static str, question: Question, gaps: Vec<Gap>) {
         let not_run = |gap| NotRun { question: Some(question), engine: Some(engine), gap };
         self.not_run.extend(gaps.into_iter().map(not_run));
     }
 
-    fn ask(&mut self, id: EngineId, settings: &Settings, subject: &Subject<'_>, evidence: &mut Evidence) {
-        let plan = subject.plan;
-        let engine = match engine::open(id, settings) {
-            Ok(engine) => engine,
-            Err(error) => return self.skip(id, &Gap::new(Reason::EngineAbsent, error.to_string())),
-        };
-        let engine = engine.as_ref();
+    fn ask(&mut self, engine: &dyn Engine, subject: &Subject<'_>, evidence: &mut Evidence) {
+        let (plan, id) = (subject.plan, engine.name());
         let lacks = |words: &str| {
             Gap::new(Reason::EngineLacksProposal, format!("{id} cannot run the original either: {words}"))
         };
@@ -363,3 +377,8 @@ fn remaining(plan: &Plan) -> String {
         count => format!("{count} imports stay with the host"),
     }
 }
+
+/// The README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -8,7 +8,8 @@ use memgrove_inspect::report::{
 use memgrove_text::{escape, escape_name, shorten};
 
 /// A size for people: `834 bytes`, `64 KiB`, `1.6 MiB`.
-pub(crate) fn bytes(count: u64) -> String {
+#[must_use]
+pub fn bytes(count: u64) -> String {
     const UNITS: [(u64, &str); 4] = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     let Some((unit, name)) = UNITS.into_iter().find(|(unit, _)| count >= *unit) else {
         return if count == 1 { "1 byte".to_owned() } else { format!("{count} bytes") };
@@ -23,7 +24,8 @@ pub(crate) fn bytes(count: u64) -> String {
 }
 
 /// A number with its noun: `1 page`, `2 pages`.
-pub(crate) fn count(count: u64, noun: &str) -> String {
+#[must_use]
+pub fn count(count: u64, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", grouped(count))
 }
@@ -46,7 +48,7 @@ pub(crate) fn grouped(number: u64) -> String {
 pub(crate) const LONGEST_NAME: usize = 160;
 
 /// A sentence that quotes names has no more characters than this.
-const LONGEST_SENTENCE: usize = 1500;
+pub(crate) const LONGEST_SENTENCE: usize = 1500;
 
 /// The first `limit` of `items`, and how many more there are.
 pub(crate) fn some_of<S: AsRef<str>>(items: &[S], limit: usize) -> String {

@@ -4,13 +4,13 @@ use memgrove_inspect::Report;
 use memgrove_inspect::report::Outcome;
 use memgrove_text::{Line, Tone, escape_name};
 
-use super::layout::column;
 use super::text::tone;
-use super::words;
+use crate::layout::column;
+use crate::words;
 
 /// Which host the first column is about.
 #[derive(Clone, Debug)]
-pub(crate) struct Columns {
+pub struct Columns {
     /// Ids of the hosts that are required; the column shows the worst of their answers. Without any, it shows on
     /// how many of the known hosts it runs, runs under conditions, does not run.
     required: Vec<String>,
@@ -25,12 +25,15 @@ const ALLOCATOR: usize = 24;
 const TOOLCHAIN: usize = 30;
 
 impl Columns {
-    pub(crate) fn new(required: &[String]) -> Self {
+    /// Columns that ask about the hosts of these ids.
+    #[must_use]
+    pub fn new(required: &[String]) -> Self {
         Self { required: required.to_owned() }
     }
 
     /// The line above the table.
-    pub(crate) fn head(&self) -> Line {
+    #[must_use]
+    pub fn head(&self) -> Line {
         let runs = if let [host] = self.required.as_slice() { host.as_str() } else { "hosts" };
         let line = [
             column(runs, RUNS),
@@ -68,7 +71,8 @@ impl Columns {
 }
 
 /// The line of a file that could be read.
-pub(crate) fn table_row(columns: &Columns, name: &str, report: &Report) -> Line {
+#[must_use]
+pub fn table_row(columns: &Columns, name: &str, report: &Report) -> Line {
     let (runs, tone) = columns.runs(report);
     let growth = report.memory.growth.value.as_ref().map_or("?", |growth| words::growth_short(growth.who));
     let line = [

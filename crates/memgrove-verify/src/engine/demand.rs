@@ -4,8 +4,7 @@
 use wasmparser::{MemoryType, TableType};
 
 use super::host::Supply;
-use super::limits::{Exceeded, Limits, Resource};
-use super::{EngineError, Host, Shape};
+use super::{Host, Shape};
 
 /// Memories, tables and code of a module, as declared.
 #[derive(Clone, Debug, Default)]
@@ -65,20 +64,23 @@ impl Declared {
 
 /// What one instance takes at first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Demand {
-    pub(super) memories: u64,
-    pub(super) tables: u64,
+pub struct Demand {
+    /// Memories that are made for it.
+    pub memories: u64,
+    /// Tables that are made for it.
+    pub tables: u64,
     /// Bytes that its memories have at first.
-    pub(super) memory_bytes: u64,
+    pub memory_bytes: u64,
     /// Elements that its tables have at first.
-    pub(super) table_elements: u64,
+    pub table_elements: u64,
     /// Bytes that its shared memories may grow by without anybody outside seeing it.
-    pub(super) unseen_bytes: u64,
+    pub unseen_bytes: u64,
 }
 
 impl Demand {
     /// What an instance under `host` takes. Imports that the host lacks take nothing; they are the engine's to report.
-    pub(super) fn of(shape: &Shape, host: &Host) -> Self {
+    #[must_use]
+    pub fn of(shape: &Shape, host: &Host) -> Self {
         let supply = |import: Option<usize>| {
             let import = shape.imports.get(import?)?;
             host.find(&import.module, &import.name)
@@ -114,15 +116,6 @@ impl Demand {
     }
 }
 
-/// Refuses code that would take too much to compile.
-pub(super) fn check_code(shape: &Shape, limits: &Limits) -> Result<(), EngineError> {
-    let (asked, limit) = (shape.declared.largest_body, limits.body_bytes);
-    if asked > limit {
-        return Err(EngineError::Budget(Exceeded { resource: Resource::BodyBytes, asked, limit }));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,15 +146,5 @@ mod tests {
         assert_eq!(unseen(r#"(module (import "env" "m" (memory 2 10 shared)))"#), 0);
         assert_eq!(unseen(r#"(module (memory (export "m") 2 10 shared) (func $f) (start $f))"#), 8);
         assert_eq!(unseen("(module (memory 2 10))"), 0);
-    }
-
-    #[test]
-    fn the_largest_body_is_known() {
-        let shape =
-            Shape::of(&wat::parse_str("(module (func) (func (drop (i32.const 1))))").unwrap()).unwrap();
-        assert_eq!(shape.declared.largest_body, 5);
-        let limits = Limits { body_bytes: 4, ..Limits::OWN };
-        assert!(matches!(check_code(&shape, &limits), Err(EngineError::Budget(_))));
-        assert_eq!(check_code(&shape, &Limits::OWN), Ok(()));
     }
 }

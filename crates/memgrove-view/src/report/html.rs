@@ -4,8 +4,8 @@ use memgrove_html::{Cell, Column, Html, Page, Table, Tone, badge, details, eleme
 use memgrove_inspect::report::{Conclusion, Evidence, MemoryReport, Outcome, Report};
 use memgrove_text::shorten;
 
-use super::{Inspected, svg, words};
-use crate::exit::hint_of;
+use super::{Inspected, svg};
+use crate::words;
 
 /// A page has room for more of a name than a terminal.
 const LONGEST_NAME: usize = 1000;
@@ -14,15 +14,23 @@ const LONGEST_NAME: usize = 1000;
 const MANY_IMPORTS: u32 = 12;
 
 /// A page that takes one file after the other; it keeps the markup, not the reports.
-pub(crate) struct HtmlReport {
+pub struct HtmlReport {
     overview: Table,
     sections: Vec<(String, Html)>,
     failures: Table,
     import_free: usize,
 }
 
+impl Default for HtmlReport {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl HtmlReport {
-    pub(crate) fn new() -> Self {
+    /// A page without files.
+    #[must_use]
+    pub fn new() -> Self {
         let overview = Table::new([
             Column::text("file"),
             Column::number("hosts"),
@@ -38,7 +46,7 @@ impl HtmlReport {
     }
 
     /// Adds a file, read or not.
-    pub(crate) fn add(&mut self, file: &Inspected) {
+    pub fn add(&mut self, file: &Inspected) {
         match &file.result {
             Ok(report) => {
                 self.overview.row(overview_row(&file.name, self.sections.len() + 1, report));
@@ -46,14 +54,15 @@ impl HtmlReport {
                 self.sections.push((file.name.clone(), section(file, report)));
             }
             Err(error) => {
-                let hint = hint_of(error).unwrap_or_default();
-                self.failures.row([file.name.clone(), format!("{error:#}"), hint]);
+                let hint = error.hint.clone().unwrap_or_default();
+                self.failures.row([file.name.clone(), error.message.clone(), hint]);
             }
         }
     }
 
     /// The page.
-    pub(crate) fn render(self) -> String {
+    #[must_use]
+    pub fn render(self) -> String {
         let single = self.sections.len() == 1 && self.failures.is_empty();
         let title = match self.sections.as_slice() {
             [(name, _)] if single => name.clone(),

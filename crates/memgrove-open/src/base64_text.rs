@@ -13,7 +13,7 @@ const SMALLEST_BASE64: usize = 11;
 
 /// A module found inside another file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Embedded {
+pub(super) struct Inlined {
     /// Byte offset of the first byte of its base64 text.
     pub(super) offset: usize,
     /// The module.
@@ -21,7 +21,7 @@ pub(super) struct Embedded {
 }
 
 /// Every module inlined as base64, in the order of the text.
-pub(super) fn embedded(text: &[u8]) -> Vec<Embedded> {
+pub(super) fn inlined(text: &[u8]) -> Vec<Inlined> {
     let config = GeneralPurposeConfig::new()
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true);
@@ -39,7 +39,7 @@ pub(super) fn embedded(text: &[u8]) -> Vec<Embedded> {
             continue;
         }
         if let Ok(bytes) = standard.decode(run).or_else(|_| url_safe.decode(run)) {
-            found.push(Embedded { offset: at, bytes });
+            found.push(Inlined { offset: at, bytes });
         }
     }
     found
@@ -59,13 +59,13 @@ mod tests {
 
     #[test]
     fn finds_each_module_with_its_offset() {
-        let found = embedded(br#"var a="AGFzbQEAAAA=",b='data:application/wasm;base64,AGFzbQ0AAQA';"#);
+        let found = inlined(br#"var a="AGFzbQEAAAA=",b='data:application/wasm;base64,AGFzbQ0AAQA';"#);
         let seen: Vec<_> = found.iter().map(|e| (e.offset, e.bytes.as_slice())).collect();
         assert_eq!(seen, [(7, &b"\0asm\x01\0\0\0"[..]), (53, b"\0asm\x0d\0\x01\0")]);
     }
 
     #[test]
     fn chance_letters_are_no_module() {
-        assert_eq!(embedded(b"xxAGFzbQEAAAA= AGFzbQ \"AGFzbQ\" AGFzb"), []);
+        assert_eq!(inlined(b"xxAGFzbQEAAAA= AGFzbQ \"AGFzbQ\" AGFzb"), []);
     }
 }

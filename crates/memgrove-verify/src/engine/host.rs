@@ -1,7 +1,7 @@
 //! What a host gives to a module, said once for every engine.
 //!
 //! ```
-//! use memgrove_lab::engine::{Host, Value};
+//! use memgrove_verify::engine::{Host, Value};
 //!
 //! let host = Host::new()
 //!     .memory("env", "memory", 256)
@@ -77,16 +77,20 @@ pub trait Caller {
 
 /// One thing that a host gives.
 #[derive(Clone)]
-pub(super) enum Supply {
+pub enum Supply {
+    /// A function.
     Function(HostFunction),
     /// A fresh memory of the type that the module wants, with at least this many pages of 64 KiB.
     Memory {
+        /// The pages.
         minimum_pages: u64,
     },
     /// A fresh table of the type that the module wants, with at least this many elements.
     Table {
+        /// The elements.
         minimum_elements: u64,
     },
+    /// A fresh global with this value.
     Global(Value),
 }
 
@@ -151,16 +155,15 @@ impl Host {
         self.find(module, name).is_some()
     }
 
-    pub(super) fn find(&self, module: &str, name: &str) -> Option<&Supply> {
+    /// What was supplied under this name (a fallback does not count).
+    #[must_use]
+    pub fn find(&self, module: &str, name: &str) -> Option<&Supply> {
         self.supplies.get(&(module.to_owned(), name.to_owned()))
     }
 
-    pub(super) fn find_function(
-        &self,
-        module: &str,
-        name: &str,
-        signature: &Signature,
-    ) -> Option<HostFunction> {
+    /// The function for an import of this name and type: what was supplied, else what the fallback decides.
+    #[must_use]
+    pub fn find_function(&self, module: &str, name: &str, signature: &Signature) -> Option<HostFunction> {
         match self.find(module, name) {
             Some(Supply::Function(function)) => Some(function.clone()),
             Some(_) => None,
@@ -180,8 +183,11 @@ impl fmt::Debug for Host {
     }
 }
 
-/// Checks that a function of the host answered what its type promises.
-pub(super) fn checked_results(
+/// Checks that a function of the host returned what its type promises.
+///
+/// # Errors
+/// [`HostTrap`] of the function, or because its results have other types than `signature`.
+pub fn checked_results(
     outcome: Result<Vec<Value>, HostTrap>,
     signature: &Signature,
 ) -> Result<Vec<Value>, HostTrap> {

@@ -114,6 +114,12 @@ impl Shape {
         }
     }
 
+    /// Bytes of the largest function body: what compiling takes grows with it.
+    #[must_use]
+    pub const fn largest_body_bytes(&self) -> u64 {
+        self.declared.largest_body
+    }
+
     /// Name of the exported memory that a host would use: `memory`, else the first.
     pub fn main_memory(&self) -> Option<&str> {
         let memories = || self.exports.iter().filter(|export| export.kind == ExportKind::Memory);

@@ -7,9 +7,9 @@ use memgrove_inspect::report::{
 };
 use memgrove_text::{Line, Text, Tone, escape_name, shorten};
 
-use super::layout::Lines;
-use super::words::HostGroup;
-use super::{Inspected, map, words};
+use super::{Inspected, map};
+use crate::layout::Lines;
+use crate::words::{self, HostGroup};
 
 /// Without `verbose`, lists are cut to this many entries.
 const SHORT_LIST: usize = 6;
@@ -21,7 +21,8 @@ const FEW_HOST_GROUPS: usize = 3;
 const STRIP_WIDTH: usize = 76;
 
 /// The whole text for one file; `verbose` adds the evidence and cuts nothing.
-pub(crate) fn text(file: &Inspected, report: &Report, verbose: bool) -> Text {
+#[must_use]
+pub fn text(file: &Inspected, report: &Report, verbose: bool) -> Text {
     let mut lines = Lines::default();
     let mut about = vec![words::kind(report), words::bytes(report.size_bytes)];
     if report.size_bytes >= 1024 {

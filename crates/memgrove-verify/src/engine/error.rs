@@ -5,9 +5,6 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::EngineId;
-use super::limits::Exceeded;
-
 /// An engine could not do what it was asked. Each carries the engine's own words where there are any.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
@@ -15,7 +12,7 @@ pub enum EngineError {
     #[error("{engine} is not available: {reason}")]
     Absent {
         /// Which one.
-        engine: EngineId,
+        engine: &'static str,
         /// Why.
         reason: String,
         /// How to get it.
@@ -163,11 +160,80 @@ impl EngineError {
         }
     }
 
-    pub(super) fn engine(words: impl fmt::Display) -> Self {
+    /// The engine itself failed, in its own words.
+    pub fn engine(words: impl fmt::Display) -> Self {
         Self::Engine { words: words.to_string() }
     }
 
-    pub(super) fn export(name: &str, words: impl fmt::Display) -> Self {
+    /// Something is wrong with the export `name`.
+    pub fn export(name: &str, words: impl fmt::Display) -> Self {
         Self::Export { name: name.to_owned(), words: words.to_string() }
+    }
+}
+
+/// What there was not enough of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Resource {
+    /// Bytes of linear memories and collected heaps.
+    MemoryBytes,
+    /// Elements of tables.
+    TableElements,
+    /// Instances.
+    Instances,
+    /// Memories.
+    Memories,
+    /// Tables.
+    Tables,
+    /// Bytes of one function's body.
+    BodyBytes,
+    /// Bytes of the engine's process.
+    ProcessBytes,
+    /// Bytes of a message from the engine's process.
+    MessageBytes,
+    /// Memory of this machine: the budget had room, the operating system did not.
+    HostMemory,
+}
+
+/// A request that the budget did not cover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Exceeded {
+    /// What there was not enough of.
+    pub resource: Resource,
+    /// What there would have been in all, with the request. A lower bound for a process that was ended; 0 for what only
+    /// the engine knows.
+    pub asked: u64,
+    /// The limit.
+    pub limit: u64,
+}
+
+impl std::error::Error for Exceeded {}
+
+impl fmt::Display for Exceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { resource, asked, limit } = self;
+        match resource {
+            Resource::MemoryBytes => {
+                write!(f, "{asked} bytes in all memories together; the limit is {limit}")
+            }
+            Resource::TableElements => {
+                write!(f, "{asked} elements in all tables together; the limit is {limit}")
+            }
+            Resource::Instances => write!(f, "{asked} instances; the limit is {limit}"),
+            Resource::Memories => write!(f, "{asked} memories; the limit is {limit}"),
+            Resource::Tables => write!(f, "{asked} tables; the limit is {limit}"),
+            Resource::BodyBytes => {
+                write!(f, "a function with a body of {asked} bytes; the limit is {limit}")
+            }
+            Resource::ProcessBytes => {
+                write!(f, "{asked} bytes in the engine's process; the limit is {limit}")
+            }
+            Resource::MessageBytes => {
+                write!(f, "{asked} bytes in one message from the engine; the limit is {limit}")
+            }
+            Resource::HostMemory => {
+                f.write_str("this machine has not the memory, or the address space, that the engine asks for")
+            }
+        }
     }
 }

@@ -6,9 +6,8 @@ use memgrove_inspect::Report;
 use memgrove_inspect::report::SCHEMA_VERSION;
 use serde::Serialize;
 
-use super::Inspected;
-use crate::exit::hint_of;
-use crate::output::Json;
+use super::{Failure, Inspected};
+use crate::Json;
 
 /// What is said about one file: `report` or `error`.
 #[derive(Serialize)]
@@ -19,33 +18,21 @@ struct Entry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<&'a Report>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<Failure>,
-}
-
-#[derive(Serialize)]
-struct Failure {
-    message: String,
-    /// Byte offset in the binary at which reading stopped, where it is known.
-    offset: Option<u64>,
-    hint: Option<String>,
+    error: Option<&'a Failure>,
 }
 
 impl<'a> Entry<'a> {
     fn new(file: &'a Inspected) -> Self {
-        let error = file.result.as_ref().err().map(|error| Failure {
-            message: format!("{error:#}"),
-            offset: error
-                .chain()
-                .find_map(|cause| cause.downcast_ref::<memgrove_inspect::Error>())
-                .map(|e| e.offset()),
-            hint: hint_of(error),
-        });
+        let error = file.result.as_ref().err();
         Self { file: &file.name, wrapped_in: &file.wrapped_in, report: file.result.as_ref().ok(), error }
     }
 }
 
 /// The document's beginning, before the first file.
-pub(crate) fn json_head() -> serde_json::Result<Json> {
+///
+/// # Errors
+/// What the serialiser says; there is no value here that it refuses.
+pub fn json_head() -> serde_json::Result<Json> {
     let tool = Json::compact(&concat!("memgrove ", env!("CARGO_PKG_VERSION")))?;
     Ok(Json::frame("{\n  \"schema_version\": ")
         .then(&Json::compact(&SCHEMA_VERSION)?)
@@ -55,16 +42,23 @@ pub(crate) fn json_head() -> serde_json::Result<Json> {
 }
 
 /// The document's end.
-pub(crate) fn json_foot() -> Json {
+#[must_use]
+pub fn json_foot() -> Json {
     Json::frame("\n  ]\n}\n")
 }
 
 /// One file as an element of the document.
-pub(crate) fn json(file: &Inspected) -> serde_json::Result<Json> {
+///
+/// # Errors
+/// What the serialiser says; there is no value here that it refuses.
+pub fn json(file: &Inspected) -> serde_json::Result<Json> {
     Ok(Json::frame("\n").then(&Json::pretty(&Entry::new(file))?.indented(4)))
 }
 
 /// One file as a line of its own.
-pub(crate) fn ndjson(file: &Inspected) -> serde_json::Result<Json> {
+///
+/// # Errors
+/// What the serialiser says; there is no value here that it refuses.
+pub fn ndjson(file: &Inspected) -> serde_json::Result<Json> {
     Ok(Json::compact(&Entry::new(file))?.then(&Json::frame("\n")))
 }

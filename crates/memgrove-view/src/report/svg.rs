@@ -3,7 +3,8 @@
 use memgrove_html::{Cell, Column, Html, Table, element, series_colour};
 use memgrove_inspect::report::{MemoryReport, RegionKind};
 
-use super::{map, words};
+use super::map;
+use crate::words;
 
 /// The strip is as fine as this.
 const CELLS: usize = 400;

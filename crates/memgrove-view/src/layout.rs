@@ -96,8 +96,9 @@ fn wrap(text: &str, first_width: usize, width: usize) -> Vec<String> {
 }
 
 /// `text` in `width` characters: cut off with an ellipsis, or filled up with blanks.
-pub(crate) fn column(text: &str, width: usize) -> String {
-    let text = super::words::shortened(text, width);
+#[must_use]
+pub fn column(text: &str, width: usize) -> String {
+    let text = crate::words::shortened(text, width);
     let missing = width.saturating_sub(text.chars().count());
     text + &" ".repeat(missing)
 }

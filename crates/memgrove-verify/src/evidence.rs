@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use super::{Check, Outcome, Question};
-use crate::engine::{EngineId, TrapReason};
+use crate::engine::TrapReason;
 
 /// What verification came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -96,7 +96,7 @@ pub struct NotRun {
     /// Of which question; none: of the inspector's.
     pub question: Option<Question>,
     /// On which engine; none: on any.
-    pub engine: Option<EngineId>,
+    pub engine: Option<&'static str>,
     /// Why.
     #[serde(flatten)]
     pub gap: Gap,
@@ -150,8 +150,8 @@ pub struct Grown {
 /// What was executed on one engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Evidence {
-    /// Which engine.
-    pub engine: EngineId,
+    /// Which engine, by its name.
+    pub engine: &'static str,
     /// The fixed module was instantiated.
     pub instantiated: bool,
     /// Exported functions that can be called without knowing them.
@@ -175,7 +175,7 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    pub(super) fn new(engine: EngineId) -> Self {
+    pub(super) fn new(engine: &'static str) -> Self {
         Self {
             engine,
             instantiated: false,
@@ -287,7 +287,7 @@ mod tests {
 
     use super::*;
 
-    fn evidence(engine: EngineId) -> Evidence {
+    fn evidence(engine: &'static str) -> Evidence {
         Evidence { instantiated: true, exports_callable: 1, calls_returned: 1, ..Evidence::new(engine) }
     }
 
@@ -299,11 +299,7 @@ mod tests {
     ) -> Verdict {
         let checks = checks
             .iter()
-            .map(|outcome| Check {
-                question: Question::Agrees,
-                engine: EngineId::Wasmtime,
-                outcome: outcome.clone(),
-            })
+            .map(|outcome| Check { question: Question::Agrees, engine: "compiler", outcome: outcome.clone() })
             .collect();
         Verification::conclude(inspected.clone(), checks, evidence.to_vec(), not_run.to_vec()).verdict
     }
@@ -313,7 +309,7 @@ mod tests {
         let passed = Outcome::Passed("whatever".to_owned());
         let skipped = Outcome::Skipped(Gap::new(Reason::OutOfBudget, "whatever"));
         let failed = Outcome::Failed("whatever".to_owned());
-        let whole = [evidence(EngineId::Wasmtime), evidence(EngineId::Wasmi)];
+        let whole = [evidence("compiler"), evidence("interpreter")];
         assert_eq!(verdict(&passed, from_ref(&passed), &whole, &[]), Verdict::Verified);
         assert_eq!(verdict(&passed, &[], &whole, &[]), Verdict::Verified);
         assert_eq!(verdict(&failed, &[], &whole, &[]), Verdict::Failed);
@@ -329,7 +325,7 @@ mod tests {
 
     #[test]
     fn traps_and_instances_alone_show_nothing() {
-        let mut only_traps = Evidence { calls_returned: 0, ..evidence(EngineId::Wasmi) };
+        let mut only_traps = Evidence { calls_returned: 0, ..evidence("interpreter") };
         only_traps.trapped(TrapReason::Unreachable);
         only_traps.stand_in_calls_returned = 9;
         let passed = Outcome::Passed(String::new());
