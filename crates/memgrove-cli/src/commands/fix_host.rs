@@ -7,6 +7,7 @@ use memgrove_inspect::knowledge::Host;
 use memgrove_inspect::{Facts, Knowledge, conclude_with, facts};
 use memgrove_view::fix::HostVerdict;
 
+use super::inspect::profile_error;
 use crate::exit::UserError;
 
 /// A host profile, built in or the user's own.
@@ -29,9 +30,7 @@ impl HostTarget {
         }
         let text =
             std::fs::read_to_string(name).with_context(|| format!("reading the host profile {name}"))?;
-        let id = knowledge
-            .add_host(name, &text)
-            .map_err(|error| UserError::usage(format!("host profile {error}")))?;
+        let id = knowledge.add_host(name, &text).map_err(|errors| profile_error(&errors))?;
         let host = knowledge.host(&id).cloned().context("the profile that was just read")?;
         Ok(Self { host, knowledge })
     }
@@ -41,9 +40,7 @@ impl HostTarget {
         facts
             .imports
             .iter()
-            .filter(|import| {
-                self.host.provides.iter().any(|provides| provides.pattern.matches(facts, import))
-            })
+            .filter(|import| self.host.provider(facts, import, &self.knowledge).is_some())
             .map(|import| (import.module.to_owned(), import.name.to_owned()))
             .collect()
     }

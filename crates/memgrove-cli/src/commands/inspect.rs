@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
+use memgrove_inspect::knowledge::ProfileErrors;
 use memgrove_inspect::report::{Outcome, Verdict};
 use memgrove_inspect::{Knowledge, Report, conclude_with, facts};
 use memgrove_text::{Line, Tone, escape_file_name, escape_name};
@@ -153,12 +154,17 @@ fn knowledge(hosts: &[PathBuf]) -> Result<Knowledge> {
         let name = escape_file_name(path.as_os_str());
         let text =
             std::fs::read_to_string(path).with_context(|| format!("reading the host profile {name}"))?;
-        knowledge.add_host(&name, &text).map_err(|error| {
-            UserError::usage(format!("host profile {error}"))
-                .hint("the files in knowledge/hosts/ are examples")
-        })?;
+        knowledge.add_host(&name, &text).map_err(|errors| profile_error(&errors))?;
     }
     Ok(knowledge)
+}
+
+/// What is wrong with a host profile: the first fault is the error, the others are listed behind it.
+pub(super) fn profile_error(errors: &ProfileErrors) -> UserError {
+    let list: Vec<String> = errors.0.iter().map(ToString::to_string).collect();
+    let text = list.join("; ");
+    let hint = "a profile needs id, title and what it provides; the files in knowledge/hosts/ are examples";
+    UserError::usage(format!("host profile {text}")).hint(hint)
 }
 
 /// The widest that the column of ids becomes.

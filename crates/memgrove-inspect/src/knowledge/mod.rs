@@ -9,13 +9,14 @@ mod host;
 mod import;
 mod interface;
 mod pattern;
+mod profile;
 mod toolchain;
 
 pub(crate) use allocator::AllocatorEntry;
 pub use allocator::Defect;
-pub use engine::Engine;
 pub(crate) use engine::compare_versions;
-pub use host::{Entry, Host, Provides};
+pub use engine::{Engine, EngineUse};
+pub use host::{Entry, FunctionTypes, Host, Limits, MissingFunctions, Provides};
 pub use import::{ImportEntry, Purpose};
 pub use interface::Interface;
 pub(crate) use pattern::glob;
@@ -61,6 +62,11 @@ pub struct KnowledgeError {
 }
 
 include!(concat!(env!("OUT_DIR"), "/knowledge.rs"));
+
+/// What is wrong with a host profile: everything, in the order of its text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct ProfileErrors(pub Vec<KnowledgeError>);
 
 impl Knowledge {
     /// The knowledge that comes with this crate.
@@ -113,7 +119,7 @@ impl Knowledge {
             }
         }
         for (path, text) in hosts {
-            knowledge.add_host(path, text)?;
+            knowledge.add_host(path, text).map_err(|mut errors| errors.0.remove(0))?;
         }
         knowledge.hosts.sort_by_key(|host| host.order);
         knowledge.engines.sort_by_key(|engine| engine.order);
@@ -123,25 +129,15 @@ impl Knowledge {
     /// Adds a host profile; one with the same id is replaced in its place. Returns its id.
     ///
     /// # Errors
-    /// When the text is not a host profile; the error knows the place.
-    pub fn add_host(&mut self, file: &str, text: &str) -> Result<String, KnowledgeError> {
-        let host: Host = parse(file, text)?;
-        if let Some(engine) = host.engines.iter().find(|id| self.engine(id).is_none()) {
-            let known: Vec<&str> = self.engines.iter().map(|engine| engine.id.as_str()).collect();
-            let message = format!("unknown engine `{engine}`; known are {}", known.join(", "));
-            return Err(error_at(
-                file,
-                text,
-                text.find(engine.as_str()).map(|at| at..at + engine.len()),
-                message,
-            ));
+    /// When the text is not a host profile; the errors know their places and what to write. There is at least one.
+    pub fn add_host(&mut self, file: &str, text: &str) -> Result<String, ProfileErrors> {
+        let faults = profile::faults(text, self);
+        if !faults.is_empty() {
+            let errors =
+                faults.into_iter().map(|fault| error_at(file, text, Some(fault.span), fault.message));
+            return Err(ProfileErrors(errors.collect()));
         }
-        let interfaces = host.provides.iter().filter_map(|provides| provides.interface.as_deref());
-        if let Some(unknown) = interfaces.into_iter().find(|id| self.interface(id).is_none()) {
-            let known: Vec<&str> = self.interfaces.iter().map(|interface| interface.id.as_str()).collect();
-            let message = format!("unknown interface `{unknown}`; known are {}", known.join(", "));
-            return Err(error_at(file, text, text.find(unknown).map(|at| at..at + unknown.len()), message));
-        }
+        let host: Host = parse(file, text).map_err(|error| ProfileErrors(vec![error]))?;
         let id = host.id.clone();
         match self.hosts.iter_mut().find(|known| known.id == id) {
             Some(known) => *known = host,

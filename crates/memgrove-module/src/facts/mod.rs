@@ -8,6 +8,7 @@ mod call_graph;
 mod code;
 mod collect;
 mod custom;
+mod encoding;
 mod exports;
 mod names;
 mod proposals;
@@ -18,7 +19,7 @@ mod wasm_types;
 pub use call_graph::{CallGraph, Callers};
 pub use custom::{Custom, Dylink, Producer, TargetFeature};
 pub use names::{NameMap, Names};
-pub use proposals::{FirstUse, Proposal, ProposalsUsed};
+pub use proposals::{FirstUse, FloatUse, Proposal, ProposalsUsed};
 pub use types::{
     ActiveData, ConstExpr, DataSegment, ElementMode, ElementSegment, Export, ExternKind, ExternType,
     FuncType, Function, Global, GlobalType, Import, ImportedFunc, Memory, MemoryType, Section, Site,
@@ -288,7 +289,16 @@ impl FirstUse {
     }
 }
 
-/// Offsets and counts fit 32 bits: [`facts`] refuses larger inputs.
-pub(crate) fn offset32(value: u64) -> u32 {
+impl FloatUse {
+    /// What it is, in words: `f64`, `f32.convert_i32_s`.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        code::mnemonic(self.what)
+    }
+}
+
+/// An offset in an input, or a count of its parts. They fit 32 bits: [`facts`] refuses larger inputs.
+#[must_use]
+pub fn offset32(value: u64) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
