@@ -9,7 +9,10 @@ use super::indices::Indices;
 use crate::Error;
 use crate::edits::{Edits, StandIn, WatchedBreak};
 use crate::module::Module;
-use crate::runtime::{Adapter, Copier, PAGE_LOG2, Runtime, Tail, Value, adapt};
+use crate::runtime::{Adapter, Copier, PAGE_LOG2, Runtime, RuntimeFunction, Tail, Value, adapt};
+
+/// What makes memory reach the end of a watched break.
+const COVER: RuntimeFunction = RuntimeFunction::EmscriptenResizeHeap;
 
 /// A type of function, as the encoder wants it.
 pub(crate) type Signature = (Vec<ValType>, Vec<ValType>);
@@ -49,32 +52,32 @@ impl Added {
 
         // Which functions and globals of the runtime come along, and where they go. A body is copied to the one
         // import that it stands for; where it stands for several, they call it.
-        let mut uses: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut uses: BTreeMap<RuntimeFunction, usize> = BTreeMap::new();
         for stand_in in edits.funcs.values() {
-            if let StandIn::Runtime(name) = stand_in {
-                *uses.entry(name).or_default() += 1;
+            if let StandIn::Runtime(function) = stand_in {
+                *uses.entry(*function).or_default() += 1;
             }
         }
-        let direct = |import: u32, name: &str| {
-            let func = runtime.func(name)?;
-            let is_only = uses.get(name) == Some(&1);
-            (is_only && module.func_type(import)? == runtime.func_type(func)).then_some(func)
+        let is_direct = |import: u32, function: RuntimeFunction| {
+            let is_only = uses.get(&function) == Some(&1);
+            let is_typed = |ty: &wasmparser::FuncType| {
+                ty.params() == function.params() && ty.results() == function.results()
+            };
+            is_only && module.func_type(import).is_some_and(is_typed)
         };
         let mut roots = Vec::new();
         let mut called = Vec::new();
         for (&import, stand_in) in &edits.funcs {
-            if let StandIn::Runtime(name) = stand_in {
-                let func = runtime.func(name).ok_or_else(|| unknown(name))?;
-                roots.push(func);
-                if direct(import, name).is_none() {
-                    called.push(func);
+            if let StandIn::Runtime(function) = stand_in {
+                roots.push(function.index());
+                if !is_direct(import, *function) {
+                    called.push(function.index());
                 }
             }
         }
         if !edits.watched_breaks.is_empty() {
-            let cover = runtime.func("emscripten_resize_heap").ok_or_else(|| unknown("cover"))?;
-            roots.push(cover);
-            called.push(cover);
+            roots.push(COVER.index());
+            called.push(COVER.index());
         }
         let needed = runtime.closure(roots)?;
         called.extend(&needed.called);
@@ -95,24 +98,30 @@ impl Added {
         }
         let page_shift =
             module.memories.first().and_then(|memory| memory.page_size_log2).unwrap_or(PAGE_LOG2);
-        let mut copier = Copier::new(&funcs, &globals, indices.memories.get(0), edits.layout, page_shift);
+        let mut copier = Copier {
+            funcs: &funcs,
+            globals: &globals,
+            memory: indices.memories.get(0),
+            layout: edits.layout,
+            page_shift,
+        };
         for &func in &called {
             let ty = added.add_type(module, signature(runtime.func_type(func))?);
             let body = runtime.copy(func, &mut copier)?;
             added.helpers.push((ty, body, format!("memgrove.{func}")));
         }
         if !edits.watched_breaks.is_empty() {
-            added.cover = runtime.func("emscripten_resize_heap").and_then(|func| funcs.get(&func)).copied();
+            added.cover = funcs.get(&COVER.index()).copied();
         }
 
         // A body for every import that is satisfied, at its place.
         for (&import, stand_in) in &edits.funcs {
             let ty = module.funcs[import as usize];
             let body = match stand_in {
-                StandIn::Runtime(name) => match direct(import, name) {
-                    Some(func) => runtime.copy(func, &mut copier)?,
-                    None => adapted(module, import, name, runtime, &funcs)?,
-                },
+                StandIn::Runtime(function) if is_direct(import, *function) => {
+                    runtime.copy(function.index(), &mut copier)?
+                }
+                StandIn::Runtime(function) => adapted(module, import, *function, &funcs)?,
                 other => added.plain(module, import, other, indices)?,
             };
             added.stand_ins.push((ty, body));
@@ -222,13 +231,11 @@ impl Added {
 fn adapted(
     module: &Module<'_>,
     import: u32,
-    name: &str,
-    runtime: &Runtime,
+    function: RuntimeFunction,
     funcs: &BTreeMap<u32, u32>,
 ) -> Result<Function, Error> {
-    let func = runtime.func(name).ok_or_else(|| unknown(name))?;
-    let Adapter { params, result } = adapt(func_type(module, import)?, runtime.func_type(func))
-        .ok_or_else(|| Error::Encode(format!("`{name}` does not fit the import's type")))?;
+    let Adapter { params, result } = adapt(func_type(module, import)?, function)
+        .ok_or_else(|| Error::Encode(format!("`{}` does not fit the import's type", function.name())))?;
     let mut body = Function::new([]);
     for (i, conversion) in (0..).zip(&params) {
         body.instruction(&Instruction::LocalGet(i));
@@ -236,7 +243,7 @@ fn adapted(
             body.instruction(conversion);
         }
     }
-    body.instruction(&Instruction::Call(funcs[&func]));
+    body.instruction(&Instruction::Call(funcs[&function.index()]));
     match result {
         Tail::Nothing | Tail::Convert(None) => {}
         Tail::Drop => {
@@ -302,10 +309,6 @@ fn signature(ty: &wasmparser::FuncType) -> Result<Signature, Error> {
 
 fn val_type(ty: wasmparser::ValType) -> Result<ValType, Error> {
     Ok(RoundtripReencoder.val_type(ty)?)
-}
-
-fn unknown(name: &str) -> Error {
-    Error::Encode(format!("there is no stand-in called `{name}`"))
 }
 
 /// Counts of things in a module fit into 32 bits: each takes a byte of a file at least.
