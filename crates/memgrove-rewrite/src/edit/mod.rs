@@ -29,6 +29,7 @@ mod record;
 mod sections;
 mod spaces;
 mod splice;
+mod types;
 mod write;
 
 use std::collections::{BTreeMap, HashMap};
@@ -41,6 +42,7 @@ pub use self::map::{AddedFunction, Map};
 pub use self::record::{Applied, applied};
 pub use self::sections::Sections;
 pub use self::splice::{Code, Frame, Instrument, Site, Splice, Subject, Untouched};
+pub(crate) use self::types::signature;
 
 use crate::Error;
 
@@ -265,15 +267,6 @@ impl<'m, 'a> Edits<'m, 'a> {
     pub fn add_memory(&mut self, ty: MemoryType) -> u32 {
         self.memories.push(ty);
         count(self.sections.memories.len() + self.memories.len() - 1)
-    }
-
-    /// Whether a memory, by its edit index, has 64-bit addresses; `None` if there is no such memory.
-    pub(crate) fn memory_is_64(&self, memory: u32) -> Option<bool> {
-        let own = self.sections.memories.get(memory as usize).map(|ty| ty.memory64);
-        own.or_else(|| {
-            let added = memory.checked_sub(count(self.sections.memories.len()))?;
-            self.memories.get(added as usize).map(|ty| ty.memory64)
-        })
     }
 
     /// Makes an imported table the module's own.
