@@ -235,7 +235,7 @@ fn assert_balanced(what: &str, instance: &mut dyn Instance) -> u64 {
         let value = instance.global(&format!("memgrove_{name}")).expect("it is exported");
         value.as_u64().expect("an integer")
     };
-    let [entered, left, depth] = ["entered", "left", "depth"].map(|name| global(name));
+    let [entered, left, depth] = ["entered", "left", "depth"].map(global);
     assert_eq!((entered, depth), (left, 0), "{what}");
     entered
 }

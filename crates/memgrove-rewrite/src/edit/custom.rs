@@ -27,6 +27,9 @@ pub(crate) fn refers_to_offsets(name: &str) -> bool {
         || matches!(name, "linking" | "sourceMappingURL" | "external_debug_info")
 }
 
+/// Offsets in a function's body and what is said of the instructions there.
+type Entries<'a> = Vec<(u32, &'a [u8])>;
+
 impl Writer<'_, '_, '_> {
     /// Writes a custom section as it belongs into the output.
     pub fn custom(
@@ -187,7 +190,7 @@ impl Writer<'_, '_, '_> {
     /// instruction that was taken out goes with it.
     fn code_metadata(&self, custom: &CustomSectionReader<'_>, map: &Map) -> Option<Vec<u8>> {
         let mut reader = BinaryReader::new(custom.data(), custom.data_offset());
-        let mut functions: Vec<(u32, Vec<(u32, &[u8])>)> = Vec::new();
+        let mut functions: Vec<(u32, Entries<'_>)> = Vec::new();
         for _ in 0..reader.read_var_u32().ok()? {
             let original = reader.read_var_u32().ok()?;
             let mut entries = Vec::new();

@@ -81,12 +81,8 @@ impl<'a> Sections<'a> {
         };
         let mut parser = Parser::new(0);
         let mut rest = bytes;
-        loop {
-            let (consumed, payload) = match parser.parse(rest, true)? {
-                wasmparser::Chunk::Parsed { consumed, payload } => (consumed, payload),
-                // With all bytes there, nothing more is ever asked for.
-                wasmparser::Chunk::NeedMoreData(_) => break,
-            };
+        // With all bytes there, nothing more is ever asked for.
+        while let wasmparser::Chunk::Parsed { consumed, payload } = parser.parse(rest, true)? {
             rest = rest.get(consumed..).unwrap_or_default();
             if let Some((id, range)) = payload.as_section() {
                 sections.list.push((id, to_usize(&range)));
