@@ -136,13 +136,15 @@ fn what_cannot_be_edited_so_is_refused() {
         body.instruction(&Instruction::End);
         body
     };
-    assert!(matches!(edits.satisfy(1, body()), Err(Error::NotEditable { func: 1, .. })));
-    assert!(matches!(edits.replace(0, body()), Err(Error::NotEditable { func: 0, .. })));
-    assert!(matches!(edits.replace(2, body()), Err(Error::NotEditable { func: 2, .. })));
-    assert!(matches!(edits.wrap(2, "", |_| body()), Err(Error::NotEditable { func: 2, .. })));
+    assert!(matches!(edits.satisfy(1, body()), Err(Error::NotEditable { index: 1, .. })));
+    assert!(matches!(edits.replace(0, body()), Err(Error::NotEditable { index: 0, .. })));
+    assert!(matches!(edits.replace(2, body()), Err(Error::NotEditable { index: 2, .. })));
+    assert!(matches!(edits.wrap(2, "", |_| body()), Err(Error::NotEditable { index: 2, .. })));
     edits.wrap(1, "", |_| body()).unwrap();
-    assert!(matches!(edits.wrap(1, "", |_| body()), Err(Error::NotEditable { func: 1, .. })));
-    assert!(matches!(edits.replace(1, body()), Err(Error::NotEditable { func: 1, .. })));
+    assert!(matches!(edits.wrap(1, "", |_| body()), Err(Error::NotEditable { index: 1, .. })));
+    assert!(matches!(edits.replace(1, body()), Err(Error::NotEditable { index: 1, .. })));
+    let value = memgrove_rewrite::edit::Value::I32(1);
+    assert!(matches!(edits.set_global(0, value), Err(Error::NotEditable { item: "global", .. })));
     // A body that is not valid is never returned.
     let mut edits = Edits::new(&sections);
     let mut wrong = Function::new([]);

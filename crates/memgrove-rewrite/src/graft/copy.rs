@@ -145,7 +145,9 @@ impl<'c, 'a> Copier<'c, 'a> {
                     Item::Global(index) if edits.global_type(index) == self.global_type(ty).ok() => {
                         self.globals.insert(global, index);
                     }
-                    Item::Constant(constant) if !ty.mutable && constant.ty() == ty.content_type => {
+                    Item::Constant(constant)
+                        if constant.ty() == ty.content_type && !closure.written_globals.contains(&global) =>
+                    {
                         self.constants.insert(global, constant);
                     }
                     _ => return Err(mismatch(import)),

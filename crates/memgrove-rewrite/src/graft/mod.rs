@@ -39,7 +39,7 @@ pub enum Item {
     Memory(u32),
     /// A table with elements of the same type.
     Table(u32),
-    /// A number in place of a global that does not change.
+    /// A number in place of a global that the donor's code does not write.
     Constant(Constant),
 }
 
