@@ -1,6 +1,6 @@
 //! Host profiles: what a place to run modules offers and asks for.
 
-use super::pattern::{ImportPattern, Names};
+use memgrove_module::pattern::{ImportPattern, Names};
 use serde::Deserialize;
 
 /// A place to run modules. This is also the format of a user's own profile.

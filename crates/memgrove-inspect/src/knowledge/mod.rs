@@ -1,26 +1,22 @@
-//! What is known about the world outside the module: hosts, engines, and what imports are for.
+//! What is known about the world outside the module: hosts and engines. What imports are for, memgrove-module knows.
 //!
 //! It is data (TOML files under `knowledge/`), compiled into the crate. A user's own host profile is read from
 //! the same format with [`Knowledge::add_host`].
 
 mod engine;
 mod host;
-mod import;
 mod interface;
-mod pattern;
 
 pub use engine::Engine;
 pub(crate) use engine::compare_versions;
 pub use host::{Entry, Host, Provides};
-pub use import::{ImportEntry, Purpose};
 pub use interface::Interface;
-pub(crate) use pattern::glob;
-pub use pattern::{ImportPattern, KindName, Names};
+pub use memgrove_module::pattern::{ImportPattern, KindName, Names};
 
 use std::ops::Range;
 use std::sync::OnceLock;
 
-/// Hosts, engines and purposes of imports.
+/// Hosts, engines and interfaces.
 #[derive(Debug, Clone)]
 pub struct Knowledge {
     /// Host profiles, in the order in which verdicts are reported.
@@ -29,10 +25,6 @@ pub struct Knowledge {
     pub engines: Vec<Engine>,
     /// Interfaces that hosts provide.
     pub interfaces: Vec<Interface>,
-    /// Purposes of imports, in the order in which groups are reported.
-    pub purposes: Vec<Purpose>,
-    /// Known imports; the first that matches counts.
-    pub imports: Vec<ImportEntry>,
 }
 
 /// A file of knowledge could not be read.
@@ -64,7 +56,6 @@ const HOSTS: &[(&str, &str)] = files!("hosts/":
 const ENGINES: &[(&str, &str)] = files!("engines/":
     "wasmtime" "wasmi" "wasmer" "wasmedge" "wazero" "chrome" "firefox" "safari" "node" "deno");
 const INTERFACES: &[(&str, &str)] = files!("interfaces/": "wasi_snapshot_preview1");
-const IMPORTS: &[(&str, &str)] = files!("": "imports");
 
 impl Knowledge {
     /// The knowledge that comes with this crate.
@@ -78,23 +69,12 @@ impl Knowledge {
     }
 
     fn read_builtin() -> Result<Self, KnowledgeError> {
-        let mut knowledge = Self {
-            hosts: Vec::new(),
-            engines: Vec::new(),
-            interfaces: Vec::new(),
-            purposes: Vec::new(),
-            imports: Vec::new(),
-        };
+        let mut knowledge = Self { hosts: Vec::new(), engines: Vec::new(), interfaces: Vec::new() };
         for (name, text) in INTERFACES {
             knowledge.interfaces.push(parse::<Interface>(&format!("interfaces/{name}.toml"), text)?);
         }
         for (name, text) in ENGINES {
             knowledge.engines.push(parse::<Engine>(&format!("engines/{name}.toml"), text)?);
-        }
-        for (name, text) in IMPORTS {
-            let file: import::ImportFile = parse(&format!("{name}.toml"), text)?;
-            knowledge.purposes.extend(file.purpose);
-            knowledge.imports.extend(file.import);
         }
         for (name, text) in HOSTS {
             knowledge.add_host(&format!("hosts/{name}.toml"), text)?;

@@ -11,8 +11,6 @@ use wasm_encoder::reencode::{Error as ReencodeError, Reencode};
 use wasm_encoder::{ConstExpr, CustomSection, Instruction, Module as Output, RawSection};
 use wasmparser::Operator;
 
-pub(crate) use self::added::count;
-
 use self::added::Added;
 use self::indices::Indices;
 use crate::edits::{Edits, Value};

@@ -9,8 +9,9 @@ pub(crate) use support::engines;
 
 use crate::detect::Toolchain;
 use crate::facts::{BinaryKind, Facts, Import, offset32};
-use crate::knowledge::{Host, Knowledge, glob};
+use crate::knowledge::{Host, Knowledge};
 use crate::report::{Conclusion, Level, Outcome, Reason, Verdict, short};
+use memgrove_module::pattern::glob;
 
 /// Names of imports that a reason spells out; the rest is only counted.
 const NAMED_IMPORTS: usize = 4;
