@@ -53,22 +53,32 @@ fn callees(facts: &Facts<'_>, func: u32) -> Vec<u32> {
     callees.into_iter().collect()
 }
 
-/// The proposals found suffice to validate the module: nothing that it uses was missed.
+/// The proposals found are exactly those that the module takes: with them it validates, and without any one of them it
+/// does not. The same goes for floating point.
 fn check_proposals(facts: &Facts<'_>) {
     let range = facts.range();
     if facts.kind == BinaryKind::Component || range.start != 0 {
         return;
     }
-    let features = features_of(facts.proposals.iter().map(|first| first.proposal));
-    let again = Validator::new_with_features(features).validate_all(facts.bytes());
-    let found: Vec<&str> = facts.proposals.iter().map(|first| first.proposal.id()).collect();
-    assert!(again.is_ok(), "{found:?} do not suffice: {:?}", again.err());
+    let found: Vec<Proposal> = facts.proposals.iter().map(|first| first.proposal).collect();
+    let ids: Vec<&str> = found.iter().map(|proposal| proposal.id()).collect();
+    let bytes = facts.bytes();
+    let validate = |features| Validator::new_with_features(features).validate_all(bytes);
+    let all = found.iter().fold(WasmFeatures::MVP, |all, &proposal| all | feature(proposal));
+    let again = validate(all);
+    assert!(again.is_ok(), "{ids:?} do not suffice: {:?}", again.err());
+    for &proposal in &found {
+        let without = validate(all.difference(feature(proposal)));
+        assert!(without.is_err(), "{} is not needed, of {ids:?}", proposal.id());
+    }
+    let has_floats = validate(all.difference(WasmFeatures::FLOATS)).is_err();
+    assert_eq!(has_floats, facts.proposals.floats().is_some(), "floating point");
 }
 
-/// wasmparser's names of the proposals, on top of the first version of WebAssembly.
-fn features_of(proposals: impl Iterator<Item = Proposal>) -> WasmFeatures {
+/// wasmparser's name of a proposal.
+fn feature(proposal: Proposal) -> WasmFeatures {
     use WasmFeatures as W;
-    let feature = |proposal| match proposal {
+    match proposal {
         Proposal::MutableGlobals => W::MUTABLE_GLOBAL,
         Proposal::SignExtension => W::SIGN_EXTENSION,
         Proposal::SaturatingFloatToInt => W::SATURATING_FLOAT_TO_INT,
@@ -76,35 +86,28 @@ fn features_of(proposals: impl Iterator<Item = Proposal>) -> WasmFeatures {
         Proposal::BulkMemory => W::BULK_MEMORY,
         Proposal::ReferenceTypes => W::REFERENCE_TYPES,
         Proposal::Simd => W::SIMD,
-        // Relaxed instructions are on vectors.
-        Proposal::RelaxedSimd => W::RELAXED_SIMD | W::SIMD,
+        Proposal::RelaxedSimd => W::RELAXED_SIMD,
         Proposal::Threads => W::THREADS,
         Proposal::TailCall => W::TAIL_CALL,
         Proposal::ExtendedConst => W::EXTENDED_CONST,
+        // Its tags are those of the newer proposal.
         Proposal::LegacyExceptions => W::LEGACY_EXCEPTIONS | W::EXCEPTIONS,
-        Proposal::Exceptions => W::EXCEPTIONS | W::REFERENCE_TYPES,
+        Proposal::Exceptions => W::EXCEPTIONS,
         Proposal::Memory64 => W::MEMORY64,
         Proposal::MultiMemory => W::MULTI_MEMORY,
-        Proposal::FunctionReferences => W::FUNCTION_REFERENCES | W::REFERENCE_TYPES,
-        Proposal::Gc => W::GC | W::FUNCTION_REFERENCES | W::REFERENCE_TYPES,
+        Proposal::FunctionReferences => W::FUNCTION_REFERENCES,
+        Proposal::Gc => W::GC,
         Proposal::CustomPageSizes => W::CUSTOM_PAGE_SIZES,
         Proposal::WideArithmetic => W::WIDE_ARITHMETIC,
-        Proposal::StackSwitching => {
-            W::STACK_SWITCHING | W::FUNCTION_REFERENCES | W::REFERENCE_TYPES | W::EXCEPTIONS
-        }
+        Proposal::StackSwitching => W::STACK_SWITCHING,
         Proposal::MemoryControl => W::MEMORY_CONTROL,
-        Proposal::SharedEverythingThreads => {
-            W::SHARED_EVERYTHING_THREADS | W::THREADS | W::GC | W::FUNCTION_REFERENCES
-        }
-        Proposal::CustomDescriptors => {
-            W::CUSTOM_DESCRIPTORS | W::GC | W::FUNCTION_REFERENCES | W::REFERENCE_TYPES
-        }
-        Proposal::AcquireReleaseAtomics => W::ACQUIRE_RELEASE_ATOMICS | W::THREADS,
-        Proposal::MultibyteArrayAccess => W::MULTIBYTE_ARRAY_ACCESS | W::GC,
+        Proposal::SharedEverythingThreads => W::SHARED_EVERYTHING_THREADS,
+        Proposal::CustomDescriptors => W::CUSTOM_DESCRIPTORS,
+        Proposal::AcquireReleaseAtomics => W::ACQUIRE_RELEASE_ATOMICS,
+        Proposal::MultibyteArrayAccess => W::MULTIBYTE_ARRAY_ACCESS,
         Proposal::CompactImports => W::COMPACT_IMPORTS,
         Proposal::ComponentModel => W::COMPONENT_MODEL,
-    };
-    proposals.fold(W::MVP, |features, proposal| features | feature(proposal))
+    }
 }
 
 fn check_report(report: &Report) {

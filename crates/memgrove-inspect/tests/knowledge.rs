@@ -96,23 +96,37 @@ fn interfaces_have_their_fixtures_types_and_are_provided_whole() {
             let bytes = wat(&format!("(module {import})"));
             let facts = facts(&bytes).unwrap();
             let import = &facts.imports[0];
-            interface.functions[import.name] == import.ty.describe(&facts)
+            interface
+                .types(import.module, import.name)
+                .is_some_and(|types| types.holds(&import.ty.describe(&facts)))
         };
         assert!(ty_is_right(&interface.fixture) && !ty_is_right(&interface.refuses), "{}", interface.id);
-        // A name without a type would be taken with any.
+        let types = interface.functions.values().chain(interface.modules.values().flat_map(|m| m.values()));
+        for ty in types.flat_map(|types| types.list()) {
+            assert!(is_function_type(ty), "{}: {ty}", interface.id);
+        }
+        // What is left out must be there, and a module has to be named somewhere.
         for provides in knowledge.hosts.iter().flat_map(|host| &host.provides) {
-            if provides.interface.as_ref() != Some(&interface.id) {
-                continue;
-            }
-            for name in provides.pattern.name.as_ref().expect("named functions").list() {
-                assert!(
-                    interface.functions.contains_key(name.as_ref()),
-                    "{name} has no type in {}",
+            if provides.interface.as_ref() == Some(&interface.id) {
+                let unknown = provides.except.iter().find(|name| !interface.functions.contains_key(*name));
+                assert_eq!(unknown, None, "{}", interface.id);
+                assert_eq!(
+                    provides.pattern.module.is_none(),
+                    interface.functions.is_empty(),
+                    "{}",
                     interface.id
                 );
             }
         }
     }
+}
+
+/// `(i32 i64) -> i32`, as reports write types: a slip here would refuse every module.
+fn is_function_type(text: &str) -> bool {
+    let is_value = |ty: &str| matches!(ty, "i32" | "i64" | "f32" | "f64");
+    text.strip_prefix('(').and_then(|text| text.split_once(") -> ")).is_some_and(|(params, result)| {
+        (params.is_empty() || params.split(' ').all(is_value)) && (result == "()" || is_value(result))
+    })
 }
 
 #[test]
@@ -131,13 +145,55 @@ fn a_users_profile_is_added_or_refused_with_its_place() {
     check(r#"(module (import "env" "log_f32" (func (param f32))))"#, Outcome::No);
     check(r#"(module (import "env" "lag" (func (param i32))))"#, Outcome::No);
 
-    let mut refuse = |text: &str, expected: &str| {
-        assert_eq!(knowledge.add_host("bad.toml", text).unwrap_err().to_string(), expected);
+    let mut refuse = |text: &str, expected: &[&str]| {
+        let errors = knowledge.add_host("bad.toml", text).unwrap_err();
+        assert_eq!(errors.0.iter().map(ToString::to_string).collect::<Vec<_>>(), expected, "{text}");
+        assert_eq!(errors.to_string(), expected.join("\n"));
     };
-    refuse("id = 'x'\ntitle = ", "bad.toml:2:9: string values must be quoted, expected literal string");
+    refuse("id = 'x'\ntitle = ", &["bad.toml:2:9: string values must be quoted, expected literal string"]);
     refuse(
-        "id = 'x'\ntitle = ''\ndescription = ''\nsource = ''\nengines = ['chakra']\n",
-        "bad.toml:5:13: unknown engine `chakra`; known are wasmtime, wasmi, wasmer, wasmedge, wazero, chrome, \
-         firefox, safari, node, deno",
+        "id = 'x'\nname = ''\nengines = ['chakra', 'wasmi 1.0']\nlacks = 'simd'\n[[provides]]\nmodule = 3\n\
+         interface = 'posix'\n[[provides]]\nkind = 'function'\n[limits]\ntables = -1\nno_start = 'yes'\n",
+        &[
+            "bad.toml:1:1: `title` is missing: write `title = \"My host\"`",
+            "bad.toml:2:1: unknown field `name`; known are id, title, description, source, engines, supports, lacks, \
+             made_by, provides, missing_functions, function_types, components, entry, memory_limit_bytes, limits, \
+             shared_memory, wasi_memory_export, wasi_after_start, unchecked, runs, refuses",
+            "bad.toml:3:12: unknown engine `chakra`; known are wasmtime, wasmi, wasmer, wasmedge, wazero, wasm3, wamr, \
+             chrome, firefox, safari, node, deno",
+            "bad.toml:4:9: `lacks` has a value of another kind: write `lacks = [\"threads\"]`",
+            "bad.toml:6:10: `module` has a value of another kind: write `module = \"env\"`",
+            "bad.toml:7:13: unknown interface `posix`; known are wasi_snapshot_preview1, proxy-wasm, cosmwasm, near, \
+             soroban, stylus, shopify-functions, extism, typst, wasm4, wasm3-libc, wamr-libc",
+            "bad.toml:9:8: `kind` is one of func, table, memory, global, tag",
+            "bad.toml:11:10: `tables` has a value of another kind: write `tables = 1`",
+            "bad.toml:12:12: `no_start` has a value of another kind: write `no_start = true`",
+        ],
     );
+    refuse(
+        "id = 'x'\ntitle = 'X'\nsupports = ['simd', 'sind']\n[[provides]]\nname = 'a'\nsizes = [1]\n",
+        &[
+            &format!(
+                "bad.toml:3:21: unknown proposal `sind`; known are {}",
+                Proposal::ALL.iter().map(|proposal| proposal.id()).collect::<Vec<_>>().join(", ")
+            ),
+            "bad.toml:6:1: unknown field `sizes`; known are module, name, kind, type, pairs, interface, except, size, \
+             condition",
+        ],
+    );
+}
+
+/// A profile has an id, a title and what the host provides; nothing else is asked for.
+#[test]
+fn a_short_profile_will_do() {
+    let mut knowledge = Knowledge::builtin().clone();
+    let text = "id = 'mine'\ntitle = 'Mine'\n[[provides]]\nmodule = 'env'\n";
+    knowledge.add_host("mine.toml", text).unwrap();
+    let outcome = |text: &str| {
+        let bytes = wat(text);
+        let report = memgrove_inspect::conclude_with(&facts(&bytes).unwrap(), &knowledge);
+        report.verdicts.into_iter().find(|verdict| verdict.host == "mine").unwrap().outcome
+    };
+    assert_eq!(outcome(r#"(module (import "env" "log" (func (param i32))) (type (struct)))"#), Outcome::Runs);
+    assert_eq!(outcome(r#"(module (import "other" "log" (func (param i32))))"#), Outcome::No);
 }

@@ -48,7 +48,7 @@ fn a_bare_engine() {
     check(
         "(module (memory 1) (func (drop (i64.mul_wide_u (i64.const 1) (i64.const 1))) drop))",
         Outcome::RunsIf,
-        "Wasmtime with -W wide-arithmetic",
+        "the engine is Wasmtime from 50 or wasmi from 0.42.0 or Node.js (V8) with --wasm-wide-arithmetic",
     );
 }
 
@@ -140,7 +140,7 @@ fn the_studys_three_cases() {
     assert_eq!(verdict(&rust, "bare").outcome, Outcome::Runs);
 }
 
-const NATIVE_WASI: [&str; 4] = ["wasmtime", "wasmer", "wasmedge", "wasmi"];
+const NATIVE_WASI: [&str; 6] = ["wasmtime", "wasmer", "wasmedge", "wasmi", "wazero", "wasm3"];
 
 #[test]
 fn functions_of_wasi_have_one_type() {
@@ -163,12 +163,16 @@ fn functions_of_wasi_have_one_type() {
             let module = format!(
                 "(module (import \"{from}\" \"{name}\" (func {ty})) (memory (export \"memory\") 1) (func (export \"_start\")))"
             );
-            let all = NATIVE_WASI.into_iter().chain(["node-wasi"]);
-            let hosts =
-                all.filter(|host| from == "wasi_snapshot_preview1" || !["wasmedge", "wasmi"].contains(host));
-            for host in hosts {
+            let older = from == "wasi_unstable";
+            for host in
+                NATIVE_WASI.into_iter().filter(|host| !(older && ["wasmedge", "wasmi"].contains(host)))
+            {
                 check(&module, host, Outcome::No, &format!("{from}.{name} is"));
                 check(&module, host, Outcome::No, said);
+            }
+            // JavaScript and WAMR link it, and its calls fail.
+            for host in ["node-wasi", "wamr"] {
+                check(&module, host, Outcome::RunsIf, said);
             }
         }
     }
@@ -177,7 +181,7 @@ fn functions_of_wasi_have_one_type() {
         .iter()
         .filter(|(name, _)| *name != "sock_accept")
         .map(|(name, ty)| {
-            let (params, result) = ty.split_once(" -> ").unwrap();
+            let (params, result) = ty.list()[0].split_once(" -> ").unwrap();
             let params = params.trim_matches(['(', ')']);
             let result = if result == "()" { "" } else { "(result i32)" };
             format!("(import \"wasi_snapshot_preview1\" \"{name}\" (func (param {params}) {result}))")
@@ -228,7 +232,8 @@ fn functions_of_wasi_look_for_an_exported_memory() {
 
 #[test]
 fn what_the_host_has_to_pass_for_active_segments() {
-    let imports = "(import \"env\" \"memory\" (memory 1 3)) (import \"env\" \"__indirect_function_table\" (table 1 4 funcref))";
+    let imports = "(import \"env\" \"memory\" (memory 1 3)) (import \"env\" \"__indirect_function_table\" (table 1 4 funcref)) \
+                   (import \"env\" \"emscripten_resize_heap\" (func (param i32) (result i32)))";
     let with = |rest: &str| format!("(module {imports} (func $f) {rest})");
     let host = "browser-emscripten";
     check(&with("(data (i32.const 131080) \"abcd\")"), host, Outcome::RunsIf, "a memory of at least 3 pages");
@@ -249,5 +254,90 @@ fn what_the_host_has_to_pass_for_active_segments() {
         "bare",
         Outcome::RunsIf,
         "gc is used",
+    );
+}
+
+#[test]
+fn wasi_called_from_the_start_function() {
+    let module = |begin: &str| {
+        format!(
+            "(module (import \"wasi_snapshot_preview1\" \"sched_yield\" (func $yield (result i32)))
+               (memory (export \"memory\") 1) (global $g (mut i32) (i32.const 0)) (func (export \"_start\"))
+               (func $deep (drop (call $yield))) (func $begin {begin}) (start $begin))"
+        )
+    };
+    let host = "node-wasi";
+    for certain in [
+        "(drop (call $yield))",
+        "(call $deep)",
+        "(global.set $g (i32.const 1)) (block (loop (call $deep) (br_if 1 (global.get $g))))",
+    ] {
+        check(&module(certain), host, Outcome::No, "calls sched_yield of WASI");
+        // Elsewhere the functions are ready by then.
+        check(&module(certain), "wasmtime", Outcome::Runs, "");
+    }
+    for perhaps in
+        ["(if (global.get $g) (then (call $deep)))", "(block (br_if 0 (global.get $g)) (call $deep))"]
+    {
+        check(&module(perhaps), host, Outcome::RunsIf, "does not get as far as calling sched_yield");
+    }
+    for never in ["", "(global.set $g (i32.const 1))"] {
+        check(&module(never), host, Outcome::Runs, "");
+    }
+}
+
+#[test]
+fn glue_is_for_what_its_toolchain_made() {
+    let memory = "(module (import \"env\" \"memory\" (memory 1)) (func (export \"f\")))";
+    check(memory, "browser-emscripten", Outcome::No, "nothing shows that it was made for this glue");
+    let emscripten = "(module (import \"env\" \"emscripten_resize_heap\" (func (param i32) (result i32))))";
+    check(emscripten, "browser-emscripten", Outcome::RunsIf, "the JavaScript that Emscripten generated");
+    let wasi = "(module (import \"wasi_snapshot_preview1\" \"proc_exit\" (func (param i32))) (memory (export \"memory\") 1))";
+    check(wasi, "browser-go", Outcome::No, "nothing shows that it was made for this glue, by go or tinygo");
+}
+
+#[test]
+fn hosts_with_versions_and_bounds() {
+    // An engine that is built in does not get newer.
+    let gc = "(module (memory (export \"memory\") 1) (type (struct)))";
+    check(gc, "extism", Outcome::No, "Wasmtime 37 does not support it");
+    check(gc, "wasmtime", Outcome::RunsIf, "needs at least Wasmtime 47");
+    // What is not provided shows only when it is called.
+    let other =
+        "(module (import \"env\" \"mine\" (func)) (memory (export \"memory\") 1) (func (export \"_start\")))";
+    check(other, "wamr", Outcome::RunsIf, "1 import is not provided: env.mine, and nothing calls them");
+    check(other, "wasm3", Outcome::RunsIf, "env.mine");
+    check(other, "wazero", Outcome::No, "env.mine");
+    // A memory that the host gives has a size.
+    let cart = |limits: &str| {
+        format!("(module (import \"env\" \"memory\" (memory {limits})) (func (export \"update\")))")
+    };
+    check(&cart("1"), "wasm4", Outcome::Runs, "");
+    check(&cart("1 1"), "wasm4", Outcome::Runs, "");
+    check(&cart("0 1"), "wasm4", Outcome::Runs, "");
+    check(&cart("2"), "wasm4", Outcome::No, "has at least 2 pages, and the host gives 1");
+    check(&cart("1024 2047"), "near", Outcome::No, "at most 2047 pages, and the host's may grow to 2048");
+    check(
+        &format!("(module (memory 1) (data \"{}\"))", "x".repeat(70_000)),
+        "wasm4",
+        Outcome::No,
+        "the limit is 65536",
+    );
+    // Floating point, wherever it shows.
+    for float in [
+        "(func (param f32))",
+        "(func (local f64))",
+        "(global f64 (f64.const 1))",
+        "(func (drop (f32.load (i32.const 0))))",
+        "(func (drop (i32.trunc_f64_s (unreachable))))",
+        "(func (drop (f32x4.splat (unreachable))))",
+    ] {
+        check(&format!("(module (memory 1) {float})"), "soroban", Outcome::No, "floating point is used");
+    }
+    check(
+        "(module (memory 1) (func (drop (i32.load (i32.const 0)))))",
+        "soroban",
+        Outcome::Runs,
+        "contractenvmetav0",
     );
 }

@@ -28,6 +28,12 @@ impl Names {
         }
     }
 
+    /// Whether it is one of them, taken as they are.
+    #[must_use]
+    pub fn holds(&self, text: &str) -> bool {
+        self.list().iter().any(|one| one == text)
+    }
+
     fn matches(&self, name: &str) -> bool {
         self.list().iter().any(|pattern| glob(pattern, name))
     }

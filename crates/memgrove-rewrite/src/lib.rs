@@ -12,9 +12,11 @@
 #![forbid(unsafe_code)]
 
 mod contract;
+pub mod edit;
 mod edits;
 mod encode;
 mod error;
+pub mod graft;
 mod mark;
 mod module;
 mod pass;

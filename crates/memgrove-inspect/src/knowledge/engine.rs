@@ -14,6 +14,8 @@ pub struct Engine {
     pub title: String,
     /// Newest version that the entries were checked for.
     pub current: String,
+    /// The day on which they were, `2026-11-26`.
+    pub checked: String,
     /// Where the entries are from.
     pub source: String,
     /// Oldest version with the proposal on by default, by [`Proposal::id`].
@@ -21,6 +23,25 @@ pub struct Engine {
     /// Off by default: what turns it on.
     #[serde(default)]
     pub flag: BTreeMap<String, String>,
+}
+
+/// An engine that a host runs on, as its profile writes it: `wasmtime`, or `wasmi 1.0.9` where a version is built in.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub struct EngineUse {
+    /// Id of the engine.
+    pub id: String,
+    /// The version that is built in; the newest one where there is none.
+    pub version: Option<String>,
+}
+
+impl From<String> for EngineUse {
+    fn from(text: String) -> Self {
+        match text.split_once(' ') {
+            Some((id, version)) => Self { id: id.to_owned(), version: Some(version.trim().to_owned()) },
+            None => Self { id: text, version: None },
+        }
+    }
 }
 
 impl Engine {

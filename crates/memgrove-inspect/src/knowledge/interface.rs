@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use memgrove_module::pattern::Names;
+
 /// Functions with the types that every host gives them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -16,6 +18,19 @@ pub struct Interface {
     pub fixture: String,
     /// An import in the text format that has not.
     pub refuses: String,
-    /// The type of each function, in the notation of reports: `(i32 i32) -> i32`.
-    pub functions: BTreeMap<String, String>,
+    /// The type of each function, in the notation of reports, `(i32 i32) -> i32`, or its types. The host's profile
+    /// names the modules that they are imported from.
+    #[serde(default)]
+    pub functions: BTreeMap<String, Names>,
+    /// The same by the module that they are imported from, where the interface itself says so.
+    #[serde(default)]
+    pub modules: BTreeMap<String, BTreeMap<String, Names>>,
+}
+
+impl Interface {
+    /// The types that the function `name` of `module` has; `None` where it is none of these. O(log functions).
+    #[must_use]
+    pub fn types(&self, module: &str, name: &str) -> Option<&Names> {
+        self.functions.get(name).or_else(|| self.modules.get(module)?.get(name))
+    }
 }

@@ -6,10 +6,11 @@
 mod engine;
 mod host;
 mod interface;
+mod profile;
 
-pub use engine::Engine;
 pub(crate) use engine::compare_versions;
-pub use host::{Entry, Host, Provides};
+pub use engine::{Engine, EngineUse};
+pub use host::{Entry, FunctionTypes, Host, Limits, MissingFunctions, Provides};
 pub use interface::Interface;
 pub use memgrove_module::pattern::{ImportPattern, KindName, Names};
 
@@ -43,6 +44,11 @@ pub struct KnowledgeError {
     pub message: String,
 }
 
+/// What is wrong with a host profile: everything, in the order of its text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct ProfileErrors(pub Vec<KnowledgeError>);
+
 macro_rules! files {
     ($dir:literal: $($name:literal)*) => {
         &[$(($name, include_str!(concat!("../../../../knowledge/", $dir, $name, ".toml")))),*]
@@ -52,10 +58,14 @@ macro_rules! files {
 /// A test checks that these lists and the directories agree.
 const HOSTS: &[(&str, &str)] = files!("hosts/":
     "bare" "wasmtime" "wasmer" "wasmedge" "wasmi" "node-wasi"
-    "browser" "browser-emscripten" "browser-wasm-bindgen" "browser-go" "assemblyscript-loader" "edge-worker");
+    "wazero" "wasm3" "wamr"
+    "browser" "browser-emscripten" "browser-wasm-bindgen" "browser-go" "assemblyscript-loader" "edge-worker"
+    "proxy-wasm" "cosmwasm" "near" "soroban" "stylus" "shopify-functions" "extism" "typst" "wasm4");
 const ENGINES: &[(&str, &str)] = files!("engines/":
-    "wasmtime" "wasmi" "wasmer" "wasmedge" "wazero" "chrome" "firefox" "safari" "node" "deno");
-const INTERFACES: &[(&str, &str)] = files!("interfaces/": "wasi_snapshot_preview1");
+    "wasmtime" "wasmi" "wasmer" "wasmedge" "wazero" "wasm3" "wamr" "chrome" "firefox" "safari" "node" "deno");
+const INTERFACES: &[(&str, &str)] = files!("interfaces/":
+    "wasi_snapshot_preview1" "proxy-wasm" "cosmwasm" "near" "soroban" "stylus" "shopify-functions" "extism" "typst" "wasm4"
+    "wasm3-libc" "wamr-libc");
 
 impl Knowledge {
     /// The knowledge that comes with this crate.
@@ -77,7 +87,9 @@ impl Knowledge {
             knowledge.engines.push(parse::<Engine>(&format!("engines/{name}.toml"), text)?);
         }
         for (name, text) in HOSTS {
-            knowledge.add_host(&format!("hosts/{name}.toml"), text)?;
+            knowledge
+                .add_host(&format!("hosts/{name}.toml"), text)
+                .map_err(|mut errors| errors.0.remove(0))?;
         }
         Ok(knowledge)
     }
@@ -85,25 +97,15 @@ impl Knowledge {
     /// Adds a host profile; one with the same id is replaced in its place. Returns its id.
     ///
     /// # Errors
-    /// When the text is not a host profile; the error knows the place.
-    pub fn add_host(&mut self, file: &str, text: &str) -> Result<String, KnowledgeError> {
-        let host: Host = parse(file, text)?;
-        if let Some(engine) = host.engines.iter().find(|id| self.engine(id).is_none()) {
-            let known: Vec<&str> = self.engines.iter().map(|engine| engine.id.as_str()).collect();
-            let message = format!("unknown engine `{engine}`; known are {}", known.join(", "));
-            return Err(error_at(
-                file,
-                text,
-                text.find(engine.as_str()).map(|at| at..at + engine.len()),
-                message,
-            ));
+    /// When the text is not a host profile; the errors know their places and what to write. There is at least one.
+    pub fn add_host(&mut self, file: &str, text: &str) -> Result<String, ProfileErrors> {
+        let faults = profile::faults(text, self);
+        if !faults.is_empty() {
+            let errors =
+                faults.into_iter().map(|fault| error_at(file, text, Some(fault.span), fault.message));
+            return Err(ProfileErrors(errors.collect()));
         }
-        let interfaces = host.provides.iter().filter_map(|provides| provides.interface.as_deref());
-        if let Some(unknown) = interfaces.into_iter().find(|id| self.interface(id).is_none()) {
-            let known: Vec<&str> = self.interfaces.iter().map(|interface| interface.id.as_str()).collect();
-            let message = format!("unknown interface `{unknown}`; known are {}", known.join(", "));
-            return Err(error_at(file, text, text.find(unknown).map(|at| at..at + unknown.len()), message));
-        }
+        let host: Host = parse(file, text).map_err(|error| ProfileErrors(vec![error]))?;
         let id = host.id.clone();
         match self.hosts.iter_mut().find(|known| known.id == id) {
             Some(known) => *known = host,

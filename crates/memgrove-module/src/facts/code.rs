@@ -2,12 +2,13 @@
 //!
 //! Each instruction is decoded once: [`Scanner`] looks at it and hands it on to wasmparser's validator.
 
+use super::encoding::{self, Encoding};
 use super::proposals::{Proposal, ProposalsUsed};
 use super::types::{Site, SiteKind};
 use super::{offset32, wasm_types};
 use wasmparser::{
-    BinaryReader, BlockType, FrameKind, FrameStack, FuncToValidate, FuncValidator, FuncValidatorAllocations,
-    FunctionBody, ModuleArity, ValidatorResources, VisitOperator, VisitSimdOperator,
+    BlockType, FrameKind, FrameStack, FuncToValidate, FuncValidator, FuncValidatorAllocations, FunctionBody,
+    ModuleArity, ValidatorResources, VisitOperator, VisitSimdOperator, WasmModuleResources,
 };
 
 /// A body waiting to be validated.
@@ -76,6 +77,7 @@ fn scan_body(
     scan: &mut Scan,
 ) -> Result<(), wasmparser::Error> {
     let func = validator.index();
+    let resources = validator.resources().clone();
     note_local_types(body, func, &mut scan.proposals)?;
     let mut reader = body.get_binary_reader();
     validator.read_locals(&mut reader)?;
@@ -86,15 +88,23 @@ fn scan_body(
         let offset = reader.original_position();
         let mut scanner = Scanner {
             validator: validator.simd_visitor(offset),
+            resources: &resources,
             scan,
             watched,
             func,
             offset,
-            table_zero: false,
+            encoding: Encoding::Plain,
         };
         reader.visit_operator(&mut scanner)??;
-        if scanner.table_zero {
-            note_overlong_table_index(&bytes, start, &reader, func, offset, &mut scan.proposals);
+        if scanner.encoding != Encoding::Plain {
+            let length = |from: u64, to: u64| usize::try_from(to - from).unwrap_or(usize::MAX);
+            let skip = length(start, offset);
+            let mut bytes = bytes.clone();
+            if bytes.read_bytes(skip).is_ok()
+                && let Ok(instruction) = bytes.read_bytes(length(offset, reader.original_position()))
+            {
+                encoding::note(scanner.encoding, instruction, func, offset, &mut scan.proposals);
+            }
         }
     }
     reader.finish_expression(&validator.visitor(reader.original_position()))
@@ -114,32 +124,17 @@ fn note_local_types(
     Ok(())
 }
 
-/// A table index of 0 written in more than one byte is valid only since reference-types made it an index:
-/// linkers leave such relocatable numbers behind, and older engines refuse them.
-fn note_overlong_table_index(
-    bytes: &BinaryReader<'_>,
-    start: u64,
-    after: &BinaryReader<'_>,
-    func: u32,
-    offset: u64,
-    proposals: &mut ProposalsUsed,
-) {
-    let mut rest = bytes.clone();
-    let Ok(skip) = usize::try_from(after.original_position().saturating_sub(start + 2)) else { return };
-    if rest.read_bytes(skip).is_ok() && rest.read_u8().is_ok_and(|byte| byte & 0x80 != 0) {
-        proposals.note(Proposal::ReferenceTypes, "call_indirect with a long table index", Some(func), offset);
-    }
-}
-
 /// Looks at one instruction, then lets the validator look at it.
 struct Scanner<'s, V> {
     validator: V,
+    /// The module's types.
+    resources: &'s ValidatorResources,
     scan: &'s mut Scan,
     watched: &'s [bool],
     func: u32,
     offset: u64,
-    /// Set by `call_indirect` of table 0.
-    table_zero: bool,
+    /// Which of its numbers may be written in a way that takes a proposal.
+    encoding: Encoding,
 }
 
 impl<V> Scanner<'_, V> {
@@ -163,6 +158,17 @@ impl<V> Scanner<'_, V> {
         // The stack pointer is set in most functions; the rest is removed after sorting.
         if self.scan.written_globals.last() != Some(&global) {
             self.scan.written_globals.push(global);
+        }
+    }
+
+    /// A branch on a cast: to a type that is no subtype it is allowed since custom-descriptors.
+    fn cast(&mut self, mut from: wasmparser::RefType, mut to: wasmparser::RefType) {
+        let types = self.resources;
+        if types.check_ref_type(&mut from, self.offset).is_ok()
+            && types.check_ref_type(&mut to, self.offset).is_ok()
+            && !types.is_subtype(to.into(), from.into())
+        {
+            self.note(Proposal::CustomDescriptors, "cast to a type that is no subtype");
         }
     }
 
@@ -194,12 +200,36 @@ macro_rules! plain_immediates {
 }
 plain_immediates! {
     u8 u32 i32 i64 wasmparser::Ieee32 wasmparser::Ieee64 wasmparser::V128 [u8; 16] wasmparser::BrTable<'_>
-    wasmparser::ResumeTable wasmparser::Ordering
+    wasmparser::ResumeTable
+}
+
+/// Whether an instruction has to do with floating point, told by the name of wasmparser's visit method.
+const fn is_float(visit: &str) -> bool {
+    let name = visit.as_bytes();
+    let mut at = 0;
+    while at + 2 < name.len() {
+        if name[at] == b'f' && matches!((name[at + 1], name[at + 2]), (b'3', b'2') | (b'6', b'4')) {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+impl Immediate for wasmparser::Ordering {
+    #[inline]
+    fn note<V>(&self, scanner: &mut Scanner<'_, V>, instruction: &'static str) {
+        // Instructions of shared-everything-threads have always had an ordering.
+        if instruction == "visit_atomic_fence" && *self != Self::SeqCst {
+            scanner.note(Proposal::AcquireReleaseAtomics, "atomic.fence with an ordering");
+        }
+    }
 }
 
 impl Immediate for wasmparser::MemArg {
     #[inline]
     fn note<V>(&self, scanner: &mut Scanner<'_, V>, instruction: &'static str) {
+        scanner.encoding = Encoding::MemArg;
         match self.target {
             wasmparser::MemArgTarget::Memory(0) => {}
             wasmparser::MemArgTarget::Memory(_) => scanner.note(Proposal::MultiMemory, instruction),
@@ -243,9 +273,10 @@ impl Immediate for wasmparser::RefType {
 }
 
 impl Immediate for wasmparser::HeapType {
-    fn note<V>(&self, scanner: &mut Scanner<'_, V>, _instruction: &'static str) {
+    fn note<V>(&self, scanner: &mut Scanner<'_, V>, instruction: &'static str) {
         let (func, offset) = (scanner.func, scanner.offset);
-        wasm_types::note_heap_type(*self, Some(func), offset, &mut scanner.scan.proposals);
+        let is_nullable = !instruction.ends_with("non_null");
+        wasm_types::note_heap_type(*self, is_nullable, Some(func), offset, &mut scanner.scan.proposals);
     }
 }
 
@@ -347,18 +378,39 @@ macro_rules! note_instruction {
     };
     ($self:ident visit_call_indirect $ty:ident $table:ident) => {
         match $table {
-            0 => $self.table_zero = true,
+            0 => $self.encoding = Encoding::Table,
             _ => $self.note(Proposal::ReferenceTypes, "call_indirect of a second table"),
         }
     };
     ($self:ident visit_memory_grow $memory:ident) => {
-        $self.site(SiteKind::Grow { memory: $memory })
+        $self.encoding = Encoding::Memory;
+        $self.site(SiteKind::Grow { memory: $memory });
     };
     ($self:ident visit_memory_size $memory:ident) => {
-        $self.site(SiteKind::Size { memory: $memory })
+        $self.encoding = Encoding::Memory;
+        $self.site(SiteKind::Size { memory: $memory });
     };
     ($self:ident visit_memory_init $segment:ident $memory:ident) => {
-        $self.site(SiteKind::Init { segment: $segment, memory: $memory })
+        $self.encoding = Encoding::Memory;
+        $self.site(SiteKind::Init { segment: $segment, memory: $memory });
+    };
+    ($self:ident visit_memory_copy $to:ident $from:ident) => {
+        $self.encoding = Encoding::Memory
+    };
+    ($self:ident visit_memory_fill $memory:ident) => {
+        $self.encoding = Encoding::Memory
+    };
+    ($self:ident visit_br_on_cast $depth:ident $from:ident $to:ident) => {
+        $self.cast($from, $to)
+    };
+    ($self:ident visit_br_on_cast_fail $depth:ident $from:ident $to:ident) => {
+        $self.cast($from, $to)
+    };
+    ($self:ident visit_br_on_cast_desc_eq $depth:ident $from:ident $to:ident) => {
+        $self.cast($from, $to)
+    };
+    ($self:ident visit_br_on_cast_desc_eq_fail $depth:ident $from:ident $to:ident) => {
+        $self.cast($from, $to)
     };
     ($self:ident visit_memory_atomic_wait32 $memarg:ident) => {
         $self.site(SiteKind::Wait)
@@ -374,6 +426,9 @@ macro_rules! scan_then_validate {
         #[inline]
         fn $visit(&mut self $($(, $arg: $argty)*)?) -> Self::Output {
             note_group!(self $proposal stringify!($visit));
+            if const { is_float(stringify!($visit)) } {
+                self.scan.proposals.note_float(stringify!($visit), Some(self.func), self.offset);
+            }
             $($( Immediate::note(&$arg, self, stringify!($visit)); )*)?
             note_instruction!(self $visit $($($arg)*)?);
             self.validator.$visit($($($arg),*)?)

@@ -8,6 +8,7 @@ mod call_graph;
 mod code;
 mod collect;
 mod custom;
+mod encoding;
 mod exports;
 mod names;
 mod proposals;
@@ -18,7 +19,7 @@ mod wasm_types;
 pub use call_graph::{CallGraph, Callers};
 pub use custom::{Custom, Dylink, Producer, TargetFeature};
 pub use names::{NameMap, Names};
-pub use proposals::{FirstUse, Proposal, ProposalsUsed};
+pub use proposals::{FirstUse, FloatUse, Proposal, ProposalsUsed};
 pub use types::{
     ActiveData, ConstExpr, DataSegment, ElementMode, ElementSegment, Export, ExternKind, ExternType,
     FuncType, Function, Global, GlobalType, Import, ImportedFunc, Memory, MemoryType, Section, Site,
@@ -299,6 +300,14 @@ impl<'a> Facts<'a> {
 
 impl FirstUse {
     /// What needs the proposal, in words: `i32.extend8_s`, `shared memory`.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        code::mnemonic(self.what)
+    }
+}
+
+impl FloatUse {
+    /// What it is, in words: `f64`, `f32.convert_i32_s`.
     #[must_use]
     pub fn describe(&self) -> String {
         code::mnemonic(self.what)

@@ -46,10 +46,10 @@ proposals! {
     Gc = "gc", "Structs and arrays under the engine's collector.";
     CustomPageSizes = "custom-page-sizes", "Memories whose page is one byte.";
     WideArithmetic = "wide-arithmetic", "128-bit integer arithmetic.";
-    StackSwitching = "stack-switching", "Continuations.";
+    StackSwitching = "stack-switching", "Continuations, tags with results.";
     MemoryControl = "memory-control", "`memory.discard`.";
     SharedEverythingThreads = "shared-everything-threads", "Shared globals, tables and functions.";
-    CustomDescriptors = "custom-descriptors", "Descriptors of structs.";
+    CustomDescriptors = "custom-descriptors", "Descriptors of structs, exact types.";
     AcquireReleaseAtomics = "acquire-release-atomics", "Atomics with weaker ordering.";
     MultibyteArrayAccess = "multibyte-array-access", "Loads and stores of words in byte arrays.";
     CompactImports = "compact-imports", "Import section with shared module names.";
@@ -87,13 +87,26 @@ pub struct FirstUse {
     pub offset: u32,
 }
 
-/// The proposals a module uses.
+/// The first place of a floating-point type or instruction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FloatUse {
+    pub(super) what: &'static str,
+    /// Function index where it is an instruction or a local.
+    pub func: Option<u32>,
+    /// Byte offset in the file.
+    pub offset: u32,
+}
+
+/// The proposals a module uses: exactly those without which it does not validate.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProposalsUsed {
     seen: u32,
     uses: Vec<FirstUse>,
     /// First use of what both exception proposals have: a tag, or `throw`.
     tag: Option<FirstUse>,
+    /// First reference to a defined type, which both function-references and gc have.
+    defined_type: Option<FirstUse>,
+    floats: Option<FloatUse>,
 }
 
 impl ProposalsUsed {
@@ -107,6 +120,12 @@ impl ProposalsUsed {
     #[must_use]
     pub fn first_use(&self, proposal: Proposal) -> Option<&FirstUse> {
         self.uses.iter().find(|first| first.proposal == proposal)
+    }
+
+    /// The first floating-point type or instruction. They are as old as WebAssembly, but some hosts refuse them.
+    #[must_use]
+    pub fn floats(&self) -> Option<&FloatUse> {
+        self.floats.as_ref()
     }
 
     /// The proposals used, each with its first use, in the order of [`Proposal::ALL`].
@@ -127,17 +146,42 @@ impl ProposalsUsed {
         self.uses.push(first);
     }
 
-    /// Notes what both exception proposals have; [`settle_tag`](Self::settle_tag) decides which one it is.
+    #[inline]
+    pub(super) fn note_float(&mut self, what: &'static str, func: Option<u32>, offset: u64) {
+        if self.floats.is_none() {
+            self.floats = Some(FloatUse { what, func, offset: super::offset32(offset) });
+        }
+    }
+
+    /// Notes what both exception proposals have; [`settle`](Self::settle) decides which one it is.
     pub(super) fn note_tag(&mut self, what: &'static str, func: Option<u32>, offset: u64) {
         let offset = super::offset32(offset);
         self.tag.get_or_insert(FirstUse { proposal: Proposal::Exceptions, what, func, offset });
     }
 
-    /// Counts tags as the newer proposal unless the code catches with the older one.
-    pub(super) fn settle_tag(&mut self) {
+    /// Notes a reference to a defined type; [`settle`](Self::settle) decides which proposal it takes.
+    pub(super) fn note_defined_type(&mut self, func: Option<u32>, offset: u64) {
+        let (what, offset) = ("reference to a defined type", super::offset32(offset));
+        self.defined_type.get_or_insert(FirstUse {
+            proposal: Proposal::FunctionReferences,
+            what,
+            func,
+            offset,
+        });
+    }
+
+    /// Decides where two proposals have the same: tags count as the newer exceptions unless the code catches with the
+    /// older ones, references to defined types as function-references unless gc, which has them too, is used anyway.
+    pub(super) fn settle(&mut self) {
         if let Some(first) = self.tag
             && !self.contains(Proposal::LegacyExceptions)
             && !self.contains(Proposal::Exceptions)
+        {
+            self.add(first);
+        }
+        if let Some(first) = self.defined_type
+            && !self.contains(Proposal::Gc)
+            && !self.contains(Proposal::FunctionReferences)
         {
             self.add(first);
         }
@@ -146,6 +190,8 @@ impl ProposalsUsed {
     /// Takes over what a later part of the file uses.
     pub(super) fn merge(&mut self, later: Self) {
         self.tag = self.tag.or(later.tag);
+        self.defined_type = self.defined_type.or(later.defined_type);
+        self.floats = self.floats.or(later.floats);
         for first in later.uses {
             if !self.contains(first.proposal) {
                 self.add(first);

@@ -9,7 +9,8 @@ use super::types::{
 use super::{CallGraph, ComponentItem, Facts, Start, offset32, wasm_types};
 use wasmparser::{
     CompositeInnerType, DataKind, DataSectionReader, ElementItems, ElementKind, ElementSectionReader,
-    ExportSectionReader, ExternalKind, ImportSectionReader, Imports, Payload, TypeRef, TypeSectionReader,
+    ExportSectionReader, ExternalKind, HeapType, ImportSectionReader, Imports, Payload, TypeRef,
+    TypeSectionReader,
 };
 
 impl<'a> Facts<'a> {
@@ -52,10 +53,11 @@ impl<'a> Facts<'a> {
                 Ok(())
             }
             Payload::TagSection(reader) => {
-                let offset = reader.range().start;
-                self.tag_count += reader.count();
-                if reader.count() > 0 {
-                    self.proposals.note_tag("tag", None, offset);
+                // Even an empty section takes the proposal.
+                self.proposals.note_tag("tag section", None, reader.range().start);
+                for tag in reader.into_iter_with_offsets() {
+                    let (offset, tag) = tag?;
+                    self.add_tag(tag.func_type_idx, offset);
                 }
                 Ok(())
             }
@@ -121,7 +123,7 @@ impl<'a> Facts<'a> {
     pub(super) fn finish(&mut self) {
         self.call_graph.shrink();
         self.export_index = ExportIndex::new(&self.exports);
-        self.proposals.settle_tag();
+        self.proposals.settle();
         self.sites.shrink_to_fit();
         self.referenced_funcs.sort_unstable();
         self.referenced_funcs.dedup();
@@ -198,7 +200,11 @@ impl<'a> Facts<'a> {
                 if !ty.is_final || !ty.supertype_idxs.is_empty() {
                     self.proposals.note(Proposal::Gc, "subtype", None, offset);
                 }
-                if ty.composite_type.shared {
+                let composite = &ty.composite_type;
+                if composite.descriptor_idx.is_some() || composite.describes_idx.is_some() {
+                    self.proposals.note(Proposal::CustomDescriptors, "type with a descriptor", None, offset);
+                }
+                if composite.shared {
                     self.proposals.note(Proposal::SharedEverythingThreads, "shared type", None, offset);
                 }
                 let def = match &ty.composite_type.inner {
@@ -228,6 +234,10 @@ impl<'a> Facts<'a> {
 
     fn func_type_def(&mut self, func: &wasmparser::FuncType, offset: u64) -> TypeDef {
         let values = func.params().iter().chain(func.results());
+        let itself = offset32(self.types.len() as u64);
+        if values.clone().any(|ty| refers_to_or_behind(*ty, itself)) {
+            self.proposals.note(Proposal::Gc, "type that refers to itself", None, offset);
+        }
         values.clone().for_each(|&ty| wasm_types::note_val_type(ty, None, offset, &mut self.proposals));
         if func.results().len() > 1 {
             self.proposals.note(Proposal::MultiValue, "function type with several results", None, offset);
@@ -268,6 +278,9 @@ impl<'a> Facts<'a> {
         let import = offset32(self.imports.len() as u64);
         let (ty, index) = match ty {
             TypeRef::Func(type_index) | TypeRef::FuncExact(type_index) => {
+                if matches!(ty, TypeRef::FuncExact(_)) {
+                    self.proposals.note(Proposal::CustomDescriptors, "exact function import", None, offset);
+                }
                 self.imported_funcs.push(ImportedFunc { type_index, import });
                 (ExternType::Func(type_index), self.imported_funcs.len() - 1)
             }
@@ -288,12 +301,19 @@ impl<'a> Facts<'a> {
             }
             TypeRef::Tag(tag) => {
                 self.proposals.note_tag("imported tag", None, offset);
-                self.tag_count += 1;
+                self.add_tag(tag.func_type_idx, offset);
                 (ExternType::Tag(tag.func_type_idx), self.tag_count as usize - 1)
             }
         };
         let index = offset32(index as u64);
         self.imports.push(Import { module, name, ty, index, offset: offset32(offset) });
+    }
+
+    fn add_tag(&mut self, type_index: u32, offset: u64) {
+        self.tag_count += 1;
+        if self.func_type_at(type_index).is_some_and(|ty| !ty.results().is_empty()) {
+            self.proposals.note(Proposal::StackSwitching, "tag with results", None, offset);
+        }
     }
 
     fn add_table(&mut self, ty: super::TableType, offset: u64) {
@@ -339,19 +359,10 @@ impl<'a> Facts<'a> {
                     ElementMode::Passive
                 }
                 ElementKind::Declared => {
-                    self.proposals.note(Proposal::ReferenceTypes, "declared element segment", None, offset);
                     self.proposals.note(Proposal::BulkMemory, "declared element segment", None, offset);
                     ElementMode::Declared
                 }
                 ElementKind::Active { table_index, offset_expr } => {
-                    if table_index.is_some() {
-                        self.proposals.note(
-                            Proposal::BulkMemory,
-                            "element segment with a table index",
-                            None,
-                            offset,
-                        );
-                    }
                     let start = self.const_expr(&offset_expr);
                     ElementMode::Active { table: table_index.unwrap_or(0), start }
                 }
@@ -364,7 +375,6 @@ impl<'a> Facts<'a> {
                     }
                 }
                 ElementItems::Expressions(ty, exprs) => {
-                    self.proposals.note(Proposal::BulkMemory, "element segment of expressions", None, offset);
                     let ty = wasmparser::ValType::Ref(ty);
                     wasm_types::note_val_type(ty, None, offset, &mut self.proposals);
                     for expr in exprs {
@@ -405,4 +415,11 @@ impl<'a> Facts<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether a value type refers to the type `index` or to a later one, which takes a recursive group.
+fn refers_to_or_behind(ty: wasmparser::ValType, index: u32) -> bool {
+    let wasmparser::ValType::Ref(ty) = ty else { return false };
+    let (HeapType::Concrete(at) | HeapType::Exact(at)) = ty.heap_type() else { return false };
+    at.as_module_index().is_some_and(|at| at >= index)
 }

@@ -81,39 +81,41 @@ pub(super) fn note_val_type(
     match ty {
         wasmparser::ValType::V128 => proposals.note(Proposal::Simd, "v128", func, offset),
         wasmparser::ValType::Ref(ty) => note_ref_type(ty, func, offset, proposals),
-        _ => {}
+        wasmparser::ValType::F32 => proposals.note_float("f32", func, offset),
+        wasmparser::ValType::F64 => proposals.note_float("f64", func, offset),
+        wasmparser::ValType::I32 | wasmparser::ValType::I64 => {}
     }
 }
 
 fn note_ref_type(ty: RefType, func: Option<u32>, offset: u64, proposals: &mut ProposalsUsed) {
-    if matches!(ty, RefType::FUNCREF | RefType::EXTERNREF) {
-        proposals.note(Proposal::ReferenceTypes, "reference type", func, offset);
-        return;
-    }
-    if !ty.is_nullable() {
-        proposals.note(Proposal::FunctionReferences, "non-nullable reference type", func, offset);
-    }
-    note_heap_type(ty.heap_type(), func, offset, proposals);
+    note_heap_type(ty.heap_type(), ty.is_nullable(), func, offset, proposals);
 }
 
-pub(super) fn note_heap_type(ty: HeapType, func: Option<u32>, offset: u64, proposals: &mut ProposalsUsed) {
+/// Notes what a reference to `ty` takes.
+pub(super) fn note_heap_type(
+    ty: HeapType,
+    is_nullable: bool,
+    func: Option<u32>,
+    offset: u64,
+    proposals: &mut ProposalsUsed,
+) {
+    use AbstractHeapType as A;
+    proposals.note(Proposal::ReferenceTypes, "reference type", func, offset);
     match ty {
         HeapType::Abstract { shared, ty } => {
             if shared {
                 proposals.note(Proposal::SharedEverythingThreads, "shared reference type", func, offset);
             }
-            use AbstractHeapType as A;
             let (proposal, what) = match ty {
-                A::Func | A::Extern => (Proposal::ReferenceTypes, "reference type"),
+                A::Func | A::Extern if is_nullable => return,
+                A::Func | A::Extern => (Proposal::FunctionReferences, "non-nullable reference type"),
                 A::Exn | A::NoExn => (Proposal::Exceptions, "exnref"),
                 A::Cont | A::NoCont => (Proposal::StackSwitching, "continuation reference"),
                 _ => (Proposal::Gc, "reference type of the collector"),
             };
             proposals.note(proposal, what, func, offset);
         }
-        HeapType::Concrete(_) => {
-            proposals.note(Proposal::FunctionReferences, "reference to a defined type", func, offset);
-        }
+        HeapType::Concrete(_) => proposals.note_defined_type(func, offset),
         HeapType::Exact(_) => {
             proposals.note(Proposal::CustomDescriptors, "exact reference type", func, offset);
         }
@@ -140,8 +142,14 @@ pub(super) fn const_expr(
         let value = match operator {
             Operator::I32Const { value } => ConstExpr::I32(value),
             Operator::I64Const { value } => ConstExpr::I64(value),
-            Operator::F32Const { value } => ConstExpr::F32(value.bits()),
-            Operator::F64Const { value } => ConstExpr::F64(value.bits()),
+            Operator::F32Const { value } => {
+                proposals.note_float("f32.const", None, offset);
+                ConstExpr::F32(value.bits())
+            }
+            Operator::F64Const { value } => {
+                proposals.note_float("f64.const", None, offset);
+                ConstExpr::F64(value.bits())
+            }
             Operator::GlobalGet { global_index } => {
                 if global_index >= imported_globals {
                     let what = "defined global in a constant expression";
@@ -154,8 +162,7 @@ pub(super) fn const_expr(
                 ConstExpr::RefFunc(function_index)
             }
             Operator::RefNull { hty } => {
-                proposals.note(Proposal::ReferenceTypes, "ref.null", None, offset);
-                note_heap_type(hty, None, offset, proposals);
+                note_heap_type(hty, true, None, offset, proposals);
                 ConstExpr::RefNull
             }
             Operator::V128Const { .. } => {
@@ -169,6 +176,11 @@ pub(super) fn const_expr(
             }
             Operator::I32Sub | Operator::I64Sub | Operator::I32Mul | Operator::I64Mul => {
                 proposals.note(Proposal::ExtendedConst, "arithmetic in a constant expression", None, offset);
+                ConstExpr::Other
+            }
+            Operator::RefI31Shared => {
+                let what = "ref.i31_shared in a constant expression";
+                proposals.note(Proposal::SharedEverythingThreads, what, None, offset);
                 ConstExpr::Other
             }
             Operator::End => break,

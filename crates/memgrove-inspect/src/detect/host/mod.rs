@@ -1,5 +1,6 @@
 //! Where the module runs: a verdict for each host profile.
 
+mod bounds;
 mod instantiate;
 mod interface;
 mod support;
@@ -8,8 +9,8 @@ pub(crate) use interface::needs_memory_export;
 pub(crate) use support::engines;
 
 use crate::detect::Toolchain;
-use crate::facts::{BinaryKind, Facts, Import, offset32};
-use crate::knowledge::{Host, Knowledge};
+use crate::facts::{BinaryKind, ExternKind, Facts, Import, offset32};
+use crate::knowledge::{FunctionTypes, Host, Knowledge, MissingFunctions};
 use crate::report::{Conclusion, Level, Outcome, Reason, Verdict, short};
 use memgrove_module::pattern::glob;
 
@@ -36,10 +37,11 @@ fn verdict(
     match facts.kind {
         BinaryKind::Component => component(facts, host, &mut answer),
         BinaryKind::Module => {
-            imports(facts, host, &mut answer);
-            interface::types(facts, host, knowledge, &mut answer);
+            imports(facts, host, knowledge, &mut answer);
             glue(facts, host, toolchain, &mut answer);
             instantiate::check(facts, host, &mut answer);
+            interface::wasi_from_start(facts, host, &mut answer);
+            bounds::check(facts, host, &mut answer);
             entry(facts, host, &mut answer);
         }
     }
@@ -49,7 +51,10 @@ fn verdict(
         (true, false) => Outcome::RunsIf,
         (true, true) => Outcome::Runs,
     };
-    let Answer { reasons, conditions, notes } = answer;
+    let Answer { reasons, conditions, mut notes } = answer;
+    if outcome != Outcome::No {
+        notes.extend(host.unchecked.iter().cloned());
+    }
     Verdict { host: host.id.clone(), title: host.title.clone(), outcome, reasons, conditions, notes }
 }
 
@@ -69,16 +74,26 @@ fn name_of(import: &Import<'_>) -> String {
     format!("{}.{}", short(import.module), short(import.name))
 }
 
-fn imports(facts: &Facts<'_>, host: &Host, answer: &mut Answer) {
+fn imports(facts: &Facts<'_>, host: &Host, knowledge: &Knowledge, answer: &mut Answer) {
     let mut missing = reason("");
+    let mut missing_functions = reason("");
+    let mut other_types = interface::OtherTypes::default();
     let mut conditional: Vec<Reason> = Vec::new();
     for (at, import) in facts.imports.iter().enumerate() {
         let at = offset32(at as u64);
-        let Some(provides) = host.provides.iter().find(|provides| provides.pattern.matches(facts, import))
-        else {
-            missing.add_import(at);
+        let Some(provides) = host.provider(facts, import, knowledge) else {
+            match host.missing_functions {
+                MissingFunctions::FailWhenCalled if import.ty.kind() == ExternKind::Func => {
+                    missing_functions.add_import(at);
+                }
+                _ => missing.add_import(at),
+            }
             continue;
         };
+        other_types.compare(facts, at, import, provides, knowledge);
+        if let Some(misfit) = interface::size_misfit(import, provides) {
+            answer.reasons.push(misfit);
+        }
         let Some(condition) = provides.condition.as_deref() else { continue };
         match conditional.iter_mut().find(|known| known.text == condition) {
             Some(known) => known.add_import(at),
@@ -89,12 +104,22 @@ fn imports(facts: &Facts<'_>, host: &Host, answer: &mut Answer) {
             }
         }
     }
+    let names = |about: &Reason| {
+        let imports = about.imports.iter().filter_map(|&at| facts.imports.get(at as usize));
+        not_provided(about.import_count as usize, imports.map(name_of))
+    };
     if missing.import_count > 0 {
-        missing.text = not_provided(
-            missing.import_count as usize,
-            missing.imports.iter().filter_map(|&at| facts.imports.get(at as usize)).map(name_of),
-        );
+        missing.text = names(&missing);
         answer.reasons.push(missing);
+    }
+    if missing_functions.import_count > 0 {
+        missing_functions.text = format!("{}, and nothing calls them", names(&missing_functions));
+        answer.conditions.push(missing_functions);
+    }
+    match (other_types.into_reason(host.function_types), host.function_types) {
+        (Some(other), FunctionTypes::Compared) => answer.reasons.push(other),
+        (Some(other), FunctionTypes::NotCompared) => answer.conditions.push(other),
+        (None, _) => {}
     }
     answer.conditions.extend(conditional);
 }
@@ -108,17 +133,19 @@ fn not_provided(number: usize, names: impl Iterator<Item = String>) -> String {
     format!("{} not provided: {}", count(number, "import is", "imports are"), shown.join(", "))
 }
 
-/// Glue is generated for one toolchain's modules; `env` alone proves nothing.
+/// Glue is generated for one toolchain's modules; names such as `env` alone prove nothing.
 fn glue(facts: &Facts<'_>, host: &Host, toolchain: &Conclusion<Toolchain>, answer: &mut Answer) {
-    let Some(toolchain) = toolchain.value.as_ref().filter(|_| toolchain.level() >= Level::Medium) else {
-        return;
-    };
-    let made_for = host.made_by.is_empty() || host.made_by.contains(&toolchain.family);
-    if made_for || facts.imports.is_empty() || !answer.reasons.is_empty() {
+    if host.made_by.is_empty() || facts.imports.is_empty() || !answer.reasons.is_empty() {
         return;
     }
-    let mut other_glue =
-        reason(format!("its imports are not those of this glue: it was made by {}", toolchain.name));
+    let text = match toolchain.value.as_ref() {
+        Some(value) if host.made_by.contains(&value.family) => return,
+        Some(value) if toolchain.level() >= Level::Medium => {
+            format!("its imports are not those of this glue: it was made by {}", value.name)
+        }
+        _ => format!("nothing shows that it was made for this glue, by {}", host.made_by.join(" or ")),
+    };
+    let mut other_glue = reason(text);
     (0..offset32(facts.imports.len() as u64)).for_each(|at| other_glue.add_import(at));
     answer.conditions.clear();
     answer.reasons.push(other_glue);
@@ -130,6 +157,15 @@ fn count(n: usize, one: &str, many: &str) -> String {
 
 fn entry(facts: &Facts<'_>, host: &Host, answer: &mut Answer) {
     if let Some(entry) = &host.entry {
+        let lacking: Vec<String> = entry
+            .all_of
+            .iter()
+            .filter(|name| facts.exported_func(name).is_none())
+            .map(|name| format!("`{name}`"))
+            .collect();
+        if !lacking.is_empty() {
+            answer.reasons.push(reason(format!("no function is exported as {}", lacking.join(", "))));
+        }
         let has_entry =
             entry.any_of.is_empty() || entry.any_of.iter().any(|name| facts.exported_func(name).is_some());
         if !has_entry {

@@ -25,33 +25,58 @@ pub(crate) fn engines(facts: &Facts<'_>, knowledge: &Knowledge) -> Vec<EngineSup
     knowledge.engines.iter().map(support).collect()
 }
 
-/// Compares the proposals used with what the host's engines support.
+/// An engine as a host has it.
+struct Used<'k> {
+    engine: &'k Engine,
+    /// The version that is built in.
+    version: Option<&'k str>,
+}
+
+impl Used<'_> {
+    /// Oldest version with the proposal on by default, if this one has it.
+    fn since(&self, proposal: Proposal) -> Option<&str> {
+        let since = self.engine.since(proposal)?;
+        let has_it = |version| compare_versions(since, version) != std::cmp::Ordering::Greater;
+        self.version.is_none_or(has_it).then_some(since)
+    }
+
+    fn title(&self) -> String {
+        format!("{} {}", self.engine.title, self.version.unwrap_or(&self.engine.current))
+    }
+}
+
+/// Compares the proposals used with what the host and its engines support.
 pub(super) fn check(facts: &Facts<'_>, host: &Host, knowledge: &Knowledge, answer: &mut Answer) {
-    let engines: Vec<&Engine> = host.engines.iter().filter_map(|id| knowledge.engine(id)).collect();
+    let engines = host.engines.iter().filter_map(|used| {
+        Some(Used { engine: knowledge.engine(&used.id)?, version: used.version.as_deref() })
+    });
+    let engines: Vec<Used<'_>> = engines.collect();
     for first in facts.proposals.iter() {
         let proposal = first.proposal;
         let about = |text: String| Reason { proposals: vec![proposal], ..Reason::new(text) };
         let used = format!("{} is used ({} at {:#x})", proposal.id(), first.describe(), first.offset);
-        if host.lacks.iter().any(|lacking| lacking == proposal.id()) {
+        let is_in = |list: &[String]| list.iter().any(|id| id == proposal.id());
+        if is_in(&host.lacks) || host.supports.as_deref().is_some_and(|supports| !is_in(supports)) {
             answer.reasons.push(about(format!("{used} and not offered")));
             continue;
         }
-        let (with, without): (Vec<&Engine>, Vec<&Engine>) =
+        let (with, without): (Vec<&Used<'_>>, Vec<&Used<'_>>) =
             engines.iter().partition(|engine| engine.since(proposal).is_some());
         if without.is_empty() {
             continue;
         }
         let flags: Vec<String> = without
             .iter()
-            .filter_map(|engine| Some(format!("{} with {}", engine.title, engine.flag(proposal)?)))
+            .filter(|used| used.version.is_none())
+            .filter_map(|used| Some(format!("{} with {}", used.engine.title, used.engine.flag(proposal)?)))
             .collect();
-        let lacking = titles(&without);
+        let lacking: Vec<String> = without.iter().map(|engine| engine.title()).collect();
         if with.is_empty() && flags.is_empty() {
-            answer.reasons.push(about(format!("{used}; {lacking} does not support it")));
+            answer.reasons.push(about(format!("{used}; {} does not support it", lacking.join(" or "))));
         } else {
             let supporting = with
                 .iter()
-                .filter_map(|engine| Some(format!("{} from {}", engine.title, engine.since(proposal)?)));
+                .filter_map(|used| Some(format!("{} from {}", used.engine.title, used.since(proposal)?)));
             let ways: Vec<String> = supporting.chain(flags).collect();
             answer.conditions.push(about(format!("{used}: the engine is {}", ways.join(" or "))));
         }
@@ -61,20 +86,16 @@ pub(super) fn check(facts: &Facts<'_>, host: &Host, knowledge: &Knowledge, answe
     }
 }
 
-fn titles(engines: &[&Engine]) -> String {
-    let titles: Vec<String> =
-        engines.iter().map(|engine| format!("{} {}", engine.title, engine.current)).collect();
-    titles.join(" or ")
-}
-
 /// Says which versions are needed, so that somebody with an older one is not surprised.
-fn note_versions(facts: &Facts<'_>, engines: &[&Engine], answer: &mut Answer) {
-    let newest = |engine: &&Engine| {
-        let used = facts.proposals.iter().filter_map(|first| engine.since(first.proposal));
-        let since = used.max_by(|a, b| compare_versions(a, b))?;
-        Some(format!("{} {since}", engine.title))
+fn note_versions(facts: &Facts<'_>, engines: &[Used<'_>], answer: &mut Answer) {
+    // Where a version is built in nobody can have an older one.
+    let newest = |used: &Used<'_>| {
+        let since = facts.proposals.iter().filter_map(|first| used.engine.since(first.proposal));
+        let since = since.max_by(|a, b| compare_versions(a, b))?;
+        Some(format!("{} {since}", used.engine.title))
     };
-    let versions: Vec<String> = engines.iter().filter_map(newest).collect();
+    let versions: Vec<String> =
+        engines.iter().filter(|used| used.version.is_none()).filter_map(newest).collect();
     if !versions.is_empty() {
         answer.notes.push(format!("needs at least {}", versions.join(", ")));
     }
