@@ -17,4 +17,4 @@ pub mod recognise;
 
 pub use code::Code;
 pub use error::Error;
-pub use facts::{Facts, facts};
+pub use facts::{Facts, PAGE_BYTES, PAGE_SIZE_LOG2, facts};

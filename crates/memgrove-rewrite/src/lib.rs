@@ -27,7 +27,7 @@ mod structure;
 mod unproven;
 
 pub use error::Error;
-pub use plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, Purpose, Stubs};
+pub use plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, Purpose, StubGroup, Stubs};
 
 use memgrove_module::{Facts, facts};
 use wasmparser::{Validator, WasmFeatures};

@@ -2,7 +2,7 @@
 //!
 //! A name proves what an import is only together with the module it comes from and the type that
 //! its family gives it; each entry lists them. An entry says what a host would do; the stand-in does the same inside the module, or,
-//! where a group of [`Stubs`] is named, something poorer that keeps the promise.
+//! where its [`Group`] is allowed, something poorer that keeps the promise.
 
 mod emscripten;
 mod libc;
@@ -14,7 +14,8 @@ mod wasm_bindgen;
 
 use crate::edits::{Op, StandIn};
 use crate::module::Module;
-use crate::plan::{Purpose, Stubs};
+use crate::plan::Purpose;
+pub(crate) use crate::plan::StubGroup as Group;
 use crate::runtime::{Runtime, adapt};
 
 /// The types that a function has had, each written like `i32 p -> i32`; `p` is an address or a
@@ -60,43 +61,6 @@ pub(crate) enum Does {
     Run(&'static str),
     Operator(Op),
     Invoke,
-}
-
-/// A group of [`Stubs`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Group {
-    Wasi,
-    Libc,
-    Clock,
-    Random,
-    Exceptions,
-    Glue,
-}
-
-impl Group {
-    /// Its name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Wasi => "wasi",
-            Self::Libc => "libc",
-            Self::Clock => "clock",
-            Self::Random => "random",
-            Self::Exceptions => "exceptions",
-            Self::Glue => "glue",
-        }
-    }
-
-    /// The user allows it.
-    pub fn allowed(self, stubs: Stubs) -> bool {
-        match self {
-            Self::Wasi => stubs.wasi,
-            Self::Libc => stubs.libc,
-            Self::Clock => stubs.clock,
-            Self::Random => stubs.random,
-            Self::Exceptions => stubs.exceptions,
-            Self::Glue => stubs.glue,
-        }
-    }
 }
 
 /// A stand-in that fits an import.

@@ -87,7 +87,7 @@ fn decide(pass: &mut Pass<'_, '_>, at: usize, import: u32, answer: Option<(Answe
         pass.stays(at, purpose, why);
         return;
     };
-    if let Some(group) = answer.stub.filter(|group| !group.allowed(pass.options.stubs)) {
+    if let Some(group) = answer.stub.filter(|group| !pass.options.stubs.allows(*group)) {
         let why =
             format!("only a stand-in that is poorer is possible, and --stub {} is not given", group.name());
         pass.stays(at, answer.purpose, why);
