@@ -154,6 +154,7 @@ const ON_WASM32: &[(&str, &[&str], &str)] = &[
     ("memgrove-rewrite", &[], "std,panic_abort"),
     ("memgrove-verify", &[], "std,panic_abort"),
     ("memgrove-open", &[], "std,panic_abort"),
+    ("memgrove-results", &[], "std,panic_abort"),
     ("memgrove-view", &[], "std,panic_abort"),
 ];
 

@@ -75,8 +75,19 @@ stub_groups! {
 }
 
 /// A set of [`StubGroup`]s.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Stubs(u8);
+
+/// Says of each group whether it is allowed. The mark of a fixed module is made from these words (`mark.rs`), so they stay.
+impl fmt::Debug for Stubs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut set = f.debug_struct("Stubs");
+        for group in StubGroup::ALL {
+            set.field(group.name(), &self.allows(*group));
+        }
+        set.finish()
+    }
+}
 
 impl Stubs {
     /// Every group.
