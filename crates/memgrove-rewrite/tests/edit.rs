@@ -128,7 +128,7 @@ fn functions_are_satisfied_replaced_and_added_in_one_go() {
 
 #[test]
 fn what_cannot_be_edited_so_is_refused() {
-    let wasm = parse(r#"(module (import "a" "b" (func)) (func))"#);
+    let wasm = parse(r#"(module (import "a" "b" (func)) (func (export "old")))"#);
     let sections = Sections::read(&wasm).unwrap();
     let mut edits = Edits::new(&sections);
     let body = || {
@@ -145,6 +145,11 @@ fn what_cannot_be_edited_so_is_refused() {
     assert!(matches!(edits.replace(1, body()), Err(Error::NotEditable { index: 1, .. })));
     let value = memgrove_rewrite::edit::Value::I32(1);
     assert!(matches!(edits.set_global(0, value), Err(Error::NotEditable { item: "global", .. })));
+    edits.add_export("new", wasmparser::ExternalKind::Func, 1).unwrap();
+    for name in ["new", "old"] {
+        let again = edits.add_export(name, wasmparser::ExternalKind::Func, 1);
+        assert!(matches!(again, Err(Error::ExportExists { .. })), "{name}");
+    }
     // A body that is not valid is never returned.
     let mut edits = Edits::new(&sections);
     let mut wrong = Function::new([]);
@@ -211,6 +216,35 @@ fn instructions_are_put_before_behind_and_in_the_place_of_others() {
                 (if (local.get 0) (then (br 1 (i32.const 7))))
                 (i32.const 2) (call $f (i32.load (i32.and (local.get 0) (i32.const -4)))) (global.get 0) (drop) (i32.add))
             (global.set 0 (local.get 2))))"#,
+    );
+}
+
+#[test]
+fn handlers_in_all_their_forms_stay_what_they_were() {
+    // A catch that branches to the function's label, one inside, a rethrow, and a delegation to the caller.
+    let edited = everything(&parse(
+        r#"(module (tag $t (param i32))
+            (func (result i32) (block (result i32)
+                (try_table (result i32) (catch $t 1) (catch $t 0) (throw $t (i32.const 1)))))
+            (func (result i32)
+                try (result i32) (return (i32.const 1)) catch $t drop rethrow 0 catch_all rethrow 0 end)
+            (func (result i32) try (result i32) (throw $t (i32.const 1)) delegate 0))"#,
+    ))
+    .unwrap();
+    check(
+        &edited,
+        r#"(module (tag $t (param i32)) (global (mut i32) (i32.const 0))
+            (func (result i32) (local i32) (local.set 0 (global.get 0))
+                (block (result i32) (block (result i32)
+                    (try_table (result i32) (catch $t 1) (catch $t 0) (throw $t (i32.const 1)))))
+                (global.set 0 (local.get 0)))
+            (func (result i32) (local i32) (local.set 0 (global.get 0))
+                block (result i32)
+                try (result i32) (br 1 (i32.const 1)) catch $t drop rethrow 0 catch_all rethrow 0 end end
+                (global.set 0 (local.get 0)))
+            (func (result i32) (local i32) (local.set 0 (global.get 0))
+                block (result i32) try (result i32) (throw $t (i32.const 1)) delegate 0 end
+                (global.set 0 (local.get 0))))"#,
     );
 }
 

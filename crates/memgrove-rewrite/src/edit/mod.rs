@@ -32,7 +32,7 @@ mod splice;
 mod types;
 mod write;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use wasm_encoder::{ConstExpr, Function, GlobalType, MemoryType, TableType, ValType};
 use wasmparser::ExternalKind;
@@ -74,6 +74,7 @@ pub struct Edits<'m, 'a> {
     data: Vec<Segment>,
     elements: Vec<Elements>,
     exports: Vec<(String, ExternalKind, u32)>,
+    added_names: HashSet<String>,
     /// Exports of these functions become exports of others.
     export_instead: BTreeMap<u32, u32>,
     start: Option<u32>,
@@ -172,6 +173,7 @@ impl<'m, 'a> Edits<'m, 'a> {
             data: Vec::new(),
             elements: Vec::new(),
             exports: Vec::new(),
+            added_names: HashSet::new(),
             export_instead: BTreeMap::new(),
             start: None,
             drop_customs: Vec::new(),
@@ -320,9 +322,22 @@ impl<'m, 'a> Edits<'m, 'a> {
         self.elements.push(elements);
     }
 
-    /// Adds an export. Its name must not be one of the module's.
-    pub fn add_export(&mut self, name: impl Into<String>, kind: ExternalKind, index: u32) {
-        self.exports.push((name.into(), kind, index));
+    /// Adds an export.
+    ///
+    /// # Errors
+    /// If there is one of this name.
+    pub fn add_export(
+        &mut self,
+        name: impl Into<String>,
+        kind: ExternalKind,
+        index: u32,
+    ) -> Result<(), Error> {
+        let name = name.into();
+        if self.sections.export_names().contains(name.as_str()) || !self.added_names.insert(name.clone()) {
+            return Err(Error::ExportExists { name });
+        }
+        self.exports.push((name, kind, index));
+        Ok(())
     }
 
     /// Exports `instead` wherever the module exports the function `func`; calls from inside stay as they are.

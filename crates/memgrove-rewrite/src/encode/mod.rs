@@ -33,7 +33,7 @@ pub(crate) fn encode(module: &Module<'_>, edits: &Edits, runtime: &Runtime) -> R
         editor.add_data(Segment { active: Some((0, Address::I32(*at))), bytes: bytes.clone() });
     }
     for (name, kind, index) in &edits.exports {
-        editor.add_export(name, *kind, *index);
+        editor.add_export(name, *kind, *index)?;
     }
     for name in &edits.drop_customs {
         editor.drop_custom(name);

@@ -182,6 +182,9 @@ impl<'c, 'a> Copier<'c, 'a> {
                 },
                 None => {
                     let table = &self.donor.tables[(table - first) as usize];
+                    if table.ty.table64 {
+                        return Err(unsupported("tables with 64-bit indices"));
+                    }
                     if matches!(table.init, wasmparser::TableInit::Expr(_)) {
                         return Err(unsupported("a table that is filled when it is made"));
                     }
