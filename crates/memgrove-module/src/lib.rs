@@ -13,4 +13,4 @@ mod error;
 pub mod facts;
 
 pub use error::Error;
-pub use facts::{Facts, facts};
+pub use facts::{Facts, PAGE_BYTES, PAGE_SIZE_LOG2, facts};

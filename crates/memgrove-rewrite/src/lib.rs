@@ -31,7 +31,8 @@ mod structure;
 mod unproven;
 
 pub use error::Error;
-pub use plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, Purpose, Stubs};
+pub use plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, Purpose, StubGroup, Stubs};
+pub use runtime::RuntimeFunction;
 
 use wasmparser::{Validator, WasmFeatures};
 
@@ -49,8 +50,7 @@ pub struct Fixed {
 /// # Errors
 /// If `wasm` is not a valid core module, with the byte offset.
 pub fn plan(wasm: &[u8], options: &Options) -> Result<Plan, Error> {
-    let (module, runtime) = read(wasm)?;
-    pass::run(&module, &runtime, options)
+    pass::run(&read(wasm)?, options)
 }
 
 /// Plans and applies.
@@ -58,9 +58,9 @@ pub fn plan(wasm: &[u8], options: &Options) -> Result<Plan, Error> {
 /// # Errors
 /// Those of [`plan()`] and [`apply`].
 pub fn fix(wasm: &[u8], options: &Options) -> Result<Fixed, Error> {
-    let (module, runtime) = read(wasm)?;
-    let plan = pass::run(&module, &runtime, options)?;
-    let wasm = write(&module, &plan, &runtime)?;
+    let module = read(wasm)?;
+    let plan = pass::run(&module, options)?;
+    let wasm = write(&module, &plan)?;
     Ok(Fixed { wasm, plan })
 }
 
@@ -72,24 +72,23 @@ pub fn fix(wasm: &[u8], options: &Options) -> Result<Fixed, Error> {
 /// If the module is not the plan's, or cannot be encoded. Bytes that do not validate are
 /// never returned.
 pub fn apply(wasm: &[u8], plan: &Plan) -> Result<Vec<u8>, Error> {
-    let (module, runtime) = read(wasm)?;
-    write(&module, plan, &runtime)
+    write(&read(wasm)?, plan)
 }
 
-fn read(wasm: &[u8]) -> Result<(module::Module<'_>, runtime::Runtime), Error> {
+fn read(wasm: &[u8]) -> Result<module::Module<'_>, Error> {
     if wasmparser::Parser::is_component(wasm) {
         return Err(Error::Component);
     }
     lookup::check_names(wasm)?;
     validator().validate_all(wasm)?;
-    Ok((module::Module::read(wasm)?, runtime::Runtime::load()?))
+    module::Module::read(wasm)
 }
 
-fn write(module: &module::Module<'_>, plan: &Plan, runtime: &runtime::Runtime) -> Result<Vec<u8>, Error> {
+fn write(module: &module::Module<'_>, plan: &Plan) -> Result<Vec<u8>, Error> {
     if plan.is_empty() {
         return Ok(module.bytes.to_vec());
     }
-    let out = encode::encode(module, &plan.edits, runtime)?;
+    let out = encode::encode(module, &plan.edits, &runtime::Runtime::load()?)?;
     match validator().validate_all(&out) {
         Ok(_) => Ok(out),
         Err(error) => Err(Error::Output { message: error.message().to_owned(), offset: error.offset() }),

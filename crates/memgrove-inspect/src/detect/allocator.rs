@@ -10,11 +10,12 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::allocator_sites::{Sites, sites};
-use super::entries::{AllocatorEntry, Defect, Entries};
+use super::entries::Entries;
 use super::rules::Subject;
 use super::toolchain::{self, Toolchain, strongest};
 use crate::facts::Facts;
 use crate::fingerprint::{Library, Match, Search, Searched, library};
+use crate::knowledge::{AllocatorEntry, Defect};
 use crate::report::{Conclusion, Confidence, Evidence};
 
 /// An allocator.

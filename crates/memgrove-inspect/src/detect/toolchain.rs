@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use super::allocator::{self, Allocator, Basis};
-use super::entries::{Entries, Judged, ToolchainEntry, entries};
+use super::entries::{Entries, Judged, entries};
 use super::rules::{Subject, combine};
 use crate::facts::Facts;
+use crate::knowledge::ToolchainEntry;
 use crate::report::{Conclusion, Confidence, Evidence, Level, short, some_of};
 
 /// A toolchain.

@@ -22,8 +22,8 @@ pub use names::{NameMap, Names};
 pub use proposals::{FirstUse, FloatUse, Proposal, ProposalsUsed};
 pub use types::{
     ActiveData, ConstExpr, DataSegment, ElementMode, ElementSegment, Export, ExternKind, ExternType,
-    FuncType, Function, Global, GlobalType, Import, ImportedFunc, Memory, MemoryType, Section, Site,
-    SiteKind, TableType, TypeDef, ValType,
+    FuncType, Function, Global, GlobalType, Import, ImportedFunc, Memory, MemoryType, PAGE_BYTES,
+    PAGE_SIZE_LOG2, Section, Site, SiteKind, TableType, TypeDef, ValType,
 };
 
 use crate::Error;

@@ -125,7 +125,13 @@ pub enum TypeDef {
     Other,
 }
 
-/// A memory's type. Sizes are in pages of `page_size_log2` (16 unless the module says otherwise).
+/// Binary logarithm of [`PAGE_BYTES`].
+pub const PAGE_SIZE_LOG2: u32 = 16;
+
+/// Bytes of a page, where the type of the memory does not say otherwise.
+pub const PAGE_BYTES: u64 = 1 << PAGE_SIZE_LOG2;
+
+/// A memory's type. Sizes are in pages of `page_size_log2` ([`PAGE_SIZE_LOG2`] unless the module says otherwise).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct MemoryType {
     /// Initial size in pages.

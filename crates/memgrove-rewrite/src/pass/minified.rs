@@ -24,7 +24,7 @@ use crate::module::Module;
 use crate::plan::Purpose;
 use crate::proof::{self, Fastcomp, Flows};
 use crate::result_use::{Errno, ResultUse, ResultUses};
-use crate::runtime::Runtime;
+use crate::runtime::RuntimeFunction;
 use crate::structure;
 
 /// What an import turned out to be.
@@ -45,17 +45,17 @@ impl Recovered {
     }
 
     /// The stand-in for it.
-    pub fn answer(&self, module: &Module<'_>, runtime: &Runtime, import: u32) -> Option<Answer> {
+    pub fn answer(&self, module: &Module<'_>, import: u32) -> Option<Answer> {
         if let Some(name) = self.name {
-            return lookup(module, runtime, "env", name, import);
+            return lookup(module, "env", name, import);
         }
         let (does, purpose, stub, why) = self.promise?;
-        Some(Answer { stand_in: fit(module, runtime, does, import)?, purpose, stub, why })
+        Some(Answer { stand_in: fit(module, does, import)?, purpose, stub, why })
     }
 }
 
 /// What the function imports with minified names are, by function index.
-pub(super) fn recover(module: &Module<'_>, runtime: &Runtime) -> BTreeMap<u32, Recovered> {
+pub(super) fn recover(module: &Module<'_>) -> BTreeMap<u32, Recovered> {
     let minified: Vec<u32> =
         (0..module.imported_funcs).filter(|&import| has_minified_name(module, import)).collect();
     let mut found = BTreeMap::new();
@@ -73,7 +73,7 @@ pub(super) fn recover(module: &Module<'_>, runtime: &Runtime) -> BTreeMap<u32, R
             }
         }
     }
-    keep_unique(module, runtime, &mut found);
+    keep_unique(module, &mut found);
     found
 }
 
@@ -91,13 +91,13 @@ fn has_minified_name(module: &Module<'_>, import: u32) -> bool {
 }
 
 /// Two imports never are one function: where both look like it, one of them is something else.
-fn keep_unique(module: &Module<'_>, runtime: &Runtime, found: &mut BTreeMap<u32, Recovered>) {
+fn keep_unique(module: &Module<'_>, found: &mut BTreeMap<u32, Recovered>) {
     let mut bearers: BTreeMap<&str, BTreeSet<(&str, &str)>> = BTreeMap::new();
     for import in 0..module.imported_funcs {
         let Some(from) = module.func_import(import) else { continue };
         let name = match found.get(&import) {
             Some(recovered) => recovered.name,
-            None => lookup(module, runtime, from.0, from.1, import).map(|_| from.1),
+            None => lookup(module, from.0, from.1, import).map(|_| from.1),
         };
         if let Some(name) = name {
             bearers.entry(name.trim_start_matches('_')).or_default().insert(from);
@@ -144,7 +144,7 @@ fn by_use(flows: &Flows<'_, '_>, errno: &Errno, import: u32, modern: bool) -> Op
     }
     if proof::is_clock(flows, import) {
         return Some(Recovered::like(
-            Does::Run("emscripten_get_now"),
+            Does::Run(RuntimeFunction::EmscriptenGetNow),
             Purpose::Clock,
             Some(Group::Clock),
             "its result is taken for milliseconds and split into seconds and a fraction, or waited for: a clock that starts at 0 and advances a millisecond at each question",
