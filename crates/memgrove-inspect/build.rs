@@ -1,4 +1,4 @@
-//! Lists the files of `knowledge/` and embeds them: a new one needs no line anywhere else.
+//! Lists the files of `knowledge/` that are about more than imports and embeds them: a new one needs no line anywhere else.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,8 @@ fn main() -> io::Result<()> {
     files.sort();
 
     let mut code = "const FILES: &[(&str, &str)] = &[\n".to_owned();
+    // The table of known imports is read by memgrove-module, which recognises them.
+    files.retain(|path| path.file_name().is_none_or(|name| name != "imports.toml"));
     for path in &files {
         println!("cargo::rerun-if-changed={}", path.display());
         let name = path.strip_prefix(&root).map_err(io::Error::other)?.to_string_lossy().replace('\\', "/");

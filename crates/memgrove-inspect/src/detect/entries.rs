@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use super::patterns::Patterns;
 use super::rules::{Rule, Seen, Subject, combine};
-use crate::facts::Facts;
+use crate::Code;
 use crate::knowledge::{AllocatorEntry, Knowledge, ToolchainEntry};
 
 /// What is known about toolchains and allocators, with the text of all rules gathered.
@@ -30,8 +30,8 @@ pub fn entries() -> &'static Entries {
 
 impl Entries {
     /// A module with the places of all text in it. O(bytes of data and names).
-    pub fn subject<'f, 'a>(&self, facts: &'f Facts<'a>) -> Subject<'f, 'a> {
-        Subject { facts, hits: self.patterns.scan(facts) }
+    pub fn subject<'c, 'a>(&self, code: &'c Code<'a>) -> Subject<'c, 'a> {
+        Subject { code, hits: self.patterns.scan(code.facts()) }
     }
 
     /// The allocator with an id.
@@ -98,11 +98,11 @@ mod tests {
             let facts =
                 crate::facts(&bytes).unwrap_or_else(|error| panic!("{id}: {}: {error}", rule.fixture));
             assert!(
-                rule.check(&entries.subject(&facts), &entries.patterns).is_some(),
+                rule.check(&entries.subject(&Code::new(&facts)), &entries.patterns).is_some(),
                 "{id}: {rule:?} misses its fixture"
             );
             assert!(
-                rule.check(&entries.subject(&empty), &entries.patterns).is_none(),
+                rule.check(&entries.subject(&Code::new(&empty)), &entries.patterns).is_none(),
                 "{id}: {rule:?} fits anything"
             );
         }

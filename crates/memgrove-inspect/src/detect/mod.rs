@@ -2,6 +2,7 @@
 
 mod allocator;
 mod allocator_sites;
+mod code_evidence;
 mod entries;
 mod host;
 mod imports;
@@ -21,4 +22,5 @@ pub(crate) use memory::memory;
 pub(crate) use requirements::requirements;
 pub(crate) use rules::Rule;
 pub use startup::startup;
+pub(crate) use toolchain::origin_of;
 pub use toolchain::{Toolchain, origin, toolchain};

@@ -1,9 +1,9 @@
 //! Host profiles: what a place to run modules offers and asks for.
 
 use super::engine::EngineUse;
-use super::pattern::{ImportPattern, Names};
 use super::{Interface, Knowledge};
 use crate::facts::{ExternKind, Facts, Import};
+use memgrove_module::pattern::{ImportPattern, Names};
 use serde::Deserialize;
 
 /// A place to run modules. This is also the format of a user's own profile, of which only `id` and `title` must be

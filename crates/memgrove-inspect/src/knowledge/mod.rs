@@ -1,4 +1,5 @@
-//! What is known about the world outside the module: hosts, engines, what imports are for, toolchains and allocators.
+//! What is known about the world outside the module: hosts, engines, toolchains and allocators. What imports are for,
+//! memgrove-module knows.
 //!
 //! It is data: TOML files under `knowledge/`, which the build finds and compiles into the crate. All of them are read by
 //! [`Knowledge::read`]; a user's own host profile has the same format, and is added with [`Knowledge::add_host`].
@@ -6,9 +7,7 @@
 mod allocator;
 mod engine;
 mod host;
-mod import;
 mod interface;
-mod pattern;
 mod profile;
 mod toolchain;
 
@@ -17,10 +16,8 @@ pub use allocator::Defect;
 pub(crate) use engine::compare_versions;
 pub use engine::{Engine, EngineUse};
 pub use host::{Entry, FunctionTypes, Host, Limits, MissingFunctions, Provides};
-pub use import::{ImportEntry, Purpose};
 pub use interface::Interface;
-pub(crate) use pattern::glob;
-pub use pattern::{ImportPattern, KindName, Names};
+pub use memgrove_module::pattern::{ImportPattern, KindName, Names};
 pub(crate) use toolchain::ToolchainEntry;
 
 use std::ops::Range;
@@ -35,10 +32,6 @@ pub struct Knowledge {
     pub engines: Vec<Engine>,
     /// Interfaces that hosts provide.
     pub interfaces: Vec<Interface>,
-    /// Purposes of imports, in the order in which groups are reported.
-    pub purposes: Vec<Purpose>,
-    /// Known imports; the first that matches counts.
-    pub imports: Vec<ImportEntry>,
     /// Toolchains, in the order of their files.
     pub(crate) toolchains: Vec<ToolchainEntry>,
     /// Allocators, in the order of their files.
@@ -89,8 +82,6 @@ impl Knowledge {
             hosts: Vec::new(),
             engines: Vec::new(),
             interfaces: Vec::new(),
-            purposes: Vec::new(),
-            imports: Vec::new(),
             toolchains: Vec::new(),
             allocators: Vec::new(),
         };
@@ -101,18 +92,13 @@ impl Knowledge {
                 "hosts" => hosts.push((path, text)),
                 "engines" => knowledge.engines.push(parse(path, text)?),
                 "interfaces" => knowledge.interfaces.push(parse(path, text)?),
-                "imports.toml" => {
-                    let file: import::ImportFile = parse(path, text)?;
-                    knowledge.purposes.extend(file.purpose);
-                    knowledge.imports.extend(file.import);
-                }
                 "toolchains" => knowledge.toolchains.push(parse(path, text)?),
                 "allocators" => {
                     let file: allocator::AllocatorFile = parse(path, text)?;
                     knowledge.allocators.extend(file.allocator);
                 }
                 kind => {
-                    let known = "hosts, engines, interfaces, toolchains, allocators and imports.toml";
+                    let known = "hosts, engines, interfaces, toolchains and allocators";
                     let message = format!("unknown kind of knowledge `{kind}`; known are {known}");
                     return Err(error_at(path, text, None, message));
                 }

@@ -67,8 +67,7 @@ impl<'a> Sections<'a> {
         if Parser::is_component(bytes) {
             return Err(Error::Component);
         }
-        crate::lookup::check_names(bytes)?;
-        crate::validator().validate_all(bytes)?;
+        memgrove_module::facts(bytes)?;
         Self::read_valid(bytes)
     }
 
