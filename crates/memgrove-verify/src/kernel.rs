@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
+/// Mappings begin at multiples of it.
+use memgrove_module::PAGE_BYTES as PAGE;
+
 use crate::engine::{Caller, EngineError};
 
-/// Bytes of a WebAssembly page, at whose multiples mappings begin.
-const PAGE: u64 = 65536;
 /// What lengths are counted in.
 const GRAIN: u64 = 4096;
 /// The last page of the address space is never used.

@@ -276,8 +276,8 @@ fn is_invoke(module: &Module<'_>, letters: &str, import: u32) -> bool {
 fn set_errno(module: &Module<'_>) -> Answer {
     let location = ["___errno_location", "__errno_location"]
         .iter()
-        .find_map(|name| module.exported_func(name))
-        .filter(|&func| crate::structure::has_type(module, func, "-> i32"));
+        .find_map(|name| module.facts.exported_func(name))
+        .filter(|&func| module.has_type(func, "-> i32"));
     let stand_in = match location {
         Some(location) if module.memories.first().is_some_and(|memory| !memory.memory64) => {
             StandIn::StoreErrno(location)

@@ -44,9 +44,10 @@ pub(super) fn raw_syscall(module: &Module<'_>, name: &str, import: u32) -> Optio
 
 /// Some other import is Emscripten's.
 fn is_emscripten(module: &Module<'_>) -> bool {
-    module
-        .lookup
-        .is_emscripten(|| module.imports.iter().any(|entry| entry.import.name.contains("emscripten")))
+    *module
+        .asked
+        .is_emscripten
+        .get_or_init(|| module.imports.iter().any(|entry| entry.import.name.contains("emscripten")))
 }
 
 /// `wali.SYS_<name>`: up to six numbers, and one of 64 bits as a result.

@@ -2,7 +2,7 @@
 //!
 //! A name proves what an import is only together with the module it comes from and the type that
 //! its family gives it; each entry lists them. An entry says what a host would do; the stand-in does the same inside the module, or,
-//! where a group of [`Stubs`] is named, something poorer that keeps the promise.
+//! where its [`Group`] is allowed, something poorer that keeps the promise.
 
 mod emscripten;
 mod libc;
@@ -14,7 +14,8 @@ mod wasm_bindgen;
 
 use crate::edits::{Op, StandIn};
 use crate::module::Module;
-use crate::plan::{Purpose, Stubs};
+use crate::plan::Purpose;
+pub(crate) use crate::plan::StubGroup as Group;
 use crate::runtime::{RuntimeFunction, adapt};
 
 /// The types that a function has had, each written like `i32 p -> i32`; `p` is an address or a
@@ -62,43 +63,6 @@ pub(crate) enum Does {
     Invoke,
 }
 
-/// A group of [`Stubs`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Group {
-    Wasi,
-    Libc,
-    Clock,
-    Random,
-    Exceptions,
-    Glue,
-}
-
-impl Group {
-    /// Its name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Wasi => "wasi",
-            Self::Libc => "libc",
-            Self::Clock => "clock",
-            Self::Random => "random",
-            Self::Exceptions => "exceptions",
-            Self::Glue => "glue",
-        }
-    }
-
-    /// The user allows it.
-    pub fn allowed(self, stubs: Stubs) -> bool {
-        match self {
-            Self::Wasi => stubs.wasi,
-            Self::Libc => stubs.libc,
-            Self::Clock => stubs.clock,
-            Self::Random => stubs.random,
-            Self::Exceptions => stubs.exceptions,
-            Self::Glue => stubs.glue,
-        }
-    }
-}
-
 /// A stand-in that fits an import.
 pub(crate) struct Answer {
     pub stand_in: StandIn,
@@ -132,32 +96,13 @@ fn in_env(module: &Module<'_>, name: &str, import: u32) -> Option<Answer> {
     }
     // A minifier makes names like `log`, too.
     let of_c: &[&'static [Contract]] =
-        if is_minified(module) { &[] } else { &[libc::CONTRACTS, libm::CONTRACTS] };
+        if module.is_minified() { &[] } else { &[libc::CONTRACTS, libm::CONTRACTS] };
     // fastcomp put an underscore before every C name.
     let plain = name.strip_prefix('_');
     let tables = || of_c.iter().copied().chain([wasi::PREVIEW1]);
     tables()
         .find_map(|table| first_fit(module, table, name, import))
         .or_else(|| tables().find_map(|table| first_fit(module, table, plain?, import)))
-}
-
-/// Whether functions are imported under names that a minifier made, so that the glue is not known: it
-/// gives names of one character first, then of two.
-fn is_minified(module: &Module<'_>) -> bool {
-    *module.is_minified.get_or_init(|| {
-        (0..module.imported_funcs)
-            .filter_map(|import| module.func_import(import))
-            .any(|(from, name)| matches!(from, "a" | "env") && name.len() <= 2 && is_minified_name(name))
-    })
-}
-
-/// Whether a minifier may have made this name and C has not: up to three characters.
-pub(crate) fn is_minified_name(name: &str) -> bool {
-    let is_c = libm::CONTRACTS.iter().any(|contract| contract.name == name)
-        || matches!(name, "abs" | "div" | "erf" | "fma" | "j0" | "j1" | "jn" | "y0" | "y1" | "yn" | "dup");
-    (1..=3).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$')
-        && !is_c
 }
 
 /// Whether a function import has one of these types.
@@ -185,7 +130,7 @@ pub(crate) fn why_not(module: &Module<'_>, from: &str, name: &str) -> Option<&'s
     }
     Some(if !matches!(from, "env" | "Math" | "global.Math") && !wasi::is_wasi(from) {
         "its name is known from a C library or its host, but not in this module, where it may be anything"
-    } else if is_of_c && from == "env" && is_minified(module) {
+    } else if is_of_c && from == "env" && module.is_minified() {
         "it has a C function's name, but other names here are minified, so that this one may be a minifier's, too"
     } else {
         "its name is known, but there is no stand-in for a function of that name with this type"

@@ -58,7 +58,7 @@ fn stem(name: &str) -> Option<&str> {
 
 /// The module imports all three functions of the panic hook.
 fn has_panic_hook(module: &Module<'_>) -> bool {
-    module.lookup.has_panic_hook(|| {
+    *module.asked.has_panic_hook.get_or_init(|| {
         let count =
             |wanted| module.imports.iter().filter(|entry| stem(entry.import.name) == Some(wanted)).count();
         ["__wbg_new", "__wbg_stack", "__wbg_error"].into_iter().all(|stem| count(stem) == 1)

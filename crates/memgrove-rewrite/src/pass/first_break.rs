@@ -69,8 +69,8 @@ fn find(pass: &mut Pass<'_, '_>) -> Result<(), Error> {
                 )
             )
         })
-        .flat_map(|(&import, _)| &module.scan.calls[import as usize])
-        .map(|call| call.caller)
+        .flat_map(|(&import, _)| module.code.callers(import))
+        .copied()
         .collect();
     let cells: BTreeSet<u32> =
         growers.iter().flat_map(|&function| structure::cells(module, function)).collect();
@@ -78,13 +78,14 @@ fn find(pass: &mut Pass<'_, '_>) -> Result<(), Error> {
         return Ok(());
     }
     // Today's linker initialises the cell; passive segments are copied by code that runs first.
-    let initialised =
-        cells.iter().any(|&cell| u64::from(module.initial_i32(cell)) >= module.data_end().max(1024));
+    let initialised = cells
+        .iter()
+        .any(|&cell| u64::from(module.code.initial_i32(cell)) >= module.code.data_end().max(1024));
     let has_passive = module.data.iter().any(|data| matches!(data.kind, wasmparser::DataKind::Passive));
     if initialised || has_passive {
         return Ok(());
     }
-    let mut zero = cells.iter().copied().filter(|&cell| module.initial_i32(cell) == 0 && cell >= 8);
+    let mut zero = cells.iter().copied().filter(|&cell| module.code.initial_i32(cell) == 0 && cell >= 8);
     let (Some(cell), None) = (zero.next(), zero.next()) else {
         pass.notes.push(
             "the program keeps its break in memory, but which address it is cannot be told; if it was not initialised, malloc will fail".to_owned(),
@@ -112,11 +113,11 @@ fn find(pass: &mut Pass<'_, '_>) -> Result<(), Error> {
 /// other order only the end of the memory that the glue created is certain.
 fn heap_start(pass: &Pass<'_, '_>, cell: u32) -> u64 {
     let module = pass.module;
-    if let Some(base) = module.exported_i32("__heap_base") {
+    if let Some(base) = module.code.exported_i32("__heap_base") {
         return u64::from(base).next_multiple_of(16);
     }
     let stack = globals::stack_bound(module);
-    let data_end = module.data_end();
+    let data_end = module.code.data_end();
     if data_end > 0 && data_end <= stack && u64::from(cell) < stack {
         return stack.next_multiple_of(16);
     }

@@ -28,8 +28,7 @@ use crate::structure;
 /// Decides about every imported function.
 pub(super) fn run(pass: &mut Pass<'_, '_>) {
     let module = pass.module;
-    let names = minified::recover(module);
-    let can_catch = structure::can_catch(module) || minified::may_catch(module, &names);
+    let can_catch = structure::can_catch(module) || minified::may_catch(module);
     let mut glue = Vec::new();
     for (at, entry) in module.imports.iter().enumerate() {
         let (TypeRef::Func(_) | TypeRef::FuncExact(_)) = entry.import.ty else { continue };
@@ -42,11 +41,10 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
             glue.push(at);
             continue;
         }
-        let recovered = names.get(&entry.index);
-        let answer = match recovered {
-            Some(recovered) => {
-                pass.items[at].known_as = recovered.name.map(str::to_owned);
-                let answer = recovered.answer(module, entry.index);
+        let answer = match module.code.imports().role(entry.index) {
+            Some(role) => {
+                pass.items[at].known_as = role.name().map(str::to_owned);
+                let answer = minified::answer(module, role, entry.index);
                 answer.map(|answer| (answer, DecidedBy::Use))
             }
             None => contract::lookup(module, from, name, entry.index).map(|answer| (answer, DecidedBy::Name)),
@@ -64,7 +62,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
 /// where nothing can catch that, a trap does the same.
 fn no_return(pass: &Pass<'_, '_>, import: u32, from: &str, name: &str) -> Option<Answer> {
     let (purpose, _) = contract::purpose_of(from, name);
-    (pass.module.never_returns(import) && matches!(purpose, Purpose::Unknown)).then_some(Answer {
+    (pass.module.code.never_returns(import) && matches!(purpose, Purpose::Unknown)).then_some(Answer {
         stand_in: StandIn::Trap,
         purpose: Purpose::Abort,
         stub: None,
@@ -89,7 +87,7 @@ fn decide(pass: &mut Pass<'_, '_>, at: usize, import: u32, answer: Option<(Answe
         pass.stays(at, purpose, why);
         return;
     };
-    if let Some(group) = answer.stub.filter(|group| !group.allowed(pass.options.stubs)) {
+    if let Some(group) = answer.stub.filter(|group| !pass.options.stubs.allows(*group)) {
         let why =
             format!("only a stand-in that is poorer is possible, and --stub {} is not given", group.name());
         pass.stays(at, answer.purpose, why);

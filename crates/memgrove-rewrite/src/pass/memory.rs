@@ -149,7 +149,8 @@ fn serves_a_component(pass: &Pass<'_, '_>) -> bool {
 fn export_for_host(pass: &mut Pass<'_, '_>) {
     const NAME: &str = "memory";
     let module = pass.module;
-    let is_taken = module.export(NAME).is_some() || pass.edits.exports.iter().any(|(name, ..)| name == NAME);
+    let is_taken =
+        module.facts.export(NAME).is_some() || pass.edits.exports.iter().any(|(name, ..)| name == NAME);
     if !pass.options.export_memory || is_taken || module.memories.len() > 1 {
         return;
     }

@@ -139,15 +139,15 @@ impl Pass<'_, '_> {
     /// exported already. Returns the name.
     pub fn export(&mut self, wanted: &str, kind: ExternalKind, index: u32) -> String {
         let module = self.module;
-        if let Some(export) = module.export_of(kind, index) {
-            return export.name.to_owned();
+        if let Some(name) = module.exported_as(kind, index) {
+            return name.to_owned();
         }
         // Names are never free again, so the search goes on where the last one of this name ended.
         let next = self.next_number.entry(wanted.to_owned()).or_default();
         let name = loop {
             let name = if *next == 0 { wanted.to_owned() } else { format!("{wanted}_{next}") };
             *next += 1;
-            if module.export(&name).is_none() && !self.added_names.contains(&name) {
+            if module.facts.export(&name).is_none() && !self.added_names.contains(&name) {
                 break name;
             }
         };
