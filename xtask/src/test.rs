@@ -7,6 +7,7 @@ use xshell::{Shell, cmd};
 
 use crate::archives::{self, ArchivesArgs};
 use crate::corpus::{self, CorpusTask};
+use crate::donors::{self, DonorsTask};
 use crate::fingerprints::{self, FingerprintsTask};
 use crate::report::{self, ReportArgs};
 use crate::size::{self, SizeArgs};
