@@ -17,6 +17,7 @@ mod edits;
 mod encode;
 mod error;
 pub mod graft;
+mod heap;
 mod mark;
 mod module;
 mod pass;
@@ -27,6 +28,7 @@ mod structure;
 mod unproven;
 
 pub use error::Error;
+pub use heap::Allocator;
 pub use plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, Purpose, StubGroup, Stubs};
 pub use runtime::RuntimeFunction;
 

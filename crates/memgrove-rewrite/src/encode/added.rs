@@ -6,6 +6,7 @@ use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{BlockType, ConstExpr, Function, GlobalType, Instruction, ValType};
 
 use super::growth::I32;
+use super::heap;
 use crate::Error;
 use crate::edit::{Edits as Editor, Signature, count};
 use crate::edits::{Edits, StandIn};
@@ -64,10 +65,13 @@ pub(super) fn add(
                 Some(body) => body,
                 None => adapted(module, import, *function, &grafted)?.into(),
             },
+            // All of a heap at once, below.
+            StandIn::Heap(..) => continue,
             other => plain(module, import, other, editor)?.into(),
         };
         editor.satisfy(import, body)?;
     }
+    heap::graft(edits, editor)?;
     add_start(module, edits, editor);
     Ok(grafted.func(COVER.index()).filter(|_| !edits.watched_breaks.is_empty()))
 }
@@ -82,7 +86,7 @@ fn plain(
     let (params, results) = signature(func_type(module, import)?)?;
     let mut body = Function::new([]);
     match stand_in {
-        StandIn::Trap | StandIn::Runtime(_) => {
+        StandIn::Trap | StandIn::Runtime(_) | StandIn::Heap(..) => {
             body.instruction(&Instruction::Unreachable);
         }
         StandIn::Return(number) => {

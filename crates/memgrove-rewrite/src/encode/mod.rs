@@ -2,6 +2,7 @@
 
 mod added;
 mod growth;
+mod heap;
 
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 
