@@ -28,6 +28,7 @@ mod unproven;
 
 pub use error::Error;
 pub use plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, Purpose, StubGroup, Stubs};
+pub use runtime::RuntimeFunction;
 
 use memgrove_module::{Facts, facts};
 use wasmparser::{Validator, WasmFeatures};
@@ -46,7 +47,7 @@ pub struct Fixed {
 /// # Errors
 /// If `wasm` is not a valid core module, with the byte offset.
 pub fn plan(wasm: &[u8], options: &Options) -> Result<Plan, Error> {
-    plan_for(&read(wasm)?, options)
+    pass::run(&module::Module::read(&read(wasm)?)?, options)
 }
 
 /// Plans and applies.
@@ -63,9 +64,8 @@ pub fn fix(wasm: &[u8], options: &Options) -> Result<Fixed, Error> {
 /// Those of [`fix()`].
 pub fn fix_facts(facts: &Facts<'_>, options: &Options) -> Result<Fixed, Error> {
     let module = module::Module::read(facts)?;
-    let runtime = runtime::Runtime::load()?;
-    let plan = pass::run(&module, &runtime, options)?;
-    let wasm = write(&module, &plan, &runtime)?;
+    let plan = pass::run(&module, options)?;
+    let wasm = write(&module, &plan)?;
     Ok(Fixed { wasm, plan })
 }
 
@@ -77,12 +77,7 @@ pub fn fix_facts(facts: &Facts<'_>, options: &Options) -> Result<Fixed, Error> {
 /// If the module is not the plan's, or cannot be encoded. Bytes that do not validate are
 /// never returned.
 pub fn apply(wasm: &[u8], plan: &Plan) -> Result<Vec<u8>, Error> {
-    let facts = read(wasm)?;
-    write(&module::Module::read(&facts)?, plan, &runtime::Runtime::load()?)
-}
-
-fn plan_for(facts: &Facts<'_>, options: &Options) -> Result<Plan, Error> {
-    pass::run(&module::Module::read(facts)?, &runtime::Runtime::load()?, options)
+    write(&module::Module::read(&read(wasm)?)?, plan)
 }
 
 fn read(wasm: &[u8]) -> Result<Facts<'_>, Error> {
@@ -92,11 +87,11 @@ fn read(wasm: &[u8]) -> Result<Facts<'_>, Error> {
     Ok(facts(wasm)?)
 }
 
-fn write(module: &module::Module<'_>, plan: &Plan, runtime: &runtime::Runtime) -> Result<Vec<u8>, Error> {
+fn write(module: &module::Module<'_>, plan: &Plan) -> Result<Vec<u8>, Error> {
     if plan.is_empty() {
         return Ok(module.bytes.to_vec());
     }
-    let out = encode::encode(module, &plan.edits, runtime)?;
+    let out = encode::encode(module, &plan.edits, &runtime::Runtime::load()?)?;
     match validator().validate_all(&out) {
         Ok(_) => Ok(out),
         Err(error) => Err(Error::Output { message: error.message().to_owned(), offset: error.offset() }),

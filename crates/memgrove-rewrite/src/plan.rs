@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::edits::Edits;
+use crate::runtime::RuntimeFunction;
 
 /// What is asked of [`plan`](crate::plan()).
 #[derive(Debug, Clone)]
@@ -218,8 +219,8 @@ pub enum Behaviour {
     Traps,
     /// A function that answers this number.
     Answers(i64),
-    /// A function that does what the library function of that name does.
-    Computes(&'static str),
+    /// A function that does what this one of the runtime does.
+    Computes(RuntimeFunction),
     /// A function that needs the module's own functions or table, or is a single instruction.
     Other,
     /// A global with this value.
@@ -304,11 +305,10 @@ impl Plan {
         self.edits.data.iter().map(|(at, bytes)| (*at, bytes.as_slice()))
     }
 
-    /// Addresses and lengths in the first memory that stand-ins keep what they need at: the break, and zeros that
-    /// nothing else may write to.
+    /// Addresses and lengths in the first memory that stand-ins keep what they need at: the break.
     pub fn reserved(&self) -> impl Iterator<Item = (u32, u32)> {
-        let layout = self.edits.layout;
-        [(layout.break_cell, 4), (layout.scratch, 16)].into_iter().filter(|(at, _)| *at != 0)
+        const BREAK_BYTES: u32 = 4;
+        [(self.edits.layout.break_cell, BREAK_BYTES)].into_iter().filter(|(at, _)| *at != 0)
     }
 
     /// Functions, by original index, that the output calls when it is instantiated.

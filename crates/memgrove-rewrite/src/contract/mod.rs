@@ -16,7 +16,7 @@ use crate::edits::{Op, StandIn};
 use crate::module::Module;
 use crate::plan::Purpose;
 pub(crate) use crate::plan::StubGroup as Group;
-use crate::runtime::{Runtime, adapt};
+use crate::runtime::{RuntimeFunction, adapt};
 
 /// The types that a function has had, each written like `i32 p -> i32`; `p` is an address or a
 /// size, which is an i64 where memory has 64-bit addresses and an i32 elsewhere.
@@ -37,7 +37,7 @@ pub(crate) struct Contract {
 }
 
 /// A clock of the C library's or of Emscripten's.
-const fn clock(name: &'static str, function: &'static str, types: Types) -> Contract {
+const fn clock(name: &'static str, function: RuntimeFunction, types: Types) -> Contract {
     Contract {
         name,
         types,
@@ -58,7 +58,7 @@ const fn libc_answer(name: &'static str, types: Types, answer: i64, why: &'stati
 pub(crate) enum Does {
     Trap,
     Return(i64),
-    Run(&'static str),
+    Run(RuntimeFunction),
     Operator(Op),
     Invoke,
 }
@@ -74,29 +74,23 @@ pub(crate) struct Answer {
 /// The promise behind a function import called `name` in `module_name`.
 ///
 /// A name proves something only in a module that its family uses: `mylib.sin` is anybody's.
-pub(crate) fn lookup(
-    module: &Module<'_>,
-    runtime: &Runtime,
-    module_name: &str,
-    name: &str,
-    import: u32,
-) -> Option<Answer> {
+pub(crate) fn lookup(module: &Module<'_>, module_name: &str, name: &str, import: u32) -> Option<Answer> {
     if wasi::is_wasi(module_name) {
-        return first_fit(module, runtime, wasi::contracts(module_name), name, import);
+        return first_fit(module, wasi::contracts(module_name), name, import);
     }
     match module_name {
-        "wali" => linux::wali(module, runtime, name, import),
-        "asm2wasm" => first_fit(module, runtime, libm::ASM2WASM, name, import),
-        "global.Math" | "Math" => first_fit(module, runtime, libm::CONTRACTS, name, import),
-        "env" => in_env(module, runtime, name, import),
+        "wali" => linux::wali(module, name, import),
+        "asm2wasm" => first_fit(module, libm::ASM2WASM, name, import),
+        "global.Math" | "Math" => first_fit(module, libm::CONTRACTS, name, import),
+        "env" => in_env(module, name, import),
         _ => None,
     }
 }
 
 /// The promise behind a name in `env`, where C's, Rust's, AssemblyScript's and Emscripten's are.
-fn in_env(module: &Module<'_>, runtime: &Runtime, name: &str, import: u32) -> Option<Answer> {
-    if let Some(answer) = linux::raw_syscall(module, runtime, name, import)
-        .or_else(|| emscripten::lookup(module, runtime, name, import))
+fn in_env(module: &Module<'_>, name: &str, import: u32) -> Option<Answer> {
+    if let Some(answer) =
+        linux::raw_syscall(module, name, import).or_else(|| emscripten::lookup(module, name, import))
     {
         return Some(answer);
     }
@@ -107,8 +101,8 @@ fn in_env(module: &Module<'_>, runtime: &Runtime, name: &str, import: u32) -> Op
     let plain = name.strip_prefix('_');
     let tables = || of_c.iter().copied().chain([wasi::PREVIEW1]);
     tables()
-        .find_map(|table| first_fit(module, runtime, table, name, import))
-        .or_else(|| tables().find_map(|table| first_fit(module, runtime, table, plain?, import)))
+        .find_map(|table| first_fit(module, table, name, import))
+        .or_else(|| tables().find_map(|table| first_fit(module, table, plain?, import)))
 }
 
 /// Whether a function import has one of these types.
@@ -225,7 +219,6 @@ pub(crate) fn purpose_of(module_name: &str, name: &str) -> (Purpose, &'static st
 /// The first contract of that name whose stand-in fits the import's type.
 pub(crate) fn first_fit(
     module: &Module<'_>,
-    runtime: &Runtime,
     table: &'static [Contract],
     name: &str,
     import: u32,
@@ -233,7 +226,7 @@ pub(crate) fn first_fit(
     let named = table.iter().filter(|contract| contract.name == name);
     named.filter(|contract| has_form(module, import, contract.types)).find_map(|contract| {
         Some(Answer {
-            stand_in: fit(module, runtime, contract.does, import)?,
+            stand_in: fit(module, contract.does, import)?,
             purpose: contract.purpose,
             stub: contract.stub,
             why: contract.why,
@@ -242,7 +235,7 @@ pub(crate) fn first_fit(
 }
 
 /// The stand-in, if it can have the import's type.
-pub(crate) fn fit(module: &Module<'_>, runtime: &Runtime, does: Does, import: u32) -> Option<StandIn> {
+pub(crate) fn fit(module: &Module<'_>, does: Does, import: u32) -> Option<StandIn> {
     let ty = module.func_type(import)?;
     match does {
         Does::Trap => Some(StandIn::Trap),
@@ -251,10 +244,9 @@ pub(crate) fn fit(module: &Module<'_>, runtime: &Runtime, does: Does, import: u3
             .iter()
             .all(|result| !result.is_reference_type() && *result != wasmparser::ValType::V128)
             .then_some(StandIn::Return(number)),
-        Does::Run(name) => {
-            let func = runtime.func(name)?;
-            adapt(ty, runtime.func_type(func))?;
-            runtime.works_on(name, module.memories.first()).then_some(StandIn::Runtime(name))
+        Does::Run(function) => {
+            adapt(ty, function)?;
+            function.works_on(module.memories.first()).then_some(StandIn::Runtime(function))
         }
         Does::Operator(op) => Some(StandIn::Operator(op)),
         Does::Invoke => {
@@ -271,7 +263,7 @@ pub(crate) fn describe(stand_in: &StandIn) -> String {
     match stand_in {
         StandIn::Trap => "traps".to_owned(),
         StandIn::Return(number) => format!("answers {number}"),
-        StandIn::Runtime(name) => format!("`{name}`, written in WebAssembly"),
+        StandIn::Runtime(function) => format!("`{}`, written in WebAssembly", function.name()),
         StandIn::Invoke => "calls the function through the table".to_owned(),
         StandIn::StoreErrno(_) => "stores to the module's errno".to_owned(),
         StandIn::Operator(op) => format!("the instruction {}", op.name()),

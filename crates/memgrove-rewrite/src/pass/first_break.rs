@@ -19,6 +19,7 @@ use super::{PAGE, Pass, globals};
 use crate::Error;
 use crate::edits::StandIn;
 use crate::plan::Purpose;
+use crate::runtime::RuntimeFunction;
 use crate::structure;
 
 /// Writes the break that the program's own `sbrk` starts from.
@@ -38,7 +39,7 @@ fn give_back(pass: &mut Pass<'_, '_>) {
         }
         let needs_it = matches!(
             pass.edits.funcs.get(&entry.index),
-            Some(StandIn::Runtime(name)) if pass.runtime.uses_break_cell(name)
+            Some(StandIn::Runtime(function)) if function.uses_break_cell()
         );
         if needs_it {
             pass.edits.funcs.remove(&entry.index);
@@ -61,7 +62,11 @@ fn find(pass: &mut Pass<'_, '_>) -> Result<(), Error> {
         .filter(|(_, stand_in)| {
             matches!(
                 stand_in,
-                StandIn::Runtime("emscripten_resize_heap" | "enlargeMemory" | "emscripten_get_heap_size")
+                StandIn::Runtime(
+                    RuntimeFunction::EmscriptenResizeHeap
+                        | RuntimeFunction::EnlargeMemory
+                        | RuntimeFunction::EmscriptenGetHeapSize
+                )
             )
         })
         .flat_map(|(&import, _)| module.code.callers(import))

@@ -22,6 +22,7 @@ use super::{Pass, minified};
 use crate::contract::{self, Answer};
 use crate::edits::StandIn;
 use crate::plan::{DecidedBy, Decision, Purpose};
+use crate::runtime::RuntimeFunction;
 use crate::structure;
 
 /// Decides about every imported function.
@@ -43,11 +44,10 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
         let answer = match module.code.imports().role(entry.index) {
             Some(role) => {
                 pass.items[at].known_as = role.name().map(str::to_owned);
-                let answer = minified::answer(module, pass.runtime, role, entry.index);
+                let answer = minified::answer(module, role, entry.index);
                 answer.map(|answer| (answer, DecidedBy::Use))
             }
-            None => contract::lookup(module, pass.runtime, from, name, entry.index)
-                .map(|answer| (answer, DecidedBy::Name)),
+            None => contract::lookup(module, from, name, entry.index).map(|answer| (answer, DecidedBy::Name)),
         };
         let answer = answer.or_else(|| {
             let answer = if can_catch { None } else { no_return(pass, entry.index, from, name) };
@@ -103,8 +103,7 @@ fn counts_other_pages(pass: &Pass<'_, '_>, name: &str) -> bool {
     let memory = pass.module.memories.first();
     let name = name.trim_start_matches('_');
     memory.is_some_and(|memory| super::page_bytes(memory) != super::PAGE)
-        && pass.runtime.func(name).is_some()
-        && !pass.runtime.works_on(name, memory)
+        && RuntimeFunction::ALL.iter().any(|function| function.name() == name && !function.works_on(memory))
 }
 
 /// wasm-bindgen's functions pass handles among each other: if one needs JavaScript, a made-up
@@ -115,7 +114,7 @@ fn decide_glue(pass: &mut Pass<'_, '_>, glue: &[usize]) {
         .iter()
         .map(|&at| {
             let entry = &module.imports[at];
-            contract::wasm_bindgen_lookup(module, pass.runtime, entry.import.name, entry.index)
+            contract::wasm_bindgen_lookup(module, entry.import.name, entry.index)
         })
         .collect();
     let complete = answers.iter().all(Option::is_some);
@@ -135,12 +134,9 @@ fn decide_glue(pass: &mut Pass<'_, '_>, glue: &[usize]) {
     }
 }
 
-/// A stand-in of that name is used.
-pub(super) fn uses(pass: &Pass<'_, '_>, names: &[&str]) -> bool {
-    pass.edits
-        .funcs
-        .values()
-        .any(|stand_in| matches!(stand_in, StandIn::Runtime(name) if names.contains(name)))
+/// Some import is replaced by this function.
+pub(super) fn uses(pass: &Pass<'_, '_>, function: RuntimeFunction) -> bool {
+    pass.edits.funcs.values().any(|stand_in| *stand_in == StandIn::Runtime(function))
 }
 
 /// Some import stays.

@@ -25,6 +25,7 @@ use crate::Error;
 use crate::edits::{Layout, Value};
 use crate::module::Module;
 use crate::plan::{DecidedBy, Decision, Purpose};
+use crate::runtime::RuntimeFunction;
 
 /// Emscripten's TOTAL_STACK, its default for every version that imports STACKTOP.
 const STACK_BYTES: u64 = 5 * 1024 * 1024;
@@ -89,7 +90,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) -> Result<(), Error> {
     }
     let wants_cell = roles.iter().any(|(_, _, role)| {
         matches!(role, Role::BreakPointer | Role::StackTop | Role::StackMax | Role::TempDouble)
-    }) || functions::uses(pass, &["emscripten_get_sbrk_ptr"]);
+    }) || functions::uses(pass, RuntimeFunction::EmscriptenGetSbrkPtr);
     let layout = if wants_cell && pass.lays_out_memory0() { Some(place(pass, &roles)?) } else { None };
     let side = if layout.is_none() { place_side_module(pass, &roles)? } else { None };
     for (at, global, role) in roles {
@@ -131,7 +132,7 @@ fn place(pass: &mut Pass<'_, '_>, roles: &[(usize, u32, Role)]) -> Result<Places
         stack_max: address(stack_max, "the stack")?,
     };
     pass.edits.layout = Layout { break_cell: places.break_cell, ..pass.edits.layout };
-    if has(&[Role::BreakPointer]) || functions::uses(pass, &["emscripten_get_sbrk_ptr"]) {
+    if has(&[Role::BreakPointer]) || functions::uses(pass, RuntimeFunction::EmscriptenGetSbrkPtr) {
         pass.edits.data.push((places.break_cell, places.stack_max.to_le_bytes().to_vec()));
         pass.change(
             "first break",

@@ -26,11 +26,12 @@ use crate::structure::uses_cell;
 /// Puts growth inside.
 pub(super) fn run(pass: &mut Pass<'_, '_>) {
     let module = pass.module;
-    let grows_inside =
-        module.facts.grow_sites().next().is_some()
-            || pass.edits.funcs.values().any(
-                |stand_in| matches!(stand_in, StandIn::Runtime(name) if pass.runtime.grows_memory(name)),
-            );
+    let grows_inside = module.facts.grow_sites().next().is_some()
+        || pass
+            .edits
+            .funcs
+            .values()
+            .any(|stand_in| matches!(stand_in, StandIn::Runtime(function) if function.grows_memory()));
     // A function that stays may be the one that grows.
     if grows_inside || functions::any_stays(pass) || !pass.lays_out_memory0() {
         return;

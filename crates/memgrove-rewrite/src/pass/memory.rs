@@ -65,7 +65,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
         );
     }
     let works_on_memory = pass.edits.funcs.values().any(|stand_in| match stand_in {
-        StandIn::Runtime(name) => pass.runtime.uses_memory(name),
+        StandIn::Runtime(function) => function.touches_memory(),
         StandIn::StoreErrno(_) => true,
         _ => false,
     });

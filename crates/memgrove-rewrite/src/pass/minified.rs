@@ -21,14 +21,14 @@ use memgrove_module::recognise::{self, Numbers, Role};
 use crate::contract::{Answer, Does, Group, fit, lookup};
 use crate::module::Module;
 use crate::plan::Purpose;
-use crate::runtime::Runtime;
+use crate::runtime::RuntimeFunction;
 
 /// The stand-in for an import of which its use tells the role.
-pub(super) fn answer(module: &Module<'_>, runtime: &Runtime, role: Role, import: u32) -> Option<Answer> {
+pub(super) fn answer(module: &Module<'_>, role: Role, import: u32) -> Option<Answer> {
     let (does, purpose, stub, why) = match role {
-        Role::Library(name) => return lookup(module, runtime, "env", name, import),
+        Role::Library(name) => return lookup(module, "env", name, import),
         Role::Clock => (
-            Does::Run("emscripten_get_now"),
+            Does::Run(RuntimeFunction::EmscriptenGetNow),
             Purpose::Clock,
             Group::Clock,
             "its result is taken for milliseconds and split into seconds and a fraction, or waited for: a clock that starts at 0 and advances a millisecond at each question",
@@ -52,7 +52,7 @@ pub(super) fn answer(module: &Module<'_>, runtime: &Runtime, role: Role, import:
             "its callers hand any result but 0 to the function that stores errno, so it is a call of WASI: ENOSYS (52)",
         ),
     };
-    Some(Answer { stand_in: fit(module, runtime, does, import)?, purpose, stub: Some(stub), why })
+    Some(Answer { stand_in: fit(module, does, import)?, purpose, stub: Some(stub), why })
 }
 
 /// Whether an import that stays unknown may call back into the module and catch what is thrown there, as Emscripten's
