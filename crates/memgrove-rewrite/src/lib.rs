@@ -49,7 +49,7 @@ pub struct Fixed {
 /// # Errors
 /// If `wasm` is not a valid core module, with the byte offset.
 pub fn plan(wasm: &[u8], options: &Options) -> Result<Plan, Error> {
-    plan_for(&read(wasm)?, options)
+    pass::run(&module::Module::read(&read(wasm)?)?, options)
 }
 
 /// Plans and applies.
@@ -79,12 +79,7 @@ pub fn fix_facts(facts: &Facts<'_>, options: &Options) -> Result<Fixed, Error> {
 /// If the module is not the plan's, or cannot be encoded. Bytes that do not validate are
 /// never returned.
 pub fn apply(wasm: &[u8], plan: &Plan) -> Result<Vec<u8>, Error> {
-    let facts = read(wasm)?;
-    write(&module::Module::read(&facts)?, plan)
-}
-
-fn plan_for(facts: &Facts<'_>, options: &Options) -> Result<Plan, Error> {
-    pass::run(&module::Module::read(facts)?, options)
+    write(&module::Module::read(&read(wasm)?)?, plan)
 }
 
 fn read(wasm: &[u8]) -> Result<Facts<'_>, Error> {
