@@ -3,6 +3,7 @@
 mod allocator;
 mod allocator_sites;
 mod entries;
+mod functions;
 mod host;
 mod imports;
 mod memory;
@@ -20,4 +21,5 @@ pub(crate) use imports::ImportMeanings;
 pub(crate) use memory::memory;
 pub(crate) use requirements::requirements;
 pub use startup::startup;
+pub(crate) use toolchain::origin_with_functions;
 pub use toolchain::{Toolchain, origin, toolchain};

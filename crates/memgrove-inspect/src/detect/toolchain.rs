@@ -4,9 +4,11 @@ use serde::Serialize;
 
 use super::allocator::{self, Allocator, Basis};
 use super::entries::{Entries, Judged, ToolchainEntry, entries};
+use super::functions::functions;
 use super::rules::{Subject, combine};
 use crate::facts::Facts;
-use crate::report::{Conclusion, Confidence, Evidence, Level, short, some_of};
+use crate::fingerprint::Searched;
+use crate::report::{AllocatorReport, Conclusion, Confidence, Evidence, Level, short, some_of};
 
 /// A toolchain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -32,10 +34,23 @@ pub fn toolchain(facts: &Facts<'_>) -> Conclusion<Toolchain> {
 /// Concludes toolchain and allocator together: each is evidence for the other. O(operators) at worst.
 #[must_use]
 pub fn origin(facts: &Facts<'_>) -> (Conclusion<Toolchain>, Conclusion<Allocator>) {
+    let (toolchain, allocator, _) = searched_origin(facts);
+    (toolchain, allocator)
+}
+
+/// The same, and which functions are the allocator's interface.
+pub(crate) fn origin_with_functions(facts: &Facts<'_>) -> (Conclusion<Toolchain>, AllocatorReport) {
+    let (toolchain, identity, searched) = searched_origin(facts);
+    let functions = functions(facts, &identity, searched);
+    (toolchain, AllocatorReport { identity, functions })
+}
+
+/// With what the search for the allocator's code found, where there was need to search.
+fn searched_origin(facts: &Facts<'_>) -> (Conclusion<Toolchain>, Conclusion<Allocator>, Option<Searched>) {
     let entries = entries();
     let subject = entries.subject(facts);
     let alone = conclude(entries, &subject, None);
-    let (allocator, basis) = allocator::conclude(entries, &subject, &alone);
+    let (allocator, basis, searched) = allocator::conclude(entries, &subject, &alone);
     // An allocator that only one toolchain has speaks for it, unless it was concluded from the toolchain.
     let hint =
         allocator.value.as_ref().filter(|_| basis == Basis::Seen && alone.level() < Level::High).and_then(
@@ -50,8 +65,8 @@ pub fn origin(facts: &Facts<'_>) -> (Conclusion<Toolchain>, Conclusion<Allocator
             },
         );
     match hint {
-        None => (alone, allocator),
-        Some(hint) => (conclude(entries, &subject, Some(&hint)), allocator),
+        None => (alone, allocator, searched),
+        Some(hint) => (conclude(entries, &subject, Some(&hint)), allocator, searched),
     }
 }
 

@@ -18,7 +18,7 @@ pub fn conclude(facts: &Facts<'_>) -> Report {
 #[must_use]
 pub fn conclude_with(facts: &Facts<'_>, knowledge: &Knowledge) -> Report {
     let meanings = ImportMeanings::new(facts, knowledge);
-    let (toolchain, allocator) = detect::origin(facts);
+    let (toolchain, allocator) = detect::origin_with_functions(facts);
     Report {
         schema_version: SCHEMA_VERSION,
         kind: facts.kind,
