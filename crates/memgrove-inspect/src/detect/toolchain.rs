@@ -41,7 +41,7 @@ pub fn origin(facts: &Facts<'_>) -> (Conclusion<Toolchain>, Conclusion<Allocator
 /// The same, and which functions are the allocator's interface.
 pub(crate) fn origin_with_functions(facts: &Facts<'_>) -> (Conclusion<Toolchain>, AllocatorReport) {
     let (toolchain, identity, searched) = searched_origin(facts);
-    let functions = functions(facts, &identity, searched);
+    let functions = functions(facts, entries(), &identity, searched);
     (toolchain, AllocatorReport { identity, functions })
 }
 

@@ -1,13 +1,18 @@
 //! Which functions allocate: by names and exports first, then by their code.
 
+mod code;
 mod names;
+mod shapes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use self::names::{Fit, by_name};
+use self::shapes::{ByCode, by_code, has_rules};
 use super::allocator::Allocator;
+use super::allocator_sites::sites;
+use super::entries::Entries;
 use crate::facts::{ExternKind, Facts};
-use crate::fingerprint::Searched;
+use crate::fingerprint::{Searched, library, search};
 use crate::report::{
     Abi, AllocatorFunction, AllocatorRole as Role, Conclusion, Confidence, Evidence, Param, SizeIs, short,
 };
@@ -22,6 +27,9 @@ const SHORTENED: Confidence = Confidence::new_const(0.8);
 /// A name that several functions have.
 const AMBIGUOUS: Confidence = Confidence::new_const(0.6);
 
+/// Twice what any code of another design reaches, and more.
+const CERTAIN_SCORE: f32 = 0.5;
+
 /// A function's role, before it is written down.
 #[derive(Debug, Clone)]
 struct Found {
@@ -33,12 +41,38 @@ struct Found {
 /// Finds the functions of the allocator. O(functions + names + calls), and O(operators) of the few that are read.
 pub(super) fn functions(
     facts: &Facts<'_>,
-    _identity: &Conclusion<Allocator>,
-    _searched: Option<Searched>,
+    entries: &Entries,
+    identity: &Conclusion<Allocator>,
+    searched: Option<Searched>,
 ) -> Vec<AllocatorFunction> {
-    let found = named(facts);
+    let mut found = named(facts);
+    let code = identity.value.as_ref().map(|value| recognised(facts, entries, &value.family, searched));
+    for shape in code.into_iter().flatten() {
+        // A name says more than a shape, also where it says something else.
+        let other = found.keys().any(|(role, func)| *func == shape.func && *role != shape.role);
+        if !other {
+            let fresh = Found { abi: Some(shape.abi), confidence: shape.confidence, evidence: Vec::new() };
+            found.entry((shape.role, shape.func)).or_insert(fresh).evidence.push(shape.evidence);
+        }
+    }
     let listed = found.into_iter().take(MAX_FUNCTIONS);
     listed.map(|((role, func), found)| describe(facts, role, func, found)).collect()
+}
+
+/// Functions told by code, for an allocator of a family.
+fn recognised(facts: &Facts<'_>, entries: &Entries, family: &str, searched: Option<Searched>) -> Vec<ByCode> {
+    let sites = sites(facts);
+    // Where the allocator's name was enough, its code has not been looked for yet.
+    let searched = searched.unwrap_or_else(|| search(library(), facts, sites.near.iter().copied()));
+    // A collector stands on an allocator of another design.
+    let below = searched.matches.first().filter(|best| best.score >= CERTAIN_SCORE).and_then(|best| {
+        let profile = library().profiles.get(best.profile)?;
+        entries.allocator(&profile.allocator).map(|entry| entry.family.as_str())
+    });
+    let family = if has_rules(family) { family } else { below.unwrap_or(family) };
+    let variants = entries.allocators.iter().filter(|entry| entry.family == family);
+    let variants: BTreeSet<&str> = variants.map(|entry| entry.id.as_str()).collect();
+    by_code(facts, &variants, family, &searched, &sites.growers, &facts.call_graph.callers())
 }
 
 fn describe(facts: &Facts<'_>, role: Role, func: u32, found: Found) -> AllocatorFunction {

@@ -42,7 +42,7 @@ const FREE: &[&[Param]] = &[&[Pointer]];
 const MEMALIGN: &[&[Param]] = &[&[Align, Size]];
 const POSIX_MEMALIGN: &[&[Param]] = &[&[OutPointer, Align, Size]];
 const RUST_ALLOC: &[&[Param]] = &[&[Size, Align]];
-const RUST_FREE: &[&[Param]] = &[&[Pointer, Size, Align]];
+const RUST_FREE: &[&[Param]] = &[&[Pointer, OldSize, Align]];
 const FOUR_REALLOC: &[&[Param]] = &[&[Pointer, OldSize, Align, Size]];
 const METHOD_MALLOC: &[&[Param]] = &[&[Heap, Size], &[Size]];
 const METHOD_FREE: &[&[Param]] = &[&[Heap, Pointer], &[Pointer]];
@@ -82,7 +82,13 @@ const NAMES: &[Named] = &[
     named("__rust_dealloc", Role::Free, Rust, RUST_FREE, Nothing),
     named("__rust_realloc", Role::Realloc, Rust, FOUR_REALLOC, Block),
     // The alignment came with wasm-bindgen 0.2.85.
-    named("__wbindgen_free", Role::Free, WasmBindgen, &[&[Pointer, Size], &[Pointer, Size, Align]], Nothing),
+    named(
+        "__wbindgen_free",
+        Role::Free,
+        WasmBindgen,
+        &[&[Pointer, OldSize], &[Pointer, OldSize, Align]],
+        Nothing,
+    ),
     named("__wbindgen_malloc", Role::Malloc, WasmBindgen, &[&[Size], &[Size, Align]], Block),
     named(
         "__wbindgen_realloc",
@@ -133,7 +139,7 @@ const NAMES: &[Named] = &[
         "heap.WasmAllocator.free",
         Role::Free,
         Zig,
-        &[&[Heap, Pointer, Size, AlignLog2, Ignored], &[Pointer, Size, AlignLog2]],
+        &[&[Heap, Pointer, OldSize, AlignLog2, Ignored], &[Pointer, OldSize, AlignLog2]],
         Nothing,
     ),
     named("malloc", Role::Malloc, C, MALLOC, Block),
