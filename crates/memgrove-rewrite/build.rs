@@ -19,5 +19,8 @@ fn main() {
     let wasm = wat::parse_str(format!("(module\n{text})"))
         .unwrap_or_else(|error| panic!("the stand-ins in runtime/ do not compile: {error}"));
     let out = env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
+    println!("cargo::rerun-if-changed=trace");
+    let recorder = wat::parse_file("trace/recorder.wat").unwrap_or_else(|error| panic!("{error}"));
+    fs::write(Path::new(&out).join("recorder.wasm"), recorder).expect("OUT_DIR is writable");
     fs::write(Path::new(&out).join("runtime.wasm"), wasm).expect("OUT_DIR is writable");
 }

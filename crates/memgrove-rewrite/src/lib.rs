@@ -27,6 +27,7 @@ mod proof;
 mod result_use;
 mod runtime;
 mod structure;
+pub mod trace;
 #[cfg(test)]
 mod unproven;
 
