@@ -3,9 +3,11 @@
 use serde::Serialize;
 
 use super::allocator::{self, Allocator, Basis};
-use super::entries::{Entries, Judged, ToolchainEntry, entries};
+use super::entries::{Entries, Judged, entries};
 use super::rules::{Subject, combine};
+use crate::Code;
 use crate::facts::Facts;
+use crate::knowledge::ToolchainEntry;
 use crate::report::{Conclusion, Confidence, Evidence, Level, short, some_of};
 
 /// A toolchain.
@@ -32,8 +34,13 @@ pub fn toolchain(facts: &Facts<'_>) -> Conclusion<Toolchain> {
 /// Concludes toolchain and allocator together: each is evidence for the other. O(operators) at worst.
 #[must_use]
 pub fn origin(facts: &Facts<'_>) -> (Conclusion<Toolchain>, Conclusion<Allocator>) {
+    origin_of(&Code::new(facts))
+}
+
+/// The same, where questions about single functions have been asked already.
+pub(crate) fn origin_of(code: &Code<'_>) -> (Conclusion<Toolchain>, Conclusion<Allocator>) {
     let entries = entries();
-    let subject = entries.subject(facts);
+    let subject = entries.subject(code);
     let alone = conclude(entries, &subject, None);
     let (allocator, basis) = allocator::conclude(entries, &subject, &alone);
     // An allocator that only one toolchain has speaks for it, unless it was concluded from the toolchain.
@@ -96,7 +103,7 @@ fn conclude(entries: &Entries, subject: &Subject<'_, '_>, hint: Option<&Hint<'_>
         .collect();
     judged.retain(|(entry, _)| !outranked.contains(&entry.family.as_str()));
     let Some((entry, best)) = judged.first().filter(|(_, best)| best.score >= MIN_SCORE) else {
-        return Conclusion::unknown().with_evidence(what_was_seen(subject.facts));
+        return Conclusion::unknown().with_evidence(what_was_seen(subject.code.facts()));
     };
     let mut confidence = best.score.min(MAX_CONFIDENCE);
     let runner_up = judged.get(1).filter(|(_, second)| best.score - second.score < DOUBT);
