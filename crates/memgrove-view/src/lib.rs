@@ -4,12 +4,14 @@
 //! ```text
 //! Report ───────────────► report: text, table, JSON, HTML
 //! Plan, Verification ───► fix: text, JSON
+//! Profile, Summary ─────► profile: text, JSON, collapsed stacks
 //! ```
 //!
 //! Every text is a [`memgrove_text::Text`] and every page is made of escaped markup, so that no name out of a module can forge
 //! either. The same fact has the same words in all of them.
 
 pub mod fix;
+pub mod profile;
 pub mod report;
 
 mod json;

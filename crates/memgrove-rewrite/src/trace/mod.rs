@@ -163,6 +163,12 @@ pub fn trace(wasm: &[u8], options: &Options) -> Result<Traced, TraceError> {
     Ok(Traced { wasm: edited.wasm, map: edited.map, notes: edited.notes, framed })
 }
 
+/// What a recording says of the module that was traced: its SHA-256.
+#[must_use]
+pub fn fingerprint(wasm: &[u8]) -> [u8; 32] {
+    Sha256::digest(wasm).into()
+}
+
 /// Whether the module is one that can be traced so.
 fn check(sections: &Sections<'_>, options: &Options) -> Result<(), TraceError> {
     if options.functions.is_empty() {
@@ -199,7 +205,7 @@ fn add_recorder(edits: &mut Edits<'_, '_>, options: &Options) -> Result<Added, T
         page_size_log2: None,
     });
     edits.add_export(EXPORT, ExternalKind::Memory, memory);
-    let original: [u8; 32] = Sha256::digest(edits.sections.bytes).into();
+    let original = fingerprint(edits.sections.bytes);
     edits.add_data(Segment { active: Some((memory, Address::I32(0))), bytes: header(&original) });
 
     let mut global = |value: u32| {
