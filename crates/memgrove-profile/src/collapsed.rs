@@ -43,7 +43,8 @@ impl Profile {
             if value == 0 {
                 continue;
             }
-            let mut stack: Vec<_> = self.stack(node).map(|site| name(site).replace([';', '\n', '\r'], "_")).collect();
+            let mut stack: Vec<_> =
+                self.stack(node).map(|site| name(site).replace([';', '\n', '\r'], "_")).collect();
             stack.reverse();
             let stack = if stack.is_empty() { "(host)".to_owned() } else { stack.join(";") };
             // Writing to a string cannot fail.

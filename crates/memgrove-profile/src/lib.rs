@@ -37,7 +37,7 @@
 //!              12  4  size in bytes
 //! ```
 //!
-//! Parts are only ever added: a reader ignores what follows the log.
+//! Parts are only ever added: a reader ignores what follows the log. `profile.mjs` makes a profile of the memory in JavaScript.
 #![forbid(unsafe_code)]
 
 mod collapsed;
@@ -52,3 +52,8 @@ pub use error::Error;
 pub use read::{Event, Node, Profile, Site, What};
 pub use replay::{Block, Contradictions, Heap, Step};
 pub use summary::{NodeSummary, Summary};
+
+/// The README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

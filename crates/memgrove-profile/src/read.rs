@@ -238,9 +238,11 @@ fn read_event(bytes: &[u8], offset: u64, nodes: usize) -> Result<Event, Error> {
 fn slice<'b>(bytes: &'b [u8], what: &'static str, start: u64, len: u64) -> Result<&'b [u8], Error> {
     let end = start.saturating_add(len);
     let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
-    range
-        .and_then(|(start, end)| bytes.get(start..end))
-        .ok_or(Error::CutShort { what, end, len: bytes.len() as u64 })
+    range.and_then(|(start, end)| bytes.get(start..end)).ok_or(Error::CutShort {
+        what,
+        end,
+        len: bytes.len() as u64,
+    })
 }
 
 /// The number at `at`, within what [`slice`] has given.

@@ -83,10 +83,11 @@ impl HeapProfile<'_> {
     pub fn text(&self) -> Text {
         let Self { profile, summary, .. } = self;
         let mut lines = Lines::default();
-        lines.line(Line::new().with(Tone::Heading, escape_name(self.name)).plain(format!(
-            ": at most {} live at once",
-            bytes(summary.peak_bytes)
-        )));
+        lines.line(
+            Line::new()
+                .with(Tone::Heading, escape_name(self.name))
+                .plain(format!(": at most {} live at once", bytes(summary.peak_bytes))),
+        );
         let contradictions = summary.contradictions.freed_unknown + summary.contradictions.allocated_live;
         if contradictions > 0 {
             lines.field(
@@ -240,6 +241,7 @@ impl HeapProfile<'_> {
         let at = functions.partition_point(|function| function.body_offset <= offset).checked_sub(1)?;
         let function = functions.get(at)?;
         let into = offset - function.body_offset;
-        (into < function.body_len).then(|| self.module.imported_func_count() + u32::try_from(at).unwrap_or(u32::MAX))
+        (into < function.body_len)
+            .then(|| self.module.imported_func_count() + u32::try_from(at).unwrap_or(u32::MAX))
     }
 }

@@ -12,8 +12,8 @@ use memgrove_text::{escape_file_name, shorten};
 use memgrove_view::fix::{Done, Fix, HostVerdict};
 
 use super::fix_host::HostTarget;
-use crate::exit::{self, Exit, UserError};
 use crate::args::size;
+use crate::exit::{self, Exit, UserError};
 use crate::input;
 #[cfg(feature = "engines")]
 use crate::interrupt::RunFolder;

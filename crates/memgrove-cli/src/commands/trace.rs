@@ -98,7 +98,8 @@ enum MetricName {
     Count,
 }
 
-const ALLOC_HELP: &str = "A function of the allocator, by index or name, and what it does; several with commas";
+const ALLOC_HELP: &str =
+    "A function of the allocator, by index or name, and what it does; several with commas";
 
 fn alloc_help() -> String {
     let roles: Vec<&str> = ROLES.iter().map(|(_, name)| *name).collect();
@@ -189,7 +190,11 @@ fn read_profile(
         };
         target.write(view.collapsed(metric).as_bytes())?;
     }
-    if args.json { out.json(&view.json()?)? } else { out.print(view.text())? }
+    if args.json {
+        out.json(&view.json()?)?
+    } else {
+        out.print(view.text())?
+    }
     Ok(Exit::Done)
 }
 
@@ -217,7 +222,9 @@ fn explain(error: TraceError, name: &str) -> anyhow::Error {
     let hint = match &error {
         TraceError::Already { .. } => "trace the original",
         TraceError::Role { .. } => "memgrove inspect names the allocator; --help lists what each role takes",
-        TraceError::Memory64 | TraceError::Shared => "only 32-bit memories of one thread can be traced so far",
+        TraceError::Memory64 | TraceError::Shared => {
+            "only 32-bit memories of one thread can be traced so far"
+        }
         _ => return anyhow::Error::new(error).context(name.to_owned()),
     };
     UserError::failed(format!("{name}: {error}")).hint(hint).into()

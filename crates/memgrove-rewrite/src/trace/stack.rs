@@ -18,10 +18,10 @@
 use wasm_encoder::{BlockType, Instruction, MemArg, MemArgTarget, ValType};
 use wasmparser::Operator;
 
-use memgrove_profile::layout::{SLOT_BYTES, STACK_LIMIT};
 use super::reach::Reach;
 use crate::Error;
 use crate::edit::{Code, Frame, Instrument, Sections, Site, Splice, Subject};
+use memgrove_profile::layout::{SLOT_BYTES, STACK_LIMIT};
 
 /// The globals and the memory that are added to a module, by their edit indices.
 #[derive(Clone, Copy)]

@@ -4,11 +4,11 @@
 use wasm_encoder::{Function, Instruction, MemArg, MemArgTarget, ValType};
 use wasmparser::FuncType;
 
-use memgrove_profile::layout::{ALIGN_SHIFT, ENTRY, NESTED, kind};
 use super::role::{Call, Role, Size};
 use super::stack::{Added, IF};
 use crate::Error;
 use crate::edit::Edits;
+use memgrove_profile::layout::{ALIGN_SHIFT, ENTRY, NESTED, kind};
 
 /// Puts a wrapper before a function of the allocator.
 ///
@@ -20,17 +20,17 @@ pub(super) fn allocator(edits: &mut Edits<'_, '_>, func: u32, role: Role, added:
     let params = u32::try_from(shape.params).unwrap_or(u32::MAX);
     edits.wrap(func, format!("memgrove.{role}"), |inner| {
         let result = params + 1;
-        let mut wrapper = Wrapper {
-            body: Function::new([(2, ValType::I32)]),
-            params,
-            inner,
-            saved: params,
-            added,
-        };
+        let mut wrapper =
+            Wrapper { body: Function::new([(2, ValType::I32)]), params, inner, saved: params, added };
         match shape.call {
             Call::Free { block, size } => {
                 wrapper.if_not_null(block, |wrapper| {
-                    wrapper.record(kind::FREED, None, &[Instruction::LocalGet(block)], &wrapper.size_or_0(size));
+                    wrapper.record(
+                        kind::FREED,
+                        None,
+                        &[Instruction::LocalGet(block)],
+                        &wrapper.size_or_0(size),
+                    );
                 });
                 wrapper.call(None);
             }
@@ -59,12 +59,8 @@ pub(super) fn allocator(edits: &mut Edits<'_, '_>, func: u32, role: Role, added:
                     }
                     // 0 means that the block's address has been written.
                     Some(out) => {
-                        let at = MemArg {
-                            offset: 0,
-                            align: 2,
-                            target: MemArgTarget::Memory(0),
-                            ordering: None,
-                        };
+                        let at =
+                            MemArg { offset: 0, align: 2, target: MemArgTarget::Memory(0), ordering: None };
                         let block = [Instruction::LocalGet(out), Instruction::I32Load(at)];
                         wrapper.push(&Instruction::LocalGet(result)).push(&Instruction::I32Eqz).push(&IF);
                         wrapper.record(kind::ALLOCATED, align, &block, &size);
@@ -151,13 +147,7 @@ impl Wrapper {
     }
 
     /// Notes an event.
-    fn record(
-        &mut self,
-        kind: u32,
-        align: Option<u32>,
-        block: &[Instruction<'_>],
-        size: &[Instruction<'_>],
-    ) {
+    fn record(&mut self, kind: u32, align: Option<u32>, block: &[Instruction<'_>], size: &[Instruction<'_>]) {
         // While the event is noted before the call, `inside` is still the caller's.
         let inside = match kind {
             kind::FREED | kind::MOVING => Instruction::GlobalGet(self.added.inside),
