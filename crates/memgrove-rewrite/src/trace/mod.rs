@@ -204,7 +204,7 @@ fn add_recorder(edits: &mut Edits<'_, '_>, options: &Options) -> Result<Added, T
         shared: false,
         page_size_log2: None,
     });
-    edits.add_export(EXPORT, ExternalKind::Memory, memory);
+    edits.add_export(EXPORT, ExternalKind::Memory, memory)?;
     let original = fingerprint(edits.sections.bytes);
     edits.add_data(Segment { active: Some((memory, Address::I32(0))), bytes: header(&original) });
 
