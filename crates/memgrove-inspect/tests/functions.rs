@@ -150,6 +150,59 @@ fn merged_functions_have_each_of_their_roles() {
     assert_eq!(found, [(Role::Malloc, 0, 2), (Role::Free, 1, 1)]);
 }
 
+/// A small allocator, and a function of the program's.
+fn with_program(program: &str) -> Vec<AllocatorFunction> {
+    of_wat(&format!(
+        r#"(module (memory 1) (global $top (mut i32) (i32.const 4096))
+            (func $inner (result i32) (i32.load (i32.const 2052)))
+            (func $malloc (export "malloc") (param i32) (result i32)
+                (i32.store (i32.const 2048) (local.get 0))
+                (global.set $top (i32.add (global.get $top) (call $inner)))
+                (global.get $top))
+            (func (export "free") (param i32) (i32.store offset=2060 (i32.const 0) (local.get 0)))
+            (func (export "program") (result i32) {program}))"#
+    ))
+}
+
+#[test]
+fn state_is_the_allocators_as_long_as_nothing_else_names_it() {
+    let state = |program: &str| {
+        let state = with_program(program)[0].static_state.clone()?;
+        let ranges: Vec<_> = state.addresses.iter().map(|range| (range.start, range.end)).collect();
+        Some((ranges, state.globals))
+    };
+    assert_eq!(state("(i32.const 9999)"), Some((vec![(2048, 2064)], vec![0])));
+    assert_eq!(state("(i32.load (i32.const 2060))"), Some((vec![(2048, 2056)], vec![0])));
+    assert_eq!(state("(i32.load offset=2060 (i32.const 0))"), Some((vec![(2048, 2056)], vec![0])));
+    // What lies between may be the program's: the two parts are apart.
+    assert_eq!(state("(i32.const 2057)"), Some((vec![(2048, 2056), (2060, 2064)], vec![0])));
+    assert_eq!(state("(global.get 0)"), Some((vec![(2048, 2064)], vec![])));
+    // Through a vector anything may be reached.
+    assert_eq!(state("(i32x4.extract_lane 0 (v128.load (i32.const 2048)))"), None);
+}
+
+#[test]
+fn a_pointer_in_data_names_the_state_too() {
+    let found = of_wat(
+        r#"(module (memory 1)
+            (func (export "malloc") (param i32) (result i32) (i32.load (i32.const 2048)))
+            (func (export "free") (param i32) (i32.store (i32.const 2048) (local.get 0)))
+            (data (i32.const 1024) "\00\08\00\00"))"#,
+    );
+    assert!(found.iter().all(|found| found.static_state.is_none()), "{found:?}");
+}
+
+#[test]
+fn whoever_calls_past_the_interface_is_listed() {
+    let callers = |program: &str| {
+        let found = with_program(program);
+        found.iter().map(|found| (found.role, found.callers_of_internals.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(callers("(i32.const 1)"), [(Role::Malloc, vec![]), (Role::Free, vec![])]);
+    assert_eq!(callers("(call $malloc (i32.const 1))"), [(Role::Malloc, vec![]), (Role::Free, vec![])]);
+    assert_eq!(callers("(call $inner)"), [(Role::Malloc, vec![3]), (Role::Free, vec![])]);
+}
+
 /// The module without its `name` section, and where `exports` holds with other names for its exports.
 fn stripped(wasm: &[u8], exports: bool) -> Vec<u8> {
     use wasmparser::{Parser, Payload};
@@ -163,7 +216,8 @@ fn stripped(wasm: &[u8], exports: bool) -> Vec<u8> {
             Payload::CustomSection(custom) if custom.name() == "name" => {}
             payload => {
                 if let Some((id, range)) = payload.as_section() {
-                    write_section(&mut out, id, &wasm[range.start as usize..range.end as usize]);
+                    let at = |offset: u64| usize::try_from(offset).unwrap();
+                    write_section(&mut out, id, &wasm[at(range.start)..at(range.end)]);
                 }
             }
         }

@@ -1,11 +1,13 @@
 //! Which functions allocate: by names and exports first, then by their code.
 
+mod closure;
 mod code;
 mod names;
 mod shapes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::closure::Closure;
 use self::names::{Fit, by_name};
 use self::shapes::{ByCode, by_code, has_rules};
 use super::allocator::Allocator;
@@ -55,8 +57,30 @@ pub(super) fn functions(
             found.entry((shape.role, shape.func)).or_insert(fresh).evidence.push(shape.evidence);
         }
     }
-    let listed = found.into_iter().take(MAX_FUNCTIONS);
-    listed.map(|((role, func), found)| describe(facts, role, func, found)).collect()
+    let described = found.into_iter().take(MAX_FUNCTIONS);
+    let mut functions: Vec<AllocatorFunction> =
+        described.map(|((role, func), found)| describe(facts, role, func, found)).collect();
+    add_surroundings(facts, &mut functions);
+    functions
+}
+
+/// What only the allocator uses, and who knows it from inside.
+fn add_surroundings(facts: &Facts<'_>, functions: &mut [AllocatorFunction]) {
+    let interface: BTreeSet<u32> = functions.iter().map(|found| found.func).collect();
+    let has = |role: Role| functions.iter().any(|found| found.role == role);
+    // Half an allocator proves nothing about what the other half uses.
+    if !has(Role::Malloc) || !has(Role::Free) {
+        return;
+    }
+    let callers = facts.call_graph.callers();
+    let closure = Closure::new(facts, &callers, &interface);
+    let state = closure.static_state(facts);
+    for found in functions {
+        let internal = matches!(found.role, Role::Sbrk | Role::Grow);
+        found.static_state.clone_from(&state);
+        found.callers_of_internals =
+            closure.callers_of_internals(facts, &callers, &interface, found.func, internal);
+    }
 }
 
 /// Functions told by code, for an allocator of a family.
