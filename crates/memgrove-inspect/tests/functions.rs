@@ -262,6 +262,32 @@ fn leb128(mut value: usize) -> Vec<u8> {
     }
 }
 
+/// Samples whose names say what is true, without those names. Where a compiler has put malloc into its only caller
+/// there is no malloc.
+#[test]
+fn samples_without_names_are_told_or_unknown() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples/prebuilt");
+    let wasi_libc = "malloc 5, malloc 6, calloc 9, free 7, free 8, sbrk 10, grow 10";
+    for (name, expected) in [
+        ("c-wasi-libc-dlmalloc", wasi_libc),
+        ("cpp-wasi-libc-dlmalloc", wasi_libc),
+        ("life-wasm-bindgen-dlmalloc", "malloc 2, realloc 4, free 5, free 46, memalign 10, grow 2"),
+        ("life-wasm-bindgen-wee_alloc", "malloc 14, free 8"),
+        ("rust-std-dlmalloc", "malloc 1, free 8, grow 1"),
+        ("c-emscripten-dlmalloc", ""),
+        ("c-emscripten-emmalloc", ""),
+        ("cpp-emscripten-dlmalloc", "free 4"),
+        ("rust-no-std-dlmalloc", ""),
+        ("c-memgrove-dlmalloc", ""),
+    ] {
+        let wasm = std::fs::read(folder.join(format!("{name}.wasm"))).unwrap();
+        let found = functions(&stripped(&wasm, true));
+        assert!(found.iter().all(|found| found.confidence.value() < 0.9), "{name}: {found:?}");
+        let found = found.iter().map(|found| format!("{} {}", role_id(found.role), found.func));
+        assert_eq!(found.collect::<Vec<_>>().join(", "), expected, "{name}");
+    }
+}
+
 /// What is true of a module, by role and function, with how it is known.
 type Truth = BTreeMap<(String, u32), String>;
 
@@ -277,8 +303,11 @@ fn table() -> BTreeMap<String, Truth> {
 }
 
 fn roles(functions: &[AllocatorFunction]) -> BTreeSet<(String, u32)> {
-    let role = |role: Role| serde_json::to_value(role).unwrap().as_str().unwrap().to_owned();
-    functions.iter().map(|found| (role(found.role), found.func)).collect()
+    functions.iter().map(|found| (role_id(found.role), found.func)).collect()
+}
+
+fn role_id(role: Role) -> String {
+    serde_json::to_value(role).unwrap().as_str().unwrap().to_owned()
 }
 
 /// Modules of the corpus whose malloc and free are both told without any names and with their exports' names only, of
