@@ -150,6 +150,59 @@ fn merged_functions_have_each_of_their_roles() {
     assert_eq!(found, [(Role::Malloc, 0, 2), (Role::Free, 1, 1)]);
 }
 
+/// A small allocator, and a function of the program's.
+fn with_program(program: &str) -> Vec<AllocatorFunction> {
+    of_wat(&format!(
+        r#"(module (memory 1) (global $top (mut i32) (i32.const 4096))
+            (func $inner (result i32) (i32.load (i32.const 2052)))
+            (func $malloc (export "malloc") (param i32) (result i32)
+                (i32.store (i32.const 2048) (local.get 0))
+                (global.set $top (i32.add (global.get $top) (call $inner)))
+                (global.get $top))
+            (func (export "free") (param i32) (i32.store offset=2060 (i32.const 0) (local.get 0)))
+            (func (export "program") (result i32) {program}))"#
+    ))
+}
+
+#[test]
+fn state_is_the_allocators_as_long_as_nothing_else_names_it() {
+    let state = |program: &str| {
+        let state = with_program(program)[0].static_state.clone()?;
+        let ranges: Vec<_> = state.addresses.iter().map(|range| (range.start, range.end)).collect();
+        Some((ranges, state.globals))
+    };
+    assert_eq!(state("(i32.const 9999)"), Some((vec![(2048, 2064)], vec![0])));
+    assert_eq!(state("(i32.load (i32.const 2060))"), Some((vec![(2048, 2056)], vec![0])));
+    assert_eq!(state("(i32.load offset=2060 (i32.const 0))"), Some((vec![(2048, 2056)], vec![0])));
+    // What lies between may be the program's: the two parts are apart.
+    assert_eq!(state("(i32.const 2057)"), Some((vec![(2048, 2056), (2060, 2064)], vec![0])));
+    assert_eq!(state("(global.get 0)"), Some((vec![(2048, 2064)], vec![])));
+    // Through a vector anything may be reached.
+    assert_eq!(state("(i32x4.extract_lane 0 (v128.load (i32.const 2048)))"), None);
+}
+
+#[test]
+fn a_pointer_in_data_names_the_state_too() {
+    let found = of_wat(
+        r#"(module (memory 1)
+            (func (export "malloc") (param i32) (result i32) (i32.load (i32.const 2048)))
+            (func (export "free") (param i32) (i32.store (i32.const 2048) (local.get 0)))
+            (data (i32.const 1024) "\00\08\00\00"))"#,
+    );
+    assert!(found.iter().all(|found| found.static_state.is_none()), "{found:?}");
+}
+
+#[test]
+fn whoever_calls_past_the_interface_is_listed() {
+    let callers = |program: &str| {
+        let found = with_program(program);
+        found.iter().map(|found| (found.role, found.callers_of_internals.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(callers("(i32.const 1)"), [(Role::Malloc, vec![]), (Role::Free, vec![])]);
+    assert_eq!(callers("(call $malloc (i32.const 1))"), [(Role::Malloc, vec![]), (Role::Free, vec![])]);
+    assert_eq!(callers("(call $inner)"), [(Role::Malloc, vec![3]), (Role::Free, vec![])]);
+}
+
 /// The module without its `name` section, and where `exports` holds with other names for its exports.
 fn stripped(wasm: &[u8], exports: bool) -> Vec<u8> {
     use wasmparser::{Parser, Payload};
@@ -163,7 +216,8 @@ fn stripped(wasm: &[u8], exports: bool) -> Vec<u8> {
             Payload::CustomSection(custom) if custom.name() == "name" => {}
             payload => {
                 if let Some((id, range)) = payload.as_section() {
-                    write_section(&mut out, id, &wasm[range.start as usize..range.end as usize]);
+                    let at = |offset: u64| usize::try_from(offset).unwrap();
+                    write_section(&mut out, id, &wasm[at(range.start)..at(range.end)]);
                 }
             }
         }
@@ -208,6 +262,32 @@ fn leb128(mut value: usize) -> Vec<u8> {
     }
 }
 
+/// Samples whose names say what is true, without those names. Where a compiler has put malloc into its only caller
+/// there is no malloc.
+#[test]
+fn samples_without_names_are_told_or_unknown() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples/prebuilt");
+    let wasi_libc = "malloc 5, malloc 6, calloc 9, free 7, free 8, sbrk 10, grow 10";
+    for (name, expected) in [
+        ("c-wasi-libc-dlmalloc", wasi_libc),
+        ("cpp-wasi-libc-dlmalloc", wasi_libc),
+        ("life-wasm-bindgen-dlmalloc", "malloc 2, realloc 4, free 5, free 46, memalign 10, grow 2"),
+        ("life-wasm-bindgen-wee_alloc", "malloc 14, free 8"),
+        ("rust-std-dlmalloc", "malloc 1, free 8, grow 1"),
+        ("c-emscripten-dlmalloc", ""),
+        ("c-emscripten-emmalloc", ""),
+        ("cpp-emscripten-dlmalloc", "free 4"),
+        ("rust-no-std-dlmalloc", ""),
+        ("c-memgrove-dlmalloc", ""),
+    ] {
+        let wasm = std::fs::read(folder.join(format!("{name}.wasm"))).unwrap();
+        let found = functions(&stripped(&wasm, true));
+        assert!(found.iter().all(|found| found.confidence.value() < 0.9), "{name}: {found:?}");
+        let found = found.iter().map(|found| format!("{} {}", role_id(found.role), found.func));
+        assert_eq!(found.collect::<Vec<_>>().join(", "), expected, "{name}");
+    }
+}
+
 /// What is true of a module, by role and function, with how it is known.
 type Truth = BTreeMap<(String, u32), String>;
 
@@ -223,8 +303,11 @@ fn table() -> BTreeMap<String, Truth> {
 }
 
 fn roles(functions: &[AllocatorFunction]) -> BTreeSet<(String, u32)> {
-    let role = |role: Role| serde_json::to_value(role).unwrap().as_str().unwrap().to_owned();
-    functions.iter().map(|found| (role(found.role), found.func)).collect()
+    functions.iter().map(|found| (role_id(found.role), found.func)).collect()
+}
+
+fn role_id(role: Role) -> String {
+    serde_json::to_value(role).unwrap().as_str().unwrap().to_owned()
 }
 
 /// Modules of the corpus whose malloc and free are both told without any names and with their exports' names only, of

@@ -32,8 +32,8 @@ pub struct AllocatorFunction {
     pub size_is: Option<SizeIs>,
     /// Memory and globals that only the allocator uses, where that can be proven; the same for all roles.
     pub static_state: Option<StaticState>,
-    /// Functions outside of the allocator that call this one although it is not part of the interface: they know how
-    /// the allocator works inside.
+    /// Functions outside of the allocator that call, past its interface, what this one is built on, or this one where
+    /// it is no part of the interface: they know how the allocator works inside.
     pub callers_of_internals: Vec<u32>,
     /// What it rests on.
     pub evidence: Vec<Evidence>,

@@ -1,21 +1,24 @@
 //! Which functions allocate: by names and exports first, then by their code.
 
+mod closure;
 mod code;
 mod names;
 mod shapes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::closure::Closure;
 use self::names::{Fit, by_name};
 use self::shapes::{ByCode, by_code, has_rules};
 use super::allocator::Allocator;
 use super::allocator_sites::sites;
 use super::entries::Entries;
 use crate::Code;
-use crate::facts::{ExternKind, Facts};
+use crate::facts::{ExternKind, Facts, SiteKind};
 use crate::fingerprint::{Searched, library, search};
 use crate::report::{
-    Abi, AllocatorFunction, AllocatorRole as Role, Conclusion, Confidence, Evidence, Param, SizeIs, short,
+    Abi, AllocatorFunction, AllocatorRole as Role, Conclusion, Confidence, Convention, Evidence, Param,
+    SizeIs, short,
 };
 
 /// Functions listed; no allocator has half as many.
@@ -30,6 +33,13 @@ const AMBIGUOUS: Confidence = Confidence::new_const(0.6);
 
 /// Twice what any code of another design reaches, and more.
 const CERTAIN_SCORE: f32 = 0.5;
+
+/// The instruction is there, and the allocator reaches it; whether others do too is another question.
+const GROWS: Confidence = Confidence::new_const(0.85);
+/// How far a function may be from the growth that it causes, in direct calls.
+const MAX_CALLS_TO_GROWTH: u32 = 3;
+/// Functions followed at each distance.
+const MAX_REACHED: usize = 256;
 
 /// A function's role, before it is written down.
 #[derive(Debug, Clone)]
@@ -57,8 +67,51 @@ pub(super) fn functions(
             found.entry((shape.role, shape.func)).or_insert(fresh).evidence.push(shape.evidence);
         }
     }
-    let listed = found.into_iter().take(MAX_FUNCTIONS);
-    listed.map(|((role, func), found)| describe(facts, role, func, found)).collect()
+    add_growth(facts, &mut found);
+    let described = found.into_iter().take(MAX_FUNCTIONS);
+    let mut functions: Vec<AllocatorFunction> =
+        described.map(|((role, func), found)| describe(facts, role, func, found)).collect();
+    add_surroundings(facts, &mut functions);
+    functions
+}
+
+/// Functions with `memory.grow` that malloc reaches by direct calls: the memory grows there for the allocator.
+fn add_growth(facts: &Facts<'_>, found: &mut BTreeMap<(Role, u32), Found>) {
+    let mut reached: BTreeSet<u32> =
+        found.keys().filter(|(role, _)| *role == Role::Malloc).map(|(_, func)| *func).collect();
+    let mut level = reached.clone();
+    for _ in 0..MAX_CALLS_TO_GROWTH {
+        let callees = level.iter().flat_map(|&func| facts.call_graph.callees(func)).copied();
+        level = callees.filter(|func| !reached.contains(func)).take(MAX_REACHED).collect();
+        reached.extend(&level);
+    }
+    for site in facts.first_sites(|site| matches!(site.kind, SiteKind::Grow { .. })) {
+        if reached.contains(&site.func) {
+            let evidence =
+                Evidence::in_func(site.func, site.offset, "memory.grow, reached from malloc by direct calls");
+            let fresh = Found { abi: None, confidence: GROWS, evidence: vec![evidence] };
+            found.entry((Role::Grow, site.func)).or_insert(fresh);
+        }
+    }
+}
+
+/// What only the allocator uses, and who knows it from inside.
+fn add_surroundings(facts: &Facts<'_>, functions: &mut [AllocatorFunction]) {
+    let interface: BTreeSet<u32> = functions.iter().map(|found| found.func).collect();
+    let has = |role: Role| functions.iter().any(|found| found.role == role);
+    // Half an allocator proves nothing about what the other half uses.
+    if !has(Role::Malloc) || !has(Role::Free) {
+        return;
+    }
+    let callers = facts.call_graph.callers();
+    let closure = Closure::new(facts, &callers, &interface);
+    let state = closure.static_state(facts);
+    for found in functions {
+        let internal = matches!(found.role, Role::Sbrk | Role::Grow);
+        found.static_state.clone_from(&state);
+        found.callers_of_internals =
+            closure.callers_of_internals(facts, &callers, &interface, found.func, internal);
+    }
 }
 
 /// Functions told by code, for an allocator of a family.
@@ -79,13 +132,20 @@ fn recognised(code: &Code<'_>, entries: &Entries, family: &str, searched: Option
 }
 
 fn describe(facts: &Facts<'_>, role: Role, func: u32, found: Found) -> AllocatorFunction {
-    let takes_size = found.abi.is_some_and(|abi| abi.params.contains(&Param::Size));
+    let size_is = found.abi.filter(|abi| abi.params.contains(&Param::Size)).map(|abi| {
+        // Below the collector some versions pass the size with the header, some without.
+        let below_collector = abi.convention == Convention::AssemblyScript
+            && role == Role::Malloc
+            && !abi.params.contains(&Param::Class)
+            && facts.exports_of(ExternKind::Func, func).next().is_none();
+        if below_collector { SizeIs::Unknown } else { SizeIs::Requested }
+    });
     AllocatorFunction {
         role,
         func,
         name: facts.func_name(func).map(str::to_owned),
         abi: found.abi,
-        size_is: takes_size.then_some(SizeIs::Requested),
+        size_is,
         static_state: None,
         callers_of_internals: Vec::new(),
         evidence: found.evidence,

@@ -1,0 +1,227 @@
+//! What belongs to the allocator and to nobody else: functions, addresses, globals.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wasmparser::Operator;
+
+use super::code::{Code, read};
+use crate::facts::{Callers, ConstExpr, ExternKind, Facts, Proposal};
+use crate::report::{AddressRange, StaticState};
+
+/// Addresses below are taken for numbers: linkers leave the first kilobyte free.
+const FIRST_ADDRESS: u64 = 1024;
+/// Variables of one allocator lie no further apart; the tables between them are reached by index.
+const MAX_GAP_BYTES: u64 = 512;
+/// Bytes from an address on that belong to it.
+const WORD_BYTES: u64 = 4;
+/// Modules with more code are not searched for other uses of the state: that reads every function again.
+const MAX_CODE_BYTES: u64 = 2 << 20;
+/// Callers listed for each function.
+const MAX_CALLERS: usize = 64;
+/// Functions that the allocator may consist of.
+const MAX_CLOSURE: usize = 256;
+
+/// The allocator's functions and what they use.
+pub(super) struct Closure {
+    funcs: BTreeSet<u32>,
+    codes: BTreeMap<u32, Code>,
+    addresses: BTreeSet<u64>,
+}
+
+impl Closure {
+    /// The interface, and all functions that are called from there only. O(calls).
+    pub(super) fn new(facts: &Facts<'_>, callers: &Callers, interface: &BTreeSet<u32>) -> Self {
+        let exposed: BTreeSet<u32> = facts.address_taken().into_iter().collect();
+        let mut funcs = interface.clone();
+        let mut outside_callers: BTreeMap<u32, usize> = BTreeMap::new();
+        let mut queue: Vec<u32> = funcs.iter().copied().collect();
+        while let Some(func) = queue.pop() {
+            for &callee in facts.call_graph.callees(func) {
+                if funcs.contains(&callee) || facts.function(callee).is_none() {
+                    continue;
+                }
+                let left = outside_callers
+                    .entry(callee)
+                    .or_insert_with(|| callers.of(callee).iter().filter(|caller| **caller != callee).count());
+                *left = left.saturating_sub(1);
+                let closed = *left == 0
+                    && !exposed.contains(&callee)
+                    && facts.exports_of(ExternKind::Func, callee).next().is_none()
+                    && facts.start.is_none_or(|start| start.func != callee);
+                if closed && funcs.len() < MAX_CLOSURE {
+                    funcs.insert(callee);
+                    queue.push(callee);
+                }
+            }
+        }
+        let codes: BTreeMap<u32, Code> =
+            funcs.iter().filter_map(|&func| Some((func, read(facts, func)?))).collect();
+        let addresses = codes
+            .values()
+            .flat_map(|code| &code.statics)
+            .copied()
+            .filter(|at| *at >= FIRST_ADDRESS)
+            .collect();
+        Self { funcs, codes, addresses }
+    }
+
+    /// Whether an address lies among the allocator's.
+    fn is_near(&self, address: u64) -> bool {
+        let before = self.addresses.range(..=address).next_back();
+        let after = self.addresses.range(address..).next();
+        matches!((before, after), (Some(before), Some(after)) if after - before <= MAX_GAP_BYTES)
+    }
+
+    /// Functions outside that call, past the interface, what is below a function of it. O(calls).
+    pub(super) fn callers_of_internals(
+        &self,
+        facts: &Facts<'_>,
+        callers: &Callers,
+        interface: &BTreeSet<u32>,
+        func: u32,
+        is_internal: bool,
+    ) -> Vec<u32> {
+        let own = is_internal.then_some(func);
+        let below = facts.call_graph.callees(func).iter().copied().take(MAX_CLOSURE).filter(|callee| {
+            !interface.contains(callee)
+                && read(facts, *callee).is_some_and(|code| code.statics.iter().any(|at| self.is_near(*at)))
+        });
+        let mut outside: Vec<u32> = own
+            .into_iter()
+            .chain(below)
+            .flat_map(|inner| callers.of(inner).iter().copied())
+            .filter(|caller| !self.funcs.contains(caller))
+            .collect();
+        outside.sort_unstable();
+        outside.dedup();
+        outside.truncate(MAX_CALLERS);
+        outside
+    }
+
+    /// Addresses and globals that nothing else in the module names; `None` where there are none, or too much would
+    /// have to be read to know. O(operators + bytes of data).
+    pub(super) fn static_state(&self, facts: &Facts<'_>) -> Option<StaticState> {
+        let code_bytes: u64 = facts.functions.iter().map(|function| u64::from(function.body_len)).sum();
+        // A side module's addresses are relative, an unread function's unknown; vector and atomic accesses are not
+        // looked at.
+        let others =
+            facts.proposals.iter().any(|used| matches!(used.proposal, Proposal::Simd | Proposal::Threads));
+        if others
+            || code_bytes > MAX_CODE_BYTES
+            || facts.custom.dylink.is_some()
+            || self.codes.len() < self.funcs.len()
+        {
+            return None;
+        }
+        let mut strange = Strange::new(&self.addresses);
+        let mut globals: BTreeSet<u32> =
+            self.codes.values().flat_map(|code| &code.globals).copied().collect();
+        globals.retain(|&global| {
+            facts.globals.get(global as usize).is_some_and(|global| global.init.is_some())
+                && facts.exports_of(ExternKind::Global, global).next().is_none()
+        });
+        for func in
+            (facts.imported_func_count()..facts.func_count()).filter(|func| !self.funcs.contains(func))
+        {
+            let mut operators = facts.operators(func)?;
+            while !operators.eof() {
+                match operators.read().ok()? {
+                    Operator::I32Const { value } => strange.add(u64::from(value.cast_unsigned())),
+                    Operator::I64Const { value } => strange.add(value.cast_unsigned()),
+                    Operator::GlobalGet { global_index } | Operator::GlobalSet { global_index } => {
+                        globals.remove(&global_index);
+                    }
+                    other => {
+                        if let Some(offset) = offset_of(&other) {
+                            strange.add(offset);
+                        }
+                    }
+                }
+            }
+        }
+        for global in &facts.globals {
+            if let Some(address) = global.init.as_ref().and_then(ConstExpr::address) {
+                strange.add(address);
+            }
+        }
+        for segment in &facts.data {
+            for word in segment.bytes.chunks_exact(4) {
+                if let [a, b, c, d] = *word {
+                    strange.add(u64::from(u32::from_le_bytes([a, b, c, d])));
+                }
+            }
+        }
+        let ranges = self.ranges(&strange.addresses);
+        (!ranges.is_empty() || !globals.is_empty())
+            .then(|| StaticState { addresses: ranges, globals: globals.into_iter().collect() })
+    }
+
+    /// The addresses without those that are strange: close ones together, if nothing strange lies between.
+    fn ranges(&self, strange: &BTreeSet<u64>) -> Vec<AddressRange> {
+        let mut ranges: Vec<AddressRange> = Vec::new();
+        for &address in self.addresses.difference(strange) {
+            let next = strange.range(address..).next().copied().unwrap_or(u64::MAX);
+            let end = address.saturating_add(WORD_BYTES).min(next);
+            let joins = |last: &AddressRange| {
+                address <= last.end.saturating_add(MAX_GAP_BYTES)
+                    && strange.range(last.start..address).next().is_none()
+            };
+            match ranges.last_mut().filter(|last| joins(last)) {
+                Some(last) => last.end = last.end.max(end),
+                None => ranges.push(AddressRange { start: address, end }),
+            }
+        }
+        ranges
+    }
+}
+
+/// Addresses near the allocator's that something else names.
+struct Strange {
+    first: u64,
+    last: u64,
+    addresses: BTreeSet<u64>,
+}
+
+impl Strange {
+    fn new(own: &BTreeSet<u64>) -> Self {
+        let (first, last) = (own.first().copied(), own.last().copied());
+        Self { first: first.unwrap_or(u64::MAX), last: last.unwrap_or(0), addresses: BTreeSet::new() }
+    }
+
+    fn add(&mut self, address: u64) {
+        if (self.first..=self.last.saturating_add(WORD_BYTES)).contains(&address) {
+            self.addresses.insert(address);
+        }
+    }
+}
+
+/// The constant that an access of memory adds to its address.
+fn offset_of(operator: &Operator<'_>) -> Option<u64> {
+    use Operator as O;
+    match operator {
+        O::I32Load { memarg }
+        | O::I64Load { memarg }
+        | O::F32Load { memarg }
+        | O::F64Load { memarg }
+        | O::I32Load8S { memarg }
+        | O::I32Load8U { memarg }
+        | O::I32Load16S { memarg }
+        | O::I32Load16U { memarg }
+        | O::I64Load8S { memarg }
+        | O::I64Load8U { memarg }
+        | O::I64Load16S { memarg }
+        | O::I64Load16U { memarg }
+        | O::I64Load32S { memarg }
+        | O::I64Load32U { memarg }
+        | O::I32Store { memarg }
+        | O::I64Store { memarg }
+        | O::F32Store { memarg }
+        | O::F64Store { memarg }
+        | O::I32Store8 { memarg }
+        | O::I32Store16 { memarg }
+        | O::I64Store8 { memarg }
+        | O::I64Store16 { memarg }
+        | O::I64Store32 { memarg } => Some(memarg.offset),
+        _ => None,
+    }
+}
