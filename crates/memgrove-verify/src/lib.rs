@@ -12,6 +12,7 @@
 //! They get the same calls, and must agree on every result, on the reason of every trap and at the end on memory.
 //!
 //! What was executed is kept as [`Evidence`], what was not as [`NotRun`]; the [`Verdict`] follows from these alone.
+#![forbid(unsafe_code)]
 
 pub mod engine;
 
@@ -25,6 +26,7 @@ mod kernel;
 mod library;
 mod pair;
 mod stand_ins;
+mod twins;
 
 use memgrove_rewrite::{Behaviour, Plan};
 use serde::Serialize;

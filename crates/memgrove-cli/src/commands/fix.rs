@@ -4,15 +4,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use memgrove_inspect::facts;
 use memgrove_inspect::facts::MemoryType;
-use memgrove_rewrite::{Fixed, Options, Stubs};
+use memgrove_rewrite::{Allocator, Fixed, Options, StubGroup, Stubs};
 use memgrove_text::{escape_file_name, shorten};
 use memgrove_view::fix::{Done, Fix, HostVerdict};
 
 use super::fix_host::HostTarget;
+use crate::args::size;
 use crate::exit::{self, Exit, UserError};
-use crate::input::Source;
+use crate::input;
 #[cfg(feature = "engines")]
 use crate::interrupt::RunFolder;
 use crate::output::Output;
@@ -40,6 +42,7 @@ Examples:
   memgrove fix app.wasm --dry-run             only say what would be done
   memgrove fix app.wasm -o out.wasm --host wasmtime   leave WASI to the host
   memgrove fix app.wasm -o out.wasm --stub none       only what can be satisfied exactly
+  memgrove fix app.wasm -o out.wasm --allocator wee   put a heap inside for imported malloc and free
   memgrove fix app.wasm -o out.wasm --json | jq '.plan.imports'";
 
 /// The reasons of a host quote names, which may be as long as the file; of all this many characters are shown.
@@ -61,14 +64,16 @@ pub(crate) struct FixArgs {
     #[arg(short = 'n', long, conflicts_with = "output")]
     dry_run: bool,
 
-    /// Groups of imports that may be answered by something poorer than a host's function
-    ///
-    /// wasi: no arguments, no files, output dropped. libc: locks, time zones, system calls that answer ENOSYS.
-    /// clock: counts questions. random: the same bytes in every run, NOT for keys. exceptions: what is thrown
-    /// ends the program. glue: error paths of JavaScript glue.
-    #[arg(long, value_name = "GROUP", value_delimiter = ',', default_value = "all",
-          value_parser = ["all", "none", "wasi", "libc", "clock", "random", "exceptions", "glue"])]
+    #[arg(long, value_name = "GROUP", value_delimiter = ',', default_value = "all", value_parser = stub_names(),
+          help = STUB_HELP, long_help = stub_help())]
     stub: Vec<String>,
+
+    /// The heap that is put inside where the module imports malloc, free and their family
+    ///
+    /// All of the family that is imported, or none of it. Without it these imports stay. wee: the smallest code, every
+    /// call in constant time; the heap lies in memory that it grows itself.
+    #[arg(long, value_name = "HEAP", value_parser = Allocator::ALL.map(Allocator::name))]
+    allocator: Option<String>,
 
     /// Target host (id or TOML file): imports it provides are kept, and the result has to run on it
     #[arg(long, value_name = "PROFILE", default_value = "bare")]
@@ -98,6 +103,19 @@ pub(crate) struct FixArgs {
     max_size: u64,
 }
 
+const STUB_HELP: &str = "Groups of imports that may be answered by something poorer than a host's function";
+
+fn stub_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(
+        ["all", "none"].into_iter().chain(StubGroup::ALL.iter().map(|group| group.name())),
+    )
+}
+
+fn stub_help() -> String {
+    let groups = StubGroup::ALL.iter().map(|group| format!("{}: {}.", group.name(), group.about()));
+    format!("{STUB_HELP}\n\n{}", groups.collect::<Vec<_>>().join(" "))
+}
+
 pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
     if !args.dry_run && !cfg!(feature = "engines") {
         return Err(UserError::no_engine("fix").into());
@@ -105,7 +123,7 @@ pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
     let name = escape_file_name(args.path.as_os_str());
     let host = HostTarget::named(&args.host)?;
     let target = target(args)?;
-    let wasm = read(args, &name)?;
+    let wasm = input::read_one(&args.path, args.max_size, "fix")?;
     let planned = Planned::new(args, &host, name.clone(), wasm).context(name)?;
     if args.dry_run {
         planned.show(args, None, out)?;
@@ -230,26 +248,8 @@ fn options(args: &FixArgs, host: &HostTarget, wasm: &[u8]) -> Result<Options> {
         provided: host.provided(&facts),
         export_memory: host.needs_memory_export(&facts),
         max_memory_bytes: args.max_memory,
+        allocator: args.allocator.as_deref().and_then(Allocator::named),
     })
-}
-
-/// A size in bytes: a number, or a number of KiB, MiB or GiB.
-fn size(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let unit: u64 = match &text[digits.len()..] {
-        "" | "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        other => return Err(format!("unknown unit `{other}`; there are KiB, MiB and GiB")),
-    };
-    let number: u64 =
-        digits.parse().map_err(|_| "not a whole number of bytes, KiB, MiB or GiB".to_owned())?;
-    match number.checked_mul(unit) {
-        Some(0) => Err("a memory of no bytes is of no use".to_owned()),
-        Some(bytes) => Ok(bytes),
-        None => Err("more bytes than 64 bits can count".to_owned()),
-    }
 }
 
 /// Whether the memory can have such a maximum.
@@ -266,19 +266,6 @@ fn check_maximum(bytes: u64, memory: &MemoryType) -> Result<()> {
             .into());
     }
     Ok(())
-}
-
-fn read(args: &FixArgs, name: &str) -> Result<Vec<u8>> {
-    let source = if args.path.as_os_str() == "-" { Source::Stdin } else { Source::File(args.path.clone()) };
-    let bytes = source.read(args.max_size).with_context(|| format!("reading {name}"))?;
-    let mut binaries =
-        memgrove_open::binaries(bytes, name, args.max_size).with_context(|| name.to_owned())?;
-    match (binaries.pop(), binaries.len()) {
-        (Some(binary), 0) => Ok(binary.bytes),
-        (_, more) => Err(UserError::failed(format!("{name} holds {} modules", more + 1))
-            .hint("extract the one to fix into a file of its own")
-            .into()),
-    }
 }
 
 /// Where the result goes; refused before any work is done where it cannot.

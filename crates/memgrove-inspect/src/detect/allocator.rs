@@ -10,11 +10,12 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::allocator_sites::{Sites, sites};
-use super::entries::{AllocatorEntry, Defect, Entries};
+use super::entries::Entries;
 use super::rules::Subject;
 use super::toolchain::{self, Toolchain, strongest};
 use crate::facts::Facts;
 use crate::fingerprint::{Library, Match, Search, Searched, library};
+use crate::knowledge::{AllocatorEntry, Defect};
 use crate::report::{Conclusion, Confidence, Evidence};
 
 /// An allocator.
@@ -70,7 +71,7 @@ pub(super) fn conclude(
     subject: &Subject<'_, '_>,
     toolchain: &Conclusion<Toolchain>,
 ) -> (Conclusion<Allocator>, Basis, Option<Searched>) {
-    let facts = subject.facts;
+    let facts = subject.code.facts();
     let mut named: Vec<_> = entries
         .allocators
         .iter()
@@ -85,7 +86,7 @@ pub(super) fn conclude(
         let conclusion = Conclusion::new(value, Confidence::new(judged.score.min(0.98)));
         return (conclusion.with_evidence(strongest(judged)), Basis::Seen, None);
     }
-    let sites = sites(facts);
+    let sites = sites(subject.code);
     if let Some(conclusion) = by_definition(entries, toolchain) {
         return (conclusion.with_evidence(sites.evidence(facts)), Basis::Supposed, None);
     }

@@ -2,6 +2,7 @@
 
 mod allocator;
 mod allocator_sites;
+mod code_evidence;
 mod entries;
 mod functions;
 mod host;
@@ -14,12 +15,13 @@ mod startup;
 mod structure;
 mod toolchain;
 
+pub use crate::knowledge::Defect;
 pub use allocator::{Allocator, allocator};
-pub use entries::Defect;
 pub(crate) use host::{engines, needs_memory_export, verdicts};
 pub(crate) use imports::ImportMeanings;
 pub(crate) use memory::memory;
 pub(crate) use requirements::requirements;
+pub(crate) use rules::Rule;
 pub use startup::startup;
 pub(crate) use toolchain::origin_with_functions;
 pub use toolchain::{Toolchain, origin, toolchain};

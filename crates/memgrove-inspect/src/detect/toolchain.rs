@@ -3,11 +3,13 @@
 use serde::Serialize;
 
 use super::allocator::{self, Allocator, Basis};
-use super::entries::{Entries, Judged, ToolchainEntry, entries};
+use super::entries::{Entries, Judged, entries};
 use super::functions::functions;
 use super::rules::{Subject, combine};
+use crate::Code;
 use crate::facts::Facts;
 use crate::fingerprint::Searched;
+use crate::knowledge::ToolchainEntry;
 use crate::report::{AllocatorReport, Conclusion, Confidence, Evidence, Level, short, some_of};
 
 /// A toolchain.
@@ -34,21 +36,21 @@ pub fn toolchain(facts: &Facts<'_>) -> Conclusion<Toolchain> {
 /// Concludes toolchain and allocator together: each is evidence for the other. O(operators) at worst.
 #[must_use]
 pub fn origin(facts: &Facts<'_>) -> (Conclusion<Toolchain>, Conclusion<Allocator>) {
-    let (toolchain, allocator, _) = searched_origin(facts);
+    let (toolchain, allocator, _) = searched_origin(&Code::new(facts));
     (toolchain, allocator)
 }
 
 /// The same, and which functions are the allocator's interface.
-pub(crate) fn origin_with_functions(facts: &Facts<'_>) -> (Conclusion<Toolchain>, AllocatorReport) {
-    let (toolchain, identity, searched) = searched_origin(facts);
-    let functions = functions(facts, entries(), &identity, searched);
+pub(crate) fn origin_with_functions(code: &Code<'_>) -> (Conclusion<Toolchain>, AllocatorReport) {
+    let (toolchain, identity, searched) = searched_origin(code);
+    let functions = functions(code, entries(), &identity, searched);
     (toolchain, AllocatorReport { identity, functions })
 }
 
 /// With what the search for the allocator's code found, where there was need to search.
-fn searched_origin(facts: &Facts<'_>) -> (Conclusion<Toolchain>, Conclusion<Allocator>, Option<Searched>) {
+fn searched_origin(code: &Code<'_>) -> (Conclusion<Toolchain>, Conclusion<Allocator>, Option<Searched>) {
     let entries = entries();
-    let subject = entries.subject(facts);
+    let subject = entries.subject(code);
     let alone = conclude(entries, &subject, None);
     let (allocator, basis, searched) = allocator::conclude(entries, &subject, &alone);
     // An allocator that only one toolchain has speaks for it, unless it was concluded from the toolchain.
@@ -111,7 +113,7 @@ fn conclude(entries: &Entries, subject: &Subject<'_, '_>, hint: Option<&Hint<'_>
         .collect();
     judged.retain(|(entry, _)| !outranked.contains(&entry.family.as_str()));
     let Some((entry, best)) = judged.first().filter(|(_, best)| best.score >= MIN_SCORE) else {
-        return Conclusion::unknown().with_evidence(what_was_seen(subject.facts));
+        return Conclusion::unknown().with_evidence(what_was_seen(subject.code.facts()));
     };
     let mut confidence = best.score.min(MAX_CONFIDENCE);
     let runner_up = judged.get(1).filter(|(_, second)| best.score - second.score < DOUBT);

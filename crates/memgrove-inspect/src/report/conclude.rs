@@ -4,6 +4,7 @@ use super::{
     ComponentReport, Counts, DylinkReport, Evidence, ExportReport, InnerModule, Metadata, ProducerReport,
     ProposalUse, Report, SCHEMA_VERSION, SectionReport, short_to,
 };
+use crate::Code;
 use crate::detect::{self, ImportMeanings};
 use crate::facts::{ExternKind, ExternType, Facts, offset32};
 use crate::knowledge::Knowledge;
@@ -17,17 +18,18 @@ pub fn conclude(facts: &Facts<'_>) -> Report {
 /// Concludes everything that the facts allow, with knowledge that may hold the user's own host profiles.
 #[must_use]
 pub fn conclude_with(facts: &Facts<'_>, knowledge: &Knowledge) -> Report {
-    let meanings = ImportMeanings::new(facts, knowledge);
-    let (toolchain, allocator) = detect::origin_with_functions(facts);
+    let code = Code::new(facts);
+    let meanings = ImportMeanings::new(&code);
+    let (toolchain, allocator) = detect::origin_with_functions(&code);
     Report {
         schema_version: SCHEMA_VERSION,
         kind: facts.kind,
         size_bytes: facts.size_bytes(),
         name: facts.names.module.map(str::to_owned),
         allocator,
-        memory: detect::memory(facts, &meanings),
+        memory: detect::memory(&code, &meanings),
         startup: detect::startup(facts),
-        requirements: detect::requirements(facts, &meanings, knowledge),
+        requirements: detect::requirements(facts, &meanings),
         proposals: proposals(facts),
         verdicts: detect::verdicts(facts, knowledge, &toolchain),
         engines: detect::engines(facts, knowledge),

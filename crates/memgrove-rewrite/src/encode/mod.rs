@@ -2,38 +2,39 @@
 
 mod added;
 mod growth;
+mod heap;
 
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 
 use self::growth::Growth;
 use crate::edit::{Address, Edits as Editor, Sections, Segment};
 use crate::edits::Edits;
+use crate::graft::Donor;
 use crate::module::Module;
-use crate::runtime::Runtime;
 use crate::{Error, mark};
 
 /// Encodes `module` with `edits` applied: validated. Linear in the size of the input.
-pub(crate) fn encode(module: &Module<'_>, edits: &Edits, runtime: &Runtime) -> Result<Vec<u8>, Error> {
-    let sections = Sections::read(module.bytes)?;
+pub(crate) fn encode(module: &Module<'_>, edits: &Edits, donor: &Donor<'_>) -> Result<Vec<u8>, Error> {
+    let sections = Sections::read_valid(module.bytes)?;
     let mut editor = Editor::new(&sections);
     let mut encoder = RoundtripReencoder;
     for (&memory, ty) in edits.memories.iter().chain(&edits.own_memories) {
-        editor.set_memory(memory, encoder.memory_type(*ty)?);
+        editor.set_memory(memory, encoder.memory_type(*ty)?)?;
     }
     if let Some(ty) = edits.added_memory {
         editor.add_memory(encoder.memory_type(ty)?);
     }
     for (&table, ty) in &edits.tables {
-        editor.set_table(table, encoder.table_type(*ty)?);
+        editor.set_table(table, encoder.table_type(*ty)?)?;
     }
     for (&global, &value) in &edits.globals {
-        editor.set_global(global, value);
+        editor.set_global(global, value)?;
     }
     for (at, bytes) in &edits.data {
         editor.add_data(Segment { active: Some((0, Address::I32(*at))), bytes: bytes.clone() });
     }
     for (name, kind, index) in &edits.exports {
-        editor.add_export(name, *kind, *index);
+        editor.add_export(name, *kind, *index)?;
     }
     for name in &edits.drop_customs {
         editor.drop_custom(name);
@@ -43,6 +44,6 @@ pub(crate) fn encode(module: &Module<'_>, edits: &Edits, runtime: &Runtime) -> R
     if let Some(mark) = edits.mark {
         editor.add_custom(mark::SECTION, mark.to_vec());
     }
-    let cover = added::add(module, edits, runtime, &mut editor)?;
+    let cover = added::add(module, edits, donor, &mut editor)?;
     Ok(editor.apply(&mut Growth::new(&edits.watched_breaks, cover))?.wasm)
 }

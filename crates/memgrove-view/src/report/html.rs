@@ -1,6 +1,6 @@
 //! Reports as one self-contained HTML file: an overview of all, and a section for each.
 
-use memgrove_html::{Cell, Column, Html, Page, Table, Tone, badge, details, element};
+use crate::html::{Cell, Column, Html, Page, Table, Tone, badge, details, element};
 use memgrove_inspect::report::{Conclusion, Evidence, MemoryReport, Outcome, Report};
 use memgrove_text::shorten;
 

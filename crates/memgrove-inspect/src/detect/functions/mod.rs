@@ -13,6 +13,7 @@ use self::shapes::{ByCode, by_code, has_rules};
 use super::allocator::Allocator;
 use super::allocator_sites::sites;
 use super::entries::Entries;
+use crate::Code;
 use crate::facts::{ExternKind, Facts, SiteKind};
 use crate::fingerprint::{Searched, library, search};
 use crate::report::{
@@ -50,14 +51,15 @@ struct Found {
 
 /// Finds the functions of the allocator. O(functions + names + calls), and O(operators) of the few that are read.
 pub(super) fn functions(
-    facts: &Facts<'_>,
+    code: &Code<'_>,
     entries: &Entries,
     identity: &Conclusion<Allocator>,
     searched: Option<Searched>,
 ) -> Vec<AllocatorFunction> {
+    let facts = code.facts();
     let mut found = named(facts);
-    let code = identity.value.as_ref().map(|value| recognised(facts, entries, &value.family, searched));
-    for shape in code.into_iter().flatten() {
+    let by_code = identity.value.as_ref().map(|value| recognised(code, entries, &value.family, searched));
+    for shape in by_code.into_iter().flatten() {
         // A name says more than a shape, also where it says something else.
         let other = found.keys().any(|(role, func)| *func == shape.func && *role != shape.role);
         if !other {
@@ -113,8 +115,9 @@ fn add_surroundings(facts: &Facts<'_>, functions: &mut [AllocatorFunction]) {
 }
 
 /// Functions told by code, for an allocator of a family.
-fn recognised(facts: &Facts<'_>, entries: &Entries, family: &str, searched: Option<Searched>) -> Vec<ByCode> {
-    let sites = sites(facts);
+fn recognised(code: &Code<'_>, entries: &Entries, family: &str, searched: Option<Searched>) -> Vec<ByCode> {
+    let facts = code.facts();
+    let sites = sites(code);
     // Where the allocator's name was enough, its code has not been looked for yet.
     let searched = searched.unwrap_or_else(|| search(library(), facts, sites.near.iter().copied()));
     // A collector stands on an allocator of another design.
