@@ -231,7 +231,7 @@ fn balance(wasm: &[u8], export: bool) -> Vec<u8> {
 
 /// Entered and left so often, after calls that all returned; the depth is what it was.
 fn assert_balanced(what: &str, instance: &mut dyn Instance) -> u64 {
-    let mut global = |name: &str| {
+    let global = |name: &str| {
         let value = instance.global(&format!("memgrove_{name}")).expect("it is exported");
         value.as_u64().expect("an integer")
     };

@@ -69,8 +69,7 @@ pub(super) fn add(
         globals.insert(global, editor.add_global(ty, value));
     }
     let page_shift = module.memories.first().and_then(|memory| memory.page_size_log2).unwrap_or(PAGE_LOG2);
-    let mut copier =
-        Copier { funcs: &funcs, globals: &globals, memory: 0, layout: edits.layout, page_shift };
+    let mut copier = Copier { funcs: &funcs, globals: &globals, memory: 0, layout: edits.layout, page_shift };
     for &func in &called {
         let (params, results) = signature(runtime.func_type(func))?;
         let ty = editor.add_type(params, results);
