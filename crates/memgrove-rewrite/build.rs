@@ -152,6 +152,9 @@ impl<'a> Runtime<'a> {
         }
         let count = self.exports.len();
         let constants: Vec<String> = self.constants.iter().map(|name| camel_case(name)).collect();
+        let named: String = (self.constants.iter().zip(&constants))
+            .map(|(name, variant)| format!("{name:?} => Some(Self::{variant}),"))
+            .collect();
         format!(
             "/// A function of the runtime (`runtime/*.wat`), which stands for imports.\n\
              #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]\n\
@@ -162,10 +165,8 @@ impl<'a> Runtime<'a> {
              /// An imported global of the runtime: a constant of the module that it is linked into.\n\
              #[derive(Clone, Copy)]\n\
              enum Constant {{ {constants} }}\n\
-             /// In the order of their indices, which come first.\n\
-             static CONSTANTS: [Constant; {}] = [{}];\n",
-            constants.len(),
-            constants.iter().map(|name| format!("Constant::{name}")).collect::<Vec<_>>().join(", "),
+             impl Constant {{\n    fn named(name: &str) -> Option<Self> {{\n        \
+             match name {{ {named} _ => None }}\n    }}\n}}\n",
             constants = constants.join(", "),
         )
     }

@@ -7,6 +7,7 @@ use xshell::{Shell, cmd};
 
 use crate::archives::{self, ArchivesArgs};
 use crate::corpus::{self, CorpusTask};
+use crate::donors::{self, DonorsTask};
 use crate::fingerprints::{self, FingerprintsTask};
 use crate::report::{self, ReportArgs};
 use crate::size::{self, SizeArgs};
@@ -87,6 +88,7 @@ const STEPS: &[Step] = &[
     Step::every("loom", 90, loom),
     // The peers and workloads run natively, which is quicker than a guest.
     Step::every("guests-tests", 240, guests_tests),
+    Step::every("donors", 5, |workspace, _| donors::run(workspace, &DonorsTask::Check)),
     Step::every("fingerprints", 30, |workspace, _| fingerprints::run(workspace, &FingerprintsTask::Read)),
     // Every toolchain builds the survey's modules again, and their facts are what the prebuilt ones' manifest says.
     Step::every("survey", 240, survey),
@@ -98,7 +100,7 @@ const STEPS: &[Step] = &[
 ];
 
 /// Workspaces of their own, each formatted like the main one.
-const EXCLUDED: &[&str] = &["guests", "samples", "fuzz", "crates/memgrove-c"];
+const EXCLUDED: &[&str] = &["guests", "samples", "fuzz", "crates/memgrove-c", "crates/memgrove-donor"];
 
 fn format(_: &Workspace, sh: &Shell) -> Result<()> {
     cmd!(sh, "cargo fmt --all --check").run()?;

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::edits::Edits;
+use crate::heap::Allocator;
 use crate::runtime::RuntimeFunction;
 
 /// What is asked of [`plan`](crate::plan()).
@@ -20,6 +21,8 @@ pub struct Options {
     /// Largest size, in bytes, that the first memory may have at least, where the module declares a smaller
     /// maximum. Without it a declared maximum is kept.
     pub max_memory_bytes: Option<u64>,
+    /// The heap that is put inside where the module imports C's `malloc` and its family. Without it they stay.
+    pub allocator: Option<Allocator>,
 }
 
 impl Options {
@@ -33,7 +36,13 @@ impl Options {
 impl Default for Options {
     /// For a host that provides nothing.
     fn default() -> Self {
-        Self { stubs: Stubs::all(), provided: Vec::new(), export_memory: false, max_memory_bytes: None }
+        Self {
+            stubs: Stubs::all(),
+            provided: Vec::new(),
+            export_memory: false,
+            max_memory_bytes: None,
+            allocator: None,
+        }
     }
 }
 

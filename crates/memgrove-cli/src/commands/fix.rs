@@ -41,6 +41,7 @@ Examples:
   memgrove fix app.wasm --dry-run             only say what would be done
   memgrove fix app.wasm -o out.wasm --host wasmtime   leave WASI to the host
   memgrove fix app.wasm -o out.wasm --stub none       only what can be satisfied exactly
+  memgrove fix app.wasm -o out.wasm --allocator wee   put a heap inside for imported malloc and free
   memgrove fix app.wasm -o out.wasm --json | jq '.plan.imports'";
 
 /// The reasons of a host quote names, which may be as long as the file; of all this many characters are shown.
@@ -65,6 +66,13 @@ pub(crate) struct FixArgs {
     #[arg(long, value_name = "GROUP", value_delimiter = ',', default_value = "all", value_parser = stub_names(),
           help = STUB_HELP, long_help = stub_help())]
     stub: Vec<String>,
+
+    /// The heap that is put inside where the module imports malloc, free and their family
+    ///
+    /// All of the family that is imported, or none of it. Without it these imports stay. wee: the smallest code, every
+    /// call in constant time; the heap lies in memory that it grows itself.
+    #[arg(long, value_name = "HEAP", value_parser = Allocator::ALL.map(Allocator::name))]
+    allocator: Option<String>,
 
     /// Target host (id or TOML file): imports it provides are kept, and the result has to run on it
     #[arg(long, value_name = "PROFILE", default_value = "bare")]
@@ -239,6 +247,7 @@ fn options(args: &FixArgs, host: &HostTarget, wasm: &[u8]) -> Result<Options> {
         provided: host.provided(&facts),
         export_memory: host.needs_memory_export(&facts),
         max_memory_bytes: args.max_memory,
+        allocator: args.allocator.as_deref().and_then(Allocator::named),
     })
 }
 

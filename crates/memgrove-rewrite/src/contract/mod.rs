@@ -75,7 +75,7 @@ pub(crate) struct Answer {
 ///
 /// A name proves something only in a module that its family uses: `mylib.sin` is anybody's.
 pub(crate) fn lookup(module: &Module<'_>, module_name: &str, name: &str, import: u32) -> Option<Answer> {
-    if wasi::is_wasi(module_name) {
+    if is_wasi(module_name) {
         return first_fit(module, wasi::contracts(module_name), name, import);
     }
     match module_name {
@@ -128,7 +128,7 @@ pub(crate) fn why_not(module: &Module<'_>, from: &str, name: &str) -> Option<&'s
     if !is_known {
         return None;
     }
-    Some(if !matches!(from, "env" | "Math" | "global.Math") && !wasi::is_wasi(from) {
+    Some(if !matches!(from, "env" | "Math" | "global.Math") && !is_wasi(from) {
         "its name is known from a C library or its host, but not in this module, where it may be anything"
     } else if is_of_c && from == "env" && module.is_minified() {
         "it has a C function's name, but other names here are minified, so that this one may be a minifier's, too"
@@ -139,6 +139,7 @@ pub(crate) fn why_not(module: &Module<'_>, from: &str, name: &str) -> Option<&'s
 
 /// Promises of wasm-bindgen, which hold together or not at all (see `pass/functions`).
 pub(crate) use emscripten::{HEAP_MAX, heap_max};
+pub(crate) use wasi::is_wasi;
 pub(crate) use wasm_bindgen::{is_glue_module, lookup as wasm_bindgen_lookup};
 
 /// What an import that nothing satisfies is for, by its names.
@@ -152,7 +153,7 @@ pub(crate) fn purpose_of(module_name: &str, name: &str) -> (Purpose, &'static st
     if is_glue_module(module_name) || name.starts_with("__wbg_") || name.starts_with("__wbindgen_") {
         return (Purpose::JavaScript, JS);
     }
-    if wasi::is_wasi(module_name) {
+    if is_wasi(module_name) {
         return (Purpose::Wasi, "it is a part of WASI that has no stand-in");
     }
     if module_name == "go" || module_name == "gojs" || name.starts_with("syscall/js.") {
@@ -264,6 +265,9 @@ pub(crate) fn describe(stand_in: &StandIn) -> String {
         StandIn::Trap => "traps".to_owned(),
         StandIn::Return(number) => format!("answers {number}"),
         StandIn::Runtime(function) => format!("`{}`, written in WebAssembly", function.name()),
+        StandIn::Heap(allocator, function) => {
+            format!("`{}` of memgrove's {}", function.name(), allocator.title())
+        }
         StandIn::Invoke => "calls the function through the table".to_owned(),
         StandIn::StoreErrno(_) => "stores to the module's errno".to_owned(),
         StandIn::Operator(op) => format!("the instruction {}", op.name()),
