@@ -33,6 +33,9 @@ fn main() {
 
     let out = env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
     let out = Path::new(&out);
+    println!("cargo::rerun-if-changed=trace");
+    let recorder = wat::parse_file("trace/recorder.wat").unwrap_or_else(|error| panic!("{error}"));
+    fs::write(out.join("recorder.wasm"), recorder).expect("OUT_DIR is writable");
     fs::write(out.join("runtime.wasm"), wasm).expect("OUT_DIR is writable");
     fs::write(out.join("runtime.rs"), generated).expect("OUT_DIR is writable");
 }

@@ -6,6 +6,7 @@
 //! Plan, Verification ───► fix: text, JSON
 //! Results ──────────────► bench: text, Markdown, HTML, SVG
 //! Survey ───────────────► survey: text, HTML
+//! Profile, Summary ─────► profile: text, JSON, collapsed stacks
 //! ```
 //!
 //! Every text is a [`memgrove_text::Text`] and every page is made of escaped markup, so that no name out of a module can forge
@@ -15,6 +16,7 @@
 pub mod bench;
 pub mod fix;
 pub mod html;
+pub mod profile;
 pub mod report;
 pub mod survey;
 

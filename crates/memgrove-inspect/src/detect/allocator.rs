@@ -11,9 +11,8 @@ use serde::Serialize;
 
 use super::allocator_sites::{Sites, sites};
 use super::entries::Entries;
-use super::origin;
 use super::rules::Subject;
-use super::toolchain::{Toolchain, strongest};
+use super::toolchain::{self, Toolchain, strongest};
 use crate::facts::Facts;
 use crate::fingerprint::{Library, Match, Search, Searched, library};
 use crate::knowledge::{AllocatorEntry, Defect};
@@ -33,6 +32,12 @@ pub struct Allocator {
     /// What is known to be wrong with it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub defects: Vec<Defect>,
+}
+
+/// Concludes which allocator is inside the module.
+#[must_use]
+pub fn allocator(facts: &Facts<'_>) -> Conclusion<Allocator> {
+    toolchain::origin(facts).1
 }
 
 /// What a conclusion rests on.
@@ -59,12 +64,13 @@ const SCORE_LOW: f32 = 0.18;
 /// A rule's word that needs no support.
 const RULE_SUFFICES: f32 = 0.8;
 
-/// Concludes the allocator of a module whose text has been searched, and says what that rests on.
+/// Concludes the allocator of a module whose text has been searched, and says what that rests on, with what a search
+/// for its code found where one was needed.
 pub(super) fn conclude(
     entries: &Entries,
     subject: &Subject<'_, '_>,
     toolchain: &Conclusion<Toolchain>,
-) -> (Conclusion<Allocator>, Basis) {
+) -> (Conclusion<Allocator>, Basis, Option<Searched>) {
     let facts = subject.code.facts();
     let mut named: Vec<_> = entries
         .allocators
@@ -78,11 +84,11 @@ pub(super) fn conclude(
     if let Some((entry, judged)) = named.first().filter(|(_, judged)| judged.score >= RULE_SUFFICES) {
         let value = Allocator { version: judged.version(), ..describe(entry) };
         let conclusion = Conclusion::new(value, Confidence::new(judged.score.min(0.98)));
-        return (conclusion.with_evidence(strongest(judged)), Basis::Seen);
+        return (conclusion.with_evidence(strongest(judged)), Basis::Seen, None);
     }
     let sites = sites(subject.code);
-    if let Some(conclusion) = origin::by_definition(entries, toolchain) {
-        return (conclusion.with_evidence(sites.evidence(facts)), Basis::Supposed);
+    if let Some(conclusion) = by_definition(entries, toolchain) {
+        return (conclusion.with_evidence(sites.evidence(facts)), Basis::Supposed, None);
     }
     let library = library();
     let mut search = Search::new(library);
@@ -110,10 +116,10 @@ pub(super) fn conclude(
     if conclusion.value.is_none() {
         conclusion = conclusion.with_evidence(nearest(entries, library, &searched));
     }
-    (conclusion.with_evidence(sites.evidence(facts)), basis)
+    (conclusion.with_evidence(sites.evidence(facts)), basis, Some(searched))
 }
 
-pub(super) fn describe(entry: &AllocatorEntry) -> Allocator {
+fn describe(entry: &AllocatorEntry) -> Allocator {
     Allocator {
         id: entry.id.clone(),
         family: entry.family.clone(),
@@ -134,6 +140,33 @@ fn score_of(library: &Library, searched: &Searched, allocator: &str) -> Option<f
 
 fn best_score(searched: &Searched) -> f32 {
     searched.matches.first().map_or(0.0, |best| best.score)
+}
+
+/// A default this frequent is a matter of definition: the run-time comes with its heap.
+const DEFINITION: f32 = 0.8;
+
+/// Toolchains whose run-time is inseparable from its heap.
+fn by_definition(entries: &Entries, toolchain: &Conclusion<Toolchain>) -> Option<Conclusion<Allocator>> {
+    let value = toolchain.value.as_ref()?;
+    let (entry, weight) = default_of(entries, value)?;
+    (weight >= DEFINITION).then(|| {
+        let confidence = Confidence::new(weight.min(toolchain.confidence.value()));
+        let text = format!("{} brings its own heap", value.name);
+        Conclusion::new(describe(entry), confidence).because(Evidence::new(text))
+    })
+}
+
+fn default_of<'e>(entries: &'e Entries, toolchain: &Toolchain) -> Option<(&'e AllocatorEntry, f32)> {
+    let defaults = entries
+        .allocators
+        .iter()
+        .flat_map(|entry| entry.defaults.iter().map(move |default| (entry, default)));
+    let of_family = defaults.filter(|(_, default)| default.toolchain == toolchain.family);
+    let fitting =
+        of_family.filter(|(_, default)| default.variant.is_none() || default.variant == toolchain.variant);
+    fitting
+        .max_by_key(|(_, default)| default.variant.is_some())
+        .map(|(entry, default)| (entry, default.weight))
 }
 
 /// Of two variants of one design the toolchain's own one is meant, if it fits this well beside the other.
@@ -157,7 +190,7 @@ fn by_code(
     let default = toolchain
         .value
         .as_ref()
-        .and_then(|toolchain| origin::default_of(entries, toolchain))
+        .and_then(|toolchain| default_of(entries, toolchain))
         .map(|(entry, _)| &entry.id);
     // The best match of each variant, best first.
     let variants =
@@ -210,7 +243,20 @@ fn by_default(
         let confidence = if facts.functions.len() <= 64 { 0.75 } else { 0.55 };
         return Conclusion::new(describe(none), Confidence::new(confidence)).because(Evidence::new(text));
     }
-    origin::by_default(entries, toolchain, may_be).unwrap_or_else(Conclusion::unknown)
+    let default = toolchain.value.as_ref().and_then(|value| Some((value, default_of(entries, value)?)));
+    match default {
+        // The code does not look like it, which makes the default less likely than it is in general.
+        Some((value, (entry, weight)))
+            // Compilers that tell their version are of the fingerprints' years; what older ones made of the same
+            // source may show none of it.
+            if toolchain.confidence >= Confidence::MEDIUM
+                && (value.version.is_none() || may_be(entry.id.as_str())) =>
+        {
+            let text = format!("the default of {}; its code was not recognised", value.name);
+            Conclusion::new(describe(entry), Confidence::new(weight * 0.5)).because(Evidence::new(text))
+        }
+        _ => Conclusion::unknown(),
+    }
 }
 
 /// For an unknown allocator: what came nearest.

@@ -52,7 +52,7 @@ impl ModuleFacts {
         Self {
             imports,
             exports,
-            allocator: report.allocator.value.as_ref().map(|allocator| allocator.family.clone()),
+            allocator: report.allocator.identity.value.as_ref().map(|allocator| allocator.family.clone()),
             memories: memories.collect(),
             memory_grow_sites: report.counts.memory_grow_sites,
         }
