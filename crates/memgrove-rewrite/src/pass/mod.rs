@@ -26,7 +26,7 @@ use crate::plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, P
 use crate::{Error, mark, structure};
 
 /// Bytes of a WebAssembly page, unless a memory's type says otherwise.
-pub(crate) const PAGE: u64 = 65536;
+pub(crate) use memgrove_module::PAGE_BYTES as PAGE;
 
 /// What the passes share.
 pub(crate) struct Pass<'m, 'a> {
