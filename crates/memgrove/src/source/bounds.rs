@@ -205,7 +205,7 @@ mod tests {
             let blocks = (0..).take_while(|_| !heap.allocate(layout).is_null()).count();
             heap.check().expect("a valid heap");
             assert_eq!(heap.stats().heap_bytes >> 16, PAGES);
-            assert!(blocks * 4_096 > PAGES << 16 - 1, "{blocks}");
+            assert!(blocks * 4_096 > PAGES * Fake::PAGE_BYTES / 2, "{blocks}");
         }
         all(Wee::with_source);
         all(Dlmalloc::with_source);
