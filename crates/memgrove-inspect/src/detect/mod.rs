@@ -11,7 +11,9 @@ mod requirements;
 mod rules;
 mod startup;
 mod structure;
+mod tables;
 mod toolchain;
+mod warnings;
 
 pub use allocator::{Allocator, allocator};
 pub use entries::Defect;
@@ -20,4 +22,6 @@ pub(crate) use imports::ImportMeanings;
 pub(crate) use memory::memory;
 pub(crate) use requirements::requirements;
 pub use startup::startup;
+pub(crate) use tables::tables;
 pub use toolchain::{Toolchain, origin, toolchain};
+pub(crate) use warnings::{Known, warnings};

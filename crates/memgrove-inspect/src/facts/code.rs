@@ -358,6 +358,9 @@ macro_rules! note_instruction {
         $self.encoding = Encoding::Memory;
         $self.site(SiteKind::Init { segment: $segment, memory: $memory });
     };
+    ($self:ident visit_table_grow $table:ident) => {
+        $self.site(SiteKind::GrowTable { table: $table })
+    };
     ($self:ident visit_memory_copy $to:ident $from:ident) => {
         $self.encoding = Encoding::Memory
     };

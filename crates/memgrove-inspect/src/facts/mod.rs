@@ -96,7 +96,7 @@ pub struct Facts<'a> {
     pub call_graph: CallGraph,
     /// Functions of which `ref.func` takes the address in code or a global, sorted.
     pub referenced_funcs: Vec<u32>,
-    /// Every `memory.grow`, `memory.size`, `memory.init` and atomic wait, in the order of the file.
+    /// Every `memory.grow`, `memory.size`, `memory.init`, atomic wait and `table.grow`, in the order of the file.
     pub sites: Vec<Site>,
     /// Proposals used.
     pub proposals: ProposalsUsed,

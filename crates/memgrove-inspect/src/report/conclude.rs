@@ -19,17 +19,29 @@ pub fn conclude(facts: &Facts<'_>) -> Report {
 pub fn conclude_with(facts: &Facts<'_>, knowledge: &Knowledge) -> Report {
     let meanings = ImportMeanings::new(facts, knowledge);
     let (toolchain, allocator) = detect::origin(facts);
+    let memory = detect::memory(facts, &meanings);
+    let tables = detect::tables(facts);
+    let verdicts = detect::verdicts(facts, knowledge, &toolchain);
+    let warnings = detect::warnings(&detect::Known {
+        facts,
+        toolchain: &toolchain,
+        allocator: &allocator,
+        memory: &memory,
+        tables: &tables,
+    });
     Report {
         schema_version: SCHEMA_VERSION,
         kind: facts.kind,
         size_bytes: facts.size_bytes(),
         name: facts.names.module.map(str::to_owned),
         allocator,
-        memory: detect::memory(facts, &meanings),
+        memory,
+        tables,
+        warnings,
         startup: detect::startup(facts),
         requirements: detect::requirements(facts, &meanings, knowledge),
         proposals: proposals(facts),
-        verdicts: detect::verdicts(facts, knowledge, &toolchain),
+        verdicts,
         engines: detect::engines(facts, knowledge),
         exports: exports(facts),
         sections: sections(facts),

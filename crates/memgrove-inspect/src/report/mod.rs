@@ -4,7 +4,9 @@ mod conclude;
 mod conclusion;
 mod memory;
 mod short;
+mod table;
 mod verdict;
+mod warning;
 
 pub use conclude::{conclude, conclude_with};
 pub use conclusion::{Conclusion, Confidence, Evidence, Level};
@@ -13,10 +15,12 @@ pub use memory::{
     RegionKind, Stack, StackDirection, StackPlacement, StaticData,
 };
 pub(crate) use short::{short, short_to, some_of};
+pub use table::{TableGrower, TableReport};
 pub use verdict::{
     EngineSupport, ImportUse, MAX_REASON_IMPORTS, Outcome, ProposalUse, PurposeGroup, Reason, Requirements,
     Verdict,
 };
+pub use warning::{Warning, WarningId};
 
 use crate::detect::{Allocator, Toolchain};
 use crate::facts::{BinaryKind, ExternKind};
@@ -42,6 +46,10 @@ pub struct Report {
     pub allocator: Conclusion<Allocator>,
     /// Its memory.
     pub memory: MemoryReport,
+    /// Its tables.
+    pub tables: Vec<TableReport>,
+    /// What will bite somebody, each with its cure.
+    pub warnings: Vec<Warning>,
     /// How it is meant to be started.
     pub startup: Startup,
     /// What it imports, grouped by purpose.

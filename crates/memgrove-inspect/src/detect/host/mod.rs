@@ -5,6 +5,7 @@ mod instantiate;
 mod interface;
 mod support;
 
+pub(in crate::detect) use instantiate::needed_memory;
 pub(crate) use interface::needs_memory_export;
 pub(crate) use support::engines;
 
