@@ -148,9 +148,13 @@ const ON_WASM32: &[(&str, &[&str], &str)] = &[
     ("memgrove", &["--no-default-features"], "core"),
     ("memgrove", &["--all-features"], "core,alloc"),
     ("memgrove-trace", &[], "core,alloc"),
+    ("memgrove-module", &["--no-default-features"], "std,panic_abort"),
     ("memgrove-inspect", &["--no-default-features"], "std,panic_abort"),
     ("memgrove-inspect", &["--all-features"], "std,panic_abort"),
     ("memgrove-rewrite", &[], "std,panic_abort"),
+    ("memgrove-verify", &[], "std,panic_abort"),
+    ("memgrove-open", &[], "std,panic_abort"),
+    ("memgrove-view", &[], "std,panic_abort"),
 ];
 
 pub fn run(workspace: &Workspace, args: &TestArgs) -> Result<()> {

@@ -4,12 +4,16 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use memgrove_open::OpenError;
+use memgrove_view::report::Failure;
+
 /// What the process tells its parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
     /// Everything asked for was done.
     Done,
     /// `fix` has written its result, but nothing of it could be executed, so that nothing is known of it.
+    #[cfg_attr(not(feature = "engines"), allow(dead_code, reason = "nothing is written there"))]
     Unverified,
     /// Everything was read, and the answer is no: a required host cannot run a module, or `fix` had to
     /// leave something to the host.
@@ -67,6 +71,12 @@ impl UserError {
         Self { message: message.into(), hint: None, exit: Exit::Usage }
     }
 
+    /// The command runs modules, and this build cannot.
+    pub(crate) fn no_engine(command: &str) -> Self {
+        let message = format!("`memgrove {command}` runs modules, and no engine is inside this build");
+        Self::usage(message).hint("build it with the feature `engines`, which is on by default")
+    }
+
     /// The work could not be done.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self { message: message.into(), hint: None, exit: Exit::Failed }
@@ -103,15 +113,28 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
+/// An error as it is shown.
+pub(crate) fn failure(error: &anyhow::Error) -> Failure {
+    let inspect = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<memgrove_inspect::Error>().map(memgrove_inspect::Error::offset)
+    };
+    Failure { message: format!("{error:#}"), offset: error.chain().find_map(inspect), hint: hint_of(error) }
+}
+
 /// What the user could try, where the error or one of its causes knows.
-pub(crate) fn hint_of(error: &anyhow::Error) -> Option<String> {
+fn hint_of(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|cause| {
         let user = cause.downcast_ref::<UserError>().and_then(|error| error.hint.clone());
         let inspect = || {
             cause.downcast_ref::<memgrove_inspect::Error>().and_then(|error| error.hint().map(str::to_owned))
         };
-        user.or_else(inspect)
+        user.or_else(|| cause.downcast_ref().and_then(hint_of_opening)).or_else(inspect)
     })
+}
+
+fn hint_of_opening(error: &OpenError) -> Option<String> {
+    let raise = || error.is_too_large().then_some("raise the limit with --max-size");
+    error.hint().or_else(raise).map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -12,8 +12,9 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 #[cfg(feature = "engines")]
 use memgrove_text::escape;
-use memgrove_text::{Line, Text, Tone, escape_json, escape_name, is_hidden, shorten};
-use serde::Serialize;
+use memgrove_text::{Line, Text, Tone, escape_name, is_hidden, shorten};
+use memgrove_view::Json;
+use memgrove_view::report::Failure;
 
 use crate::exit;
 
@@ -37,39 +38,6 @@ const fn style(tone: Tone) -> Style {
 
 /// An error quotes names, and a name may be as long as the file.
 const LONGEST_MESSAGE: usize = 2000;
-
-/// A piece of a JSON document: data for programs, made by a serialiser only.
-#[derive(Debug)]
-pub(crate) struct Json(String);
-
-impl Json {
-    /// A value over several lines, without a line feed at the end.
-    pub(crate) fn pretty(value: &impl Serialize) -> serde_json::Result<Self> {
-        Ok(Self(escape_json(&serde_json::to_string_pretty(value)?).into_owned()))
-    }
-
-    /// A value in one line, without a line feed at the end.
-    pub(crate) fn compact(value: &impl Serialize) -> serde_json::Result<Self> {
-        Ok(Self(escape_json(&serde_json::to_string(value)?).into_owned()))
-    }
-
-    /// What stands around values, written in our source.
-    pub(crate) fn frame(text: &'static str) -> Self {
-        Self(text.to_owned())
-    }
-
-    /// This piece and the other behind it.
-    pub(crate) fn then(mut self, other: &Self) -> Self {
-        self.0.push_str(&other.0);
-        self
-    }
-
-    /// The piece with `blanks` blanks at the beginning of each line.
-    pub(crate) fn indented(&self, blanks: usize) -> Self {
-        let lines: Vec<_> = self.0.lines().map(|line| format!("{:blanks$}{line}", "")).collect();
-        Self(lines.join("\n"))
-    }
-}
 
 /// How much is printed beside the results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +77,7 @@ impl Output {
 
     /// Writes a result for programs.
     pub(crate) fn json(&mut self, piece: &Json) -> io::Result<()> {
-        self.stdout.write_all(piece.0.as_bytes())?;
+        self.stdout.write_all(piece.as_str().as_bytes())?;
         self.shown()
     }
 
@@ -145,21 +113,24 @@ impl Output {
     /// Says what failed: one line with what and where, and a second one with what to try, if that is known.
     /// `subject` is the file or the step that failed.
     pub(crate) fn error(&mut self, subject: Option<&str>, error: &anyhow::Error) {
-        if exit::is_broken_pipe(error) {
-            return;
+        if !exit::is_broken_pipe(error) {
+            self.failure(subject, &exit::failure(error));
         }
-        let mut text = Text::from(error_line(subject, error));
-        if let Some(hint) = exit::hint_of(error) {
-            text.line(
-                Line::new().with(Tone::HintLabel, "hint:").plain(" ").plain(shorten(&hint, LONGEST_MESSAGE)),
-            );
+    }
+
+    /// The same for a failure that was kept.
+    pub(crate) fn failure(&mut self, subject: Option<&str>, failure: &Failure) {
+        let mut text = Text::from(error_line(subject, &failure.message));
+        if let Some(hint) = &failure.hint {
+            let hint = shorten(hint, LONGEST_MESSAGE);
+            text.line(Line::new().with(Tone::HintLabel, "hint:").plain(" ").plain(hint));
         }
         self.say(&text);
     }
 
     /// Says what failed in one line, for one of many files.
-    pub(crate) fn error_line(&mut self, subject: &str, error: &anyhow::Error) {
-        self.say(&error_line(Some(subject), error).into());
+    pub(crate) fn error_line(&mut self, subject: &str, message: &str) {
+        self.say(&error_line(Some(subject), message).into());
     }
 
     /// Begins a progress bar over `length` steps, if standard error is a terminal; the bar shown before, if
@@ -249,10 +220,10 @@ fn write_line(stream: &mut impl Write, line: &Line) -> io::Result<()> {
     writeln!(stream)
 }
 
-fn error_line(subject: Option<&str>, error: &anyhow::Error) -> Line {
+fn error_line(subject: Option<&str>, message: &str) -> Line {
     let mut line = Line::new().with(Tone::ErrorLabel, "error:").plain(" ");
     if let Some(subject) = subject {
         line.push(Tone::Plain, format!("{}: ", escape_name(subject)));
     }
-    line.plain(shorten(&format!("{error:#}"), LONGEST_MESSAGE))
+    line.plain(shorten(message, LONGEST_MESSAGE))
 }

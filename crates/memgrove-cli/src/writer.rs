@@ -4,9 +4,10 @@ use anyhow::Result;
 use clap::ValueEnum;
 use memgrove_inspect::Report;
 use memgrove_text::Text;
+use memgrove_view::Json;
+use memgrove_view::report::{self, Columns, Inspected};
 
-use crate::output::{Json, Output};
-use crate::render::{self, Columns, Inspected};
+use crate::output::Output;
 use crate::select::SortKey;
 
 /// How results are written to standard output.
@@ -50,7 +51,7 @@ impl Writer {
     /// What comes before the first file.
     pub(crate) fn begin(&self, out: &mut Output) -> Result<()> {
         match self.format {
-            Format::Json => out.json(&render::json_head()?)?,
+            Format::Json => out.json(&report::json_head()?)?,
             Format::Auto | Format::Text | Format::Table | Format::Ndjson => {}
         }
         Ok(())
@@ -73,7 +74,7 @@ impl Writer {
             self.write(piece, out)?;
         }
         if self.format == Format::Json {
-            out.json(&render::json_foot())?;
+            out.json(&report::json_foot())?;
         }
         Ok(())
     }
@@ -100,22 +101,22 @@ impl Writer {
 
     fn piece(&self, file: &Inspected) -> Result<Option<Piece>> {
         Ok(match (self.format, &file.result) {
-            (Format::Json, _) => Some(Piece::Json(render::json(file)?)),
-            (Format::Ndjson, _) => Some(Piece::Json(render::ndjson(file)?)),
+            (Format::Json, _) => Some(Piece::Json(report::json(file)?)),
+            (Format::Ndjson, _) => Some(Piece::Json(report::ndjson(file)?)),
             (_, Err(_)) => None,
             (Format::Table, Ok(report)) => Some(Piece::Text(self.rows(&file.name, report))),
             (Format::Auto | Format::Text, Ok(report)) => {
-                Some(Piece::Text(render::text(file, report, self.verbose)))
+                Some(Piece::Text(report::text(file, report, self.verbose)))
             }
         })
     }
 
     fn rows(&self, name: &str, report: &Report) -> Text {
-        let mut rows = Text::from(render::table_row(&self.columns, name, report));
+        let mut rows = Text::from(report::table_row(&self.columns, name, report));
         let inside = report.component.iter().flat_map(|component| &component.modules);
         for (index, module) in inside.enumerate() {
             let name = format!("{name}: core module {index}");
-            rows.line(render::table_row(&self.columns, &name, &module.report));
+            rows.line(report::table_row(&self.columns, &name, &module.report));
         }
         rows
     }

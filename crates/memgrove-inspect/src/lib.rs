@@ -10,15 +10,12 @@
 #![forbid(unsafe_code)]
 
 pub mod detect;
-mod error;
-pub mod facts;
 pub mod fingerprint;
 pub mod knowledge;
 pub mod report;
 #[doc(hidden)]
 pub mod robust;
 
-pub use error::Error;
-pub use facts::{Facts, facts};
 pub use knowledge::{Knowledge, KnowledgeError};
+pub use memgrove_module::{Error, Facts, facts};
 pub use report::{Conclusion, Confidence, Evidence, Report, conclude, conclude_with};

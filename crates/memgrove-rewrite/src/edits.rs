@@ -1,11 +1,13 @@
 //! What the passes decide, in terms of the original module's indices.
 //!
-//! Indices of the output exist only in `encode`: until then an imported function keeps its
+//! Indices of the output exist only in `edit`: until then an imported function keeps its
 //! identity whether it stays or is given a body.
 
 use std::collections::BTreeMap;
 
 use wasmparser::{ExternalKind, MemoryType, TableType};
+
+pub(crate) use crate::edit::Value;
 
 /// Changes to a module. Applying none gives back the same bytes.
 #[derive(Debug, Clone, Default)]
@@ -82,13 +84,6 @@ pub(crate) enum Op {
     I32RemS,
     I32RemU,
     I32TruncF64,
-}
-
-/// The value of a global that was imported.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Value {
-    I32(u32),
-    F64(f64),
 }
 
 /// Constants that the stand-ins in `runtime/` import.

@@ -33,6 +33,24 @@ pub enum Error {
         /// Where it would have ended, in bytes.
         end: u64,
     },
+    /// A function cannot be edited as it was asked for.
+    #[error("function {func} cannot be edited so: {why}")]
+    NotEditable {
+        /// Its index.
+        func: u32,
+        /// What speaks against it.
+        why: &'static str,
+    },
+    /// A function that is to be instrumented holds an operator of which this crate does not know what it does.
+    #[error("function {func} cannot be instrumented: it holds {operator} (at offset {offset:#x})")]
+    NotUnderstood {
+        /// Its index.
+        func: u32,
+        /// The operator's name.
+        operator: String,
+        /// Where, in bytes from the start of the file.
+        offset: u64,
+    },
     /// The rewritten module does not validate: a defect of this crate. Its bytes are not returned.
     #[error("the rewritten module would not be valid: {message} (at offset {offset:#x} of the output)")]
     Output {

@@ -12,10 +12,12 @@
 #![forbid(unsafe_code)]
 
 mod contract;
+pub mod edit;
 mod edits;
 mod encode;
 mod error;
 mod flow;
+pub mod graft;
 mod lookup;
 mod mark;
 mod module;

@@ -45,7 +45,7 @@ impl Errno {
     pub fn find(module: &Module<'_>) -> Self {
         let mut errno = Self::default();
         let takes_one = |func: &u32| has_type(module, *func, "i32 -> i32");
-        let defined = module.imported_funcs..crate::encode::count(module.funcs.len());
+        let defined = module.imported_funcs..crate::edit::count(module.funcs.len());
         let short: Vec<u32> =
             defined.filter(takes_one).filter(|&f| module.body_len(f) <= BODY_BYTES).collect();
         for &func in &short {

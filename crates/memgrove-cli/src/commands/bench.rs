@@ -12,9 +12,11 @@ use memgrove_lab::measure::catalogue::{Catalogue, CatalogueError};
 use memgrove_lab::measure::results::{Results, ResultsError};
 use memgrove_lab::measure::{Event, MeasureError, Plan, Request, Save, Trace, run as measure};
 use memgrove_text::{Text, escape_file_name};
+use memgrove_view::Json;
 
 use crate::exit::{Exit, UserError};
-use crate::output::{Json, Output};
+use crate::interrupt::RunFolder;
+use crate::output::Output;
 use crate::output_file::{self, Target};
 
 const EXAMPLES: &str = "\
@@ -117,6 +119,8 @@ pub(crate) fn run(args: &BenchArgs, out: &mut Output) -> Result<Exit> {
     if args.list {
         return list(&Catalogue::embedded()?, out);
     }
+    // What engines leave in the folder for temporary files goes with it.
+    let _folder = RunFolder::new();
     let targets = Targets::new(args)?;
     let results = match &args.from {
         Some(path) => Results::read(path)?,

@@ -6,15 +6,16 @@ use anyhow::{Context, Result};
 use clap::Args;
 use memgrove_inspect::facts;
 use memgrove_inspect::facts::MemoryType;
-use memgrove_lab::verify::{self, Outcome, Reason, Verdict, Verification};
-use memgrove_rewrite::{Decision, Fixed, Options, Plan, Stubs};
-use memgrove_text::{Line, Text, Tone, escape_file_name, escape_name, shorten};
-use serde::Serialize;
+use memgrove_rewrite::{Fixed, Options, Stubs};
+use memgrove_text::{escape_file_name, shorten};
+use memgrove_view::fix::{Done, Fix, HostVerdict};
 
-use super::fix_host::{HostTarget, HostVerdict};
+use super::fix_host::HostTarget;
 use crate::exit::{self, Exit, UserError};
-use crate::input::{self, Source};
-use crate::output::{Json, Output};
+use crate::input::Source;
+#[cfg(feature = "engines")]
+use crate::interrupt::RunFolder;
+use crate::output::Output;
 use crate::output_file::{self, Target};
 
 const LONG_ABOUT: &str = "\
@@ -41,14 +42,8 @@ Examples:
   memgrove fix app.wasm -o out.wasm --stub none       only what can be satisfied exactly
   memgrove fix app.wasm -o out.wasm --json | jq '.plan.imports'";
 
-/// A name may be as long as the file; of one this many characters are shown.
-const LONGEST_NAME: usize = 160;
-
-/// The same for a text that quotes names.
-const LONGEST_TEXT: usize = 1500;
-
-/// Version of the JSON that `--json` writes.
-const SCHEMA: u32 = 2;
+/// The reasons of a host quote names, which may be as long as the file; of all this many characters are shown.
+const LONGEST_REFUSAL: usize = 1500;
 
 /// Make a module run anywhere: satisfy its imports inside the module
 #[derive(Clone, Debug, Args)]
@@ -99,68 +94,113 @@ pub(crate) struct FixArgs {
     json: bool,
 
     /// Refuse files with more bytes than this, also after unpacking
-    #[arg(long, value_name = "BYTES", default_value_t = input::DEFAULT_MAX_BYTES)]
+    #[arg(long, value_name = "BYTES", default_value_t = memgrove_open::DEFAULT_MAX_BYTES)]
     max_size: u64,
 }
 
-/// What `--json` writes.
-#[derive(Serialize)]
-struct Record<'a> {
-    schema: u32,
-    file: &'a str,
-    complete: bool,
-    bytes_before: usize,
-    bytes_after: Option<usize>,
-    plan: &'a Plan,
-    host: &'a HostVerdict,
-    /// What verification came to; none before it.
-    verdict: Option<Verdict>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    verification: Option<&'a Verification>,
-    written: bool,
-}
-
 pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
+    if !args.dry_run && !cfg!(feature = "engines") {
+        return Err(UserError::no_engine("fix").into());
+    }
     let name = escape_file_name(args.path.as_os_str());
     let host = HostTarget::named(&args.host)?;
     let target = target(args)?;
     let wasm = read(args, &name)?;
-    let options = options(args, &host, &wasm).with_context(|| name.clone())?;
-    let Fixed { wasm: fixed, plan } = memgrove_rewrite::fix(&wasm, &options).with_context(|| name.clone())?;
-    let on_host = host.verdict(&fixed).with_context(|| name.clone())?;
+    let planned = Planned::new(args, &host, name.clone(), wasm).context(name)?;
     if args.dry_run {
-        report(args, out, &name, &wasm, &plan, &on_host, None, None)?;
-        let is_yes = may_write(args, &options, &plan) && !on_host.is_no();
-        return Ok(if is_yes { Exit::Done } else { Exit::No });
+        planned.show(args, None, out)?;
+        return Ok(if planned.is_allowed && !planned.on_host.is_no() { Exit::Done } else { Exit::No });
     }
-    let refusal = match plan.remaining().count() {
-        _ if args.partial => None,
-        _ if may_write(args, &options, &plan) => {
-            on_host.is_no().then(|| format!("the target host does not run the result: {}", on_host.words()))
-        }
-        1 => Some("1 import stays".to_owned()),
-        count => Some(format!("{count} imports stay")),
-    };
-    if let Some(refusal) = refusal {
-        report(args, out, &name, &wasm, &plan, &on_host, None, None)?;
-        out.note(format!(
-            "nothing written: {}; --partial writes the module all the same",
-            shorten(&refusal, LONGEST_TEXT)
-        ));
+    if let Some(refusal) = planned.refusal(args) {
+        planned.show(args, None, out)?;
+        let refusal = shorten(&refusal, LONGEST_REFUSAL);
+        out.note(format!("nothing written: {refusal}; --partial writes the module all the same"));
         return Ok(Exit::No);
     }
-    let verification = verify::verify(&wasm, &fixed, &plan);
-    let target = target.as_ref().filter(|_| verification.passed());
-    if let Some(target) = target {
-        target.write(&fixed)?;
+    verify_and_write(args, &planned, target.as_ref(), out)
+}
+
+/// A plan carried out in memory, and what is known of the result without running it.
+struct Planned {
+    name: String,
+    wasm: Vec<u8>,
+    fixed: Fixed,
+    on_host: HostVerdict,
+    /// Nothing stays that the target does not provide, or the user wants it anyway.
+    is_allowed: bool,
+}
+
+impl Planned {
+    fn new(args: &FixArgs, host: &HostTarget, name: String, wasm: Vec<u8>) -> Result<Self> {
+        let options = options(args, host, &wasm)?;
+        let fixed = memgrove_rewrite::fix(&wasm, &options)?;
+        let on_host = host.verdict(&fixed.wasm)?;
+        let mut remaining = fixed.plan.remaining();
+        let is_allowed = args.partial || remaining.all(|item| options.is_provided(&item.module, &item.name));
+        drop(remaining);
+        Ok(Self { name, wasm, fixed, on_host, is_allowed })
     }
-    report(args, out, &name, &wasm, &plan, &on_host, Some((&fixed, &verification)), target)?;
+
+    /// Why the result is not to be written.
+    fn refusal(&self, args: &FixArgs) -> Option<String> {
+        match self.fixed.plan.remaining().count() {
+            _ if args.partial => None,
+            _ if self.is_allowed => self
+                .on_host
+                .is_no()
+                .then(|| format!("the target host does not run the result: {}", self.on_host.words())),
+            1 => Some("1 import stays".to_owned()),
+            count => Some(format!("{count} imports stay")),
+        }
+    }
+
+    fn show(&self, args: &FixArgs, done: Option<Done<'_>>, out: &mut Output) -> Result<()> {
+        let fix = Fix {
+            name: &self.name,
+            bytes_before: self.wasm.len(),
+            plan: &self.fixed.plan,
+            host: &self.on_host,
+            done,
+        };
+        if args.json {
+            out.json(&fix.json()?)?
+        } else {
+            out.print(fix.text())?
+        }
+        Ok(())
+    }
+}
+
+#[cfg(feature = "engines")]
+fn verify_and_write(
+    args: &FixArgs,
+    planned: &Planned,
+    target: Option<&Target>,
+    out: &mut Output,
+) -> Result<Exit> {
+    use memgrove_lab::verify::{Verdict, verify};
+
+    // What engines leave in the folder for temporary files goes with it.
+    let _folder = RunFolder::new();
+    let fixed = &planned.fixed;
+    let verification = verify(&planned.wasm, &fixed.wasm, &fixed.plan);
+    let target = target.filter(|_| verification.passed());
+    if let Some(target) = target {
+        target.write(&fixed.wasm)?;
+    }
+    let written_to = target.map(Target::name);
+    let done = Done {
+        bytes_after: fixed.wasm.len(),
+        verification: &verification,
+        written_to: written_to.as_deref(),
+    };
+    planned.show(args, Some(done), out)?;
     if !verification.passed() {
         return Err(UserError::failed("the fixed module did not pass verification, so it was not written")
             .hint("the failed checks are listed above; the input is unchanged")
             .into());
     }
-    if on_host.is_no() {
+    if planned.on_host.is_no() {
         return Ok(Exit::No);
     }
     if verification.verdict == Verdict::NotVerified && !args.accept_unverified {
@@ -170,9 +210,10 @@ pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Nothing stays that the target does not provide, or the user wants it anyway.
-fn may_write(args: &FixArgs, options: &Options, plan: &Plan) -> bool {
-    args.partial || plan.remaining().all(|item| options.is_provided(&item.module, &item.name))
+/// Without an engine nothing is verified, so nothing is written; see [`run`].
+#[cfg(not(feature = "engines"))]
+fn verify_and_write(_: &FixArgs, _: &Planned, _: Option<&Target>, _: &mut Output) -> Result<Exit> {
+    Err(UserError::no_engine("fix").into())
 }
 
 fn options(args: &FixArgs, host: &HostTarget, wasm: &[u8]) -> Result<Options> {
@@ -230,7 +271,8 @@ fn check_maximum(bytes: u64, memory: &MemoryType) -> Result<()> {
 fn read(args: &FixArgs, name: &str) -> Result<Vec<u8>> {
     let source = if args.path.as_os_str() == "-" { Source::Stdin } else { Source::File(args.path.clone()) };
     let bytes = source.read(args.max_size).with_context(|| format!("reading {name}"))?;
-    let mut binaries = input::unwrap(bytes, name, args.max_size).with_context(|| name.to_owned())?;
+    let mut binaries =
+        memgrove_open::binaries(bytes, name, args.max_size).with_context(|| name.to_owned())?;
     match (binaries.pop(), binaries.len()) {
         (Some(binary), 0) => Ok(binary.bytes),
         (_, more) => Err(UserError::failed(format!("{name} holds {} modules", more + 1))
@@ -246,135 +288,4 @@ fn target(args: &FixArgs) -> Result<Option<Target>> {
     let profile = Some(Path::new(&args.host)).filter(|host| host.exists());
     output_file::refuse_clashes(&[(&target, "OUT")], std::iter::once(&*args.path).chain(profile))?;
     Ok(Some(target))
-}
-
-#[expect(clippy::too_many_arguments, reason = "what a report is made of")]
-fn report(
-    args: &FixArgs,
-    out: &mut Output,
-    name: &str,
-    wasm: &[u8],
-    plan: &Plan,
-    on_host: &HostVerdict,
-    done: Option<(&[u8], &Verification)>,
-    written: Option<&Target>,
-) -> Result<()> {
-    if args.json {
-        let record = Record {
-            schema: SCHEMA,
-            file: name,
-            complete: plan.is_complete(),
-            bytes_before: wasm.len(),
-            bytes_after: done.map(|(fixed, _)| fixed.len()),
-            plan,
-            host: on_host,
-            verdict: done.map(|(_, verification)| verification.verdict),
-            verification: done.map(|(_, verification)| verification),
-            written: written.is_some(),
-        };
-        out.json(&Json::pretty(&record)?.then(&Json::frame("\n")))?;
-        return Ok(());
-    }
-    let mut text = describe(name, plan);
-    text.line(describe_host(on_host));
-    if let Some((fixed, verification)) = done {
-        text.append(describe_verification(verification));
-        if let Some(target) = written {
-            text.gap();
-            text.line(format!("{} -> {} bytes, written to {}", wasm.len(), fixed.len(), target.name()));
-        }
-    }
-    out.print(text)?;
-    Ok(())
-}
-
-/// The plan for people.
-fn describe(name: &str, plan: &Plan) -> Text {
-    let mut text = Text::from(Line::new().with(Tone::Heading, escape_name(name)));
-    if plan.is_empty() {
-        text.line("  nothing to change");
-    }
-    for item in &plan.imports {
-        let known = item.known_as.as_ref().map(|known| format!(" = {known}")).unwrap_or_default();
-        let (tone, sign, what, why) = match &item.decision {
-            Decision::Inside { stand_in, why, exact: true, .. } => {
-                (Tone::Good, "inside", stand_in.as_str(), why)
-            }
-            Decision::Inside { stand_in, why, exact: false, .. } => {
-                (Tone::Warn, "stub  ", stand_in.as_str(), why)
-            }
-            Decision::Stays { why } => (Tone::Bad, "stays ", "stays an import", why),
-        };
-        let about = format!("{} · {}", shorten(&item.ty, LONGEST_TEXT), item.purpose);
-        let short = |name| shorten(name, LONGEST_NAME);
-        let name = format!(" {}.{}{known} ", short(&item.module), short(&item.name));
-        text.line(Line::new().plain("  ").with(tone, sign).plain(name).with(Tone::Soft, about));
-        text.line(format!("         {}", shorten(&format!("{what}: {why}"), LONGEST_TEXT)));
-    }
-    for change in &plan.changes {
-        let what =
-            format!(" {}: {}", shorten(&change.subject, LONGEST_NAME), shorten(&change.what, LONGEST_TEXT));
-        text.line(Line::new().plain("  ").with(Tone::Good, "change").plain(what));
-        text.line(format!("         {}", shorten(&change.why, LONGEST_TEXT)));
-    }
-    for note in &plan.notes {
-        text.line(
-            Line::new().plain("  ").with(Tone::Soft, format!("note   {}", shorten(note, LONGEST_TEXT))),
-        );
-    }
-    text
-}
-
-/// What the inspector says of the result on the host that it is for.
-fn describe_host(on_host: &HostVerdict) -> Line {
-    let (tone, word) = if on_host.is_no() { (Tone::Bad, "NO     ") } else { (Tone::Good, "yes    ") };
-    let answer = format!(" {}: {}", on_host.question(), shorten(&on_host.words(), LONGEST_TEXT));
-    Line::new().plain("  ").with(tone, word).plain(answer)
-}
-
-fn describe_verification(verification: &Verification) -> Text {
-    let tone = match verification.verdict {
-        Verdict::Verified => Tone::Good,
-        Verdict::VerifiedInPart | Verdict::NotVerified => Tone::Warn,
-        Verdict::Failed => Tone::Bad,
-    };
-    let not_run = match not_run(verification) {
-        list if list.is_empty() || verification.verdict == Verdict::Failed => String::new(),
-        list => shorten(&format!("; not run: {}", list.join("; ")), LONGEST_TEXT).into_owned(),
-    };
-    let mut text = Text::from(Line::new().with(tone, verification.verdict.text()).plain(not_run));
-    let mut line = |question: &str, outcome: &Outcome| {
-        let (tone, word, detail) = match outcome {
-            Outcome::Passed(detail) => (Tone::Good, "yes    ", detail),
-            Outcome::NotNeeded(detail) => (Tone::Soft, "-      ", detail),
-            Outcome::Skipped(gap) => (Tone::Warn, "not run", &gap.words),
-            Outcome::Failed(detail) => (Tone::Bad, "NO     ", detail),
-        };
-        text.line(
-            Line::new()
-                .plain("  ")
-                .with(tone, word)
-                .plain(format!(" {question}: {}", shorten(detail, LONGEST_TEXT))),
-        );
-    };
-    line("on a bare engine, says inspect", &verification.inspected);
-    for check in &verification.checks {
-        line(&format!("{} on {}", check.question.text(), check.engine), &check.outcome);
-    }
-    text
-}
-
-/// What was not executed or compared, each once: engines mostly share it.
-fn not_run(verification: &Verification) -> Vec<&str> {
-    let mut list: Vec<&str> = Vec::new();
-    let mut told: Vec<(Reason, Option<verify::Question>)> = Vec::new();
-    for not_run in &verification.not_run {
-        let kind = (not_run.gap.reason, not_run.question);
-        let words = not_run.gap.words.as_str();
-        if !told.contains(&kind) && !list.contains(&words) {
-            list.push(words);
-        }
-        told.push(kind);
-    }
-    list
 }

@@ -4,10 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use memgrove_inspect::knowledge::Host;
-use memgrove_inspect::report::Outcome;
 use memgrove_inspect::{Facts, Knowledge, conclude_with, facts};
-use memgrove_text::escape_name;
-use serde::Serialize;
+use memgrove_view::fix::HostVerdict;
 
 use super::inspect::profile_error;
 use crate::exit::UserError;
@@ -16,19 +14,6 @@ use crate::exit::UserError;
 pub(super) struct HostTarget {
     host: Host,
     knowledge: Knowledge,
-}
-
-/// The inspector's verdict on a module for the target.
-#[derive(Debug, Serialize)]
-pub(super) struct HostVerdict {
-    /// Id of the host profile.
-    id: String,
-    /// Whether the module runs there.
-    outcome: Outcome,
-    /// Reasons against it.
-    reasons: Vec<String>,
-    /// Conditions under which it runs.
-    conditions: Vec<String>,
 }
 
 impl HostTarget {
@@ -70,35 +55,6 @@ impl HostTarget {
         let report = conclude_with(&facts(wasm)?, &self.knowledge);
         let verdict = report.verdicts.into_iter().find(|verdict| verdict.host == self.host.id);
         let verdict = verdict.context("there is a verdict for every host profile")?;
-        let words = |reasons: Vec<memgrove_inspect::report::Reason>| {
-            reasons.into_iter().map(|reason| reason.text).collect()
-        };
-        Ok(HostVerdict {
-            id: verdict.host,
-            outcome: verdict.outcome,
-            reasons: words(verdict.reasons),
-            conditions: words(verdict.conditions),
-        })
-    }
-}
-
-impl HostVerdict {
-    /// The module does not run there.
-    pub(super) fn is_no(&self) -> bool {
-        self.outcome == Outcome::No
-    }
-
-    /// The question for people.
-    pub(super) fn question(&self) -> String {
-        format!("on the target host `{}`, says inspect", escape_name(&self.id))
-    }
-
-    /// The answer for people.
-    pub(super) fn words(&self) -> String {
-        match self.outcome {
-            Outcome::Runs => "runs".to_owned(),
-            Outcome::RunsIf => format!("runs if {}", self.conditions.join("; and if ")),
-            Outcome::No => self.reasons.join("; "),
-        }
+        Ok(HostVerdict::from(verdict))
     }
 }

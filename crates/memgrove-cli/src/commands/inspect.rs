@@ -10,13 +10,14 @@ use memgrove_inspect::knowledge::ProfileErrors;
 use memgrove_inspect::report::{Outcome, Verdict};
 use memgrove_inspect::{Knowledge, Report, conclude_with, facts};
 use memgrove_text::{Line, Tone, escape_file_name, escape_name};
+use memgrove_view::report::{Failure, HtmlReport, Inspected};
+use memgrove_view::{column, count};
 
 use crate::exit::{self, Exit, UserError};
 use crate::input::{self, Source};
 use crate::ordered::for_each_ordered;
 use crate::output::Output;
 use crate::output_file::{self, Target};
-use crate::render::{self, HtmlReport, Inspected};
 use crate::select::SelectArgs;
 use crate::writer::{Format, Writer};
 
@@ -95,7 +96,7 @@ pub(crate) struct InspectArgs {
     jobs: Option<usize>,
 
     /// Refuse files with more bytes than this, also after unpacking
-    #[arg(long, value_name = "BYTES", default_value_t = input::DEFAULT_MAX_BYTES, help_heading = "Limits")]
+    #[arg(long, value_name = "BYTES", default_value_t = memgrove_open::DEFAULT_MAX_BYTES, help_heading = "Limits")]
     max_size: u64,
 }
 
@@ -115,7 +116,7 @@ pub(crate) fn run(args: &InspectArgs, out: &mut Output) -> Result<Exit> {
     let many = found.folders || found.sources.len() > 1;
     let mut session = Session::new(args, many, html);
     for (folder, error) in found.unreadable {
-        session.failed(&escape_file_name(folder.as_os_str()), &anyhow!(error), out);
+        session.failed(&escape_file_name(folder.as_os_str()), &exit::failure(&anyhow!(error)), out);
     }
 
     session.writer.begin(out)?;
@@ -179,7 +180,7 @@ fn list_hosts(knowledge: &Knowledge, out: &mut Output) -> Result<Exit> {
         .unwrap_or(0)
         .min(MAX_ID_WIDTH);
     for host in &knowledge.hosts {
-        let id = Line::new().with(Tone::Heading, render::column(&escape_name(&host.id), width));
+        let id = Line::new().with(Tone::Heading, column(&escape_name(&host.id), width));
         out.print(id.plain("  ").plain(escape_name(&host.title)))?;
     }
     Ok(Exit::Done)
@@ -197,15 +198,21 @@ fn check_host(id: &str, knowledge: &Knowledge) -> Result<()> {
 /// Reads one source and says what is in it. Never fails as a whole: a failure is a result, too.
 fn inspect(source: &Source, knowledge: &Knowledge, max_bytes: u64) -> Vec<Inspected> {
     let name = source.name();
-    let failed = |error| vec![Inspected { name: name.clone(), wrapped_in: Vec::new(), result: Err(error) }];
-    let binaries = match source.read(max_bytes).and_then(|bytes| input::unwrap(bytes, &name, max_bytes)) {
+    let failed = |error| {
+        let failure = exit::failure(&error);
+        vec![Inspected { name: name.clone(), wrapped_in: Vec::new(), result: Err(failure) }]
+    };
+    let binaries = match source
+        .read(max_bytes)
+        .and_then(|bytes| Ok(memgrove_open::binaries(bytes, &name, max_bytes)?))
+    {
         Ok(binaries) => binaries,
         Err(error) => return failed(error),
     };
     let several = binaries.len() > 1;
     let inspected = binaries.into_iter().enumerate().map(|(index, binary)| Inspected {
         name: if several { format!("{name}#{}", index + 1) } else { name.clone() },
-        result: report(&binary.bytes, knowledge),
+        result: report(&binary.bytes, knowledge).map_err(|error| exit::failure(&error)),
         wrapped_in: binary.wrapped_in,
     });
     inspected.collect()
@@ -260,7 +267,7 @@ impl<'a> Session<'a> {
                 self.shown += 1;
                 self.require(&file.name, report, out);
             }
-            Err(error) => self.failed(&file.name, error, out),
+            Err(failure) => self.failed(&file.name, failure, out),
         }
         if let Some((_, html)) = &mut self.html {
             html.add(file);
@@ -268,11 +275,11 @@ impl<'a> Session<'a> {
         self.writer.file(file, out)
     }
 
-    fn failed(&mut self, name: &str, error: &anyhow::Error, out: &mut Output) {
+    fn failed(&mut self, name: &str, failure: &Failure, out: &mut Output) {
         self.failed += 1;
         self.exit = self.exit.and(Exit::Failed);
         // Among many files each failure is one line.
-        if self.many { out.error_line(name, error) } else { out.error(Some(name), error) }
+        if self.many { out.error_line(name, &failure.message) } else { out.failure(Some(name), failure) }
     }
 
     fn require(&mut self, name: &str, report: &Report, out: &mut Output) {
@@ -286,8 +293,7 @@ impl<'a> Session<'a> {
             };
             let (answer, reasons) = why;
             let reasons: Vec<_> = reasons.iter().map(|reason| reason.text.as_str()).collect();
-            let error = anyhow!("{answer} on `{}`: {}", verdict.host, reasons.join("; "));
-            out.error_line(name, &error);
+            out.error_line(name, &format!("{answer} on `{}`: {}", verdict.host, reasons.join("; ")));
             self.exit = self.exit.and(Exit::No);
         }
     }
@@ -298,12 +304,12 @@ impl<'a> Session<'a> {
             target.write(html.render().as_bytes())?;
         }
         if self.many {
-            let mut parts = vec![render::count(self.shown as u64, "module")];
+            let mut parts = vec![count(self.shown as u64, "module")];
             if self.failed > 0 {
                 parts.push(format!("{} could not be read", self.failed));
             }
             if skipped > 0 {
-                parts.push(format!("{} without WebAssembly skipped", render::count(skipped, "file")));
+                parts.push(format!("{} without WebAssembly skipped", count(skipped, "file")));
             }
             out.note(parts.join(", "));
         }

@@ -1,16 +1,14 @@
 //! The subcommands: one file each, with its options and the steps from input to output.
 //!
-//! A new one is a module here, a variant of [`Command`] and a line of [`run`]. One that runs modules needs
-//! the feature `engines`; without it, `disabled` answers in its place.
+//! A new one is a file with its options and `run`, declared here, and a line of the table. One that cannot do without
+//! engines needs the feature of that name; without it, `disabled` has a twin that says so.
 
 #[cfg(feature = "engines")]
 mod bench;
 mod completions;
 #[cfg(not(feature = "engines"))]
 mod disabled;
-#[cfg(feature = "engines")]
 mod fix;
-#[cfg(feature = "engines")]
 mod fix_host;
 mod inspect;
 mod man;
@@ -19,55 +17,36 @@ mod survey;
 
 use anyhow::Result;
 use clap::Subcommand;
+#[cfg(not(feature = "engines"))]
+use disabled::{bench, survey};
 
 use crate::exit::Exit;
 use crate::output::Output;
 
-/// What to do.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    Inspect(Box<inspect::InspectArgs>),
-    #[cfg(feature = "engines")]
+/// Registers the subcommands.
+macro_rules! commands {
+    ($($variant:ident($module:ident::$args:ident),)*) => {
+        /// What to do.
+        #[derive(Debug, Subcommand)]
+        pub(crate) enum Command {
+            $($variant(Box<$module::$args>),)*
+        }
+
+        /// Does it.
+        pub(crate) fn run(command: Command, out: &mut Output) -> Result<Exit> {
+            match command {
+                $(Command::$variant(args) => $module::run(&args, out),)*
+            }
+        }
+    };
+}
+
+// In the order of the help.
+commands! {
+    Inspect(inspect::InspectArgs),
     Survey(survey::SurveyArgs),
-    #[cfg(not(feature = "engines"))]
-    Survey(disabled::DisabledArgs),
-    #[cfg(feature = "engines")]
     Bench(bench::BenchArgs),
-    #[cfg(not(feature = "engines"))]
-    Bench(disabled::DisabledArgs),
-    #[cfg(feature = "engines")]
     Fix(fix::FixArgs),
-    #[cfg(not(feature = "engines"))]
-    Fix(disabled::DisabledArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
-}
-
-/// Does it.
-pub(crate) fn run(command: Command, out: &mut Output) -> Result<Exit> {
-    match command {
-        Command::Inspect(args) => inspect::run(&args, out),
-        #[cfg(feature = "engines")]
-        Command::Survey(args) => with_run_folder(|| survey::run(&args, out)),
-        #[cfg(not(feature = "engines"))]
-        Command::Survey(_) => disabled::run("survey"),
-        #[cfg(feature = "engines")]
-        Command::Bench(args) => with_run_folder(|| bench::run(&args, out)),
-        #[cfg(not(feature = "engines"))]
-        Command::Bench(_) => disabled::run("bench"),
-        #[cfg(feature = "engines")]
-        Command::Fix(args) => with_run_folder(|| fix::run(&args, out)),
-        #[cfg(not(feature = "engines"))]
-        Command::Fix(_) => disabled::run("fix"),
-        Command::Completions(args) => completions::run(&args, out),
-        Command::Man(args) => man::run(&args, out),
-    }
-}
-
-/// Runs a command that starts engines and toolchains: what they leave in the folder for temporary files goes
-/// with it.
-#[cfg(feature = "engines")]
-fn with_run_folder(command: impl FnOnce() -> Result<Exit>) -> Result<Exit> {
-    let _folder = crate::interrupt::RunFolder::new();
-    command()
 }

@@ -11,9 +11,11 @@ use memgrove_lab::survey::{
 };
 use memgrove_lab::toolchain::{RECIPES, Recipe, Tools, find_samples};
 use memgrove_text::escape_file_name;
+use memgrove_view::Json;
 
 use crate::exit::{Exit, UserError};
-use crate::output::{Json, Output, Progress};
+use crate::interrupt::RunFolder;
+use crate::output::{Output, Progress};
 use crate::output_file::{self, Target};
 
 const EXAMPLES: &str = "\
@@ -63,6 +65,8 @@ pub(crate) struct SurveyArgs {
 type Prepared = (Vec<Subject>, Vec<ToolchainState>, Exit);
 
 pub(crate) fn run(args: &SurveyArgs, out: &mut Output) -> Result<Exit> {
+    // What engines and toolchains leave in the folder for temporary files goes with it.
+    let _folder = RunFolder::new();
     let html = args.html.as_deref().map(|path| Target::new(path, "--html")).transpose()?;
     let tools = Tools::from_environment();
     let (subjects, toolchains, exit) =

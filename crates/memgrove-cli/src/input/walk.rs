@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{Source, identify};
+use super::Source;
 
 /// How much of a file is looked at to see whether it holds WebAssembly.
 const PEEK_BYTES: u64 = 4096;
@@ -74,7 +74,7 @@ fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 fn holds_wasm(path: &Path) -> std::io::Result<bool> {
     let mut head = Vec::new();
     File::open(path)?.take(PEEK_BYTES).read_to_end(&mut head)?;
-    Ok(identify::holds_wasm(&head))
+    Ok(memgrove_open::holds_wasm(&head))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 
 use super::patterns::Patterns;
-use super::rules::{Rule, Seen, Subject, combine};
+use super::rules::{Rule, Seen, Subject, Version, combine};
 use crate::facts::Facts;
 
 macro_rules! embed {
@@ -21,7 +21,8 @@ const TOOLCHAINS: &[(&str, &str)] = embed!("toolchains":
 
 /// The files of knowledge/allocators. A test compares the list with the folder.
 const ALLOCATORS: &[(&str, &str)] = embed!("allocators":
-    "assemblyscript", "bump", "dlmalloc", "dotnet", "emmalloc", "engine", "go", "jemalloc", "lol_alloc", "memgrove", "mimalloc",
+    "assemblyscript", "bump", "dlmalloc", "dotnet", "emmalloc", "engine", "go", "jemalloc", "lol_alloc", "managed", "memgrove",
+    "mimalloc",
     "musl", "none", "rlsf", "talc", "tinygo", "wee_alloc", "zig");
 
 /// A toolchain.
@@ -185,8 +186,8 @@ impl Judged<'_> {
         self.held.iter().map(|(rule, _)| rule.weight).fold(0.0, f32::max)
     }
 
-    /// A version that one of the rules found, the weightiest first.
-    pub fn version(&self) -> Option<String> {
+    /// A version that one of the rules found, the weightiest first, and whose it is.
+    pub fn version(&self) -> Option<Version> {
         let with = self.held.iter().filter(|(_, seen)| seen.version.is_some());
         with.max_by(|a, b| a.0.weight.total_cmp(&b.0.weight)).and_then(|(_, seen)| seen.version.clone())
     }

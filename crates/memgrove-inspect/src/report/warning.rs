@@ -35,7 +35,7 @@ pub enum WarningId {
     /// A core module that is a part of a component.
     PartOfAComponent,
     /// Go for JavaScript, where Go for WASI would need less of a host.
-    GoForJavaScript,
+    GoForJs,
     /// Only Emscripten's JavaScript file knows what the imports are.
     MinifiedImports,
     /// The module grows a table that cannot grow.

@@ -13,9 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::demand::Demand;
-use super::limits::{Exceeded, Limits, Resource};
-use super::{EngineError, TrapReason};
+use super::{Demand, EngineError, Exceeded, Limits, Resource, TrapReason};
 
 /// What a run has taken of its limits. Clones share it.
 #[derive(Clone, Debug)]

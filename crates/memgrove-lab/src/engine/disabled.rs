@@ -6,7 +6,7 @@ use super::{EngineError, EngineId};
 /// Answers politely for it.
 pub(super) fn absent(engine: EngineId) -> EngineError {
     EngineError::Absent {
-        engine,
+        engine: engine.name(),
         reason: format!("this memgrove was built without the feature `{engine}`"),
         install: engine.install(),
     }

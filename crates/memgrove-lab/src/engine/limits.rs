@@ -1,9 +1,10 @@
-//! The numbers of the budget, which stand nowhere else, and the words for what is beyond them.
+//! The numbers of the budget, which stand nowhere else.
 
-use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
+use memgrove_verify::engine::{Exceeded, Resource, Shape};
+
+use super::EngineError;
 
 const MIB: u64 = 1 << 20;
 
@@ -83,69 +84,26 @@ impl Default for Limits {
     }
 }
 
-/// What there was not enough of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Resource {
-    /// Bytes of linear memories and collected heaps.
-    MemoryBytes,
-    /// Elements of tables.
-    TableElements,
-    /// Instances.
-    Instances,
-    /// Memories.
-    Memories,
-    /// Tables.
-    Tables,
-    /// Bytes of one function's body.
-    BodyBytes,
-    /// Bytes of the engine's process.
-    ProcessBytes,
-    /// Bytes of a message from the engine's process.
-    MessageBytes,
-    /// Memory of this machine: the budget had room, the operating system did not.
-    HostMemory,
+/// Refuses code that would take too much to compile.
+pub(super) fn check_code(shape: &Shape, limits: &Limits) -> Result<(), EngineError> {
+    let (asked, limit) = (shape.largest_body_bytes(), limits.body_bytes);
+    if asked > limit {
+        return Err(EngineError::Budget(Exceeded { resource: Resource::BodyBytes, asked, limit }));
+    }
+    Ok(())
 }
 
-/// A request that the budget did not cover.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Exceeded {
-    /// What there was not enough of.
-    pub resource: Resource,
-    /// What there would have been in all, with the request. A lower bound for a process that was ended; 0 for what only
-    /// the engine knows.
-    pub asked: u64,
-    /// The limit.
-    pub limit: u64,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl std::error::Error for Exceeded {}
-
-impl fmt::Display for Exceeded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { resource, asked, limit } = self;
-        match resource {
-            Resource::MemoryBytes => {
-                write!(f, "{asked} bytes in all memories together; the limit is {limit}")
-            }
-            Resource::TableElements => {
-                write!(f, "{asked} elements in all tables together; the limit is {limit}")
-            }
-            Resource::Instances => write!(f, "{asked} instances; the limit is {limit}"),
-            Resource::Memories => write!(f, "{asked} memories; the limit is {limit}"),
-            Resource::Tables => write!(f, "{asked} tables; the limit is {limit}"),
-            Resource::BodyBytes => {
-                write!(f, "a function with a body of {asked} bytes; the limit is {limit}")
-            }
-            Resource::ProcessBytes => {
-                write!(f, "{asked} bytes in the engine's process; the limit is {limit}")
-            }
-            Resource::MessageBytes => {
-                write!(f, "{asked} bytes in one message from the engine; the limit is {limit}")
-            }
-            Resource::HostMemory => {
-                f.write_str("this machine has not the memory, or the address space, that the engine asks for")
-            }
-        }
+    #[test]
+    fn the_largest_body_is_known() {
+        let shape =
+            Shape::of(&wat::parse_str("(module (func) (func (drop (i32.const 1))))").unwrap()).unwrap();
+        assert_eq!(shape.largest_body_bytes(), 5);
+        let limits = Limits { body_bytes: 4, ..Limits::OWN };
+        assert!(matches!(check_code(&shape, &limits), Err(EngineError::Budget(_))));
+        assert_eq!(check_code(&shape, &Limits::OWN), Ok(()));
     }
 }

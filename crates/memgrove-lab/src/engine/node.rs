@@ -6,12 +6,12 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::budget::Account;
-use super::demand::{Demand, check_code};
-use super::host::{Supply, checked_results};
+use super::limits::check_code;
 use super::node_process::{Process, lock};
 use super::{
-    Budget, Caller, Engine, EngineError, EngineId, ExportKind, Host, HostFunction, HostTrap, ImportKind,
-    Instance, Memory, Module, Outcome, Settings, Shape, Signature, TrapReason, Value, ValueType,
+    Budget, Caller, Demand, Engine, EngineError, EngineId, ExportKind, Host, HostFunction, HostTrap,
+    ImportKind, Instance, Memory, Module, Outcome, Settings, Shape, Signature, Supply, TrapReason, Value,
+    ValueType, check_arguments, checked_results,
 };
 
 const SCRIPT: &str = include_str!("node.js");
@@ -31,8 +31,8 @@ impl Node {
 }
 
 impl Engine for Node {
-    fn id(&self) -> EngineId {
-        EngineId::Node
+    fn name(&self) -> &'static str {
+        EngineId::Node.name()
     }
 
     fn version(&self) -> &str {
@@ -181,7 +181,7 @@ impl Drop for Running {
 impl Instance for Running {
     fn call(&mut self, export: &str, arguments: &[Value]) -> Result<Outcome, EngineError> {
         let signature = self.shape.function(export)?;
-        super::check_arguments(arguments, signature, export)?;
+        check_arguments(arguments, signature, export)?;
         let passable = |&value: &ValueType| value != ValueType::V128;
         if !signature.parameters.iter().chain(&signature.results).all(passable) {
             return Err(EngineError::export(

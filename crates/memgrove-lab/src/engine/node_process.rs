@@ -61,7 +61,7 @@ pub(crate) fn arguments(limits: &Limits) -> [String; 2] {
 impl Process {
     pub(super) fn start(script: &str, budget: &Budget) -> Result<Self, EngineError> {
         let absent = |reason: String| EngineError::Absent {
-            engine: EngineId::Node,
+            engine: EngineId::Node.name(),
             reason,
             install: EngineId::Node.install(),
         };

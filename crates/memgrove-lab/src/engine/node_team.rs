@@ -30,7 +30,7 @@ impl Workers {
             .collect();
         let budget = settings.budget_of_instance();
         let limits = budget.limits();
-        super::demand::check_code(&shape, limits)?;
+        super::limits::check_code(&shape, limits)?;
         let mut process = Process::start(SCRIPT, &budget)?;
         // Threads may grow it at any time, so all of it is taken at once.
         process.take_memory(maximum.saturating_mul(1 << 16))?;

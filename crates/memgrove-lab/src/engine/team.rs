@@ -56,7 +56,7 @@ pub fn assemble(engine: EngineId, settings: &Settings, wasm: &[u8]) -> Result<Bo
         EngineId::Wasmtime => Ok(Box::new(super::wasmtime_team::HostThreads::new(settings, wasm)?)),
         EngineId::Node => Ok(Box::new(super::node_team::Workers::new(settings, wasm)?)),
         other => Err(EngineError::Absent {
-            engine: other,
+            engine: other.name(),
             reason: "it has no threads here".to_owned(),
             install: other.install(),
         }),

@@ -11,12 +11,12 @@ use wasmi::{
 
 use super::apart::{self, Apart};
 use super::budget::{Account, deadline};
-use super::demand::{Demand, check_code};
-use super::host::Supply;
+use super::limits::check_code;
 use super::wasmi_host::{enter_host, read, result_slots, write};
 use super::wasmi_value::{from_val, run_error, signature_of, to_val};
 use super::{
-    Budget, Engine, EngineError, EngineId, Host, Instance, Memory, Module, Outcome, Settings, Shape, Value,
+    Budget, Demand, Engine, EngineError, EngineId, Host, Instance, Memory, Module, Outcome, Settings, Shape,
+    Supply, Value, check_arguments,
 };
 
 /// wasmi panics if its stack is to be smaller than it is at first.
@@ -39,8 +39,8 @@ impl Wasmi {
 }
 
 impl Engine for Wasmi {
-    fn id(&self) -> EngineId {
-        EngineId::Wasmi
+    fn name(&self) -> &'static str {
+        EngineId::Wasmi.name()
     }
 
     fn version(&self) -> &str {
@@ -307,7 +307,7 @@ pub(super) fn main_memory_name(state: &State) -> Result<&str, EngineError> {
 
 impl Instance for Running {
     fn call(&mut self, export: &str, arguments: &[Value]) -> Result<Outcome, EngineError> {
-        super::check_arguments(arguments, self.shape.function(export)?, export)?;
+        check_arguments(arguments, self.shape.function(export)?, export)?;
         let (name, arguments, fuel_limit) = (export.to_owned(), arguments.to_vec(), self.fuel_limit);
         self.with(move |working| working.call(&name, &arguments, fuel_limit))
     }

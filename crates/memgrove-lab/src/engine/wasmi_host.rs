@@ -7,12 +7,11 @@ use wasmi::{AsContextMut, Caller as EngineCaller, Extern, Func, Nullable, Ref, R
 use wasmi_core::LimiterError;
 
 use super::budget::Account;
-use super::host::checked_results;
 use super::wasmi::{State, main_memory_name};
-use super::wasmi_value::{from_val, run_error, to_val};
-use super::{Caller, EngineError, HostFunction, HostTrap, Signature, Value};
+use super::wasmi_value::{Ended, from_val, run_error, to_val};
+use super::{Caller, EngineError, HostFunction, HostTrap, Signature, Value, checked_results, range};
 
-impl HostError for HostTrap {}
+impl HostError for Ended {}
 
 impl ResourceLimiter for Account {
     fn memory_growing(
@@ -71,19 +70,23 @@ pub(super) fn enter_host(
     if Instant::now() >= state.deadline {
         let error = EngineError::Timeout { limit: state.limit };
         state.account.end(error.clone());
-        return Err(wasmi::Error::host(HostTrap::from(error)));
+        return Err(ended(error.into()));
     }
     let arguments: Vec<_> = parameters.iter().map(from_val).collect();
-    state.account.enter().map_err(|error| wasmi::Error::host(HostTrap::from(error)))?;
+    state.account.enter().map_err(|error| ended(error.into()))?;
     let mut calling = Calling { caller, signature };
     let outcome = function(&mut calling, &arguments);
     calling.caller.data_mut().account.leave();
-    let values = checked_results(outcome, signature).map_err(wasmi::Error::host)?;
+    let values = checked_results(outcome, signature).map_err(ended)?;
     for (slot, value) in results.iter_mut().zip(values) {
-        *slot = to_val(value)
-            .ok_or_else(|| wasmi::Error::host(HostTrap("a host cannot answer a reference".to_owned())))?;
+        *slot =
+            to_val(value).ok_or_else(|| ended(HostTrap("a host cannot answer a reference".to_owned())))?;
     }
     Ok(())
+}
+
+fn ended(trap: HostTrap) -> wasmi::Error {
+    wasmi::Error::host(Ended(trap))
 }
 
 pub(super) fn result_slots(function: &Func, store: impl wasmi::AsContext) -> Vec<Val> {
@@ -174,7 +177,7 @@ pub(super) fn read(
     length_bytes: u64,
 ) -> Result<Vec<u8>, EngineError> {
     let store = store.as_context_mut();
-    let range = super::range(address, length_bytes, memory.data_size(&store))?;
+    let range = range(address, length_bytes, memory.data_size(&store))?;
     let mut bytes = vec![0; range.len()];
     memory.read(&store, range.start, &mut bytes).map_err(EngineError::engine)?;
     Ok(bytes)
@@ -186,6 +189,6 @@ pub(super) fn write(
     address: u64,
     bytes: &[u8],
 ) -> Result<(), EngineError> {
-    let range = super::range(address, bytes.len() as u64, memory.data_size(&store))?;
+    let range = range(address, bytes.len() as u64, memory.data_size(&store))?;
     memory.write(store, range.start, bytes).map_err(EngineError::engine)
 }

@@ -4,6 +4,11 @@ use wasmi::{Nullable, TrapCode, Val, ValType};
 
 use super::{EngineError, HostTrap, Signature, TrapReason, Value, ValueType};
 
+/// A host's reason to end the run, as wasmi carries it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Ended(pub(super) HostTrap);
+
 pub(super) fn signature_of(ty: &wasmi::FuncType) -> Signature {
     let types = |types: &[ValType]| {
         let one = |ty: &ValType| match ty {
@@ -20,8 +25,8 @@ pub(super) fn signature_of(ty: &wasmi::FuncType) -> Signature {
 }
 
 pub(super) fn run_error(error: &wasmi::Error) -> EngineError {
-    let reason = match (error.downcast_ref::<HostTrap>(), error.as_trap_code()) {
-        (Some(HostTrap(words)), _) => TrapReason::Host(words.clone()),
+    let reason = match (error.downcast_ref::<Ended>(), error.as_trap_code()) {
+        (Some(Ended(HostTrap(words))), _) => TrapReason::Host(words.clone()),
         (None, Some(code)) => match code {
             TrapCode::UnreachableCodeReached => TrapReason::Unreachable,
             TrapCode::MemoryOutOfBounds => TrapReason::MemoryOutOfBounds,

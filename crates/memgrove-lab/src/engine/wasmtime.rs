@@ -11,14 +11,13 @@ use wasmtime::{
 };
 
 use super::apart::{self, Apart};
-use super::demand::{Demand, check_code};
-use super::host::Supply;
+use super::limits::check_code;
 use super::wasmtime_bounds::{Bounds, tick};
 use super::wasmtime_host::{enter_host, read, write};
 use super::wasmtime_value::{from_val, run_error, to_val, to_vals, words};
 use super::{
-    Budget, Engine, EngineError, EngineId, Exceeded, Host, HostTrap, ImportKind, Instance, Memory, Module,
-    Outcome, Resource, Settings, Shape, Value,
+    Budget, Demand, Engine, EngineError, EngineId, Exceeded, Host, HostTrap, ImportKind, Instance, Memory,
+    Module, Outcome, Resource, Settings, Shape, Supply, Value, check_arguments,
 };
 
 pub(super) struct Wasmtime {
@@ -69,8 +68,8 @@ fn config(settings: &Settings) -> Config {
 }
 
 impl Engine for Wasmtime {
-    fn id(&self) -> EngineId {
-        EngineId::Wasmtime
+    fn name(&self) -> &'static str {
+        EngineId::Wasmtime.name()
     }
 
     fn version(&self) -> &str {
@@ -391,7 +390,7 @@ pub(super) fn memory_of(item: Extern, name: &str) -> Result<wasmtime::Memory, En
 
 impl Instance for Running {
     fn call(&mut self, export: &str, arguments: &[Value]) -> Result<Outcome, EngineError> {
-        super::check_arguments(arguments, self.shape.function(export)?, export)?;
+        check_arguments(arguments, self.shape.function(export)?, export)?;
         let (name, arguments) = (export.to_owned(), arguments.to_vec());
         let (fuel_limit, limit) = (self.fuel_limit, self.budget.time(self.budget.limits().call)?);
         self.work.run(limit, move |working| working.call(&name, &arguments, fuel_limit, limit))?

@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{ResourceLimiter, SharedMemory, UpdateDeadline};
 
-use super::EngineError;
 use super::budget::{Account, Budget, deadline};
-use super::limits::Exceeded;
+use super::{EngineError, Exceeded};
 
 /// How often a call is interrupted to look at the clock.
 const TICK: Duration = Duration::from_millis(20);

@@ -2,10 +2,9 @@
 
 use wasmtime::{AsContextMut, Caller as EngineCaller, Extern, Func, Ref, Val};
 
-use super::host::checked_results;
 use super::wasmtime::{State, main_memory_name, memory_of};
 use super::wasmtime_value::{from_val, run_error, to_val};
-use super::{Caller, EngineError, HostFunction, HostTrap, Signature, Value};
+use super::{Caller, EngineError, HostFunction, HostTrap, Signature, Value, checked_results, range};
 
 /// Calls a function of the host on behalf of the module.
 pub(super) fn enter_host(
@@ -114,7 +113,7 @@ pub(super) fn read(
     length_bytes: u64,
 ) -> Result<Vec<u8>, EngineError> {
     let store = store.as_context_mut();
-    let range = super::range(address, length_bytes, memory.data_size(&store))?;
+    let range = range(address, length_bytes, memory.data_size(&store))?;
     let mut bytes = vec![0; range.len()];
     memory.read(&store, range.start, &mut bytes).map_err(EngineError::engine)?;
     Ok(bytes)
@@ -126,6 +125,6 @@ pub(super) fn write(
     address: u64,
     bytes: &[u8],
 ) -> Result<(), EngineError> {
-    let range = super::range(address, bytes.len() as u64, memory.data_size(&store))?;
+    let range = range(address, bytes.len() as u64, memory.data_size(&store))?;
     memory.write(store, range.start, bytes).map_err(EngineError::engine)
 }

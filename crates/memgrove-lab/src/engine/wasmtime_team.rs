@@ -9,12 +9,11 @@ use wasmtime::{Extern, Linker, MemoryTypeBuilder, Module, SharedMemory, Store, V
 
 use super::apart::Apart;
 use super::budget::{Account, deadline};
-use super::demand::Demand;
 use super::team::{GRACE, Team, shared_memory};
 use super::wasmtime::{compile, engine};
 use super::wasmtime_bounds::Bounds;
 use super::wasmtime_value::{from_val, run_error, to_val, words};
-use super::{Budget, EngineError, Host, Settings, Shape, Value};
+use super::{Budget, Demand, EngineError, Host, Settings, Shape, Value};
 
 /// Reads a shared memory from inside: from outside that would be a data race, and needs unsafe code.
 const PEEK: &str = r#"(module (import "env" "memory" (memory {min} {max} shared))

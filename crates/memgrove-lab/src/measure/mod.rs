@@ -214,12 +214,16 @@ impl Plan {
             return Err(MeasureError::Nothing("no workload was chosen".to_owned()));
         }
         let mut engines = Vec::new();
-        let mut versions = vec![open(EngineId::Wasmtime, &Settings::default())?];
+        let version = |engine: EngineId| {
+            let opened = open(engine, &Settings::default())?;
+            Ok::<_, MeasureError>(EngineVersion { engine, version: opened.version().to_owned() })
+        };
+        let mut versions = vec![version(EngineId::Wasmtime)?];
         for &engine in &request.engines {
             if request.rounds > 0 && !engines.contains(&engine) {
                 engines.push(engine);
                 if engine != EngineId::Wasmtime {
-                    versions.push(open(engine, &Settings::default())?);
+                    versions.push(version(engine)?);
                 }
             }
         }
@@ -227,10 +231,7 @@ impl Plan {
             memgrove: env!("CARGO_PKG_VERSION").to_owned(),
             commit: request.commit.clone(),
             machine: machine(),
-            engines: versions
-                .iter()
-                .map(|engine| EngineVersion { engine: engine.id(), version: engine.version().to_owned() })
-                .collect(),
+            engines: versions,
             tools: catalogue.manifest.tools.clone(),
             scale_percent: request.scale_percent,
             seed: request.seed,

@@ -1,221 +1,168 @@
 //! The functions, types and globals that the output has and the input had not.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
-use wasm_encoder::{BlockType, ConstExpr, Function, GlobalType, Instruction, MemArg, MemArgTarget, ValType};
+use wasm_encoder::{BlockType, ConstExpr, Function, GlobalType, Instruction, ValType};
 
-use super::indices::Indices;
+use super::growth::I32;
 use crate::Error;
-use crate::edits::{Edits, StandIn, WatchedBreak};
+use crate::edit::{Edits as Editor, Signature, count};
+use crate::edits::{Edits, StandIn};
 use crate::module::Module;
 use crate::runtime::{Adapter, Copier, PAGE_LOG2, Runtime, Tail, Value, adapt};
 
-/// A type of function, as the encoder wants it.
-pub(crate) type Signature = (Vec<ValType>, Vec<ValType>);
+/// Adds what `edits` ask for. Returns the function that makes memory reach an address, for watched breaks.
+pub(super) fn add(
+    module: &Module<'_>,
+    edits: &Edits,
+    runtime: &Runtime,
+    editor: &mut Editor<'_, '_>,
+) -> Result<Option<u32>, Error> {
+    let first_func = editor.next_func();
+    // Which functions and globals of the runtime come along, and where they go. A body is copied to the one
+    // import that it stands for; where it stands for several, they call it.
+    let mut uses: BTreeMap<&str, usize> = BTreeMap::new();
+    for stand_in in edits.funcs.values() {
+        if let StandIn::Runtime(name) = stand_in {
+            *uses.entry(name).or_default() += 1;
+        }
+    }
+    let direct = |import: u32, name: &str| {
+        let func = runtime.func(name)?;
+        let is_only = uses.get(name) == Some(&1);
+        (is_only && module.func_type(import)? == runtime.func_type(func)).then_some(func)
+    };
+    let mut roots = Vec::new();
+    let mut called = Vec::new();
+    for (&import, stand_in) in &edits.funcs {
+        if let StandIn::Runtime(name) = stand_in {
+            let func = runtime.func(name).ok_or_else(|| unknown(name))?;
+            roots.push(func);
+            if direct(import, name).is_none() {
+                called.push(func);
+            }
+        }
+    }
+    if !edits.watched_breaks.is_empty() {
+        let cover = runtime.func("emscripten_resize_heap").ok_or_else(|| unknown("cover"))?;
+        roots.push(cover);
+        called.push(cover);
+    }
+    let needed = runtime.closure(roots)?;
+    called.extend(&needed.called);
+    called.sort_unstable();
+    called.dedup();
+    let funcs: BTreeMap<u32, u32> = called.iter().copied().zip(first_func..).collect();
+    let mut globals = BTreeMap::new();
+    for &global in &needed.globals {
+        let (ty, value) = runtime.global(global);
+        let ty = GlobalType { val_type: val_type(ty.content_type)?, mutable: ty.mutable, shared: false };
+        let value = match value {
+            Value::I32(value) => ConstExpr::i32_const(value),
+            Value::I64(value) => ConstExpr::i64_const(value),
+            Value::F64(value) => ConstExpr::f64_const(value.into()),
+        };
+        globals.insert(global, editor.add_global(ty, value));
+    }
+    let page_shift = module.memories.first().and_then(|memory| memory.page_size_log2).unwrap_or(PAGE_LOG2);
+    let mut copier = Copier::new(&funcs, &globals, 0, edits.layout, page_shift);
+    for &func in &called {
+        let (params, results) = signature(runtime.func_type(func))?;
+        let ty = editor.add_type(params, results);
+        editor.add_func(ty, runtime.copy(func, &mut copier)?, format!("memgrove.{func}"));
+    }
+    let cover = if edits.watched_breaks.is_empty() { None } else { runtime.func("emscripten_resize_heap") };
 
-/// Additions, in the order of their indices.
-#[derive(Default)]
-pub(crate) struct Added {
-    /// Types that follow the module's own.
-    pub types: Vec<Signature>,
-    /// Their positions.
-    type_positions: HashMap<Signature, usize>,
-    /// Bodies of the imports that became functions, in index order.
-    pub stand_ins: Vec<(u32, Function)>,
-    /// Functions that follow the module's own: type, body, name.
-    pub helpers: Vec<(u32, Function, String)>,
-    /// Globals that follow the module's own.
-    pub globals: Vec<(GlobalType, ConstExpr)>,
-    /// The function to start with, if it changes.
-    pub start: Option<u32>,
-    /// Constructors (original index) and the functions that run them once.
-    pub guards: BTreeMap<u32, u32>,
-    /// The function that makes memory reach an address, for watched breaks.
-    pub cover: Option<u32>,
+    // A body for every import that is satisfied, at its place.
+    for (&import, stand_in) in &edits.funcs {
+        let body = match stand_in {
+            StandIn::Runtime(name) => match direct(import, name) {
+                Some(func) => runtime.copy(func, &mut copier)?,
+                None => adapted(module, import, name, runtime, &funcs)?,
+            },
+            other => plain(module, import, other, editor)?,
+        };
+        editor.satisfy(import, body)?;
+    }
+    add_start(module, edits, editor);
+    Ok(cover.and_then(|cover| funcs.get(&cover).copied()))
 }
 
-impl Added {
-    /// Builds everything that `edits` ask for.
-    pub fn new(
-        module: &Module<'_>,
-        edits: &Edits,
-        indices: &Indices,
-        runtime: &Runtime,
-    ) -> Result<Self, Error> {
-        let mut added = Self::default();
-        let first_func = count(module.funcs.len());
-        let first_global = count(module.globals.len());
-
-        // Which functions and globals of the runtime come along, and where they go. A body is copied to the one
-        // import that it stands for; where it stands for several, they call it.
-        let mut uses: BTreeMap<&str, usize> = BTreeMap::new();
-        for stand_in in edits.funcs.values() {
-            if let StandIn::Runtime(name) = stand_in {
-                *uses.entry(name).or_default() += 1;
+/// Bodies that need nothing from the runtime.
+fn plain(
+    module: &Module<'_>,
+    import: u32,
+    stand_in: &StandIn,
+    editor: &mut Editor<'_, '_>,
+) -> Result<Function, Error> {
+    let (params, results) = signature(func_type(module, import)?)?;
+    let mut body = Function::new([]);
+    match stand_in {
+        StandIn::Trap | StandIn::Runtime(_) => {
+            body.instruction(&Instruction::Unreachable);
+        }
+        StandIn::Return(number) => {
+            for result in &results {
+                body.instruction(&constant(*result, *number));
             }
         }
-        let direct = |import: u32, name: &str| {
-            let func = runtime.func(name)?;
-            let is_only = uses.get(name) == Some(&1);
-            (is_only && module.func_type(import)? == runtime.func_type(func)).then_some(func)
-        };
-        let mut roots = Vec::new();
-        let mut called = Vec::new();
-        for (&import, stand_in) in &edits.funcs {
-            if let StandIn::Runtime(name) = stand_in {
-                let func = runtime.func(name).ok_or_else(|| unknown(name))?;
-                roots.push(func);
-                if direct(import, name).is_none() {
-                    called.push(func);
-                }
+        StandIn::Operator(op) => {
+            for i in 0..count(params.len()) {
+                body.instruction(&Instruction::LocalGet(i));
+            }
+            body.instruction(&op.instruction());
+        }
+        StandIn::StoreErrno(location) => {
+            body.instruction(&Instruction::Call(*location))
+                .instruction(&Instruction::LocalGet(0))
+                .instruction(&Instruction::I32Store(I32));
+            if !results.is_empty() {
+                body.instruction(&Instruction::LocalGet(0));
             }
         }
-        if !edits.watched_breaks.is_empty() {
-            let cover = runtime.func("emscripten_resize_heap").ok_or_else(|| unknown("cover"))?;
-            roots.push(cover);
-            called.push(cover);
+        StandIn::Invoke => {
+            let type_index = editor.add_type(params[1..].to_vec(), results);
+            for i in 1..count(params.len()) {
+                body.instruction(&Instruction::LocalGet(i));
+            }
+            body.instruction(&Instruction::LocalGet(0))
+                .instruction(&Instruction::CallIndirect { type_index, table_index: 0 });
         }
-        let needed = runtime.closure(roots)?;
-        called.extend(&needed.called);
-        called.sort_unstable();
-        called.dedup();
-        let funcs: BTreeMap<u32, u32> = called.iter().copied().zip(first_func..).collect();
-        let globals: BTreeMap<u32, u32> = needed.globals.iter().copied().zip(first_global..).collect();
-        for &global in &needed.globals {
-            let (ty, value) = runtime.global(global);
-            added.globals.push((
-                GlobalType { val_type: val_type(ty.content_type)?, mutable: ty.mutable, shared: false },
-                match value {
-                    Value::I32(value) => ConstExpr::i32_const(value),
-                    Value::I64(value) => ConstExpr::i64_const(value),
-                    Value::F64(value) => ConstExpr::f64_const(value.into()),
-                },
-            ));
-        }
-        let page_shift =
-            module.memories.first().and_then(|memory| memory.page_size_log2).unwrap_or(PAGE_LOG2);
-        let mut copier = Copier::new(&funcs, &globals, indices.memories.get(0), edits.layout, page_shift);
-        for &func in &called {
-            let ty = added.add_type(module, signature(runtime.func_type(func))?);
-            let body = runtime.copy(func, &mut copier)?;
-            added.helpers.push((ty, body, format!("memgrove.{func}")));
-        }
-        if !edits.watched_breaks.is_empty() {
-            added.cover = runtime.func("emscripten_resize_heap").and_then(|func| funcs.get(&func)).copied();
-        }
-
-        // A body for every import that is satisfied, at its place.
-        for (&import, stand_in) in &edits.funcs {
-            let ty = module.funcs[import as usize];
-            let body = match stand_in {
-                StandIn::Runtime(name) => match direct(import, name) {
-                    Some(func) => runtime.copy(func, &mut copier)?,
-                    None => adapted(module, import, name, runtime, &funcs)?,
-                },
-                other => added.plain(module, import, other, indices)?,
-            };
-            added.stand_ins.push((ty, body));
-        }
-        added.add_start(module, edits, indices);
-        Ok(added)
     }
+    body.instruction(&Instruction::End);
+    Ok(body)
+}
 
-    /// Index of a type, added if need be.
-    fn add_type(&mut self, module: &Module<'_>, signature: Signature) -> u32 {
-        let types = &mut self.types;
-        let at = *self.type_positions.entry(signature).or_insert_with_key(|signature| {
-            types.push(signature.clone());
-            types.len() - 1
-        });
-        count(module.types.len()) + count(at)
+/// Constructors that run once, and a start function that runs them.
+fn add_start(module: &Module<'_>, edits: &Edits, editor: &mut Editor<'_, '_>) {
+    if edits.constructors.is_empty() {
+        return;
     }
-
-    /// Bodies that need nothing from the runtime.
-    fn plain(
-        &mut self,
-        module: &Module<'_>,
-        import: u32,
-        stand_in: &StandIn,
-        indices: &Indices,
-    ) -> Result<Function, Error> {
-        let (params, results) = signature(func_type(module, import)?)?;
+    let ty = editor.add_type(Vec::new(), Vec::new());
+    let mut start = Function::new([]);
+    if let Some(func) = module.start {
+        start.instruction(&Instruction::Call(func));
+    }
+    for &constructor in &edits.constructors {
+        let flag = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
+        let done = editor.add_global(flag, ConstExpr::i32_const(0));
         let mut body = Function::new([]);
-        match stand_in {
-            StandIn::Trap | StandIn::Runtime(_) => {
-                body.instruction(&Instruction::Unreachable);
-            }
-            StandIn::Return(number) => {
-                for result in &results {
-                    body.instruction(&constant(*result, *number));
-                }
-            }
-            StandIn::Operator(op) => {
-                for i in 0..count(params.len()) {
-                    body.instruction(&Instruction::LocalGet(i));
-                }
-                body.instruction(&op.instruction());
-            }
-            StandIn::StoreErrno(location) => {
-                body.instruction(&Instruction::Call(indices.funcs.get(*location)))
-                    .instruction(&Instruction::LocalGet(0))
-                    .instruction(&Instruction::I32Store(i32_at(indices)));
-                if !results.is_empty() {
-                    body.instruction(&Instruction::LocalGet(0));
-                }
-            }
-            StandIn::Invoke => {
-                let callee = (params[1..].to_vec(), results);
-                let type_index = self.add_type(module, callee);
-                for i in 1..count(params.len()) {
-                    body.instruction(&Instruction::LocalGet(i));
-                }
-                body.instruction(&Instruction::LocalGet(0)).instruction(&Instruction::CallIndirect {
-                    type_index,
-                    table_index: indices.tables.get(0),
-                });
-            }
-        }
-        body.instruction(&Instruction::End);
-        Ok(body)
+        body.instruction(&Instruction::GlobalGet(done))
+            .instruction(&Instruction::If(BlockType::Empty))
+            .instruction(&Instruction::Return)
+            .instruction(&Instruction::End)
+            .instruction(&Instruction::I32Const(1))
+            .instruction(&Instruction::GlobalSet(done))
+            .instruction(&Instruction::Call(constructor))
+            .instruction(&Instruction::End);
+        let guard = editor.add_func(ty, body, format!("memgrove.once.{constructor}"));
+        editor.export_instead(constructor, guard);
+        start.instruction(&Instruction::Call(guard));
     }
-
-    /// Constructors that run once, and a start function that runs them.
-    fn add_start(&mut self, module: &Module<'_>, edits: &Edits, indices: &Indices) {
-        if edits.constructors.is_empty() {
-            return;
-        }
-        let ty = self.add_type(module, (Vec::new(), Vec::new()));
-        let next = |added: &Self| count(module.funcs.len()) + count(added.helpers.len());
-        for &constructor in &edits.constructors {
-            let done = count(module.globals.len()) + count(self.globals.len());
-            self.globals.push((
-                GlobalType { val_type: ValType::I32, mutable: true, shared: false },
-                ConstExpr::i32_const(0),
-            ));
-            let mut body = Function::new([]);
-            body.instruction(&Instruction::GlobalGet(done))
-                .instruction(&Instruction::If(BlockType::Empty))
-                .instruction(&Instruction::Return)
-                .instruction(&Instruction::End)
-                .instruction(&Instruction::I32Const(1))
-                .instruction(&Instruction::GlobalSet(done))
-                .instruction(&Instruction::Call(indices.funcs.get(constructor)))
-                .instruction(&Instruction::End);
-            self.guards.insert(constructor, next(self));
-            self.helpers.push((ty, body, format!("memgrove.once.{constructor}")));
-        }
-        let mut body = Function::new([]);
-        if let Some(func) = module.start {
-            body.instruction(&Instruction::Call(indices.funcs.get(func)));
-        }
-        for constructor in &edits.constructors {
-            body.instruction(&Instruction::Call(self.guards[constructor]));
-        }
-        body.instruction(&Instruction::End);
-        self.start = Some(next(self));
-        self.helpers.push((ty, body, "memgrove.start".to_owned()));
-    }
+    start.instruction(&Instruction::End);
+    let start = editor.add_func(ty, start, "memgrove.start");
+    editor.set_start(start);
 }
 
 /// A call of a runtime function with arguments and result converted.
@@ -251,23 +198,6 @@ fn adapted(
     }
     body.instruction(&Instruction::End);
     Ok(body)
-}
-
-/// What is put behind an instruction that may have moved a watched break.
-pub(crate) fn after_break(watched: WatchedBreak, cover: u32, indices: &Indices) -> Vec<Instruction<'static>> {
-    let mut check = match watched {
-        WatchedBreak::Global(global) => vec![Instruction::GlobalGet(indices.globals.get(global))],
-        WatchedBreak::Cell(at) => {
-            vec![Instruction::I32Const(at.cast_signed()), Instruction::I32Load(i32_at(indices))]
-        }
-    };
-    check.extend([Instruction::Call(cover), Instruction::Drop]);
-    check
-}
-
-/// An aligned i32 in memory 0.
-fn i32_at(indices: &Indices) -> MemArg {
-    MemArg { offset: 0, align: 2, target: MemArgTarget::Memory(indices.memories.get(0)), ordering: None }
 }
 
 fn constant(ty: ValType, number: i64) -> Instruction<'static> {
@@ -306,9 +236,4 @@ fn val_type(ty: wasmparser::ValType) -> Result<ValType, Error> {
 
 fn unknown(name: &str) -> Error {
     Error::Encode(format!("there is no stand-in called `{name}`"))
-}
-
-/// Counts of things in a module fit into 32 bits: each takes a byte of a file at least.
-pub(crate) fn count(len: usize) -> u32 {
-    u32::try_from(len).unwrap_or(u32::MAX)
 }

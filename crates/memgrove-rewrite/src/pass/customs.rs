@@ -9,6 +9,7 @@
 //! ```
 
 use super::Pass;
+use crate::edit::refers_to_offsets;
 
 /// Lists the sections to leave out, if anything else changes at all.
 pub(super) fn run(pass: &mut Pass<'_, '_>) {
@@ -19,13 +20,9 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
     let mut dropped: Vec<&str> = Vec::new();
     for custom in &pass.module.customs {
         let name = custom.name();
-        let refers_to_offsets = name.starts_with(".debug_")
-            || name.starts_with("reloc.")
-            || matches!(name, "linking" | "sourceMappingURL" | "external_debug_info")
-            || name == "metadata.code.branch_hint" && !pass.edits.watched_breaks.is_empty();
         // A library that nothing loads any more.
         let loader = matches!(name, "dylink.0" | "dylink") && no_imports;
-        if (refers_to_offsets || loader) && !dropped.contains(&name) {
+        if (refers_to_offsets(name) || loader) && !dropped.contains(&name) {
             dropped.push(name);
         }
     }

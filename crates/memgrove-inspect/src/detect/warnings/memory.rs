@@ -56,7 +56,9 @@ pub(super) fn host_passes_memory(known: &Known<'_, '_>) -> Option<Warning> {
     options.extend(memory.ty.shared.then(|| "shared: true".to_owned()));
     let mut cure = format!("new WebAssembly.Memory({{ {} }})", options.join(", "));
     if memory.ty.memory64 {
-        cure = cure.replace("{ ", "{ address: \"i64\", ").replace(pages.to_string().as_str(), &format!("{pages}n"));
+        cure = cure
+            .replace("{ ", "{ address: \"i64\", ")
+            .replace(pages.to_string().as_str(), &format!("{pages}n"));
     }
     if too_small {
         cure += &format!("; or link with --initial-memory={}", pages * memory.ty.page_size_bytes());
@@ -75,7 +77,9 @@ pub(super) fn default_stack(known: &Known<'_, '_>) -> Option<Warning> {
     let is_default = stack.base == Some(DEFAULT_STACK_BYTES) && stack.placement != StackPlacement::AfterData;
     // With JavaScript around it nobody counts pages.
     let has_javascript = facts.imports.iter().any(|import| {
-        import.name.starts_with("__wb") || import.module.starts_with("wbg") || import.module.ends_with("_bg.js")
+        import.name.starts_with("__wb")
+            || import.module.starts_with("wbg")
+            || import.module.ends_with("_bg.js")
     });
     let bytes = memory.ty.min_bytes();
     if !is_default || has_javascript || !known.is_made_by("rust") || bytes > 2 * DEFAULT_STACK_BYTES {
@@ -94,16 +98,19 @@ pub(super) fn default_stack(known: &Known<'_, '_>) -> Option<Warning> {
 /// wasi-threads starts each thread in a new instance, which makes a memory of its own unless it imports one.
 pub(super) fn threads_without_shared_memory(known: &Known<'_, '_>) -> Option<Warning> {
     let facts = known.facts;
-    let spawn = facts
-        .imports
-        .iter()
-        .find(|import| import.module == "wasi" && import.name == "thread-spawn" && import.ty.kind() == ExternKind::Func)?;
+    let spawn = facts.imports.iter().find(|import| {
+        import.module == "wasi" && import.name == "thread-spawn" && import.ty.kind() == ExternKind::Func
+    })?;
     if facts.memories.iter().any(|memory| memory.import.is_some() && memory.ty.shared) {
         return None;
     }
     let mut evidence = vec![Evidence::at(spawn.offset, "it imports wasi.thread-spawn")];
     evidence.extend(facts.memories.first().map(|memory| {
-        let what = if memory.import.is_none() { "its memory is its own" } else { "the memory that it imports is not shared" };
+        let what = if memory.import.is_none() {
+            "its memory is its own"
+        } else {
+            "the memory that it imports is not shared"
+        };
         Evidence::at(memory.offset, what)
     }));
     Some(warning(

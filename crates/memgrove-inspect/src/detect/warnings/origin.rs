@@ -13,7 +13,8 @@ pub(super) fn not_bound(known: &Known<'_, '_>) -> Option<Warning> {
         .iter()
         .find(|import| matches!(import.module, "__wbindgen_placeholder__" | "__wbindgen_externref_xform__"));
     let describes = |name: &str| name.starts_with("__wbindgen_describe_");
-    let export = facts.exports.iter().find(|export| export.kind == ExternKind::Func && describes(export.name));
+    let export =
+        facts.exports.iter().find(|export| export.kind == ExternKind::Func && describes(export.name));
     let evidence = match (import, export) {
         (Some(import), _) => Evidence::at(import.offset, format!("it imports from {}", import.module)),
         (None, Some(export)) => Evidence::at(export.offset, format!("it exports {}", short(export.name))),
@@ -32,13 +33,12 @@ pub(super) fn not_bound(known: &Known<'_, '_>) -> Option<Warning> {
 pub(super) fn part_of_a_component(known: &Known<'_, '_>) -> Option<Warning> {
     let facts = known.facts;
     let import = facts.imports.iter().find(|import| is_interface(import.module));
-    let export = facts.exports.iter().find(|export| {
-        export.name.split_once('#').is_some_and(|(interface, _)| is_interface(interface))
-    });
+    let export = facts
+        .exports
+        .iter()
+        .find(|export| export.name.split_once('#').is_some_and(|(interface, _)| is_interface(interface)));
     let evidence = match (import, export) {
-        (Some(import), _) => {
-            Evidence::at(import.offset, format!("it imports from {}", short(import.module)))
-        }
+        (Some(import), _) => Evidence::at(import.offset, format!("it imports from {}", short(import.module))),
         (None, Some(export)) => Evidence::at(export.offset, format!("it exports {}", short(export.name))),
         (None, None) => return None,
     };
@@ -55,7 +55,8 @@ pub(super) fn part_of_a_component(known: &Known<'_, '_>) -> Option<Warning> {
 fn is_interface(name: &str) -> bool {
     name.split_once(':').is_some_and(|(_, rest)| {
         rest.split_once('/').is_some_and(|(_, rest)| {
-            rest.split_once('@').is_some_and(|(_, version)| version.starts_with(|first: char| first.is_ascii_digit()))
+            rest.split_once('@')
+                .is_some_and(|(_, version)| version.starts_with(|first: char| first.is_ascii_digit()))
         })
     })
 }
@@ -68,7 +69,7 @@ pub(super) fn go_for_javascript(known: &Known<'_, '_>) -> Option<Warning> {
         return None;
     }
     Some(warning(
-        WarningId::GoForJavaScript,
+        WarningId::GoForJs,
         "it was built for GOOS=js, which runs only beside wasm_exec.js of the same release",
         "a program that does not use syscall/js itself: GOOS=wasip1 GOARCH=wasm (Go 1.21 and newer), which hosts of WASI run",
         [Evidence::at(import.offset, format!("it imports from {}", import.module))],

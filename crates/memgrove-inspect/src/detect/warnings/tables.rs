@@ -18,12 +18,16 @@ fn cannot_grow(known: &Known<'_, '_>, table: &TableReport) -> Option<Warning> {
         return None;
     }
     let init = known.facts.imports.iter().find(|import| {
-        import.ty.kind() == ExternKind::Func && import.name.contains("__wbindgen") && import.name.contains(INIT_EXTERNREFS)
+        import.ty.kind() == ExternKind::Func
+            && import.name.contains("__wbindgen")
+            && import.name.contains(INIT_EXTERNREFS)
     });
     // Newer names have no `__` before the word.
     let init = init.or_else(|| {
         known.facts.imports.iter().find(|import| {
-            import.name.starts_with("__wbg") && import.name.contains("wbindgen") && import.name.contains(INIT_EXTERNREFS)
+            import.name.starts_with("__wbg")
+                && import.name.contains("wbindgen")
+                && import.name.contains(INIT_EXTERNREFS)
         })
     });
     let init = init.filter(|_| table.element == "externref" && !table.exported_as.is_empty());
@@ -60,7 +64,9 @@ fn wrong_export(known: &Known<'_, '_>, table: &TableReport) -> Option<Warning> {
     let right = known.tables.iter().find(|other| other.element == wanted);
     let text = format!("`{name}` is table {}, of {}; its users expect {wanted}", table.index, table.element);
     let cure = match right {
-        Some(right) => format!("export table {} under this name: a tool has renumbered the tables", right.index),
+        Some(right) => {
+            format!("export table {} under this name: a tool has renumbered the tables", right.index)
+        }
         None => format!("there is no table of {wanted}: build it again without the last tool"),
     };
     Some(warning(WarningId::WrongTableExported, text, cure, [Evidence::at(offset, format!("export {name}"))]))

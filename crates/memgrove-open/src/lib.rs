@@ -1,0 +1,182 @@
+//! From a file's bytes to the modules and components inside it. Bytes in, values out: no file is read here.
+//!
+//! ```text
+//! bytes ─► gzip, zstd (one inside the other) ─► binary format ─► itself
+//!                                            ─► text format   ─► assembled
+//!                                            ─► JavaScript, HTML: each module inlined as base64
+//! ```
+//!
+//! What it is goes by what is in it, not by its name. Time and memory are linear in the input and in the bound on what is
+//! unpacked.
+
+mod base64_text;
+mod compressed;
+mod error;
+mod identify;
+mod text_format;
+
+use std::io::Read;
+
+pub use error::{OpenError, Place};
+pub use identify::holds_wasm;
+
+use self::compressed::Compression;
+use self::text_format::is_text_format;
+
+/// The most bytes that a file may have, unpacked too, unless the user says otherwise.
+pub const DEFAULT_MAX_BYTES: u64 = 512 << 20;
+
+/// A file that begins with so many zero bytes is not read further.
+const HEAD_BYTES: u64 = 1 << 20;
+
+/// How many compressions may lie around a module, one in the other.
+const MAX_DEPTH: usize = 4;
+
+/// A module or component, and what was around it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Binary {
+    /// It in the binary format.
+    pub bytes: Vec<u8>,
+    /// What it was wrapped in, outermost first: `gzip`, `base64 at offset 0x1f3`. Empty if it was the file itself.
+    pub wrapped_in: Vec<String>,
+}
+
+/// The modules and components in a file, at least one: itself, or what is compressed, written as text or inlined in it.
+///
+/// `name` helps to say what a file is that holds none. Nothing may unpack to more than `max_bytes`.
+///
+/// # Errors
+/// [`OpenError`]: it holds none, or cannot be unpacked or assembled.
+pub fn binaries(bytes: Vec<u8>, name: &str, max_bytes: u64) -> Result<Vec<Binary>, OpenError> {
+    let mut bytes = bytes;
+    let mut wrapped_in = Vec::new();
+    while let Some(compression) = Compression::of(&bytes) {
+        if wrapped_in.len() == MAX_DEPTH {
+            return Err(OpenError::TooDeep { limit: MAX_DEPTH });
+        }
+        bytes = compression.unpack(&bytes, max_bytes)?;
+        wrapped_in.push(compression.name().to_owned());
+    }
+    if is_text_format(&bytes) {
+        wrapped_in.push("text format".to_owned());
+        return Ok(vec![Binary { bytes: text_format::assemble(&bytes, max_bytes)?, wrapped_in }]);
+    }
+    if is_binary(&bytes) {
+        return Ok(vec![Binary { bytes, wrapped_in }]);
+    }
+    let inlined: Vec<_> = base64_text::inlined(&bytes)
+        .into_iter()
+        .map(|found| {
+            let mut wrapped_in = wrapped_in.clone();
+            wrapped_in.push(format!("base64 at offset {:#x}", found.offset));
+            Binary { bytes: found.bytes, wrapped_in }
+        })
+        .collect();
+    if inlined.is_empty() { Err(no_module(&bytes, name, &wrapped_in)) } else { Ok(inlined) }
+}
+
+/// Reads to the end of a file, or fails when it has more than `max_bytes`. Of one that begins with a MiB of zeros that MiB:
+/// nothing that begins like this holds a module, and some of it never ends (`/dev/zero`).
+///
+/// # Errors
+/// [`OpenError::TooLarge`], or [`OpenError::Read`] with what the reader says.
+pub fn read_at_most(reader: impl Read, max_bytes: u64) -> Result<Vec<u8>, OpenError> {
+    let mut bytes = Vec::new();
+    let mut reader = reader.take(max_bytes.saturating_add(1));
+    reader.by_ref().take(HEAD_BYTES).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 == HEAD_BYTES && bytes.iter().all(|&byte| byte == 0) {
+        return Ok(bytes);
+    }
+    reader.read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max_bytes {
+        return Err(OpenError::TooLarge { max_bytes });
+    }
+    Ok(bytes)
+}
+
+/// Whether it has the magic number and is not what a text editor left of a module.
+fn is_binary(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\0asm") && !bytes.starts_with("\0asm\u{fffd}".as_bytes())
+}
+
+fn no_module(bytes: &[u8], name: &str, wrapped_in: &[String]) -> OpenError {
+    // Of `a.tar.gz` the part that is left after unpacking is `a.tar`.
+    let name = wrapped_in.iter().fold(name, |name, _| name.rsplit_once('.').map_or(name, |(stem, _)| stem));
+    let identity = identify::identify(bytes, name);
+    let inside = if wrapped_in.is_empty() { "" } else { "inside is " };
+    OpenError::NoModule { what: format!("{inside}{}", identity.what), hint: identity.hint }
+}
+
+/// The README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EMPTY: &[u8] = b"\0asm\x01\0\0\0";
+
+    #[track_caller]
+    fn error(bytes: &[u8], name: &str) -> String {
+        binaries(bytes.to_vec(), name, 1000).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_binary_is_itself() {
+        let found = binaries(EMPTY.to_vec(), "a", 1000).unwrap();
+        assert_eq!(found, [Binary { bytes: EMPTY.to_vec(), wrapped_in: Vec::new() }]);
+    }
+
+    #[test]
+    fn text_and_inlined_modules_are_found() {
+        let found = binaries(b";; c\n(module)".to_vec(), "a", 1000).unwrap();
+        assert_eq!(found, [Binary { bytes: EMPTY.to_vec(), wrapped_in: vec!["text format".to_owned()] }]);
+        let found = binaries(b"load('AGFzbQEAAAA=')".to_vec(), "a.js", 1000).unwrap();
+        assert_eq!(found[0].wrapped_in, ["base64 at offset 0x6"]);
+        assert_eq!(found[0].bytes, EMPTY);
+    }
+
+    #[test]
+    fn errors_say_what_and_where() {
+        assert_eq!(
+            error(b"(module\n  (func (i33.const)))", "a"),
+            "unknown operator or unexpected token (at line 2, column 10)"
+        );
+        assert_eq!(
+            error(b"var f = function() {}", "a.js"),
+            "not WebAssembly: JavaScript without a module inlined as base64 (at offset 0x0)"
+        );
+        assert_eq!(error(b"", "a"), "not WebAssembly: an empty file (at offset 0x0)");
+    }
+
+    #[test]
+    fn wrapping_without_end_is_refused() {
+        let mut bytes = EMPTY.to_vec();
+        for _ in 0..=MAX_DEPTH {
+            bytes = ruzstd::encoding::compress_to_vec(
+                &bytes[..],
+                ruzstd::encoding::CompressionLevel::Uncompressed,
+            );
+        }
+        assert_eq!(error(&bytes, "a"), "it is compressed more than 4 times over");
+    }
+
+    #[test]
+    fn errors_know_their_offset() {
+        let offset = |bytes: &[u8]| binaries(bytes.to_vec(), "a", 1000).unwrap_err().offset();
+        assert_eq!(offset(b""), Some(0));
+        assert_eq!(offset(b"(module \xff)"), Some(8));
+        // Characters of several bytes before it, in other lines and in its own, and a byte order mark.
+        let text = "\u{feff}(module\n  ;; \u{e4}\u{1f600}\r\n  (func (; \u{1f600} ;) (i33.const)))";
+        assert_eq!(offset(text.as_bytes()), text.find("i33").map(|at| at as u64));
+    }
+
+    #[test]
+    fn zeros_without_end_are_read_no_further_than_their_head() {
+        let head = read_at_most(std::io::repeat(0), u64::MAX).unwrap();
+        assert_eq!(head.len() as u64, HEAD_BYTES);
+        assert!(read_at_most(std::io::repeat(1), 1000).unwrap_err().is_too_large());
+    }
+}

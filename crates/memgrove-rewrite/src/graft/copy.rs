@@ -1,0 +1,360 @@
+//! Copies a closure into the edits of a host module.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wasm_encoder::reencode::{Error as ReencodeError, Reencode};
+use wasm_encoder::{ConstExpr, Function, Instruction};
+use wasmparser::{DataKind, Import, Operator, TypeRef};
+
+use super::donor::{Donor, Init, Offset, Segment, imported, offset};
+use super::{Closure, Constant, GraftError, Item, Joint, from_reencode, unsupported};
+use crate::edit::{Address, Body, Edits, Elements, Segment as NewSegment};
+
+/// A graft: where the donor's functions are in the host, by edit indices.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grafted {
+    funcs: BTreeMap<u32, u32>,
+    bodies: BTreeMap<u32, Body>,
+}
+
+/// What is wanted of a donor, by its indices.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Roots<'r> {
+    /// Functions that become functions of the host.
+    pub funcs: &'r [u32],
+    /// Functions whose bodies are to stand in the host's own functions: for [`Grafted::body`].
+    pub bodies: &'r [u32],
+}
+
+impl Grafted {
+    /// The edit index of a function of the donor.
+    #[must_use]
+    pub fn func(&self, of_donor: u32) -> Option<u32> {
+        self.funcs.get(&of_donor).copied()
+    }
+
+    /// The body of a function of the donor, in edit indices; once, and only if it was asked for.
+    pub fn body(&mut self, of_donor: u32) -> Option<Body> {
+        self.bodies.remove(&of_donor)
+    }
+}
+
+/// Adds `roots` and all that they reach to the edits of a host module.
+///
+/// The same arguments give the same edits. Linear in the donor.
+///
+/// # Errors
+/// If an import is not bound, or something cannot be grafted; the edits are then of no use.
+pub fn graft(
+    edits: &mut Edits<'_, '_>,
+    donor: &Donor<'_>,
+    roots: Roots<'_>,
+    joint: &Joint<'_>,
+) -> Result<Grafted, GraftError> {
+    let closure = donor.closure(roots.funcs.iter().chain(roots.bodies).copied())?;
+    let mut copier = Copier::new(donor, joint);
+    copier.bind_memories(edits, &closure)?;
+    copier.bind_globals(edits, &closure)?;
+    copier.bind_tables(edits, &closure)?;
+    copier.add_data(edits, &closure)?;
+
+    // Indices first: functions may call each other in a circle.
+    let first_defined = imported(&donor.imports.funcs);
+    let wanted: BTreeSet<u32> = roots.funcs.iter().copied().collect();
+    let is_added = |func: &u32| closure.called.contains(func) || wanted.contains(func);
+    let defined: Vec<u32> = closure.funcs.range(first_defined..).copied().filter(is_added).collect();
+    for &func in closure.funcs.range(..first_defined) {
+        let import = &donor.imports.funcs[func as usize];
+        let Some(Item::Func(index)) = bound(joint, import)? else { return Err(mismatch(import)) };
+        copier.funcs.insert(func, index);
+    }
+    copier.funcs.extend(defined.iter().copied().zip(edits.next_func()..));
+    for &func in &defined {
+        let ty = copier.add_types(edits, func)?;
+        let body = copier.body(func)?;
+        edits.add_func(ty, body, (joint.name)(func));
+    }
+    let mut bodies = BTreeMap::new();
+    for &func in roots.bodies {
+        copier.add_types(edits, func)?;
+        bodies.insert(func, copier.body(func)?.into());
+    }
+    copier.add_elements(edits)?;
+    Ok(Grafted { funcs: copier.funcs, bodies })
+}
+
+/// Translates the donor's indices to edit indices of the host.
+struct Copier<'c, 'a> {
+    donor: &'c Donor<'a>,
+    joint: &'c Joint<'c>,
+    funcs: BTreeMap<u32, u32>,
+    tables: BTreeMap<u32, u32>,
+    memories: BTreeMap<u32, u32>,
+    globals: BTreeMap<u32, u32>,
+    constants: BTreeMap<u32, Constant>,
+    data: BTreeMap<u32, u32>,
+    types: BTreeMap<u32, u32>,
+}
+
+impl<'c, 'a> Copier<'c, 'a> {
+    fn new(donor: &'c Donor<'a>, joint: &'c Joint<'c>) -> Self {
+        Self {
+            donor,
+            joint,
+            funcs: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            memories: BTreeMap::new(),
+            globals: BTreeMap::new(),
+            constants: BTreeMap::new(),
+            data: BTreeMap::new(),
+            types: BTreeMap::new(),
+        }
+    }
+
+    fn bind_memories(&mut self, edits: &Edits<'_, '_>, closure: &Closure) -> Result<(), GraftError> {
+        for &memory in &closure.memories {
+            let index = match self.donor.imports.memories.get(memory as usize) {
+                Some(import) => match bound(self.joint, import)? {
+                    Some(Item::Memory(index)) => index,
+                    _ => return Err(mismatch(import)),
+                },
+                None if closure.memories.range(imported(&self.donor.imports.memories)..).count() > 1 => {
+                    return Err(unsupported("several memories of its own"));
+                }
+                None => self.joint.memory.ok_or(GraftError::Memory)?,
+            };
+            let is_64 = self.donor.sections.memories.get(memory as usize).is_some_and(|ty| ty.memory64);
+            if edits.memory_is_64(index) != Some(is_64) {
+                return Err(GraftError::Memory);
+            }
+            self.memories.insert(memory, index);
+        }
+        Ok(())
+    }
+
+    fn bind_globals(&mut self, edits: &mut Edits<'_, '_>, closure: &Closure) -> Result<(), GraftError> {
+        for &global in &closure.globals {
+            if let Some(import) = self.donor.imports.globals.get(global as usize) {
+                match (bound(self.joint, import)?, import.ty) {
+                    (Some(Item::Global(index)), _) => {
+                        self.globals.insert(global, index);
+                    }
+                    (Some(Item::Constant(constant)), TypeRef::Global(ty)) if !ty.mutable => {
+                        self.constants.insert(global, constant);
+                    }
+                    _ => return Err(mismatch(import)),
+                }
+                continue;
+            }
+            let ty = self.donor.sections.globals[global as usize];
+            let value = match self.donor.first_value(global)? {
+                Init::Constant(constant) => ConstExpr::extended([constant.instruction()]),
+                Init::Null(ty) => ConstExpr::ref_null(self.heap_type(ty).map_err(from_reencode)?),
+                Init::Sum(sum) => {
+                    let number = self.resolve(sum)?;
+                    match ty.content_type {
+                        wasmparser::ValType::I64 => ConstExpr::i64_const(number),
+                        _ => ConstExpr::i32_const(low(number).cast_signed()),
+                    }
+                }
+            };
+            let ty = self.global_type(ty).map_err(from_reencode)?;
+            self.globals.insert(global, edits.add_global(ty, value));
+        }
+        Ok(())
+    }
+
+    fn bind_tables(&mut self, edits: &mut Edits<'_, '_>, closure: &Closure) -> Result<(), GraftError> {
+        let first = imported(&self.donor.imports.tables);
+        for &table in &closure.tables {
+            let index = match self.donor.imports.tables.get(table as usize) {
+                Some(import) => match bound(self.joint, import)? {
+                    Some(Item::Table(index)) => index,
+                    _ => return Err(mismatch(import)),
+                },
+                None => {
+                    let table = &self.donor.tables[(table - first) as usize];
+                    if matches!(table.init, wasmparser::TableInit::Expr(_)) {
+                        return Err(unsupported("a table that is filled when it is made"));
+                    }
+                    edits.add_table(self.table_type(table.ty).map_err(from_reencode)?)
+                }
+            };
+            self.tables.insert(table, index);
+        }
+        Ok(())
+    }
+
+    fn add_data(&mut self, edits: &mut Edits<'_, '_>, closure: &Closure) -> Result<(), GraftError> {
+        for (index, data) in (0..).zip(&self.donor.data) {
+            let active = match &data.kind {
+                DataKind::Active { memory_index, offset_expr } => {
+                    let Some(&memory) = self.memories.get(memory_index) else { continue };
+                    let at = self.resolve(offset(offset_expr)?)?;
+                    let address = match edits.memory_is_64(memory) {
+                        Some(true) => Address::I64(at.cast_unsigned()),
+                        _ => Address::I32(low(at)),
+                    };
+                    Some((memory, address))
+                }
+                DataKind::Passive if closure.passive_data.contains(&index) => None,
+                DataKind::Passive => continue,
+            };
+            self.data.insert(index, edits.add_data(NewSegment { active, bytes: data.data.to_vec() }));
+        }
+        Ok(())
+    }
+
+    /// Adds the types that a function has and that its body names. Returns its own.
+    fn add_types(&mut self, edits: &mut Edits<'_, '_>, func: u32) -> Result<u32, GraftError> {
+        let ty = self.donor.sections.funcs.get(func as usize);
+        let ty = self.add_type(edits, *ty.ok_or(unsupported("a function without a type"))?)?;
+        let mut named = Types::default();
+        if let Some(body) = self.donor.body(func) {
+            let mut reader = body.get_operators_reader()?;
+            while !reader.eof() {
+                named.parse_instruction(&mut reader).map_err(from_reencode)?;
+            }
+        }
+        for &ty in &named.0 {
+            self.add_type(edits, ty)?;
+        }
+        Ok(ty)
+    }
+
+    fn add_type(&mut self, edits: &mut Edits<'_, '_>, ty: u32) -> Result<u32, GraftError> {
+        if let Some(&index) = self.types.get(&ty) {
+            return Ok(index);
+        }
+        let Some(func_type) = self.donor.sections.func_type_at(ty) else {
+            return Err(unsupported("types of structures and arrays"));
+        };
+        let convert = |types: &[wasmparser::ValType]| {
+            let one = |&ty| NoTypes.val_type(ty).map_err(from_reencode);
+            types.iter().map(one).collect::<Result<Vec<_>, _>>()
+        };
+        let index = edits.add_type(convert(func_type.params())?, convert(func_type.results())?);
+        self.types.insert(ty, index);
+        Ok(index)
+    }
+
+    fn body(&mut self, func: u32) -> Result<Function, GraftError> {
+        let body = self.donor.body(func).ok_or(unsupported("a function without a body"))?;
+        let mut copy = self.new_function_with_parsed_locals(body).map_err(from_reencode)?;
+        let mut reader = body.get_operators_reader()?;
+        while !reader.eof() {
+            copy.instruction(&self.parse_instruction(&mut reader).map_err(from_reencode)?);
+        }
+        Ok(copy)
+    }
+
+    fn add_elements(&self, edits: &mut Edits<'_, '_>) -> Result<(), GraftError> {
+        for segment in &self.donor.elements {
+            let Segment::Active { table, at, funcs } = segment else { continue };
+            let Some(&table) = self.tables.get(table) else { continue };
+            let at = low(self.resolve(*at)?);
+            let funcs = funcs.iter().filter_map(|func| self.funcs.get(func)).copied().collect();
+            edits.add_elements(Elements { table, at, funcs });
+        }
+        Ok(())
+    }
+
+    /// The number that a sum comes to.
+    fn resolve(&self, sum: Offset) -> Result<i64, GraftError> {
+        let base = match sum.global {
+            None => 0,
+            Some(global) => match self.constants.get(&global) {
+                Some(Constant::I32(base)) => i64::from(*base),
+                Some(Constant::I64(base)) => base.cast_signed(),
+                _ => return Err(unsupported("a place that depends on a global of the host")),
+            },
+        };
+        Ok(base.wrapping_add(sum.number))
+    }
+}
+
+/// The low 32 bits.
+fn low(number: i64) -> u32 {
+    (number & 0xffff_ffff) as u32
+}
+
+fn bound(joint: &Joint<'_>, import: &Import<'_>) -> Result<Option<Item>, GraftError> {
+    match (joint.bind)(import) {
+        Some(item) => Ok(Some(item)),
+        None => Err(GraftError::Unbound { module: import.module.to_owned(), name: import.name.to_owned() }),
+    }
+}
+
+fn mismatch(import: &Import<'_>) -> GraftError {
+    GraftError::Mismatch { module: import.module.to_owned(), name: import.name.to_owned() }
+}
+
+/// An index of the donor by the host's.
+fn translated(map: &BTreeMap<u32, u32>, index: u32) -> Result<u32, ReencodeError<GraftError>> {
+    map.get(&index).copied().ok_or(ReencodeError::UserError(unsupported("an item outside of its closure")))
+}
+
+impl Reencode for Copier<'_, '_> {
+    type Error = GraftError;
+
+    fn function_index(&mut self, func: u32) -> Result<u32, ReencodeError<GraftError>> {
+        translated(&self.funcs, func)
+    }
+
+    fn table_index(&mut self, table: u32) -> Result<u32, ReencodeError<GraftError>> {
+        translated(&self.tables, table)
+    }
+
+    fn memory_index(&mut self, memory: u32) -> Result<u32, ReencodeError<GraftError>> {
+        translated(&self.memories, memory)
+    }
+
+    fn global_index(&mut self, global: u32) -> Result<u32, ReencodeError<GraftError>> {
+        translated(&self.globals, global)
+    }
+
+    fn data_index(&mut self, data: u32) -> Result<u32, ReencodeError<GraftError>> {
+        translated(&self.data, data)
+    }
+
+    fn type_index(&mut self, ty: u32) -> Result<u32, ReencodeError<GraftError>> {
+        translated(&self.types, ty)
+    }
+
+    fn parse_instruction<'i>(
+        &mut self,
+        reader: &mut wasmparser::OperatorsReader<'i>,
+    ) -> Result<Instruction<'i>, ReencodeError<GraftError>> {
+        let operator = reader.read()?;
+        if let Operator::GlobalGet { global_index } = operator
+            && let Some(constant) = self.constants.get(&global_index)
+        {
+            return Ok(constant.instruction());
+        }
+        self.instruction(operator)
+    }
+}
+
+/// The types that instructions name.
+#[derive(Default)]
+struct Types(BTreeSet<u32>);
+
+impl Reencode for Types {
+    type Error = GraftError;
+
+    fn type_index(&mut self, ty: u32) -> Result<u32, ReencodeError<GraftError>> {
+        self.0.insert(ty);
+        Ok(ty)
+    }
+}
+
+/// A place where no type of the donor may be named: a function type that names others.
+struct NoTypes;
+
+impl Reencode for NoTypes {
+    type Error = GraftError;
+
+    fn type_index(&mut self, _: u32) -> Result<u32, ReencodeError<GraftError>> {
+        Err(ReencodeError::UserError(unsupported("function types that name others")))
+    }
+}

@@ -1,0 +1,237 @@
+//! A module that gives functions to others.
+
+use std::collections::HashMap;
+
+use wasmparser::{
+    Data, DataKind, Element, ElementItems, ElementKind, FuncType, FunctionBody, Global, Import, Operator,
+    Parser, Payload, Table, TypeRef,
+};
+
+use super::{Constant, GraftError, unsupported};
+use crate::edit::{Sections, count};
+
+/// A module that gives functions to others, read.
+pub struct Donor<'a> {
+    pub(super) sections: Sections<'a>,
+    /// Imports by index space: functions, tables, memories, globals.
+    pub(super) imports: Imports<'a>,
+    exports: HashMap<&'a str, u32>,
+    pub(super) bodies: Vec<FunctionBody<'a>>,
+    pub(super) tables: Vec<Table<'a>>,
+    pub(super) globals: Vec<Global<'a>>,
+    pub(super) elements: Vec<Segment>,
+    pub(super) data: Vec<Data<'a>>,
+}
+
+/// What a donor imports, each by its index.
+#[derive(Default)]
+pub(super) struct Imports<'a> {
+    pub funcs: Vec<Import<'a>>,
+    pub tables: Vec<Import<'a>>,
+    pub memories: Vec<Import<'a>>,
+    pub globals: Vec<Import<'a>>,
+}
+
+/// An element segment of a donor.
+pub(super) enum Segment {
+    /// Functions that are in a table from the beginning.
+    Active { table: u32, at: Offset, funcs: Vec<u32> },
+    /// It only declares that functions are referred to.
+    Declared,
+    /// Anything else.
+    Other,
+}
+
+/// Where an active segment goes: the sum of an imported global, if there is one, and a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Offset {
+    pub global: Option<u32>,
+    pub number: i64,
+}
+
+impl<'a> Donor<'a> {
+    /// Reads a module, which is validated. Linear in its size.
+    ///
+    /// # Errors
+    /// If it is not a valid core module, with the byte offset; or if it has a start function.
+    pub fn read(bytes: &'a [u8]) -> Result<Self, GraftError> {
+        crate::validator().validate_all(bytes)?;
+        let mut donor = Self {
+            sections: Sections::read(bytes)?,
+            imports: Imports::default(),
+            exports: HashMap::new(),
+            bodies: Vec::new(),
+            tables: Vec::new(),
+            globals: Vec::new(),
+            elements: Vec::new(),
+            data: Vec::new(),
+        };
+        for payload in Parser::new(0).parse_all(bytes) {
+            donor.take(payload?)?;
+        }
+        Ok(donor)
+    }
+
+    fn take(&mut self, payload: Payload<'a>) -> Result<(), GraftError> {
+        match payload {
+            Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    let import = import?;
+                    match import.ty {
+                        TypeRef::Func(_) | TypeRef::FuncExact(_) => self.imports.funcs.push(import),
+                        TypeRef::Table(_) => self.imports.tables.push(import),
+                        TypeRef::Memory(_) => self.imports.memories.push(import),
+                        TypeRef::Global(_) => self.imports.globals.push(import),
+                        TypeRef::Tag(_) => {}
+                    }
+                }
+            }
+            Payload::ExportSection(section) => {
+                for export in section {
+                    let export = export?;
+                    if crate::module::is_func(export.kind) {
+                        self.exports.insert(export.name, export.index);
+                    }
+                }
+            }
+            Payload::TableSection(section) => {
+                for table in section {
+                    self.tables.push(table?);
+                }
+            }
+            Payload::GlobalSection(section) => {
+                for global in section {
+                    self.globals.push(global?);
+                }
+            }
+            Payload::StartSection { .. } => return Err(GraftError::StartFunction),
+            Payload::ElementSection(section) => {
+                for element in section {
+                    self.elements.push(segment(&element?)?);
+                }
+            }
+            Payload::DataSection(section) => {
+                for data in section {
+                    self.data.push(data?);
+                }
+            }
+            Payload::CodeSectionEntry(body) => self.bodies.push(body),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The index of the function exported as `name`.
+    #[must_use]
+    pub fn func(&self, name: &str) -> Option<u32> {
+        self.exports.get(name).copied()
+    }
+
+    /// Names and indices of the exported functions, in no particular order.
+    pub fn funcs(&self) -> impl Iterator<Item = (&'a str, u32)> {
+        self.exports.iter().map(|(name, index)| (*name, *index))
+    }
+
+    /// The type of a function, by its index.
+    #[must_use]
+    pub fn func_type(&self, func: u32) -> Option<&FuncType> {
+        self.sections.func_type(func)
+    }
+
+    /// The imported globals, in the order of their indices.
+    pub fn imported_globals(&self) -> &[Import<'a>] {
+        &self.imports.globals
+    }
+
+    /// First address and end of what the active data segments with constant offsets fill, in bytes.
+    #[must_use]
+    pub fn data_range(&self) -> Option<std::ops::Range<u64>> {
+        let mut all: Option<std::ops::Range<u64>> = None;
+        for data in &self.data {
+            let DataKind::Active { offset_expr, .. } = &data.kind else { continue };
+            let Ok(Offset { global: None, number }) = offset(offset_expr) else { continue };
+            let start = number.cast_unsigned();
+            let end = start.saturating_add(data.data.len() as u64);
+            all = Some(all.map_or(start..end, |all| all.start.min(start)..all.end.max(end)));
+        }
+        all
+    }
+
+    /// The body of a function that the donor defines.
+    pub(super) fn body(&self, func: u32) -> Option<&FunctionBody<'a>> {
+        self.bodies.get(func.checked_sub(self.sections.imported_funcs)? as usize)
+    }
+
+    /// The first value of a global that the donor defines.
+    pub(super) fn first_value(&self, global: u32) -> Result<Init, GraftError> {
+        let at = global.checked_sub(self.sections.imported_globals);
+        let global = at.and_then(|at| self.globals.get(at as usize));
+        let expr = &global.ok_or(unsupported("a global that is not there"))?.init_expr;
+        let mut reader = expr.get_operators_reader();
+        let operator = reader.read()?;
+        if reader.is_end_then_eof() {
+            match operator {
+                Operator::I64Const { value } => {
+                    return Ok(Init::Constant(Constant::I64(value.cast_unsigned())));
+                }
+                Operator::F32Const { value } => return Ok(Init::Constant(Constant::F32(value.bits()))),
+                Operator::F64Const { value } => return Ok(Init::Constant(Constant::F64(value.bits()))),
+                Operator::RefNull { hty } => return Ok(Init::Null(hty)),
+                _ => {}
+            }
+        }
+        Ok(Init::Sum(offset(expr)?))
+    }
+}
+
+/// The first value of a donor's global.
+pub(super) enum Init {
+    Constant(Constant),
+    Null(wasmparser::HeapType),
+    Sum(Offset),
+}
+
+fn segment(element: &Element<'_>) -> Result<Segment, GraftError> {
+    Ok(match (&element.kind, &element.items) {
+        (ElementKind::Declared, _) => Segment::Declared,
+        (ElementKind::Active { table_index, offset_expr }, ElementItems::Functions(funcs)) => {
+            Segment::Active {
+                table: table_index.unwrap_or(0),
+                at: offset(offset_expr)?,
+                funcs: funcs.clone().into_iter().collect::<Result<_, _>>()?,
+            }
+        }
+        _ => Segment::Other,
+    })
+}
+
+/// Reads a constant expression that is a number, an imported global, or the sum of such.
+pub(super) fn offset(expr: &wasmparser::ConstExpr<'_>) -> Result<Offset, GraftError> {
+    let mut sum = Offset { global: None, number: 0 };
+    let (mut terms, mut additions) = (0, 0);
+    let mut reader = expr.get_operators_reader();
+    while !reader.is_end_then_eof() {
+        match reader.read()? {
+            Operator::I32Const { value } => {
+                sum.number = sum.number.wrapping_add(i64::from(value.cast_unsigned()))
+            }
+            Operator::I64Const { value } => sum.number = sum.number.wrapping_add(value),
+            Operator::GlobalGet { global_index } if sum.global.is_none() => sum.global = Some(global_index),
+            Operator::I32Add | Operator::I64Add => {
+                additions += 1;
+                continue;
+            }
+            _ => return Err(unsupported("a constant expression that is no sum")),
+        }
+        terms += 1;
+    }
+    if terms != additions + 1 {
+        return Err(unsupported("a constant expression that is no sum"));
+    }
+    Ok(sum)
+}
+
+/// Number of imports of a kind.
+pub(super) fn imported(imports: &[Import<'_>]) -> u32 {
+    count(imports.len())
+}

@@ -1,0 +1,26 @@
+//! From values to what is shown: text for terminals, HTML with pictures for browsers, JSON for programs. Pure: no engine, no
+//! file, no clock.
+//!
+//! ```text
+//! Report ───────────────► report: text, table, JSON, HTML
+//! Plan, Verification ───► fix: text, JSON
+//! ```
+//!
+//! Every text is a [`memgrove_text::Text`] and every page is made of escaped markup, so that no name out of a module can forge
+//! either. The same fact has the same words in all of them.
+
+pub mod fix;
+pub mod report;
+
+mod json;
+mod layout;
+mod words;
+
+pub use json::Json;
+pub use layout::column;
+pub use words::{bytes, count};
+
+/// The README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
