@@ -341,3 +341,46 @@ fn hosts_with_versions_and_bounds() {
         "contractenvmetav0",
     );
 }
+
+/// Small inputs from public reports, with what is right.
+#[test]
+fn cases() {
+    let case = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases").join(name);
+        let text =
+            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        // Comments before the module are no part of it.
+        text[text.find("(module").unwrap()..].to_owned()
+    };
+    for host in NATIVE_WASI {
+        check(
+            &case("import-types/wrongsig.wat"),
+            host,
+            Outcome::No,
+            "random_get is (i32 i64) -> i32, expected (i32 i32) -> i32",
+        );
+        check(&case("import-types/wasi64.wat"), host, Outcome::No, "fd_write is (i32 i64 i64 i64) -> i32");
+    }
+    check(&case("import-types/wrongsig.wat"), "node-wasi", Outcome::RunsIf, "2 imports have another type");
+    for host in ["wasmtime", "wasmi", "wasmer", "node-wasi"] {
+        check(&case("memory-export/nomem.wat"), host, Outcome::No, "no memory is exported");
+        check(&case("memory-export/mem0.wat"), host, Outcome::No, "no memory is exported");
+    }
+    check(&case("threads/own.wat"), "wasmtime", Outcome::RunsIf, "Wasmtime is 46 or older, with -S threads");
+    check(&case("hostile/tagres.wat"), "node-wasi", Outcome::No, "stack-switching is used (tag with results");
+    for glue in ["browser-emscripten", "browser-go"] {
+        check(
+            &case("import-types/wasi64.wat"),
+            glue,
+            Outcome::No,
+            "nothing shows that it was made for this glue",
+        );
+    }
+    let mut knowledge = memgrove_inspect::Knowledge::builtin().clone();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/proposal-lacking/mvp.toml");
+    let host = knowledge.add_host("mvp.toml", &std::fs::read_to_string(path).unwrap()).unwrap();
+    let bytes = wat::parse_str(case("proposal-lacking/bulk.wat")).unwrap();
+    let report = memgrove_inspect::conclude_with(&facts(&bytes).unwrap(), &knowledge);
+    let verdict = verdict(&report, &host);
+    assert_eq!((verdict.outcome, verdict.reasons.len()), (Outcome::No, 3), "{verdict:?}");
+}

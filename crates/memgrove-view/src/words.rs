@@ -3,7 +3,7 @@
 use memgrove_inspect::facts::BinaryKind;
 use memgrove_inspect::report::{
     Conclusion, EngineSupport, Evidence, GrowFunction, Grower, Growth, ImportUse, Level, MemoryReport,
-    MemorySummary, Outcome, Reason, Report, Role, Stack, StackDirection, StackPlacement, TableGrower,
+    MemorySummary, Mended, Outcome, Reason, Report, Role, Stack, StackDirection, StackPlacement, TableGrower,
     TableReport, Verdict,
 };
 use memgrove_text::{escape, escape_name, shorten};
@@ -118,7 +118,12 @@ pub(crate) fn versioned(name: &str, version: Option<&str>) -> String {
 }
 
 pub(crate) fn toolchain(report: &Report) -> String {
-    concluded(&report.toolchain, |toolchain| versioned(&toolchain.name, toolchain.version.as_deref()))
+    concluded(&report.toolchain, |toolchain| match (&toolchain.version, &toolchain.version_of) {
+        (Some(version), Some(of)) if !toolchain.name.eq_ignore_ascii_case(of) && !version.is_empty() => {
+            format!("{} ({})", toolchain.name, versioned(&shorten(of, LONGEST_NAME), Some(version)))
+        }
+        (version, _) => versioned(&toolchain.name, version.as_deref()),
+    })
 }
 
 pub(crate) fn allocator(report: &Report) -> String {
@@ -155,6 +160,18 @@ pub(crate) fn memory(memory: &MemorySummary) -> String {
         }
     }
     parts.join(", ")
+}
+
+/// What `memgrove fix` put in.
+pub(crate) fn mended(mended: &Mended) -> String {
+    if mended.helper_count == 0 {
+        return "by memgrove fix".to_owned();
+    }
+    let names: Vec<_> =
+        mended.helpers.iter().map(|helper| function(helper.func, helper.name.as_deref())).collect();
+    let rest = (mended.helper_count as usize).saturating_sub(names.len());
+    let more = if rest > 0 { format!(", and {rest} more") } else { String::new() };
+    format!("by memgrove fix, with {}{more}", some_of(&names, 8))
 }
 
 /// A table: where it is from, its limits, who makes it larger.

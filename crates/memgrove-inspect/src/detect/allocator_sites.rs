@@ -47,6 +47,11 @@ const ALLOCATION_EXPORTS: &[&str] = &[
     "__memory_allocate",
 ];
 
+/// Whether a name is that of an allocation function.
+pub fn is_allocation(name: &str) -> bool {
+    ALLOCATION_EXPORTS.iter().any(|pattern| fits(pattern, name))
+}
+
 /// How far from a growth site an allocator's functions are, in calls.
 const NEAR: u32 = 3;
 /// A function with more callers than this is used by the whole program: its callers are not the allocator.

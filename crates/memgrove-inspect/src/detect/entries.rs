@@ -162,6 +162,13 @@ impl Entries {
     }
 }
 
+/// A rule of this weight is the file's own word, if it rests on such.
+const SAYS_SO: f32 = 0.95;
+/// Even that can be imitated.
+pub const MAX_CONFIDENCE: f32 = 0.98;
+/// However many hints there are.
+const MAX_HINTED: f32 = 0.9;
+
 /// The rules of an entry that hold for a module.
 pub struct Judged<'r> {
     /// Their weights added up, from 0 to 1.
@@ -179,6 +186,12 @@ impl Judged<'_> {
                 .filter(|(rule, _)| rule.variant.as_deref() == Some(id))
                 .map(|(rule, _)| rule.weight),
         )
+    }
+
+    /// How sure one may be at most: what adds up from hints alone can be otherwise.
+    pub fn confidence(&self) -> f32 {
+        let says_so = |(rule, _): &(&Rule, Seen)| rule.weight >= SAYS_SO && rule.is_the_files_word();
+        self.score.min(if self.held.iter().any(says_so) { MAX_CONFIDENCE } else { MAX_HINTED })
     }
 
     /// The greatest single weight.

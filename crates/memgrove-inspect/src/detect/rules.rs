@@ -122,6 +122,17 @@ pub struct Subject<'f, 'a> {
 }
 
 impl Rule {
+    /// Whether it rests on what the file says of itself: names of imports, exports and sections, `producers`. Text in
+    /// data and names of functions show only what was linked in.
+    pub fn is_the_files_word(&self) -> bool {
+        self.when.iter().any(|condition| {
+            condition.import.is_some()
+                || condition.export.is_some()
+                || condition.producer.is_some()
+                || condition.section.is_some()
+        })
+    }
+
     /// What is seen of it, if all its conditions hold.
     pub fn check(&self, subject: &Subject<'_, '_>, patterns: &Patterns) -> Option<Seen> {
         let mut seen: Option<Seen> = None;

@@ -35,6 +35,7 @@ pub fn conclude_with(facts: &Facts<'_>, knowledge: &Knowledge) -> Report {
         size_bytes: facts.size_bytes(),
         name: facts.names.module.map(str::to_owned),
         allocator,
+        mended: detect::mended(facts),
         memory,
         tables,
         warnings,

@@ -44,6 +44,9 @@ pub struct Report {
     pub toolchain: Conclusion<Toolchain>,
     /// Which allocator is inside.
     pub allocator: Conclusion<Allocator>,
+    /// What `memgrove fix` has put into it, as far as its marks are there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mended: Option<Mended>,
     /// Its memory.
     pub memory: MemoryReport,
     /// Its tables.
@@ -71,6 +74,17 @@ pub struct Report {
     /// What only a component has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub component: Option<ComponentReport>,
+}
+
+/// A module that `memgrove fix` has been at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Mended {
+    /// Functions that it added, the first of them: stand-ins for imports and what runs before the program.
+    pub helpers: Vec<FunctionRef>,
+    /// How many there are.
+    pub helper_count: u32,
+    /// What was seen.
+    pub evidence: Vec<Evidence>,
 }
 
 /// How a module is meant to be started.

@@ -257,6 +257,11 @@ fn origin(report: &Report) -> Html {
         terms.add("known defect", defect.text.as_str());
     }
     terms.conclusion("toolchain", &report.toolchain, words::toolchain(report));
+    if let Some(mended) = &report.mended {
+        let mut said = Html::from(words::mended(mended));
+        said.push(evidence(&mended.evidence));
+        terms.add("mended", said);
+    }
     let role = words::concluded(&report.startup.role, |role| words::role(*role).to_owned());
     terms.conclusion("role", &report.startup.role, role);
     let startup = &report.startup;

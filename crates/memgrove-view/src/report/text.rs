@@ -224,6 +224,10 @@ impl Sections<'_> {
             self.lines.item("! ", Tone::Warn, &defect.text);
         }
         self.conclusion("toolchain", &report.toolchain, &words::toolchain(report));
+        if let Some(mended) = &report.mended {
+            self.lines.field("mended", Tone::Plain, &words::mended(mended));
+            self.evidence(&mended.evidence);
+        }
         let role = words::concluded(&report.startup.role, |role| words::role(*role).to_owned());
         self.conclusion("role", &report.startup.role, &role);
         self.functions("at start", report.startup.start_function.as_slice());
