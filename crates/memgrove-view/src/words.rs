@@ -385,14 +385,19 @@ pub(crate) struct HostGroup<'a> {
     pub(crate) verdicts: Vec<&'a Verdict>,
 }
 
-/// Hosts with the same answer for the same reasons together; those that run it first.
-pub(crate) fn host_groups(verdicts: &[Verdict]) -> Vec<HostGroup<'_>> {
+/// Hosts with the same answer for the same reasons together; those that run it first. Without `detailed` the exports that
+/// each host asks for are not named: a module that is not made for one has none of them.
+pub(crate) fn host_groups(verdicts: &[Verdict], detailed: bool) -> Vec<HostGroup<'_>> {
     let mut groups: Vec<HostGroup<'_>> = Vec::new();
     for verdict in verdicts {
         let outcome = verdict.outcome;
         let why = match outcome {
             Outcome::Runs => String::new(),
-            Outcome::RunsIf => reasons(&verdict.conditions),
+            Outcome::RunsIf if detailed => reasons(&verdict.conditions),
+            Outcome::RunsIf => conditions(&verdict.conditions),
+            Outcome::No if !detailed && verdict.reasons.iter().any(|reason| reason.about_exports) => {
+                "it does not export what the host calls (-v says what)".to_owned()
+            }
             Outcome::No => reasons(&verdict.reasons),
         };
         match groups.iter_mut().find(|group| group.outcome == outcome && group.why == why) {
@@ -402,6 +407,17 @@ pub(crate) fn host_groups(verdicts: &[Verdict]) -> Vec<HostGroup<'_>> {
     }
     groups.sort_by_key(|group| group.outcome);
     groups
+}
+
+/// Conditions without the names of exports.
+fn conditions(conditions: &[Reason]) -> String {
+    let (exports, others): (Vec<&Reason>, Vec<&Reason>) =
+        conditions.iter().partition(|condition| condition.about_exports);
+    let mut texts: Vec<_> = others.iter().map(|other| shorten(&other.text, LONGEST_SENTENCE)).collect();
+    if !exports.is_empty() {
+        texts.push("a function is named when it is run (-v says how)".into());
+    }
+    texts.join("; ")
 }
 
 /// Each note with the hosts it is about.

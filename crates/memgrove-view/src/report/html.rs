@@ -168,7 +168,7 @@ fn tone(outcome: Outcome) -> Tone {
 
 fn hosts(report: &Report) -> Html {
     let mut table = Table::new([Column::text(""), Column::text("host"), Column::text("why")]);
-    for group in words::host_groups(&report.verdicts) {
+    for group in words::host_groups(&report.verdicts, true) {
         let (_, word) = words::outcome(group.outcome);
         let hosts = group.verdicts.iter().map(|verdict| {
             Html::from(element("span").attr("title", &verdict.title).child(verdict.host.as_str()))

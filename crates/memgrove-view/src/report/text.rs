@@ -46,7 +46,7 @@ struct Sections<'l> {
 
 impl Sections<'_> {
     fn report(&mut self, report: &Report) {
-        let groups = words::host_groups(&report.verdicts);
+        let groups = words::host_groups(&report.verdicts, self.verbose);
         let short = groups.len() <= FEW_HOST_GROUPS;
         self.answer(report, &groups, short);
         self.warnings(&report.warnings);
