@@ -74,8 +74,9 @@ fn scan_body(
     let mut reader = body.get_binary_reader();
     validator.read_locals(&mut reader)?;
     reader.set_features(*validator.features());
-    let bytes = reader.clone();
     let start = reader.original_position();
+    let mut rest = reader.clone();
+    let bytes = rest.read_bytes(rest.bytes_remaining())?;
     while !reader.eof() {
         let offset = reader.original_position();
         let mut scanner = Scanner {
@@ -88,12 +89,8 @@ fn scan_body(
         };
         reader.visit_operator(&mut scanner)??;
         if scanner.encoding != Encoding::Plain {
-            let length = |from: u64, to: u64| usize::try_from(to - from).unwrap_or(usize::MAX);
-            let skip = length(start, offset);
-            let mut bytes = bytes.clone();
-            if bytes.read_bytes(skip).is_ok()
-                && let Ok(instruction) = bytes.read_bytes(length(offset, reader.original_position()))
-            {
+            let at = |position: u64| usize::try_from(position - start).unwrap_or(usize::MAX);
+            if let Some(instruction) = bytes.get(at(offset)..at(reader.original_position())) {
                 encoding::note(scanner.encoding, instruction, func, offset, &mut scan.proposals);
             }
         }
