@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::allocator_sites::{Sites, is_allocation, sites};
 use super::entries::{AllocatorEntry, Defect, Entries, Judged, MAX_CONFIDENCE};
+use super::imports::ImportMeanings;
 use super::rules::Subject;
 use super::structure::Structure;
 use super::toolchain::{self, Toolchain, strongest};

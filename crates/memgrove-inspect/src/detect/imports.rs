@@ -1,12 +1,16 @@
 //! What each import means: known by its name and type, or recovered from how the module uses it.
 
+use std::collections::BTreeMap;
+
 use crate::facts::{Facts, Import, SiteKind, ValType};
-use crate::knowledge::{ImportEntry, Knowledge};
+use crate::knowledge::{Host, ImportEntry, Knowledge};
 use crate::report::{Conclusion, Confidence, Evidence};
 
 /// The meaning of each import of a module, in the order of the file.
 pub(crate) struct ImportMeanings<'k> {
     entries: Vec<Option<&'k ImportEntry>>,
+    /// For an import without an entry: the one kind of host whose interface has it, with this type.
+    hosts: Vec<Option<&'k Host>>,
     /// The import that asks for memory under a minified name.
     resize_heap: Option<ResizeHeap>,
 }
@@ -23,7 +27,13 @@ impl<'k> ImportMeanings<'k> {
         let known = |import| knowledge.imports.iter().find(|entry| entry.pattern.matches(facts, import));
         let entries: Vec<_> = facts.imports.iter().map(known).collect();
         let resize_heap = resize_heap(facts, &entries);
-        Self { entries, resize_heap }
+        let of_host = |(import, entry): (&Import<'_>, &Option<_>)| match entry {
+            Some(_) => None,
+            None => only_host(facts, import, knowledge),
+        };
+        let mut hosts: Vec<_> = facts.imports.iter().zip(&entries).map(of_host).collect();
+        drop_chance_hits(facts, &mut hosts);
+        Self { entries, hosts, resize_heap }
     }
 
     /// Id of the import's purpose.
@@ -31,7 +41,12 @@ impl<'k> ImportMeanings<'k> {
         if self.resize_heap.as_ref().is_some_and(|found| found.import == import) {
             return "memory";
         }
-        self.entries.get(import).copied().flatten().map_or("unknown", |entry| entry.purpose.as_str())
+        let entry = self.entries.get(import).copied().flatten();
+        match (entry, self.hosts.get(import).copied().flatten()) {
+            (Some(entry), _) => entry.purpose.as_str(),
+            (None, Some(_)) => OF_ONE_HOST,
+            (None, None) => "unknown",
+        }
     }
 
     /// What the import does.
@@ -44,6 +59,10 @@ impl<'k> ImportMeanings<'k> {
                 Confidence::HIGH,
             )
             .because(Evidence::in_func(found.func, found.offset, text));
+        }
+        if let Some(host) = self.hosts.get(import).copied().flatten() {
+            return Conclusion::new(format!("a function of {}", host.title), Confidence::HIGH)
+                .because(Evidence::new(format!("known by name and type: {}", host.source)));
         }
         let Some(entry) = self.entries.get(import).copied().flatten() else { return Conclusion::unknown() };
         match &entry.meaning {
@@ -65,6 +84,41 @@ impl<'k> ImportMeanings<'k> {
     pub(crate) fn has_unknown(&self) -> bool {
         (0..self.entries.len()).any(|import| self.purpose(import) == "unknown")
     }
+}
+
+/// Id of the purpose of functions that one kind of host has.
+const OF_ONE_HOST: &str = "one-host";
+
+/// So many functions of one host leave no doubt, whatever module they are imported from.
+const NO_CHANCE: usize = 3;
+
+/// `env` is everybody's: `env.debug (i32)` alone is not CosmWasm's.
+fn drop_chance_hits(facts: &Facts<'_>, hosts: &mut [Option<&Host>]) {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for host in hosts.iter().flatten() {
+        *counts.entry(host.id.as_str()).or_default() += 1;
+    }
+    for (host, import) in hosts.iter_mut().zip(&facts.imports) {
+        let is_many =
+            host.is_some_and(|host| counts.get(host.id.as_str()).is_some_and(|&count| count >= NO_CHANCE));
+        if import.module == "env" && !is_many {
+            *host = None;
+        }
+    }
+}
+
+/// The host whose interface has this function with this type; `None` where there are several. O(hosts × log functions).
+fn only_host<'k>(facts: &Facts<'_>, import: &Import<'_>, knowledge: &'k Knowledge) -> Option<&'k Host> {
+    let has_it = |host: &&Host| {
+        let interface =
+            host.provider(facts, import, knowledge).and_then(|provides| provides.interface(knowledge));
+        let interface = interface.filter(|interface| !interface.common);
+        let types = interface.and_then(|interface| interface.types(import.module, import.name));
+        types.is_some_and(|types| types.list().contains(&import.ty.describe(facts)))
+    };
+    let mut hosts = knowledge.hosts.iter().filter(has_it);
+    let only = hosts.next()?;
+    hosts.next().is_none().then_some(only)
 }
 
 /// Emscripten's `sbrk` asks `memory.size` how large memory is and then calls `emscripten_resize_heap`, the one
