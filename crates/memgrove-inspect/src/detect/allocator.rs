@@ -284,15 +284,11 @@ fn by_default(
 
 /// A function that is imported and may be what allocates: one that nothing is known of, or that has the name of malloc.
 fn unresolved<'f, 'a>(facts: &'f Facts<'a>) -> Option<&'f Import<'a>> {
-    let knowledge = Knowledge::builtin();
-    let is_known = |import: &Import<'_>| {
-        knowledge
-            .imports
-            .iter()
-            .any(|entry| entry.pattern.matches(facts, import) && entry.purpose != "memory")
-    };
-    let functions = facts.imports.iter().filter(|import| import.ty.kind() == ExternKind::Func);
-    functions.into_iter().find(|import| is_allocation(import.name) || !is_known(import))
+    let meanings = ImportMeanings::new(facts, Knowledge::builtin());
+    let is_known = |at: usize| !matches!(meanings.purpose(at), "unknown" | "memory");
+    let mut functions =
+        facts.imports.iter().enumerate().filter(|(_, import)| import.ty.kind() == ExternKind::Func);
+    functions.find(|&(at, import)| is_allocation(import.name) || !is_known(at)).map(|(_, import)| import)
 }
 
 /// For an unknown allocator: what came nearest.

@@ -2,27 +2,33 @@
 
 use super::{Known, warning};
 use crate::detect::structure::Structure;
-use crate::facts::ExternKind;
+use crate::facts::{ExternKind, Import};
 use crate::report::{Evidence, Warning, WarningId, short};
 
-/// What rustc wrote for wasm-bindgen, which has not been run.
+/// What rustc wrote for wasm-bindgen, which has not been run. (Module `__wbindgen_placeholder__` alone is no sign: for
+/// Node the tool keeps that name.)
 pub(super) fn not_bound(known: &Known<'_, '_>) -> Option<Warning> {
     let facts = known.facts;
-    let import = facts
-        .imports
-        .iter()
-        .find(|import| matches!(import.module, "__wbindgen_placeholder__" | "__wbindgen_externref_xform__"));
+    let is_note = |import: &Import<'_>| {
+        import.module == "__wbindgen_externref_xform__" || import.name.starts_with("__wbindgen_describe")
+    };
+    let import = facts.imports.iter().find(|import| is_note(import));
     let describes = |name: &str| name.starts_with("__wbindgen_describe_");
     let export =
         facts.exports.iter().find(|export| export.kind == ExternKind::Func && describes(export.name));
-    let evidence = match (import, export) {
-        (Some(import), _) => Evidence::at(import.offset, format!("it imports from {}", import.module)),
-        (None, Some(export)) => Evidence::at(export.offset, format!("it exports {}", short(export.name))),
-        (None, None) => return None,
+    let section =
+        facts.sections.iter().find(|section| section.custom && section.name == "__wasm_bindgen_unstable");
+    let evidence = match (import, export, section) {
+        (Some(import), ..) => {
+            Evidence::at(import.offset, format!("it imports {}.{}", short(import.module), short(import.name)))
+        }
+        (_, Some(export), _) => Evidence::at(export.offset, format!("it exports {}", short(export.name))),
+        (.., Some(section)) => Evidence::at(section.offset, "custom section \"__wasm_bindgen_unstable\""),
+        (None, None, None) => return None,
     };
     Some(warning(
         WarningId::NotBound,
-        "it never went through wasm-bindgen: these imports and `describe` exports are notes for that tool, and no host has them",
+        "it never went through wasm-bindgen: its `describe` imports and exports are notes for that tool, and no host has them",
         "run wasm-bindgen (or wasm-pack) of the version in Cargo.lock on it; where no JavaScript is meant, switch off the \
          dependency's feature that brings wasm-bindgen in (getrandom, chrono and uuid have one)",
         [evidence],
