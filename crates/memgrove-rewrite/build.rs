@@ -1,9 +1,16 @@
-//! Compiles the stand-ins in `runtime/*.wat` into one module that the crate embeds.
+//! Compiles the stand-ins in `runtime/*.wat` into one module that the crate embeds, and generates the
+//! enums that name its functions and constants.
 //!
 //! The files hold bare module fields; put together in the order of their names
 //! they are one module, in which a function may call one of another file.
 
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::{env, fs, path::Path};
+
+use wasmparser::{
+    FuncType, FunctionBody, Operator, Parser, Payload, TypeRef, ValType, Validator, WasmFeatures,
+};
 
 fn main() {
     println!("cargo::rerun-if-changed=runtime");
@@ -18,6 +25,188 @@ fn main() {
         files.iter().map(|path| fs::read_to_string(path).expect("a readable file") + "\n").collect();
     let wasm = wat::parse_str(format!("(module\n{text})"))
         .unwrap_or_else(|error| panic!("the stand-ins in runtime/ do not compile: {error}"));
+    // The module to be fixed may be meant for an engine that knows no later proposal.
+    Validator::new_with_features(WasmFeatures::WASM1)
+        .validate_all(&wasm)
+        .unwrap_or_else(|error| panic!("the stand-ins in runtime/ are not WebAssembly 1.0: {error}"));
+    let generated = Runtime::read(&wasm).expect("it is valid").generate();
+
     let out = env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
-    fs::write(Path::new(&out).join("runtime.wasm"), wasm).expect("OUT_DIR is writable");
+    let out = Path::new(&out);
+    fs::write(out.join("runtime.wasm"), wasm).expect("OUT_DIR is writable");
+    fs::write(out.join("runtime.rs"), generated).expect("OUT_DIR is writable");
+}
+
+/// The assembled module.
+#[derive(Default)]
+struct Runtime<'a> {
+    types: Vec<FuncType>,
+    /// Type of each function; none is imported.
+    funcs: Vec<u32>,
+    bodies: Vec<FunctionBody<'a>>,
+    /// Names of the imported globals.
+    constants: Vec<&'a str>,
+    /// Name and index of each function that is exported.
+    exports: Vec<(&'a str, u32)>,
+}
+
+/// What a function does, by itself or by those that it calls.
+#[derive(Default)]
+struct Effects {
+    touches_memory: bool,
+    grows_memory: bool,
+    /// It counts pages without knowing their size.
+    counts_fixed_pages: bool,
+    uses_break_cell: bool,
+}
+
+impl<'a> Runtime<'a> {
+    fn read(wasm: &'a [u8]) -> wasmparser::Result<Self> {
+        let mut runtime = Self::default();
+        for payload in Parser::new(0).parse_all(wasm) {
+            match payload? {
+                Payload::TypeSection(section) => {
+                    runtime.types = section.into_iter_err_on_gc_types().collect::<wasmparser::Result<_>>()?;
+                }
+                Payload::ImportSection(section) => {
+                    for import in section.into_imports() {
+                        let import = import?;
+                        match import.ty {
+                            TypeRef::Global(_) => runtime.constants.push(import.name),
+                            TypeRef::Memory(_) => {}
+                            other => panic!("nothing gives `{}` to the runtime: {other:?}", import.name),
+                        }
+                    }
+                }
+                Payload::FunctionSection(section) => {
+                    runtime.funcs = section.into_iter().collect::<wasmparser::Result<_>>()?;
+                }
+                Payload::ExportSection(section) => {
+                    for export in section {
+                        let export = export?;
+                        runtime.exports.push((export.name, export.index));
+                    }
+                }
+                Payload::CodeSectionEntry(body) => runtime.bodies.push(body),
+                _ => {}
+            }
+        }
+        Ok(runtime)
+    }
+
+    /// What `root` and all that it calls do.
+    fn effects(&self, root: u32) -> wasmparser::Result<Effects> {
+        let constant = |wanted: &str| {
+            let at = self.constants.iter().position(|name| *name == wanted);
+            at.unwrap_or_else(|| panic!("the runtime imports no global `{wanted}`"))
+        };
+        let (page_shift, break_cell) = (constant("page_shift"), constant("break_cell"));
+        let mut effects = Effects::default();
+        let mut open = vec![root];
+        let mut seen = BTreeSet::from([root]);
+        while let Some(func) = open.pop() {
+            let (mut counts_pages, mut knows_their_size) = (false, false);
+            for operator in self.bodies[func as usize].get_operators_reader()? {
+                let operator = operator?;
+                effects.touches_memory |= has_memory_operand(&operator);
+                match operator {
+                    Operator::Call { function_index } => {
+                        open.extend(seen.insert(function_index).then_some(function_index));
+                    }
+                    Operator::GlobalGet { global_index } => {
+                        knows_their_size |= global_index as usize == page_shift;
+                        effects.uses_break_cell |= global_index as usize == break_cell;
+                    }
+                    Operator::MemorySize { .. } => counts_pages = true,
+                    Operator::MemoryGrow { .. } => (counts_pages, effects.grows_memory) = (true, true),
+                    _ => {}
+                }
+            }
+            effects.counts_fixed_pages |= counts_pages && !knows_their_size;
+        }
+        Ok(effects)
+    }
+
+    /// The text of the two enums.
+    fn generate(&self) -> String {
+        let mut variants = String::new();
+        let mut names = String::new();
+        let mut facts = String::new();
+        for (name, index) in &self.exports {
+            let variant = camel_case(name);
+            let ty = &self.types[self.funcs[*index as usize] as usize];
+            let effects = self.effects(*index).expect("it is valid");
+            let _ = writeln!(variants, "    /// `{name}`\n    {variant},");
+            let _ = writeln!(names, "        Self::{variant},");
+            let _ = writeln!(
+                facts,
+                "    Facts {{ name: {name:?}, index: {index}, params: &[{}], results: &[{}], \
+                 touches_memory: {}, grows_memory: {}, counts_fixed_pages: {}, uses_break_cell: {} }},",
+                val_types(ty.params()),
+                val_types(ty.results()),
+                effects.touches_memory,
+                effects.grows_memory,
+                effects.counts_fixed_pages,
+                effects.uses_break_cell,
+            );
+        }
+        let count = self.exports.len();
+        let constants: Vec<String> = self.constants.iter().map(|name| camel_case(name)).collect();
+        format!(
+            "/// A function of the runtime (`runtime/*.wat`), which stands for imports.\n\
+             #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]\n\
+             pub enum RuntimeFunction {{\n{variants}}}\n\
+             impl RuntimeFunction {{\n    /// Every function, in the order of the runtime.\n    \
+             pub const ALL: [Self; {count}] = [\n{names}    ];\n}}\n\
+             static FACTS: [Facts; {count}] = [\n{facts}];\n\
+             /// An imported global of the runtime: a constant of the module that it is linked into.\n\
+             #[derive(Clone, Copy)]\n\
+             enum Constant {{ {constants} }}\n\
+             /// In the order of their indices, which come first.\n\
+             static CONSTANTS: [Constant; {}] = [{}];\n",
+            constants.len(),
+            constants.iter().map(|name| format!("Constant::{name}")).collect::<Vec<_>>().join(", "),
+            constants = constants.join(", "),
+        )
+    }
+}
+
+macro_rules! memory_operands {
+    ($(@$proposal:ident $op:ident $({ $($operand:ident: $ty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
+        /// Whether the specification gives an operator a memory as an operand: it reads it, writes it, asks
+        /// for its size or grows it.
+        fn has_memory_operand(operator: &Operator<'_>) -> bool {
+            match operator {
+                $(Operator::$op { .. } => {
+                    let operands: &[&str] = &[$($(stringify!($operand)),*)?];
+                    operands.iter().any(|operand| operand.contains("mem"))
+                })*
+                other => panic!("an operator that is not known here: {other:?}"),
+            }
+        }
+    };
+}
+wasmparser::for_each_visit_operator!(memory_operands);
+
+/// `EmscriptenResizeHeap` of `emscripten_resize_heap`, `SetTempRet0` of `setTempRet0`.
+fn camel_case(name: &str) -> String {
+    let words = name.split('_').filter(|word| !word.is_empty());
+    words
+        .map(|word| {
+            let is_acronym = word.chars().all(|letter| letter.is_ascii_uppercase());
+            let (first, rest) = word.split_at(1);
+            first.to_ascii_uppercase() + &if is_acronym { rest.to_ascii_lowercase() } else { rest.to_owned() }
+        })
+        .collect()
+}
+
+fn val_types(types: &[ValType]) -> String {
+    let names = types.iter().map(|ty| match ty {
+        ValType::I32 => "ValType::I32",
+        ValType::I64 => "ValType::I64",
+        ValType::F32 => "ValType::F32",
+        ValType::F64 => "ValType::F64",
+        other => panic!("no import that a stand-in is for has a {other}"),
+    });
+    names.collect::<Vec<_>>().join(", ")
 }

@@ -17,5 +17,5 @@ pub mod report;
 pub mod robust;
 
 pub use knowledge::{Knowledge, KnowledgeError};
-pub use memgrove_module::{Error, Facts, facts};
+pub use memgrove_module::{Code, Error, Facts, facts};
 pub use report::{Conclusion, Confidence, Evidence, Report, conclude, conclude_with};

@@ -1,9 +1,10 @@
 //! Every entry of `knowledge/` is read, is listed, and does to its fixture what it says.
 
 use memgrove_inspect::facts::Proposal;
-use memgrove_inspect::knowledge::{ImportEntry, Knowledge};
+use memgrove_inspect::knowledge::Knowledge;
 use memgrove_inspect::report::Outcome;
 use memgrove_inspect::{conclude, facts};
+use memgrove_module::recognise::{IMPORTS, ImportEntry};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -35,7 +36,8 @@ fn every_entry_names_its_source() {
     let sources = (knowledge.hosts.iter().map(|host| &host.source))
         .chain(knowledge.engines.iter().map(|engine| &engine.source))
         .chain(knowledge.interfaces.iter().map(|interface| &interface.source))
-        .chain(knowledge.imports.iter().map(|import| &import.source));
+        .map(String::as_str)
+        .chain(IMPORTS.iter().map(|import| import.source));
     for source in sources {
         assert!(source.starts_with("https://"), "{source}");
     }
@@ -54,16 +56,14 @@ fn engines_name_proposals_that_exist() {
 
 #[test]
 fn imports_match_their_fixtures_first() {
-    let knowledge = Knowledge::builtin();
-    for entry in &knowledge.imports {
+    for entry in IMPORTS {
         let bytes = wat(&format!("(module {})", entry.fixture));
         let facts = facts(&bytes).unwrap();
         let import = &facts.imports[0];
         let matching: Vec<&ImportEntry> =
-            knowledge.imports.iter().filter(|known| known.pattern.matches(&facts, import)).collect();
+            IMPORTS.iter().filter(|known| known.pattern.matches(&facts, import)).collect();
         let first = matching.first().unwrap_or_else(|| panic!("nothing matches {}", entry.fixture));
         assert!(std::ptr::eq(*first, entry), "{} is matched first by {}", entry.fixture, first.fixture);
-        assert!(knowledge.purposes.iter().any(|purpose| purpose.id == entry.purpose), "{}", entry.purpose);
     }
 }
 
@@ -98,7 +98,7 @@ fn interfaces_have_their_fixtures_types_and_are_provided_whole() {
             let import = &facts.imports[0];
             interface
                 .types(import.module, import.name)
-                .is_some_and(|types| types.list().contains(&import.ty.describe(&facts)))
+                .is_some_and(|types| types.holds(&import.ty.describe(&facts)))
         };
         assert!(ty_is_right(&interface.fixture) && !ty_is_right(&interface.refuses), "{}", interface.id);
         let types = interface.functions.values().chain(interface.modules.values().flat_map(|m| m.values()));
@@ -156,15 +156,15 @@ fn a_users_profile_is_added_or_refused_with_its_place() {
          interface = 'posix'\n[[provides]]\nkind = 'function'\n[limits]\ntables = -1\nno_start = 'yes'\n",
         &[
             "bad.toml:1:1: `title` is missing: write `title = \"My host\"`",
-            "bad.toml:2:1: unknown field `name`; known are id, title, description, source, engines, supports, lacks, \
-             made_by, provides, missing_functions, function_types, components, entry, memory_limit_bytes, limits, \
+            "bad.toml:2:1: unknown field `name`; known are id, title, order, description, source, engines, supports, \
+             lacks, made_by, provides, missing_functions, function_types, components, entry, memory_limit_bytes, limits, \
              shared_memory, wasi_memory_export, wasi_after_start, unchecked, runs, refuses",
             "bad.toml:3:12: unknown engine `chakra`; known are wasmtime, wasmi, wasmer, wasmedge, wazero, wasm3, wamr, \
              chrome, firefox, safari, node, deno",
             "bad.toml:4:9: `lacks` has a value of another kind: write `lacks = [\"threads\"]`",
             "bad.toml:6:10: `module` has a value of another kind: write `module = \"env\"`",
-            "bad.toml:7:13: unknown interface `posix`; known are wasi_snapshot_preview1, proxy-wasm, cosmwasm, near, \
-             soroban, stylus, shopify-functions, extism, typst, wasm4, wasm3-libc, wamr-libc",
+            "bad.toml:7:13: unknown interface `posix`; known are cosmwasm, extism, near, proxy-wasm, \
+             shopify-functions, soroban, stylus, typst, wamr-libc, wasi_snapshot_preview1, wasm3-libc, wasm4",
             "bad.toml:9:8: `kind` is one of func, table, memory, global, tag",
             "bad.toml:11:10: `tables` has a value of another kind: write `tables = 1`",
             "bad.toml:12:12: `no_start` has a value of another kind: write `no_start = true`",

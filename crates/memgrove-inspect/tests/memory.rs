@@ -218,24 +218,35 @@ fn threads_that_may_not_know_of_growth_are_told_of() {
 
 #[test]
 fn a_minified_import_is_known_by_what_calls_it() {
-    let module = |calls: &str| {
+    /// `sbrk` with what it asks when the size is beyond memory.
+    fn module(size: &str, ask: &str) -> String {
         format!(
-            "(module (import \"a\" \"a\" (func $a (param i32) (result i32))) (import \"a\" \"b\" (func $b (param i32) \
-             (result i32))) (import \"a\" \"c\" (func $c (param i32))) (memory (export \"d\") 1) (func $sbrk {calls}) \
-             (func (export \"e\") i32.const 1 call $a drop call $sbrk))"
+            r#"(module
+            (import "a" "a" (func $a (param i32) (result i32)))
+            (import "a" "b" (func $b (param i32) (result i32)))
+            (memory (export "d") 1)
+            (func $size (result i32) (i32.shl (memory.size) (i32.const 16)))
+            (func (export "e") (param i32) (result i32)
+                (drop (call $a (i32.const 1)))
+                (if (i32.gt_u (local.get 0) {size}) (then {ask}))
+                (local.get 0)))"#
         )
-    };
+    }
+    const SIZE: &str = "(i32.shl (memory.size) (i32.const 16))";
+    const ASK_B: &str = "(if (i32.eqz (call $b (local.get 0))) (then (return (i32.const -1))))";
     let growers = |text: &str| -> Vec<String> {
         let growth = inspect(text).memory.growth.value.unwrap();
         growth.imports.iter().map(ToString::to_string).collect()
     };
-    assert_eq!(growers(&module("memory.size call $b drop i32.const 0 call $c")), ["a.b"]);
-    // The call is one level up.
-    assert_eq!(growers(&module("memory.size drop")), ["a.a"]);
-    // Two candidates: no claim.
-    assert_eq!(growers(&module("memory.size call $b call $a drop")), [] as [&str; 0]);
-    let long = module("memory.size call $b drop").replace("\"b\"", "\"compute_something\"");
-    assert_eq!(growers(&long), [] as [&str; 0], "a long name is not minified");
+    assert_eq!(growers(&module(SIZE, ASK_B)), ["a.b"]);
+    assert_eq!(growers(&module("(call $size)", ASK_B)), ["a.b"], "the size in a function of its own");
+    let none = |text: &str, why: &str| assert_eq!(growers(text), [] as [&str; 0], "{why}");
+    none(&module("(i32.mul (memory.size) (i32.const 7))", ASK_B), "not compared with the size in bytes");
+    none(&module(SIZE, "(drop (call $b (local.get 0)))"), "a result that is dropped decides nothing");
+    none(&module(SIZE, &format!("{ASK_B} {}", ASK_B.replace("$b", "$a"))), "two that look alike");
+    let long = module(SIZE, ASK_B).replace("\"b\"", "\"compute_something\"");
+    none(&long, "a long name is not minified");
+    none(&module(SIZE, ASK_B).replace("\"a\" \"", "\"game\" \""), "no module of Emscripten's");
 }
 
 #[test]

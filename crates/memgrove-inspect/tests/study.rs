@@ -71,10 +71,10 @@ fn emscripten_of_today_is_told_when_minified_too() {
             (memory (export "c") 258 32768)
             (func (export "d") (param i32) (result i32)
                 (if (i32.gt_u (local.get 0) (i32.shl (memory.size) (i32.const 16)))
-                    (then (drop (call $resize (local.get 0)))))
-                i32.const 0))"#,
+                    (then (if (i32.eqz (call $resize (local.get 0))) (then (return (i32.const -1))))))
+                local.get 0))"#,
     );
-    is_toolchain(&toolchain, "emscripten", Some("modern"), "(i32) -> i32 import a.a");
+    is_toolchain(&toolchain, "emscripten", Some("modern"), "sbrk asks the import a.a for memory");
 }
 
 #[test]

@@ -176,7 +176,9 @@ fn functions_of_wasi_have_one_type() {
             }
         }
     }
-    let all: String = memgrove_inspect::Knowledge::builtin().interfaces[0]
+    let all: String = memgrove_inspect::Knowledge::builtin()
+        .interface("wasi_snapshot_preview1")
+        .unwrap()
         .functions
         .iter()
         .filter(|(name, _)| *name != "sock_accept")

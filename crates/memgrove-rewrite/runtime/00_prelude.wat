@@ -6,8 +6,6 @@
 (import "fix" "break_cell" (global $break_cell i32))
 ;; Where the heap begins, or 0: at the end of memory as it is at the first request.
 (import "fix" "heap_base" (global $heap_base i32))
-;; Address of an empty, zero-terminated string of 16 bytes, or 0.
-(import "fix" "scratch" (global $scratch i32))
 ;; The size of a page as a power of two: 16 unless the memory's type says otherwise. A stand-in
 ;; whose function asks for memory.size or memory.grow without it is for pages of 64 KiB only.
 (import "fix" "page_shift" (global $page_shift i32))
@@ -52,7 +50,7 @@
       (br $bytes))))
 
 ;; memmove: the regions may overlap.
-(func $move (export "memmove") (param $to i32) (param $from i32) (param $len i32)
+(func $move (param $to i32) (param $from i32) (param $len i32)
   (if (i32.lt_u (i32.sub (local.get $to) (local.get $from)) (local.get $len))
     (then
       ;; `to` lies inside the source: from the end backwards.

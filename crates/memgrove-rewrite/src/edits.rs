@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use wasmparser::{ExternalKind, MemoryType, TableType};
 
 pub(crate) use crate::edit::Value;
+use crate::runtime::RuntimeFunction;
 
 /// Changes to a module. Applying none gives back the same bytes.
 #[derive(Debug, Clone, Default)]
@@ -57,7 +58,7 @@ pub(crate) enum StandIn {
     /// Ignores its arguments; every result is this number.
     Return(i64),
     /// A function of `runtime/*.wat`, its arguments and results adapted.
-    Runtime(&'static str),
+    Runtime(RuntimeFunction),
     /// Calls the table's entry given by the first argument with the others.
     Invoke,
     /// Stores its argument where the module's function (by index) says `errno` is.
@@ -93,8 +94,6 @@ pub(crate) struct Layout {
     pub break_cell: u32,
     /// Where the heap begins; 0: at the end of memory as it is at the first request.
     pub heap_base: u32,
-    /// 16 zero bytes.
-    pub scratch: u32,
 }
 
 impl Edits {

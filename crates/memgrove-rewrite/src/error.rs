@@ -17,12 +17,14 @@ pub enum Error {
     /// The input is a component: its core modules are what can be fixed.
     #[error("this is a component; extract a core module from it and fix that")]
     Component,
-    /// Its imports have many times more names than it has bytes.
+    /// It says little and means much: reading it would take more memory than a file of its size may.
     #[error(
-        "too complex to fix: the names of its imports are many times longer than the module (at offset {offset:#x})"
+        "too complex to fix: {what} would take too much memory for a file of its size (at offset {offset:#x})"
     )]
     TooComplex {
-        /// Byte offset of the import section's contents.
+        /// What there is too much of.
+        what: &'static str,
+        /// Byte offset of the section in which it became too much.
         offset: u64,
     },
     /// The layout that the module needs does not fit into its address space.
@@ -33,11 +35,13 @@ pub enum Error {
         /// Where it would have ended, in bytes.
         end: u64,
     },
-    /// A function cannot be edited as it was asked for.
-    #[error("function {func} cannot be edited so: {why}")]
+    /// An item cannot be edited as it was asked for.
+    #[error("{item} {index} cannot be edited so: {why}")]
     NotEditable {
+        /// What it is: `function`, `memory`, `table`, `global`.
+        item: &'static str,
         /// Its index.
-        func: u32,
+        index: u32,
         /// What speaks against it.
         why: &'static str,
     },
@@ -62,6 +66,18 @@ pub enum Error {
     /// Something that the encoder cannot express.
     #[error("cannot re-encode the module: {0}")]
     Encode(String),
+}
+
+impl From<memgrove_module::Error> for Error {
+    fn from(error: memgrove_module::Error) -> Self {
+        use memgrove_module::Error as E;
+        let offset = error.offset();
+        match error {
+            E::TooComplex { what, .. } => Self::TooComplex { what, offset },
+            E::Invalid { message, .. } => Self::Invalid { message, offset },
+            other => Self::Invalid { message: other.to_string(), offset },
+        }
+    }
 }
 
 impl From<wasmparser::Error> for Error {

@@ -16,23 +16,21 @@ pub mod edit;
 mod edits;
 mod encode;
 mod error;
-mod flow;
 pub mod graft;
-mod lookup;
 mod mark;
 mod module;
 mod pass;
 mod plan;
-mod proof;
-mod result_use;
 mod runtime;
 mod structure;
 #[cfg(test)]
 mod unproven;
 
 pub use error::Error;
-pub use plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, Purpose, Stubs};
+pub use plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, Purpose, StubGroup, Stubs};
+pub use runtime::RuntimeFunction;
 
+use memgrove_module::{Facts, facts};
 use wasmparser::{Validator, WasmFeatures};
 
 /// A module that has been fixed.
@@ -49,8 +47,7 @@ pub struct Fixed {
 /// # Errors
 /// If `wasm` is not a valid core module, with the byte offset.
 pub fn plan(wasm: &[u8], options: &Options) -> Result<Plan, Error> {
-    let (module, runtime) = read(wasm)?;
-    pass::run(&module, &runtime, options)
+    plan_for(&read(wasm)?, options)
 }
 
 /// Plans and applies.
@@ -58,9 +55,17 @@ pub fn plan(wasm: &[u8], options: &Options) -> Result<Plan, Error> {
 /// # Errors
 /// Those of [`plan()`] and [`apply`].
 pub fn fix(wasm: &[u8], options: &Options) -> Result<Fixed, Error> {
-    let (module, runtime) = read(wasm)?;
-    let plan = pass::run(&module, &runtime, options)?;
-    let wasm = write(&module, &plan, &runtime)?;
+    fix_facts(&read(wasm)?, options)
+}
+
+/// The same for a module that has been read already.
+///
+/// # Errors
+/// Those of [`fix()`].
+pub fn fix_facts(facts: &Facts<'_>, options: &Options) -> Result<Fixed, Error> {
+    let module = module::Module::read(facts)?;
+    let plan = pass::run(&module, options)?;
+    let wasm = write(&module, &plan)?;
     Ok(Fixed { wasm, plan })
 }
 
@@ -72,24 +77,26 @@ pub fn fix(wasm: &[u8], options: &Options) -> Result<Fixed, Error> {
 /// If the module is not the plan's, or cannot be encoded. Bytes that do not validate are
 /// never returned.
 pub fn apply(wasm: &[u8], plan: &Plan) -> Result<Vec<u8>, Error> {
-    let (module, runtime) = read(wasm)?;
-    write(&module, plan, &runtime)
+    let facts = read(wasm)?;
+    write(&module::Module::read(&facts)?, plan)
 }
 
-fn read(wasm: &[u8]) -> Result<(module::Module<'_>, runtime::Runtime), Error> {
+fn plan_for(facts: &Facts<'_>, options: &Options) -> Result<Plan, Error> {
+    pass::run(&module::Module::read(facts)?, options)
+}
+
+fn read(wasm: &[u8]) -> Result<Facts<'_>, Error> {
     if wasmparser::Parser::is_component(wasm) {
         return Err(Error::Component);
     }
-    lookup::check_names(wasm)?;
-    validator().validate_all(wasm)?;
-    Ok((module::Module::read(wasm)?, runtime::Runtime::load()?))
+    Ok(facts(wasm)?)
 }
 
-fn write(module: &module::Module<'_>, plan: &Plan, runtime: &runtime::Runtime) -> Result<Vec<u8>, Error> {
+fn write(module: &module::Module<'_>, plan: &Plan) -> Result<Vec<u8>, Error> {
     if plan.is_empty() {
         return Ok(module.bytes.to_vec());
     }
-    let out = encode::encode(module, &plan.edits, runtime)?;
+    let out = encode::encode(module, &plan.edits, &runtime::Runtime::load()?)?;
     match validator().validate_all(&out) {
         Ok(_) => Ok(out),
         Err(error) => Err(Error::Output { message: error.message().to_owned(), offset: error.offset() }),

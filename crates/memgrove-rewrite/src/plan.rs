@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::edits::Edits;
+use crate::runtime::RuntimeFunction;
 
 /// What is asked of [`plan`](crate::plan()).
 #[derive(Debug, Clone)]
@@ -36,53 +37,80 @@ impl Default for Options {
     }
 }
 
-/// Groups of imports with a stand-in that is correct but poorer than a host's function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "a set with names, as on the command line")]
-pub struct Stubs {
-    /// WASI preview 1: no arguments, no files, output dropped.
-    pub wasi: bool,
-    /// Small parts of a C library: locks, time zones, system calls that answer ENOSYS.
-    pub libc: bool,
-    /// A clock that counts calls.
-    pub clock: bool,
-    /// Random bytes that are the same in every run.
-    pub random: bool,
-    /// Exceptions and long jumps end the program instead of being caught.
-    pub exceptions: bool,
-    /// The functions of JavaScript glue that are called on errors only.
-    pub glue: bool,
+/// Declares the groups, each said once: its name on the command line, and what its stand-ins are.
+macro_rules! stub_groups {
+    ($($group:ident $name:literal $about:literal,)*) => {
+        /// A group of imports with a stand-in that is correct but poorer than a host's function.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum StubGroup {
+            $(#[doc = $about] $group,)*
+        }
+
+        impl StubGroup {
+            /// Every group.
+            pub const ALL: &[Self] = &[$(Self::$group),*];
+
+            /// Its name, as on the command line.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$group => $name,)* }
+            }
+
+            /// What its stand-ins are, in a few words.
+            #[must_use]
+            pub const fn about(self) -> &'static str {
+                match self { $(Self::$group => $about,)* }
+            }
+        }
+    };
 }
+
+stub_groups! {
+    Wasi "wasi" "no arguments, no files, output dropped",
+    Libc "libc" "locks, time zones, system calls that answer ENOSYS",
+    Clock "clock" "counts questions",
+    Random "random" "the same bytes in every run, NOT for keys",
+    Exceptions "exceptions" "what is thrown ends the program",
+    Glue "glue" "error paths of JavaScript glue",
+}
+
+/// A set of [`StubGroup`]s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stubs(u8);
 
 impl Stubs {
     /// Every group.
     #[must_use]
     pub const fn all() -> Self {
-        Self { wasi: true, libc: true, clock: true, random: true, exceptions: true, glue: true }
+        Self((1 << StubGroup::ALL.len()) - 1)
     }
 
     /// No group: only what can be satisfied exactly.
     #[must_use]
     pub const fn none() -> Self {
-        Self { wasi: false, libc: false, clock: false, random: false, exceptions: false, glue: false }
+        Self(0)
     }
 
-    /// The names of the groups, as [`Self::set`] takes them.
-    pub const NAMES: [&'static str; 6] = ["wasi", "libc", "clock", "random", "exceptions", "glue"];
+    /// This set and a group.
+    #[must_use]
+    pub const fn with(self, group: StubGroup) -> Self {
+        Self(self.0 | 1 << group as u8)
+    }
 
-    /// Adds a group by name; `false` if there is none of that name.
+    /// Whether a group is in it.
+    #[must_use]
+    pub const fn allows(self, group: StubGroup) -> bool {
+        self.0 & 1 << group as u8 != 0
+    }
+
+    /// Adds what a name on the command line stands for: a group, `all` or `none`. `false` if there is none of that name.
     pub fn set(&mut self, name: &str) -> bool {
-        match name {
-            "wasi" => self.wasi = true,
-            "libc" => self.libc = true,
-            "clock" => self.clock = true,
-            "random" => self.random = true,
-            "exceptions" => self.exceptions = true,
-            "glue" => self.glue = true,
-            "all" => *self = Self::all(),
-            "none" => *self = Self::none(),
-            _ => return false,
-        }
+        *self = match (name, StubGroup::ALL.iter().find(|group| group.name() == name)) {
+            ("all", _) => Self::all(),
+            ("none", _) => Self::none(),
+            (_, Some(group)) => self.with(*group),
+            (_, None) => return false,
+        };
         true
     }
 }
@@ -191,8 +219,8 @@ pub enum Behaviour {
     Traps,
     /// A function that answers this number.
     Answers(i64),
-    /// A function that does what the library function of that name does.
-    Computes(&'static str),
+    /// A function that does what this one of the runtime does.
+    Computes(RuntimeFunction),
     /// A function that needs the module's own functions or table, or is a single instruction.
     Other,
     /// A global with this value.
@@ -277,11 +305,10 @@ impl Plan {
         self.edits.data.iter().map(|(at, bytes)| (*at, bytes.as_slice()))
     }
 
-    /// Addresses and lengths in the first memory that stand-ins keep what they need at: the break, and zeros that
-    /// nothing else may write to.
+    /// Addresses and lengths in the first memory that stand-ins keep what they need at: the break.
     pub fn reserved(&self) -> impl Iterator<Item = (u32, u32)> {
-        let layout = self.edits.layout;
-        [(layout.break_cell, 4), (layout.scratch, 16)].into_iter().filter(|(at, _)| *at != 0)
+        const BREAK_BYTES: u32 = 4;
+        [(self.edits.layout.break_cell, BREAK_BYTES)].into_iter().filter(|(at, _)| *at != 0)
     }
 
     /// Functions, by original index, that the output calls when it is instantiated.

@@ -1,22 +1,97 @@
 //! The stand-ins of `runtime/*.wat`, and copying them into another module.
+//!
+//! `build.rs` assembles them and generates the enum that names them, with what it finds out about each: a
+//! name that does not exist, or a constant without a value, does not compile.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use wasm_encoder::reencode::{Error as ReencodeError, Reencode};
 use wasm_encoder::{Function, Instruction};
-use wasmparser::{
-    FuncType, FunctionBody, GlobalType, MemoryType, Operator, Parser, Payload, TypeRef, ValType,
-};
+use wasmparser::{FuncType, FunctionBody, GlobalType, MemoryType, Operator, Parser, Payload, ValType};
 
 use crate::Error;
 use crate::edits::Layout;
 
-/// The imported global that is the size of a page as a power of two.
-const PAGE_SHIFT: &str = "page_shift";
-/// That of a page of 64 KiB.
+/// The size of a page of 64 KiB as a power of two.
 pub(crate) const PAGE_LOG2: u32 = 16;
 
 static WASM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/runtime.wasm"));
+
+include!(concat!(env!("OUT_DIR"), "/runtime.rs"));
+
+/// What is known of a function of the runtime. The effects are also those of the functions that it calls.
+#[expect(clippy::struct_excessive_bools, reason = "a set with names")]
+struct Facts {
+    name: &'static str,
+    /// Its index in the runtime.
+    index: u32,
+    params: &'static [ValType],
+    results: &'static [ValType],
+    touches_memory: bool,
+    grows_memory: bool,
+    /// It counts pages as if each had 64 KiB.
+    counts_fixed_pages: bool,
+    uses_break_cell: bool,
+}
+
+impl RuntimeFunction {
+    fn facts(self) -> &'static Facts {
+        &FACTS[self as usize]
+    }
+
+    /// Its name in the runtime.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.facts().name
+    }
+
+    /// It reads, writes or grows memory, or asks for its size.
+    #[must_use]
+    pub fn touches_memory(self) -> bool {
+        self.facts().touches_memory
+    }
+
+    /// It can grow memory.
+    #[must_use]
+    pub fn grows_memory(self) -> bool {
+        self.facts().grows_memory
+    }
+
+    /// It needs to know where the break is kept.
+    pub(crate) fn uses_break_cell(self) -> bool {
+        self.facts().uses_break_cell
+    }
+
+    /// Its index in the runtime.
+    pub(crate) fn index(self) -> u32 {
+        self.facts().index
+    }
+
+    /// Types of its parameters.
+    pub(crate) fn params(self) -> &'static [ValType] {
+        self.facts().params
+    }
+
+    /// Types of its results.
+    pub(crate) fn results(self) -> &'static [ValType] {
+        self.facts().results
+    }
+
+    /// It is right over this memory.
+    ///
+    /// Its addresses are i32; and where it counts pages, it has to know their size.
+    pub(crate) fn works_on(self, memory: Option<&MemoryType>) -> bool {
+        let facts = self.facts();
+        match memory {
+            _ if !facts.touches_memory && !facts.uses_break_cell => true,
+            Some(memory) => {
+                let has_other_pages = memory.page_size_log2.is_some_and(|log2| log2 != PAGE_LOG2);
+                !(memory.memory64 || facts.counts_fixed_pages && has_other_pages)
+            }
+            None => false,
+        }
+    }
+}
 
 /// The compiled stand-ins, read.
 pub(crate) struct Runtime {
@@ -24,11 +99,8 @@ pub(crate) struct Runtime {
     /// Type of each function; the runtime imports none.
     funcs: Vec<u32>,
     bodies: Vec<FunctionBody<'static>>,
-    /// Names of the imported globals (see [`Layout`]), which come first in the index space.
-    params: Vec<&'static str>,
     /// Types and initial values of the globals defined.
     globals: Vec<(GlobalType, Value)>,
-    exports: BTreeMap<&'static str, u32>,
 }
 
 /// Initial value of a global of the runtime.
@@ -42,27 +114,13 @@ pub(crate) enum Value {
 impl Runtime {
     /// Reads the embedded module.
     pub fn load() -> Result<Self, Error> {
-        let mut runtime = Self {
-            types: Vec::new(),
-            funcs: Vec::new(),
-            bodies: Vec::new(),
-            params: Vec::new(),
-            globals: Vec::new(),
-            exports: BTreeMap::new(),
-        };
+        let mut runtime =
+            Self { types: Vec::new(), funcs: Vec::new(), bodies: Vec::new(), globals: Vec::new() };
         for payload in Parser::new(0).parse_all(WASM) {
             match payload? {
                 Payload::TypeSection(section) => {
                     for ty in section.into_iter_err_on_gc_types() {
                         runtime.types.push(ty?);
-                    }
-                }
-                Payload::ImportSection(section) => {
-                    for import in section.into_imports() {
-                        let import = import?;
-                        if matches!(import.ty, TypeRef::Global(_)) {
-                            runtime.params.push(import.name);
-                        }
                     }
                 }
                 Payload::FunctionSection(section) => {
@@ -86,12 +144,6 @@ impl Runtime {
                         runtime.globals.push((global.ty, value));
                     }
                 }
-                Payload::ExportSection(section) => {
-                    for export in section {
-                        let export = export?;
-                        runtime.exports.insert(export.name, export.index);
-                    }
-                }
                 Payload::CodeSectionEntry(body) => runtime.bodies.push(body),
                 _ => {}
             }
@@ -99,55 +151,14 @@ impl Runtime {
         Ok(runtime)
     }
 
-    /// Index of the stand-in called `name`.
-    pub fn func(&self, name: &str) -> Option<u32> {
-        self.exports.get(name).copied()
-    }
-
-    /// The types of all stand-ins, for tests.
-    #[cfg(test)]
-    pub fn all_types(&self) -> impl Iterator<Item = &FuncType> {
-        self.exports.values().map(|&func| self.func_type(func))
-    }
-
     /// Type of a function of the runtime.
     pub fn func_type(&self, index: u32) -> &FuncType {
         &self.types[self.funcs[index as usize] as usize]
     }
 
-    /// The stand-in called `name` reads, writes or grows memory.
-    pub fn uses_memory(&self, name: &str) -> bool {
-        self.func(name).is_some_and(|func| self.closure([func]).is_ok_and(|needed| needed.memory))
-    }
-
-    /// The stand-in called `name` is right over this memory.
-    ///
-    /// Its addresses are i32; and where it counts pages, it has to know their size.
-    pub fn works_on(&self, name: &str, memory: Option<&MemoryType>) -> bool {
-        let Some(needed) = self.func(name).and_then(|func| self.closure([func]).ok()) else { return false };
-        match memory {
-            _ if !needed.memory && !needed.break_cell => true,
-            Some(memory) => {
-                let has_other_pages = memory.page_size_log2.is_some_and(|log2| log2 != PAGE_LOG2);
-                !(memory.memory64 || needed.fixed_pages && has_other_pages)
-            }
-            None => false,
-        }
-    }
-
-    /// The stand-in called `name` needs to know where the break is kept.
-    pub fn uses_break_cell(&self, name: &str) -> bool {
-        self.func(name).is_some_and(|func| self.closure([func]).is_ok_and(|needed| needed.break_cell))
-    }
-
-    /// The stand-in called `name` can grow memory.
-    pub fn grows_memory(&self, name: &str) -> bool {
-        self.func(name).is_some_and(|func| self.closure([func]).is_ok_and(|needed| needed.grows))
-    }
-
     /// Type and initial value of a global that the runtime defines.
     pub fn global(&self, index: u32) -> (GlobalType, Value) {
-        self.globals[index as usize - self.params.len()]
+        self.globals[index as usize - CONSTANTS.len()]
     }
 
     /// Everything that `roots` call, directly or not, and the globals all of them use.
@@ -156,7 +167,6 @@ impl Runtime {
         let mut open: Vec<u32> = roots.into_iter().collect();
         let mut seen: BTreeSet<u32> = open.iter().copied().collect();
         while let Some(func) = open.pop() {
-            let (mut counts_pages, mut knows_their_size) = (false, false);
             for operator in self.bodies[func as usize].get_operators_reader()? {
                 match operator? {
                     Operator::Call { function_index } => {
@@ -166,31 +176,19 @@ impl Runtime {
                         }
                     }
                     Operator::GlobalGet { global_index } | Operator::GlobalSet { global_index }
-                        if global_index as usize >= self.params.len() =>
+                        if global_index as usize >= CONSTANTS.len() =>
                     {
                         needed.globals.insert(global_index);
                     }
-                    Operator::GlobalGet { global_index } => {
-                        let param = self.params.get(global_index as usize).copied();
-                        knows_their_size |= param == Some(PAGE_SHIFT);
-                        needed.break_cell |= param == Some("break_cell");
-                    }
-                    operator @ (Operator::MemorySize { .. } | Operator::MemoryGrow { .. }) => {
-                        counts_pages = true;
-                        needed.memory = true;
-                        needed.grows |= matches!(operator, Operator::MemoryGrow { .. });
-                    }
-                    other => needed.memory |= touches_memory(&other),
+                    _ => {}
                 }
             }
-            needed.fixed_pages |= counts_pages && !knows_their_size;
         }
         Ok(needed)
     }
 
     /// The body of `func` with the indices of another module.
-    pub fn copy<'m>(&'m self, func: u32, into: &mut Copier<'m>) -> Result<Function, Error> {
-        into.params = &self.params;
+    pub fn copy(&self, func: u32, into: &mut Copier<'_>) -> Result<Function, Error> {
         let body = &self.bodies[func as usize];
         let mut copy = into.new_function_with_parsed_locals(body)?;
         let mut reader = body.get_operators_reader()?;
@@ -203,36 +201,11 @@ impl Runtime {
 
 /// What a set of stand-ins brings along.
 #[derive(Default)]
-#[expect(clippy::struct_excessive_bools, reason = "a set with names")]
 pub(crate) struct Needed {
     /// Functions that are called by others, so need an index of their own.
     pub called: BTreeSet<u32>,
     /// Globals that they use.
     pub globals: BTreeSet<u32>,
-    /// They read, write or grow memory 0.
-    pub memory: bool,
-    /// They grow memory 0.
-    pub grows: bool,
-    /// They count pages as if each had 64 KiB.
-    pub fixed_pages: bool,
-    /// They need the address of the break.
-    pub break_cell: bool,
-}
-
-/// Loads and stores as the stand-ins use them.
-fn touches_memory(operator: &Operator<'_>) -> bool {
-    matches!(
-        operator,
-        Operator::I32Load { .. }
-            | Operator::I64Load { .. }
-            | Operator::I64Load32S { .. }
-            | Operator::I32Load8U { .. }
-            | Operator::I32Store { .. }
-            | Operator::I64Store { .. }
-            | Operator::F64Load { .. }
-            | Operator::F64Store { .. }
-            | Operator::I32Store8 { .. }
-    )
 }
 
 /// Translates the runtime's indices to those of the module being written.
@@ -247,20 +220,6 @@ pub(crate) struct Copier<'m> {
     pub layout: Layout,
     /// Size of the memory's pages as a power of two.
     pub page_shift: u32,
-    params: &'m [&'static str],
-}
-
-impl<'m> Copier<'m> {
-    /// A translation that knows no imported globals until [`Runtime::copy`] is called.
-    pub fn new(
-        funcs: &'m BTreeMap<u32, u32>,
-        globals: &'m BTreeMap<u32, u32>,
-        memory: u32,
-        layout: Layout,
-        page_shift: u32,
-    ) -> Self {
-        Self { funcs, globals, memory, layout, page_shift, params: &[] }
-    }
 }
 
 impl Reencode for Copier<'_> {
@@ -284,14 +243,13 @@ impl Reencode for Copier<'_> {
     ) -> Result<Instruction<'a>, ReencodeError> {
         let operator = reader.read()?;
         if let Operator::GlobalGet { global_index } = operator
-            && let Some(name) = self.params.get(global_index as usize)
+            && let Some(constant) = CONSTANTS.get(global_index as usize)
         {
-            let value = match *name {
-                "break_cell" => self.layout.break_cell,
-                "heap_base" => self.layout.heap_base,
-                PAGE_SHIFT => self.page_shift,
-                "page_mask" => (1 << self.page_shift) - 1,
-                _ => self.layout.scratch,
+            let value = match constant {
+                Constant::BreakCell => self.layout.break_cell,
+                Constant::HeapBase => self.layout.heap_base,
+                Constant::PageShift => self.page_shift,
+                Constant::PageMask => (1 << self.page_shift) - 1,
             };
             return Ok(Instruction::I32Const(value.cast_signed()));
         }
@@ -299,11 +257,11 @@ impl Reencode for Copier<'_> {
     }
 }
 
-/// How a function of type `from` can be called as if it were of type `to`.
+/// How `from` can be called as if it were of type `to`.
 ///
 /// Parameters are narrowed or widened, results dropped, widened, or invented as zero; `None`
 /// where that would not be the same call.
-pub(crate) fn adapt(to: &FuncType, from: &FuncType) -> Option<Adapter> {
+pub(crate) fn adapt(to: &FuncType, from: RuntimeFunction) -> Option<Adapter> {
     if to.params().len() != from.params().len() || to.results().len() > 1 || from.results().len() > 1 {
         return None;
     }

@@ -7,11 +7,6 @@ use wasmparser::{FunctionBody, Operator, ValType};
 use crate::Error;
 use crate::module::Module;
 
-/// Whether a function type is written like `i32 i32 -> i32`.
-pub(crate) fn has_type(module: &Module<'_>, func: u32, text: &str) -> bool {
-    module.func_type(func).is_some_and(|ty| signature_text(ty) == text)
-}
-
 /// A function type like `i32 i32 -> i32`, `-> i32`, `->`.
 pub(crate) fn signature_text(ty: &wasmparser::FuncType) -> String {
     let words = |types: &[ValType]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
@@ -23,39 +18,11 @@ pub(crate) fn signature_text(ty: &wasmparser::FuncType) -> String {
 /// `setjmp`, which has been in all of these.
 pub(crate) fn can_catch(module: &Module<'_>) -> bool {
     const CATCHERS: [&str; 3] = ["invoke_", "setjmp", "longjmp"];
-    module.scan.catches
+    module.facts.catches
         || module.imports.iter().any(|entry| {
             let name = entry.import.name.to_ascii_lowercase();
             CATCHERS.iter().any(|part| name.contains(part))
         })
-}
-
-/// Called in a loop, as `write` is until everything is written.
-pub(crate) fn called_in_loop(module: &Module<'_>, import: u32) -> bool {
-    module.scan.calls[import as usize].iter().any(|call| {
-        let mut depth = 0_u32;
-        let mut loops = Vec::new();
-        for operator in module.operators(call.caller) {
-            match operator {
-                Operator::Block { .. } | Operator::If { .. } | Operator::TryTable { .. } => depth += 1,
-                Operator::Loop { .. } => {
-                    depth += 1;
-                    loops.push(depth);
-                }
-                Operator::End => {
-                    if loops.last() == Some(&depth) {
-                        loops.pop();
-                    }
-                    depth = depth.saturating_sub(1);
-                }
-                Operator::Call { function_index } if function_index == import && !loops.is_empty() => {
-                    return true;
-                }
-                _ => {}
-            }
-        }
-        false
-    })
 }
 
 /// Different bases or offsets of the stores of a function that keeps a break.
@@ -65,11 +32,11 @@ const MOST_PLACES: usize = 64;
 /// constant: where `sbrk` keeps the break. An address behind a function that only returns a
 /// constant (`emscripten_get_sbrk_ptr`) counts.
 pub(crate) fn cells(module: &Module<'_>, function: u32) -> BTreeSet<u32> {
-    let code = module.operators(function);
+    let code = module.code.operators(function);
     let constant = |operator: &Operator<'_>| match operator {
         Operator::I32Const { value } => Some(value.cast_unsigned()),
         Operator::Call { function_index } if *function_index >= module.imported_funcs => {
-            match module.operators(*function_index).as_slice() {
+            match module.code.operators(*function_index).as_slice() {
                 [Operator::I32Const { value }, Operator::End] => Some(value.cast_unsigned()),
                 _ => None,
             }

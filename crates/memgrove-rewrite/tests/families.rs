@@ -344,7 +344,7 @@ fn bad_input_is_an_error_with_its_offset() {
         Err(Error::Invalid { offset, .. }) => offset,
         other => panic!("{other:?}"),
     };
-    assert_eq!(invalid(b"\0asm\x01\0\0"), 4);
+    assert_eq!(invalid(b"\0asm\x01\0\0"), 7);
     assert_eq!(invalid(b"\0asm\x01\0\0\0\x01\xff"), 10);
     assert!(matches!(fix(b"\0asm\x0d\0\x01\0", &Options::default()), Err(Error::Component)));
     let wasm = wat::parse_str(FASTCOMP).unwrap();

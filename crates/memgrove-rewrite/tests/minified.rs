@@ -1,6 +1,6 @@
 //! Imports without a name: what their use proves, and what it does not.
 
-use memgrove_rewrite::{Behaviour, DecidedBy, Decision, Options, Plan, plan};
+use memgrove_rewrite::{Behaviour, DecidedBy, Decision, Options, Plan, RuntimeFunction, plan};
 
 /// An Emscripten module with minified names: `a.a` grows memory; what is tested is `a.b`.
 fn with(import: &str, code: &str) -> Plan {
@@ -163,7 +163,11 @@ fn a_copy_is_known_by_the_length_that_is_compared() {
     for bound in
         [is_large, "(i32.gt_u (local.get 2) (i32.const 8191))", "(i32.ge_s (local.get 2) (i32.const 8192))"]
     {
-        assert_eq!(behaviour(THREE, &copy(bound)), Behaviour::Computes("emscripten_memcpy_big"), "{bound}");
+        assert_eq!(
+            behaviour(THREE, &copy(bound)),
+            Behaviour::Computes(RuntimeFunction::EmscriptenMemcpyBig),
+            "{bound}"
+        );
     }
     for bound in [
         "(i32.ge_u (local.get 2) (i32.const 511))",
@@ -236,7 +240,7 @@ fn growth_is_what_the_break_waits_for() {
 
 #[test]
 fn a_clock_is_known_by_what_its_milliseconds_become() {
-    const CLOCK: Behaviour = Behaviour::Computes("emscripten_get_now");
+    const CLOCK: Behaviour = Behaviour::Computes(RuntimeFunction::EmscriptenGetNow);
     let timespec = "(func (param i32) (result i32)
         (local f64 i64)
         (local.set 1 (call $import))
@@ -415,7 +419,7 @@ fn two_imports_never_are_one_function() {
     };
     assert_eq!(behaviours("b"), [Behaviour::StaysFunction; 2]);
     // Listed twice, it is one.
-    assert_eq!(behaviours("a"), [Behaviour::Computes("emscripten_resize_heap"); 2]);
+    assert_eq!(behaviours("a"), [Behaviour::Computes(RuntimeFunction::EmscriptenResizeHeap); 2]);
     // `fd_close` by its name, and one that looks like it.
     let text = r#"(module
         (import "a" "a" (func $grow (param i32) (result i32)))
@@ -431,7 +435,10 @@ fn two_imports_never_are_one_function() {
     let behaviour =
         |text: &str| plan(&wat::parse_str(text).unwrap(), &Options::default()).unwrap().imports[1].behaviour;
     assert_eq!(behaviour(&text), Behaviour::StaysFunction);
-    assert_eq!(behaviour(&text.replace("fd_close", "fd_sync")), Behaviour::Computes("fd_standard"));
+    assert_eq!(
+        behaviour(&text.replace("fd_close", "fd_sync")),
+        Behaviour::Computes(RuntimeFunction::FdStandard)
+    );
 }
 
 #[test]
@@ -480,7 +487,7 @@ fn a_short_name_of_cs_proves_nothing_among_minified_ones() {
         r#"(import "env" "put" (func (param i32)))"#,
         r#"(import "host" "b" (func (param i32)))"#,
     ] {
-        assert_eq!(log(others), Behaviour::Computes("log"), "{others}");
+        assert_eq!(log(others), Behaviour::Computes(RuntimeFunction::Log), "{others}");
     }
     for others in [
         r#"(import "env" "b" (func (param i32)))"#,

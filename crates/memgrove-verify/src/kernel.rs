@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
+/// Mappings begin at multiples of it.
+use memgrove_module::PAGE_BYTES as PAGE;
+
 use crate::engine::{Caller, EngineError};
 
-/// Bytes of a WebAssembly page, at whose multiples mappings begin.
-const PAGE: u64 = 65536;
 /// What lengths are counted in.
 const GRAIN: u64 = 4096;
 /// The last page of the address space is never used.
@@ -16,6 +17,16 @@ const ENOSYS: i64 = -38;
 const EINVAL: i64 = -22;
 const ENODEV: i64 = -19;
 const ENOMEM: i64 = -12;
+
+/// A system call that concerns memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Call {
+    Brk,
+    Mmap,
+    Munmap,
+    Mremap,
+    Madvise,
+}
 
 /// Break and mappings of one instance. Addresses and lengths in bytes.
 #[derive(Default)]
@@ -40,38 +51,37 @@ impl Kernel {
         arguments: &[u64],
     ) -> Result<Option<i64>, EngineError> {
         let call = match number {
-            45 => "SYS_brk",
-            91 => "SYS_munmap",
-            163 => "SYS_mremap",
-            192 => "SYS_mmap",
-            219 => "SYS_madvise",
+            45 => Call::Brk,
+            91 => Call::Munmap,
+            163 => Call::Mremap,
+            192 => Call::Mmap,
+            219 => Call::Madvise,
             1 | 252 => return Ok(None),
             _ => return Ok(Some(ENOSYS)),
         };
         self.call(caller, call, arguments).map(Some)
     }
 
-    /// One of WALI's memory calls, by its name there; the result as a 32-bit number with a sign.
+    /// A call with its arguments; the result as a 32-bit number with a sign.
     pub fn call(
         &mut self,
         caller: &mut dyn Caller,
-        name: &str,
+        call: Call,
         arguments: &[u64],
     ) -> Result<i64, EngineError> {
         self.start(caller)?;
         let argument = |at: usize| arguments.get(at).copied().unwrap_or(0) & 0xffff_ffff;
         let (a, b, c, d) = (argument(0), argument(1), argument(2), argument(3));
-        let answer = match name {
-            "SYS_brk" => self.brk(caller, a)?,
-            "SYS_mmap" if d & 0x20 == 0 && argument(4) != 0xffff_ffff => ENODEV,
-            "SYS_mmap" if d & 0x10 != 0 => ENOMEM,
-            "SYS_mmap" => self.map(caller, b)?,
-            "SYS_munmap" => self.unmap(caller, a, b)?,
-            "SYS_mremap" | "SYS_mremap5" => self.remap(caller, a, b, c, d)?,
-            "SYS_madvise" if c != 4 => 0,
-            "SYS_madvise" if a + b > end_of(caller)? => ENOMEM,
-            "SYS_madvise" => clear(caller, a, a + b).map(|()| 0)?,
-            _ => ENOSYS,
+        let answer = match call {
+            Call::Brk => self.brk(caller, a)?,
+            Call::Mmap if d & 0x20 == 0 && argument(4) != 0xffff_ffff => ENODEV,
+            Call::Mmap if d & 0x10 != 0 => ENOMEM,
+            Call::Mmap => self.map(caller, b)?,
+            Call::Munmap => self.unmap(caller, a, b)?,
+            Call::Mremap => self.remap(caller, a, b, c, d)?,
+            Call::Madvise if c != 4 => 0,
+            Call::Madvise if a + b > end_of(caller)? => ENOMEM,
+            Call::Madvise => clear(caller, a, a + b).map(|()| 0)?,
         };
         Ok(signed(answer))
     }

@@ -25,6 +25,7 @@ mod kernel;
 mod library;
 mod pair;
 mod stand_ins;
+mod twins;
 
 use memgrove_rewrite::{Behaviour, Plan};
 use serde::Serialize;

@@ -3,6 +3,8 @@
 //! It is kept apart from the one that modules are fixed by, so that a mistake there shows when the
 //! two are compared. A name that is not here is not known.
 
+use memgrove_rewrite::RuntimeFunction;
+
 /// What a function of the host does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
@@ -10,13 +12,14 @@ pub(super) enum Action {
     Traps,
     /// It returns this number and does nothing else.
     Returns(i64),
-    /// It does what the function of this name in [`super::host`] does.
-    Computes(&'static str),
+    /// It does what this function's twin does (see `twins.rs`).
+    Computes(RuntimeFunction),
     /// It returns a constant that depends on how the module was built.
     ReturnsConstant,
 }
 
 use Action::{Computes, Returns, ReturnsConstant, Traps};
+use RuntimeFunction as F;
 
 /// What the function called `name` in `module` does; `params` is how many parameters it has.
 pub(super) fn action(module: &str, name: &str, params: usize) -> Option<Action> {
@@ -24,7 +27,7 @@ pub(super) fn action(module: &str, name: &str, params: usize) -> Option<Action> 
         "wasi_snapshot_preview1" => wasi(name),
         "wasi_unstable" => match name {
             "poll_oneoff" => Some(Returns(52)),
-            "fd_filestat_get" => Some(Computes("unstable_fd_filestat_get")),
+            "fd_filestat_get" => Some(Computes(F::UnstableFdFilestatGet)),
             _ => wasi(name),
         },
         "wali" => wali(name),
@@ -38,18 +41,18 @@ pub(super) fn action(module: &str, name: &str, params: usize) -> Option<Action> 
 fn wasi(name: &str) -> Option<Action> {
     Some(match name {
         "proc_exit" | "proc_raise" => Traps,
-        "args_sizes_get" | "environ_sizes_get" => Computes("sizes_get"),
+        "args_sizes_get" | "environ_sizes_get" => Computes(F::SizesGet),
         "args_get" | "environ_get" | "fd_fdstat_set_flags" | "sched_yield" => Returns(0),
-        "fd_close" | "fd_sync" | "fd_datasync" => Computes("fd_standard"),
-        "clock_res_get" => Computes("clock_res_get"),
-        "clock_time_get" => Computes("clock_time_get"),
-        "random_get" => Computes("random_get"),
-        "fd_write" => Computes("fd_write"),
-        "fd_read" => Computes("fd_read"),
-        "fd_seek" => Computes("fd_seek"),
-        "fd_fdstat_get" => Computes("fd_fdstat_get"),
-        "fd_filestat_get" => Computes("fd_filestat_get"),
-        "poll_oneoff" => Computes("poll_oneoff"),
+        "fd_close" | "fd_sync" | "fd_datasync" => Computes(F::FdStandard),
+        "clock_res_get" => Computes(F::ClockResGet),
+        "clock_time_get" => Computes(F::ClockTimeGet),
+        "random_get" => Computes(F::RandomGet),
+        "fd_write" => Computes(F::FdWrite),
+        "fd_read" => Computes(F::FdRead),
+        "fd_seek" => Computes(F::FdSeek),
+        "fd_fdstat_get" => Computes(F::FdFdstatGet),
+        "fd_filestat_get" => Computes(F::FdFilestatGet),
+        "poll_oneoff" => Computes(F::PollOneoff),
         "fd_tell" => Returns(70),
         "fd_advise"
         | "fd_allocate"
@@ -69,11 +72,11 @@ fn wasi(name: &str) -> Option<Action> {
 
 fn wali(name: &str) -> Option<Action> {
     Some(match name {
-        "SYS_brk" => Computes("SYS_brk"),
-        "SYS_mmap" => Computes("SYS_mmap"),
-        "SYS_munmap" => Computes("SYS_munmap"),
-        "SYS_mremap" => Computes("SYS_mremap"),
-        "SYS_madvise" => Computes("SYS_madvise"),
+        "SYS_brk" => Computes(F::SysBrk),
+        "SYS_mmap" => Computes(F::SysMmap),
+        "SYS_munmap" => Computes(F::SysMunmap),
+        "SYS_mremap" => Computes(F::SysMremap),
+        "SYS_madvise" => Computes(F::SysMadvise),
         "SYS_exit" | "SYS_exit_group" | "__proc_exit" => Traps,
         "SYS_mprotect" | "SYS_set_tid_address" | "SYS_rt_sigprocmask" => Returns(0),
         "__init" | "__deinit" | "__get_init_envfile" | "__cl_get_argc" | "__cl_get_argv_len"
@@ -85,24 +88,33 @@ fn wali(name: &str) -> Option<Action> {
 
 /// `__syscallN` with its number and N arguments.
 fn musl(name: &str, params: usize) -> Option<Action> {
-    const RAW: [&str; 7] =
-        ["__syscall0", "__syscall1", "__syscall2", "__syscall3", "__syscall4", "__syscall5", "__syscall6"];
-    let arguments = RAW.iter().position(|raw| *raw == name)?;
-    (params == arguments + 1).then_some(Computes(RAW[arguments]))
+    const RAW: [(&str, RuntimeFunction); 7] = [
+        ("__syscall0", F::Syscall0),
+        ("__syscall1", F::Syscall1),
+        ("__syscall2", F::Syscall2),
+        ("__syscall3", F::Syscall3),
+        ("__syscall4", F::Syscall4),
+        ("__syscall5", F::Syscall5),
+        ("__syscall6", F::Syscall6),
+    ];
+    let arguments = RAW.iter().position(|(raw, _)| *raw == name)?;
+    (params == arguments + 1).then_some(Computes(RAW[arguments].1))
 }
 
 fn emscripten(name: &str) -> Option<Action> {
     let plain = name.trim_start_matches('_');
     Some(match plain {
-        "emscripten_resize_heap" => Computes("emscripten_resize_heap"),
-        "emscripten_get_heap_size" | "getTotalMemory" => Computes("emscripten_get_heap_size"),
+        "emscripten_resize_heap" => Computes(F::EmscriptenResizeHeap),
+        "emscripten_get_heap_size" | "getTotalMemory" => Computes(F::EmscriptenGetHeapSize),
         "emscripten_get_heap_max" => ReturnsConstant,
-        "enlargeMemory" => Computes("enlargeMemory"),
-        "emscripten_memcpy_big" | "emscripten_memcpy_js" => Computes("emscripten_memcpy_big"),
-        "setTempRet0" => Computes("setTempRet0"),
-        "getTempRet0" => Computes("getTempRet0"),
-        "emscripten_get_now" | "emscripten_date_now" => Computes("emscripten_get_now"),
-        "seed" => Computes("seed"),
+        "emscripten_get_sbrk_ptr" => Computes(F::EmscriptenGetSbrkPtr),
+        "tzset_js" => Computes(F::TzsetJs),
+        "enlargeMemory" => Computes(F::EnlargeMemory),
+        "emscripten_memcpy_big" | "emscripten_memcpy_js" => Computes(F::EmscriptenMemcpyBig),
+        "setTempRet0" => Computes(F::SetTempRet0),
+        "getTempRet0" => Computes(F::GetTempRet0),
+        "emscripten_get_now" | "emscripten_date_now" => Computes(F::EmscriptenGetNow),
+        "seed" => Computes(F::Seed),
         "emscripten_get_now_res" => Returns(1_000_000),
         "emscripten_get_now_is_monotonic" => Returns(1),
         "abort_js" | "abortOnCannotGrowMemory" => Traps,
@@ -134,11 +146,11 @@ fn emscripten(name: &str) -> Option<Action> {
 fn libc(name: &str) -> Option<Action> {
     let known = |name: &str| {
         Some(match name {
-            "sbrk" => Computes("sbrk"),
-            "memcpy" | "memmove" => Computes("emscripten_memcpy_big"),
-            "time" => Computes("time"),
-            "clock" => Computes("clock"),
-            "gettimeofday" => Computes("gettimeofday"),
+            "sbrk" => Computes(F::Sbrk),
+            "memcpy" | "memmove" => Computes(F::EmscriptenMemcpyBig),
+            "time" => Computes(F::Time),
+            "clock" => Computes(F::Clock),
+            "gettimeofday" => Computes(F::Gettimeofday),
             "abort"
             | "exit"
             | "_exit"
@@ -197,6 +209,11 @@ fn wasm_bindgen(name: &str) -> Option<Action> {
     Some(match name {
         "__wbindgen_throw" | "__wbindgen_rethrow" => Traps,
         "__wbindgen_object_drop_ref" => Returns(0),
+        "__wbindgen_object_clone_ref" => Computes(F::SameHandle),
+        "__wbindgen_string_new" | "__wbindgen_error_new" => Computes(F::TwoToHandle),
+        // What a panic hook uses; the names end in a hash.
+        _ if name.starts_with("__wbg_new_") => Computes(F::NewHandle),
+        _ if name.starts_with("__wbg_stack_") => Computes(F::EmptyString),
         _ if name.starts_with("__wbg_error_") => Returns(0),
         _ => return None,
     })
@@ -210,7 +227,7 @@ mod tests {
     fn names_count_in_their_modules_only() {
         assert_eq!(action("env", "_abort", 0), Some(Traps));
         assert_eq!(action("env", "___setErrNo", 1), Some(Returns(0)));
-        assert_eq!(action("env", "__syscall5", 6), Some(Computes("__syscall5")));
+        assert_eq!(action("env", "__syscall5", 6), Some(Computes(F::Syscall5)));
         assert_eq!(action("env", "__syscall5", 2), Some(Returns(-52)));
         assert_eq!(action("env", "___syscall5", 2), Some(Returns(-38)));
         assert_eq!(action("wasi_unstable", "poll_oneoff", 4), Some(Returns(52)));

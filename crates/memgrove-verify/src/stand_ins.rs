@@ -3,7 +3,7 @@
 //! A module's exports may never reach an import with the arguments that are tried; copies that export what was
 //! put inside do (see `copy.rs`).
 
-use memgrove_rewrite::{Behaviour, Plan};
+use memgrove_rewrite::{Behaviour, Plan, RuntimeFunction};
 
 use super::drive::{counted, value};
 use super::pair::{NoPair, Pair, Same, Sides};
@@ -198,29 +198,21 @@ pub(super) fn grow(sides: &Sides<'_>, subject: &Subject<'_>) -> Result<Option<Gr
 /// A stand-in that grows memory.
 pub(super) fn is_growth(behaviour: Behaviour) -> bool {
     let Behaviour::Computes(function) = behaviour else { return false };
-    matches!(
-        function,
-        "emscripten_resize_heap"
-            | "enlargeMemory"
-            | "sbrk"
-            | "SYS_brk"
-            | "SYS_mmap"
-            | "SYS_mremap"
-            | "SYS_mremap5"
-    ) || function.starts_with("__syscall")
+    // Unmapping grows nothing but a memory of no pages.
+    function.grows_memory() && function != RuntimeFunction::SysMunmap
 }
 
 /// The call that makes such a function grow memory, after the break was set where that is how it is told.
 fn growth(behaviour: Behaviour, plan: &Plan, pair: &mut Pair, signature: &Signature) -> Option<Vec<Value>> {
+    use RuntimeFunction as F;
     let Behaviour::Computes(function) = behaviour else { return None };
     let (was, is) = pair.memory_bytes();
     let end = was.max(is) + BEYOND_BYTES;
     let numbers: Vec<u64> = match function {
-        "emscripten_resize_heap" | "SYS_brk" => vec![end],
-        "sbrk" => vec![end],
+        F::EmscriptenResizeHeap | F::SysBrk | F::Sbrk => vec![end],
         // Protection and flags for private anonymous memory, without a file.
-        "SYS_mmap" => vec![0, BEYOND_BYTES, 3, 0x22, u64::MAX, 0],
-        "enlargeMemory" => {
+        F::SysMmap => vec![0, BEYOND_BYTES, 3, 0x22, u64::MAX, 0],
+        F::EnlargeMemory => {
             let (cell, _) = plan.initial_data().next()?;
             let end = u32::try_from(end).ok()?.to_le_bytes();
             for instance in [&mut pair.before, &mut pair.after] {
@@ -229,7 +221,7 @@ fn growth(behaviour: Behaviour, plan: &Plan, pair: &mut Pair, signature: &Signat
             Vec::new()
         }
         // i386's number of `brk`.
-        call if call.starts_with("__syscall") && signature.parameters.len() > 1 => vec![45, end],
+        F::Syscall1 | F::Syscall2 | F::Syscall3 | F::Syscall4 | F::Syscall5 | F::Syscall6 => vec![45, end],
         _ => return None,
     };
     Some(typed(signature, |at| {

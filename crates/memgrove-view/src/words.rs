@@ -6,6 +6,7 @@ use memgrove_inspect::report::{
     MemorySummary, Mended, Outcome, Reason, Report, Role, Stack, StackDirection, StackPlacement, TableGrower,
     TableReport, Verdict,
 };
+use memgrove_module::PAGE_BYTES;
 use memgrove_text::{escape, escape_name, shorten};
 
 /// A size for people: `834 bytes`, `64 KiB`, `1.6 MiB`.
@@ -142,7 +143,7 @@ pub(crate) fn memory(memory: &MemorySummary) -> String {
         (Some(pages), Some(max)) => format!("at most {} ({})", grouped(pages), bytes(max)),
         _ => "no maximum".to_owned(),
     });
-    if memory.page_size_bytes != 65536 {
+    if memory.page_size_bytes != PAGE_BYTES {
         parts.push(format!("pages of {}", bytes(memory.page_size_bytes)));
     }
     if memory.shared {

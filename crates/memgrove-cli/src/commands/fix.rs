@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use memgrove_inspect::facts;
 use memgrove_inspect::facts::MemoryType;
-use memgrove_rewrite::{Fixed, Options, Stubs};
+use memgrove_rewrite::{Fixed, Options, StubGroup, Stubs};
 use memgrove_text::{escape_file_name, shorten};
 use memgrove_view::fix::{Done, Fix, HostVerdict};
 
@@ -61,13 +62,8 @@ pub(crate) struct FixArgs {
     #[arg(short = 'n', long, conflicts_with = "output")]
     dry_run: bool,
 
-    /// Groups of imports that may be answered by something poorer than a host's function
-    ///
-    /// wasi: no arguments, no files, output dropped. libc: locks, time zones, system calls that answer ENOSYS.
-    /// clock: counts questions. random: the same bytes in every run, NOT for keys. exceptions: what is thrown
-    /// ends the program. glue: error paths of JavaScript glue.
-    #[arg(long, value_name = "GROUP", value_delimiter = ',', default_value = "all",
-          value_parser = ["all", "none", "wasi", "libc", "clock", "random", "exceptions", "glue"])]
+    #[arg(long, value_name = "GROUP", value_delimiter = ',', default_value = "all", value_parser = stub_names(),
+          help = STUB_HELP, long_help = stub_help())]
     stub: Vec<String>,
 
     /// Target host (id or TOML file): imports it provides are kept, and the result has to run on it
@@ -96,6 +92,19 @@ pub(crate) struct FixArgs {
     /// Refuse files with more bytes than this, also after unpacking
     #[arg(long, value_name = "BYTES", default_value_t = memgrove_open::DEFAULT_MAX_BYTES)]
     max_size: u64,
+}
+
+const STUB_HELP: &str = "Groups of imports that may be answered by something poorer than a host's function";
+
+fn stub_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(
+        ["all", "none"].into_iter().chain(StubGroup::ALL.iter().map(|group| group.name())),
+    )
+}
+
+fn stub_help() -> String {
+    let groups = StubGroup::ALL.iter().map(|group| format!("{}: {}.", group.name(), group.about()));
+    format!("{STUB_HELP}\n\n{}", groups.collect::<Vec<_>>().join(" "))
 }
 
 pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {

@@ -7,17 +7,19 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
+use memgrove_module::recognise::{self, Purpose};
 use serde::Serialize;
 
-use super::allocator_sites::{Sites, is_allocation, sites};
-use super::entries::{AllocatorEntry, Defect, Entries, Judged, MAX_CONFIDENCE};
+use super::allocator_sites::{Sites, sites};
+use super::entries::{Entries, Judged, MAX_CONFIDENCE};
 use super::imports::ImportMeanings;
 use super::rules::Subject;
 use super::structure::Structure;
 use super::toolchain::{self, Toolchain, strongest};
+use crate::Code;
 use crate::facts::{ExternKind, Facts, Import};
 use crate::fingerprint::{Library, Match, Search, Searched, library};
-use crate::knowledge::Knowledge;
+use crate::knowledge::{AllocatorEntry, Defect, Knowledge};
 use crate::report::{Conclusion, Confidence, Evidence, short};
 
 /// An allocator.
@@ -83,7 +85,7 @@ pub(super) fn conclude(
     subject: &Subject<'_, '_>,
     toolchain: &Conclusion<Toolchain>,
 ) -> (Conclusion<Allocator>, Basis) {
-    let facts = subject.facts;
+    let facts = subject.code.facts();
     let mut named: Vec<_> = entries
         .allocators
         .iter()
@@ -99,7 +101,7 @@ pub(super) fn conclude(
         let conclusion = Conclusion::new(value, Confidence::new(allocator_confidence(entry, judged)));
         return (conclusion.with_evidence(strongest(judged)), Basis::Seen);
     }
-    let sites = sites(facts);
+    let sites = sites(subject.code);
     if let Some(conclusion) = by_definition(entries, toolchain) {
         return (conclusion.with_evidence(sites.evidence(facts)), Basis::Supposed);
     }
@@ -122,7 +124,7 @@ pub(super) fn conclude(
         (None, Some((entry, judged))) => {
             Conclusion::new(describe(entry), Confidence::new(judged.score)).with_evidence(strongest(judged))
         }
-        (None, None) => by_default(entries, facts, &sites, toolchain, |id| {
+        (None, None) => by_default(entries, subject.code, &sites, toolchain, |id| {
             score_of(library, &searched, id).is_none_or(|score| score >= SCORE_EXCLUDED)
         }),
     };
@@ -248,13 +250,14 @@ fn by_code(
 /// Nothing was recognised: what the toolchain links by default, or that there is nothing.
 fn by_default(
     entries: &Entries,
-    facts: &Facts<'_>,
+    code: &Code<'_>,
     sites: &Sites,
     toolchain: &Conclusion<Toolchain>,
     may_be: impl Fn(&str) -> bool,
 ) -> Conclusion<Allocator> {
+    let facts = code.facts();
     if let Some(none) = entries.allocator("none").filter(|_| sites.nothing_allocates(facts)) {
-        if let Some(import) = unresolved(facts) {
+        if let Some(import) = unresolved(code) {
             let text = format!(
                 "nothing inside grows memory or allocates, but nobody knows what the import {}.{} does",
                 short(import.module),
@@ -283,12 +286,13 @@ fn by_default(
 }
 
 /// A function that is imported and may be what allocates: one that nothing is known of, or that has the name of malloc.
-fn unresolved<'f, 'a>(facts: &'f Facts<'a>) -> Option<&'f Import<'a>> {
-    let meanings = ImportMeanings::new(facts, Knowledge::builtin());
-    let is_known = |at: usize| !matches!(meanings.purpose(at), "unknown" | "memory");
-    let mut functions =
-        facts.imports.iter().enumerate().filter(|(_, import)| import.ty.kind() == ExternKind::Func);
-    functions.find(|&(at, import)| is_allocation(import.name) || !is_known(at)).map(|(_, import)| import)
+fn unresolved<'c, 'a>(code: &'c Code<'a>) -> Option<&'c Import<'a>> {
+    let meanings = ImportMeanings::new(code, Knowledge::builtin());
+    let is_known = |at: usize| !matches!(meanings.purpose(at), Purpose::Unknown | Purpose::Memory);
+    let imports = code.facts().imports.iter().enumerate();
+    let mut functions = imports.filter(|(_, import)| import.ty.kind() == ExternKind::Func);
+    let found = functions.find(|&(at, import)| recognise::is_allocation_export(import.name) || !is_known(at));
+    found.map(|(_, import)| import)
 }
 
 /// For an unknown allocator: what came nearest.

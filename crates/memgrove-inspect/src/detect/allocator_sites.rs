@@ -2,55 +2,11 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::rules::fits;
-use super::structure::resize_import_of;
+use memgrove_module::recognise;
+
+use crate::Code;
 use crate::facts::{ExternKind, Facts, SiteKind};
 use crate::report::{Evidence, short};
-
-/// Imports through which a module makes its heap grow.
-const GROWING_IMPORTS: &[&str] = &[
-    "*enlargeMemory",
-    "*emscripten_resize_heap",
-    "emscripten_notify_memory_growth",
-    "*growMemory",
-    "sbrk",
-    "_sbrk",
-    "brk",
-    "__syscall*",
-    "SYS_brk",
-    "SYS_mmap",
-];
-
-/// Names under which allocation functions are exported.
-const ALLOCATION_EXPORTS: &[&str] = &[
-    "malloc",
-    "_malloc",
-    "free",
-    "_free",
-    "realloc",
-    "_realloc",
-    "calloc",
-    "__alloc",
-    "__new",
-    "__retain",
-    "allocate",
-    "alloc",
-    "*_alloc",
-    "*_malloc",
-    "__wbindgen_malloc",
-    "__wbindgen_free",
-    "__wbindgen_realloc",
-    "__wbindgen_export_*",
-    "cabi_realloc",
-    "canonical_abi_realloc",
-    "memory.allocate",
-    "__memory_allocate",
-];
-
-/// Whether a name is that of an allocation function.
-pub fn is_allocation(name: &str) -> bool {
-    ALLOCATION_EXPORTS.iter().any(|pattern| fits(pattern, name))
-}
 
 /// How far from a growth site an allocator's functions are, in calls.
 const NEAR: u32 = 3;
@@ -76,22 +32,21 @@ pub struct Sites {
 }
 
 /// Finds the places. O(functions + calls).
-pub fn sites(facts: &Facts<'_>) -> Sites {
+pub fn sites(code: &Code<'_>) -> Sites {
+    let facts = code.facts();
     let imported = facts.imported_func_count();
-    let callers = facts.call_graph.callers();
     let mut growers: BTreeSet<u32> = facts.grow_sites().map(|site| site.func).collect();
-    for import in facts.imports.iter().filter(|import| import.ty.kind() == ExternKind::Func) {
-        if GROWING_IMPORTS.iter().any(|pattern| fits(pattern, import.name)) {
-            growers.extend(callers.of(import.index));
-        }
+    let by_import = code.imports().growers().filter_map(|at| facts.imports.get(at));
+    let asked = by_import.filter(|import| import.ty.kind() == ExternKind::Func).map(|import| import.index);
+    for import in asked.chain(code.growth_by_use().iter().copied()) {
+        growers.extend(code.callers(import));
     }
-    growers.extend(resize_import_of(facts).map(|(_, caller)| caller));
     let sizers: BTreeSet<u32> = facts.size_sites().map(|site| site.func).collect();
     let exported: BTreeSet<u32> = facts
         .exports
         .iter()
         .filter(|export| export.kind == ExternKind::Func && export.index >= imported)
-        .filter(|export| ALLOCATION_EXPORTS.iter().any(|pattern| fits(pattern, export.name)))
+        .filter(|export| recognise::is_allocation_export(export.name))
         .map(|export| export.index)
         .collect();
     let mut near = BTreeSet::new();
@@ -101,7 +56,7 @@ pub fn sites(facts: &Facts<'_>) -> Sites {
         if near.len() >= MAX_NEAR || func < imported || !near.insert(func) || distance == NEAR {
             continue;
         }
-        let callers = callers.of(func);
+        let callers = code.callers(func);
         if callers.len() <= MANY_CALLERS {
             queue.extend(callers.iter().map(|&caller| (caller, distance + 1)));
         }

@@ -1,142 +1,27 @@
-//! What knowledge/toolchains and knowledge/allocators say, compiled in and read on first use.
+//! The rules of knowledge/toolchains and knowledge/allocators, asked about a module.
 
 use std::sync::OnceLock;
 
-use serde::{Deserialize, Serialize};
-
 use super::patterns::Patterns;
 use super::rules::{Rule, Seen, Subject, Version, combine};
-use crate::facts::Facts;
+use crate::Code;
+use crate::knowledge::{AllocatorEntry, Knowledge, ToolchainEntry};
 
-macro_rules! embed {
-    ($folder:literal: $($name:literal),* $(,)?) => {
-        &[$(($name, include_str!(concat!("../../../../knowledge/", $folder, "/", $name, ".toml")))),*]
-    };
-}
-
-/// The files of knowledge/toolchains. A test compares the list with the folder.
-const TOOLCHAINS: &[(&str, &str)] = embed!("toolchains":
-    "assemblyscript", "cheerp", "clang", "dart", "dotnet", "emscripten", "go", "grain", "hand-written", "haskell",
-    "java", "kotlin", "moonbit", "motoko", "ocaml", "rust", "scheme", "swift", "tinygo", "wasi-libc", "zig");
-
-/// The files of knowledge/allocators. A test compares the list with the folder.
-const ALLOCATORS: &[(&str, &str)] = embed!("allocators":
-    "assemblyscript", "bump", "dlmalloc", "dotnet", "emmalloc", "engine", "go", "jemalloc", "lol_alloc", "managed", "memgrove",
-    "mimalloc",
-    "musl", "none", "rlsf", "talc", "tinygo", "wee_alloc", "zig");
-
-/// A toolchain.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ToolchainEntry {
-    /// Its id.
-    pub family: String,
-    /// Its name for people.
-    pub name: String,
-    /// The language that it usually compiles.
-    pub language: String,
-    /// Families that show too where this one does, because it is built on them.
-    #[serde(default)]
-    pub outranks: Vec<String>,
-    /// Eras and targets.
-    #[serde(default, rename = "variant")]
-    pub variants: Vec<Variant>,
-    /// How it is recognised.
-    #[serde(default, rename = "rule")]
-    pub rules: Vec<Rule>,
-}
-
-/// An era or target of a toolchain.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Variant {
-    /// Its id.
-    pub id: String,
-    /// Its name for people, the toolchain's included.
-    pub name: String,
-    /// The language, where it is another one.
-    #[serde(default)]
-    pub language: Option<String>,
-}
-
-/// A file of knowledge/allocators.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AllocatorFile {
-    allocator: Vec<AllocatorEntry>,
-}
-
-/// An allocator.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AllocatorEntry {
-    /// Its id; fingerprints refer to it.
-    pub id: String,
-    /// The design, shared by its variants.
-    pub family: String,
-    /// Its name for people.
-    pub name: String,
-    /// Where it is known from.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for readers of the file; a test asks for it"))]
-    pub source: String,
-    /// Family of the only toolchain that has it.
-    #[serde(default)]
-    pub implies: Option<String>,
-    /// What is known to be wrong with it.
-    #[serde(default, rename = "defect")]
-    pub defects: Vec<Defect>,
-    /// Toolchains that put it into a module by default, with how often (0 to 1).
-    #[serde(default, rename = "default")]
-    pub defaults: Vec<Default>,
-    /// How it is recognised besides its code.
-    #[serde(default, rename = "rule")]
-    pub rules: Vec<Rule>,
-}
-
-/// A known defect of an allocator.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Defect {
-    /// What happens.
-    pub text: String,
-    /// Who says so.
-    pub source: String,
-}
-
-/// A toolchain whose default an allocator is.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Default {
-    /// Family of the toolchain.
-    pub toolchain: String,
-    /// Variant of it; any where missing.
-    #[serde(default)]
-    pub variant: Option<String>,
-    /// Share of its modules that have the allocator.
-    pub weight: f32,
-}
-
-/// Everything, with the text of all rules gathered.
+/// What is known about toolchains and allocators, with the text of all rules gathered.
 pub struct Entries {
     /// Toolchains, in the order of the files.
-    pub toolchains: Vec<ToolchainEntry>,
+    pub toolchains: &'static [ToolchainEntry],
     /// Allocators, in the order of the files.
-    pub allocators: Vec<AllocatorEntry>,
+    pub allocators: &'static [AllocatorEntry],
     /// The text that the rules look for.
     pub patterns: Patterns,
 }
 
-/// What is compiled in. A file that cannot be read is left out; a test makes sure that there is none.
+/// What comes with this crate.
 pub fn entries() -> &'static Entries {
     static ENTRIES: OnceLock<Entries> = OnceLock::new();
     ENTRIES.get_or_init(|| {
-        let toolchains: Vec<ToolchainEntry> =
-            TOOLCHAINS.iter().filter_map(|(_, text)| toml::from_str(text).ok()).collect();
-        let allocators: Vec<AllocatorEntry> = ALLOCATORS
-            .iter()
-            .filter_map(|(_, text)| toml::from_str::<AllocatorFile>(text).ok())
-            .flat_map(|file| file.allocator)
-            .collect();
+        let Knowledge { toolchains, allocators, .. } = Knowledge::builtin();
         let rules = toolchains.iter().flat_map(|entry| &entry.rules);
         let patterns = Patterns::new(rules.chain(allocators.iter().flat_map(|entry| &entry.rules)));
         Entries { toolchains, allocators, patterns }
@@ -145,8 +30,8 @@ pub fn entries() -> &'static Entries {
 
 impl Entries {
     /// A module with the places of all text in it. O(bytes of data and names).
-    pub fn subject<'f, 'a>(&self, facts: &'f Facts<'a>) -> Subject<'f, 'a> {
-        Subject { facts, hits: self.patterns.scan(facts) }
+    pub fn subject<'c, 'a>(&self, code: &'c Code<'a>) -> Subject<'c, 'a> {
+        Subject { code, hits: self.patterns.scan(code.facts()) }
     }
 
     /// The allocator with an id.
@@ -209,38 +94,6 @@ impl Judged<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
-    use std::path::Path;
-
-    fn files(folder: &str) -> BTreeSet<String> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../knowledge").join(folder);
-        std::fs::read_dir(root)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
-            .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
-            .collect()
-    }
-
-    #[test]
-    fn every_file_is_compiled_in_and_can_be_read() {
-        for (list, folder) in [(TOOLCHAINS, "toolchains"), (ALLOCATORS, "allocators")] {
-            assert_eq!(
-                list.iter().map(|(name, _)| (*name).to_owned()).collect::<BTreeSet<_>>(),
-                files(folder)
-            );
-        }
-        for (name, text) in TOOLCHAINS {
-            if let Err(error) = toml::from_str::<ToolchainEntry>(text) {
-                panic!("knowledge/toolchains/{name}.toml: {error}");
-            }
-        }
-        for (name, text) in ALLOCATORS {
-            if let Err(error) = toml::from_str::<AllocatorFile>(text) {
-                panic!("knowledge/allocators/{name}.toml: {error}");
-            }
-        }
-    }
 
     #[test]
     fn every_rule_has_a_source_and_a_fixture_that_shows_it_and_not_without() {
@@ -258,11 +111,11 @@ mod tests {
             let facts =
                 crate::facts(&bytes).unwrap_or_else(|error| panic!("{id}: {}: {error}", rule.fixture));
             assert!(
-                rule.check(&entries.subject(&facts), &entries.patterns).is_some(),
+                rule.check(&entries.subject(&Code::new(&facts)), &entries.patterns).is_some(),
                 "{id}: {rule:?} misses its fixture"
             );
             assert!(
-                rule.check(&entries.subject(&empty), &entries.patterns).is_none(),
+                rule.check(&entries.subject(&Code::new(&empty)), &entries.patterns).is_none(),
                 "{id}: {rule:?} fits anything"
             );
         }
@@ -271,7 +124,7 @@ mod tests {
     #[test]
     fn variants_and_ids_that_are_named_exist() {
         let entries = entries();
-        for entry in &entries.toolchains {
+        for entry in entries.toolchains {
             for variant in entry.rules.iter().filter_map(|rule| rule.variant.as_ref()) {
                 assert!(
                     entry.variants.iter().any(|known| known.id == *variant),
@@ -283,7 +136,7 @@ mod tests {
                 assert!(entries.toolchains.iter().any(|other| other.family == *family), "{family}");
             }
         }
-        for entry in &entries.allocators {
+        for entry in entries.allocators {
             assert!(entry.source.starts_with("https://"), "{}: {}", entry.id, entry.source);
             let exists = |family: &String| entries.toolchains.iter().any(|other| other.family == *family);
             assert!(entry.implies.as_ref().is_none_or(exists), "{}: {:?}", entry.id, entry.implies);

@@ -2,6 +2,7 @@
 
 mod allocator;
 mod allocator_sites;
+mod code_evidence;
 mod entries;
 mod host;
 mod imports;
@@ -17,14 +18,16 @@ mod tables;
 mod toolchain;
 mod warnings;
 
+pub use crate::knowledge::Defect;
 pub use allocator::{Allocator, allocator};
-pub use entries::Defect;
 pub(crate) use host::{engines, needs_memory_export, verdicts};
 pub(crate) use imports::ImportMeanings;
 pub(crate) use memory::memory;
 pub(crate) use mended::mended;
 pub(crate) use requirements::requirements;
+pub(crate) use rules::Rule;
 pub use startup::startup;
 pub(crate) use tables::tables;
+pub(crate) use toolchain::origin_of;
 pub use toolchain::{Toolchain, origin, toolchain};
 pub(crate) use warnings::{Known, warnings};

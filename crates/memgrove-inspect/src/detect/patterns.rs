@@ -81,7 +81,7 @@ impl Patterns {
         let (place, bytes) = text(condition)?;
         let len = u32::try_from(bytes.len()).ok()?;
         let pattern = *self.index.get(&(place, bytes))?;
-        let all = subject.facts.bytes();
+        let all = subject.code.facts().bytes();
         subject.hits.iter().filter(|hit| hit.pattern == pattern && hit.place == place).find_map(|hit| {
             let mut version = None;
             if condition.version_follows {

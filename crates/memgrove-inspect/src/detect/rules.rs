@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::patterns::{Hit, Patterns};
 use super::structure::Structure;
+use crate::Code;
 use crate::facts::{ExternKind, Facts, SiteKind};
 use crate::report::{Evidence, short};
 
@@ -114,9 +115,9 @@ pub struct Version {
 }
 
 /// A module with what the patterns found in it.
-pub struct Subject<'f, 'a> {
-    /// What the file says.
-    pub facts: &'f Facts<'a>,
+pub struct Subject<'c, 'a> {
+    /// Its functions, and what the file says.
+    pub code: &'c Code<'a>,
     /// Where text of the rules occurs.
     pub hits: Vec<Hit>,
 }
@@ -156,7 +157,7 @@ impl Rule {
 
 impl Condition {
     fn check(&self, subject: &Subject<'_, '_>, patterns: &Patterns) -> Option<Seen> {
-        let facts = subject.facts;
+        let facts = subject.code.facts();
         let seen = |evidence| Some(Seen { evidence, version: None });
         if let Some(name) = &self.import {
             let import = facts.imports.iter().find(|import| {
@@ -195,7 +196,7 @@ impl Condition {
             return seen(Evidence::new(format!("target feature {}", short(feature.name))));
         }
         if let Some(structure) = &self.structure {
-            return structure.check(facts).map(|evidence| Seen { evidence, version: None });
+            return structure.check(subject.code).map(|evidence| Seen { evidence, version: None });
         }
         if let Some(name) = &self.grower {
             let mut growers = facts.first_sites(|site| matches!(site.kind, SiteKind::Grow { .. }));

@@ -3,7 +3,11 @@
 use serde::Deserialize;
 use wasmparser::Operator;
 
-use crate::facts::{ConstExpr, ExternKind, Facts, SiteKind, TypeDef, ValType};
+use memgrove_module::recognise;
+
+use super::code_evidence::at_caller;
+use crate::Code;
+use crate::facts::{ConstExpr, ExternKind, Facts, SiteKind, TypeDef};
 use crate::report::{Evidence, short};
 
 /// A structural trait that rules can ask for.
@@ -18,7 +22,7 @@ pub enum Structure {
     MinifiedNames,
     /// Every function import comes from `env`, with a name of one or two characters.
     MinifiedEnv,
-    /// The function that holds `memory.size` calls exactly one import of type `(i32) -> i32`.
+    /// An import is used as Emscripten's `sbrk` uses what it asks for memory.
     ResizeImport,
     /// `memory.size` is used, `memory.grow` never, and no import could grow the memory.
     SizeWithoutGrowth,
@@ -38,14 +42,15 @@ pub enum Structure {
 
 impl Structure {
     /// What is seen of it, if it is there.
-    pub fn check(self, facts: &Facts<'_>) -> Option<Evidence> {
+    pub fn check(self, code: &Code<'_>) -> Option<Evidence> {
+        let facts = code.facts();
         match self {
-            Self::ShadowStack => shadow_stack(facts),
+            Self::ShadowStack => shadow_stack(code),
             Self::DataAtOneMebibyte => data_at_one_mebibyte(facts),
             Self::MinifiedNames => minified_names(facts),
             Self::MinifiedEnv => minified_env(facts),
-            Self::ResizeImport => resize_import(facts),
-            Self::SizeWithoutGrowth => size_without_growth(facts),
+            Self::ResizeImport => resize_import(code),
+            Self::SizeWithoutGrowth => size_without_growth(code),
             Self::WasiSbrk => wasi_sbrk(facts),
             Self::Utf16Strings => utf16_strings(facts),
             Self::GcTypes => facts
@@ -54,7 +59,7 @@ impl Structure {
                 .any(|ty| matches!(ty, TypeDef::Other))
                 .then(|| Evidence::new("struct or array types are defined")),
             Self::NoMemory => facts.memories.is_empty().then(|| Evidence::new("there is no memory")),
-            Self::NoCompilerTraces => no_compiler_traces(facts),
+            Self::NoCompilerTraces => no_compiler_traces(code),
             Self::OwnMemoryGrows => {
                 let site = facts.grow_sites().next()?;
                 Some(Evidence::in_func(site.func, site.offset, "memory.grow"))
@@ -63,40 +68,10 @@ impl Structure {
     }
 }
 
-/// How many functions are looked at for a prologue; every compiled module shows one among so many.
-const PROLOGUES: usize = 512;
-
-fn shadow_stack(facts: &Facts<'_>) -> Option<Evidence> {
-    let first = facts.imported_func_count();
-    (first..).take(facts.functions.len().min(PROLOGUES)).find_map(|func| {
-        let mut operators = facts.operators(func)?;
-        let Ok(Operator::GlobalGet { global_index }) = operators.read() else { return None };
-        let global = facts.globals.get(global_index as usize)?;
-        if !global.ty.mutable || global.ty.content != ValType::I32 {
-            return None;
-        }
-        // At -O0 the pointer goes through locals first.
-        let (mut constant, mut lowered) = (false, false);
-        for _ in 0..8 {
-            match operators.read().ok()? {
-                Operator::I32Const { .. } => constant = true,
-                Operator::I32Sub | Operator::I32Add => lowered = constant,
-                Operator::GlobalSet { global_index: set } => {
-                    let offset = facts.function(func)?.body_offset;
-                    return (lowered && set == global_index).then(|| {
-                        Evidence::in_func(
-                            func,
-                            offset,
-                            format!("lowers a stack pointer in global {global_index}"),
-                        )
-                    });
-                }
-                Operator::LocalTee { .. } | Operator::LocalSet { .. } | Operator::LocalGet { .. } => {}
-                _ => return None,
-            }
-        }
-        None
-    })
+fn shadow_stack(code: &Code<'_>) -> Option<Evidence> {
+    let (global, seen) = code.prologues().most_moved()?;
+    let text = format!("lowers a stack pointer in global {global}");
+    Some(Evidence::in_func(seen.first_func, seen.first_offset, text))
 }
 
 fn data_at_one_mebibyte(facts: &Facts<'_>) -> Option<Evidence> {
@@ -107,65 +82,32 @@ fn data_at_one_mebibyte(facts: &Facts<'_>) -> Option<Evidence> {
 }
 
 fn minified_names(facts: &Facts<'_>) -> Option<Evidence> {
-    let module = facts.imports.first()?.module;
-    let own = facts.exports.iter().filter(|export| export.kind == ExternKind::Func).count();
-    // `env.memory` is kept beside minified names of other imports only in fastcomp modules.
-    let minified = module.len() == 1
-        && own > 0
-        && facts.imports.iter().all(|import| {
-            import.module == module && (import.name.len() <= 2 || matches!(import.name, "memory" | "table"))
-        })
-        && facts.exports.iter().all(|export| export.name.len() <= 3);
-    minified.then(|| {
-        Evidence::new(format!("imports from \"{module}\" and exports have names of a letter or two"))
-    })
+    let module = recognise::minified_module(facts)?;
+    Some(Evidence::new(format!("imports from \"{module}\" and exports have names of a letter or two")))
 }
 
 fn minified_env(facts: &Facts<'_>) -> Option<Evidence> {
-    let mut functions = facts.imports.iter().filter(|import| import.ty.kind() == ExternKind::Func).peekable();
-    functions.peek()?;
-    functions
-        .all(|import| import.module == "env" && import.name.len() <= 2)
+    recognise::is_minified_env(facts)
         .then(|| Evidence::new("functions imported from \"env\" have names of a letter or two"))
 }
 
-/// The import that resizes the heap in Emscripten's `sbrk`, found by what it is used for.
-///
-/// Returns its function index and the function that calls it. O(sites + calls).
-#[must_use]
-pub fn resize_import_of(facts: &Facts<'_>) -> Option<(u32, u32)> {
-    facts.first_sites(|site| matches!(site.kind, SiteKind::Size { .. })).find_map(|site| {
-        let imports = facts.imported_func_count();
-        let mut resizers = facts.call_graph.callees(site.func).iter().copied().filter(|&callee| {
-            callee < imports
-                && facts.func_type(callee).is_some_and(|ty| ty.is(&[ValType::I32], &[ValType::I32]))
-        });
-        let only = resizers.next()?;
-        resizers.next().is_none().then_some((only, site.func))
-    })
+fn resize_import(code: &Code<'_>) -> Option<Evidence> {
+    let import = *code.growth_by_use().first()?;
+    let name = code.facts().import_of(ExternKind::Func, import)?;
+    let text = format!("sbrk asks the import {}.{} for memory", short(name.module), short(name.name));
+    Some(at_caller(code, import, text))
 }
 
-fn resize_import(facts: &Facts<'_>) -> Option<Evidence> {
-    let (import, caller) = resize_import_of(facts)?;
-    let name = facts.import_of(ExternKind::Func, import)?;
-    let offset = facts.function(caller)?.body_offset;
-    let text = format!(
-        "memory.size and a call of the (i32) -> i32 import {}.{} in one function",
-        short(name.module),
-        short(name.name)
-    );
-    Some(Evidence::in_func(caller, offset, text))
-}
-
-fn size_without_growth(facts: &Facts<'_>) -> Option<Evidence> {
-    if facts.grow_sites().next().is_some() || resize_import_of(facts).is_some() {
-        return None;
-    }
-    let site = facts.size_sites().next()?;
+fn size_without_growth(code: &Code<'_>) -> Option<Evidence> {
+    let facts = code.facts();
+    let grows = facts.grow_sites().next().is_some()
+        || code.imports().growers().next().is_some()
+        || !code.growth_by_use().is_empty();
+    let site = facts.size_sites().next().filter(|_| !grows)?;
     Some(Evidence::in_func(
         site.func,
         site.offset,
-        "memory.size is asked, but nothing in the module grows the memory",
+        "memory.size is asked, but nothing in the module is known to grow the memory",
     ))
 }
 
@@ -215,7 +157,8 @@ fn utf16_strings(facts: &Facts<'_>) -> Option<Evidence> {
 /// More functions than anyone writes by hand.
 const HAND_WRITTEN_FUNCS: usize = 64;
 
-fn no_compiler_traces(facts: &Facts<'_>) -> Option<Evidence> {
+fn no_compiler_traces(code: &Code<'_>) -> Option<Evidence> {
+    let facts = code.facts();
     let plain = facts.functions.len() <= HAND_WRITTEN_FUNCS
         && facts.sections.iter().all(|section| !section.custom || section.name == "name")
         && facts.element_funcs.is_empty()
@@ -223,7 +166,7 @@ fn no_compiler_traces(facts: &Facts<'_>) -> Option<Evidence> {
             // An exported heap base or an initialised stack pointer is a linker's work.
             matches!(global.init, Some(ConstExpr::I32(value)) if value >= 1024 && value % 16 == 0)
         })
-        && shadow_stack(facts).is_none();
+        && code.prologues().most_moved().is_none();
     plain.then(|| Evidence::new("few functions and no trace of a compiler or linker"))
 }
 
@@ -233,7 +176,7 @@ mod tests {
 
     fn check(structure: Structure, wat: &str) -> bool {
         let bytes = wat::parse_str(wat).unwrap();
-        structure.check(&crate::facts(&bytes).unwrap()).is_some()
+        structure.check(&Code::new(&crate::facts(&bytes).unwrap())).is_some()
     }
 
     #[test]
@@ -266,15 +209,20 @@ mod tests {
 
     #[test]
     fn the_resizing_import_is_found_by_its_use() {
-        let module = |ty: &str, arg: &str| {
+        let module = |params: &str, more: &str| {
             format!(
-                "(module (import \"a\" \"b\" (func {ty})) (memory 1) (func (result i32) memory.size {arg} call 0))"
+                "(module (import \"a\" \"b\" (func (param {params}) (result i32))) (memory 1)
+                   (func (param i32) (result i32)
+                     (if (i32.gt_u (local.get 0) (i32.shl (memory.size) (i32.const 16)))
+                       (then (if (i32.eqz (call 0 (local.get 0) {more}))
+                         (then (return (i32.const -1))))))
+                     (local.get 0)))"
             )
         };
-        assert!(check(Structure::ResizeImport, &module("(param i32) (result i32)", "")));
-        assert!(!check(Structure::ResizeImport, &module("(param i32 i32) (result i32)", "i32.const 0")));
+        assert!(check(Structure::ResizeImport, &module("i32", "")));
+        assert!(!check(Structure::ResizeImport, &module("i32 i32", "(i32.const 0)")));
         assert!(check(Structure::SizeWithoutGrowth, "(module (memory 1) (func (result i32) memory.size))"));
-        assert!(!check(Structure::SizeWithoutGrowth, &module("(param i32) (result i32)", "")));
+        assert!(!check(Structure::SizeWithoutGrowth, &module("i32", "")));
     }
 
     #[test]

@@ -3,10 +3,12 @@
 use serde::Serialize;
 
 use super::allocator::{self, Allocator, Basis};
-use super::entries::{Entries, Judged, ToolchainEntry, entries};
+use super::entries::{Entries, Judged, entries};
 use super::mixture::{self, Mixture};
 use super::rules::{Subject, combine};
+use crate::Code;
 use crate::facts::Facts;
+use crate::knowledge::ToolchainEntry;
 use crate::report::{Conclusion, Confidence, Evidence, Level, short, some_of};
 
 /// A toolchain.
@@ -38,8 +40,13 @@ pub fn toolchain(facts: &Facts<'_>) -> Conclusion<Toolchain> {
 /// Concludes toolchain and allocator together: each is evidence for the other. O(operators) at worst.
 #[must_use]
 pub fn origin(facts: &Facts<'_>) -> (Conclusion<Toolchain>, Conclusion<Allocator>) {
+    origin_of(&Code::new(facts))
+}
+
+/// The same, where questions about single functions have been asked already.
+pub(crate) fn origin_of(code: &Code<'_>) -> (Conclusion<Toolchain>, Conclusion<Allocator>) {
     let entries = entries();
-    let subject = entries.subject(facts);
+    let subject = entries.subject(code);
     let alone = conclude(entries, &subject, None);
     let (allocator, basis) = allocator::conclude(entries, &subject, &alone);
     // An allocator that only one toolchain has speaks for it, unless it was concluded from the toolchain.
@@ -94,7 +101,7 @@ fn conclude(entries: &Entries, subject: &Subject<'_, '_>, hint: Option<&Hint<'_>
         .collect();
     judged.sort_by(|a, b| b.1.score.total_cmp(&a.1.score));
     let rust = judged.iter().find(|(entry, _)| entry.family == "rust").map(|(_, judged)| judged);
-    let mixture = rust.map(|rust| mixture::rust(subject.facts, rust, score_of(&judged, "emscripten")));
+    let mixture = rust.map(|rust| mixture::rust(subject.code.facts(), rust, score_of(&judged, "emscripten")));
     if let Some(Mixture::Guest(_)) = mixture {
         judged.retain(|(entry, _)| entry.family != "rust");
     }
@@ -105,7 +112,7 @@ fn conclude(entries: &Entries, subject: &Subject<'_, '_>, hint: Option<&Hint<'_>
         .collect();
     judged.retain(|(entry, _)| !outranked.contains(&entry.family.as_str()));
     let Some((entry, best)) = judged.first().filter(|(_, best)| best.score >= MIN_SCORE) else {
-        return Conclusion::unknown().with_evidence(what_was_seen(subject.facts));
+        return Conclusion::unknown().with_evidence(what_was_seen(subject.code.facts()));
     };
     let mut confidence = best.confidence();
     if let Some(Mixture::Perhaps(_)) = mixture {
@@ -131,7 +138,7 @@ fn conclude(entries: &Entries, subject: &Subject<'_, '_>, hint: Option<&Hint<'_>
         language: Some(language),
         version: version.as_ref().map(|version| version.text.clone()),
         version_of: version.map(|version| version.of),
-        languages: mixture::languages(subject.facts),
+        languages: mixture::languages(subject.code.facts()),
     };
     let mut conclusion = Conclusion::new(value, Confidence::new(confidence)).with_evidence(strongest(best));
     if let Some(hint) = hint.filter(|hint| hint.family == entry.family) {

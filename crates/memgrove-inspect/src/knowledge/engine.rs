@@ -12,6 +12,8 @@ pub struct Engine {
     pub id: String,
     /// Name for people.
     pub title: String,
+    /// Place among the engines in reports, the smallest first.
+    pub order: u32,
     /// Newest version that the entries were checked for.
     pub current: String,
     /// The day on which they were, `2026-11-26`.

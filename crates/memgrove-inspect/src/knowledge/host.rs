@@ -1,9 +1,9 @@
 //! Host profiles: what a place to run modules offers and asks for.
 
 use super::engine::EngineUse;
-use super::pattern::{ImportPattern, Names};
 use super::{Interface, Knowledge};
 use crate::facts::{ExternKind, Facts, Import};
+use memgrove_module::pattern::{ImportPattern, Names};
 use serde::Deserialize;
 
 /// A place to run modules. This is also the format of a user's own profile, of which only `id` and `title` must be
@@ -15,6 +15,9 @@ pub struct Host {
     pub id: String,
     /// Name for people.
     pub title: String,
+    /// Place among the hosts in reports, the smallest first; where it is left out, the last.
+    #[serde(default = "last")]
+    pub order: u32,
     /// What it is, in a sentence.
     #[serde(default)]
     pub description: String,
@@ -66,6 +69,13 @@ pub struct Host {
     pub runs: Option<String>,
     /// Modules in the text format that do not.
     pub refuses: Option<Names>,
+}
+
+/// The place of a profile that names none: behind all others.
+pub(super) const LAST: u32 = u32::MAX;
+
+const fn last() -> u32 {
+    LAST
 }
 
 /// What a host does with an imported function that it does not provide.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::pattern::Names;
+use memgrove_module::pattern::Names;
 
 /// Functions with the types that every host gives them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -1,27 +1,29 @@
-//! What is known about the world outside the module: hosts, engines, and what imports are for.
+//! What is known about the world outside the module: hosts, engines, toolchains and allocators. What imports are for,
+//! memgrove-module knows.
 //!
-//! It is data (TOML files under `knowledge/`), compiled into the crate. A user's own host profile is read from
-//! the same format with [`Knowledge::add_host`].
+//! It is data: TOML files under `knowledge/`, which the build finds and compiles into the crate. All of them are read by
+//! [`Knowledge::read`]; a user's own host profile has the same format, and is added with [`Knowledge::add_host`].
 
+mod allocator;
 mod engine;
 mod host;
-mod import;
 mod interface;
-mod pattern;
 mod profile;
+mod toolchain;
 
+pub(crate) use allocator::AllocatorEntry;
+pub use allocator::Defect;
 pub(crate) use engine::compare_versions;
 pub use engine::{Engine, EngineUse};
 pub use host::{Entry, FunctionTypes, Host, Limits, MissingFunctions, Provides};
-pub use import::{ImportEntry, Purpose};
 pub use interface::Interface;
-pub(crate) use pattern::glob;
-pub use pattern::{ImportPattern, KindName, Names};
+pub use memgrove_module::pattern::{ImportPattern, KindName, Names};
+pub(crate) use toolchain::ToolchainEntry;
 
 use std::ops::Range;
 use std::sync::OnceLock;
 
-/// Hosts, engines and purposes of imports.
+/// All that is known, of every kind.
 #[derive(Debug, Clone)]
 pub struct Knowledge {
     /// Host profiles, in the order in which verdicts are reported.
@@ -30,10 +32,10 @@ pub struct Knowledge {
     pub engines: Vec<Engine>,
     /// Interfaces that hosts provide.
     pub interfaces: Vec<Interface>,
-    /// Purposes of imports, in the order in which groups are reported.
-    pub purposes: Vec<Purpose>,
-    /// Known imports; the first that matches counts.
-    pub imports: Vec<ImportEntry>,
+    /// Toolchains, in the order of their files.
+    pub(crate) toolchains: Vec<ToolchainEntry>,
+    /// Allocators, in the order of their files.
+    pub(crate) allocators: Vec<AllocatorEntry>,
 }
 
 /// A file of knowledge could not be read.
@@ -52,29 +54,12 @@ pub struct KnowledgeError {
     pub message: String,
 }
 
+include!(concat!(env!("OUT_DIR"), "/knowledge.rs"));
+
 /// What is wrong with a host profile: everything, in the order of its text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct ProfileErrors(pub Vec<KnowledgeError>);
-
-macro_rules! files {
-    ($dir:literal: $($name:literal)*) => {
-        &[$(($name, include_str!(concat!("../../../../knowledge/", $dir, $name, ".toml")))),*]
-    };
-}
-
-/// A test checks that these lists and the directories agree.
-const HOSTS: &[(&str, &str)] = files!("hosts/":
-    "bare" "wasmtime" "wasmer" "wasmedge" "wasmi" "node-wasi"
-    "wazero" "wasm3" "wamr"
-    "browser" "browser-emscripten" "browser-wasm-bindgen" "browser-go" "assemblyscript-loader" "edge-worker"
-    "proxy-wasm" "cosmwasm" "near" "soroban" "stylus" "shopify-functions" "extism" "typst" "wasm4");
-const ENGINES: &[(&str, &str)] = files!("engines/":
-    "wasmtime" "wasmi" "wasmer" "wasmedge" "wazero" "wasm3" "wamr" "chrome" "firefox" "safari" "node" "deno");
-const INTERFACES: &[(&str, &str)] = files!("interfaces/":
-    "wasi_snapshot_preview1" "proxy-wasm" "cosmwasm" "near" "soroban" "stylus" "shopify-functions" "extism" "typst" "wasm4"
-    "wasm3-libc" "wamr-libc");
-const IMPORTS: &[(&str, &str)] = files!("": "imports");
 
 impl Knowledge {
     /// The knowledge that comes with this crate.
@@ -84,33 +69,46 @@ impl Knowledge {
     #[must_use]
     pub fn builtin() -> &'static Self {
         static BUILTIN: OnceLock<Knowledge> = OnceLock::new();
-        BUILTIN.get_or_init(|| Self::read_builtin().expect("the crate's own knowledge files are well-formed"))
+        BUILTIN.get_or_init(|| Self::read(FILES).expect("the crate's own knowledge files are well-formed"))
     }
 
-    fn read_builtin() -> Result<Self, KnowledgeError> {
+    /// Reads files of knowledge, each with its path below `knowledge/`, which says of what kind it is. Linear in their
+    /// length.
+    ///
+    /// # Errors
+    /// When a file is of no kind that there is, or is not what its kind asks for; the error knows file and place.
+    pub fn read(files: &[(&str, &str)]) -> Result<Self, KnowledgeError> {
         let mut knowledge = Self {
             hosts: Vec::new(),
             engines: Vec::new(),
             interfaces: Vec::new(),
-            purposes: Vec::new(),
-            imports: Vec::new(),
+            toolchains: Vec::new(),
+            allocators: Vec::new(),
         };
-        for (name, text) in INTERFACES {
-            knowledge.interfaces.push(parse::<Interface>(&format!("interfaces/{name}.toml"), text)?);
+        let mut hosts = Vec::new();
+        for &(path, text) in files {
+            match path.split_once('/').map_or(path, |(folder, _)| folder) {
+                // They name engines and interfaces, so they come last.
+                "hosts" => hosts.push((path, text)),
+                "engines" => knowledge.engines.push(parse(path, text)?),
+                "interfaces" => knowledge.interfaces.push(parse(path, text)?),
+                "toolchains" => knowledge.toolchains.push(parse(path, text)?),
+                "allocators" => {
+                    let file: allocator::AllocatorFile = parse(path, text)?;
+                    knowledge.allocators.extend(file.allocator);
+                }
+                kind => {
+                    let known = "hosts, engines, interfaces, toolchains and allocators";
+                    let message = format!("unknown kind of knowledge `{kind}`; known are {known}");
+                    return Err(error_at(path, text, None, message));
+                }
+            }
         }
-        for (name, text) in ENGINES {
-            knowledge.engines.push(parse::<Engine>(&format!("engines/{name}.toml"), text)?);
+        for (path, text) in hosts {
+            knowledge.add_host(path, text).map_err(|mut errors| errors.0.remove(0))?;
         }
-        for (name, text) in IMPORTS {
-            let file: import::ImportFile = parse(&format!("{name}.toml"), text)?;
-            knowledge.purposes.extend(file.purpose);
-            knowledge.imports.extend(file.import);
-        }
-        for (name, text) in HOSTS {
-            knowledge
-                .add_host(&format!("hosts/{name}.toml"), text)
-                .map_err(|mut errors| errors.0.remove(0))?;
-        }
+        knowledge.hosts.sort_by_key(|host| host.order);
+        knowledge.engines.sort_by_key(|engine| engine.order);
         Ok(knowledge)
     }
 
@@ -163,4 +161,72 @@ fn error_at(file: &str, text: &str, span: Option<Range<usize>>, message: String)
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     KnowledgeError { file: file.to_owned(), line, column, span, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_file_is_embedded() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../knowledge");
+        let mut folders = vec![root.clone()];
+        let mut found = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "toml")
+                    // Known imports are recognised, and so embedded, by memgrove-module.
+                    && !path.ends_with("imports.toml")
+                {
+                    let name = path.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/");
+                    found.push((name, std::fs::read_to_string(&path).unwrap()));
+                }
+            }
+        }
+        found.sort();
+        let embedded: Vec<_> =
+            FILES.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
+        assert_eq!(embedded, found);
+    }
+
+    #[test]
+    fn a_broken_file_of_any_kind_is_an_error_with_its_place() {
+        for (at, (path, text)) in FILES.iter().enumerate() {
+            // In its last line, so that the place is not the first that comes to mind.
+            let broken = format!("{text}\nno such key = [\n");
+            let mut files = FILES.to_vec();
+            files[at].1 = &broken;
+            let error = Knowledge::read(&files).unwrap_err();
+            assert_eq!(error.file, *path);
+            assert_eq!(
+                error.line,
+                text.lines().count() + if text.ends_with('\n') { 2 } else { 1 },
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_of_no_kind_is_an_error() {
+        let error = Knowledge::read(&[("hots/bare.toml", "id = 'bare'")]).unwrap_err();
+        assert!(
+            error.to_string().starts_with("hots/bare.toml:1:1: unknown kind of knowledge `hots`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn hosts_and_engines_have_places_of_their_own() {
+        let knowledge = Knowledge::builtin();
+        let hosts: Vec<_> = knowledge.hosts.iter().map(|host| host.order).collect();
+        let engines: Vec<_> = knowledge.engines.iter().map(|engine| engine.order).collect();
+        for orders in [hosts, engines] {
+            assert!(orders.windows(2).all(|pair| pair[0] < pair[1]), "{orders:?}");
+            assert!(!orders.contains(&host::LAST), "each file says its place");
+        }
+    }
 }

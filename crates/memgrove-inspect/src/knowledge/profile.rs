@@ -52,6 +52,7 @@ const fn required(name: &'static str, kind: Kind, example: &'static str) -> Fiel
 const HOST: &[Field] = &[
     required("id", Kind::Text, "id = \"my-host\""),
     required("title", Kind::Text, "title = \"My host\""),
+    field("order", Kind::Number, "order = 1000"),
     field("description", Kind::Text, "description = \"What it is.\""),
     field("source", Kind::Text, "source = \"https://…\""),
     field("engines", Kind::Engines, "engines = [\"wasmtime\"]"),

@@ -4,6 +4,7 @@ use super::{
     ComponentReport, Counts, DylinkReport, Evidence, ExportReport, InnerModule, Metadata, ProducerReport,
     ProposalUse, Report, SCHEMA_VERSION, SectionReport, short_to,
 };
+use crate::Code;
 use crate::detect::{self, ImportMeanings};
 use crate::facts::{ExternKind, ExternType, Facts, offset32};
 use crate::knowledge::Knowledge;
@@ -17,13 +18,15 @@ pub fn conclude(facts: &Facts<'_>) -> Report {
 /// Concludes everything that the facts allow, with knowledge that may hold the user's own host profiles.
 #[must_use]
 pub fn conclude_with(facts: &Facts<'_>, knowledge: &Knowledge) -> Report {
-    let meanings = ImportMeanings::new(facts, knowledge);
-    let (toolchain, allocator) = detect::origin(facts);
-    let memory = detect::memory(facts, &meanings);
+    let code = Code::new(facts);
+    let meanings = ImportMeanings::new(&code, knowledge);
+    let (toolchain, allocator) = detect::origin_of(&code);
+    let memory = detect::memory(&code, &meanings);
     let tables = detect::tables(facts);
     let verdicts = detect::verdicts(facts, knowledge, &toolchain);
     let warnings = detect::warnings(&detect::Known {
         facts,
+        code: &code,
         toolchain: &toolchain,
         allocator: &allocator,
         memory: &memory,
@@ -40,7 +43,7 @@ pub fn conclude_with(facts: &Facts<'_>, knowledge: &Knowledge) -> Report {
         tables,
         warnings,
         startup: detect::startup(facts),
-        requirements: detect::requirements(facts, &meanings, knowledge),
+        requirements: detect::requirements(facts, &meanings),
         proposals: proposals(facts),
         verdicts,
         engines: detect::engines(facts, knowledge),

@@ -26,6 +26,8 @@ mod limits;
 mod node;
 pub(crate) mod node_process;
 mod node_team;
+#[cfg(any(feature = "wasmi", feature = "wasmtime"))]
+mod running;
 mod team;
 #[cfg(feature = "wasmi")]
 mod wasmi;
@@ -54,7 +56,7 @@ pub use limits::Limits;
 pub use memgrove_verify::engine::{
     Caller, Demand, Engine, EngineError, Exceeded, Export, ExportKind, Fallback, Host, HostFunction,
     HostTrap, Import, ImportKind, Instance, Memory, Module, Outcome, Resource, Shape, Signature, Supply,
-    TrapReason, Value, ValueType, check_arguments, checked_results, range,
+    TrapReason, Value, ValueType, check_arguments, checked_results, read_bytes, write_bytes,
 };
 pub use team::{Team, assemble};
 

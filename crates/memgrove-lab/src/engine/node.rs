@@ -116,8 +116,8 @@ impl Module for Compiled {
         }
         let request = json!({
             "operation": "instantiate", "id": id, "imports": given,
-            "mainMemory": self.shape.main_memory().unwrap_or(""),
-            "mainTable": self.shape.main_table().unwrap_or(""),
+            "mainMemory": self.shape.main_memory().unwrap_or_default(),
+            "mainTable": self.shape.main_table().unwrap_or_default(),
         });
         let outcome = lock(&self.process).ask(request, &functions, limit);
         match outcome {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use memgrove_module::PAGE_BYTES;
 use serde_json::{Value as Json, json};
 
 use super::node::{all_from_json, from_hex, to_hex};
@@ -33,7 +34,7 @@ impl Workers {
         super::limits::check_code(&shape, limits)?;
         let mut process = Process::start(SCRIPT, &budget)?;
         // Threads may grow it at any time, so all of it is taken at once.
-        process.take_memory(maximum.saturating_mul(1 << 16))?;
+        process.take_memory(maximum.saturating_mul(PAGE_BYTES))?;
         let limit = budget.time(limits.compile)?;
         process.ask(
             json!({

@@ -9,14 +9,15 @@ use wasmi::{
     TableType, Val,
 };
 
-use super::apart::{self, Apart};
+use super::apart;
 use super::budget::{Account, deadline};
 use super::limits::check_code;
-use super::wasmi_host::{enter_host, read, result_slots, write};
+use super::running::{Running, Working, engine_values};
+use super::wasmi_host::{enter_host, result_slots};
 use super::wasmi_value::{from_val, run_error, signature_of, to_val};
 use super::{
-    Budget, Demand, Engine, EngineError, EngineId, Host, Instance, Memory, Module, Outcome, Settings, Shape,
-    Supply, Value, check_arguments,
+    Demand, Engine, EngineError, EngineId, Host, Instance, Memory, Module, Outcome, Settings, Shape, Supply,
+    Value, check_arguments, read_bytes, write_bytes,
 };
 
 /// wasmi panics if its stack is to be smaller than it is at first.
@@ -84,20 +85,17 @@ impl Module for Compiled {
 
     fn instantiate(&self, host: &Host) -> Result<Box<dyn Instance>, EngineError> {
         let budget = self.settings.budget_of_instance();
-        let limits = *budget.limits();
-        let limit = budget.time(limits.call)?;
+        let limit = budget.time(budget.limits().call)?;
         let mut account = Account::new(&budget);
         account.admit(&Demand::of(&self.shape, host))?;
         let (compiled, host) = (self.clone(), host.clone());
-        let work = Apart::start(limits.stack_bytes, limit, move || compiled.start(&host, account, limit))?;
-        let fuel_limit = self.settings.count_fuel.then_some(self.settings.fuel_limit);
-        Ok(Box::new(Running { work, shape: self.shape.clone(), budget, fuel_limit }))
+        Ok(Box::new(Running::start(budget, limit, move || compiled.start(&host, account, limit))?))
     }
 }
 
 impl Compiled {
     /// Makes the instance, on the thread where it will work.
-    fn start(&self, host: &Host, account: Account, limit: Duration) -> Result<Working, EngineError> {
+    fn start(&self, host: &Host, account: Account, limit: Duration) -> Result<InStore, EngineError> {
         let state = State {
             account,
             limit,
@@ -118,7 +116,8 @@ impl Compiled {
                 .map_err(|error| instantiation_error(&error, unsupplied))
         });
         let instance = store.data_mut().account.judge(made)?;
-        Ok(Working { store, instance })
+        let fuel_limit = self.settings.count_fuel.then_some(self.settings.fuel_limit);
+        Ok(InStore { store, instance, fuel_limit })
     }
 
     /// Defines what the host has for the module's imports; answers the names of the rest.
@@ -149,9 +148,10 @@ impl Compiled {
                     let mut builder = MemoryType::builder();
                     builder.memory64(ty.is_64());
                     builder.min(ty.minimum().max(*minimum_pages)).max(ty.maximum());
-                    let ty = builder.build().map_err(|error| refused(module, name, error))?;
-                    let memory =
-                        wasmi::Memory::new(&mut *store, ty).map_err(|error| refused(module, name, error))?;
+                    let ty =
+                        builder.build().map_err(|error| EngineError::refused_import(module, name, error))?;
+                    let memory = wasmi::Memory::new(&mut *store, ty)
+                        .map_err(|error| EngineError::refused_import(module, name, error))?;
                     store.data_mut().imported_memory.get_or_insert(memory);
                     Some(memory.into())
                 }
@@ -164,12 +164,13 @@ impl Compiled {
                         _ => TableType::new64(ty.element(), minimum, ty.maximum()),
                     };
                     let made = Table::new(&mut *store, raised, Ref::null(ty.element()));
-                    let table = made.map_err(|error| refused(module, name, error))?;
+                    let table = made.map_err(|error| EngineError::refused_import(module, name, error))?;
                     store.data_mut().imported_table.get_or_insert(table);
                     Some(table.into())
                 }
                 (ExternType::Global(ty), Some(Supply::Global(value))) => {
-                    let value = to_val(*value).ok_or_else(|| refused(module, name, "no such value"))?;
+                    let value = to_val(*value)
+                        .ok_or_else(|| EngineError::refused_import(module, name, "no such value"))?;
                     Some(Global::new(&mut *store, value, ty.mutability()).into())
                 }
                 _ => None,
@@ -189,15 +190,6 @@ impl Compiled {
     }
 }
 
-fn refused(module: &str, name: &str, words: impl ToString) -> EngineError {
-    EngineError::Import {
-        module: module.to_owned(),
-        name: name.to_owned(),
-        words: words.to_string(),
-        unsupplied: Vec::new(),
-    }
-}
-
 fn instantiation_error(error: &wasmi::Error, unsupplied: Vec<String>) -> EngineError {
     match error.kind() {
         ErrorKind::Linker(
@@ -213,103 +205,67 @@ fn instantiation_error(error: &wasmi::Error, unsupplied: Vec<String>) -> EngineE
     }
 }
 
-/// An instance, at work on a thread of its own: without fuel nothing interrupts it.
-struct Running {
-    work: Apart<Working>,
-    shape: Arc<Shape>,
-    budget: Budget,
+/// An instance and its store.
+struct InStore {
+    store: Store<State>,
+    instance: wasmi::Instance,
     /// Of each call; `None` where fuel is not counted.
     fuel_limit: Option<u64>,
 }
 
-impl Running {
-    fn with<R: Send + 'static>(
-        &mut self,
-        order: impl FnOnce(&mut Working) -> Result<R, EngineError> + Send + 'static,
-    ) -> Result<R, EngineError> {
-        let limit = self.budget.time(self.budget.limits().call)?;
-        self.work.run(limit, move |working| {
-            let state = working.store.data_mut();
-            state.limit = limit;
-            state.deadline = deadline(limit);
-            let outcome = order(working);
-            working.store.data_mut().account.judge(outcome)
-        })?
-    }
-
-    fn with_memory<R: Send + 'static>(
-        &mut self,
-        memory: Memory<'_>,
-        order: impl FnOnce(&mut Store<State>, wasmi::Memory) -> Result<R, EngineError> + Send + 'static,
-    ) -> Result<R, EngineError> {
-        let name = match memory {
-            Memory::Main => None,
-            Memory::Export(name) => Some(name.to_owned()),
-        };
-        self.with(move |working| {
-            let memory = working.memory(name.as_deref())?;
-            order(&mut working.store, memory)
-        })
-    }
-}
-
-struct Working {
-    store: Store<State>,
-    instance: wasmi::Instance,
-}
-
-impl Working {
+impl InStore {
     fn exported(&self, name: &str) -> Result<Extern, EngineError> {
         let item = self.instance.get_export(&self.store, name);
         item.ok_or_else(|| EngineError::export(name, "does not exist"))
     }
 
-    /// The exported memory of this name; without one, the main memory.
-    fn memory(&self, name: Option<&str>) -> Result<wasmi::Memory, EngineError> {
-        let name = match (name, self.store.data().imported_memory) {
-            (Some(name), _) => name,
-            (None, Some(memory)) => return Ok(memory),
-            (None, None) => main_memory_name(self.store.data())?,
+    fn memory(&self, memory: Memory<'_>) -> Result<wasmi::Memory, EngineError> {
+        let state = self.store.data();
+        let name = match (memory, state.imported_memory) {
+            (Memory::Export(name), _) => name,
+            (Memory::Main, Some(memory)) => return Ok(memory),
+            (Memory::Main, None) => state.shape.main_memory()?,
         };
         let item = self.exported(name)?;
         item.into_memory().ok_or_else(|| EngineError::export(name, "is not a memory"))
     }
 
-    fn call(
-        &mut self,
-        export: &str,
-        arguments: &[Value],
-        fuel_limit: Option<u64>,
-    ) -> Result<Outcome, EngineError> {
+    fn exported_global(&self, name: &str) -> Result<Global, EngineError> {
+        let global = self.exported(name)?.into_global();
+        global.ok_or_else(|| EngineError::export(name, "is not a global"))
+    }
+}
+
+impl Working for InStore {
+    fn begin(&mut self, limit: Duration) {
+        let state = self.store.data_mut();
+        state.limit = limit;
+        state.deadline = deadline(limit);
+    }
+
+    fn judge<R>(&mut self, outcome: Result<R, EngineError>) -> Result<R, EngineError> {
+        self.store.data_mut().account.judge(outcome)
+    }
+}
+
+impl Instance for InStore {
+    fn call(&mut self, export: &str, arguments: &[Value]) -> Result<Outcome, EngineError> {
+        check_arguments(arguments, self.store.data().shape.function(export)?, export)?;
         let Extern::Func(function) = self.exported(export)? else {
             return Err(EngineError::export(export, "is not a function"));
         };
-        let arguments: Option<Vec<_>> = arguments.iter().map(|&value| to_val(value)).collect();
-        let arguments = arguments
-            .ok_or_else(|| EngineError::export(export, "takes a reference, which cannot be handed in"))?;
+        let arguments = engine_values(arguments, to_val, export)?;
         let mut results = result_slots(&function, &self.store);
-        if let Some(limit) = fuel_limit {
+        if let Some(limit) = self.fuel_limit {
             self.store.set_fuel(limit).map_err(EngineError::engine)?;
         }
         let start = Instant::now();
         let outcome = function.call(&mut self.store, &arguments, &mut results);
         let elapsed = start.elapsed();
         outcome.map_err(|error| run_error(&error))?;
-        let left = fuel_limit.and_then(|_| self.store.get_fuel().ok());
-        let fuel = fuel_limit.zip(left).map(|(limit, left)| limit.saturating_sub(left));
+        let left = self.fuel_limit.and_then(|_| self.store.get_fuel().ok());
+        let fuel = self.fuel_limit.zip(left).map(|(limit, left)| limit.saturating_sub(left));
         Ok(Outcome { values: results.iter().map(from_val).collect(), elapsed, fuel })
-    }
-}
-
-pub(super) fn main_memory_name(state: &State) -> Result<&str, EngineError> {
-    state.shape.main_memory().ok_or_else(|| EngineError::export("memory", "the module shows no memory"))
-}
-
-impl Instance for Running {
-    fn call(&mut self, export: &str, arguments: &[Value]) -> Result<Outcome, EngineError> {
-        check_arguments(arguments, self.shape.function(export)?, export)?;
-        let (name, arguments, fuel_limit) = (export.to_owned(), arguments.to_vec(), self.fuel_limit);
-        self.with(move |working| working.call(&name, &arguments, fuel_limit))
     }
 
     fn limit_fuel(&mut self, fuel: u64) {
@@ -317,40 +273,30 @@ impl Instance for Running {
     }
 
     fn memory_bytes(&mut self, memory: Memory<'_>) -> Result<u64, EngineError> {
-        self.with_memory(memory, |store, memory| Ok(memory.data_size(store) as u64))
+        Ok(self.memory(memory)?.data_size(&self.store) as u64)
     }
 
     fn read(&mut self, memory: Memory<'_>, address: u64, length_bytes: u64) -> Result<Vec<u8>, EngineError> {
-        self.with_memory(memory, move |store, memory| read(store, memory, address, length_bytes))
+        read_bytes(self.memory(memory)?.data(&self.store), address, length_bytes)
     }
 
     fn write(&mut self, memory: Memory<'_>, address: u64, bytes: &[u8]) -> Result<(), EngineError> {
-        let bytes = bytes.to_vec();
-        self.with_memory(memory, move |store, memory| write(store, memory, address, &bytes))
+        write_bytes(self.memory(memory)?.data_mut(&mut self.store), address, bytes)
     }
 
     fn grow(&mut self, memory: Memory<'_>, pages: u64) -> Result<Option<u64>, EngineError> {
-        self.with_memory(memory, move |store, memory| Ok(memory.grow(store, pages).ok()))
+        Ok(self.memory(memory)?.grow(&mut self.store, pages).ok())
     }
 
     fn global(&mut self, export: &str) -> Result<Value, EngineError> {
-        let name = export.to_owned();
-        self.with(move |working| match working.exported(&name)? {
-            Extern::Global(global) => Ok(from_val(&global.get(&working.store))),
-            _ => Err(EngineError::export(&name, "is not a global")),
-        })
+        Ok(from_val(&self.exported_global(export)?.get(&self.store)))
     }
 
     fn set_global(&mut self, export: &str, value: Value) -> Result<(), EngineError> {
-        let name = export.to_owned();
-        self.with(move |working| {
-            let Extern::Global(global) = working.exported(&name)? else {
-                return Err(EngineError::export(&name, "is not a global"));
-            };
-            let value =
-                to_val(value).ok_or_else(|| EngineError::export(&name, "cannot be set to a reference"))?;
-            let set = global.set(&mut working.store, value);
-            set.map_err(|error| EngineError::export(&name, error))
-        })
+        let global = self.exported_global(export)?;
+        let value =
+            to_val(value).ok_or_else(|| EngineError::export(export, "cannot be set to a reference"))?;
+        let set = global.set(&mut self.store, value);
+        set.map_err(|error| EngineError::export(export, error))
     }
 }

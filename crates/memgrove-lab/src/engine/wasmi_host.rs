@@ -3,13 +3,14 @@
 use std::time::Instant;
 
 use wasmi::errors::{HostError, MemoryError, TableError};
-use wasmi::{AsContextMut, Caller as EngineCaller, Extern, Func, Nullable, Ref, ResourceLimiter, Val};
+use wasmi::{Caller as EngineCaller, Extern, Func, Nullable, Ref, ResourceLimiter, Table, Val};
 use wasmi_core::LimiterError;
 
 use super::budget::Account;
-use super::wasmi::{State, main_memory_name};
+use super::running::{Calling, call_host, called_back, engine_values};
+use super::wasmi::State;
 use super::wasmi_value::{Ended, from_val, run_error, to_val};
-use super::{Caller, EngineError, HostFunction, HostTrap, Signature, Value, checked_results, range};
+use super::{Caller, EngineError, HostFunction, HostTrap, Signature, Value, read_bytes, write_bytes};
 
 impl HostError for Ended {}
 
@@ -73,14 +74,9 @@ pub(super) fn enter_host(
         return Err(ended(error.into()));
     }
     let arguments: Vec<_> = parameters.iter().map(from_val).collect();
-    state.account.enter().map_err(|error| ended(error.into()))?;
-    let mut calling = Calling { caller, signature };
-    let outcome = function(&mut calling, &arguments);
-    calling.caller.data_mut().account.leave();
-    let values = checked_results(outcome, signature).map_err(ended)?;
-    for (slot, value) in results.iter_mut().zip(values) {
-        *slot =
-            to_val(value).ok_or_else(|| ended(HostTrap("a host cannot answer a reference".to_owned())))?;
+    let values = call_host(&mut Call { caller, signature }, function, &arguments).map_err(ended)?;
+    for (slot, value) in results.iter_mut().zip(values.into_iter().filter_map(to_val)) {
+        *slot = value;
     }
     Ok(())
 }
@@ -93,37 +89,48 @@ pub(super) fn result_slots(function: &Func, store: impl wasmi::AsContext) -> Vec
     function.ty(store).results().iter().map(|&ty| Val::default_for_ty(ty)).collect()
 }
 
-struct Calling<'a> {
+struct Call<'a> {
     caller: EngineCaller<'a, State>,
     signature: &'a Signature,
 }
 
-impl Calling<'_> {
+impl Call<'_> {
     fn memory(&self) -> Result<wasmi::Memory, EngineError> {
-        if let Some(memory) = self.caller.data().imported_memory {
+        let state = self.caller.data();
+        if let Some(memory) = state.imported_memory {
             return Ok(memory);
         }
-        let name = main_memory_name(self.caller.data())?;
+        let name = state.shape.main_memory()?;
         let memory = self.caller.get_export(name).and_then(Extern::into_memory);
         memory.ok_or_else(|| EngineError::export(name, "is not a memory"))
     }
 
-    fn invoke(&mut self, function: Func, name: &str, arguments: &[Value]) -> Result<Vec<Value>, EngineError> {
-        let arguments: Option<Vec<_>> = arguments.iter().map(|&value| to_val(value)).collect();
-        let arguments = arguments.ok_or_else(|| EngineError::export(name, "takes no such reference"))?;
-        let mut results = result_slots(&function, &self.caller);
-        if let Err(error) = function.call(&mut self.caller, &arguments, &mut results) {
-            let error = run_error(&error);
-            if error.is_exhausted() {
-                self.caller.data_mut().account.end(error.clone());
-            }
-            return Err(error);
+    fn table(&self) -> Result<Table, EngineError> {
+        let state = self.caller.data();
+        if let Some(table) = state.imported_table {
+            return Ok(table);
         }
+        let name = state.shape.main_table()?;
+        let table = self.caller.get_export(name).and_then(Extern::into_table);
+        table.ok_or_else(|| EngineError::export(name, "is not a table"))
+    }
+
+    fn invoke(&mut self, function: Func, name: &str, arguments: &[Value]) -> Result<Vec<Value>, EngineError> {
+        let arguments = engine_values(arguments, to_val, name)?;
+        let mut results = result_slots(&function, &self.caller);
+        let outcome = function.call(&mut self.caller, &arguments, &mut results);
+        called_back(self.account(), outcome.map_err(|error| run_error(&error)))?;
         Ok(results.iter().map(from_val).collect())
     }
 }
 
-impl Caller for Calling<'_> {
+impl Calling for Call<'_> {
+    fn account(&mut self) -> &mut Account {
+        &mut self.caller.data_mut().account
+    }
+}
+
+impl Caller for Call<'_> {
     fn signature(&self) -> &Signature {
         self.signature
     }
@@ -133,13 +140,11 @@ impl Caller for Calling<'_> {
     }
 
     fn read(&mut self, address: u64, length_bytes: u64) -> Result<Vec<u8>, EngineError> {
-        let memory = self.memory()?;
-        read(&mut self.caller, memory, address, length_bytes)
+        read_bytes(self.memory()?.data(&self.caller), address, length_bytes)
     }
 
     fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), EngineError> {
-        let memory = self.memory()?;
-        write(&mut self.caller, memory, address, bytes)
+        write_bytes(self.memory()?.data_mut(&mut self.caller), address, bytes)
     }
 
     fn grow(&mut self, pages: u64) -> Option<u64> {
@@ -154,41 +159,9 @@ impl Caller for Calling<'_> {
     }
 
     fn call_table(&mut self, index: u32, arguments: &[Value]) -> Result<Vec<Value>, EngineError> {
-        let state = self.caller.data();
-        let table = state.imported_table.or_else(|| {
-            state
-                .shape
-                .main_table()
-                .and_then(|name| self.caller.get_export(name))
-                .and_then(Extern::into_table)
-        });
-        let table = table.ok_or_else(|| EngineError::export("table", "the module shows no table"))?;
-        match table.get(&self.caller, u64::from(index)) {
+        match self.table()?.get(&self.caller, u64::from(index)) {
             Some(Ref::Func(Nullable::Val(function))) => self.invoke(function, "table", arguments),
             _ => Err(EngineError::export("table", format!("holds no function at {index}"))),
         }
     }
-}
-
-pub(super) fn read(
-    mut store: impl AsContextMut,
-    memory: wasmi::Memory,
-    address: u64,
-    length_bytes: u64,
-) -> Result<Vec<u8>, EngineError> {
-    let store = store.as_context_mut();
-    let range = range(address, length_bytes, memory.data_size(&store))?;
-    let mut bytes = vec![0; range.len()];
-    memory.read(&store, range.start, &mut bytes).map_err(EngineError::engine)?;
-    Ok(bytes)
-}
-
-pub(super) fn write(
-    store: impl AsContextMut,
-    memory: wasmi::Memory,
-    address: u64,
-    bytes: &[u8],
-) -> Result<(), EngineError> {
-    let range = range(address, bytes.len() as u64, memory.data_size(&store))?;
-    memory.write(store, range.start, bytes).map_err(EngineError::engine)
 }

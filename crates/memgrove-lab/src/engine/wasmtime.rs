@@ -10,14 +10,15 @@ use wasmtime::{
     Val, WasmFeatures,
 };
 
-use super::apart::{self, Apart};
+use super::apart;
 use super::limits::check_code;
+use super::running::{Running, Working, engine_values};
 use super::wasmtime_bounds::{Bounds, tick};
-use super::wasmtime_host::{enter_host, read, write};
-use super::wasmtime_value::{from_val, run_error, to_val, to_vals, words};
+use super::wasmtime_host::enter_host;
+use super::wasmtime_value::{from_val, run_error, to_val, words};
 use super::{
-    Budget, Demand, Engine, EngineError, EngineId, Exceeded, Host, HostTrap, ImportKind, Instance, Memory,
-    Module, Outcome, Resource, Settings, Shape, Supply, Value, check_arguments,
+    Demand, Engine, EngineError, EngineId, Exceeded, Host, HostTrap, ImportKind, Instance, Memory, Module,
+    Outcome, Resource, Settings, Shape, Supply, Value, check_arguments, read_bytes, write_bytes,
 };
 
 pub(super) struct Wasmtime {
@@ -120,20 +121,17 @@ impl Module for Compiled {
 
     fn instantiate(&self, host: &Host) -> Result<Box<dyn Instance>, EngineError> {
         let budget = self.settings.budget_of_instance();
-        let limits = *budget.limits();
-        let limit = budget.time(limits.call)?;
+        let limit = budget.time(budget.limits().call)?;
         let mut bounds = Bounds::new(&budget);
         bounds.account.admit(&Demand::of(&self.shape, host))?;
         let (compiled, host) = (self.clone(), host.clone());
-        let work = Apart::start(limits.stack_bytes, limit, move || compiled.start(&host, bounds, limit))?;
-        let fuel_limit = self.settings.count_fuel.then_some(self.settings.fuel_limit);
-        Ok(Box::new(Running { work, shape: self.shape.clone(), budget, fuel_limit }))
+        Ok(Box::new(Running::start(budget, limit, move || compiled.start(&host, bounds, limit))?))
     }
 }
 
 impl Compiled {
     /// Makes the instance, on the thread where it will work.
-    fn start(&self, host: &Host, bounds: Bounds, limit: Duration) -> Result<Working, EngineError> {
+    fn start(&self, host: &Host, bounds: Bounds, limit: Duration) -> Result<InStore, EngineError> {
         let state = State { bounds, shape: self.shape.clone(), imported_memory: None, imported_table: None };
         let mut store = Store::new(self.module.engine(), state);
         store.limiter(|state| &mut state.bounds.account);
@@ -156,7 +154,8 @@ impl Compiled {
         for memory in exports.into_iter().filter_map(Extern::into_shared_memory) {
             store.data_mut().bounds.watch(memory);
         }
-        Ok(Working { store, instance })
+        let fuel_limit = self.settings.count_fuel.then_some(self.settings.fuel_limit);
+        Ok(InStore { store, instance, fuel_limit })
     }
 
     /// Defines what the host has for the module's imports; answers the names of the rest.
@@ -186,11 +185,12 @@ impl Compiled {
                     })
                 }
                 (ExternType::Memory(ty), Some(Supply::Memory { minimum_pages })) => {
-                    let ty = raised(&ty, *minimum_pages).map_err(|words| refused(module, name, words))?;
+                    let ty = raised(&ty, *minimum_pages)
+                        .map_err(|words| EngineError::refused_import(module, name, words))?;
                     let made = supplied_memory(store, ty);
                     Some(made.map_err(|error| match lacks_memory(&error) {
                         true => host_memory(),
-                        false => refused(module, name, words(&error)),
+                        false => EngineError::refused_import(module, name, words(&error)),
                     })?)
                 }
                 (ExternType::Table(ty), Some(Supply::Table { minimum_elements })) => {
@@ -203,14 +203,15 @@ impl Compiled {
                     };
                     let null = Ref::null(ty.element().heap_type());
                     let table = Table::new(&mut *store, raised, null)
-                        .map_err(|error| refused(module, name, words(&error)))?;
+                        .map_err(|error| EngineError::refused_import(module, name, words(&error)))?;
                     store.data_mut().imported_table.get_or_insert(table);
                     Some(table.into())
                 }
                 (ExternType::Global(ty), Some(Supply::Global(value))) => {
-                    let value = to_val(*value).ok_or_else(|| refused(module, name, "no such value"))?;
+                    let value = to_val(*value)
+                        .ok_or_else(|| EngineError::refused_import(module, name, "no such value"))?;
                     let global = Global::new(&mut *store, ty, value)
-                        .map_err(|error| refused(module, name, words(&error)))?;
+                        .map_err(|error| EngineError::refused_import(module, name, words(&error)))?;
                     Some(global.into())
                 }
                 _ => None,
@@ -248,15 +249,6 @@ fn raised(ty: &MemoryType, minimum_pages: u64) -> Result<MemoryType, String> {
     builder.build().map_err(|error| words(&error))
 }
 
-fn refused(module: &str, name: &str, words: impl Into<String>) -> EngineError {
-    EngineError::Import {
-        module: module.to_owned(),
-        name: name.to_owned(),
-        words: words.into(),
-        unsupplied: Vec::new(),
-    }
-}
-
 /// Whether the operating system refused what the limits allow, which wasmtime tells in words.
 fn lacks_memory(error: &wasmtime::Error) -> bool {
     error.is::<OutOfMemory>() || error.chain().any(|cause| cause.to_string().starts_with("mmap failed"))
@@ -281,101 +273,35 @@ fn instantiation_error(error: &wasmtime::Error, unsupplied: Vec<String>) -> Engi
     EngineError::Instantiate { words: words(error) }
 }
 
-/// An instance, at work on a thread of its own.
-struct Running {
-    work: Apart<Working>,
-    shape: Arc<Shape>,
-    budget: Budget,
+/// An instance and its store.
+struct InStore {
+    store: Store<State>,
+    instance: wasmtime::Instance,
     /// Of each call; `None` where fuel is not counted.
     fuel_limit: Option<u64>,
 }
 
-impl Running {
-    /// Does something with the instance that calls nothing in it.
-    fn with<R: Send + 'static>(
-        &mut self,
-        order: impl FnOnce(&mut Working) -> Result<R, EngineError> + Send + 'static,
-    ) -> Result<R, EngineError> {
-        let limit = self.budget.time(self.budget.limits().call)?;
-        self.work.run(limit, order)?
-    }
-
-    /// Does something with one of its memories.
-    fn with_memory<R: Send + 'static>(
-        &mut self,
-        memory: Memory<'_>,
-        order: impl FnOnce(&mut Store<State>, wasmtime::Memory) -> Result<R, EngineError> + Send + 'static,
-    ) -> Result<R, EngineError> {
-        let name = match memory {
-            Memory::Main => None,
-            Memory::Export(name) => Some(name.to_owned()),
-        };
-        self.with(move |working| {
-            let memory = working.memory(name)?;
-            let outcome = order(&mut working.store, memory);
-            working.store.data_mut().bounds.judge(outcome)
-        })
-    }
-}
-
-struct Working {
-    store: Store<State>,
-    instance: wasmtime::Instance,
-}
-
-impl Working {
+impl InStore {
     fn exported(&mut self, name: &str) -> Result<Extern, EngineError> {
         self.instance
             .get_export(&mut self.store, name)
             .ok_or_else(|| EngineError::export(name, "does not exist"))
     }
 
-    /// The exported memory of this name; without one, the main memory.
-    fn memory(&mut self, name: Option<String>) -> Result<wasmtime::Memory, EngineError> {
-        let name = match name {
-            Some(name) => name,
-            None => {
-                if let Some(memory) = self.store.data().imported_memory {
-                    return Ok(memory);
-                }
-                main_memory_name(self.store.data())?
-            }
-        };
-        memory_of(self.exported(&name)?, &name)
-    }
-
-    fn call(
-        &mut self,
-        export: &str,
-        arguments: &[Value],
-        fuel_limit: Option<u64>,
-        limit: Duration,
-    ) -> Result<Outcome, EngineError> {
+    fn memory(&mut self, memory: Memory<'_>) -> Result<wasmtime::Memory, EngineError> {
         let shape = self.store.data().shape.clone();
-        let signature = shape.function(export)?;
-        let Extern::Func(function) = self.exported(export)? else {
-            return Err(EngineError::export(export, "is not a function"));
+        let name = match (memory, self.store.data().imported_memory) {
+            (Memory::Export(name), _) => name,
+            (Memory::Main, Some(memory)) => return Ok(memory),
+            (Memory::Main, None) => shape.main_memory()?,
         };
-        let arguments = to_vals(arguments, signature, export)?;
-        let mut results = vec![Val::I32(0); signature.results.len()];
-        if let Some(limit) = fuel_limit {
-            self.store.set_fuel(limit).map_err(EngineError::engine)?;
-        }
-        self.store.data_mut().bounds.begin(limit);
-        self.store.set_epoch_deadline(1);
-        let start = Instant::now();
-        let outcome = function.call(&mut self.store, &arguments, &mut results);
-        let elapsed = start.elapsed();
-        self.store.data_mut().bounds.judge(outcome.map_err(|error| run_error(&error)))?;
-        let left = fuel_limit.and_then(|_| self.store.get_fuel().ok());
-        let fuel = fuel_limit.zip(left).map(|(limit, left)| limit.saturating_sub(left));
-        Ok(Outcome { values: results.iter().map(from_val).collect(), elapsed, fuel })
+        memory_of(self.exported(name)?, name)
     }
-}
 
-pub(super) fn main_memory_name(state: &State) -> Result<String, EngineError> {
-    let name = state.shape.main_memory();
-    name.map(str::to_owned).ok_or_else(|| EngineError::export("memory", "the module shows no memory"))
+    fn exported_global(&mut self, name: &str) -> Result<Global, EngineError> {
+        let global = self.exported(name)?.into_global();
+        global.ok_or_else(|| EngineError::export(name, "is not a global"))
+    }
 }
 
 pub(super) fn memory_of(item: Extern, name: &str) -> Result<wasmtime::Memory, EngineError> {
@@ -388,12 +314,37 @@ pub(super) fn memory_of(item: Extern, name: &str) -> Result<wasmtime::Memory, En
     }
 }
 
-impl Instance for Running {
+impl Working for InStore {
+    fn begin(&mut self, limit: Duration) {
+        self.store.data_mut().bounds.begin(limit);
+        self.store.set_epoch_deadline(1);
+    }
+
+    fn judge<R>(&mut self, outcome: Result<R, EngineError>) -> Result<R, EngineError> {
+        self.store.data_mut().bounds.judge(outcome)
+    }
+}
+
+impl Instance for InStore {
     fn call(&mut self, export: &str, arguments: &[Value]) -> Result<Outcome, EngineError> {
-        check_arguments(arguments, self.shape.function(export)?, export)?;
-        let (name, arguments) = (export.to_owned(), arguments.to_vec());
-        let (fuel_limit, limit) = (self.fuel_limit, self.budget.time(self.budget.limits().call)?);
-        self.work.run(limit, move |working| working.call(&name, &arguments, fuel_limit, limit))?
+        let shape = self.store.data().shape.clone();
+        let signature = shape.function(export)?;
+        check_arguments(arguments, signature, export)?;
+        let Extern::Func(function) = self.exported(export)? else {
+            return Err(EngineError::export(export, "is not a function"));
+        };
+        let arguments = engine_values(arguments, to_val, export)?;
+        let mut results = vec![Val::I32(0); signature.results.len()];
+        if let Some(limit) = self.fuel_limit {
+            self.store.set_fuel(limit).map_err(EngineError::engine)?;
+        }
+        let start = Instant::now();
+        let outcome = function.call(&mut self.store, &arguments, &mut results);
+        let elapsed = start.elapsed();
+        outcome.map_err(|error| run_error(&error))?;
+        let left = self.fuel_limit.and_then(|_| self.store.get_fuel().ok());
+        let fuel = self.fuel_limit.zip(left).map(|(limit, left)| limit.saturating_sub(left));
+        Ok(Outcome { values: results.iter().map(from_val).collect(), elapsed, fuel })
     }
 
     fn limit_fuel(&mut self, fuel: u64) {
@@ -401,40 +352,30 @@ impl Instance for Running {
     }
 
     fn memory_bytes(&mut self, memory: Memory<'_>) -> Result<u64, EngineError> {
-        self.with_memory(memory, |store, memory| Ok(memory.data_size(store) as u64))
+        Ok(self.memory(memory)?.data_size(&self.store) as u64)
     }
 
     fn read(&mut self, memory: Memory<'_>, address: u64, length_bytes: u64) -> Result<Vec<u8>, EngineError> {
-        self.with_memory(memory, move |store, memory| read(store, memory, address, length_bytes))
+        read_bytes(self.memory(memory)?.data(&self.store), address, length_bytes)
     }
 
     fn write(&mut self, memory: Memory<'_>, address: u64, bytes: &[u8]) -> Result<(), EngineError> {
-        let bytes = bytes.to_vec();
-        self.with_memory(memory, move |store, memory| write(store, memory, address, &bytes))
+        write_bytes(self.memory(memory)?.data_mut(&mut self.store), address, bytes)
     }
 
     fn grow(&mut self, memory: Memory<'_>, pages: u64) -> Result<Option<u64>, EngineError> {
-        self.with_memory(memory, move |store, memory| Ok(memory.grow(store, pages).ok()))
+        Ok(self.memory(memory)?.grow(&mut self.store, pages).ok())
     }
 
     fn global(&mut self, export: &str) -> Result<Value, EngineError> {
-        let name = export.to_owned();
-        self.with(move |working| match working.exported(&name)? {
-            Extern::Global(global) => Ok(from_val(&global.get(&mut working.store))),
-            _ => Err(EngineError::export(&name, "is not a global")),
-        })
+        Ok(from_val(&self.exported_global(export)?.get(&mut self.store)))
     }
 
     fn set_global(&mut self, export: &str, value: Value) -> Result<(), EngineError> {
-        let name = export.to_owned();
-        self.with(move |working| {
-            let Extern::Global(global) = working.exported(&name)? else {
-                return Err(EngineError::export(&name, "is not a global"));
-            };
-            let value =
-                to_val(value).ok_or_else(|| EngineError::export(&name, "cannot be set to a reference"))?;
-            let set = global.set(&mut working.store, value);
-            set.map_err(|error| EngineError::export(&name, words(&error)))
-        })
+        let global = self.exported_global(export)?;
+        let value =
+            to_val(value).ok_or_else(|| EngineError::export(export, "cannot be set to a reference"))?;
+        let set = global.set(&mut self.store, value);
+        set.map_err(|error| EngineError::export(export, words(&error)))
     }
 }

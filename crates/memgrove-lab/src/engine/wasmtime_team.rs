@@ -5,6 +5,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use memgrove_module::PAGE_BYTES;
 use wasmtime::{Extern, Linker, MemoryTypeBuilder, Module, SharedMemory, Store, Val};
 
 use super::apart::Apart;
@@ -58,7 +59,7 @@ impl HostThreads {
         let budget = settings.budget_of_instance();
         // Threads may grow it at any time, so all of it is taken at once.
         let mut account = Account::new(&budget);
-        account.take_memory(maximum.saturating_mul(1 << 16)).map_err(EngineError::Budget)?;
+        account.take_memory(maximum.saturating_mul(PAGE_BYTES)).map_err(EngineError::Budget)?;
         let engine = engine(&settings)?;
         let module = compile(&engine, &settings, &shape, wasm)?;
         let ty = MemoryTypeBuilder::new()

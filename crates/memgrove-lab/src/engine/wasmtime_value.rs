@@ -2,7 +2,7 @@
 
 use wasmtime::{GcHeapOutOfMemory, OutOfMemory, Trap, Val};
 
-use super::{EngineError, HostTrap, Signature, TrapReason, Value};
+use super::{EngineError, HostTrap, TrapReason, Value};
 
 pub(super) fn run_error(error: &wasmtime::Error) -> EngineError {
     let reason = match (error.downcast_ref::<Trap>(), error.downcast_ref::<HostTrap>()) {
@@ -34,16 +34,6 @@ pub(super) fn words(error: &wasmtime::Error) -> String {
     let causes: Vec<_> = error.chain().map(ToString::to_string).collect();
     let told: Vec<_> = causes.iter().filter(|cause| !cause.contains("wasm backtrace")).cloned().collect();
     if told.is_empty() { causes.join(": ") } else { told.join(": ") }
-}
-
-pub(super) fn to_vals(
-    arguments: &[Value],
-    signature: &Signature,
-    export: &str,
-) -> Result<Vec<Val>, EngineError> {
-    super::check_arguments(arguments, signature, export)?;
-    let values: Option<Vec<_>> = arguments.iter().map(|&value| to_val(value)).collect();
-    values.ok_or_else(|| EngineError::export(export, "takes a reference, which cannot be handed in"))
 }
 
 pub(super) fn to_val(value: Value) -> Option<Val> {

@@ -1,12 +1,12 @@
 //! What a record adds up to: one line for each allocator, and ratios by workload.
 
+use memgrove_module::PAGE_BYTES;
+
 use super::failure::Failure;
 use super::results::{Allocator, Count, Figures, Heat, Results, ThreadWall};
 use super::stats::{Comparison, Summary, geometric_mean, ratios_by_round};
 use crate::engine::EngineId;
 use crate::guest::Role;
-
-const PAGE_BYTES: u64 = 65_536;
 
 /// All of one allocator.
 #[derive(Clone, Debug)]

@@ -28,19 +28,24 @@ pub(super) struct Scan {
     row_start: usize,
     /// Functions of which `ref.func` takes the address, sorted.
     pub(super) referenced: Vec<u32>,
+    /// Globals that are set, sorted.
+    pub(super) written_globals: Vec<u32>,
+    /// Reads of the globals that are watched, as `(global, function)`.
+    pub(super) global_reads: Vec<(u32, u32)>,
+    pub(super) catches: bool,
     pub(super) sites: Vec<Site>,
     pub(super) proposals: ProposalsUsed,
 }
 
-/// Validates and scans consecutive bodies.
-pub(super) fn scan(jobs: Vec<Job<'_>>) -> Result<Scan, wasmparser::Error> {
+/// Validates and scans consecutive bodies; for each global, whether reads of it are noted.
+pub(super) fn scan(jobs: Vec<Job<'_>>, watched: &[bool]) -> Result<Scan, wasmparser::Error> {
     let mut scan = Scan::default();
     let mut allocations = FuncValidatorAllocations::default();
     for job in jobs {
         let mut validator = job.validator.into_validator(allocations);
         let row_start = scan.callees.len();
         scan.row_start = row_start;
-        scan_body(&mut validator, &job.body, &mut scan)?;
+        scan_body(&mut validator, &job.body, watched, &mut scan)?;
         scan.callees[row_start..].sort_unstable();
         dedup_tail(&mut scan.callees, row_start);
         scan.callee_counts.push(offset32((scan.callees.len() - row_start) as u64));
@@ -48,6 +53,8 @@ pub(super) fn scan(jobs: Vec<Job<'_>>) -> Result<Scan, wasmparser::Error> {
     }
     scan.referenced.sort_unstable();
     scan.referenced.dedup();
+    scan.written_globals.sort_unstable();
+    scan.written_globals.dedup();
     Ok(scan)
 }
 
@@ -66,6 +73,7 @@ fn dedup_tail(values: &mut Vec<u32>, start: usize) {
 fn scan_body(
     validator: &mut FuncValidator<ValidatorResources>,
     body: &FunctionBody<'_>,
+    watched: &[bool],
     scan: &mut Scan,
 ) -> Result<(), wasmparser::Error> {
     let func = validator.index();
@@ -83,6 +91,7 @@ fn scan_body(
             validator: validator.simd_visitor(offset),
             resources: &resources,
             scan,
+            watched,
             func,
             offset,
             encoding: Encoding::Plain,
@@ -118,6 +127,7 @@ struct Scanner<'s, V> {
     /// The module's types.
     resources: &'s ValidatorResources,
     scan: &'s mut Scan,
+    watched: &'s [bool],
     func: u32,
     offset: u64,
     /// Which of its numbers may be written in a way that takes a proposal.
@@ -132,6 +142,20 @@ impl<V> Scanner<'_, V> {
 
     fn site(&mut self, kind: SiteKind) {
         self.scan.sites.push(Site { kind, func: self.func, offset: offset32(self.offset) });
+    }
+
+    fn global_get(&mut self, global: u32) {
+        let read = (global, self.func);
+        if self.watched.get(global as usize) == Some(&true) && self.scan.global_reads.last() != Some(&read) {
+            self.scan.global_reads.push(read);
+        }
+    }
+
+    fn global_set(&mut self, global: u32) {
+        // The stack pointer is set in most functions; the rest is removed after sorting.
+        if self.scan.written_globals.last() != Some(&global) {
+            self.scan.written_globals.push(global);
+        }
     }
 
     /// A branch on a cast: to a type that is no subtype it is allowed since custom-descriptors.
@@ -333,6 +357,18 @@ macro_rules! note_instruction {
     };
     ($self:ident visit_return_call $callee:ident) => {
         $self.call($callee)
+    };
+    ($self:ident visit_global_get $global:ident) => {
+        $self.global_get($global)
+    };
+    ($self:ident visit_global_set $global:ident) => {
+        $self.global_set($global)
+    };
+    ($self:ident visit_try $blockty:ident) => {
+        $self.scan.catches = true
+    };
+    ($self:ident visit_try_table $try_table:ident) => {
+        $self.scan.catches = true
     };
     ($self:ident visit_ref_func $func:ident) => {
         $self.scan.referenced.push($func)

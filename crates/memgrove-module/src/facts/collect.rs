@@ -184,13 +184,17 @@ impl<'a> Collector<'a> {
         }
         self.job_bytes = 0;
         let chunks = chunks(std::mem::take(&mut self.jobs));
-        let scans = scan_chunks(chunks);
         let Some(Open { facts, .. }) = self.open.last_mut() else { return Ok(()) };
+        let watched = facts.imported_values();
+        let scans = scan_chunks(chunks, &watched);
         for scan in scans {
             let scan = scan?;
             facts.call_graph.append(&scan.callee_counts, &scan.callees);
             facts.sites.extend_from_slice(&scan.sites);
             facts.referenced_funcs.extend_from_slice(&scan.referenced);
+            facts.written_globals.extend_from_slice(&scan.written_globals);
+            facts.global_reads.extend_from_slice(&scan.global_reads);
+            facts.catches |= scan.catches;
             facts.proposals.merge(scan.proposals);
         }
         Ok(())
@@ -277,12 +281,15 @@ fn chunks(jobs: Vec<Job<'_>>) -> Vec<Vec<Job<'_>>> {
 }
 
 #[cfg(feature = "parallel")]
-fn scan_chunks(chunks: Vec<Vec<Job<'_>>>) -> Vec<wasmparser::Result<Scan>> {
+fn scan_chunks(chunks: Vec<Vec<Job<'_>>>, watched: &[bool]) -> Vec<wasmparser::Result<Scan>> {
     use rayon::prelude::*;
-    chunks.into_par_iter().map(code::scan).collect()
+    chunks.into_par_iter().map(|jobs| code::scan(jobs, watched)).collect()
 }
 
 #[cfg(not(feature = "parallel"))]
-fn scan_chunks(chunks: Vec<Vec<Job<'_>>>) -> impl Iterator<Item = wasmparser::Result<Scan>> {
-    chunks.into_iter().map(code::scan)
+fn scan_chunks(
+    chunks: Vec<Vec<Job<'_>>>,
+    watched: &[bool],
+) -> impl Iterator<Item = wasmparser::Result<Scan>> {
+    chunks.into_iter().map(|jobs| code::scan(jobs, watched))
 }

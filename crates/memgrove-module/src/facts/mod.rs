@@ -22,8 +22,8 @@ pub use names::{NameMap, Names};
 pub use proposals::{FirstUse, FloatUse, Proposal, ProposalsUsed};
 pub use types::{
     ActiveData, ConstExpr, DataSegment, ElementMode, ElementSegment, Export, ExternKind, ExternType,
-    FuncType, Function, Global, GlobalType, Import, ImportedFunc, Memory, MemoryType, Section, Site,
-    SiteKind, TableType, TypeDef, ValType,
+    FuncType, Function, Global, GlobalType, Import, ImportedFunc, Memory, MemoryType, PAGE_BYTES,
+    PAGE_SIZE_LOG2, Section, Site, SiteKind, TableType, TypeDef, ValType,
 };
 
 use crate::Error;
@@ -96,6 +96,13 @@ pub struct Facts<'a> {
     pub call_graph: CallGraph,
     /// Functions of which `ref.func` takes the address in code or a global, sorted.
     pub referenced_funcs: Vec<u32>,
+    /// Globals that code sets, sorted.
+    pub written_globals: Vec<u32>,
+    /// Functions that read an imported global, or a defined one that copies it, as `(global, function)`, in the order of
+    /// the file.
+    pub global_reads: Vec<(u32, u32)>,
+    /// Whether some code catches exceptions.
+    pub catches: bool,
     /// Every `memory.grow`, `memory.size`, `memory.init`, atomic wait and `table.grow`, in the order of the file.
     pub sites: Vec<Site>,
     /// Proposals used.
@@ -248,6 +255,16 @@ impl<'a> Facts<'a> {
     #[must_use]
     pub fn func_named(&self, name: &str) -> Option<u32> {
         self.exported_func(name).or_else(|| self.names.funcs.find(name))
+    }
+
+    /// For each global, whether it is imported or starts as a copy of an imported one.
+    fn imported_values(&self) -> Vec<bool> {
+        let is_imported = |global: &Global| global.init.is_none();
+        let copies = |init: ConstExpr| match init {
+            ConstExpr::Global(of) => self.globals.get(of as usize).is_some_and(is_imported),
+            _ => false,
+        };
+        self.globals.iter().map(|global| global.init.is_none_or(copies)).collect()
     }
 
     /// Functions that an element segment holds or of which a reference is taken: they can be called

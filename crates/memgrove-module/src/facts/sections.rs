@@ -127,6 +127,10 @@ impl<'a> Facts<'a> {
         self.sites.shrink_to_fit();
         self.referenced_funcs.sort_unstable();
         self.referenced_funcs.dedup();
+        self.written_globals.sort_unstable();
+        self.written_globals.dedup();
+        self.written_globals.shrink_to_fit();
+        self.global_reads.shrink_to_fit();
         let mutable_import = self.globals.iter().find(|global| global.init.is_none() && global.ty.mutable);
         if let Some(global) = mutable_import {
             let offset = u64::from(global.offset);

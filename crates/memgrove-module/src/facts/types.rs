@@ -46,6 +46,12 @@ impl ValType {
         }
     }
 
+    /// Whether its values are references.
+    #[must_use]
+    pub fn is_reference(self) -> bool {
+        matches!(self, Self::FuncRef | Self::ExternRef | Self::ExnRef | Self::Ref)
+    }
+
     /// The type a name of the text format stands for.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
@@ -82,6 +88,16 @@ impl FuncType {
     #[must_use]
     pub fn results(&self) -> &[ValType] {
         &self.values[self.param_count as usize..]
+    }
+
+    /// Whether the type is the one that is written like `i32 i32 -> i32`, `-> i32`, `->`.
+    #[must_use]
+    pub fn is_written(&self, text: &str) -> bool {
+        let names = |types: &[ValType], words: &str| {
+            types.iter().map(|ty| ty.name()).eq(words.split_ascii_whitespace())
+        };
+        text.split_once("->")
+            .is_some_and(|(params, results)| names(self.params(), params) && names(self.results(), results))
     }
 
     /// Whether the type is exactly `params -> results`.
@@ -125,7 +141,13 @@ pub enum TypeDef {
     Other,
 }
 
-/// A memory's type. Sizes are in pages of `page_size_log2` (16 unless the module says otherwise).
+/// Binary logarithm of [`PAGE_BYTES`].
+pub const PAGE_SIZE_LOG2: u32 = 16;
+
+/// Bytes of a page, where the type of the memory does not say otherwise.
+pub const PAGE_BYTES: u64 = 1 << PAGE_SIZE_LOG2;
+
+/// A memory's type. Sizes are in pages of `page_size_log2` ([`PAGE_SIZE_LOG2`] unless the module says otherwise).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct MemoryType {
     /// Initial size in pages.

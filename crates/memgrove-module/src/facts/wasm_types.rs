@@ -1,7 +1,7 @@
 //! From wasmparser's types to ours, noting the proposals that a type needs.
 
 use super::proposals::{Proposal, ProposalsUsed};
-use super::types::{ConstExpr, GlobalType, MemoryType, TableType, ValType};
+use super::types::{ConstExpr, GlobalType, MemoryType, PAGE_SIZE_LOG2, TableType, ValType};
 use wasmparser::{AbstractHeapType, HeapType, Operator, RefType};
 
 pub(super) fn val_type(ty: wasmparser::ValType) -> ValType {
@@ -37,7 +37,7 @@ pub(super) fn memory_type(
         max_pages: ty.maximum,
         shared: ty.shared,
         memory64: ty.memory64,
-        page_size_log2: ty.page_size_log2.unwrap_or(16),
+        page_size_log2: ty.page_size_log2.unwrap_or(PAGE_SIZE_LOG2),
     }
 }
 

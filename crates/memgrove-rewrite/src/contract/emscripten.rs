@@ -8,9 +8,9 @@ use wasmparser::MemoryType;
 use crate::edits::StandIn;
 use crate::module::Module;
 use crate::plan::Purpose;
-use crate::runtime::Runtime;
+use crate::runtime::RuntimeFunction;
 
-const fn memory(name: &'static str, function: &'static str, types: Types, why: &'static str) -> Contract {
+const fn memory(name: &'static str, function: RuntimeFunction, types: Types, why: &'static str) -> Contract {
     Contract { name, types, does: Does::Run(function), purpose: Purpose::Memory, stub: None, why }
 }
 
@@ -27,7 +27,7 @@ const fn ends(name: &'static str, types: Types, purpose: Purpose) -> Contract {
 
 /// Broken-down time. With the time's address in its place, as it once was, nothing says how many
 /// bits are there.
-const fn calendar(name: &'static str, function: &'static str, types: Types) -> Contract {
+const fn calendar(name: &'static str, function: RuntimeFunction, types: Types) -> Contract {
     Contract {
         name,
         types,
@@ -52,23 +52,23 @@ const TIME_TO_TM: Types = &["i64 p ->", "i64 p -> i32"];
 
 /// By the names of its JavaScript library, without underscores before them.
 pub(super) const CONTRACTS: &[Contract] = &[
-    memory("emscripten_resize_heap", "emscripten_resize_heap", &["p -> i32"], GROWS),
+    memory("emscripten_resize_heap", RuntimeFunction::EmscriptenResizeHeap, &["p -> i32"], GROWS),
     memory(
         "enlargeMemory",
-        "enlargeMemory",
+        RuntimeFunction::EnlargeMemory,
         &["-> i32"],
         "memory.grow until memory covers the break, as the glue did",
     ),
-    memory("getTotalMemory", "emscripten_get_heap_size", SIZE, BYTES),
-    memory("emscripten_get_heap_size", "emscripten_get_heap_size", SIZE, BYTES),
+    memory("getTotalMemory", RuntimeFunction::EmscriptenGetHeapSize, SIZE, BYTES),
+    memory("emscripten_get_heap_size", RuntimeFunction::EmscriptenGetHeapSize, SIZE, BYTES),
     memory(
         "emscripten_get_sbrk_ptr",
-        "emscripten_get_sbrk_ptr",
+        RuntimeFunction::EmscriptenGetSbrkPtr,
         SIZE,
         "the address that the layout gives to the break",
     ),
-    memory("emscripten_memcpy_big", "emscripten_memcpy_big", COPY, COPIES),
-    memory("emscripten_memcpy_js", "emscripten_memcpy_big", COPY, COPIES),
+    memory("emscripten_memcpy_big", RuntimeFunction::EmscriptenMemcpyBig, COPY, COPIES),
+    memory("emscripten_memcpy_js", RuntimeFunction::EmscriptenMemcpyBig, COPY, COPIES),
     ends("abortOnCannotGrowMemory", &["-> i32", "i32 -> i32"], Purpose::Memory),
     ends("abort_js", &["->"], Purpose::Abort),
     nothing(
@@ -80,7 +80,7 @@ pub(super) const CONTRACTS: &[Contract] = &[
     Contract {
         name: "setTempRet0",
         types: &["i32 ->"],
-        does: Does::Run("setTempRet0"),
+        does: Does::Run(RuntimeFunction::SetTempRet0),
         purpose: Purpose::Libc,
         stub: None,
         why: "keeps the upper half of a 64-bit result",
@@ -88,7 +88,7 @@ pub(super) const CONTRACTS: &[Contract] = &[
     Contract {
         name: "getTempRet0",
         types: &["-> i32"],
-        does: Does::Run("getTempRet0"),
+        does: Does::Run(RuntimeFunction::GetTempRet0),
         purpose: Purpose::Libc,
         stub: None,
         why: "gives the upper half of a 64-bit result",
@@ -108,15 +108,15 @@ pub(super) const CONTRACTS: &[Contract] = &[
     Contract {
         name: "tzset_js",
         types: &["p p p p ->"],
-        does: Does::Run("_tzset_js"),
+        does: Does::Run(RuntimeFunction::TzsetJs),
         purpose: Purpose::Clock,
         stub: Some(Group::Clock),
         why: "the time zone is UTC",
     },
-    calendar("localtime_js", "gmtime_js", TIME_TO_TM),
-    calendar("gmtime_js", "gmtime_js", TIME_TO_TM),
-    calendar("mktime_js", "timegm_js", &["p -> i64"]),
-    calendar("timegm_js", "timegm_js", &["p -> i64"]),
+    calendar("localtime_js", RuntimeFunction::GmtimeJs, TIME_TO_TM),
+    calendar("gmtime_js", RuntimeFunction::GmtimeJs, TIME_TO_TM),
+    calendar("mktime_js", RuntimeFunction::TimegmJs, &["p -> i64"]),
+    calendar("timegm_js", RuntimeFunction::TimegmJs, &["p -> i64"]),
     // The offset was an i32, is an i64, and is two halves where JavaScript is not given i64s;
     // results were returned and are written to two addresses.
     libc_answer(
@@ -160,8 +160,8 @@ pub(super) const CONTRACTS: &[Contract] = &[
     libc_answer("emscripten_console_log", TEXT, 0, MESSAGE),
     libc_answer("emscripten_console_warn", TEXT, 0, MESSAGE),
     libc_answer("emscripten_set_main_loop_timing", &["i32 i32 -> i32"], -1, "there is no event loop"),
-    clock("emscripten_get_now", "emscripten_get_now", &["-> f64"]),
-    clock("emscripten_date_now", "emscripten_get_now", &["-> f64"]),
+    clock("emscripten_get_now", RuntimeFunction::EmscriptenGetNow, &["-> f64"]),
+    clock("emscripten_date_now", RuntimeFunction::EmscriptenGetNow, &["-> f64"]),
     Contract {
         name: "emscripten_get_now_res",
         types: &["-> f64"],
@@ -173,7 +173,7 @@ pub(super) const CONTRACTS: &[Contract] = &[
 ];
 
 /// Names that are patterns rather than words.
-pub(super) fn lookup(module: &Module<'_>, runtime: &Runtime, name: &str, import: u32) -> Option<Answer> {
+pub(super) fn lookup(module: &Module<'_>, name: &str, import: u32) -> Option<Answer> {
     let plain = name.trim_start_matches('_');
     if plain == "setErrNo" {
         return has_form(module, import, &["i32 ->"]).then(|| set_errno(module));
@@ -181,7 +181,7 @@ pub(super) fn lookup(module: &Module<'_>, runtime: &Runtime, name: &str, import:
     if plain == HEAP_MAX && has_form(module, import, SIZE) {
         let max = heap_max(module, module.memories.first()?, import)?;
         return Some(Answer {
-            stand_in: fit(module, runtime, Does::Return(max), import)?,
+            stand_in: fit(module, Does::Return(max), import)?,
             purpose: Purpose::Memory,
             stub: None,
             why: "the memory's maximum in bytes",
@@ -189,7 +189,7 @@ pub(super) fn lookup(module: &Module<'_>, runtime: &Runtime, name: &str, import:
     }
     if let Some(signature) = plain.strip_prefix("invoke_") {
         return is_invoke(module, signature, import)
-            .then(|| fit(module, runtime, Does::Invoke, import))
+            .then(|| fit(module, Does::Invoke, import))
             .flatten()
             .map(|stand_in| Answer {
                 stand_in,
@@ -209,9 +209,9 @@ pub(super) fn lookup(module: &Module<'_>, runtime: &Runtime, name: &str, import:
         });
     }
     if plain.starts_with("syscall") {
-        return system_calls::lookup(module, runtime, name, import);
+        return system_calls::lookup(module, name, import);
     }
-    first_fit(module, runtime, CONTRACTS, plain, import)
+    first_fit(module, CONTRACTS, plain, import)
 }
 
 /// The function whose result is the memory's maximum in bytes, without the underscores before it.
@@ -276,8 +276,8 @@ fn is_invoke(module: &Module<'_>, letters: &str, import: u32) -> bool {
 fn set_errno(module: &Module<'_>) -> Answer {
     let location = ["___errno_location", "__errno_location"]
         .iter()
-        .find_map(|name| module.exported_func(name))
-        .filter(|&func| crate::structure::has_type(module, func, "-> i32"));
+        .find_map(|name| module.facts.exported_func(name))
+        .filter(|&func| module.has_type(func, "-> i32"));
     let stand_in = match location {
         Some(location) if module.memories.first().is_some_and(|memory| !memory.memory64) => {
             StandIn::StoreErrno(location)

@@ -2,6 +2,7 @@
 
 use super::{Contract, Does, Group, Types, clock, libc_answer};
 use crate::plan::Purpose;
+use crate::runtime::RuntimeFunction;
 
 const fn ends(name: &'static str, types: Types) -> Contract {
     Contract {
@@ -60,7 +61,7 @@ pub(super) const CONTRACTS: &[Contract] = &[
     Contract {
         name: "sbrk",
         types: &["p -> p"],
-        does: Does::Run("sbrk"),
+        does: Does::Run(RuntimeFunction::Sbrk),
         purpose: Purpose::Memory,
         stub: None,
         why: "the break starts above everything static and moves by memory.grow",
@@ -68,7 +69,7 @@ pub(super) const CONTRACTS: &[Contract] = &[
     Contract {
         name: "memcpy",
         types: &["p p p -> p"],
-        does: Does::Run("emscripten_memcpy_big"),
+        does: Does::Run(RuntimeFunction::EmscriptenMemcpyBig),
         purpose: Purpose::Libc,
         stub: None,
         why: "copies",
@@ -76,7 +77,7 @@ pub(super) const CONTRACTS: &[Contract] = &[
     Contract {
         name: "memmove",
         types: &["p p p -> p"],
-        does: Does::Run("emscripten_memcpy_big"),
+        does: Does::Run(RuntimeFunction::EmscriptenMemcpyBig),
         purpose: Purpose::Libc,
         stub: None,
         why: "copies; the regions may overlap",
@@ -182,13 +183,13 @@ pub(super) const CONTRACTS: &[Contract] = &[
         &["-> i32", "i32 i32 i64 i32 i32 -> i32"],
         "no exception is ever under way",
     ),
-    clock("clock", "clock", &["-> i32"]),
-    clock("time", "time", &["i32 -> i32"]),
-    clock("gettimeofday", "gettimeofday", &["i32 i32 -> i32"]),
+    clock("clock", RuntimeFunction::Clock, &["-> i32"]),
+    clock("time", RuntimeFunction::Time, &["i32 -> i32"]),
+    clock("gettimeofday", RuntimeFunction::Gettimeofday, &["i32 i32 -> i32"]),
     Contract {
         name: "seed",
         types: &["-> f64"],
-        does: Does::Run("seed"),
+        does: Does::Run(RuntimeFunction::Seed),
         purpose: Purpose::Random,
         stub: Some(Group::Random),
         why: "the same seed in every run: Math.random becomes predictable",

@@ -5,6 +5,7 @@ use wasm_encoder::Instruction;
 use super::{Contract, Does, Types};
 use crate::edits::Op;
 use crate::plan::Purpose;
+use crate::runtime::RuntimeFunction;
 
 const fn op(name: &'static str, op: Op, types: Types) -> Contract {
     Contract {
@@ -17,7 +18,7 @@ const fn op(name: &'static str, op: Op, types: Types) -> Contract {
     }
 }
 
-const fn run(name: &'static str, function: &'static str, types: Types, why: &'static str) -> Contract {
+const fn run(name: &'static str, function: RuntimeFunction, types: Types, why: &'static str) -> Contract {
     Contract { name, types, does: Does::Run(function), purpose: Purpose::Math, stub: None, why }
 }
 
@@ -37,7 +38,7 @@ pub(super) const ASM2WASM: &[Contract] = &[
     op("i32s-rem", Op::I32RemS, INTS),
     op("i32u-rem", Op::I32RemU, INTS),
     op("f64-to-int", Op::I32TruncF64, &["f64 -> i32"]),
-    run("f64-rem", "fmod", DOUBLES, EXACT),
+    run("f64-rem", RuntimeFunction::Fmod, DOUBLES, EXACT),
 ];
 
 /// By C's names, which JavaScript's `Math` shares.
@@ -52,34 +53,34 @@ pub(super) const CONTRACTS: &[Contract] = &[
     op("fabsf", Op::F32Abs, FLOAT),
     op("trunc", Op::F64Trunc, DOUBLE),
     op("truncf", Op::F32Trunc, FLOAT),
-    run("fmod", "fmod", DOUBLES, EXACT),
-    run("fmodf", "fmod", FLOATS, EXACT),
-    run("exp", "exp", DOUBLE, CLOSE),
-    run("expf", "exp", FLOAT, CLOSE),
-    run("exp2", "exp2", DOUBLE, CLOSE),
-    run("exp2f", "exp2", FLOAT, CLOSE),
-    run("log", "log", DOUBLE, CLOSE),
-    run("logf", "log", FLOAT, CLOSE),
-    run("log2", "log2", DOUBLE, CLOSE),
-    run("log2f", "log2", FLOAT, CLOSE),
-    run("log10", "log10", DOUBLE, CLOSE),
-    run("log10f", "log10", FLOAT, CLOSE),
-    run("pow", "pow", DOUBLES, CLOSE),
-    run("powf", "pow", FLOATS, CLOSE),
-    run("sin", "sin", DOUBLE, CLOSE),
-    run("sinf", "sin", FLOAT, CLOSE),
-    run("cos", "cos", DOUBLE, CLOSE),
-    run("cosf", "cos", FLOAT, CLOSE),
-    run("tan", "tan", DOUBLE, CLOSE),
-    run("tanf", "tan", FLOAT, CLOSE),
-    run("atan", "atan", DOUBLE, CLOSE),
-    run("atanf", "atan", FLOAT, CLOSE),
-    run("atan2", "atan2", DOUBLES, CLOSE),
-    run("atan2f", "atan2", FLOATS, CLOSE),
-    run("asin", "asin", DOUBLE, CLOSE),
-    run("asinf", "asin", FLOAT, CLOSE),
-    run("acos", "acos", DOUBLE, CLOSE),
-    run("acosf", "acos", FLOAT, CLOSE),
+    run("fmod", RuntimeFunction::Fmod, DOUBLES, EXACT),
+    run("fmodf", RuntimeFunction::Fmod, FLOATS, EXACT),
+    run("exp", RuntimeFunction::Exp, DOUBLE, CLOSE),
+    run("expf", RuntimeFunction::Exp, FLOAT, CLOSE),
+    run("exp2", RuntimeFunction::Exp2, DOUBLE, CLOSE),
+    run("exp2f", RuntimeFunction::Exp2, FLOAT, CLOSE),
+    run("log", RuntimeFunction::Log, DOUBLE, CLOSE),
+    run("logf", RuntimeFunction::Log, FLOAT, CLOSE),
+    run("log2", RuntimeFunction::Log2, DOUBLE, CLOSE),
+    run("log2f", RuntimeFunction::Log2, FLOAT, CLOSE),
+    run("log10", RuntimeFunction::Log10, DOUBLE, CLOSE),
+    run("log10f", RuntimeFunction::Log10, FLOAT, CLOSE),
+    run("pow", RuntimeFunction::Pow, DOUBLES, CLOSE),
+    run("powf", RuntimeFunction::Pow, FLOATS, CLOSE),
+    run("sin", RuntimeFunction::Sin, DOUBLE, CLOSE),
+    run("sinf", RuntimeFunction::Sin, FLOAT, CLOSE),
+    run("cos", RuntimeFunction::Cos, DOUBLE, CLOSE),
+    run("cosf", RuntimeFunction::Cos, FLOAT, CLOSE),
+    run("tan", RuntimeFunction::Tan, DOUBLE, CLOSE),
+    run("tanf", RuntimeFunction::Tan, FLOAT, CLOSE),
+    run("atan", RuntimeFunction::Atan, DOUBLE, CLOSE),
+    run("atanf", RuntimeFunction::Atan, FLOAT, CLOSE),
+    run("atan2", RuntimeFunction::Atan2, DOUBLES, CLOSE),
+    run("atan2f", RuntimeFunction::Atan2, FLOATS, CLOSE),
+    run("asin", RuntimeFunction::Asin, DOUBLE, CLOSE),
+    run("asinf", RuntimeFunction::Asin, FLOAT, CLOSE),
+    run("acos", RuntimeFunction::Acos, DOUBLE, CLOSE),
+    run("acosf", RuntimeFunction::Acos, FLOAT, CLOSE),
 ];
 
 impl Op {

@@ -5,10 +5,18 @@ use wasmparser::{FuncType, ValType};
 use super::{Answer, Does, Group, Types, fit, has_form};
 use crate::module::Module;
 use crate::plan::Purpose;
-use crate::runtime::Runtime;
+use crate::runtime::RuntimeFunction;
 
-const RAW: [&str; 7] =
-    ["__syscall0", "__syscall1", "__syscall2", "__syscall3", "__syscall4", "__syscall5", "__syscall6"];
+/// By the number of arguments behind the call's own.
+const RAW: [(&str, RuntimeFunction); 7] = [
+    ("__syscall0", RuntimeFunction::Syscall0),
+    ("__syscall1", RuntimeFunction::Syscall1),
+    ("__syscall2", RuntimeFunction::Syscall2),
+    ("__syscall3", RuntimeFunction::Syscall3),
+    ("__syscall4", RuntimeFunction::Syscall4),
+    ("__syscall5", RuntimeFunction::Syscall5),
+    ("__syscall6", RuntimeFunction::Syscall6),
+];
 
 const WHY: &str = "brk, anonymous mmap2, munmap, mremap and madvise work on memory.grow; mappings never lie below the break; every other call answers −ENOSYS (−38)";
 
@@ -16,8 +24,8 @@ const WHY: &str = "brk, anonymous mmap2, munmap, mremap and madvise work on memo
 ///
 /// Emscripten has the same names for something else, the call *number* `N` with type
 /// `(which, varargs)`: the number of parameters tells them apart.
-pub(super) fn raw_syscall(module: &Module<'_>, runtime: &Runtime, name: &str, import: u32) -> Option<Answer> {
-    let arguments = RAW.iter().position(|raw| *raw == name)?;
+pub(super) fn raw_syscall(module: &Module<'_>, name: &str, import: u32) -> Option<Answer> {
+    let arguments = RAW.iter().position(|(raw, _)| *raw == name)?;
     let ty = module.func_type(import)?;
     let is_typed = ty.params().len() == arguments + 1
         && ty.params().iter().all(|param| *param == ValType::I32)
@@ -27,7 +35,7 @@ pub(super) fn raw_syscall(module: &Module<'_>, runtime: &Runtime, name: &str, im
         return None;
     }
     Some(Answer {
-        stand_in: fit(module, runtime, Does::Run(RAW[arguments]), import)?,
+        stand_in: fit(module, Does::Run(RAW[arguments].1), import)?,
         purpose: Purpose::Memory,
         stub: None,
         why: WHY,
@@ -36,20 +44,21 @@ pub(super) fn raw_syscall(module: &Module<'_>, runtime: &Runtime, name: &str, im
 
 /// Some other import is Emscripten's.
 fn is_emscripten(module: &Module<'_>) -> bool {
-    module
-        .lookup
-        .is_emscripten(|| module.imports.iter().any(|entry| entry.import.name.contains("emscripten")))
+    *module
+        .asked
+        .is_emscripten
+        .get_or_init(|| module.imports.iter().any(|entry| entry.import.name.contains("emscripten")))
 }
 
 /// `wali.SYS_<name>`: up to six numbers, and one of 64 bits as a result.
-pub(super) fn wali(module: &Module<'_>, runtime: &Runtime, name: &str, import: u32) -> Option<Answer> {
-    const MEMORY: &[(&str, &str, Types)] = &[
-        ("SYS_brk", "SYS_brk", &["i32 -> i64"]),
-        ("SYS_mmap", "SYS_mmap", &["i32 i32 i32 i32 i32 i64 -> i64"]),
-        ("SYS_munmap", "SYS_munmap", &["i32 i32 -> i64"]),
-        ("SYS_mremap", "SYS_mremap", &["i32 i32 i32 i32 -> i64"]),
-        ("SYS_mremap", "SYS_mremap5", &["i32 i32 i32 i32 i32 -> i64"]),
-        ("SYS_madvise", "SYS_madvise", &["i32 i32 i32 -> i64"]),
+pub(super) fn wali(module: &Module<'_>, name: &str, import: u32) -> Option<Answer> {
+    const MEMORY: &[(&str, RuntimeFunction, Types)] = &[
+        ("SYS_brk", RuntimeFunction::SysBrk, &["i32 -> i64"]),
+        ("SYS_mmap", RuntimeFunction::SysMmap, &["i32 i32 i32 i32 i32 i64 -> i64"]),
+        ("SYS_munmap", RuntimeFunction::SysMunmap, &["i32 i32 -> i64"]),
+        ("SYS_mremap", RuntimeFunction::SysMremap, &["i32 i32 i32 i32 -> i64"]),
+        ("SYS_mremap", RuntimeFunction::SysMremap5, &["i32 i32 i32 i32 i32 -> i64"]),
+        ("SYS_madvise", RuntimeFunction::SysMadvise, &["i32 i32 i32 -> i64"]),
     ];
     const CALLS: &[(&str, Types)] = &[
         ("SYS_mprotect", &["i32 i32 i32 -> i64"]),
@@ -69,7 +78,7 @@ pub(super) fn wali(module: &Module<'_>, runtime: &Runtime, name: &str, import: u
     let of_memory = MEMORY.iter().find(|(known, _, types)| *known == name && has_form(module, import, types));
     if let Some((_, function, _)) = of_memory {
         return Some(Answer {
-            stand_in: fit(module, runtime, Does::Run(function), import)?,
+            stand_in: fit(module, Does::Run(*function), import)?,
             purpose: Purpose::Memory,
             stub: None,
             why: "works on memory.grow; mappings never lie below the break",
@@ -92,7 +101,7 @@ pub(super) fn wali(module: &Module<'_>, runtime: &Runtime, name: &str, import: u
             is_other && is_a_call(module.func_type(import)?),
         )
     };
-    let stand_in = if is_typed { fit(module, runtime, does, import)? } else { return None };
+    let stand_in = if is_typed { fit(module, does, import)? } else { return None };
     Some(Answer { stand_in, purpose: Purpose::Libc, stub: Some(Group::Libc), why })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A name proves what an import is only together with the module it comes from and the type that
 //! its family gives it; each entry lists them. An entry says what a host would do; the stand-in does the same inside the module, or,
-//! where a group of [`Stubs`] is named, something poorer that keeps the promise.
+//! where its [`Group`] is allowed, something poorer that keeps the promise.
 
 mod emscripten;
 mod libc;
@@ -14,8 +14,9 @@ mod wasm_bindgen;
 
 use crate::edits::{Op, StandIn};
 use crate::module::Module;
-use crate::plan::{Purpose, Stubs};
-use crate::runtime::{Runtime, adapt};
+use crate::plan::Purpose;
+pub(crate) use crate::plan::StubGroup as Group;
+use crate::runtime::{RuntimeFunction, adapt};
 
 /// The types that a function has had, each written like `i32 p -> i32`; `p` is an address or a
 /// size, which is an i64 where memory has 64-bit addresses and an i32 elsewhere.
@@ -36,7 +37,7 @@ pub(crate) struct Contract {
 }
 
 /// A clock of the C library's or of Emscripten's.
-const fn clock(name: &'static str, function: &'static str, types: Types) -> Contract {
+const fn clock(name: &'static str, function: RuntimeFunction, types: Types) -> Contract {
     Contract {
         name,
         types,
@@ -57,46 +58,9 @@ const fn libc_answer(name: &'static str, types: Types, answer: i64, why: &'stati
 pub(crate) enum Does {
     Trap,
     Return(i64),
-    Run(&'static str),
+    Run(RuntimeFunction),
     Operator(Op),
     Invoke,
-}
-
-/// A group of [`Stubs`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Group {
-    Wasi,
-    Libc,
-    Clock,
-    Random,
-    Exceptions,
-    Glue,
-}
-
-impl Group {
-    /// Its name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Wasi => "wasi",
-            Self::Libc => "libc",
-            Self::Clock => "clock",
-            Self::Random => "random",
-            Self::Exceptions => "exceptions",
-            Self::Glue => "glue",
-        }
-    }
-
-    /// The user allows it.
-    pub fn allowed(self, stubs: Stubs) -> bool {
-        match self {
-            Self::Wasi => stubs.wasi,
-            Self::Libc => stubs.libc,
-            Self::Clock => stubs.clock,
-            Self::Random => stubs.random,
-            Self::Exceptions => stubs.exceptions,
-            Self::Glue => stubs.glue,
-        }
-    }
 }
 
 /// A stand-in that fits an import.
@@ -110,60 +74,35 @@ pub(crate) struct Answer {
 /// The promise behind a function import called `name` in `module_name`.
 ///
 /// A name proves something only in a module that its family uses: `mylib.sin` is anybody's.
-pub(crate) fn lookup(
-    module: &Module<'_>,
-    runtime: &Runtime,
-    module_name: &str,
-    name: &str,
-    import: u32,
-) -> Option<Answer> {
+pub(crate) fn lookup(module: &Module<'_>, module_name: &str, name: &str, import: u32) -> Option<Answer> {
     if wasi::is_wasi(module_name) {
-        return first_fit(module, runtime, wasi::contracts(module_name), name, import);
+        return first_fit(module, wasi::contracts(module_name), name, import);
     }
     match module_name {
-        "wali" => linux::wali(module, runtime, name, import),
-        "asm2wasm" => first_fit(module, runtime, libm::ASM2WASM, name, import),
-        "global.Math" | "Math" => first_fit(module, runtime, libm::CONTRACTS, name, import),
-        "env" => in_env(module, runtime, name, import),
+        "wali" => linux::wali(module, name, import),
+        "asm2wasm" => first_fit(module, libm::ASM2WASM, name, import),
+        "global.Math" | "Math" => first_fit(module, libm::CONTRACTS, name, import),
+        "env" => in_env(module, name, import),
         _ => None,
     }
 }
 
 /// The promise behind a name in `env`, where C's, Rust's, AssemblyScript's and Emscripten's are.
-fn in_env(module: &Module<'_>, runtime: &Runtime, name: &str, import: u32) -> Option<Answer> {
-    if let Some(answer) = linux::raw_syscall(module, runtime, name, import)
-        .or_else(|| emscripten::lookup(module, runtime, name, import))
+fn in_env(module: &Module<'_>, name: &str, import: u32) -> Option<Answer> {
+    if let Some(answer) =
+        linux::raw_syscall(module, name, import).or_else(|| emscripten::lookup(module, name, import))
     {
         return Some(answer);
     }
     // A minifier makes names like `log`, too.
     let of_c: &[&'static [Contract]] =
-        if is_minified(module) { &[] } else { &[libc::CONTRACTS, libm::CONTRACTS] };
+        if module.is_minified() { &[] } else { &[libc::CONTRACTS, libm::CONTRACTS] };
     // fastcomp put an underscore before every C name.
     let plain = name.strip_prefix('_');
     let tables = || of_c.iter().copied().chain([wasi::PREVIEW1]);
     tables()
-        .find_map(|table| first_fit(module, runtime, table, name, import))
-        .or_else(|| tables().find_map(|table| first_fit(module, runtime, table, plain?, import)))
-}
-
-/// Whether functions are imported under names that a minifier made, so that the glue is not known: it
-/// gives names of one character first, then of two.
-fn is_minified(module: &Module<'_>) -> bool {
-    *module.is_minified.get_or_init(|| {
-        (0..module.imported_funcs)
-            .filter_map(|import| module.func_import(import))
-            .any(|(from, name)| matches!(from, "a" | "env") && name.len() <= 2 && is_minified_name(name))
-    })
-}
-
-/// Whether a minifier may have made this name and C has not: up to three characters.
-pub(crate) fn is_minified_name(name: &str) -> bool {
-    let is_c = libm::CONTRACTS.iter().any(|contract| contract.name == name)
-        || matches!(name, "abs" | "div" | "erf" | "fma" | "j0" | "j1" | "jn" | "y0" | "y1" | "yn" | "dup");
-    (1..=3).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$')
-        && !is_c
+        .find_map(|table| first_fit(module, table, name, import))
+        .or_else(|| tables().find_map(|table| first_fit(module, table, plain?, import)))
 }
 
 /// Whether a function import has one of these types.
@@ -191,7 +130,7 @@ pub(crate) fn why_not(module: &Module<'_>, from: &str, name: &str) -> Option<&'s
     }
     Some(if !matches!(from, "env" | "Math" | "global.Math") && !wasi::is_wasi(from) {
         "its name is known from a C library or its host, but not in this module, where it may be anything"
-    } else if is_of_c && from == "env" && is_minified(module) {
+    } else if is_of_c && from == "env" && module.is_minified() {
         "it has a C function's name, but other names here are minified, so that this one may be a minifier's, too"
     } else {
         "its name is known, but there is no stand-in for a function of that name with this type"
@@ -280,7 +219,6 @@ pub(crate) fn purpose_of(module_name: &str, name: &str) -> (Purpose, &'static st
 /// The first contract of that name whose stand-in fits the import's type.
 pub(crate) fn first_fit(
     module: &Module<'_>,
-    runtime: &Runtime,
     table: &'static [Contract],
     name: &str,
     import: u32,
@@ -288,7 +226,7 @@ pub(crate) fn first_fit(
     let named = table.iter().filter(|contract| contract.name == name);
     named.filter(|contract| has_form(module, import, contract.types)).find_map(|contract| {
         Some(Answer {
-            stand_in: fit(module, runtime, contract.does, import)?,
+            stand_in: fit(module, contract.does, import)?,
             purpose: contract.purpose,
             stub: contract.stub,
             why: contract.why,
@@ -297,7 +235,7 @@ pub(crate) fn first_fit(
 }
 
 /// The stand-in, if it can have the import's type.
-pub(crate) fn fit(module: &Module<'_>, runtime: &Runtime, does: Does, import: u32) -> Option<StandIn> {
+pub(crate) fn fit(module: &Module<'_>, does: Does, import: u32) -> Option<StandIn> {
     let ty = module.func_type(import)?;
     match does {
         Does::Trap => Some(StandIn::Trap),
@@ -306,10 +244,9 @@ pub(crate) fn fit(module: &Module<'_>, runtime: &Runtime, does: Does, import: u3
             .iter()
             .all(|result| !result.is_reference_type() && *result != wasmparser::ValType::V128)
             .then_some(StandIn::Return(number)),
-        Does::Run(name) => {
-            let func = runtime.func(name)?;
-            adapt(ty, runtime.func_type(func))?;
-            runtime.works_on(name, module.memories.first()).then_some(StandIn::Runtime(name))
+        Does::Run(function) => {
+            adapt(ty, function)?;
+            function.works_on(module.memories.first()).then_some(StandIn::Runtime(function))
         }
         Does::Operator(op) => Some(StandIn::Operator(op)),
         Does::Invoke => {
@@ -326,7 +263,7 @@ pub(crate) fn describe(stand_in: &StandIn) -> String {
     match stand_in {
         StandIn::Trap => "traps".to_owned(),
         StandIn::Return(number) => format!("answers {number}"),
-        StandIn::Runtime(name) => format!("`{name}`, written in WebAssembly"),
+        StandIn::Runtime(function) => format!("`{}`, written in WebAssembly", function.name()),
         StandIn::Invoke => "calls the function through the table".to_owned(),
         StandIn::StoreErrno(_) => "stores to the module's errno".to_owned(),
         StandIn::Operator(op) => format!("the instruction {}", op.name()),

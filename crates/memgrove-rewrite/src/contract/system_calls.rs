@@ -6,7 +6,6 @@ use super::{Answer, Does, Group, Types, fit, has_form};
 use crate::edits::StandIn;
 use crate::module::Module;
 use crate::plan::Purpose;
-use crate::runtime::Runtime;
 
 /// fastcomp's and the early LLVM back end's.
 const BY_NUMBER: Types = &["i32 i32 -> i32"];
@@ -136,7 +135,7 @@ const NAMED: &[(&str, Types)] = &[
 ];
 
 /// One call: no operating system answers it, and two of them end the program.
-pub(super) fn lookup(module: &Module<'_>, runtime: &Runtime, name: &str, import: u32) -> Option<Answer> {
+pub(super) fn lookup(module: &Module<'_>, name: &str, import: u32) -> Option<Answer> {
     let call = name.trim_start_matches('_').strip_prefix("syscall")?;
     let number = call.parse::<u32>().ok().filter(|number| *number <= LAST_NUMBER);
     let exits = number.is_some_and(|number| EXITS.contains(&number)) && has_form(module, import, BY_NUMBER)
@@ -159,7 +158,7 @@ pub(super) fn lookup(module: &Module<'_>, runtime: &Runtime, name: &str, import:
     // fastcomp's error numbers are Linux's, today's are WASI's.
     let errno = if name.starts_with("___") { -38 } else { -52 };
     Some(Answer {
-        stand_in: fit(module, runtime, Does::Return(errno), import)?,
+        stand_in: fit(module, Does::Return(errno), import)?,
         purpose: Purpose::Libc,
         stub: Some(Group::Libc),
         why: "there is no operating system: −ENOSYS",

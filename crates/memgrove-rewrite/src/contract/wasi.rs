@@ -5,6 +5,7 @@
 
 use super::{Contract, Does, Group, Types};
 use crate::plan::Purpose;
+use crate::runtime::RuntimeFunction;
 
 /// The two names that preview 1 has had.
 pub(super) fn is_wasi(module: &str) -> bool {
@@ -16,7 +17,7 @@ pub(super) fn contracts(module: &str) -> &'static [Contract] {
     if module == "wasi_unstable" { UNSTABLE } else { PREVIEW1 }
 }
 
-const fn run(name: &'static str, function: &'static str, types: Types, why: &'static str) -> Contract {
+const fn run(name: &'static str, function: RuntimeFunction, types: Types, why: &'static str) -> Contract {
     Contract { name, types, does: Does::Run(function), purpose: Purpose::Wasi, stub: Some(Group::Wasi), why }
 }
 
@@ -33,26 +34,26 @@ const ENOSYS: &str = "not implemented: ENOSYS (52)";
 
 macro_rules! common {
     ($($more:expr),* $(,)?) => { &[
-        run("args_sizes_get", "sizes_get", &["i32 i32 -> i32"], NONE),
+        run("args_sizes_get", RuntimeFunction::SizesGet, &["i32 i32 -> i32"], NONE),
         answer("args_get", &["i32 i32 -> i32"], 0, NOTHING_TO_WRITE),
-        run("environ_sizes_get", "sizes_get", &["i32 i32 -> i32"], NONE),
+        run("environ_sizes_get", RuntimeFunction::SizesGet, &["i32 i32 -> i32"], NONE),
         answer("environ_get", &["i32 i32 -> i32"], 0, NOTHING_TO_WRITE),
         Contract { stub: Some(Group::Clock), purpose: Purpose::Clock,
-            ..run("clock_res_get", "clock_res_get", &["i32 i32 -> i32"], "the stand-in clock ticks in milliseconds") },
+            ..run("clock_res_get", RuntimeFunction::ClockResGet, &["i32 i32 -> i32"], "the stand-in clock ticks in milliseconds") },
         Contract { stub: Some(Group::Clock), purpose: Purpose::Clock,
-            ..run("clock_time_get", "clock_time_get", &["i32 i64 i32 -> i32"], "a clock that starts at 0 and advances a millisecond at each question") },
+            ..run("clock_time_get", RuntimeFunction::ClockTimeGet, &["i32 i64 i32 -> i32"], "a clock that starts at 0 and advances a millisecond at each question") },
         Contract { stub: Some(Group::Clock), purpose: Purpose::Clock,
-            ..run("clock_time_get", "clock_time_get_legal", &["i32 i32 i32 i32 -> i32"], "the same, with the 64-bit precision in two halves") },
+            ..run("clock_time_get", RuntimeFunction::ClockTimeGetLegal, &["i32 i32 i32 i32 -> i32"], "the same, with the 64-bit precision in two halves") },
         Contract { stub: Some(Group::Random), purpose: Purpose::Random,
-            ..run("random_get", "random_get", &["i32 i32 -> i32"], "the same bytes in every run: enough to seed hash tables, NOT for keys") },
-        run("fd_write", "fd_write", &["i32 i32 i32 i32 -> i32"], "output is accepted and dropped: nwritten is what was asked"),
-        run("fd_read", "fd_read", &["i32 i32 i32 i32 -> i32"], "end of file: nread is 0"),
-        run("fd_close", "fd_standard", &["i32 -> i32"], STANDARD),
-        run("fd_sync", "fd_standard", &["i32 -> i32"], STANDARD),
-        run("fd_datasync", "fd_standard", &["i32 -> i32"], STANDARD),
-        run("fd_seek", "fd_seek", &["i32 i64 i32 i32 -> i32"], "standard streams cannot be positioned: ESPIPE (70)"),
-        run("fd_seek", "fd_seek_legal", &["i32 i32 i32 i32 i32 -> i32"], "standard streams cannot be positioned: ESPIPE (70); the offset comes in two halves"),
-        run("fd_fdstat_get", "fd_fdstat_get", &["i32 i32 -> i32"], "standard streams are character devices, other descriptors EBADF (8)"),
+            ..run("random_get", RuntimeFunction::RandomGet, &["i32 i32 -> i32"], "the same bytes in every run: enough to seed hash tables, NOT for keys") },
+        run("fd_write", RuntimeFunction::FdWrite, &["i32 i32 i32 i32 -> i32"], "output is accepted and dropped: nwritten is what was asked"),
+        run("fd_read", RuntimeFunction::FdRead, &["i32 i32 i32 i32 -> i32"], "end of file: nread is 0"),
+        run("fd_close", RuntimeFunction::FdStandard, &["i32 -> i32"], STANDARD),
+        run("fd_sync", RuntimeFunction::FdStandard, &["i32 -> i32"], STANDARD),
+        run("fd_datasync", RuntimeFunction::FdStandard, &["i32 -> i32"], STANDARD),
+        run("fd_seek", RuntimeFunction::FdSeek, &["i32 i64 i32 i32 -> i32"], "standard streams cannot be positioned: ESPIPE (70)"),
+        run("fd_seek", RuntimeFunction::FdSeekLegal, &["i32 i32 i32 i32 i32 -> i32"], "standard streams cannot be positioned: ESPIPE (70); the offset comes in two halves"),
+        run("fd_fdstat_get", RuntimeFunction::FdFdstatGet, &["i32 i32 -> i32"], "standard streams are character devices, other descriptors EBADF (8)"),
         answer("fd_fdstat_set_flags", &["i32 i32 -> i32"], 0, "flags of a standard stream change nothing here"),
         answer("fd_tell", &["i32 i32 -> i32"], 70, "standard streams cannot be positioned: ESPIPE (70)"),
         answer("fd_prestat_get", &["i32 i32 -> i32"], 8, NO_FILE),
@@ -93,13 +94,13 @@ macro_rules! common {
 pub(super) const PREVIEW1: &[Contract] = common![
     run(
         "fd_filestat_get",
-        "fd_filestat_get",
+        RuntimeFunction::FdFilestatGet,
         &["i32 i32 -> i32"],
         "standard streams are character devices, other descriptors EBADF (8)"
     ),
     run(
         "poll_oneoff",
-        "poll_oneoff",
+        RuntimeFunction::PollOneoff,
         &["i32 i32 i32 i32 -> i32"],
         "every event has happened: a program that sleeps wakes at once"
     ),
@@ -109,7 +110,7 @@ pub(super) const PREVIEW1: &[Contract] = common![
 const UNSTABLE: &[Contract] = common![
     run(
         "fd_filestat_get",
-        "unstable_fd_filestat_get",
+        RuntimeFunction::UnstableFdFilestatGet,
         &["i32 i32 -> i32"],
         "standard streams are character devices, other descriptors EBADF (8)"
     ),

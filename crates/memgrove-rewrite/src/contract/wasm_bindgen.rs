@@ -3,7 +3,7 @@
 use super::{Answer, Does, Group, fit};
 use crate::module::Module;
 use crate::plan::Purpose;
-use crate::runtime::Runtime;
+use crate::runtime::RuntimeFunction;
 
 /// Module names under which wasm-bindgen imports its glue.
 pub(crate) fn is_glue_module(name: &str) -> bool {
@@ -16,7 +16,7 @@ pub(crate) fn is_glue_module(name: &str) -> bool {
 ///
 /// `new`, `stack` and `error` are the three that the panic hook uses: creating an error,
 /// taking its stack as text, and printing it. Their names end in a hash.
-pub(crate) fn lookup(module: &Module<'_>, runtime: &Runtime, name: &str, import: u32) -> Option<Answer> {
+pub(crate) fn lookup(module: &Module<'_>, name: &str, import: u32) -> Option<Answer> {
     let ty = module.func_type(import).map(crate::structure::signature_text)?;
     let stem = stem(name).unwrap_or(name);
     let (does, why) = match (stem, ty.as_str()) {
@@ -24,17 +24,17 @@ pub(crate) fn lookup(module: &Module<'_>, runtime: &Runtime, name: &str, import:
             (Does::Trap, "it must not return; a trap ends the call as an exception would")
         }
         ("__wbindgen_string_new", "i32 i32 -> i32") | ("__wbindgen_error_new", "i32 i32 -> i32") => {
-            (Does::Run("two_to_handle"), "a fresh handle for the error; its text is not kept")
+            (Does::Run(RuntimeFunction::TwoToHandle), "a fresh handle for the error; its text is not kept")
         }
         ("__wbindgen_object_drop_ref", "i32 ->") => (Does::Return(0), "a handle owns nothing here"),
         ("__wbindgen_object_clone_ref", "i32 -> i32") => {
-            (Does::Run("same_handle"), "a handle is only a number here")
+            (Does::Run(RuntimeFunction::SameHandle), "a handle is only a number here")
         }
         ("__wbg_new", "-> i32") if has_panic_hook(module) => {
-            (Does::Run("new_handle"), "a fresh handle for the panic's error object")
+            (Does::Run(RuntimeFunction::NewHandle), "a fresh handle for the panic's error object")
         }
         ("__wbg_stack", "i32 i32 ->") if has_panic_hook(module) => {
-            (Does::Run("empty_string"), "the panic's stack trace is empty")
+            (Does::Run(RuntimeFunction::EmptyString), "the panic's stack trace is empty")
         }
         ("__wbg_error", "i32 i32 ->") if has_panic_hook(module) => {
             (Does::Return(0), "the panic's message goes nowhere")
@@ -42,7 +42,7 @@ pub(crate) fn lookup(module: &Module<'_>, runtime: &Runtime, name: &str, import:
         _ => return None,
     };
     Some(Answer {
-        stand_in: fit(module, runtime, does, import)?,
+        stand_in: fit(module, does, import)?,
         purpose: Purpose::ErrorPath,
         stub: Some(Group::Glue),
         why,
@@ -58,7 +58,7 @@ fn stem(name: &str) -> Option<&str> {
 
 /// The module imports all three functions of the panic hook.
 fn has_panic_hook(module: &Module<'_>) -> bool {
-    module.lookup.has_panic_hook(|| {
+    *module.asked.has_panic_hook.get_or_init(|| {
         let count =
             |wanted| module.imports.iter().filter(|entry| stem(entry.import.name) == Some(wanted)).count();
         ["__wbg_new", "__wbg_stack", "__wbg_error"].into_iter().all(|stem| count(stem) == 1)

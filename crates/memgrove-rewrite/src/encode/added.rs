@@ -10,7 +10,10 @@ use crate::Error;
 use crate::edit::{Edits as Editor, Signature, count};
 use crate::edits::{Edits, StandIn};
 use crate::module::Module;
-use crate::runtime::{Adapter, Copier, PAGE_LOG2, Runtime, Tail, Value, adapt};
+use crate::runtime::{Adapter, Copier, PAGE_LOG2, Runtime, RuntimeFunction, Tail, Value, adapt};
+
+/// What makes memory reach the end of a watched break.
+const COVER: RuntimeFunction = RuntimeFunction::EmscriptenResizeHeap;
 
 /// Adds what `edits` ask for. Returns the function that makes memory reach an address, for watched breaks.
 pub(super) fn add(
@@ -22,32 +25,32 @@ pub(super) fn add(
     let first_func = editor.next_func();
     // Which functions and globals of the runtime come along, and where they go. A body is copied to the one
     // import that it stands for; where it stands for several, they call it.
-    let mut uses: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut uses: BTreeMap<RuntimeFunction, usize> = BTreeMap::new();
     for stand_in in edits.funcs.values() {
-        if let StandIn::Runtime(name) = stand_in {
-            *uses.entry(name).or_default() += 1;
+        if let StandIn::Runtime(function) = stand_in {
+            *uses.entry(*function).or_default() += 1;
         }
     }
-    let direct = |import: u32, name: &str| {
-        let func = runtime.func(name)?;
-        let is_only = uses.get(name) == Some(&1);
-        (is_only && module.func_type(import)? == runtime.func_type(func)).then_some(func)
+    let is_direct = |import: u32, function: RuntimeFunction| {
+        let is_only = uses.get(&function) == Some(&1);
+        let is_typed = |ty: &wasmparser::FuncType| {
+            ty.params() == function.params() && ty.results() == function.results()
+        };
+        is_only && module.func_type(import).is_some_and(is_typed)
     };
     let mut roots = Vec::new();
     let mut called = Vec::new();
     for (&import, stand_in) in &edits.funcs {
-        if let StandIn::Runtime(name) = stand_in {
-            let func = runtime.func(name).ok_or_else(|| unknown(name))?;
-            roots.push(func);
-            if direct(import, name).is_none() {
-                called.push(func);
+        if let StandIn::Runtime(function) = stand_in {
+            roots.push(function.index());
+            if !is_direct(import, *function) {
+                called.push(function.index());
             }
         }
     }
     if !edits.watched_breaks.is_empty() {
-        let cover = runtime.func("emscripten_resize_heap").ok_or_else(|| unknown("cover"))?;
-        roots.push(cover);
-        called.push(cover);
+        roots.push(COVER.index());
+        called.push(COVER.index());
     }
     let needed = runtime.closure(roots)?;
     called.extend(&needed.called);
@@ -66,27 +69,26 @@ pub(super) fn add(
         globals.insert(global, editor.add_global(ty, value));
     }
     let page_shift = module.memories.first().and_then(|memory| memory.page_size_log2).unwrap_or(PAGE_LOG2);
-    let mut copier = Copier::new(&funcs, &globals, 0, edits.layout, page_shift);
+    let mut copier = Copier { funcs: &funcs, globals: &globals, memory: 0, layout: edits.layout, page_shift };
     for &func in &called {
         let (params, results) = signature(runtime.func_type(func))?;
         let ty = editor.add_type(params, results);
         editor.add_func(ty, runtime.copy(func, &mut copier)?, format!("memgrove.{func}"));
     }
-    let cover = if edits.watched_breaks.is_empty() { None } else { runtime.func("emscripten_resize_heap") };
 
     // A body for every import that is satisfied, at its place.
     for (&import, stand_in) in &edits.funcs {
         let body = match stand_in {
-            StandIn::Runtime(name) => match direct(import, name) {
-                Some(func) => runtime.copy(func, &mut copier)?,
-                None => adapted(module, import, name, runtime, &funcs)?,
-            },
+            StandIn::Runtime(function) if is_direct(import, *function) => {
+                runtime.copy(function.index(), &mut copier)?
+            }
+            StandIn::Runtime(function) => adapted(module, import, *function, &funcs)?,
             other => plain(module, import, other, editor)?,
         };
         editor.satisfy(import, body)?;
     }
     add_start(module, edits, editor);
-    Ok(cover.and_then(|cover| funcs.get(&cover).copied()))
+    Ok((!edits.watched_breaks.is_empty()).then(|| funcs[&COVER.index()]))
 }
 
 /// Bodies that need nothing from the runtime.
@@ -169,13 +171,11 @@ fn add_start(module: &Module<'_>, edits: &Edits, editor: &mut Editor<'_, '_>) {
 fn adapted(
     module: &Module<'_>,
     import: u32,
-    name: &str,
-    runtime: &Runtime,
+    function: RuntimeFunction,
     funcs: &BTreeMap<u32, u32>,
 ) -> Result<Function, Error> {
-    let func = runtime.func(name).ok_or_else(|| unknown(name))?;
-    let Adapter { params, result } = adapt(func_type(module, import)?, runtime.func_type(func))
-        .ok_or_else(|| Error::Encode(format!("`{name}` does not fit the import's type")))?;
+    let Adapter { params, result } = adapt(func_type(module, import)?, function)
+        .ok_or_else(|| Error::Encode(format!("`{}` does not fit the import's type", function.name())))?;
     let mut body = Function::new([]);
     for (i, conversion) in (0..).zip(&params) {
         body.instruction(&Instruction::LocalGet(i));
@@ -183,7 +183,7 @@ fn adapted(
             body.instruction(conversion);
         }
     }
-    body.instruction(&Instruction::Call(funcs[&func]));
+    body.instruction(&Instruction::Call(funcs[&function.index()]));
     match result {
         Tail::Nothing | Tail::Convert(None) => {}
         Tail::Drop => {
@@ -223,17 +223,9 @@ fn func_type<'m>(module: &'m Module<'_>, func: u32) -> Result<&'m wasmparser::Fu
 }
 
 fn signature(ty: &wasmparser::FuncType) -> Result<Signature, Error> {
-    let convert = |types: &[wasmparser::ValType]| types.iter().map(|&ty| val_type(ty)).collect();
-    Ok((convert(ty.params())?, {
-        let results: Result<_, Error> = convert(ty.results());
-        results
-    }?))
+    crate::edit::signature(ty).ok_or_else(|| Error::Encode("a type that cannot be written".to_owned()))
 }
 
 fn val_type(ty: wasmparser::ValType) -> Result<ValType, Error> {
     Ok(RoundtripReencoder.val_type(ty)?)
-}
-
-fn unknown(name: &str) -> Error {
-    Error::Encode(format!("there is no stand-in called `{name}`"))
 }

@@ -12,11 +12,11 @@
 //! What lies beyond a declared maximum fits into no memory that the module accepts. Such a module
 //! can be instantiated neither before nor after, and is left so.
 
-use wasmparser::{ConstExpr, DataKind, ElementItems, ElementKind, MemoryType, Operator, TableType};
+use memgrove_module::facts::ConstExpr;
+use wasmparser::{DataKind, ElementItems, ElementKind, MemoryType, Operator, TableType};
 
 use super::{Pass, page_bytes};
 use crate::edits::Value;
-use crate::module::Init;
 
 /// Engines refuse larger tables: <https://webassembly.github.io/spec/js-api/#limits>.
 const LARGEST_TABLE: u64 = 10_000_000;
@@ -104,7 +104,7 @@ fn count(number: u64, what: &str) -> String {
 
 /// The value of a segment's offset in the output, as an unsigned number; `None` where only the host
 /// knows it.
-fn address(pass: &Pass<'_, '_>, expr: &ConstExpr<'_>) -> Option<u64> {
+fn address(pass: &Pass<'_, '_>, expr: &wasmparser::ConstExpr<'_>) -> Option<u64> {
     let mut stack: Vec<Number> = Vec::new();
     for operator in expr.get_operators_reader() {
         let operator = operator.ok()?;
@@ -154,11 +154,11 @@ fn global(pass: &Pass<'_, '_>, mut index: u32) -> Option<Number> {
             Some(Value::F64(_)) => return None,
             None => {}
         }
-        match pass.module.init(index)? {
-            Init::I32(value) => return Some(Number::I32(value)),
-            Init::I64(value) => return Some(Number::I64(value)),
-            Init::Copy(of) => index = of,
-            Init::Other => return None,
+        match pass.module.code.init(index)? {
+            ConstExpr::I32(value) => return Some(Number::I32(value)),
+            ConstExpr::I64(value) => return Some(Number::I64(value)),
+            ConstExpr::Global(of) => index = of,
+            _ => return None,
         }
     }
     None

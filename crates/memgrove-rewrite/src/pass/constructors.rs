@@ -19,7 +19,6 @@ use wasmparser::Operator;
 
 use super::{Pass, functions};
 use crate::module::is_func;
-use crate::structure::has_type;
 
 /// Called before constructors: they make addresses right.
 const FIRST: [&str; 3] = ["__wasm_apply_data_relocs", "__wasm_apply_global_relocs", "emscripten_stack_init"];
@@ -31,7 +30,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
     if module.imports.is_empty() || pass.edits.is_empty() || functions::any_stays(pass) {
         return;
     }
-    if module.exported_func("_initialize").is_some() || module.exported_func("_start").is_some() {
+    if module.facts.exported_func("_initialize").is_some() || module.facts.exported_func("_start").is_some() {
         return;
     }
     let named =
@@ -39,7 +38,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
     let mut first = Vec::new();
     let mut constructors = Vec::new();
     for export in module.exports.iter().filter(|export| is_func(export.kind)) {
-        if !has_type(module, export.index, "->") || export.index < module.imported_funcs {
+        if !module.has_type(export.index, "->") || export.index < module.imported_funcs {
             continue;
         }
         if FIRST.contains(&export.name) {
@@ -79,22 +78,18 @@ fn minified<'a>(pass: &Pass<'_, 'a>) -> Option<(u32, &'a str)> {
     let grows = pass.items.iter().any(|item| item.known_as.as_deref() == Some("emscripten_resize_heap"));
     let export = module.exports.iter().find(|export| is_func(export.kind))?;
     let is_letter = export.name.len() <= 2;
-    (grows && is_letter && has_type(module, export.index, "->") && !is_called(pass, export.index))
+    (grows && is_letter && module.has_type(export.index, "->") && !is_called(pass, export.index))
         .then_some((export.index, export.name))
 }
 
 /// Some function of the module calls it, so it is not left to the glue.
 fn is_called(pass: &Pass<'_, '_>, function: u32) -> bool {
-    pass.module.bodies.iter().any(|body| {
-        body.get_operators_reader().into_iter().flatten().map_while(Result::ok).any(
-            |operator| matches!(operator, Operator::Call { function_index } if function_index == function),
-        )
-    })
+    !pass.module.code.callers(function).is_empty()
 }
 
 /// Nothing but `end` (and `nop`).
 fn is_empty(pass: &Pass<'_, '_>, function: u32) -> bool {
-    let code = pass.module.operators(function);
+    let code = pass.module.code.operators(function);
     let does_nothing =
         |operator: &Operator<'_>| matches!(operator, Operator::End | Operator::Nop | Operator::Return);
     !code.is_empty() && code.iter().all(does_nothing)

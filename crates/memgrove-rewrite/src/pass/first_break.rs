@@ -19,6 +19,7 @@ use super::{PAGE, Pass, globals};
 use crate::Error;
 use crate::edits::StandIn;
 use crate::plan::Purpose;
+use crate::runtime::RuntimeFunction;
 use crate::structure;
 
 /// Writes the break that the program's own `sbrk` starts from.
@@ -38,7 +39,7 @@ fn give_back(pass: &mut Pass<'_, '_>) {
         }
         let needs_it = matches!(
             pass.edits.funcs.get(&entry.index),
-            Some(StandIn::Runtime(name)) if pass.runtime.uses_break_cell(name)
+            Some(StandIn::Runtime(function)) if function.uses_break_cell()
         );
         if needs_it {
             pass.edits.funcs.remove(&entry.index);
@@ -61,11 +62,15 @@ fn find(pass: &mut Pass<'_, '_>) -> Result<(), Error> {
         .filter(|(_, stand_in)| {
             matches!(
                 stand_in,
-                StandIn::Runtime("emscripten_resize_heap" | "enlargeMemory" | "emscripten_get_heap_size")
+                StandIn::Runtime(
+                    RuntimeFunction::EmscriptenResizeHeap
+                        | RuntimeFunction::EnlargeMemory
+                        | RuntimeFunction::EmscriptenGetHeapSize
+                )
             )
         })
-        .flat_map(|(&import, _)| &module.scan.calls[import as usize])
-        .map(|call| call.caller)
+        .flat_map(|(&import, _)| module.code.callers(import))
+        .copied()
         .collect();
     let cells: BTreeSet<u32> =
         growers.iter().flat_map(|&function| structure::cells(module, function)).collect();
@@ -73,13 +78,14 @@ fn find(pass: &mut Pass<'_, '_>) -> Result<(), Error> {
         return Ok(());
     }
     // Today's linker initialises the cell; passive segments are copied by code that runs first.
-    let initialised =
-        cells.iter().any(|&cell| u64::from(module.initial_i32(cell)) >= module.data_end().max(1024));
+    let initialised = cells
+        .iter()
+        .any(|&cell| u64::from(module.code.initial_i32(cell)) >= module.code.data_end().max(1024));
     let has_passive = module.data.iter().any(|data| matches!(data.kind, wasmparser::DataKind::Passive));
     if initialised || has_passive {
         return Ok(());
     }
-    let mut zero = cells.iter().copied().filter(|&cell| module.initial_i32(cell) == 0 && cell >= 8);
+    let mut zero = cells.iter().copied().filter(|&cell| module.code.initial_i32(cell) == 0 && cell >= 8);
     let (Some(cell), None) = (zero.next(), zero.next()) else {
         pass.notes.push(
             "the program keeps its break in memory, but which address it is cannot be told; if it was not initialised, malloc will fail".to_owned(),
@@ -107,11 +113,11 @@ fn find(pass: &mut Pass<'_, '_>) -> Result<(), Error> {
 /// other order only the end of the memory that the glue created is certain.
 fn heap_start(pass: &Pass<'_, '_>, cell: u32) -> u64 {
     let module = pass.module;
-    if let Some(base) = module.exported_i32("__heap_base") {
+    if let Some(base) = module.code.exported_i32("__heap_base") {
         return u64::from(base).next_multiple_of(16);
     }
     let stack = globals::stack_bound(module);
-    let data_end = module.data_end();
+    let data_end = module.code.data_end();
     if data_end > 0 && data_end <= stack && u64::from(cell) < stack {
         return stack.next_multiple_of(16);
     }

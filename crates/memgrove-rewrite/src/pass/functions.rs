@@ -22,13 +22,13 @@ use super::{Pass, minified};
 use crate::contract::{self, Answer};
 use crate::edits::StandIn;
 use crate::plan::{DecidedBy, Decision, Purpose};
+use crate::runtime::RuntimeFunction;
 use crate::structure;
 
 /// Decides about every imported function.
 pub(super) fn run(pass: &mut Pass<'_, '_>) {
     let module = pass.module;
-    let names = minified::recover(module, pass.runtime);
-    let can_catch = structure::can_catch(module) || minified::may_catch(module, &names);
+    let can_catch = structure::can_catch(module) || minified::may_catch(module);
     let mut glue = Vec::new();
     for (at, entry) in module.imports.iter().enumerate() {
         let (TypeRef::Func(_) | TypeRef::FuncExact(_)) = entry.import.ty else { continue };
@@ -41,15 +41,13 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
             glue.push(at);
             continue;
         }
-        let recovered = names.get(&entry.index);
-        let answer = match recovered {
-            Some(recovered) => {
-                pass.items[at].known_as = recovered.name.map(str::to_owned);
-                let answer = recovered.answer(module, pass.runtime, entry.index);
+        let answer = match module.code.imports().role(entry.index) {
+            Some(role) => {
+                pass.items[at].known_as = role.name().map(str::to_owned);
+                let answer = minified::answer(module, role, entry.index);
                 answer.map(|answer| (answer, DecidedBy::Use))
             }
-            None => contract::lookup(module, pass.runtime, from, name, entry.index)
-                .map(|answer| (answer, DecidedBy::Name)),
+            None => contract::lookup(module, from, name, entry.index).map(|answer| (answer, DecidedBy::Name)),
         };
         let answer = answer.or_else(|| {
             let answer = if can_catch { None } else { no_return(pass, entry.index, from, name) };
@@ -64,7 +62,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
 /// where nothing can catch that, a trap does the same.
 fn no_return(pass: &Pass<'_, '_>, import: u32, from: &str, name: &str) -> Option<Answer> {
     let (purpose, _) = contract::purpose_of(from, name);
-    (pass.module.never_returns(import) && matches!(purpose, Purpose::Unknown)).then_some(Answer {
+    (pass.module.code.never_returns(import) && matches!(purpose, Purpose::Unknown)).then_some(Answer {
         stand_in: StandIn::Trap,
         purpose: Purpose::Abort,
         stub: None,
@@ -89,7 +87,7 @@ fn decide(pass: &mut Pass<'_, '_>, at: usize, import: u32, answer: Option<(Answe
         pass.stays(at, purpose, why);
         return;
     };
-    if let Some(group) = answer.stub.filter(|group| !group.allowed(pass.options.stubs)) {
+    if let Some(group) = answer.stub.filter(|group| !pass.options.stubs.allows(*group)) {
         let why =
             format!("only a stand-in that is poorer is possible, and --stub {} is not given", group.name());
         pass.stays(at, answer.purpose, why);
@@ -105,8 +103,7 @@ fn counts_other_pages(pass: &Pass<'_, '_>, name: &str) -> bool {
     let memory = pass.module.memories.first();
     let name = name.trim_start_matches('_');
     memory.is_some_and(|memory| super::page_bytes(memory) != super::PAGE)
-        && pass.runtime.func(name).is_some()
-        && !pass.runtime.works_on(name, memory)
+        && RuntimeFunction::ALL.iter().any(|function| function.name() == name && !function.works_on(memory))
 }
 
 /// wasm-bindgen's functions pass handles among each other: if one needs JavaScript, a made-up
@@ -117,7 +114,7 @@ fn decide_glue(pass: &mut Pass<'_, '_>, glue: &[usize]) {
         .iter()
         .map(|&at| {
             let entry = &module.imports[at];
-            contract::wasm_bindgen_lookup(module, pass.runtime, entry.import.name, entry.index)
+            contract::wasm_bindgen_lookup(module, entry.import.name, entry.index)
         })
         .collect();
     let complete = answers.iter().all(Option::is_some);
@@ -137,12 +134,9 @@ fn decide_glue(pass: &mut Pass<'_, '_>, glue: &[usize]) {
     }
 }
 
-/// A stand-in of that name is used.
-pub(super) fn uses(pass: &Pass<'_, '_>, names: &[&str]) -> bool {
-    pass.edits
-        .funcs
-        .values()
-        .any(|stand_in| matches!(stand_in, StandIn::Runtime(name) if names.contains(name)))
+/// Some import is replaced by this function.
+pub(super) fn uses(pass: &Pass<'_, '_>, function: RuntimeFunction) -> bool {
+    pass.edits.funcs.values().any(|stand_in| *stand_in == StandIn::Runtime(function))
 }
 
 /// Some import stays.

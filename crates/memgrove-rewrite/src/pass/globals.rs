@@ -17,13 +17,15 @@
 //! static data, stack and the first heap inside the memory it created, whose size is the
 //! import's minimum. What lies above that is free for certain.
 
-use wasmparser::{Dylink0Subsection, KnownCustom, MemoryType, Operator, TypeRef, ValType};
+use memgrove_module::facts::ConstExpr;
+use wasmparser::{Dylink0Subsection, KnownCustom, MemoryType, TypeRef, ValType};
 
 use super::{PAGE, Pass, functions};
 use crate::Error;
 use crate::edits::{Layout, Value};
-use crate::module::{Init, Module};
+use crate::module::Module;
 use crate::plan::{DecidedBy, Decision, Purpose};
+use crate::runtime::RuntimeFunction;
 
 /// Emscripten's TOTAL_STACK, its default for every version that imports STACKTOP.
 const STACK_BYTES: u64 = 5 * 1024 * 1024;
@@ -61,7 +63,7 @@ pub(super) struct Dylink {
 /// Decides about every imported global.
 pub(super) fn run(pass: &mut Pass<'_, '_>) -> Result<(), Error> {
     let module = pass.module;
-    let recovered = break_pointer(module).map(|(global, _)| global);
+    let recovered = module.code.break_pointer().map(|found| found.global);
     let mut roles = Vec::new();
     for (at, entry) in module.imports.iter().enumerate() {
         let TypeRef::Global(ty) = entry.import.ty else { continue };
@@ -88,7 +90,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) -> Result<(), Error> {
     }
     let wants_cell = roles.iter().any(|(_, _, role)| {
         matches!(role, Role::BreakPointer | Role::StackTop | Role::StackMax | Role::TempDouble)
-    }) || functions::uses(pass, &["emscripten_get_sbrk_ptr"]);
+    }) || functions::uses(pass, RuntimeFunction::EmscriptenGetSbrkPtr);
     let layout = if wants_cell && pass.lays_out_memory0() { Some(place(pass, &roles)?) } else { None };
     let side = if layout.is_none() { place_side_module(pass, &roles)? } else { None };
     for (at, global, role) in roles {
@@ -130,7 +132,7 @@ fn place(pass: &mut Pass<'_, '_>, roles: &[(usize, u32, Role)]) -> Result<Places
         stack_max: address(stack_max, "the stack")?,
     };
     pass.edits.layout = Layout { break_cell: places.break_cell, ..pass.edits.layout };
-    if has(&[Role::BreakPointer]) || functions::uses(pass, &["emscripten_get_sbrk_ptr"]) {
+    if has(&[Role::BreakPointer]) || functions::uses(pass, RuntimeFunction::EmscriptenGetSbrkPtr) {
         pass.edits.data.push((places.break_cell, places.stack_max.to_le_bytes().to_vec()));
         pass.change(
             "first break",
@@ -147,7 +149,7 @@ fn place(pass: &mut Pass<'_, '_>, roles: &[(usize, u32, Role)]) -> Result<Places
 /// Where nothing static can be any more: the end of the memory that the glue created.
 pub(super) fn static_end(pass: &Pass<'_, '_>) -> u64 {
     let minimum = pass.memory0().map_or(0, |ty| ty.initial * PAGE);
-    let bound = pass.module.data_end().max(stack_bound(pass.module));
+    let bound = pass.module.code.data_end().max(stack_bound(pass.module));
     minimum.max(bound.next_multiple_of(PAGE))
 }
 
@@ -155,12 +157,12 @@ pub(super) fn static_end(pass: &Pass<'_, '_>) -> u64 {
 /// starts at the end of its stack.
 pub(super) fn stack_bound(module: &Module<'_>) -> u64 {
     module
-        .global_inits
+        .facts
+        .globals
         .iter()
-        .zip(&module.globals[module.imported_globals as usize..])
-        .filter(|(_, ty)| ty.mutable)
-        .filter_map(|(init, _)| match init {
-            Init::I32(value) if *value > 0 => Some(u64::from(value.cast_unsigned())),
+        .filter(|global| global.ty.mutable)
+        .filter_map(|global| match global.init {
+            Some(ConstExpr::I32(value)) if value > 0 => Some(u64::from(value.cast_unsigned())),
             _ => None,
         })
         // Not an address: no such memory would be given to a program of that time.
@@ -300,53 +302,13 @@ fn role_by_name(module: &str, name: &str, ty: ValType) -> Option<Role> {
     }
 }
 
-/// The imported global, and the function, through which a break is read and moved: its value
-/// is an address that `sbrk` loads from and stores to.
-pub(super) fn break_pointer(module: &Module<'_>) -> Option<(u32, u32)> {
-    module.lookup.break_pointer(|| find_break_pointer(module))
-}
-
-fn find_break_pointer(module: &Module<'_>) -> Option<(u32, u32)> {
-    module.scan.reads_global.iter().find_map(|&(global, function)| {
-        let imported = original(module, global)?;
-        let code = module.operators(function);
-        let loads = code.windows(2).any(|window| {
-            matches!(window, [Operator::GlobalGet { global_index }, Operator::I32Load { memarg }]
-                if *global_index == global && memarg.offset == 0)
-        });
-        let stores = code.iter().filter(|op| matches!(op, Operator::I32Store { .. })).count() > 0
-            && code
-                .iter()
-                .filter(|op| matches!(op, Operator::GlobalGet { global_index } if *global_index == global))
-                .count()
-                > 1;
-        (loads && stores).then_some((imported, function))
-    })
-}
-
-/// The imported global that `global` is or copies.
-fn original(module: &Module<'_>, global: u32) -> Option<u32> {
-    if global < module.imported_globals {
-        return Some(global);
-    }
-    match module.init(global)? {
-        Init::Copy(of) if of < module.imported_globals => Some(of),
-        _ => None,
-    }
-}
-
 /// A global with a letter for a name: a copy of it that code moves is the top of the stack.
 fn role_by_use(module: &Module<'_>, imported: u32) -> Option<Role> {
     let ty = module.globals[imported as usize];
-    if ty.content_type != ValType::I32 || ty.mutable || break_pointer(module).is_none() {
+    if ty.content_type != ValType::I32 || ty.mutable || module.code.break_pointer().is_none() {
         return None;
     }
-    let moved = module.lookup.moved_copies(|| {
-        let written = module.scan.written_globals.iter().skip(module.imported_globals as usize);
-        let copies = module.global_inits.iter().zip(written).filter(|&(_, &written)| written);
-        copies.filter_map(|(init, _)| if let Init::Copy(of) = init { Some(*of) } else { None }).collect()
-    });
-    moved.contains(&imported).then_some(Role::StackTop)
+    module.code.moved_copies().contains(&imported).then_some(Role::StackTop)
 }
 
 /// What the `dylink.0` section says, or `dylink`, its predecessor.

@@ -16,21 +16,22 @@
 //! code computes, without being compared with an end inside of memory. A module without one may need
 //! nothing, or its host grows memory by itself: it is left alone.
 
+use memgrove_module::facts::ConstExpr;
 use wasmparser::{ExternalKind, FunctionBody, Operator};
 
 use super::{PAGE, Pass, functions};
 use crate::edits::{StandIn, WatchedBreak};
-use crate::module::Init;
 use crate::structure::uses_cell;
 
 /// Puts growth inside.
 pub(super) fn run(pass: &mut Pass<'_, '_>) {
     let module = pass.module;
-    let grows_inside =
-        !module.scan.grow_in.is_empty()
-            || pass.edits.funcs.values().any(
-                |stand_in| matches!(stand_in, StandIn::Runtime(name) if pass.runtime.grows_memory(name)),
-            );
+    let grows_inside = module.facts.grow_sites().next().is_some()
+        || pass
+            .edits
+            .funcs
+            .values()
+            .any(|stand_in| matches!(stand_in, StandIn::Runtime(function) if function.grows_memory()));
     // A function that stays may be the one that grows.
     if grows_inside || functions::any_stays(pass) || !pass.lays_out_memory0() {
         return;
@@ -43,7 +44,8 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
         return;
     }
     // A program that asks for memory's size keeps within it.
-    let heap_base = module.exported_i32("__heap_base").filter(|_| module.scan.size_in.is_empty());
+    let heap_base =
+        module.code.exported_i32("__heap_base").filter(|_| module.facts.size_sites().next().is_none());
     if let Some(watched) = heap_base.and_then(|heap_base| find_break(pass, heap_base)) {
         pass.edits.watched_breaks.push(watched);
         pass.change(
@@ -71,7 +73,7 @@ fn find_break(pass: &Pass<'_, '_>, heap_base: u32) -> Option<WatchedBreak> {
     let module = pass.module;
     let starts = [heap_base, heap_base.next_multiple_of(8), heap_base.next_multiple_of(16)];
     // A linker cuts the zeros off the end of a segment, so its last word may be short.
-    let cells = module.active_data().flat_map(|(at, bytes)| {
+    let cells = module.code.active_data().flat_map(|(at, bytes)| {
         let skip = usize::try_from(at.next_multiple_of(4) - at).unwrap_or(usize::MAX);
         let words = bytes.get(skip..).unwrap_or_default().chunks(4);
         (at + skip as u64..).step_by(4).zip(words).filter(|(_, bytes)| {
@@ -87,7 +89,7 @@ fn find_break(pass: &Pass<'_, '_>, heap_base: u32) -> Option<WatchedBreak> {
     cells
         .filter_map(|(at, _)| u32::try_from(at).ok())
         // Data can be full of such words, and each that code reads is looked for in all of it.
-        .filter(|&cell| module.loads_from(cell))
+        .filter(|&cell| module.code.loads_from(cell))
         .take(MOST_CELLS)
         .find(|&cell| moved(cell))
         .map(WatchedBreak::Cell)
@@ -97,10 +99,9 @@ fn find_break(pass: &Pass<'_, '_>, heap_base: u32) -> Option<WatchedBreak> {
 /// A mutable global that starts there and is not a stack pointer: nothing is subtracted from it.
 fn find_break_global(pass: &Pass<'_, '_>, heap_base: u32, starts: &[u32]) -> Option<WatchedBreak> {
     let module = pass.module;
-    let global = (module.imported_globals..).zip(&module.global_inits).find_map(|(index, init)| {
-        let starts_there = matches!(init, Init::I32(value) if starts.contains(&value.cast_unsigned()));
-        let at = index as usize;
-        (starts_there && module.globals[at].mutable && module.scan.written_globals[at]).then_some(index)
+    let global = module.facts.written_globals.iter().copied().find(|&index| {
+        let starts_there = matches!(module.code.init(index), Some(ConstExpr::I32(value)) if starts.contains(&value.cast_unsigned()));
+        starts_there && module.globals[index as usize].mutable
     })?;
     let is_stack = module.bodies.iter().any(|body| takes_from(body, global).unwrap_or(true));
     let sets = |operator: &Operator<'_>| matches!(operator, Operator::GlobalSet { global_index } if *global_index == global);
@@ -135,8 +136,8 @@ fn is_moved_freely<'m, 'a: 'm>(
         for operator in body.get_operators_reader().into_iter().flatten().map_while(Result::ok) {
             let constant = match operator {
                 Operator::I32Const { value } => Some(value),
-                Operator::GlobalGet { global_index } => match module.init(global_index) {
-                    Some(Init::I32(value)) => Some(value),
+                Operator::GlobalGet { global_index } => match module.code.init(global_index) {
+                    Some(ConstExpr::I32(value)) => Some(value),
                     _ => None,
                 },
                 _ => None,

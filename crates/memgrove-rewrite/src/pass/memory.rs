@@ -65,7 +65,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
         );
     }
     let works_on_memory = pass.edits.funcs.values().any(|stand_in| match stand_in {
-        StandIn::Runtime(name) => pass.runtime.uses_memory(name),
+        StandIn::Runtime(function) => function.touches_memory(),
         StandIn::StoreErrno(_) => true,
         _ => false,
     });
@@ -149,7 +149,8 @@ fn serves_a_component(pass: &Pass<'_, '_>) -> bool {
 fn export_for_host(pass: &mut Pass<'_, '_>) {
     const NAME: &str = "memory";
     let module = pass.module;
-    let is_taken = module.export(NAME).is_some() || pass.edits.exports.iter().any(|(name, ..)| name == NAME);
+    let is_taken =
+        module.facts.export(NAME).is_some() || pass.edits.exports.iter().any(|(name, ..)| name == NAME);
     if !pass.options.export_memory || is_taken || module.memories.len() > 1 {
         return;
     }

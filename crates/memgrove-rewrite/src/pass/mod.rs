@@ -22,7 +22,6 @@ use wasmparser::{ExternalKind, TypeRef};
 use crate::edits::{Edits, StandIn, Value};
 use crate::module::Module;
 use crate::plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, Purpose};
-use crate::runtime::Runtime;
 use crate::{Error, mark, structure};
 
 /// Bytes of a WebAssembly page, unless a memory's type says otherwise.
@@ -31,7 +30,6 @@ pub(crate) const PAGE: u64 = 65536;
 /// What the passes share.
 pub(crate) struct Pass<'m, 'a> {
     pub module: &'m Module<'a>,
-    pub runtime: &'m Runtime,
     pub options: &'m Options,
     pub edits: Edits,
     /// One a import, in the order of the module.
@@ -46,10 +44,9 @@ pub(crate) struct Pass<'m, 'a> {
 }
 
 /// Runs all passes.
-pub(crate) fn run(module: &Module<'_>, runtime: &Runtime, options: &Options) -> Result<Plan, Error> {
+pub(crate) fn run(module: &Module<'_>, options: &Options) -> Result<Plan, Error> {
     let mut pass = Pass {
         module,
-        runtime,
         options,
         edits: Edits::default(),
         items: module.imports.iter().map(|entry| undecided(module, &entry.import)).collect(),
@@ -142,15 +139,15 @@ impl Pass<'_, '_> {
     /// exported already. Returns the name.
     pub fn export(&mut self, wanted: &str, kind: ExternalKind, index: u32) -> String {
         let module = self.module;
-        if let Some(export) = module.export_of(kind, index) {
-            return export.name.to_owned();
+        if let Some(name) = module.exported_as(kind, index) {
+            return name.to_owned();
         }
         // Names are never free again, so the search goes on where the last one of this name ended.
         let next = self.next_number.entry(wanted.to_owned()).or_default();
         let name = loop {
             let name = if *next == 0 { wanted.to_owned() } else { format!("{wanted}_{next}") };
             *next += 1;
-            if module.export(&name).is_none() && !self.added_names.contains(&name) {
+            if module.facts.export(&name).is_none() && !self.added_names.contains(&name) {
                 break name;
             }
         };
@@ -200,7 +197,7 @@ fn behaviour(edits: &Edits, entry: &crate::module::ImportEntry<'_>) -> Behaviour
         TypeRef::Func(_) | TypeRef::FuncExact(_) => edits.funcs.get(index).map(|stand_in| match stand_in {
             StandIn::Trap => Behaviour::Traps,
             StandIn::Return(number) => Behaviour::Answers(*number),
-            StandIn::Runtime(name) => Behaviour::Computes(name),
+            StandIn::Runtime(function) => Behaviour::Computes(*function),
             StandIn::Invoke | StandIn::StoreErrno(_) | StandIn::Operator(_) => Behaviour::Other,
         }),
         TypeRef::Memory(_) => edits.memories.get(index).map(|ty| Behaviour::Memory(ty.initial)),

@@ -1,6 +1,7 @@
 //! What a module takes from the first moment, read before any engine makes it: some engines do not ask, and none asks
 //! for a shared memory that grows.
 
+use memgrove_module::PAGE_SIZE_LOG2;
 use wasmparser::{MemoryType, TableType};
 
 use super::host::Supply;
@@ -37,7 +38,7 @@ struct DeclaredTable {
 impl Declared {
     /// Adds the module's next memory; `import` is the index of the import that it is.
     pub(super) fn memory(&mut self, ty: &MemoryType, import: Option<usize>) {
-        let page_bytes = 1_u64.checked_shl(ty.page_size_log2.unwrap_or(16)).unwrap_or(u64::MAX);
+        let page_bytes = 1_u64.checked_shl(ty.page_size_log2.unwrap_or(PAGE_SIZE_LOG2)).unwrap_or(u64::MAX);
         let maximum_bytes = ty.maximum.map_or(u64::MAX, |pages| pages.saturating_mul(page_bytes));
         self.memories.push(DeclaredMemory {
             import,

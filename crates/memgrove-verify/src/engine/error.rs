@@ -165,6 +165,12 @@ impl EngineError {
         Self::Engine { words: words.to_string() }
     }
 
+    /// The import cannot be what the host has for it.
+    pub fn refused_import(module: &str, name: &str, words: impl fmt::Display) -> Self {
+        let (module, name, words) = (module.to_owned(), name.to_owned(), words.to_string());
+        Self::Import { module, name, words, unsupplied: Vec::new() }
+    }
+
     /// Something is wrong with the export `name`.
     pub fn export(name: &str, words: impl fmt::Display) -> Self {
         Self::Export { name: name.to_owned(), words: words.to_string() }

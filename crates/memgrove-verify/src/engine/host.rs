@@ -192,6 +192,9 @@ pub fn checked_results(
     signature: &Signature,
 ) -> Result<Vec<Value>, HostTrap> {
     let values = outcome?;
+    if values.contains(&Value::Reference) {
+        return Err(HostTrap("a host cannot return a reference".to_owned()));
+    }
     let fits = values.iter().map(|value| value.value_type()).eq(signature.results.iter().copied());
     if fits {
         Ok(values)

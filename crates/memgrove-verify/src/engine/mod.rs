@@ -156,11 +156,26 @@ pub fn check_arguments(arguments: &[Value], signature: &Signature, export: &str)
     Err(EngineError::export(export, format!("takes {:?}, not {arguments:?}", signature.parameters)))
 }
 
-/// The part of a memory that an access touches, if all of it is inside.
+/// Reads from a memory that is seen as its bytes.
 ///
 /// # Errors
 /// [`EngineError::OutOfBounds`].
-pub fn range(
+pub fn read_bytes(memory: &[u8], address: u64, length_bytes: u64) -> Result<Vec<u8>, EngineError> {
+    Ok(memory[range(address, length_bytes, memory.len())?].to_vec())
+}
+
+/// Writes into a memory that is seen as its bytes.
+///
+/// # Errors
+/// [`EngineError::OutOfBounds`].
+pub fn write_bytes(memory: &mut [u8], address: u64, bytes: &[u8]) -> Result<(), EngineError> {
+    let range = range(address, bytes.len() as u64, memory.len())?;
+    memory[range].copy_from_slice(bytes);
+    Ok(())
+}
+
+/// The part of a memory that an access touches, if all of it is inside.
+fn range(
     address: u64,
     length_bytes: u64,
     memory_bytes: usize,

@@ -121,15 +121,24 @@ impl Shape {
     }
 
     /// Name of the exported memory that a host would use: `memory`, else the first.
-    pub fn main_memory(&self) -> Option<&str> {
+    ///
+    /// # Errors
+    /// [`EngineError::Export`] if none is exported.
+    pub fn main_memory(&self) -> Result<&str, EngineError> {
         let memories = || self.exports.iter().filter(|export| export.kind == ExportKind::Memory);
         let chosen = memories().find(|export| export.name == "memory").or_else(|| memories().next());
-        chosen.map(|export| export.name.as_str())
+        let none = || EngineError::export("memory", "the module shows no memory");
+        chosen.map(|export| export.name.as_str()).ok_or_else(none)
     }
 
     /// Name of the first exported table.
-    pub fn main_table(&self) -> Option<&str> {
-        self.exports.iter().find(|export| export.kind == ExportKind::Table).map(|export| export.name.as_str())
+    ///
+    /// # Errors
+    /// [`EngineError::Export`] if none is exported.
+    pub fn main_table(&self) -> Result<&str, EngineError> {
+        let first = self.exports.iter().find(|export| export.kind == ExportKind::Table);
+        let none = || EngineError::export("table", "the module shows no table");
+        first.map(|export| export.name.as_str()).ok_or_else(none)
     }
 }
 

@@ -34,7 +34,7 @@ impl OtherTypes {
         let Some(interface) = provides.interface(knowledge) else { return };
         let Some(expected) = interface.types(import.module, import.name) else { return };
         let declared = import.ty.describe(facts);
-        if expected.list().contains(&declared) {
+        if expected.holds(&declared) {
             return;
         }
         self.about.add_import(at);

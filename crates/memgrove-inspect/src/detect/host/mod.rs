@@ -11,8 +11,9 @@ pub(crate) use support::engines;
 
 use crate::detect::Toolchain;
 use crate::facts::{BinaryKind, ExternKind, Facts, Import, offset32};
-use crate::knowledge::{FunctionTypes, Host, Knowledge, MissingFunctions, glob};
+use crate::knowledge::{FunctionTypes, Host, Knowledge, MissingFunctions};
 use crate::report::{Conclusion, Level, Outcome, Reason, Verdict, short};
+use memgrove_module::pattern::glob;
 
 /// Names of imports that a reason spells out; the rest is only counted.
 const NAMED_IMPORTS: usize = 4;

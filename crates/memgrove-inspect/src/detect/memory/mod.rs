@@ -8,17 +8,19 @@ mod stack;
 mod static_data;
 
 use super::imports::ImportMeanings;
+use crate::Code;
 use crate::facts::{ExternKind, Facts, GlobalType, ValType};
 use crate::report::{
     AddressRange, Conclusion, Confidence, ImportName, MemoryReport, MemorySummary, Stack, StaticData,
 };
 
 /// Concludes what is known about the module's memory.
-pub(crate) fn memory(facts: &Facts<'_>, meanings: &ImportMeanings<'_>) -> MemoryReport {
+pub(crate) fn memory(code: &Code<'_>, meanings: &ImportMeanings<'_, '_, '_>) -> MemoryReport {
+    let facts = code.facts();
     let inits = constants::memory_inits(facts);
     let static_data = static_data::static_data(facts, &inits);
     let bss = static_data::bss(facts, static_data.value.as_ref(), &inits);
-    let stack = stack::stack(facts, static_data.value.as_ref(), bss.value);
+    let stack = stack::stack(code, static_data.value.as_ref(), bss.value);
     let heap_base = heap::heap_base(facts, static_data.value.as_ref(), bss.value, stack.value.as_ref());
     let room_before_growth_bytes = room(facts, &heap_base);
     let growth = growth::growth(facts, meanings);

@@ -6,6 +6,7 @@ mod memory;
 mod origin;
 mod tables;
 
+use crate::Code;
 use crate::detect::{Allocator, Toolchain};
 use crate::facts::{BinaryKind, Facts};
 use crate::report::{Conclusion, Evidence, MemoryReport, TableReport, Warning, WarningId};
@@ -13,6 +14,7 @@ use crate::report::{Conclusion, Evidence, MemoryReport, TableReport, Warning, Wa
 /// What has been concluded about a module, for the warnings to rest on.
 pub(crate) struct Known<'k, 'a> {
     pub(crate) facts: &'k Facts<'a>,
+    pub(crate) code: &'k Code<'a>,
     pub(crate) toolchain: &'k Conclusion<Toolchain>,
     pub(crate) allocator: &'k Conclusion<Allocator>,
     pub(crate) memory: &'k MemoryReport,

@@ -87,8 +87,8 @@ pub(super) fn minified_imports(known: &Known<'_, '_>) -> Option<Warning> {
     if !known.is_made_by("emscripten") {
         return None;
     }
-    let facts = known.facts;
-    let evidence = Structure::MinifiedNames.check(facts).or_else(|| Structure::MinifiedEnv.check(facts))?;
+    let code = known.code;
+    let evidence = Structure::MinifiedNames.check(code).or_else(|| Structure::MinifiedEnv.check(code))?;
     Some(warning(
         WarningId::MinifiedImports,
         "the names of its imports are minified: only the JavaScript file beside it knows which function is which",

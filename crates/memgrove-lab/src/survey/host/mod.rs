@@ -9,11 +9,10 @@ mod wasi;
 
 use std::sync::{Arc, OnceLock};
 
+use memgrove_module::PAGE_BYTES;
+
 use crate::engine::{Caller, EngineError, Host, HostTrap, Instance, Memory, Value};
 use crate::toolchain::{Contract, Program};
-
-/// Bytes of a wasm page.
-const PAGE_BYTES: u64 = 65536;
 
 /// One run of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

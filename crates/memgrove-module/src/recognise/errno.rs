@@ -15,8 +15,7 @@ use std::collections::BTreeSet;
 
 use wasmparser::Operator;
 
-use crate::module::Module;
-use crate::structure::has_type;
+use crate::code::{Code, MOST_CALLERS};
 
 /// What a result turned out to be, at one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,22 +41,22 @@ pub(crate) struct Errno {
 
 impl Errno {
     /// Finds them by their code: linear in the size of the module.
-    pub fn find(module: &Module<'_>) -> Self {
+    pub fn find(functions: &Code<'_>) -> Self {
         let mut errno = Self::default();
-        let takes_one = |func: &u32| has_type(module, *func, "i32 -> i32");
-        let defined = module.imported_funcs..crate::edit::count(module.funcs.len());
+        let takes_one = |func: &u32| functions.has_type(*func, "i32 -> i32");
+        let defined = functions.defined();
         let short: Vec<u32> =
-            defined.filter(takes_one).filter(|&f| module.body_len(f) <= BODY_BYTES).collect();
+            defined.filter(takes_one).filter(|&f| functions.body_len(f) <= BODY_BYTES).collect();
         for &func in &short {
-            let code = module.operators(func);
+            let code = functions.operators(func);
             let answers_minus_one = code.iter().any(|op| matches!(op, Operator::I32Const { value: -1 }));
             if compares_errno(&code) && answers_minus_one {
                 errno.negative.insert(func);
-                errno.address = errno.address.or_else(|| stored_at(module, &code, Stored::Negated));
+                errno.address = errno.address.or_else(|| stored_at(functions, &code, Stored::Negated));
             }
         }
         for func in short {
-            let stored = stored_at(module, &module.operators(func), Stored::AsItIs);
+            let stored = stored_at(functions, &functions.operators(func), Stored::AsItIs);
             if stored.is_some() && stored == errno.address {
                 errno.positive.insert(func);
             }
@@ -67,12 +66,9 @@ impl Errno {
 }
 
 /// Bytes of a function that does no more than set errno.
-const BODY_BYTES: usize = 64;
+const BODY_BYTES: u32 = 64;
 /// Operators that are looked at behind one call.
 const REACH: usize = 64;
-/// What a C library asks of its host, it asks in a few places; an import that is called all over
-/// the program is the program's own.
-const MOST_CALLERS: usize = 32;
 /// Operators of the expressions between a value and its `select`.
 const SIMPLE: usize = 16;
 
@@ -84,7 +80,7 @@ enum Stored {
 }
 
 /// The constant address at which a function stores its first parameter.
-fn stored_at(module: &Module<'_>, code: &[Operator<'_>], how: Stored) -> Option<i64> {
+fn stored_at(functions: &Code<'_>, code: &[Operator<'_>], how: Stored) -> Option<i64> {
     code.windows(5).find_map(|window| match (&how, window) {
         (
             Stored::Negated,
@@ -99,17 +95,17 @@ fn stored_at(module: &Module<'_>, code: &[Operator<'_>], how: Stored) -> Option<
         | (
             Stored::AsItIs,
             [_, _, base, Operator::LocalGet { local_index: 0 }, Operator::I32Store { memarg }],
-        ) => Some(constant(module, base)? + i64::try_from(memarg.offset).ok()?),
+        ) => Some(constant(functions, base)? + i64::try_from(memarg.offset).ok()?),
         _ => None,
     })
 }
 
 /// A constant, also behind a function that only returns it (`__errno_location`).
-fn constant(module: &Module<'_>, operator: &Operator<'_>) -> Option<i64> {
+fn constant(functions: &Code<'_>, operator: &Operator<'_>) -> Option<i64> {
     match operator {
         Operator::I32Const { value } => Some(i64::from(*value)),
-        Operator::Call { function_index } if *function_index >= module.imported_funcs => {
-            match module.operators(*function_index).as_slice() {
+        Operator::Call { function_index } if *function_index >= functions.facts().imported_func_count() => {
+            match functions.operators(*function_index).as_slice() {
                 [Operator::I32Const { value }, Operator::End] => Some(i64::from(*value)),
                 _ => None,
             }
@@ -132,16 +128,15 @@ pub(crate) struct ResultUses {
 
 impl ResultUses {
     /// Looks at every direct call. Linear in the size of the functions that call it.
-    pub fn of(module: &Module<'_>, errno: &Errno, import: u32) -> Self {
-        let callers: BTreeSet<u32> =
-            module.scan.calls[import as usize].iter().map(|call| call.caller).collect();
+    pub fn of(functions: &Code<'_>, errno: &Errno, import: u32) -> Self {
+        let callers = functions.callers(import);
         let mut uses = Self::default();
         if callers.len() > MOST_CALLERS {
             uses.others = true;
             return uses;
         }
-        for caller in callers {
-            let code = module.operators(caller);
+        for &caller in callers {
+            let code = functions.operators(caller);
             let blocks = Blocks::of(&code);
             for (at, operator) in code.iter().enumerate() {
                 if matches!(operator, Operator::Call { function_index } if *function_index == import) {

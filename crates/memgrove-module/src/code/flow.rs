@@ -12,10 +12,12 @@ use std::cell::Cell;
 use std::ops::Range;
 use wasmparser::{BlockType, ContType, FrameKind, FuncType, ModuleArity, Operator, RefType, SubType};
 
-use crate::module::Module;
+use super::Code;
+use crate::facts::Facts;
 
 /// The flow of values through one function.
-pub(crate) struct Flow<'a> {
+pub struct Flow<'a> {
+    /// Its instructions.
     pub code: Vec<Operator<'a>>,
     /// The operators that made each operator's operands, first operand first.
     operands: Vec<Vec<Option<usize>>>,
@@ -46,14 +48,16 @@ struct Frame {
 
 impl<'a> Flow<'a> {
     /// Follows the values of a defined function. Linear in its size.
-    pub fn of(module: &Module<'a>, function: u32) -> Option<Self> {
-        let code = module.operators(function);
-        let results = module.func_type(function)?.results().len();
+    #[must_use]
+    pub fn of(functions: &Code<'a>, function: u32) -> Option<Self> {
+        let facts = functions.facts();
+        let code = functions.operators(function);
+        let results = facts.func_type(function)?.results().len();
         if results > MOST_VALUES {
             return None;
         }
         let mut walk = Walk {
-            module,
+            facts,
             stack: Vec::new(),
             frames: vec![Frame {
                 is_loop: false,
@@ -83,7 +87,7 @@ impl<'a> Flow<'a> {
         let mut calls: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         for (at, operator) in code.iter().enumerate() {
             if let Operator::Call { function_index } = operator
-                && *function_index < module.imported_funcs
+                && *function_index < facts.imported_func_count()
             {
                 calls.entry(*function_index).or_default().push(at);
             }
@@ -251,14 +255,14 @@ const DEPTH: usize = 64;
 /// Values that one value may become.
 const MOST_USES: usize = 256;
 
-struct Walk<'m, 'a> {
-    module: &'m Module<'a>,
+struct Walk<'a> {
+    facts: &'a Facts<'a>,
     stack: Vec<Option<usize>>,
     frames: Vec<Frame>,
     operands: Vec<Vec<Option<usize>>>,
 }
 
-impl Walk<'_, '_> {
+impl Walk<'_> {
     /// Moves over one operator and returns its operands.
     fn step(&mut self, at: usize, operator: &Operator<'_>) -> Option<Vec<Option<usize>>> {
         let taken = match operator {
@@ -331,11 +335,11 @@ impl Walk<'_, '_> {
                 Vec::new()
             }
             Operator::Call { function_index } => {
-                let ty = self.module.func_type(*function_index)?;
+                let ty = self.facts.func_type(*function_index)?;
                 self.call(at, ty.params().len(), ty.results().len())?
             }
             Operator::CallIndirect { type_index, .. } => {
-                let ty = self.module.types.get(*type_index as usize)?.as_ref()?;
+                let ty = self.facts.func_type_at(*type_index)?;
                 self.call(at, ty.params().len() + 1, ty.results().len())?
             }
             plain => {
@@ -374,7 +378,7 @@ impl Walk<'_, '_> {
             BlockType::Empty => (0, 0),
             BlockType::Type(_) => (0, 1),
             BlockType::FuncType(ty) => {
-                let ty: &FuncType = self.module.types.get(ty as usize)?.as_ref()?;
+                let ty = self.facts.func_type_at(ty)?;
                 (ty.params().len(), ty.results().len())
             }
         };

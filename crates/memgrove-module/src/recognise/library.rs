@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 
 use wasmparser::Operator;
 
-use super::Flows;
-use crate::flow::Flow;
-use crate::structure::has_type;
+use crate::code::{Flow, Flows};
 
 /// `memcpy` is given to the host from this size on: 512 in most of Emscripten's versions, 8192 before.
 const MEMCPY_THRESHOLDS: [i32; 2] = [512, 8192];
@@ -16,9 +14,9 @@ const MUSL_FILE_FD: u64 = 60;
 /// Whether `memcpy` gives large copies to an import: its three parameters, of which the last is
 /// compared with the threshold. Below that it copies itself, and for this looks at how the two
 /// addresses are aligned.
-pub(crate) fn copies_memory(flows: &Flows<'_, '_>, import: u32) -> bool {
+pub(super) fn copies_memory(flows: &Flows<'_, '_>, import: u32) -> bool {
     const TYPES: [&str; 2] = ["i32 i32 i32 -> i32", "i32 i32 i32 ->"];
-    let is_typed = |function: u32| TYPES.iter().any(|ty| has_type(flows.module, function, ty));
+    let is_typed = |function: u32| TYPES.iter().any(|ty| flows.code.has_type(function, ty));
     is_typed(import)
         && flows.any_call(import, |caller, flow, call| {
             let has =
@@ -63,11 +61,11 @@ fn is_alignment(flow: &Flow<'_>, at: usize) -> bool {
 
 /// Whether `getentropy` calls an import: it gives both of its parameters on, after a second one
 /// above 256 was refused with EIO, and a result other than 0 goes to where that went.
-pub(crate) fn fills_entropy(flows: &Flows<'_, '_>, import: u32) -> bool {
+pub(super) fn fills_entropy(flows: &Flows<'_, '_>, import: u32) -> bool {
     /// WASI's number of EIO, and of EINVAL, which POSIX asks for.
     const REFUSALS: [i32; 2] = [29, 28];
-    let module = flows.module;
-    has_type(module, import, "i32 i32 -> i32")
+    let code = flows.code;
+    code.has_type(import, "i32 i32 -> i32")
         && flows.any_call(import, |caller, flow, call| {
             let is_limit = |at: usize| match flow.code[at] {
                 Operator::I32GtU | Operator::I32LeU => flow.const_operand(at, 1) == Some(256),
@@ -88,7 +86,7 @@ pub(crate) fn fills_entropy(flows: &Flows<'_, '_>, import: u32) -> bool {
                 .collect();
             // One store may serve both, with the number chosen before.
             let result: BTreeSet<usize> = flow.uses(call).into_iter().map(|(user, _)| user).collect();
-            has_type(module, caller, "i32 i32 -> i32")
+            code.has_type(caller, "i32 i32 -> i32")
                 && flow.is_parameter(call, 0, 0)
                 && flow.is_parameter(call, 1, 1)
                 && flow.positions(0..call).any(|at| is_limit(at) && flow.is_parameter(at, 0, 1))
@@ -99,19 +97,19 @@ pub(crate) fn fills_entropy(flows: &Flows<'_, '_>, import: u32) -> bool {
 /// Whether an import is one of the two calls that read the environment: the sizes are written to two
 /// variables on the stack, room for so many pointers and a null after them is made, and the second
 /// call fills it; both results only decide.
-pub(crate) fn reads_environment(flows: &Flows<'_, '_>, import: u32) -> bool {
-    let module = flows.module;
-    let only_caller = |import: u32| match module.scan.calls[import as usize].as_slice() {
-        [call] => Some(call.caller),
+pub(super) fn reads_environment(flows: &Flows<'_, '_>, import: u32) -> bool {
+    let code = flows.code;
+    let only_caller = |import: u32| match code.callers(import) {
+        [caller] => flows.of(*caller).filter(|flow| flow.calls(import).len() == 1).map(|_| *caller),
         _ => None,
     };
-    let Some(caller) = only_caller(import).filter(|_| has_type(module, import, "i32 i32 -> i32")) else {
+    let Some(caller) = only_caller(import).filter(|_| code.has_type(import, "i32 i32 -> i32")) else {
         return false;
     };
     let Some(flow) = flows.of(caller) else { return false };
     let pair: Vec<(usize, u32)> = flow
         .imports_called()
-        .filter(|&other| only_caller(other) == Some(caller) && has_type(module, other, "i32 i32 -> i32"))
+        .filter(|&other| only_caller(other) == Some(caller) && code.has_type(other, "i32 i32 -> i32"))
         .filter_map(|other| Some((*flow.calls(other).first()?, other)))
         .filter(|&(call, _)| flow.is_truth(call) && !flow.is_dropped(call))
         .collect();
@@ -161,8 +159,8 @@ fn variable(flow: &Flow<'_>, at: usize) -> Option<(usize, i64)> {
 
 /// Whether `tzset` calls an import: with four constant addresses, of which it then keeps the last two
 /// as the names of the zones, side by side.
-pub(crate) fn sets_time_zone(flows: &Flows<'_, '_>, import: u32) -> bool {
-    has_type(flows.module, import, "i32 i32 i32 i32 ->")
+pub(super) fn sets_time_zone(flows: &Flows<'_, '_>, import: u32) -> bool {
+    flows.code.has_type(import, "i32 i32 i32 i32 ->")
         && flows.any_call(import, |_, flow, call| {
             let arguments: Option<Vec<i32>> = (0..4).map(|which| flow.const_operand(call, which)).collect();
             let Some([zone, daylight, standard, summer]) = arguments.as_deref() else { return false };
@@ -183,12 +181,12 @@ pub(crate) fn sets_time_zone(flows: &Flows<'_, '_>, import: u32) -> bool {
 /// Whether `localtime` or its like calls an import, and its name: with a time that it loads and the
 /// address of a `struct tm`, whose `tm_zone` it stores afterwards: UTC's name for `gmtime`, one of
 /// two by `tm_isdst` for `localtime`.
-pub(crate) fn fills_broken_down_time(flows: &Flows<'_, '_>, import: u32) -> Option<&'static str> {
+pub(super) fn fills_broken_down_time(flows: &Flows<'_, '_>, import: u32) -> Option<&'static str> {
     /// Offsets in musl's `struct tm` on wasm32.
     const TM_ISDST: i64 = 32;
     const TM_ZONE: i64 = 40;
-    let module = flows.module;
-    if !["i64 i32 ->", "i64 i32 -> i32"].iter().any(|ty| has_type(module, import, ty)) {
+    let code = flows.code;
+    if !["i64 i32 ->", "i64 i32 -> i32"].iter().any(|ty| code.has_type(import, ty)) {
         return None;
     }
     let mut names = BTreeSet::new();
@@ -214,7 +212,7 @@ pub(crate) fn fills_broken_down_time(flows: &Flows<'_, '_>, import: u32) -> Opti
         });
         match &flow.code[zone] {
             Operator::I32Const { value } => {
-                let text = module.initial_i32(value.cast_unsigned()).to_le_bytes();
+                let text = code.initial_i32(value.cast_unsigned()).to_le_bytes();
                 if matches!(&text, b"GMT\0" | b"UTC\0") {
                     names.insert("_gmtime_js");
                 }
@@ -233,12 +231,12 @@ pub(crate) fn fills_broken_down_time(flows: &Flows<'_, '_>, import: u32) -> Opti
 }
 
 /// Whether an import is called behind a C stream: its first argument is a stream's file descriptor.
-pub(crate) fn works_on_stream(flows: &Flows<'_, '_>, import: u32) -> bool {
+pub(super) fn works_on_stream(flows: &Flows<'_, '_>, import: u32) -> bool {
     flows.any_call(import, |_, flow, call| takes_descriptor(flow, call))
 }
 
 /// The same, where a result other than 0 is stored on the spot, and tested otherwise: errno.
-pub(crate) fn sets_errno_for_stream(flows: &Flows<'_, '_>, import: u32) -> bool {
+pub(super) fn sets_errno_for_stream(flows: &Flows<'_, '_>, import: u32) -> bool {
     flows.any_call(import, |_, flow, call| {
         let uses = flow.uses(call);
         let is_errno = |&(user, which): &(usize, usize)| {
@@ -272,9 +270,9 @@ fn takes_descriptor(flow: &Flow<'_>, call: usize) -> bool {
 
 /// Whether a timer that has gone off is set again or stopped by an import: by the function that then
 /// raises SIGALRM, SIGVTALRM or SIGPROF, whichever belongs to the timer.
-pub(crate) fn sets_timer(flows: &Flows<'_, '_>, import: u32) -> bool {
+pub(super) fn sets_timer(flows: &Flows<'_, '_>, import: u32) -> bool {
     const SIGNALS: [i32; 3] = [14, 26, 27];
-    has_type(flows.module, import, "i32 f64 -> i32")
+    flows.code.has_type(import, "i32 f64 -> i32")
         && flows.any_call(import, |_, flow, call| {
             flow.is_parameter(call, 0, 0)
                 && flow.is_dropped(call)
@@ -289,10 +287,10 @@ pub(crate) fn sets_timer(flows: &Flows<'_, '_>, import: u32) -> bool {
 
 /// Whether `sysconf` asks an import for the most memory there can be: the result is counted in pages,
 /// in a function that knows the other limits, too.
-pub(crate) fn limits_heap(flows: &Flows<'_, '_>, import: u32) -> bool {
+pub(super) fn limits_heap(flows: &Flows<'_, '_>, import: u32) -> bool {
     /// ARG_MAX, the size of a page, and what is not limited.
     const LIMITS: [i32; 3] = [131_072, 65536, i32::MAX];
-    has_type(flows.module, import, "-> i32")
+    flows.code.has_type(import, "-> i32")
         && flows.any_call(import, |_, flow, call| {
             let uses = flow.uses(call);
             let are_pages = uses.iter().all(|&(user, which)| match flow.code[user] {
@@ -306,8 +304,8 @@ pub(crate) fn limits_heap(flows: &Flows<'_, '_>, import: u32) -> bool {
 
 /// Whether an import tells the time in milliseconds: its result is taken apart into a `timespec` or a
 /// `timeval`, or a time out of a `timespec` is waited for with it.
-pub(crate) fn is_clock(flows: &Flows<'_, '_>, import: u32) -> bool {
-    has_type(flows.module, import, "-> f64")
+pub(super) fn is_clock(flows: &Flows<'_, '_>, import: u32) -> bool {
+    flows.code.has_type(import, "-> f64")
         && flows.any_call(import, |_, flow, call| {
             is_taken_apart(flow, call) || is_waited_with(flow, import, call)
         })

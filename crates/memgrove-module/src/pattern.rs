@@ -1,26 +1,37 @@
 //! Patterns that imports are recognised by.
 
+use std::borrow::Cow;
+
 use crate::facts::{ExternKind, Facts, Import};
 use serde::Deserialize;
+
+/// Text of the built-in tables, or of a file that was read.
+pub type Text = Cow<'static, str>;
 
 /// One name or several; `*` in a name stands for any characters.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub enum Names {
     /// One.
-    One(String),
+    One(Text),
     /// Any of these.
-    Any(Vec<String>),
+    Any(Cow<'static, [Text]>),
 }
 
 impl Names {
     /// The names as a list.
     #[must_use]
-    pub fn list(&self) -> &[String] {
+    pub fn list(&self) -> &[Text] {
         match self {
             Self::One(name) => std::slice::from_ref(name),
             Self::Any(names) => names,
         }
+    }
+
+    /// Whether it is one of them, taken as they are.
+    #[must_use]
+    pub fn holds(&self, text: &str) -> bool {
+        self.list().iter().any(|one| one == text)
     }
 
     fn matches(&self, name: &str) -> bool {
@@ -42,7 +53,7 @@ pub struct ImportPattern {
     #[serde(rename = "type")]
     pub ty: Option<Names>,
     /// Pairs of a name and its type, instead of `name` and `type`.
-    pub pairs: Option<Vec<(String, String)>>,
+    pub pairs: Option<Cow<'static, [(Text, Text)]>>,
 }
 
 /// [`ExternKind`] as it is written in TOML.
@@ -99,7 +110,8 @@ impl ImportPattern {
 }
 
 /// Whether `text` fits `pattern`, in which `*` stands for any characters. Linear in their product at worst.
-pub(crate) fn glob(pattern: &str, text: &str) -> bool {
+#[must_use]
+pub fn glob(pattern: &str, text: &str) -> bool {
     // Decides most cases: an import is compared with hundreds of names.
     let first = pattern.as_bytes().first();
     if first != Some(&b'*') && first != text.as_bytes().first() {

@@ -1,0 +1,38 @@
+//! Lists the files of `knowledge/` that are about more than imports and embeds them: a new one needs no line anywhere else.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+fn main() -> io::Result<()> {
+    let folder = |name: &str| env::var(name).map(PathBuf::from).map_err(io::Error::other);
+    let root = folder("CARGO_MANIFEST_DIR")?.join("../../knowledge").canonicalize()?;
+    let mut files = Vec::new();
+    collect(&root, &mut files)?;
+    files.sort();
+
+    let mut code = "const FILES: &[(&str, &str)] = &[\n".to_owned();
+    // The table of known imports is read by memgrove-module, which recognises them.
+    files.retain(|path| path.file_name().is_none_or(|name| name != "imports.toml"));
+    for path in &files {
+        println!("cargo::rerun-if-changed={}", path.display());
+        let name = path.strip_prefix(&root).map_err(io::Error::other)?.to_string_lossy().replace('\\', "/");
+        writeln!(code, "    ({name:?}, include_str!({path:?})),").map_err(io::Error::other)?;
+    }
+    code.push_str("];\n");
+    fs::write(folder("OUT_DIR")?.join("knowledge.rs"), code)
+}
+
+/// The TOML files of a folder, at any depth.
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    println!("cargo::rerun-if-changed={}", folder.display());
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, files)?;
+        } else if path.extension().is_some_and(|extension| extension == "toml") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
