@@ -28,12 +28,27 @@ const MACHINE_PATHS: &[&str] = &["/root/", "/work/"];
 pub fn run(workspace: &Workspace) -> Result<()> {
     let sh = workspace.shell()?;
     let mut faults = Vec::new();
+    let today = today()?;
     for file in tracked(&sh)? {
         let path = workspace.root().join(&file);
         // A file deleted in the work tree is still tracked; its absence is the documents' affair.
         let Ok(bytes) = std::fs::read(&path) else { continue };
         if !file.starts_with("xtask/src/tidy.rs") {
             faults.extend(machine_paths(&file, &bytes));
+        }
+        if file.starts_with("knowledge/engines/") {
+            match std::str::from_utf8(&bytes).ok().and_then(checked) {
+                None => faults.push(format!(
+                    "{file}: no `checked = \"YYYY-MM-DD\"` says when it was compared with its source"
+                )),
+                Some(day) if today - day > YEAR_DAYS => {
+                    println!(
+                        "warning: {file} was compared with its source {} days ago: look again",
+                        today - day
+                    );
+                }
+                Some(_) => {}
+            }
         }
         if file.ends_with(".md") {
             let text = std::str::from_utf8(&bytes).with_context(|| format!("{file} is not UTF-8"))?;
@@ -45,6 +60,25 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     }
     println!("tidy: documents and tracked files are in order");
     Ok(())
+}
+
+const YEAR_DAYS: i64 = 365;
+
+/// Days since 1970.
+fn today() -> Result<i64> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).context("the clock")?;
+    Ok(i64::try_from(now.as_secs() / 86_400)?)
+}
+
+/// The day on which an engine's file was checked, in days since 1970.
+fn checked(text: &str) -> Option<i64> {
+    let line = text.lines().find_map(|line| line.strip_prefix("checked = \""))?;
+    let mut parts = line.strip_suffix('"')?.split('-').map(|part| part.parse::<i64>().ok());
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    // Years that begin in March: the leap day comes last.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    Some(days + (153 * month + 2) / 5 + day - 1 - 719_468)
 }
 
 fn tracked(sh: &Shell) -> Result<Vec<String>> {
@@ -88,6 +122,15 @@ fn named_paths(text: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_are_counted() {
+        let day = |text: &str| super::checked(&format!("id = \"x\"\nchecked = \"{text}\"\n"));
+        assert_eq!(day("1970-01-01"), Some(0));
+        assert_eq!(day("2000-03-01"), Some(11_017));
+        assert_eq!(day("2026-11-26"), Some(20_783));
+        assert_eq!(day("soon"), None);
+    }
 
     #[test]
     fn finds_quoted_and_linked_paths_only() {

@@ -54,7 +54,7 @@ fn callees(facts: &Facts<'_>, func: u32) -> Vec<u32> {
 }
 
 /// The proposals found are exactly those that the module takes: with them it validates, and without any one of them it
-/// does not. The same goes for floating point.
+/// does not. Nor is floating point missed.
 fn check_proposals(facts: &Facts<'_>) {
     let range = facts.range();
     if facts.kind == BinaryKind::Component || range.start != 0 {
@@ -72,7 +72,8 @@ fn check_proposals(facts: &Facts<'_>) {
         assert!(without.is_err(), "{} is not needed, of {ids:?}", proposal.id());
     }
     let has_floats = validate(all.difference(WasmFeatures::FLOATS)).is_err();
-    assert_eq!(has_floats, facts.proposals.floats().is_some(), "floating point");
+    // The validator lets a conversion pass in code that is never reached.
+    assert!(!has_floats || facts.proposals.floats().is_some(), "floating point was missed");
 }
 
 /// wasmparser's name of a proposal.

@@ -181,10 +181,9 @@ fn expected_of(name: &str) -> Option<(&'static str, &'static str)> {
     let toolchain = match () {
         () if has("fastcomp") || has("emscripten") => "emscripten",
         () if has("musl") => "clang",
-        // The archive's producers name rustc, the program's clang.
-        () if has("rust-") || has("wasm-bindgen") || name.contains("c-memgrove") || has("cpp-memgrove") => {
-            "rust"
-        }
+        () if has("rust-") || has("wasm-bindgen") => "rust",
+        // C and C++ programs: of memgrove's archive, which is Rust, they have the allocator only.
+        () if name.contains("c-memgrove") || has("cpp-memgrove") => "clang",
         // Zig's C compiler links its own build of wasi-libc.
         () if has("wasi-libc") || has("zig") => "wasi-libc|zig",
         () => return None,

@@ -176,7 +176,9 @@ fn functions_of_wasi_have_one_type() {
             }
         }
     }
-    let all: String = memgrove_inspect::Knowledge::builtin().interfaces[0]
+    let all: String = memgrove_inspect::Knowledge::builtin()
+        .interface("wasi_snapshot_preview1")
+        .unwrap()
         .functions
         .iter()
         .filter(|(name, _)| *name != "sock_accept")
@@ -340,4 +342,96 @@ fn hosts_with_versions_and_bounds() {
         Outcome::Runs,
         "contractenvmetav0",
     );
+}
+
+/// Small inputs from public reports, with what is right.
+#[test]
+fn cases() {
+    let case = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases").join(name);
+        let text =
+            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        // Comments before the module are no part of it.
+        text[text.find("(module").unwrap()..].to_owned()
+    };
+    for host in NATIVE_WASI {
+        check(
+            &case("import-types/wrongsig.wat"),
+            host,
+            Outcome::No,
+            "random_get is (i32 i64) -> i32, expected (i32 i32) -> i32",
+        );
+        check(&case("import-types/wasi64.wat"), host, Outcome::No, "fd_write is (i32 i64 i64 i64) -> i32");
+    }
+    check(&case("import-types/wrongsig.wat"), "node-wasi", Outcome::RunsIf, "2 imports have another type");
+    for host in ["wasmtime", "wasmi", "wasmer", "node-wasi"] {
+        check(&case("memory-export/nomem.wat"), host, Outcome::No, "no memory is exported");
+        check(&case("memory-export/mem0.wat"), host, Outcome::No, "no memory is exported");
+    }
+    check(&case("threads/own.wat"), "wasmtime", Outcome::RunsIf, "Wasmtime is 46 or older, with -S threads");
+    check(&case("hostile/tagres.wat"), "node-wasi", Outcome::No, "stack-switching is used (tag with results");
+    for glue in ["browser-emscripten", "browser-go"] {
+        check(
+            &case("import-types/wasi64.wat"),
+            glue,
+            Outcome::No,
+            "nothing shows that it was made for this glue",
+        );
+    }
+    let mut knowledge = memgrove_inspect::Knowledge::builtin().clone();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/proposal-lacking/mvp.toml");
+    let host = knowledge.add_host("mvp.toml", &std::fs::read_to_string(path).unwrap()).unwrap();
+    let bytes = wat::parse_str(case("proposal-lacking/bulk.wat")).unwrap();
+    let report = memgrove_inspect::conclude_with(&facts(&bytes).unwrap(), &knowledge);
+    let verdict = verdict(&report, &host);
+    assert_eq!((verdict.outcome, verdict.reasons.len()), (Outcome::No, 3), "{verdict:?}");
+}
+
+/// What a contract or a plug-in imports is known, and nothing else would do.
+#[test]
+fn functions_of_one_kind_of_host() {
+    let purposes = |text: &str| {
+        let report = inspect(text);
+        let groups = report.requirements.groups.iter();
+        groups
+            .map(|group| (group.purpose.clone(), group.imports[0].meaning.value.clone()))
+            .collect::<Vec<_>>()
+    };
+    let known = |title: &str| vec![("one-host".to_owned(), Some(format!("a function of {title}")))];
+    assert_eq!(
+        purposes("(module (import \"vm_hooks\" \"read_args\" (func (param i32))))"),
+        known("Arbitrum Stylus contract")
+    );
+    assert_eq!(
+        purposes("(module (import \"l\" \"1\" (func (param i64 i64) (result i64))))"),
+        known("Soroban contract (Stellar)")
+    );
+    let cosmwasm = [
+        "(import \"env\" \"db_read\" (func (param i32) (result i32)))",
+        "(import \"env\" \"db_write\" (func (param i32 i32)))",
+        "(import \"env\" \"debug\" (func (param i32)))",
+    ];
+    assert_eq!(purposes(&format!("(module {})", cosmwasm.concat())), known("CosmWasm contract"));
+    // One such name from `env` is anybody's; so are those of a C library.
+    for import in [cosmwasm[2], "(import \"env\" \"strspn\" (func (param i32 i32) (result i32)))"] {
+        assert_ne!(purposes(&format!("(module {import})"))[0].0, "one-host");
+    }
+    // Another type is another function; and WASI has many hosts.
+    let unknown = vec![("unknown".to_owned(), None)];
+    assert_eq!(purposes("(module (import \"l\" \"1\" (func (param i32 i32) (result i32))))"), unknown);
+    let wasi = purposes("(module (import \"wasi_snapshot_preview1\" \"sched_yield\" (func (result i32))))");
+    assert_eq!(wasi[0].0, "wasi");
+}
+
+#[test]
+fn no_allocator_is_said_only_where_no_import_is_unresolved() {
+    let allocator = |imports: &str| {
+        let report = inspect(&format!("(module {imports} (memory 1) (func (export \"f\")))"));
+        report.allocator.value.map(|value| value.id)
+    };
+    assert_eq!(allocator("").as_deref(), Some("none"));
+    let wasi = "(import \"wasi_snapshot_preview1\" \"proc_exit\" (func (param i32)))";
+    assert_eq!(allocator(wasi).as_deref(), Some("none"));
+    assert_eq!(allocator("(import \"env\" \"malloc\" (func (param i32) (result i32)))"), None);
+    assert_eq!(allocator("(import \"host\" \"work\" (func))"), None);
 }

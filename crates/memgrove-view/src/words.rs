@@ -3,8 +3,8 @@
 use memgrove_inspect::facts::BinaryKind;
 use memgrove_inspect::report::{
     AllocatorFunction, AllocatorRole, Conclusion, EngineSupport, Evidence, GrowFunction, Grower, Growth,
-    ImportUse, Level, MemoryReport, MemorySummary, Outcome, Reason, Report, Role, SizeIs, Stack,
-    StackDirection, StackPlacement, Verdict,
+    ImportUse, Level, MemoryReport, MemorySummary, Mended, Outcome, Reason, Report, Role, SizeIs, Stack,
+    StackDirection, StackPlacement, TableGrower, TableReport, Verdict,
 };
 use memgrove_module::PAGE_BYTES;
 use memgrove_text::{escape, escape_name, shorten};
@@ -119,7 +119,12 @@ pub(crate) fn versioned(name: &str, version: Option<&str>) -> String {
 }
 
 pub(crate) fn toolchain(report: &Report) -> String {
-    concluded(&report.toolchain, |toolchain| versioned(&toolchain.name, toolchain.version.as_deref()))
+    concluded(&report.toolchain, |toolchain| match (&toolchain.version, &toolchain.version_of) {
+        (Some(version), Some(of)) if !toolchain.name.eq_ignore_ascii_case(of) && !version.is_empty() => {
+            format!("{} ({})", toolchain.name, versioned(&shorten(of, LONGEST_NAME), Some(version)))
+        }
+        (version, _) => versioned(&toolchain.name, version.as_deref()),
+    })
 }
 
 pub(crate) fn allocator(report: &Report) -> String {
@@ -187,6 +192,42 @@ pub(crate) fn memory(memory: &MemorySummary) -> String {
             parts.push(format!("exported as {}", some_of(&names, 6)));
         }
     }
+    parts.join(", ")
+}
+
+/// What `memgrove fix` put in.
+pub(crate) fn mended(mended: &Mended) -> String {
+    if mended.helper_count == 0 {
+        return "by memgrove fix".to_owned();
+    }
+    let names: Vec<_> =
+        mended.helpers.iter().map(|helper| function(helper.func, helper.name.as_deref())).collect();
+    let rest = (mended.helper_count as usize).saturating_sub(names.len());
+    let more = if rest > 0 { format!(", and {rest} more") } else { String::new() };
+    format!("by memgrove fix, with {}{more}", some_of(&names, 8))
+}
+
+/// A table: where it is from, its limits, who makes it larger.
+pub(crate) fn table(table: &TableReport) -> String {
+    let mut parts = vec![match &table.imported {
+        Some(name) => format!("{} imported as {}", table.index, shorten(&name.to_string(), LONGEST_NAME)),
+        None => format!("{} own", table.index),
+    }];
+    parts.push(format!("{} of {}", count(table.min, "element"), table.element));
+    parts.push(match table.max {
+        Some(max) if max == table.min => "fixed: the maximum is the same".to_owned(),
+        Some(max) => format!("at most {}", grouped(max)),
+        None => "no maximum".to_owned(),
+    });
+    if !table.exported_as.is_empty() {
+        let names: Vec<_> = table.exported_as.iter().map(|name| shorten(name, LONGEST_NAME)).collect();
+        parts.push(format!("exported as {}", some_of(&names, 6)));
+    }
+    parts.push(match table.grown_by {
+        TableGrower::Module => "grown by the module".to_owned(),
+        TableGrower::Host => "grown by nobody but the host".to_owned(),
+        TableGrower::Nobody => "grown by nobody".to_owned(),
+    });
     parts.join(", ")
 }
 
@@ -377,14 +418,19 @@ pub(crate) struct HostGroup<'a> {
     pub(crate) verdicts: Vec<&'a Verdict>,
 }
 
-/// Hosts with the same answer for the same reasons together; those that run it first.
-pub(crate) fn host_groups(verdicts: &[Verdict]) -> Vec<HostGroup<'_>> {
+/// Hosts with the same answer for the same reasons together; those that run it first. Without `detailed` the exports that
+/// each host asks for are not named: a module that is not made for one has none of them.
+pub(crate) fn host_groups(verdicts: &[Verdict], detailed: bool) -> Vec<HostGroup<'_>> {
     let mut groups: Vec<HostGroup<'_>> = Vec::new();
     for verdict in verdicts {
         let outcome = verdict.outcome;
         let why = match outcome {
             Outcome::Runs => String::new(),
-            Outcome::RunsIf => reasons(&verdict.conditions),
+            Outcome::RunsIf if detailed => reasons(&verdict.conditions),
+            Outcome::RunsIf => conditions(&verdict.conditions),
+            Outcome::No if !detailed && verdict.reasons.iter().any(|reason| reason.about_exports) => {
+                "it does not export what the host calls (-v says what)".to_owned()
+            }
             Outcome::No => reasons(&verdict.reasons),
         };
         match groups.iter_mut().find(|group| group.outcome == outcome && group.why == why) {
@@ -394,6 +440,17 @@ pub(crate) fn host_groups(verdicts: &[Verdict]) -> Vec<HostGroup<'_>> {
     }
     groups.sort_by_key(|group| group.outcome);
     groups
+}
+
+/// Conditions without the names of exports.
+fn conditions(conditions: &[Reason]) -> String {
+    let (exports, others): (Vec<&Reason>, Vec<&Reason>) =
+        conditions.iter().partition(|condition| condition.about_exports);
+    let mut texts: Vec<_> = others.iter().map(|other| shorten(&other.text, LONGEST_SENTENCE)).collect();
+    if !exports.is_empty() {
+        texts.push("a function is named when it is run (-v says how)".into());
+    }
+    texts.join("; ")
 }
 
 /// Each note with the hosts it is about.

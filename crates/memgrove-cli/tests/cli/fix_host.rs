@@ -120,7 +120,7 @@ fn memories_exported(wasm: &[u8]) -> Vec<String> {
 #[test]
 #[cfg_attr(not(feature = "engines"), ignore = "needs engines")]
 fn functions_of_wasi_have_one_type() {
-    for host in ["wasmtime", "wasmi", "wasmer", "wasmedge", "node-wasi"] {
+    for host in ["wasmtime", "wasmi", "wasmer", "wasmedge", "wazero"] {
         refused(
             "import-types/wrongsig.wat",
             &["--host", host],

@@ -7,16 +7,20 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
+use memgrove_module::recognise::{self, Purpose};
 use serde::Serialize;
 
 use super::allocator_sites::{Sites, sites};
-use super::entries::Entries;
+use super::entries::{Entries, Judged, MAX_CONFIDENCE};
+use super::imports::ImportMeanings;
 use super::rules::Subject;
+use super::structure::Structure;
 use super::toolchain::{self, Toolchain, strongest};
-use crate::facts::Facts;
+use crate::Code;
+use crate::facts::{ExternKind, Facts, Import};
 use crate::fingerprint::{Library, Match, Search, Searched, library};
-use crate::knowledge::{AllocatorEntry, Defect};
-use crate::report::{Conclusion, Confidence, Evidence};
+use crate::knowledge::{AllocatorEntry, Defect, Knowledge};
+use crate::report::{Conclusion, Confidence, Evidence, short};
 
 /// An allocator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -38,6 +42,17 @@ pub struct Allocator {
 #[must_use]
 pub fn allocator(facts: &Facts<'_>) -> Conclusion<Allocator> {
     toolchain::origin(facts).1
+}
+
+/// Where there is no memory there is no allocator, whatever else; names of functions show that it is inside, text in
+/// data only that its source was.
+fn allocator_confidence(entry: &AllocatorEntry, judged: &Judged<'_>) -> f32 {
+    let certain = judged.held.iter().any(|(rule, _)| {
+        rule.when
+            .iter()
+            .any(|condition| condition.structure == Some(Structure::NoMemory) || condition.symbol.is_some())
+    });
+    if certain || entry.family == "none" { judged.score.min(MAX_CONFIDENCE) } else { judged.confidence() }
 }
 
 /// What a conclusion rests on.
@@ -82,8 +97,9 @@ pub(super) fn conclude(
         (b.1.weightiest(), b.1.score).partial_cmp(&(a.1.weightiest(), a.1.score)).unwrap_or(Ordering::Equal)
     });
     if let Some((entry, judged)) = named.first().filter(|(_, judged)| judged.score >= RULE_SUFFICES) {
-        let value = Allocator { version: judged.version(), ..describe(entry) };
-        let conclusion = Conclusion::new(value, Confidence::new(judged.score.min(0.98)));
+        let version = judged.version().map(|version| version.text);
+        let value = Allocator { version, ..describe(entry) };
+        let conclusion = Conclusion::new(value, Confidence::new(allocator_confidence(entry, judged)));
         return (conclusion.with_evidence(strongest(judged)), Basis::Seen, None);
     }
     let sites = sites(subject.code);
@@ -109,7 +125,7 @@ pub(super) fn conclude(
         (None, Some((entry, judged))) => {
             Conclusion::new(describe(entry), Confidence::new(judged.score)).with_evidence(strongest(judged))
         }
-        (None, None) => by_default(entries, facts, &sites, toolchain, |id| {
+        (None, None) => by_default(entries, subject.code, &sites, toolchain, |id| {
             score_of(library, &searched, id).is_none_or(|score| score >= SCORE_EXCLUDED)
         }),
     };
@@ -211,7 +227,9 @@ fn by_code(
         .find(|other| of(other).is_some_and(|entry| entry.family != *family))
         .map_or(0.0, |other| other.score);
     let confidence = match (best.score, best.score - rival) {
-        (score, margin) if score >= SCORE_HIGH && margin >= 0.2 => 0.86 + 0.25 * (score - SCORE_HIGH),
+        (score, margin) if score >= SCORE_HIGH && margin >= 0.2 => {
+            (0.86 + 0.25 * (score - SCORE_HIGH)).min(0.9)
+        }
         (score, margin) if score >= SCORE_MEDIUM && margin >= 0.1 => 0.5 + 0.34 * (score - SCORE_MEDIUM),
         (score, _) => 0.3 + (score - SCORE_LOW).min(0.15),
     };
@@ -233,12 +251,21 @@ fn by_code(
 /// Nothing was recognised: what the toolchain links by default, or that there is nothing.
 fn by_default(
     entries: &Entries,
-    facts: &Facts<'_>,
+    code: &Code<'_>,
     sites: &Sites,
     toolchain: &Conclusion<Toolchain>,
     may_be: impl Fn(&str) -> bool,
 ) -> Conclusion<Allocator> {
+    let facts = code.facts();
     if let Some(none) = entries.allocator("none").filter(|_| sites.nothing_allocates(facts)) {
+        if let Some(import) = unresolved(code) {
+            let text = format!(
+                "nothing inside grows memory or allocates, but nobody knows what the import {}.{} does",
+                short(import.module),
+                short(import.name)
+            );
+            return Conclusion::unknown().because(Evidence::at(import.offset, text));
+        }
         let text = "no memory.grow, no import that grows, no exported allocation function, no known code";
         let confidence = if facts.functions.len() <= 64 { 0.75 } else { 0.55 };
         return Conclusion::new(describe(none), Confidence::new(confidence)).because(Evidence::new(text));
@@ -257,6 +284,16 @@ fn by_default(
         }
         _ => Conclusion::unknown(),
     }
+}
+
+/// A function that is imported and may be what allocates: one that nothing is known of, or that has the name of malloc.
+fn unresolved<'c, 'a>(code: &'c Code<'a>) -> Option<&'c Import<'a>> {
+    let meanings = ImportMeanings::new(code, Knowledge::builtin());
+    let is_known = |at: usize| !matches!(meanings.purpose(at), Purpose::Unknown | Purpose::Memory);
+    let imports = code.facts().imports.iter().enumerate();
+    let mut functions = imports.filter(|(_, import)| import.ty.kind() == ExternKind::Func);
+    let found = functions.find(|&(at, import)| recognise::is_allocation_export(import.name) || !is_known(at));
+    found.map(|(_, import)| import)
 }
 
 /// For an unknown allocator: what came nearest.

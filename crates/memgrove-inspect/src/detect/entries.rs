@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use super::patterns::Patterns;
-use super::rules::{Rule, Seen, Subject, combine};
+use super::rules::{Rule, Seen, Subject, Version, combine};
 use crate::Code;
 use crate::knowledge::{AllocatorEntry, Knowledge, ToolchainEntry};
 
@@ -47,6 +47,13 @@ impl Entries {
     }
 }
 
+/// A rule of this weight is the file's own word, if it rests on such.
+const SAYS_SO: f32 = 0.95;
+/// Even that can be imitated.
+pub const MAX_CONFIDENCE: f32 = 0.98;
+/// However many hints there are.
+const MAX_HINTED: f32 = 0.9;
+
 /// The rules of an entry that hold for a module.
 pub struct Judged<'r> {
     /// Their weights added up, from 0 to 1.
@@ -66,13 +73,19 @@ impl Judged<'_> {
         )
     }
 
+    /// How sure one may be at most: what adds up from hints alone can be otherwise.
+    pub fn confidence(&self) -> f32 {
+        let says_so = |(rule, _): &(&Rule, Seen)| rule.weight >= SAYS_SO && rule.is_the_files_word();
+        self.score.min(if self.held.iter().any(says_so) { MAX_CONFIDENCE } else { MAX_HINTED })
+    }
+
     /// The greatest single weight.
     pub fn weightiest(&self) -> f32 {
         self.held.iter().map(|(rule, _)| rule.weight).fold(0.0, f32::max)
     }
 
-    /// A version that one of the rules found, the weightiest first.
-    pub fn version(&self) -> Option<String> {
+    /// A version that one of the rules found, the weightiest first, and whose it is.
+    pub fn version(&self) -> Option<Version> {
         let with = self.held.iter().filter(|(_, seen)| seen.version.is_some());
         with.max_by(|a, b| a.0.weight.total_cmp(&b.0.weight)).and_then(|(_, seen)| seen.version.clone())
     }

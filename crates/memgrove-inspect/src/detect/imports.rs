@@ -1,30 +1,50 @@
 //! What each import means: as the model of the module recognises it, in words and with evidence.
 
+use std::collections::BTreeMap;
+
 use memgrove_module::facts::ExternKind;
 use memgrove_module::recognise::{Imports, Known, Purpose, Role};
 
 use super::code_evidence::at_caller;
 use crate::Code;
+use crate::facts::{Facts, Import};
+use crate::knowledge::{Host, Knowledge};
 use crate::report::{Conclusion, Confidence, Evidence};
 
 /// The meaning of each import of a module, in the order of the file.
-pub(crate) struct ImportMeanings<'c, 'a> {
+pub(crate) struct ImportMeanings<'c, 'a, 'k> {
     code: &'c Code<'a>,
     imports: &'c Imports,
+    /// For an import of unknown purpose: the one kind of host whose interface has it, with this type.
+    hosts: Vec<Option<&'k Host>>,
 }
 
-impl<'c, 'a> ImportMeanings<'c, 'a> {
-    pub(crate) fn new(code: &'c Code<'a>) -> Self {
-        Self { code, imports: code.imports() }
+impl<'c, 'a, 'k> ImportMeanings<'c, 'a, 'k> {
+    pub(crate) fn new(code: &'c Code<'a>, knowledge: &'k Knowledge) -> Self {
+        let (facts, imports) = (code.facts(), code.imports());
+        let of_host = |(at, import)| match imports.at(at).purpose() {
+            Purpose::Unknown => only_host(facts, import, knowledge),
+            _ => None,
+        };
+        let mut hosts: Vec<_> = facts.imports.iter().enumerate().map(of_host).collect();
+        drop_chance_hits(facts, &mut hosts);
+        Self { code, imports, hosts }
     }
 
     /// The import's purpose.
     pub(crate) fn purpose(&self, import: usize) -> Purpose {
-        self.imports.at(import).purpose()
+        match self.hosts.get(import).copied().flatten() {
+            Some(_) => Purpose::OneHost,
+            None => self.imports.at(import).purpose(),
+        }
     }
 
     /// What the import does.
     pub(crate) fn meaning(&self, import: usize) -> Conclusion<String> {
+        if let Some(host) = self.hosts.get(import).copied().flatten() {
+            return Conclusion::new(format!("a function of {}", host.title), Confidence::HIGH)
+                .because(Evidence::new(format!("known by name and type: {}", host.source)));
+        }
         let known = self.imports.at(import);
         if let Some(role) = known.role {
             let evidence = self.code.facts().imports.get(import).map(|import| match import.ty.kind() {
@@ -49,6 +69,38 @@ impl<'c, 'a> ImportMeanings<'c, 'a> {
     pub(crate) fn has_unknown(&self) -> bool {
         (0..self.code.facts().imports.len()).any(|import| self.purpose(import) == Purpose::Unknown)
     }
+}
+
+/// So many functions of one host leave no doubt, whatever module they are imported from.
+const NO_CHANCE: usize = 3;
+
+/// `env` is everybody's: `env.debug (i32)` alone is not CosmWasm's.
+fn drop_chance_hits(facts: &Facts<'_>, hosts: &mut [Option<&Host>]) {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for host in hosts.iter().flatten() {
+        *counts.entry(host.id.as_str()).or_default() += 1;
+    }
+    for (host, import) in hosts.iter_mut().zip(&facts.imports) {
+        let is_many =
+            host.is_some_and(|host| counts.get(host.id.as_str()).is_some_and(|&count| count >= NO_CHANCE));
+        if import.module == "env" && !is_many {
+            *host = None;
+        }
+    }
+}
+
+/// The host whose interface has this function with this type; `None` where there are several. O(hosts × log functions).
+fn only_host<'k>(facts: &Facts<'_>, import: &Import<'_>, knowledge: &'k Knowledge) -> Option<&'k Host> {
+    let has_it = |host: &&Host| {
+        let interface =
+            host.provider(facts, import, knowledge).and_then(|provides| provides.interface(knowledge));
+        let interface = interface.filter(|interface| !interface.common);
+        let types = interface.and_then(|interface| interface.types(import.module, import.name));
+        types.is_some_and(|types| types.list().iter().any(|ty| *ty == import.ty.describe(facts)))
+    };
+    let mut hosts = knowledge.hosts.iter().filter(has_it);
+    let only = hosts.next()?;
+    hosts.next().is_none().then_some(only)
 }
 
 /// What an import under a minified name does.

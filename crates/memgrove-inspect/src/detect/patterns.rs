@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
-use super::rules::{Condition, Rule, Seen, Subject};
+use super::rules::{Condition, Rule, Seen, Subject, Version};
 use crate::facts::Facts;
 use crate::report::Evidence;
 
@@ -96,6 +96,9 @@ impl Patterns {
             };
             let text =
                 format!("\"{}{}\" in the {wherein}", shown.escape_debug(), version.as_deref().unwrap_or(""));
+            // The text before a version is the name of what it belongs to: `dlmalloc-0.2.11`.
+            let of = shown.trim_matches(|c: char| !c.is_alphanumeric()).to_owned();
+            let version = version.map(|text| Version { text, of });
             Some(Seen { evidence: Evidence::at(hit.end - len, text), version })
         })
     }

@@ -7,7 +7,7 @@ use memgrove_module::recognise::Purpose;
 use crate::report::{ImportName, ImportUse, PurposeGroup, Requirements};
 
 /// Groups the imports by purpose, in the order of the purposes in `knowledge/imports.toml`.
-pub(crate) fn requirements(facts: &Facts<'_>, meanings: &ImportMeanings<'_, '_>) -> Requirements {
+pub(crate) fn requirements(facts: &Facts<'_>, meanings: &ImportMeanings<'_, '_, '_>) -> Requirements {
     let mut groups: Vec<PurposeGroup> = Purpose::ALL
         .iter()
         .map(|purpose| PurposeGroup {

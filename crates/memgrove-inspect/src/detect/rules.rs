@@ -102,7 +102,16 @@ pub struct Seen {
     /// What, and where.
     pub evidence: Evidence,
     /// A version that stands with it.
-    pub version: Option<String>,
+    pub version: Option<Version>,
+}
+
+/// A version, and whose it is: a module's compiler, linker and library have one each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// The version as it stands in the file.
+    pub text: String,
+    /// The tool or library, as the file calls it.
+    pub of: String,
 }
 
 /// A module with what the patterns found in it.
@@ -114,6 +123,17 @@ pub struct Subject<'c, 'a> {
 }
 
 impl Rule {
+    /// Whether it rests on what the file says of itself: names of imports, exports and sections, `producers`. Text in
+    /// data and names of functions show only what was linked in.
+    pub fn is_the_files_word(&self) -> bool {
+        self.when.iter().any(|condition| {
+            condition.import.is_some()
+                || condition.export.is_some()
+                || condition.producer.is_some()
+                || condition.section.is_some()
+        })
+    }
+
     /// What is seen of it, if all its conditions hold.
     pub fn check(&self, subject: &Subject<'_, '_>, patterns: &Patterns) -> Option<Seen> {
         let mut seen: Option<Seen> = None;
@@ -163,7 +183,8 @@ impl Condition {
             })?;
             let [field, name, version] = [producer.field, producer.name, producer.version].map(short);
             let text = format!("producers: {field} {name} {version}");
-            let version = (!producer.version.is_empty()).then(|| version.into_owned());
+            let version = (!producer.version.is_empty())
+                .then(|| Version { text: version.into_owned(), of: name.into_owned() });
             return Some(Seen { evidence: Evidence::new(text.trim_end()), version });
         }
         if let Some(name) = &self.section {

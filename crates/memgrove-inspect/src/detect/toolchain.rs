@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::allocator::{self, Allocator, Basis};
 use super::entries::{Entries, Judged, entries};
 use super::functions::functions;
+use super::mixture::{self, Mixture};
 use super::rules::{Subject, combine};
 use crate::Code;
 use crate::facts::Facts;
@@ -25,6 +26,11 @@ pub struct Toolchain {
     pub language: Option<String>,
     /// Version, as far as it is known.
     pub version: Option<String>,
+    /// Whose version it is, as the file calls it: `rustc`, `clang`, `wasm-bindgen`.
+    pub version_of: Option<String>,
+    /// Languages that `producers` names, where there are several: what was linked together.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub languages: Vec<String>,
 }
 
 /// Concludes which toolchain made the module.
@@ -84,8 +90,6 @@ const ALLOCATOR_SPEAKS: f32 = 0.85;
 
 /// Nothing below this is worth a name.
 const MIN_SCORE: f32 = 0.25;
-/// Structure and names can be imitated or shared; only the file's own word reaches further.
-const MAX_CONFIDENCE: f32 = 0.98;
 /// From this score on an entry hides those that it is built on.
 const OUTRANKS_FROM: f32 = 0.8;
 /// Two entries whose scores are this close leave doubt.
@@ -106,6 +110,11 @@ fn conclude(entries: &Entries, subject: &Subject<'_, '_>, hint: Option<&Hint<'_>
         .filter(|(_, judged)| judged.score > 0.0)
         .collect();
     judged.sort_by(|a, b| b.1.score.total_cmp(&a.1.score));
+    let rust = judged.iter().find(|(entry, _)| entry.family == "rust").map(|(_, judged)| judged);
+    let mixture = rust.map(|rust| mixture::rust(subject.code.facts(), rust, score_of(&judged, "emscripten")));
+    if let Some(Mixture::Guest(_)) = mixture {
+        judged.retain(|(entry, _)| entry.family != "rust");
+    }
     let outranked: Vec<&str> = judged
         .iter()
         .filter(|(_, judged)| judged.score >= OUTRANKS_FROM)
@@ -115,7 +124,10 @@ fn conclude(entries: &Entries, subject: &Subject<'_, '_>, hint: Option<&Hint<'_>
     let Some((entry, best)) = judged.first().filter(|(_, best)| best.score >= MIN_SCORE) else {
         return Conclusion::unknown().with_evidence(what_was_seen(subject.code.facts()));
     };
-    let mut confidence = best.score.min(MAX_CONFIDENCE);
+    let mut confidence = best.confidence();
+    if let Some(Mixture::Perhaps(_)) = mixture {
+        confidence = confidence.min(mixture::MAX_CONFIDENCE);
+    }
     let runner_up = judged.get(1).filter(|(_, second)| best.score - second.score < DOUBT);
     if runner_up.is_some() {
         confidence = confidence.min(Confidence::MEDIUM.value());
@@ -128,16 +140,22 @@ fn conclude(entries: &Entries, subject: &Subject<'_, '_>, hint: Option<&Hint<'_>
         .max_by(|a, b| a.1.total_cmp(&b.1));
     let language =
         variant.and_then(|(variant, _)| variant.language.clone()).unwrap_or_else(|| entry.language.clone());
+    let version = best.version();
     let value = Toolchain {
         family: entry.family.clone(),
         variant: variant.map(|(variant, _)| variant.id.clone()),
         name: variant.map_or_else(|| entry.name.clone(), |(variant, _)| variant.name.clone()),
         language: Some(language),
-        version: best.version(),
+        version: version.as_ref().map(|version| version.text.clone()),
+        version_of: version.map(|version| version.of),
+        languages: mixture::languages(subject.code.facts()),
     };
     let mut conclusion = Conclusion::new(value, Confidence::new(confidence)).with_evidence(strongest(best));
     if let Some(hint) = hint.filter(|hint| hint.family == entry.family) {
         conclusion.evidence.insert(0, hint.evidence.clone());
+    }
+    if let Some(Mixture::Guest(evidence) | Mixture::Perhaps(evidence)) = mixture {
+        conclusion = conclusion.because(evidence);
     }
     if let Some((other, second)) = runner_up {
         let text = format!(
@@ -147,6 +165,10 @@ fn conclude(entries: &Entries, subject: &Subject<'_, '_>, hint: Option<&Hint<'_>
         conclusion = conclusion.because(Evidence::new(text));
     }
     conclusion
+}
+
+fn score_of(judged: &[(&ToolchainEntry, Judged<'_>)], family: &str) -> f32 {
+    judged.iter().find(|(entry, _)| entry.family == family).map_or(0.0, |(_, judged)| judged.score)
 }
 
 /// Evidence worth showing: more says nothing more.

@@ -18,6 +18,9 @@ pub struct Interface {
     pub fixture: String,
     /// An import in the text format that has not.
     pub refuses: String,
+    /// Its functions have names and types that other libraries have too: they tell nothing about the module.
+    #[serde(default)]
+    pub common: bool,
     /// The type of each function, in the notation of reports, `(i32 i32) -> i32`, or its types. The host's profile
     /// names the modules that they are imported from.
     #[serde(default)]

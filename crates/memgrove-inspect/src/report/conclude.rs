@@ -19,19 +19,33 @@ pub fn conclude(facts: &Facts<'_>) -> Report {
 #[must_use]
 pub fn conclude_with(facts: &Facts<'_>, knowledge: &Knowledge) -> Report {
     let code = Code::new(facts);
-    let meanings = ImportMeanings::new(&code);
+    let meanings = ImportMeanings::new(&code, knowledge);
     let (toolchain, allocator) = detect::origin_with_functions(&code);
+    let memory = detect::memory(&code, &meanings);
+    let tables = detect::tables(facts);
+    let verdicts = detect::verdicts(facts, knowledge, &toolchain);
+    let warnings = detect::warnings(&detect::Known {
+        facts,
+        code: &code,
+        toolchain: &toolchain,
+        allocator: &allocator.identity,
+        memory: &memory,
+        tables: &tables,
+    });
     Report {
         schema_version: SCHEMA_VERSION,
         kind: facts.kind,
         size_bytes: facts.size_bytes(),
         name: facts.names.module.map(str::to_owned),
         allocator,
-        memory: detect::memory(&code, &meanings),
+        mended: detect::mended(facts),
+        memory,
+        tables,
+        warnings,
         startup: detect::startup(facts),
         requirements: detect::requirements(facts, &meanings),
         proposals: proposals(facts),
-        verdicts: detect::verdicts(facts, knowledge, &toolchain),
+        verdicts,
         engines: detect::engines(facts, knowledge),
         exports: exports(facts),
         sections: sections(facts),

@@ -5,7 +5,9 @@ mod conclusion;
 mod functions;
 mod memory;
 mod short;
+mod table;
 mod verdict;
+mod warning;
 
 pub use conclude::{conclude, conclude_with};
 pub use conclusion::{Conclusion, Confidence, Evidence, Level};
@@ -18,10 +20,12 @@ pub use memory::{
     RegionKind, Stack, StackDirection, StackPlacement, StaticData,
 };
 pub(crate) use short::{short, short_to, some_of};
+pub use table::{TableGrower, TableReport};
 pub use verdict::{
     EngineSupport, ImportUse, MAX_REASON_IMPORTS, Outcome, ProposalUse, PurposeGroup, Reason, Requirements,
     Verdict,
 };
+pub use warning::{Warning, WarningId};
 
 use crate::detect::Toolchain;
 use crate::facts::{BinaryKind, ExternKind};
@@ -45,8 +49,15 @@ pub struct Report {
     pub toolchain: Conclusion<Toolchain>,
     /// Which allocator is inside, and which functions allocate.
     pub allocator: AllocatorReport,
+    /// What `memgrove fix` has put into it, as far as its marks are there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mended: Option<Mended>,
     /// Its memory.
     pub memory: MemoryReport,
+    /// Its tables.
+    pub tables: Vec<TableReport>,
+    /// What will bite somebody, each with its cure.
+    pub warnings: Vec<Warning>,
     /// How it is meant to be started.
     pub startup: Startup,
     /// What it imports, grouped by purpose.
@@ -68,6 +79,17 @@ pub struct Report {
     /// What only a component has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub component: Option<ComponentReport>,
+}
+
+/// A module that `memgrove fix` has been at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Mended {
+    /// Functions that it added, the first of them: stand-ins for imports and what runs before the program.
+    pub helpers: Vec<FunctionRef>,
+    /// How many there are.
+    pub helper_count: u32,
+    /// What was seen.
+    pub evidence: Vec<Evidence>,
 }
 
 /// How a module is meant to be started.

@@ -101,6 +101,9 @@ pub struct Reason {
     /// The proposals it is about.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub proposals: Vec<Proposal>,
+    /// Whether it is about functions that are not exported, by which the host would start or call the module.
+    #[serde(skip_serializing_if = "is_false")]
+    pub about_exports: bool,
 }
 
 /// Imports that a reason lists; the rest is only counted.
@@ -111,11 +114,22 @@ fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
 impl Reason {
     /// A reason that is about no import or proposal in particular.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), imports: Vec::new(), import_count: 0, proposals: Vec::new() }
+        Self {
+            text: text.into(),
+            imports: Vec::new(),
+            import_count: 0,
+            proposals: Vec::new(),
+            about_exports: false,
+        }
     }
 
     /// With one more import that it is about, by its position.

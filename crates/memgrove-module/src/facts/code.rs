@@ -82,8 +82,9 @@ fn scan_body(
     let mut reader = body.get_binary_reader();
     validator.read_locals(&mut reader)?;
     reader.set_features(*validator.features());
-    let bytes = reader.clone();
     let start = reader.original_position();
+    let mut rest = reader.clone();
+    let bytes = rest.read_bytes(rest.bytes_remaining())?;
     while !reader.eof() {
         let offset = reader.original_position();
         let mut scanner = Scanner {
@@ -97,12 +98,8 @@ fn scan_body(
         };
         reader.visit_operator(&mut scanner)??;
         if scanner.encoding != Encoding::Plain {
-            let length = |from: u64, to: u64| usize::try_from(to - from).unwrap_or(usize::MAX);
-            let skip = length(start, offset);
-            let mut bytes = bytes.clone();
-            if bytes.read_bytes(skip).is_ok()
-                && let Ok(instruction) = bytes.read_bytes(length(offset, reader.original_position()))
-            {
+            let at = |position: u64| usize::try_from(position - start).unwrap_or(usize::MAX);
+            if let Some(instruction) = bytes.get(at(offset)..at(reader.original_position())) {
                 encoding::note(scanner.encoding, instruction, func, offset, &mut scan.proposals);
             }
         }
@@ -393,6 +390,9 @@ macro_rules! note_instruction {
     ($self:ident visit_memory_init $segment:ident $memory:ident) => {
         $self.encoding = Encoding::Memory;
         $self.site(SiteKind::Init { segment: $segment, memory: $memory });
+    };
+    ($self:ident visit_table_grow $table:ident) => {
+        $self.site(SiteKind::GrowTable { table: $table })
     };
     ($self:ident visit_memory_copy $to:ident $from:ident) => {
         $self.encoding = Encoding::Memory

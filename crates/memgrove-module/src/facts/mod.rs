@@ -103,7 +103,7 @@ pub struct Facts<'a> {
     pub global_reads: Vec<(u32, u32)>,
     /// Whether some code catches exceptions.
     pub catches: bool,
-    /// Every `memory.grow`, `memory.size`, `memory.init` and atomic wait, in the order of the file.
+    /// Every `memory.grow`, `memory.size`, `memory.init`, atomic wait and `table.grow`, in the order of the file.
     pub sites: Vec<Site>,
     /// Proposals used.
     pub proposals: ProposalsUsed,

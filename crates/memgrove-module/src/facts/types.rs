@@ -451,6 +451,11 @@ pub enum SiteKind {
     },
     /// `memory.atomic.wait32` or `wait64`.
     Wait,
+    /// `table.grow` of a table.
+    GrowTable {
+        /// Table index.
+        table: u32,
+    },
 }
 
 impl ExternType {

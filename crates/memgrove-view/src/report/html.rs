@@ -134,6 +134,7 @@ fn section(file: &Inspected, report: &Report) -> Html {
 fn report_body(report: &Report) -> Html {
     let mut body = Html::from(element("p").child(element("strong").child(words::headline(report))));
     body.push(hosts(report));
+    body.push(warnings(report));
     body.push(heading("Memory"));
     body.push(memory(&report.memory));
     body.push(heading("Made by"));
@@ -167,7 +168,7 @@ fn tone(outcome: Outcome) -> Tone {
 
 fn hosts(report: &Report) -> Html {
     let mut table = Table::new([Column::text(""), Column::text("host"), Column::text("why")]);
-    for group in words::host_groups(&report.verdicts) {
+    for group in words::host_groups(&report.verdicts, true) {
         let (_, word) = words::outcome(group.outcome);
         let hosts = group.verdicts.iter().map(|verdict| {
             Html::from(element("span").attr("title", &verdict.title).child(verdict.host.as_str()))
@@ -183,6 +184,19 @@ fn hosts(report: &Report) -> Html {
         out.push(details("Notes", element("ul").class("soft").children(items)));
     }
     out
+}
+
+fn warnings(report: &Report) -> Html {
+    if report.warnings.is_empty() {
+        return Html::empty();
+    }
+    let items = report.warnings.iter().map(|warning| {
+        let mut item = Html::from(element("p").child(warning.text.as_str()));
+        item.push(element("p").class("note").child(format!("→ {}", warning.cure)));
+        item.push(evidence(&warning.evidence));
+        element("li").child(item)
+    });
+    Html::from_iter([heading("Warnings"), Html::from(element("ul").children(items))])
 }
 
 /// A list of terms, each with what is said about it and, folded, what that rests on.
@@ -246,6 +260,11 @@ fn origin(report: &Report) -> Html {
         terms.add(words::allocator_role(function.role), words::allocator_function(function));
     }
     terms.conclusion("toolchain", &report.toolchain, words::toolchain(report));
+    if let Some(mended) = &report.mended {
+        let mut said = Html::from(words::mended(mended));
+        said.push(evidence(&mended.evidence));
+        terms.add("mended", said);
+    }
     let role = words::concluded(&report.startup.role, |role| words::role(*role).to_owned());
     terms.conclusion("role", &report.startup.role, role);
     let startup = &report.startup;

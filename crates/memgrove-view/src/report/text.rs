@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use memgrove_inspect::report::{
-    Conclusion, EngineSupport, Evidence, MemoryReport, Outcome, RegionKind, Report,
+    Conclusion, EngineSupport, Evidence, MemoryReport, Outcome, RegionKind, Report, Warning,
 };
 use memgrove_text::{Line, Text, Tone, escape_name, shorten};
 
@@ -46,9 +46,10 @@ struct Sections<'l> {
 
 impl Sections<'_> {
     fn report(&mut self, report: &Report) {
-        let groups = words::host_groups(&report.verdicts);
+        let groups = words::host_groups(&report.verdicts, self.verbose);
         let short = groups.len() <= FEW_HOST_GROUPS;
         self.answer(report, &groups, short);
+        self.warnings(&report.warnings);
         self.memory(&report.memory);
         self.origin(report);
         self.requirements(report);
@@ -117,6 +118,19 @@ impl Sections<'_> {
         self.lines.answer(&format!("{mark} {word}"), tone(group.outcome), &hosts.join(", "));
         if !group.why.is_empty() {
             self.lines.item("", Tone::Soft, &group.why);
+        }
+    }
+
+    /// What will bite somebody, each with its cure.
+    fn warnings(&mut self, warnings: &[Warning]) {
+        if warnings.is_empty() {
+            return;
+        }
+        self.heading("Warnings");
+        for warning in warnings {
+            self.lines.item("! ", Tone::Warn, &warning.text);
+            self.lines.item("→ ", Tone::Plain, &warning.cure);
+            self.evidence(&warning.evidence);
         }
     }
 
@@ -217,6 +231,10 @@ impl Sections<'_> {
             }
         }
         self.conclusion("toolchain", &report.toolchain, &words::toolchain(report));
+        if let Some(mended) = &report.mended {
+            self.lines.field("mended", Tone::Plain, &words::mended(mended));
+            self.evidence(&mended.evidence);
+        }
         let role = words::concluded(&report.startup.role, |role| words::role(*role).to_owned());
         self.conclusion("role", &report.startup.role, &role);
         self.functions("at start", report.startup.start_function.as_slice());
@@ -296,6 +314,9 @@ impl Sections<'_> {
         let numbers: Vec<_> =
             numbers.iter().map(|(count, noun)| words::count(u64::from(*count), noun)).collect();
         self.lines.field("counts", Tone::Plain, &numbers.join(", "));
+        for table in &report.tables {
+            self.lines.field("table", Tone::Plain, &words::table(table));
+        }
         let producers: Vec<_> = report
             .metadata
             .producers

@@ -35,6 +35,13 @@ fn memories(facts: &Facts<'_>, host: &Host, answer: &mut Answer) {
             }
             _ => {}
         }
+        if let Some(limit) = host.memory_limit_bytes
+            && bytes <= limit
+            && memory.ty.max_bytes().is_none_or(|max| max > limit)
+            && facts.grow_sites().next().is_some()
+        {
+            answer.notes.push(format!("its growth ends at {} MiB, the host's limit", limit >> 20));
+        }
         if memory.ty.shared
             && let Some(condition) = &host.shared_memory
         {
@@ -44,8 +51,6 @@ fn memories(facts: &Facts<'_>, host: &Host, answer: &mut Answer) {
 }
 
 fn data(facts: &Facts<'_>, answer: &mut Answer) {
-    // Where the segment that reaches furthest lies, for each imported memory.
-    let mut needed: BTreeMap<u32, (u64, u32)> = BTreeMap::new();
     for data in &facts.data {
         let Some(active) = data.active else { continue };
         let Some(memory) = facts.memories.get(active.memory as usize) else { continue };
@@ -60,18 +65,31 @@ fn data(facts: &Facts<'_>, answer: &mut Answer) {
             answer.reasons.push(reason(format!("{where_to} the largest memory that it takes")));
             return;
         }
-        if end > memory.ty.min_bytes() {
-            let furthest = needed.entry(active.memory).or_default();
-            *furthest = (*furthest).max((end, data.offset));
-        }
     }
-    for (memory, (end, offset)) in needed {
+    for (memory, (end, offset)) in needed_memory(facts) {
         let Some(memory) = facts.memories.get(memory as usize) else { continue };
         let pages = end.div_ceil(memory.ty.page_size_bytes());
         answer.conditions.push(reason(format!(
             "the host passes a memory of at least {pages} pages: the data segment at {offset:#x} ends at {end:#x}"
         )));
     }
+}
+
+/// The imported memories whose minimum does not hold their data: by index, where the segment that reaches furthest ends,
+/// and its offset in the file. O(segments).
+pub(in crate::detect) fn needed_memory(facts: &Facts<'_>) -> BTreeMap<u32, (u64, u32)> {
+    let mut needed: BTreeMap<u32, (u64, u32)> = BTreeMap::new();
+    for data in &facts.data {
+        let Some(active) = data.active else { continue };
+        let Some(memory) = facts.memories.get(active.memory as usize) else { continue };
+        let Some(address) = address(facts, active.address) else { continue };
+        let end = address.saturating_add(data.bytes.len() as u64);
+        if memory.import.is_some() && end > memory.ty.min_bytes() {
+            let furthest = needed.entry(active.memory).or_default();
+            *furthest = (*furthest).max((end, data.offset));
+        }
+    }
+    needed
 }
 
 fn tables(facts: &Facts<'_>, answer: &mut Answer) {

@@ -58,7 +58,7 @@ impl OtherTypes {
         self.about.text = match types {
             FunctionTypes::Compared => format!("{what} another type than the host's function: {list}"),
             FunctionTypes::NotCompared => format!(
-                "nothing calls what the host gives another type ({what} another type, which shows only then): {list}"
+                "these are never called ({what} another type than the host's function, which shows only then): {list}"
             ),
         };
         Some(self.about)

@@ -5,6 +5,7 @@ mod instantiate;
 mod interface;
 mod support;
 
+pub(in crate::detect) use instantiate::needed_memory;
 pub(crate) use interface::needs_memory_export;
 pub(crate) use support::engines;
 
@@ -68,6 +69,10 @@ struct Answer {
 
 fn reason(text: impl Into<String>) -> Reason {
     Reason::new(text)
+}
+
+fn about_exports(text: String) -> Reason {
+    Reason { about_exports: true, ..Reason::new(text) }
 }
 
 fn name_of(import: &Import<'_>) -> String {
@@ -164,7 +169,7 @@ fn entry(facts: &Facts<'_>, host: &Host, answer: &mut Answer) {
             .map(|name| format!("`{name}`"))
             .collect();
         if !lacking.is_empty() {
-            answer.reasons.push(reason(format!("no function is exported as {}", lacking.join(", "))));
+            answer.reasons.push(about_exports(format!("no function is exported as {}", lacking.join(", "))));
         }
         let has_entry =
             entry.any_of.is_empty() || entry.any_of.iter().any(|name| facts.exported_func(name).is_some());
@@ -172,8 +177,8 @@ fn entry(facts: &Facts<'_>, host: &Host, answer: &mut Answer) {
             let wanted: Vec<String> = entry.any_of.iter().map(|name| format!("`{name}`")).collect();
             let text = format!("no function is exported as {}", wanted.join(" or "));
             match &entry.otherwise {
-                Some(otherwise) => answer.conditions.push(reason(format!("{otherwise} ({text})"))),
-                None => answer.reasons.push(reason(text)),
+                Some(otherwise) => answer.conditions.push(about_exports(format!("{otherwise} ({text})"))),
+                None => answer.reasons.push(about_exports(text)),
             }
         }
     }

@@ -14,7 +14,7 @@ const MAX_WAYS: usize = 8;
 /// Imports listed that ask for memory; a module has one or two.
 const MAX_GROWERS: usize = 16;
 
-pub(super) fn growth(facts: &Facts<'_>, meanings: &ImportMeanings<'_, '_>) -> Conclusion<Growth> {
+pub(super) fn growth(facts: &Facts<'_>, meanings: &ImportMeanings<'_, '_, '_>) -> Conclusion<Growth> {
     let Some(memory) = facts.memories.first() else {
         let (sites, functions, imports) = (Vec::new(), Vec::new(), Vec::new());
         let growth = Growth { who: Grower::NoMemory, sites, functions, imports, fixed: false };

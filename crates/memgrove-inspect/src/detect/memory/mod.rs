@@ -15,7 +15,7 @@ use crate::report::{
 };
 
 /// Concludes what is known about the module's memory.
-pub(crate) fn memory(code: &Code<'_>, meanings: &ImportMeanings<'_, '_>) -> MemoryReport {
+pub(crate) fn memory(code: &Code<'_>, meanings: &ImportMeanings<'_, '_, '_>) -> MemoryReport {
     let facts = code.facts();
     let inits = constants::memory_inits(facts);
     let static_data = static_data::static_data(facts, &inits);
