@@ -427,7 +427,7 @@ fn functions_of_one_kind_of_host() {
 fn no_allocator_is_said_only_where_no_import_is_unresolved() {
     let allocator = |imports: &str| {
         let report = inspect(&format!("(module {imports} (memory 1) (func (export \"f\")))"));
-        report.allocator.value.map(|value| value.id)
+        report.allocator.identity.value.map(|value| value.id)
     };
     assert_eq!(allocator("").as_deref(), Some("none"));
     let wasi = "(import \"wasi_snapshot_preview1\" \"proc_exit\" (func (param i32)))";
