@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use memgrove_inspect::facts;
 use memgrove_inspect::facts::MemoryType;
-use memgrove_rewrite::{Fixed, Options, StubGroup, Stubs};
+use memgrove_rewrite::{Allocator, Fixed, Options, StubGroup, Stubs};
 use memgrove_text::{escape_file_name, shorten};
 use memgrove_view::fix::{Done, Fix, HostVerdict};
 
