@@ -1,5 +1,7 @@
 //! The archive's page source: as `memgrove::source::GrowWithSlack`, but for any linker, and for Emscripten's glue.
 
+use core::arch::wasm32::memory_size;
+
 use memgrove::source::claim::take_slack;
 use memgrove::source::{PageSource, Region};
 
@@ -36,6 +38,10 @@ unsafe impl PageSource for Linear {
         let start = (&raw const __heap_base).expose_provenance();
         // SAFETY: the linker aligns the heap's base to 16; see above for the rest.
         unsafe { take_slack(start, memgrove_slack_end()) }
+    }
+
+    fn next_address(&self) -> usize {
+        memory_size(0).wrapping_mul(PAGE_BYTES)
     }
 
     fn grow(&mut self, bytes: usize) -> Option<Region> {

@@ -3,27 +3,25 @@
 //! `cargo run --example count_mallocs -- IN.wasm OUT.wasm MALLOC FREE` takes the two by their exports. The output has
 //! the same imports and exports and one more, the memory `memgrove_counts` with the two counts as i32s. Whoever
 //! calls the functions is counted: exports, tables and calls from inside lead to the wrappers.
-#![expect(clippy::print_stdout, reason = "this is a command")]
+#![allow(clippy::print_stdout, dead_code, reason = "a command, and a part of a test")]
 
-use memgrove_rewrite::edit::{Edits, Sections, Untouched};
+use memgrove_rewrite::edit::{Edited, Edits, Sections, Untouched};
 use memgrove_rewrite::graft::{Donor, Joint, Roots, graft};
 use wasm_encoder::{Function, Instruction, MemoryType};
+
+const ONE_PAGE: MemoryType =
+    MemoryType { minimum: 1, maximum: Some(1), memory64: false, shared: false, page_size_log2: None };
 
 /// What is added, as any language would compile it.
 const COUNTER: &str = r#"(module (memory 1)
     (func (export "count") (param $at i32)
         (i32.store (local.get $at) (i32.add (i32.load (local.get $at)) (i32.const 1)))))"#;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let [input, output, functions @ ..] = &std::env::args().skip(1).collect::<Vec<_>>()[..] else {
-        return Err("usage: count_mallocs IN.wasm OUT.wasm MALLOC FREE".into());
-    };
-    let wasm = std::fs::read(input)?;
-    let sections = Sections::read(&wasm)?;
+/// The module with calls of these exported functions counted, one i32 each from address 0 on.
+pub fn count_calls(wasm: &[u8], functions: &[&str]) -> Result<Edited, Box<dyn std::error::Error>> {
+    let sections = Sections::read(wasm)?;
     let mut edits = Edits::new(&sections);
-    let one_page =
-        MemoryType { minimum: 1, maximum: Some(1), memory64: false, shared: false, page_size_log2: None };
-    let memory = edits.add_memory(one_page);
+    let memory = edits.add_memory(ONE_PAGE);
     edits.add_export("memgrove_counts", wasmparser::ExternalKind::Memory, memory);
 
     let counter = wat::parse_str(COUNTER)?;
@@ -46,7 +44,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         })?;
     }
     edits.record("count", env!("CARGO_PKG_VERSION"));
-    let edited = edits.apply(&mut Untouched)?;
+    Ok(edits.apply(&mut Untouched)?)
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let [input, output, functions @ ..] = arguments.as_slice() else {
+        return Err("usage: count_mallocs IN.wasm OUT.wasm MALLOC FREE".into());
+    };
+    let wasm = std::fs::read(input)?;
+    let edited = count_calls(&wasm, functions)?;
     println!("{} -> {} bytes; {:?}; {:?}", wasm.len(), edited.wasm.len(), edited.map.added(), edited.notes);
     std::fs::write(output, edited.wasm)?;
     Ok(())

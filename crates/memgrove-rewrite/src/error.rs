@@ -35,11 +35,13 @@ pub enum Error {
         /// Where it would have ended, in bytes.
         end: u64,
     },
-    /// A function cannot be edited as it was asked for.
-    #[error("function {func} cannot be edited so: {why}")]
+    /// An item cannot be edited as it was asked for.
+    #[error("{item} {index} cannot be edited so: {why}")]
     NotEditable {
+        /// What it is: `function`, `memory`, `table`, `global`.
+        item: &'static str,
         /// Its index.
-        func: u32,
+        index: u32,
         /// What speaks against it.
         why: &'static str,
     },

@@ -27,9 +27,10 @@ mod structure;
 mod unproven;
 
 pub use error::Error;
-pub use plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, Purpose, StubGroup, Stubs};
+pub use plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, StubGroup, Stubs};
 pub use runtime::RuntimeFunction;
 
+pub use memgrove_module::recognise::Purpose;
 use memgrove_module::{Facts, facts};
 use wasmparser::{Validator, WasmFeatures};
 
@@ -47,7 +48,7 @@ pub struct Fixed {
 /// # Errors
 /// If `wasm` is not a valid core module, with the byte offset.
 pub fn plan(wasm: &[u8], options: &Options) -> Result<Plan, Error> {
-    pass::run(&module::Module::read(&read(wasm)?)?, options)
+    plan_for(&read(wasm)?, options)
 }
 
 /// Plans and applies.
@@ -63,6 +64,9 @@ pub fn fix(wasm: &[u8], options: &Options) -> Result<Fixed, Error> {
 /// # Errors
 /// Those of [`fix()`].
 pub fn fix_facts(facts: &Facts<'_>, options: &Options) -> Result<Fixed, Error> {
+    if facts.component.is_some() {
+        return Err(Error::Component);
+    }
     let module = module::Module::read(facts)?;
     let plan = pass::run(&module, options)?;
     let wasm = write(&module, &plan)?;
@@ -77,7 +81,12 @@ pub fn fix_facts(facts: &Facts<'_>, options: &Options) -> Result<Fixed, Error> {
 /// If the module is not the plan's, or cannot be encoded. Bytes that do not validate are
 /// never returned.
 pub fn apply(wasm: &[u8], plan: &Plan) -> Result<Vec<u8>, Error> {
-    write(&module::Module::read(&read(wasm)?)?, plan)
+    let facts = read(wasm)?;
+    write(&module::Module::read(&facts)?, plan)
+}
+
+fn plan_for(facts: &Facts<'_>, options: &Options) -> Result<Plan, Error> {
+    pass::run(&module::Module::read(facts)?, options)
 }
 
 fn read(wasm: &[u8]) -> Result<Facts<'_>, Error> {

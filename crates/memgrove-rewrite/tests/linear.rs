@@ -6,10 +6,13 @@
 #[path = "../../memgrove-inspect/tests/shapes/mod.rs"]
 mod shapes;
 
+use memgrove_rewrite::edit::{Edits, Frame, Instrument, Sections, Site, Splice, Subject};
 use memgrove_rewrite::{Error, Options, fix, plan};
 use shapes::SHAPES;
 use shapes::counting::{count, thread_cpu_nanoseconds};
 use std::sync::Mutex;
+use wasm_encoder::{ConstExpr, GlobalType, Instruction, ValType};
+use wasmparser::Operator;
 
 /// Parts in the smallest of the three modules of each kind.
 const N: usize = 500;
@@ -19,6 +22,8 @@ const DOUBLED: f64 = 2.3;
 const PEAK_PER_BYTE: usize = 150;
 /// Bytes of output for each byte of the module: a constructor gets a guard of its own.
 const OUTPUT_PER_BYTE: usize = 4;
+/// The same where every function is instrumented: a function of four bytes gets thirty more.
+const INSTRUMENTED_PER_BYTE: usize = 20;
 /// What does not depend on the module.
 const FIXED_BYTES: usize = 1 << 20;
 /// Less than this grows as it likes.
@@ -28,14 +33,14 @@ const SMALL_BYTES: usize = 64 << 10;
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// `f` is planning or fixing and returns the length of what it makes.
-fn check(what: &str, f: impl Fn(&[u8]) -> usize, failures: &mut Vec<String>) {
+fn check(what: &str, output_per_byte: usize, f: impl Fn(&[u8]) -> usize, failures: &mut Vec<String>) {
     f(b"\0asm\x01\0\0\0");
     for (name, shape) in SHAPES {
         let costs = [N, 2 * N, 4 * N].map(|n| {
             let wasm = shape(n);
             let (output, taken) = count(|| f(&wasm));
             if taken.peak > PEAK_PER_BYTE * wasm.len() + FIXED_BYTES
-                || output > OUTPUT_PER_BYTE * wasm.len() + SMALL_BYTES
+                || output > output_per_byte * wasm.len() + SMALL_BYTES
             {
                 failures.push(format!("{what}, {name}: {taken:?}, output {output}, for {}", wasm.len()));
             }
@@ -62,12 +67,54 @@ fn fixed(wasm: &[u8]) -> usize {
     fix(wasm, &Options::default()).map_or(0, |fixed| fixed.wasm.len())
 }
 
+/// Instruments every function at its entry, its exits and its calls.
+fn instrumented(wasm: &[u8]) -> usize {
+    let Ok(sections) = Sections::read(wasm) else { return 0 };
+    let mut edits = Edits::new(&sections);
+    let ty = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
+    let global = edits.add_global(ty, ConstExpr::i32_const(0));
+    edits.apply(&mut Depth { global }).map_or(0, |edited| edited.wasm.len())
+}
+
+/// A depth as a shadow stack keeps it.
+struct Depth {
+    global: u32,
+}
+
+impl Instrument for Depth {
+    fn function(&mut self, function: &Subject<'_, '_>) -> Result<Option<Frame>, Error> {
+        let local = function.first_local;
+        let restore = [Instruction::LocalGet(local), Instruction::GlobalSet(self.global)];
+        let enter = [
+            Instruction::GlobalGet(self.global),
+            Instruction::LocalTee(local),
+            Instruction::I32Const(1),
+            Instruction::I32Add,
+            Instruction::GlobalSet(self.global),
+        ];
+        Ok(Some(Frame {
+            locals: vec![ValType::I32],
+            entry: enter.into_iter().collect(),
+            exit: restore.into_iter().collect(),
+        }))
+    }
+
+    fn instruction(&mut self, site: &Site<'_, '_>, splice: &mut Splice) -> Result<(), Error> {
+        if matches!(site.operator, Operator::Call { .. }) {
+            let local = site.function.first_local;
+            splice.after(&Instruction::LocalGet(local)).after(&Instruction::GlobalSet(self.global));
+        }
+        Ok(())
+    }
+}
+
 #[test]
 fn twice_as_much_takes_twice_as_much() {
     let _guard = ONE_AT_A_TIME.lock();
     let mut failures = Vec::new();
-    check("plan", planned, &mut failures);
-    check("fix", fixed, &mut failures);
+    check("plan", OUTPUT_PER_BYTE, planned, &mut failures);
+    check("fix", OUTPUT_PER_BYTE, fixed, &mut failures);
+    check("instrument", INSTRUMENTED_PER_BYTE, instrumented, &mut failures);
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
@@ -95,17 +142,19 @@ fn what_a_host_provides_is_found_at_once() {
 #[test]
 fn eight_times_as_much_takes_no_more_than_twenty_times_as_long() {
     let _guard = ONE_AT_A_TIME.lock();
-    let time = |wasm: &[u8]| {
+    let time = |f: fn(&[u8]) -> usize, wasm: &[u8]| {
         let start = thread_cpu_nanoseconds();
-        fixed(wasm);
+        f(wasm);
         thread_cpu_nanoseconds() - start
     };
     let mut failures = Vec::new();
     for (name, shape) in SHAPES {
-        let times = [1000, 8000].map(|n| time(&shape(n)));
-        // Below that the clock's ticks decide.
-        if times[1] > 200_000_000 && times[1] > 20 * times[0].max(8_000_000) {
-            failures.push(format!("{name}: {times:?} ns"));
+        for f in [fixed, instrumented] {
+            let times = [1000, 8000].map(|n| time(f, &shape(n)));
+            // Below that the clock's ticks decide.
+            if times[1] > 200_000_000 && times[1] > 20 * times[0].max(8_000_000) {
+                failures.push(format!("{name}: {times:?} ns"));
+            }
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));

@@ -1,9 +1,10 @@
 //! [`Wee`]: the smallest code. Segregated free lists, one per power of two, and nothing else.
 //!
 //! The idea is that of Comfort's and Knuth's *segregated storage* (P. R. Wilson et al., *Dynamic Storage Allocation: A
-//! Survey and Critical Review*, 1995, section 3.6) with the layout rule of a buddy system: a block of class `k` is `2^k`
-//! bytes long and lies at a multiple of `2^k`. So no block needs a header, any alignment is served by a block that is
-//! long enough, and memory skipped for alignment splits into blocks of smaller classes.
+//! Survey and Critical Review*, 1995, section 3.6) with the layout rule and the splitting of a buddy system: a block of class
+//! `k` is `2^k` bytes long and lies at a multiple of `2^k`. So no block needs a header, any alignment is served by a block that
+//! is long enough, and any memory is a few blocks: what was obtained goes into the lists at once, and a list that is empty takes
+//! the front of the shortest longer block.
 //!
 //! # A block
 //!
@@ -17,18 +18,23 @@
 //!
 //! # Invariants
 //!
-//! - H1: `top <= end`, multiples of 16 both unless blocks of less than 16 bytes were cut off the top.
-//! - H2: A block in the list of class `k` lies at a multiple of `2^k`, and belongs to nobody.
-//! - H3: Free blocks, live blocks and the top are disjoint; the free blocks and the top are no more than was obtained.
-//! - H4: Memory from the top to `end` is zero, except slack and the like: nobody has written to it.
+//! - H1: A block in the list of class `k` lies at a multiple of `2^k`, and belongs to nobody.
+//! - H2: Free and live blocks are disjoint, and together they are what was obtained.
 //!
 //! # Complexity, and what it does not do
 //!
-//! Allocating and freeing is O(1), whatever the state of the heap: a list's head, or a cut off the top. Blocks are never
-//! merged, so memory once used for one class serves no other: a program's heap is at most the sum of the peaks of its
-//! classes, up to twice that for rounding, and the gap before the longest block. Doing the same work twice does not grow it.
-//! On 32-bit machines no block is longer than half the address space less what is already in use: 1 GiB. Take [`crate::Dlmalloc`] if that is
-//! too much memory.
+//! Allocating and freeing is O(1), whatever the state of the heap: a list's head, or a look at each list of longer blocks,
+//! of which there are fewer than an address has bits. Blocks are never merged, so memory once split for one class serves no
+//! longer one again.
+//!
+//! A class comes by a block when all that it has are live: from a longer block or from growth. Else it gets at most one, as the
+//! rest of a longer block or in the gap before one, until those are live again. So **a heap holds at most the sum of what each
+//! class held at its peak, as much again as the longest block, and a page**, for as long as the program runs and whatever
+//! it does; a class holds up to twice what was asked of it, for rounding. (Where somebody else grows memory, the rest of a page each
+//! time.) With c classes in use that is up to 2·c times what is live at most at once, if the classes take turns: take
+//! [`crate::Dlmalloc`] if that is too much memory.
+//!
+//! On 32-bit machines no block is longer than half the address space less what is already in use: 1 GiB.
 
 use core::alloc::Layout;
 
@@ -61,12 +67,8 @@ pub struct Wee<S: PageSource = Platform> {
 }
 
 struct Heap<S> {
-    /// First free block of each class (H2).
+    /// First free block of each class (H1).
     lists: [usize; LISTS],
-    /// Blocks are cut from here on (H1).
-    top: usize,
-    /// End of the newest region (H1).
-    end: usize,
     /// All that was obtained from the source, in bytes.
     obtained: usize,
     source: S,
@@ -98,19 +100,47 @@ impl<S: PageSource> Heap<S> {
     /// A block of this list's, or zero.
     #[inline]
     fn allocate(&mut self, list: usize) -> usize {
+        let block = self.take(list);
+        if block == 0 { self.split(list) } else { block }
+    }
+
+    /// The first block of a list, or zero.
+    #[inline(always)]
+    fn take(&mut self, list: usize) -> usize {
         let block = *self.head(list);
-        if block == 0 {
-            return self.cut(list);
+        if block != 0 {
+            // SAFETY: a free block's first word leads to the next (H1).
+            *self.head(list) = unsafe { load_link(block) };
         }
-        // SAFETY: a free block's first word leads to the next (H2).
-        *self.head(list) = unsafe { load_link(block) };
         block
+    }
+
+    /// The front of the shortest free block that is long enough, the rest of which becomes free blocks. Memory grows if there
+    /// is none; zero if it cannot. The source is asked only for what holds such a block, so that nothing was taken if it refuses.
+    #[inline(never)]
+    fn split(&mut self, list: usize) -> usize {
+        let last = last(list);
+        loop {
+            // Longer blocks are in the lists before. None is as long as the address space, so the first list is always empty.
+            let mut longer = list;
+            while longer != 0 {
+                let block = self.take(longer);
+                if block != 0 {
+                    self.give(block + last + 1, block + self::last(longer) + 1);
+                    return block;
+                }
+                longer -= 1;
+            }
+            let Some(region) = self.grow(last) else { return 0 };
+            self.obtained += region.bytes();
+            self.give(region.start, region.end);
+        }
     }
 
     /// Gives a block back to its list.
     ///
     /// # Safety
-    /// The block is live, or was never anybody's, and lies at a multiple of its length (H2).
+    /// The block is live, or was never anybody's, and lies at a multiple of its length (H1).
     #[inline(always)]
     unsafe fn free(&mut self, block: usize, list: usize) {
         // SAFETY: a block is at least a word long.
@@ -118,59 +148,34 @@ impl<S: PageSource> Heap<S> {
         *self.head(list) = block;
     }
 
-    /// A block of this list's from the top, which grows if need be; or zero. The source is asked only for what makes the
-    /// block fit, so that nothing was taken if it refuses.
-    #[inline]
-    fn cut(&mut self, list: usize) -> usize {
-        let last = last(list);
-        // How far the first block from `base` on reaches, less one. The gap before it is at most as long as the block,
-        // which is at most half the address space: this does not overflow.
-        let reach = |base: usize| ((base.wrapping_add(last)) & !last).wrapping_sub(base) + last;
-        loop {
-            let top = self.top;
-            if reach(top) < self.end - top {
-                let block = (top + last) & !last;
-                self.give(block);
-                self.top = block + last + 1;
-                return block;
-            }
-            // Where memory goes on: at its end, or behind what a stranger has grown.
-            let next = self.source.next_address().max(self.end);
-            let base = if next == self.end { top } else { next };
-            let Some(region) = self.obtain(reach(base) - (next - base) + 1) else { return 0 };
-            self.obtained += region.end - region.start;
-            if region.start != self.end {
-                // A stranger's memory lies behind the top, or there was none.
-                self.give(self.end);
-                self.top = region.start;
-            }
-            self.end = region.end;
-        }
-    }
-
-    /// The next region. The first time that may be slack, of any length.
+    /// The next region: the first time, slack of any length; else one that holds a block with this last offset, unless
+    /// another thread grows in between.
     #[inline(always)]
-    fn obtain(&mut self, bytes: usize) -> Option<Region> {
-        if self.end == 0 {
+    fn grow(&mut self, last: usize) -> Option<Region> {
+        if self.obtained == 0 {
             let slack = self.source.slack();
-            if slack.end != 0 {
+            if slack.bytes() != 0 {
                 return Some(slack);
             }
         }
-        obtain(&mut self.source, bytes)
+        // The gap before the block is at most as long as the block, which is at most half the address space: this does not
+        // overflow.
+        let next = self.source.next_address();
+        let gap = (next.wrapping_add(last) & !last).wrapping_sub(next);
+        obtain(&mut self.source, gap + last + 1)
     }
 
-    /// Turns the memory from the top to `until` into free blocks.
+    /// Turns the memory from `block` to `until`, which is nobody's, into the longest free blocks that there are in it.
     #[inline(never)]
-    fn give(&mut self, until: usize) {
-        while self.top != until {
-            let block = self.top;
-            // Both are multiples of this power of two, so a block of that length fits, and lies at a multiple of it.
-            let either = block | until;
-            let bytes = either & either.wrapping_neg();
-            self.top += bytes;
-            // SAFETY: memory above the top is nobody's (H3).
-            unsafe { self.free(block, (bytes - 1).leading_zeros() as usize) };
+    fn give(&mut self, mut block: usize, until: usize) {
+        while block != until {
+            // Of the length that the address is a multiple of, or the longest that ends before `until`.
+            let by_address = usize::BITS - block.trailing_zeros();
+            let by_length = (until - block).leading_zeros() + 1;
+            let list = by_address.max(by_length) as usize;
+            // SAFETY: the callers' memory is a new region's or the rest of a free block (H2).
+            unsafe { self.free(block, list) };
+            block += last(list) + 1;
         }
     }
 }
@@ -186,7 +191,7 @@ impl Wee {
 impl<S: PageSource> Wee<S> {
     /// An empty heap on `source`.
     pub const fn with_source(source: S) -> Self {
-        Self { heap: Lock::new(Heap { lists: [0; LISTS], top: 0, end: 0, obtained: 0, source }) }
+        Self { heap: Lock::new(Heap { lists: [0; LISTS], obtained: 0, source }) }
     }
 
     /// C's `malloc`: `size` bytes at a multiple of 16, or null. O(1).
@@ -223,7 +228,7 @@ impl<S: PageSource> Wee<S> {
     #[inline]
     pub unsafe fn free(&self, block: *mut u8) {
         let address = block.expose_provenance();
-        // SAFETY: the word before such a block is its list; the block lies at a multiple of its length (H2).
+        // SAFETY: the word before such a block is its list; the block lies at a multiple of its length (H1).
         self.heap.with(|heap| unsafe {
             let list = load(address - WORD);
             heap.free(address & !last(list), list);
@@ -237,13 +242,13 @@ impl<S: PageSource> Wee<S> {
     #[inline]
     pub unsafe fn usable_size(&self, block: *mut u8) -> usize {
         let address = block.expose_provenance();
-        // SAFETY: the word before such a block is its list; the block lies at a multiple of its length (H2).
+        // SAFETY: the word before such a block is its list; the block lies at a multiple of its length (H1).
         let last = last(unsafe { load(address - WORD) });
         last - (address & last) + 1
     }
 }
 
-// SAFETY: H3; `Lock` lets one thread in at a time.
+// SAFETY: H2; `Lock` lets one thread in at a time.
 unsafe impl<S: PageSource> Allocate for Wee<S> {
     #[inline]
     fn allocate(&self, layout: Layout) -> *mut u8 {
@@ -254,12 +259,14 @@ unsafe impl<S: PageSource> Allocate for Wee<S> {
     fn allocate_zeroed(&self, layout: Layout) -> *mut u8 {
         let list = list(layout.size(), layout.align());
         pointer(self.heap.with(|heap| {
-            // Those that come off a list were written to; the others lie above what was the top.
-            let listed = *heap.head(list) != 0;
+            let obtained = heap.obtained;
             let block = heap.allocate(list);
-            if block != 0 && (listed || block < heap.source.zeroed_from()) {
+            if block != 0 {
+                // What had to be obtained for it is zero, but for the link that it held when it was free.
+                let fresh = heap.obtained != obtained && block >= heap.source.zeroed_from();
+                let dirty_bytes = if fresh { layout.size().min(WORD) } else { layout.size() };
                 // SAFETY: the block is at least this long.
-                unsafe { pointer(block).write_bytes(0, layout.size()) };
+                unsafe { pointer(block).write_bytes(0, dirty_bytes) };
             }
             block
         }))
@@ -286,8 +293,7 @@ impl<S: PageSource> Inspect for Wee<S> {
     /// `live_blocks` stays 0: without headers nobody knows.
     fn stats(&self) -> Stats {
         self.heap.with(|heap| {
-            let top_bytes = heap.end - heap.top;
-            let mut stats = Stats { heap_bytes: heap.obtained, top_bytes, ..Stats::default() };
+            let mut stats = Stats { heap_bytes: heap.obtained, ..Stats::default() };
             for (list, &first) in heap.lists.iter().enumerate() {
                 let mut block = first;
                 while block != 0 {
@@ -295,42 +301,33 @@ impl<S: PageSource> Inspect for Wee<S> {
                     stats.free_blocks += 1;
                     stats.free_bytes += bytes;
                     stats.largest_free_bytes = stats.largest_free_bytes.max(bytes);
-                    // SAFETY: a free block's first word leads to the next (H2).
+                    // SAFETY: a free block's first word leads to the next (H1).
                     block = unsafe { load_link(block) };
                 }
             }
-            stats.live_bytes = heap.obtained.wrapping_sub(top_bytes).wrapping_sub(stats.free_bytes);
+            stats.live_bytes = heap.obtained.wrapping_sub(stats.free_bytes);
             stats
         })
     }
 
     fn check(&self) -> Result<(), Broken> {
-        /// How much of the untouched top is looked at (H4), in words.
-        const SAMPLE_WORDS: usize = 64;
         self.heap.with(|heap| {
-            ensure(heap.top <= heap.end, "H1", "the top begins after the end", heap.top)?;
-            ensure((heap.top | heap.end) % WORD == 0, "H1", "the top is not on a word", heap.top)?;
-            let mut left = heap.obtained.wrapping_sub(heap.end - heap.top);
-            for (list, &first) in heap.lists.iter().enumerate() {
+            let mut left = heap.obtained;
+            for (list, &first) in heap.lists.iter().enumerate().skip(1) {
+                let bytes = last(list) + 1;
                 let mut block = first;
                 while block != 0 {
-                    let bytes = last(list) + 1;
                     ensure(
                         block & (bytes - 1) == 0,
-                        "H2",
+                        "H1",
                         "a block is not at a multiple of its length",
                         block,
                     )?;
-                    ensure(left >= bytes, "H3", "more is free than was obtained", block)?;
+                    ensure(left >= bytes, "H2", "more is free than was obtained", block)?;
                     left -= bytes;
-                    // SAFETY: a free block's first word leads to the next (H2).
-                    block = unsafe { check_link(block, "H2")? };
+                    // SAFETY: a free block's first word leads to the next (H1).
+                    block = unsafe { check_link(block, "H1")? };
                 }
-            }
-            let fresh = heap.source.zeroed_from().max(heap.top);
-            for word in (fresh..heap.end).step_by(WORD).take(SAMPLE_WORDS) {
-                // SAFETY: memory from the top to the end is the heap's (H1).
-                ensure(unsafe { load(word) } == 0, "H4", "untouched memory is not zero", word)?;
             }
             Ok(())
         })

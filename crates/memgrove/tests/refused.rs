@@ -227,6 +227,42 @@ fn what_is_left_is_given<A: Allocate + Inspect>(make: impl Fn(Fake) -> A, overhe
     }
 }
 
+/// After memory was filled with blocks of all lengths and all were given back, in an order that has nothing to do with where they
+/// lie, one block can be nearly as long as in a new heap: a heap in which everything is free is as good as new.
+fn what_was_given_back_is_one_again<A: Allocate + Inspect>(make: impl Fn(Fake) -> A) {
+    for pages in [33, 640] {
+        let arena = Arena::new(pages);
+        let heap = make(arena.source(pages, Trouble::default()));
+        let mut random = Random::new(pages as u64);
+        for round in 0..3 {
+            let mut blocks = Vec::new();
+            loop {
+                let size = random.size(pages * PAGE / 8);
+                let layout = Layout::from_size_align(size, 8).expect("a layout");
+                let block = heap.allocate(layout);
+                if block.is_null() && size < 64 {
+                    break;
+                }
+                if !block.is_null() {
+                    blocks.push((block, layout));
+                }
+            }
+            while !blocks.is_empty() {
+                let (block, layout) = blocks.swap_remove(random.below(blocks.len()));
+                // SAFETY: live, with its layout.
+                unsafe { heap.deallocate(block, layout) };
+            }
+            let size = pages * PAGE - pages * PAGE / 24 - 4_096;
+            let layout = Layout::from_size_align(size, 8).expect("a layout");
+            let block = heap.allocate(layout);
+            assert!(!block.is_null(), "{size} of {pages} pages, round {round}: {:?}", heap.stats());
+            heap.check().expect("a valid heap");
+            // SAFETY: live, with its layout.
+            unsafe { heap.deallocate(block, layout) };
+        }
+    }
+}
+
 /// A source that does not tell where it goes on, and before whose second growth in a call another thread grows.
 struct Rushed(Fake, usize);
 
@@ -309,6 +345,22 @@ fn pages_overhead(pages: usize, align: usize) -> usize {
 /// Blocks lie at a multiple of their length, a power of two: any half of that is found in memory three times as long.
 fn wee_overhead(pages: usize, align: usize) -> usize {
     pages * PAGE - pages * PAGE / 4 + lead(align)
+}
+
+macro_rules! one_again {
+    ($($name:ident, $make:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            what_was_given_back_is_one_again($make);
+        }
+    )*};
+}
+
+// Not Wee, which never merges blocks.
+one_again! {
+    what_dlmalloc_is_given_back_is_one_again, Dlmalloc::with_source;
+    what_jemalloc_is_given_back_is_one_again, Jemalloc::with_source;
+    what_hoard_is_given_back_is_one_again, Hoard::with_source;
 }
 
 suite!(dlmalloc, Dlmalloc::with_source, true, dlmalloc_overhead, 5_000 + 4_096);

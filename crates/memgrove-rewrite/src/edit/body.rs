@@ -137,7 +137,7 @@ impl Writer<'_, '_, '_> {
         self.insert(&frame.entry, &mut code.body)?;
         let has_exit = !frame.exit.is_empty();
         if has_exit {
-            Instruction::Block(self.results_block(subject.ty)?).encode(&mut code.body);
+            Instruction::Block(self.results_block(subject)?).encode(&mut code.body);
         }
         let mut splice = Splice::default();
         let mut depth = 0;
@@ -179,13 +179,21 @@ impl Writer<'_, '_, '_> {
     }
 
     /// The block type of a function's results.
-    fn results_block(&mut self, ty: &FuncType) -> Result<BlockType, Error> {
-        let results = ty.results().iter().map(|&ty| self.val_type(ty)).collect::<Result<Vec<_>, _>>()?;
-        Ok(match results.as_slice() {
+    fn results_block(&mut self, subject: &Subject<'_, '_>) -> Result<BlockType, Error> {
+        let type_index = self.edits.sections.funcs[subject.index as usize];
+        // A type may be longer than the functions that have it.
+        if let Some(&known) = self.result_blocks.get(&type_index) {
+            return Ok(known);
+        }
+        let results =
+            subject.ty.results().iter().map(|&ty| self.val_type(ty)).collect::<Result<Vec<_>, _>>()?;
+        let block = match results.as_slice() {
             [] => BlockType::Empty,
             [result] => BlockType::Result(*result),
             _ => BlockType::FunctionType(self.add_type((Vec::new(), results))),
-        })
+        };
+        self.result_blocks.insert(type_index, block);
+        Ok(block)
     }
 
     /// Declares a body's locals, and others behind them.

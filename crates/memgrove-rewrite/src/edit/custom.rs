@@ -27,6 +27,9 @@ pub(crate) fn refers_to_offsets(name: &str) -> bool {
         || matches!(name, "linking" | "sourceMappingURL" | "external_debug_info")
 }
 
+/// Offsets in a function's body and what is said of the instructions there.
+type Entries<'a> = Vec<(u32, &'a [u8])>;
+
 impl Writer<'_, '_, '_> {
     /// Writes a custom section as it belongs into the output.
     pub fn custom(
@@ -70,29 +73,32 @@ impl Writer<'_, '_, '_> {
     fn target_features(&self, custom: &CustomSectionReader<'_>) -> Option<Vec<u8>> {
         let sections = self.edits.sections;
         let mut reader = BinaryReader::new(custom.data(), custom.data_offset());
-        let old = reader.read_var_u32().ok()?;
-        let rest =
-            custom.data().get(usize::try_from(reader.original_position() - custom.data_offset()).ok()?..)?;
-        let mut have = Vec::new();
-        for _ in 0..old {
+        let mut features = Vec::new();
+        for _ in 0..reader.read_var_u32().ok()? {
             let prefix = reader.read_u8().ok()?;
-            have.push((prefix, reader.read_string().ok()?));
+            features.push((prefix, reader.read_string().ok()?));
         }
         let has_second = |had: usize, added: usize| added > 0 && had + added > 1;
         let needed = [
             ("multimemory", has_second(sections.memories.len(), self.edits.memories.len())),
             ("reference-types", has_second(sections.tables.len(), self.edits.tables.len())),
         ];
-        let added = needed.iter().filter(|(name, is_needed)| *is_needed && !have.contains(&(b'+', *name)));
-        let added: Vec<&str> = added.map(|(name, _)| *name).collect();
-        if added.is_empty() {
+        let mut changed = false;
+        for (name, _) in needed.iter().filter(|(_, is_needed)| *is_needed) {
+            match features.iter_mut().find(|(_, known)| known == name) {
+                Some((b'+', _)) => continue,
+                Some((prefix, _)) => *prefix = b'+',
+                None => features.push((b'+', name)),
+            }
+            changed = true;
+        }
+        if !changed {
             return None;
         }
         let mut bytes = Vec::new();
-        (old + count(added.len())).encode(&mut bytes);
-        bytes.extend(rest);
-        for name in added {
-            bytes.push(b'+');
+        count(features.len()).encode(&mut bytes);
+        for (prefix, name) in features {
+            bytes.push(prefix);
             name.encode(&mut bytes);
         }
         Some(bytes)
@@ -184,7 +190,7 @@ impl Writer<'_, '_, '_> {
     /// instruction that was taken out goes with it.
     fn code_metadata(&self, custom: &CustomSectionReader<'_>, map: &Map) -> Option<Vec<u8>> {
         let mut reader = BinaryReader::new(custom.data(), custom.data_offset());
-        let mut functions: Vec<(u32, Vec<(u32, &[u8])>)> = Vec::new();
+        let mut functions: Vec<(u32, Entries<'_>)> = Vec::new();
         for _ in 0..reader.read_var_u32().ok()? {
             let original = reader.read_var_u32().ok()?;
             let mut entries = Vec::new();

@@ -29,6 +29,7 @@ mod record;
 mod sections;
 mod spaces;
 mod splice;
+mod types;
 mod write;
 
 use std::collections::{BTreeMap, HashMap};
@@ -41,6 +42,7 @@ pub use self::map::{AddedFunction, Map};
 pub use self::record::{Applied, applied};
 pub use self::sections::Sections;
 pub use self::splice::{Code, Frame, Instrument, Site, Splice, Subject, Untouched};
+pub(crate) use self::types::signature;
 
 use crate::Error;
 
@@ -257,8 +259,13 @@ impl<'m, 'a> Edits<'m, 'a> {
     }
 
     /// Gives a memory another type; an imported one becomes the module's own.
-    pub fn set_memory(&mut self, memory: u32, ty: MemoryType) {
+    ///
+    /// # Errors
+    /// If there is no such memory.
+    pub fn set_memory(&mut self, memory: u32, ty: MemoryType) -> Result<(), Error> {
+        is_there("memory", memory, self.sections.memories.len(), None)?;
         self.set_memories.insert(memory, ty);
+        Ok(())
     }
 
     /// Adds a memory. Returns its edit index.
@@ -267,18 +274,14 @@ impl<'m, 'a> Edits<'m, 'a> {
         count(self.sections.memories.len() + self.memories.len() - 1)
     }
 
-    /// Whether a memory, by its edit index, has 64-bit addresses; `None` if there is no such memory.
-    pub(crate) fn memory_is_64(&self, memory: u32) -> Option<bool> {
-        let own = self.sections.memories.get(memory as usize).map(|ty| ty.memory64);
-        own.or_else(|| {
-            let added = memory.checked_sub(count(self.sections.memories.len()))?;
-            self.memories.get(added as usize).map(|ty| ty.memory64)
-        })
-    }
-
     /// Makes an imported table the module's own.
-    pub fn set_table(&mut self, table: u32, ty: TableType) {
+    ///
+    /// # Errors
+    /// If it is not imported.
+    pub fn set_table(&mut self, table: u32, ty: TableType) -> Result<(), Error> {
+        is_there("table", table, self.sections.tables.len(), Some(self.sections.imported_tables))?;
         self.set_tables.insert(table, ty);
+        Ok(())
     }
 
     /// Adds a table. Returns its edit index.
@@ -291,8 +294,13 @@ impl<'m, 'a> Edits<'m, 'a> {
     ///
     /// If it cannot change, constant expressions get its value, so that the output needs no more proposals
     /// than the original.
-    pub fn set_global(&mut self, global: u32, value: Value) {
+    ///
+    /// # Errors
+    /// If it is not imported.
+    pub fn set_global(&mut self, global: u32, value: Value) -> Result<(), Error> {
+        is_there("global", global, self.sections.globals.len(), Some(self.sections.imported_globals))?;
         self.set_globals.insert(global, value);
+        Ok(())
     }
 
     /// Adds a global. Its first value holds no index. Returns its edit index.
@@ -394,7 +402,17 @@ impl<'m, 'a> Edits<'m, 'a> {
 }
 
 fn not_editable(func: u32, why: &'static str) -> Error {
-    Error::NotEditable { func, why }
+    Error::NotEditable { item: "function", index: func, why }
+}
+
+/// An item with this index is there, and imported if that matters.
+fn is_there(item: &'static str, index: u32, len: usize, imported: Option<u32>) -> Result<(), Error> {
+    let why = match imported {
+        _ if index as usize >= len => "there is none",
+        Some(imported) if index >= imported => "it is not imported",
+        _ => return Ok(()),
+    };
+    Err(Error::NotEditable { item, index, why })
 }
 
 /// Counts of things in a module fit into 32 bits: each takes a byte of a file at least.

@@ -56,11 +56,21 @@ pub struct Sections<'a> {
 }
 
 impl<'a> Sections<'a> {
-    /// Reads a module that has been validated. Linear in the number of items outside of code.
+    /// Reads a module, which is validated. Linear in its size.
     ///
     /// # Errors
-    /// If a section cannot be read, with the byte offset; if `bytes` are a component.
+    /// If `bytes` are not a valid core module, with the byte offset; if its imports have many times more names than
+    /// it has bytes, as writing them out would take that much.
     pub fn read(bytes: &'a [u8]) -> Result<Self, Error> {
+        if Parser::is_component(bytes) {
+            return Err(Error::Component);
+        }
+        memgrove_module::facts(bytes)?;
+        Self::read_valid(bytes)
+    }
+
+    /// Reads a module that has been validated. Linear in the number of items outside of code.
+    pub(crate) fn read_valid(bytes: &'a [u8]) -> Result<Self, Error> {
         let mut sections = Self {
             bytes,
             list: Vec::new(),
@@ -81,12 +91,8 @@ impl<'a> Sections<'a> {
         };
         let mut parser = Parser::new(0);
         let mut rest = bytes;
-        loop {
-            let (consumed, payload) = match parser.parse(rest, true)? {
-                wasmparser::Chunk::Parsed { consumed, payload } => (consumed, payload),
-                // With all bytes there, nothing more is ever asked for.
-                wasmparser::Chunk::NeedMoreData(_) => break,
-            };
+        // With all bytes there, nothing more is ever asked for.
+        while let wasmparser::Chunk::Parsed { consumed, payload } = parser.parse(rest, true)? {
             rest = rest.get(consumed..).unwrap_or_default();
             if let Some((id, range)) = payload.as_section() {
                 sections.list.push((id, to_usize(&range)));
@@ -105,9 +111,6 @@ impl<'a> Sections<'a> {
 
     fn take(&mut self, payload: Payload<'a>) -> Result<(), Error> {
         match payload {
-            Payload::Version { encoding: wasmparser::Encoding::Component, .. } => {
-                return Err(Error::Component);
-            }
             Payload::TypeSection(section) => self.type_count = count_types(section)?,
             Payload::ImportSection(section) => self.take_imports(section)?,
             Payload::FunctionSection(section) => extend(&mut self.funcs, section)?,

@@ -1,12 +1,12 @@
 //! Writes the edited module, one section at a time: copied as it is where nothing in it changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use wasm_encoder::reencode::{Error as ReencodeError, Reencode};
 use wasm_encoder::{
-    ConstExpr, CustomSection, DataCountSection, DataSection, ElementSection, Elements as ElementItems,
-    ExportSection, FunctionSection, GlobalSection, ImportSection, Instruction, MemorySection,
-    Module as Output, RawSection, StartSection, TableSection, TagSection, TypeSection,
+    BlockType, ConstExpr, CustomSection, DataCountSection, DataSection, ElementSection,
+    Elements as ElementItems, ExportSection, FunctionSection, GlobalSection, ImportSection, Instruction,
+    MemorySection, Module as Output, RawSection, StartSection, TableSection, TagSection, TypeSection,
 };
 use wasmparser::{Operator, TypeRef};
 
@@ -92,7 +92,9 @@ pub(super) struct Writer<'e, 'm, 'a> {
     pub originals: Vec<Original>,
     /// Types that bodies needed, behind those of the edits.
     types: Vec<Signature>,
-    type_positions: BTreeMap<String, u32>,
+    type_positions: HashMap<Signature, u32>,
+    /// Block types for the results of functions, by the index of their type.
+    pub result_blocks: HashMap<u32, BlockType>,
     /// Globals that are constants now: constant expressions hold their value.
     constants: BTreeMap<u32, Value>,
 }
@@ -107,7 +109,8 @@ impl<'e, 'm, 'a> Writer<'e, 'm, 'a> {
             notes: Vec::new(),
             originals: Vec::new(),
             types: Vec::new(),
-            type_positions: BTreeMap::new(),
+            type_positions: HashMap::new(),
+            result_blocks: HashMap::new(),
             constants: constants
                 .filter(|(global, _)| globals.get(*global as usize).is_some_and(|ty| !ty.mutable))
                 .collect(),
@@ -122,8 +125,8 @@ impl<'e, 'm, 'a> Writer<'e, 'm, 'a> {
         }
         let first = edits.sections.type_count() + count(edits.types.len());
         let types = &mut self.types;
-        *self.type_positions.entry(format!("{signature:?}")).or_insert_with(|| {
-            types.push(signature);
+        *self.type_positions.entry(signature).or_insert_with_key(|signature| {
+            types.push(signature.clone());
             first + count(types.len() - 1)
         })
     }

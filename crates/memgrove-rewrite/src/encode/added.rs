@@ -223,11 +223,7 @@ fn func_type<'m>(module: &'m Module<'_>, func: u32) -> Result<&'m wasmparser::Fu
 }
 
 fn signature(ty: &wasmparser::FuncType) -> Result<Signature, Error> {
-    let convert = |types: &[wasmparser::ValType]| types.iter().map(|&ty| val_type(ty)).collect();
-    Ok((convert(ty.params())?, {
-        let results: Result<_, Error> = convert(ty.results());
-        results
-    }?))
+    crate::edit::signature(ty).ok_or_else(|| Error::Encode("a type that cannot be written".to_owned()))
 }
 
 fn val_type(ty: wasmparser::ValType) -> Result<ValType, Error> {

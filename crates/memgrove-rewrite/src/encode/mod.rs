@@ -14,20 +14,20 @@ use crate::{Error, mark};
 
 /// Encodes `module` with `edits` applied: validated. Linear in the size of the input.
 pub(crate) fn encode(module: &Module<'_>, edits: &Edits, runtime: &Runtime) -> Result<Vec<u8>, Error> {
-    let sections = Sections::read(module.bytes)?;
+    let sections = Sections::read_valid(module.bytes)?;
     let mut editor = Editor::new(&sections);
     let mut encoder = RoundtripReencoder;
     for (&memory, ty) in edits.memories.iter().chain(&edits.own_memories) {
-        editor.set_memory(memory, encoder.memory_type(*ty)?);
+        editor.set_memory(memory, encoder.memory_type(*ty)?)?;
     }
     if let Some(ty) = edits.added_memory {
         editor.add_memory(encoder.memory_type(ty)?);
     }
     for (&table, ty) in &edits.tables {
-        editor.set_table(table, encoder.table_type(*ty)?);
+        editor.set_table(table, encoder.table_type(*ty)?)?;
     }
     for (&global, &value) in &edits.globals {
-        editor.set_global(global, value);
+        editor.set_global(global, value)?;
     }
     for (at, bytes) in &edits.data {
         editor.add_data(Segment { active: Some((0, Address::I32(*at))), bytes: bytes.clone() });

@@ -17,6 +17,8 @@ pub struct Closure {
     pub called: BTreeSet<u32>,
     /// Globals, imported ones too.
     pub globals: BTreeSet<u32>,
+    /// Of these, the ones that code writes.
+    pub written_globals: BTreeSet<u32>,
     /// Tables, imported ones too.
     pub tables: BTreeSet<u32>,
     /// Memories, imported ones too, that are read, written, asked for their size, or grown.
@@ -78,6 +80,9 @@ impl Donor<'_> {
                 }
                 Operator::MemorySize { .. } => {
                     walk.found.count_pages.insert(func);
+                }
+                Operator::GlobalSet { global_index } => {
+                    walk.found.written_globals.insert(global_index);
                 }
                 _ => {}
             }

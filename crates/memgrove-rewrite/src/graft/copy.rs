@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use wasm_encoder::reencode::{Error as ReencodeError, Reencode};
-use wasm_encoder::{ConstExpr, Function, Instruction};
-use wasmparser::{DataKind, Import, Operator, TypeRef};
+use wasm_encoder::{ConstExpr, Function, Instruction, TableType};
+use wasmparser::{DataKind, Import, Operator};
 
 use super::donor::{Donor, Init, Offset, Segment, imported, offset};
 use super::{Closure, Constant, GraftError, Item, Joint, from_reencode, unsupported};
-use crate::edit::{Address, Body, Edits, Elements, Segment as NewSegment};
+use crate::edit::{Address, Body, Edits, Elements, Segment as NewSegment, signature};
 
 /// A graft: where the donor's functions are in the host, by edit indices.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,8 +65,13 @@ pub fn graft(
     let defined: Vec<u32> = closure.funcs.range(first_defined..).copied().filter(is_added).collect();
     for &func in closure.funcs.range(..first_defined) {
         let import = &donor.imports.funcs[func as usize];
-        let Some(Item::Func(index)) = bound(joint, import)? else { return Err(mismatch(import)) };
-        copier.funcs.insert(func, index);
+        let wanted = donor.func_type(func).and_then(signature);
+        match bound(joint, import)? {
+            Item::Func(index) if wanted.is_some() && edits.signature(index) == wanted => {
+                copier.funcs.insert(func, index);
+            }
+            _ => return Err(mismatch(import)),
+        }
     }
     copier.funcs.extend(defined.iter().copied().zip(edits.next_func()..));
     for &func in &defined {
@@ -115,7 +120,7 @@ impl<'c, 'a> Copier<'c, 'a> {
         for &memory in &closure.memories {
             let index = match self.donor.imports.memories.get(memory as usize) {
                 Some(import) => match bound(self.joint, import)? {
-                    Some(Item::Memory(index)) => index,
+                    Item::Memory(index) => index,
                     _ => return Err(mismatch(import)),
                 },
                 None if closure.memories.range(imported(&self.donor.imports.memories)..).count() > 1 => {
@@ -135,11 +140,14 @@ impl<'c, 'a> Copier<'c, 'a> {
     fn bind_globals(&mut self, edits: &mut Edits<'_, '_>, closure: &Closure) -> Result<(), GraftError> {
         for &global in &closure.globals {
             if let Some(import) = self.donor.imports.globals.get(global as usize) {
-                match (bound(self.joint, import)?, import.ty) {
-                    (Some(Item::Global(index)), _) => {
+                let ty = self.donor.sections.globals[global as usize];
+                match bound(self.joint, import)? {
+                    Item::Global(index) if edits.global_type(index) == self.global_type(ty).ok() => {
                         self.globals.insert(global, index);
                     }
-                    (Some(Item::Constant(constant)), TypeRef::Global(ty)) if !ty.mutable => {
+                    Item::Constant(constant)
+                        if constant.ty() == ty.content_type && !closure.written_globals.contains(&global) =>
+                    {
                         self.constants.insert(global, constant);
                     }
                     _ => return Err(mismatch(import)),
@@ -169,7 +177,7 @@ impl<'c, 'a> Copier<'c, 'a> {
         for &table in &closure.tables {
             let index = match self.donor.imports.tables.get(table as usize) {
                 Some(import) => match bound(self.joint, import)? {
-                    Some(Item::Table(index)) => index,
+                    Item::Table(index) if self.is_such_table(edits.table_type(index), table) => index,
                     _ => return Err(mismatch(import)),
                 },
                 None => {
@@ -183,6 +191,15 @@ impl<'c, 'a> Copier<'c, 'a> {
             self.tables.insert(table, index);
         }
         Ok(())
+    }
+
+    /// A table of the host can stand for this one of the donor.
+    fn is_such_table(&mut self, have: Option<TableType>, table: u32) -> bool {
+        let wanted = self.donor.sections.tables.get(table as usize);
+        let wanted = wanted.and_then(|&ty| self.table_type(ty).ok());
+        have.zip(wanted).is_some_and(|(have, wanted)| {
+            have.element_type == wanted.element_type && have.table64 == wanted.table64
+        })
     }
 
     fn add_data(&mut self, edits: &mut Edits<'_, '_>, closure: &Closure) -> Result<(), GraftError> {
@@ -278,11 +295,11 @@ fn low(number: i64) -> u32 {
     (number & 0xffff_ffff) as u32
 }
 
-fn bound(joint: &Joint<'_>, import: &Import<'_>) -> Result<Option<Item>, GraftError> {
-    match (joint.bind)(import) {
-        Some(item) => Ok(Some(item)),
-        None => Err(GraftError::Unbound { module: import.module.to_owned(), name: import.name.to_owned() }),
-    }
+fn bound(joint: &Joint<'_>, import: &Import<'_>) -> Result<Item, GraftError> {
+    (joint.bind)(import).ok_or_else(|| {
+        let (module, name) = (import.module.to_owned(), import.name.to_owned());
+        GraftError::Unbound { module, name }
+    })
 }
 
 fn mismatch(import: &Import<'_>) -> GraftError {

@@ -55,7 +55,6 @@ impl<'a> Donor<'a> {
     /// # Errors
     /// If it is not a valid core module, with the byte offset; or if it has a start function.
     pub fn read(bytes: &'a [u8]) -> Result<Self, GraftError> {
-        crate::validator().validate_all(bytes)?;
         let mut donor = Self {
             sections: Sections::read(bytes)?,
             imports: Imports::default(),

@@ -28,8 +28,6 @@ pub use self::closure::Closure;
 pub use self::copy::{Grafted, Roots, graft};
 pub use self::donor::Donor;
 
-use crate::edit::Code;
-
 /// What an import of the donor becomes, in the host's edit indices.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Item {
@@ -41,7 +39,7 @@ pub enum Item {
     Memory(u32),
     /// A table with elements of the same type.
     Table(u32),
-    /// A number in place of a global that does not change.
+    /// A number in place of a global that the donor's code does not write.
     Constant(Constant),
 }
 
@@ -69,9 +67,13 @@ impl Constant {
         }
     }
 
-    /// Code that gives it.
-    pub fn code(self) -> Code {
-        [self.instruction()].into_iter().collect()
+    fn ty(self) -> wasmparser::ValType {
+        match self {
+            Self::I32(_) => wasmparser::ValType::I32,
+            Self::I64(_) => wasmparser::ValType::I64,
+            Self::F32(_) => wasmparser::ValType::F32,
+            Self::F64(_) => wasmparser::ValType::F64,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use core::ptr::null;
 use core::sync::atomic::Ordering;
 
-use super::heap::{Heap, SHARED, SLACK_BYTES};
+use super::heap::{ACTIVE_LOW, Heap, SHARED, SLACK_BYTES};
 use super::superblock::{Block, Group, SUPERBLOCK, Superblock, superblock_of};
 use super::{GLOBAL, HEAPS, Hoard, TAG_SUPERBLOCK};
 use crate::classes::{COUNT, size_of_class};
@@ -126,7 +126,7 @@ fn check_superblock(extent: Walked) -> Result<usize, Broken> {
 
     let (used, sparse, full) = (superblock.used, superblock.sparse_at_most(), superblock.full_at_least());
     let (belongs, low) = match superblock.group {
-        Group::Active => (true, 0),
+        Group::Active => (true, ACTIVE_LOW),
         Group::Full => (used >= full, full),
         Group::Dense => (used > sparse && used < full, sparse + 1),
         Group::Sparse => (used > 0 && used <= sparse, 1),
@@ -187,6 +187,8 @@ fn check_heap(heap: &Heap, number: usize, met: Counted) -> Result<(), Broken> {
         )?;
     }
     count(heap.empty, Group::Empty, None)?;
+    let actives = heap.active.iter().filter(|active| !active.is_null()).count();
+    ensure(actives == heap.actives, "B2", "a heap's active superblocks are not counted", heap.actives)?;
     let at = (&raw const *heap).addr();
     ensure(listed == met, "B2", "a heap owns superblocks that it does not hold", at)?;
     if !SHARED {

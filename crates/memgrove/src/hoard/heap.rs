@@ -15,6 +15,10 @@ pub(super) const SHARED: bool = SLOTS > 1;
 /// How many superblocks a heap may have empty, in bytes: *K* times *S* in the paper.
 pub(super) const SLACK_BYTES: usize = 8 * SUPERBLOCK;
 
+/// [`Superblock::low`] of an active superblock: in a module without threads the heap notices when it is empty, because it may have
+/// been the last that was not.
+pub(super) const ACTIVE_LOW: usize = if SHARED { 0 } else { 1 };
+
 pub(super) struct Heap {
     /// For each class, the superblock that it is allocated from, or null.
     pub(super) active: [*mut Superblock; COUNT],
@@ -26,6 +30,8 @@ pub(super) struct Heap {
     pub(super) empty: *mut Superblock,
     /// How many those are.
     pub(super) empties: usize,
+    /// How many classes have an active superblock.
+    pub(super) actives: usize,
     /// A bit for each class that has sparse superblocks.
     pub(super) sparse_classes: u32,
     /// Bytes of the blocks in use, in the superblocks that are not active: *u* in the paper.
@@ -52,6 +58,7 @@ impl Heap {
             sparse: [null_mut(); COUNT],
             empty: null_mut(),
             empties: 0,
+            actives: 0,
             sparse_classes: 0,
             used: 0,
             owned: 0,
@@ -99,6 +106,7 @@ impl Heap {
                 return block;
             }
             *Self::entry(&mut self.active, class) = null_mut();
+            self.actives -= 1;
             // SAFETY: all of its blocks were cut, and none is in its list: it is full.
             unsafe { self.adopt(superblock) };
         }
@@ -131,14 +139,27 @@ impl Heap {
                 lay(superblock, class);
             }
             (*superblock).group = Group::Active;
-            (*superblock).low = 0;
+            (*superblock).low = ACTIVE_LOW;
             (*superblock).weight = 0;
             if (*superblock).free.get().is_null() {
                 (*superblock).cut();
             }
         }
         *Self::entry(&mut self.active, class) = superblock;
+        self.actives += 1;
         self.take(class)
+    }
+
+    /// How many superblocks the heap has that are active or empty.
+    #[inline(always)]
+    pub(super) fn reserve(&self) -> usize {
+        self.actives + self.empties
+    }
+
+    /// Whether no block of an active superblock is in use. Linear in the classes.
+    pub(super) fn is_idle(&self) -> bool {
+        // SAFETY: an active superblock is the heap's (B2).
+        self.active.iter().all(|&superblock| superblock.is_null() || unsafe { (*superblock).used } == 0)
     }
 
     /// Takes a block back. Answers whether [`regroup`](Self::regroup) must see the superblock, or the heap must give
@@ -170,7 +191,7 @@ impl Heap {
     pub(super) unsafe fn regroup(&mut self, superblock: *mut Superblock) {
         // SAFETY: the caller's promise; a superblock that is not active is in the list of its group, if that has one.
         unsafe {
-            if (*superblock).used < (*superblock).low {
+            if (*superblock).used < (*superblock).low && (*superblock).group != Group::Active {
                 self.unlink(superblock);
                 self.link(superblock);
             }
@@ -252,6 +273,7 @@ impl Heap {
             unsafe {
                 if !superblock.is_null() && (*superblock).used == 0 {
                     *Self::entry(&mut self.active, class) = null_mut();
+                    self.actives -= 1;
                     self.adopt(superblock);
                 }
             }

@@ -41,7 +41,7 @@
 //! - B6: The emptiness invariant of each heap but the global one: `u >= a - K·S` or `u >= (1 - f)·a`; K is 8 and f a
 //!   quarter.
 //! - B7: The superblocks of the global heap are at least f empty, and not all empty: those go back to the pages.
-//! - The pages hold to P1 to P5 (`pages/mod.rs`).
+//! - The pages hold to P1 to P6 (`pages/mod.rs`).
 //!
 //! What differs from the paper: a heap's active superblocks, at most one for each class, do not count in *u* and *a*.
 //! So to allocate is to take a block and count it, and what a thread works with is never taken from it. The bound stays
@@ -59,8 +59,13 @@
 //!
 //! Constant time for each call: the lock of a heap, and a block of a list. Once in a superblock's blocks (or 16 of them)
 //! constant time more: a superblock moves between lists, heaps or the pages. A large block takes the pages' lock.
-//! Asking memory back is linear in the classes and in the superblocks that are empty, and happens only before memory grows for a
-//! large block, and when growth was refused.
+//! Asking memory back is linear in the classes and in the superblocks that are empty, and happens only before memory grows.
+//!
+//! # A program that lives long
+//!
+//! Before memory grows, every heap gives up what it has empty. In a module without threads all superblocks go back to the pages
+//! when the last block is freed, unless they lie close together anyway, and the pages are as good as new (P6): the same work finds
+//! the same places again. With threads a heap keeps its active superblocks until memory would grow.
 
 mod check;
 mod heap;
@@ -72,7 +77,7 @@ use core::ptr::null_mut;
 use core::sync::atomic::Ordering;
 
 use crate::face::{Allocate, Inspect, move_block};
-use crate::pages::Pages;
+use crate::pages::{PAGE, Pages};
 use crate::source::{PageSource, Platform, notice_growth};
 use crate::stats::{Broken, Stats};
 use crate::sync::Lock;
@@ -189,21 +194,21 @@ impl<S: PageSource> Hoard<S> {
         let mine = Self::mine();
         let block = self.heap(mine).with(|heap| {
             let block = heap.take(class);
-            if block.is_null() { self.refill(heap, mine, class) } else { block }
+            if block.is_null() { self.refill(heap, mine, class, false) } else { block }
         });
         if block.is_null() { self.allocate_small_at_last(class) } else { block }
     }
 
     /// A block for a heap whose active superblock has none: of a superblock of its own, of one that the global heap
-    /// has, of a new one; null if memory is exhausted.
+    /// has, of a new one; null if there is none, or if memory would have to grow and may not.
     #[cold]
     #[inline(never)]
-    fn refill(&self, heap: &mut Heap, number: usize, class: usize) -> *mut u8 {
+    fn refill(&self, heap: &mut Heap, number: usize, class: usize, may_grow: bool) -> *mut u8 {
         let mut block = heap.take_otherwise(class);
         if block.is_null() {
             let mut superblock = if SHARED { self.take_from_global(number, class) } else { null_mut() };
             if superblock.is_null() {
-                superblock = self.new_superblock(number, class);
+                superblock = self.new_superblock(number, class, may_grow);
             }
             if superblock.is_null() {
                 return null_mut();
@@ -229,8 +234,10 @@ impl<S: PageSource> Hoard<S> {
     }
 
     /// A superblock of new pages, for the heap with this number.
-    fn new_superblock(&self, number: usize, class: usize) -> *mut Superblock {
-        let address = self.pages.0.with(|pages| pages.allocate(SUPERBLOCK, SUPERBLOCK, TAG_SUPERBLOCK, true));
+    fn new_superblock(&self, number: usize, class: usize, may_grow: bool) -> *mut Superblock {
+        let allocate =
+            |pages: &mut Pages<S>| pages.allocate(SUPERBLOCK, SUPERBLOCK, TAG_SUPERBLOCK, may_grow);
+        let address = self.pages.0.with(allocate);
         let superblock: *mut Superblock = pointer(address).cast();
         if address != 0 {
             // SAFETY: the pages are a superblock now that nobody else knows.
@@ -242,28 +249,44 @@ impl<S: PageSource> Hoard<S> {
         superblock
     }
 
-    /// Memory is exhausted: asks all heaps for what they have empty, and tries once more.
+    /// Memory would have to grow: asks all heaps for what they have empty, and tries once more.
     #[cold]
     #[inline(never)]
     fn allocate_small_at_last(&self, class: usize) -> *mut u8 {
         self.ask_back();
         let mine = Self::mine();
-        self.heap(mine).with(|heap| self.refill(heap, mine, class))
+        self.heap(mine).with(|heap| self.refill(heap, mine, class, true))
+    }
+
+    /// If the only heap of a module without threads has no block in use, and nothing else has, gives all superblocks back: the
+    /// pages are as good as new then (P6). Not where those lie close together at the start of memory anyway, as they do in a program that
+    /// has few blocks, time and again none. Linear in the classes, if no superblock but active ones has a block in use.
+    #[inline(never)]
+    fn start_anew(&self, heap: &mut Heap) {
+        if !SHARED
+            && self.pages.0.with(|pages| pages.is_spread(heap.reserve() * (SUPERBLOCK / PAGE)))
+            && heap.is_idle()
+        {
+            self.ask_back_from(heap);
+        }
     }
 
     /// Gives every empty superblock of every heap back to the pages.
     fn ask_back(&self) {
         for number in 0..HEAPS {
-            self.heap(number).with(|heap| {
-                heap.release_active();
-                loop {
-                    let superblock = heap.give_empty();
-                    if superblock.is_null() {
-                        break;
-                    }
-                    self.free_extent(superblock.cast());
-                }
-            });
+            self.heap(number).with(|heap| self.ask_back_from(heap));
+        }
+    }
+
+    #[inline(never)]
+    fn ask_back_from(&self, heap: &mut Heap) {
+        heap.release_active();
+        loop {
+            let superblock = heap.give_empty();
+            if superblock.is_null() {
+                break;
+            }
+            self.free_extent(superblock.cast());
         }
     }
 
@@ -325,7 +348,11 @@ impl<S: PageSource> Hoard<S> {
     #[inline]
     unsafe fn free_block(&self, block: *mut u8) {
         if is_large(block) {
-            return self.free_extent(block);
+            self.free_extent(block);
+            if !SHARED {
+                self.heap(GLOBAL).with(|heap| self.start_anew(heap));
+            }
+            return;
         }
         let superblock = known_superblock_of(block);
         // SAFETY: the block lies in a superblock (B1), whose owner's lock is held (B2).
@@ -350,6 +377,7 @@ impl<S: PageSource> Hoard<S> {
         // SAFETY: the superblock belongs to the heap.
         unsafe { heap.regroup(superblock) };
         self.settle(heap, number);
+        self.start_anew(heap);
     }
 
     /// Whether the block can have the new size where it is; if so, it has. `old_class` and `new_class` as of

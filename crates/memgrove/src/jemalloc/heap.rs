@@ -185,11 +185,11 @@ impl<S: PageSource> Heap<S> {
     pub(super) fn obtain(&mut self, pages: usize, slack: usize, class: usize, front: &impl Front) -> usize {
         let mut looks = LOOKS;
         loop {
-            let page = self.pages.take(pages, slack, looks);
+            let page = self.pages.take(pages, slack, looks, front);
             if page != NO_PAGE {
                 return page;
             }
-            let due = self.flush_is_due();
+            let due = self.flush_is_due(pages);
             if !due && looks == LOOKS {
                 looks = usize::MAX;
                 continue;

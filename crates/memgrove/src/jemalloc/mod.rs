@@ -29,7 +29,7 @@
 //!   only, lies in a slab of its class, and at a multiple of the class's size from the slab's start.
 //! - J2: A slab's count is the length of its list; a class's queue holds the slabs with a list, the highest first.
 //! - J3: A thread's cache holds at most its limit of regions of each class, and its counts are the lengths of its lists.
-//! - The pages hold to P1 to P5 (`pages/mod.rs`).
+//! - The pages hold to P1 to P6 (`pages/mod.rs`).
 //!
 //! # Threads
 //!

@@ -33,6 +33,9 @@ const SLAB_PAGES_MAX: usize = 4;
 /// For how many pages of the heap a call must have missed the cache before the next flush.
 const FLUSH_PAGES: usize = 32;
 
+/// Memory grows by so many pages at least: a page of WebAssembly's.
+const GROWTH_PAGES: usize = (1 << 16) / PAGE;
+
 /// A block of a slab that is in nobody's hands: it holds the link to the next.
 #[repr(C)]
 pub(super) struct Region {
@@ -169,7 +172,7 @@ impl<S: PageSource> Heap<S> {
         // An eighth of what the class has: few slabs for many regions, little memory for few.
         let share = (self.class(class).pages / 8).min(SLAB_PAGES_MAX);
         let mut pages = least.max(share - share % least);
-        let mut page = self.pages.take(pages, 0, LOOKS);
+        let mut page = self.pages.take(pages, 0, LOOKS, front);
         if page == NO_PAGE {
             pages = least;
             page = self.obtain(least, 0, class, front);
@@ -203,10 +206,12 @@ impl<S: PageSource> Heap<S> {
         }
     }
 
-    /// Whether enough has happened since the last flush. Never just after one.
+    /// Whether enough has happened since the last flush that one is due before memory grows for so many pages. Never just after
+    /// one.
     #[inline(always)]
-    pub(super) fn flush_is_due(&self) -> bool {
-        self.pages.given() > self.flush_at || self.misses > self.pages.in_use().len() / FLUSH_PAGES
+    pub(super) fn flush_is_due(&self, pages: usize) -> bool {
+        let grown = self.pages.given() + pages.max(GROWTH_PAGES);
+        self.misses != 0 && (grown > self.flush_at || self.misses > self.pages.in_use().len() / FLUSH_PAGES)
     }
 
     /// Gives every cached region back to its slab, and every slab that is whole again to the free pages. Linear in the

@@ -1,4 +1,4 @@
-//! What the pages say about themselves: [`Pages::stats`] counts, [`Pages::check`] verifies P1 to P4.
+//! What the pages say about themselves: [`Pages::stats`] counts, [`Pages::check`] verifies P1 to P4 and P6.
 
 use super::{FOREIGN, FREE, INSIDE, LARGE, PAGE, Page, Pages, SPAN, address, bin_of, page_at};
 use crate::source::PageSource;
@@ -94,7 +94,7 @@ impl<S: PageSource> Pages<S> {
         stats
     }
 
-    /// Verifies P1 to P4, and calls `check_slab` with each slab.
+    /// Verifies P1 to P4 and P6, and calls `check_slab` with each slab.
     pub(crate) fn check(
         &self,
         mut check_slab: impl FnMut(Walked) -> Result<(), Broken>,
@@ -111,7 +111,7 @@ impl<S: PageSource> Pages<S> {
         // SAFETY: the map begins with the entry before the first page.
         let before = unsafe { (*self.entry(self.first - 1)).class };
         ensure(before == INSIDE, "P1", "something lies before the first page", address(self.first))?;
-        let (mut free_extents, mut end, mut after_free) = (0, self.first, false);
+        let (mut free_extents, mut end, mut after_free, mut taken) = (0, self.first, false, 0);
         self.walk(|extent| {
             self.check_extent(extent)?;
             if extent.is_slab() {
@@ -120,11 +120,15 @@ impl<S: PageSource> Pages<S> {
             let free = extent.class == FREE;
             ensure(!(free && after_free), "P3", "two free extents touch", extent.address())?;
             free_extents += usize::from(free);
+            if !free && extent.class != FOREIGN && extent.page != self.map_page() {
+                taken += extent.pages;
+            }
             (end, after_free) = (extent.page + extent.pages, free);
             Ok(())
         })?;
         ensure(end == self.top, "P2", "the extents do not end at the top", address(self.top))?;
         ensure(!after_free, "P3", "a free extent touches the top", address(self.top))?;
+        ensure(taken == self.taken, "P6", "the pages taken are not counted", address(self.taken))?;
         let map = self.extent_at(self.map_page());
         ensure(map.class == LARGE, "P1", "the map lies in no large extent", map.address())?;
         self.check_bins(free_extents)

@@ -26,7 +26,7 @@ impl<S: PageSource> Pages<S> {
     fn take_or_grow(&mut self, pages: usize, slack: usize, may_grow: bool) -> usize {
         let mut looks = LOOKS;
         loop {
-            let page = self.take(pages, slack, looks);
+            let page = self.take(pages, slack, looks, &NoReaders);
             if page != NO_PAGE {
                 return page;
             }

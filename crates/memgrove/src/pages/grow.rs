@@ -186,17 +186,33 @@ impl<S: PageSource> Pages<S> {
             if from != before.top {
                 (*self.entry(from - 1)).class = INSIDE;
                 (*self.entry(before.hole)).set(FOREIGN, from - before.hole);
+                self.apart = true;
                 if before.hole != before.top {
-                    self.free(before.top, before.hole - before.top);
+                    self.free_untaken(before.top, before.hole - before.top);
                 }
             }
             if map_pages != 0 {
                 readers.follow(self.map);
                 if old_entries != 0 {
-                    self.free(page_at(old_map.addr()), (old_entries + 1) / ENTRIES);
+                    self.free_untaken(page_at(old_map.addr()), (old_entries + 1) / ENTRIES);
                 }
             }
         }
+    }
+
+    /// [`free`](Self::free) for pages that do not count as taken.
+    ///
+    /// # Safety
+    /// As for that.
+    unsafe fn free_untaken(&mut self, page: usize, pages: usize) {
+        self.taken += pages;
+        // SAFETY: the caller's promise.
+        unsafe { self.free(page, pages) };
+    }
+
+    /// How many pages the map takes.
+    pub(super) fn map_pages(&self) -> usize {
+        (self.map_end - self.first + 1) / ENTRIES
     }
 
     /// First page of the map's extent.

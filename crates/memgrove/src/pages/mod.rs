@@ -32,6 +32,9 @@
 //!   its last may have it still.
 //! - P5: The pages from `top` and from `used_to` on, whichever is higher, up to `limit` are zero if the source's are: nobody
 //!   has written to them.
+//! - P6: `taken` is the number of pages in extents in use, but for the map and for what somebody else grew. When it is zero, the
+//!   next pages are taken as if they were the first: the map is moved to the lowest pages, the bins are empty, and the top is all
+//!   the rest. (Not where somebody else has grown memory in between: the pieces stay apart.)
 
 mod check;
 mod extents;
@@ -145,6 +148,10 @@ pub(crate) struct Pages<S> {
     used_to: usize,
     /// First page of the extent taken last that was never handed out before; its end if there is none.
     clean_from: usize,
+    /// Pages in extents that are in use, but for the map (P6).
+    taken: usize,
+    /// Whether there is memory of somebody else between the pages.
+    apart: bool,
     /// A bit for each bin that holds an extent.
     bins_with_extents: u64,
     bins: [*mut Extent; BINS],
@@ -205,6 +212,8 @@ impl<S: PageSource> Pages<S> {
             end: 0,
             used_to: 0,
             clean_from: 0,
+            taken: 0,
+            apart: false,
             bins_with_extents: 0,
             bins: [null_mut(); BINS],
             source,
@@ -221,6 +230,12 @@ impl<S: PageSource> Pages<S> {
     #[inline(always)]
     pub(crate) fn in_use(&self) -> core::ops::Range<usize> {
         self.first..self.top
+    }
+
+    /// Whether just so many pages are in use, but for the map, and reach further than a page of WebAssembly's beyond their number.
+    #[inline(always)]
+    pub(crate) fn is_spread(&self, pages: usize) -> bool {
+        self.taken == pages && self.top - self.first > pages + self.map_pages() + (1 << 16) / PAGE
     }
 
     /// How many pages the source has given.
@@ -245,9 +260,18 @@ impl<S: PageSource> Pages<S> {
 
     /// Takes `pages` pages at a multiple of `slack + 1`, a power of two, from the bins or from the top; [`NO_PAGE`] when
     /// neither has as many in a row. Of each bin no more than `looks` extents are looked at. The entries of the extent are
-    /// the caller's to fill, before anything is freed.
+    /// the caller's to fill, before anything is freed. `readers` as for [`grow`](Self::grow).
     #[inline(never)]
-    pub(crate) fn take(&mut self, pages: usize, slack: usize, looks: usize) -> usize {
+    pub(crate) fn take(
+        &mut self,
+        pages: usize,
+        slack: usize,
+        looks: usize,
+        readers: &impl MapReaders,
+    ) -> usize {
+        if self.taken == 0 {
+            self.renew(readers);
+        }
         // In the lower ones of these bins some may be too short; in the higher ones all are long enough.
         let mut bins = self.bins_with_extents & (u64::MAX << bin_of(pages));
         while bins != 0 {
@@ -266,6 +290,7 @@ impl<S: PageSource> Pages<S> {
                     if page != first {
                         self.link(first, page - first);
                     }
+                    self.taken += pages;
                     return page;
                 }
             }
@@ -278,11 +303,35 @@ impl<S: PageSource> Pages<S> {
         }
         self.clean_from = page.max(self.used_to);
         self.top = page + pages;
+        self.taken += pages;
         if page != first {
             // SAFETY: nobody uses the pages, and no free extent touches the top (P3).
             unsafe { self.link(first, page - first) };
         }
         page
+    }
+
+    /// Nothing is in use: makes the pages what they were when they were new (P6).
+    #[cold]
+    #[inline(never)]
+    fn renew(&mut self, readers: &impl MapReaders) {
+        let (first, map_pages) = (self.first, self.map_pages());
+        if self.map.is_null() || self.apart || self.top == first + map_pages {
+            return;
+        }
+        self.used_to = self.used_to.max(self.top);
+        self.top = first + map_pages;
+        self.bins_with_extents = 0;
+        self.bins = [null_mut(); BINS];
+        let start: *mut Page = at(address(first));
+        self.map = start.wrapping_add(1).wrapping_sub(first);
+        // SAFETY: the pages are the heap's own, and nobody uses them but those who read the map for a block that they have,
+        // which nobody has. The map is as long as before, and what is below the top is the map itself (P1, P2).
+        unsafe {
+            (*start).class = INSIDE;
+            self.mark_large(first, map_pages);
+        }
+        readers.follow(self.map);
     }
 
     /// Of the first `looks` extents of a bin, the lowest that holds `pages` pages at a multiple of `slack + 1`; null if none
@@ -314,9 +363,11 @@ impl<S: PageSource> Pages<S> {
     /// Gives an extent back: it coalesces with free neighbours and with the top.
     ///
     /// # Safety
-    /// Pages below the top that nobody uses, between extents that have their entries; the pages themselves need none.
+    /// Pages below the top that nobody uses and that count as taken, between extents that have their entries; the pages themselves
+    /// need none.
     #[inline(never)]
     pub(crate) unsafe fn free(&mut self, mut page: usize, mut pages: usize) {
+        self.taken -= pages;
         // SAFETY: the neighbours are extents or the top, and their entries at the seams tell which (P2).
         unsafe {
             if (*self.entry(page - 1)).class == FREE {
@@ -460,6 +511,7 @@ impl<S: PageSource> Pages<S> {
                 }
             }
         }
+        self.taken += more;
         // SAFETY: the pages behind the block are its own now.
         unsafe { self.mark_large(page, new) };
         true

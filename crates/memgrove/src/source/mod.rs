@@ -120,11 +120,11 @@ pub unsafe trait PageSource: Send {
         Region::EMPTY
     }
 
-    /// Where the next growth would begin, if nobody else grows before it; 0 if that is not known. A heap that knows it
-    /// asks for no more and no less than it needs, also where somebody else has grown memory.
+    /// Where the next growth would begin, if nobody else grows before it; 1, the worst for any alignment, if that is not
+    /// known. A heap that knows it asks for no more and no less than it needs, also where somebody else has grown memory.
     #[inline(always)]
     fn next_address(&self) -> usize {
-        0
+        1
     }
 
     /// At least `bytes` (not zero) more, rounded up to what the source deals in. `None` if refused: the source may be

@@ -31,6 +31,10 @@ impl Default for System {
 unsafe impl PageSource for System {
     const ZEROED: bool = true;
 
+    fn next_address(&self) -> usize {
+        self.reserved.start.max(1)
+    }
+
     fn grow(&mut self, bytes: usize) -> Option<Region> {
         let bytes = bytes.checked_next_multiple_of(PAGE_BYTES)?;
         if bytes > self.reserved.bytes() {

@@ -17,8 +17,9 @@ impl Block {
     pub const NONE: Self = Self { address: std::ptr::null_mut(), size: 0, align: 1 };
 }
 
-/// How many blocks a load may hold at once.
+/// How many blocks a load may hold at once, and how many may outlive its rounds.
 pub const MOST: usize = 1 << 13;
+pub const KEPT: usize = 3_000;
 
 /// An allocator at work, and the blocks that it has given.
 pub struct Bench<'a> {
@@ -112,6 +113,13 @@ impl<'a> Bench<'a> {
         }
     }
 
+    /// As [`swap`](Self::swap), of what outlives rounds.
+    fn keep(&mut self, place: usize, size: usize) {
+        let new = self.make(size, 8);
+        let old = std::mem::replace(&mut self.kept[place], new);
+        self.give_back(old);
+    }
+
     /// One round of a load.
     pub fn round(&mut self, load: &Load) {
         self.state = 1;
@@ -133,14 +141,22 @@ pub struct Load {
     round: fn(&mut Bench<'_>),
 }
 
+impl Load {
+    /// Whether some of its blocks outlive rounds: then a heap is not empty after one.
+    pub fn keeps(&self) -> bool {
+        matches!(self.name, "state" | "swap")
+    }
+}
+
 /// The loads.
-pub const LOADS: [Load; 20] = [
+pub const LOADS: [Load; 21] = [
     Load { name: "buffer", round: buffer },
     Load { name: "buffer resized", round: buffer_resized },
     Load { name: "vectors", round: vectors },
     Load { name: "table", round: table },
     Load { name: "document", round: document },
     Load { name: "state", round: state },
+    Load { name: "swap", round: swap },
     Load { name: "phases up", round: phases_up },
     Load { name: "phases down", round: phases_down },
     Load { name: "phases mixed", round: phases_mixed },
@@ -224,15 +240,34 @@ fn state(bench: &mut Bench<'_>) {
         if place % 2 == 0 {
             let entry = bench.below(half);
             let size = bench.between(16, 120);
-            let new = bench.make(size, 8);
-            let old = std::mem::replace(&mut bench.kept[entry], new);
-            bench.give_back(old);
+            bench.keep(entry, size);
         }
     }
     for place in 0..600 {
         let new = std::mem::replace(&mut bench.blocks[place], Block::NONE);
         let old = std::mem::replace(&mut bench.kept[half + place], new);
         bench.give_back(old);
+    }
+}
+
+/// A service whose state is one long buffer, received by pieces and then unpacked into tables while requests come and go and
+/// leave small entries; then the old state is given back.
+fn swap(bench: &mut Bench<'_>) {
+    let half = bench.kept.len() / 2;
+    for piece in 1..=24 {
+        bench.resize(0, piece * 90 * KIB);
+        for request in 0..20 {
+            let size = bench.between(100, 4_000);
+            bench.put(100 + request, size);
+        }
+        let (entry, size) = (bench.below(half), bench.between(16, 200));
+        bench.keep(entry, size);
+    }
+    for table in 0..40 {
+        let size = bench.between(20, 120) * KIB;
+        bench.keep(half + table, size);
+        let (entry, size) = (bench.below(half), bench.between(16, 200));
+        bench.keep(entry, size);
     }
 }
 
