@@ -33,6 +33,9 @@ fn main() {
 
     let out = env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
     let out = Path::new(&out);
+    println!("cargo::rerun-if-changed=trace");
+    let recorder = wat::parse_file("trace/recorder.wat").unwrap_or_else(|error| panic!("{error}"));
+    fs::write(out.join("recorder.wasm"), recorder).expect("OUT_DIR is writable");
     fs::write(out.join("runtime.wasm"), wasm).expect("OUT_DIR is writable");
     fs::write(out.join("runtime.rs"), generated).expect("OUT_DIR is writable");
 }
@@ -152,6 +155,9 @@ impl<'a> Runtime<'a> {
         }
         let count = self.exports.len();
         let constants: Vec<String> = self.constants.iter().map(|name| camel_case(name)).collect();
+        let named: String = (self.constants.iter().zip(&constants))
+            .map(|(name, variant)| format!("{name:?} => Some(Self::{variant}),"))
+            .collect();
         format!(
             "/// A function of the runtime (`runtime/*.wat`), which stands for imports.\n\
              #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]\n\
@@ -162,10 +168,8 @@ impl<'a> Runtime<'a> {
              /// An imported global of the runtime: a constant of the module that it is linked into.\n\
              #[derive(Clone, Copy)]\n\
              enum Constant {{ {constants} }}\n\
-             /// In the order of their indices, which come first.\n\
-             static CONSTANTS: [Constant; {}] = [{}];\n",
-            constants.len(),
-            constants.iter().map(|name| format!("Constant::{name}")).collect::<Vec<_>>().join(", "),
+             impl Constant {{\n    fn named(name: &str) -> Option<Self> {{\n        \
+             match name {{ {named} _ => None }}\n    }}\n}}\n",
             constants = constants.join(", "),
         )
     }

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use xshell::{Shell, cmd};
 
+use crate::sources;
 use crate::wasm_rust::WasmRust;
 use crate::workspace::Workspace;
 
@@ -37,6 +37,9 @@ pub struct BuildArgs {
     #[arg(long)]
     no_sizes: bool,
 }
+
+/// What the guests are built from in this repository.
+const SOURCES: [&str; 3] = ["guests", "crates/memgrove-trace/src", "crates/memgrove/src"];
 
 /// `guests/allocators.toml`.
 #[derive(Deserialize)]
@@ -91,7 +94,7 @@ pub fn run(workspace: &Workspace, task: &GuestsTask) -> Result<()> {
 fn check(workspace: &Workspace) -> Result<()> {
     let guests = workspace.root().join("guests");
     let recorded = fs::read_to_string(guests.join("prebuilt/sources.sha256"))?;
-    if recorded.trim() != sources_hash(workspace.root())? {
+    if recorded.trim() != sources::hash(workspace.root(), &SOURCES)? {
         bail!("the prebuilt guests are older than their sources\nhint: cargo xtask guests build");
     }
     println!("guests: prebuilt from the sources as they are");
@@ -138,7 +141,7 @@ fn build(workspace: &Workspace, args: &BuildArgs) -> Result<()> {
         let manifest = json!({ "abi_version": 1, "tools": tools, "workloads": workloads, "guests": guests });
         fs::write(&manifest_path, serde_json::to_string_pretty(&manifest)? + "\n")?;
     }
-    fs::write(builder.prebuilt.join("sources.sha256"), sources_hash(workspace.root())? + "\n")?;
+    fs::write(builder.prebuilt.join("sources.sha256"), sources::hash(workspace.root(), &SOURCES)? + "\n")?;
     Ok(())
 }
 
@@ -267,7 +270,7 @@ impl<'a> Builder<'a> {
         fs::write(&plain, module)?;
         let packed = self.prebuilt.join(format!("{name}.zst"));
         cmd!(sh, "zstd -19 --quiet --force {plain} -o {packed}").quiet().run().context("zstd")?;
-        Ok((module.len(), hex(&Sha256::digest(module))))
+        Ok((module.len(), sources::digest(module)))
     }
 
     fn without_allocator(&self) -> Result<Weight> {
@@ -338,43 +341,6 @@ fn workload_table(workspace: &Workspace, target: &Path) -> Result<Value> {
     Ok(serde_json::from_str(&text)?)
 }
 
-/// Hash of everything that the guests are built from in this repository, by path and content.
-fn sources_hash(root: &Path) -> Result<String> {
-    let mut files = Vec::new();
-    for folder in ["guests", "crates/memgrove-trace/src", "crates/memgrove/src"] {
-        collect(&root.join(folder), &mut files)?;
-    }
-    files.sort();
-    let mut hash = Sha256::new();
-    for file in files {
-        let name = file.strip_prefix(root)?.to_string_lossy().into_owned();
-        hash.update(name.as_bytes());
-        hash.update([0]);
-        hash.update(fs::read(&file)?);
-        hash.update([0]);
-    }
-    Ok(hex(&hash.finalize()))
-}
-
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if path.is_dir() {
-            if !["prebuilt", "target", "traces", "tests"].contains(&name.as_str()) {
-                collect(&path, files)?;
-            }
-        } else if [".rs", ".toml", ".lock", ".c"].iter().any(|end| name.ends_with(end)) {
-            files.push(path);
-        }
-    }
-    Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -395,21 +361,6 @@ mod tests {
         assert_eq!(code_bytes(module).unwrap(), 3);
         assert_eq!(code_bytes(b"\0asm\x01\0\0\0").unwrap(), 0);
         assert!(code_bytes(b"MGTR").is_err());
-    }
-
-    #[test]
-    fn the_hash_follows_sources_and_not_what_is_built() {
-        let root = tempfile::tempdir().unwrap();
-        for folder in ["guests/prebuilt", "crates/memgrove-trace/src", "crates/memgrove/src"] {
-            fs::create_dir_all(root.path().join(folder)).unwrap();
-        }
-        let hash = || sources_hash(root.path()).unwrap();
-        let empty = hash();
-        fs::write(root.path().join("guests/prebuilt/manifest.toml"), "x").unwrap();
-        fs::write(root.path().join("guests/notes.md"), "x").unwrap();
-        assert_eq!(hash(), empty);
-        fs::write(root.path().join("crates/memgrove/src/lib.rs"), "x").unwrap();
-        assert_ne!(hash(), empty);
     }
 
     #[test]

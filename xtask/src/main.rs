@@ -4,11 +4,13 @@
 
 mod archives;
 mod corpus;
+mod donors;
 mod fingerprints;
 mod guests;
 mod report;
 mod setup;
 mod size;
+mod sources;
 mod test;
 mod tidy;
 mod wasm_rust;
@@ -31,6 +33,9 @@ enum Task {
     /// The corpus of real modules: fetch it, and count how often the inspector is right.
     #[command(subcommand)]
     Corpus(corpus::CorpusTask),
+    /// The donors: our heaps as modules, whose functions `memgrove fix` puts into others.
+    #[command(subcommand)]
+    Donors(donors::DonorsTask),
     /// Allocator fingerprints: compile known allocators, distil the library, check it.
     #[command(subcommand)]
     Fingerprints(fingerprints::FingerprintsTask),
@@ -55,6 +60,7 @@ fn main() -> anyhow::Result<()> {
     match args.task {
         Task::Archives(args) => archives::run(&workspace, &args),
         Task::Corpus(task) => corpus::run(&workspace, &task),
+        Task::Donors(task) => donors::run(&workspace, &task),
         Task::Fingerprints(task) => fingerprints::run(&workspace, &task),
         Task::Guests(task) => guests::run(&workspace, &task),
         Task::Report(args) => report::run(&workspace, &args),

@@ -7,6 +7,7 @@ use xshell::{Shell, cmd};
 
 use crate::archives::{self, ArchivesArgs};
 use crate::corpus::{self, CorpusTask};
+use crate::donors::{self, DonorsTask};
 use crate::fingerprints::{self, FingerprintsTask};
 use crate::report::{self, ReportArgs};
 use crate::size::{self, SizeArgs};
@@ -70,10 +71,8 @@ const EVERY_BUDGET_S: u32 = 50 * 60;
 const STEPS: &[Step] = &[
     Step::every("format", 20, format),
     Step::every("tidy", 20, |workspace, _| tidy::run(workspace)),
-    Step::every("clippy", 240, |_, sh| {
-        cmd!(sh, "cargo clippy --locked --workspace --all-targets -- -D warnings").run()?;
-        Ok(cmd!(sh, "cargo clippy --locked -p memgrove --all-features --all-targets -- -D warnings").run()?)
-    }),
+    // Among its lints: no function of std that is newer than the `rust-version` of its crate.
+    Step::every("clippy", 260, clippy),
     Step::every("documentation", 90, documentation),
     Step::every("features-on-wasm32", 220, features_on_wasm32),
     Step::every("archives", 260, |workspace, _| archives::run(workspace, &ArchivesArgs::checked())),
@@ -87,18 +86,43 @@ const STEPS: &[Step] = &[
     Step::every("loom", 90, loom),
     // The peers and workloads run natively, which is quicker than a guest.
     Step::every("guests-tests", 240, guests_tests),
+    Step::every("donors", 5, |workspace, _| donors::run(workspace, &DonorsTask::Check)),
+    Step::every("oldest-dependencies-of-libraries", 60, |workspace, sh| {
+        oldest_dependencies(
+            workspace,
+            sh,
+            &["-p", "memgrove-inspect", "-p", "memgrove-rewrite", "-p", "memgrove-view"],
+        )
+    }),
     Step::every("fingerprints", 30, |workspace, _| fingerprints::run(workspace, &FingerprintsTask::Read)),
     // Every toolchain builds the survey's modules again, and their facts are what the prebuilt ones' manifest says.
     Step::every("survey", 240, survey),
     Step::long("fingerprints-held-out", "fingerprints", 1800, |workspace, _| {
         fingerprints::run(workspace, &FingerprintsTask::Check)
     }),
-    Step::long("fuzz-builds", "tests", 900, fuzz_builds),
+    Step::long("oldest-dependencies", "oldest-dependencies-of-libraries", 900, |workspace, sh| {
+        oldest_dependencies(workspace, sh, &["--workspace", "--all-targets"])
+    }),
+    Step::long("oldest-compiler", "clippy", 120, oldest_compiler),
     Step::long("alloc-stress", "tests", 1200, alloc_stress),
 ];
 
+fn clippy(_: &Workspace, sh: &Shell) -> Result<()> {
+    cmd!(sh, "cargo clippy --locked --workspace --all-targets -- -D warnings").run()?;
+    cmd!(sh, "cargo clippy --locked -p memgrove --all-features --all-targets -- -D warnings").run()?;
+    // Without what is for wasm32 only, whose compiler comes without clippy.
+    for (folder, only_wasm) in [("guests", "minimal"), ("samples", "study-no-std")] {
+        let place = ["--manifest-path", &format!("{folder}/Cargo.toml"), "--target-dir", "target/guests"];
+        cmd!(sh, "cargo clippy --locked --workspace --exclude {only_wasm} --all-targets")
+            .args(place)
+            .args(["--", "-D", "warnings"])
+            .run()?;
+    }
+    Ok(())
+}
+
 /// Workspaces of their own, each formatted like the main one.
-const EXCLUDED: &[&str] = &["guests", "samples", "fuzz", "crates/memgrove-c"];
+const EXCLUDED: &[&str] = &["guests", "samples", "crates/memgrove-c", "crates/memgrove-donor"];
 
 fn format(_: &Workspace, sh: &Shell) -> Result<()> {
     cmd!(sh, "cargo fmt --all --check").run()?;
@@ -114,10 +138,33 @@ fn guests_tests(_: &Workspace, sh: &Shell) -> Result<()> {
     Ok(cmd!(sh, "cargo test --locked --workspace --exclude minimal --no-fail-fast").args(place).run()?)
 }
 
-/// The fuzz targets compile; running them needs a nightly toolchain and `cargo fuzz`.
-fn fuzz_builds(_: &Workspace, sh: &Shell) -> Result<()> {
-    let place = ["--manifest-path", "fuzz/Cargo.toml", "--target-dir", "target/fuzz"];
-    Ok(cmd!(sh, "cargo check --locked --all-targets").args(place).run()?)
+/// What Cargo.toml asks of dependencies is enough: everything compiles with the oldest versions that it allows.
+fn oldest_dependencies(workspace: &Workspace, sh: &Shell, what: &[&str]) -> Result<()> {
+    let lock = workspace.root().join("out/oldest/Cargo.lock");
+    sh.create_dir(workspace.root().join("out/oldest"))?;
+    // Both are unstable, and all that is wanted of them is the list of versions.
+    sh.set_var("RUSTC_BOOTSTRAP", "1");
+    let path = format!("resolver.lockfile-path='{}'", lock.display());
+    let place = ["-Zunstable-options", "-Zlockfile-path", "-Zdirect-minimal-versions", "--config", &path];
+    cmd!(sh, "cargo").args(place).args(["update", "--quiet"]).run()?;
+    Ok(cmd!(sh, "cargo").args(place).args(["check", "--target-dir", "out/target/oldest"]).args(what).run()?)
+}
+
+/// The allocators compile with the compiler that their `rust-version` names.
+fn oldest_compiler(_: &Workspace, sh: &Shell) -> Result<()> {
+    let metadata = cmd!(sh, "cargo metadata --locked --no-deps --format-version 1").quiet().read()?;
+    let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
+    let package = metadata["packages"].as_array().into_iter().flatten().find(|it| it["name"] == "memgrove");
+    let Some(version) = package.and_then(|it| it["rust_version"].as_str()) else {
+        bail!("crates/memgrove/Cargo.toml has no rust-version");
+    };
+    // Asking rustup would have it install the compiler, from a server that may be out of reach.
+    let installed = cmd!(sh, "rustup toolchain list").quiet().read()?;
+    if !installed.lines().any(|line| line.starts_with(version)) {
+        bail!("no compiler {version} here\nhint: rustup toolchain install {version}");
+    }
+    let target = "out/target/oldest-compiler";
+    Ok(cmd!(sh, "cargo +{version} check --locked -p memgrove --all-features --target-dir {target}").run()?)
 }
 
 /// Ten million calls by 2, 4 and 8 threads on each heap, inside wasm; its short form is among the tests.
@@ -148,12 +195,14 @@ const ON_WASM32: &[(&str, &[&str], &str)] = &[
     ("memgrove", &["--no-default-features"], "core"),
     ("memgrove", &["--all-features"], "core,alloc"),
     ("memgrove-trace", &[], "core,alloc"),
+    ("memgrove-profile", &[], "std,panic_abort"),
     ("memgrove-module", &["--no-default-features"], "std,panic_abort"),
     ("memgrove-inspect", &["--no-default-features"], "std,panic_abort"),
     ("memgrove-inspect", &["--all-features"], "std,panic_abort"),
     ("memgrove-rewrite", &[], "std,panic_abort"),
     ("memgrove-verify", &[], "std,panic_abort"),
     ("memgrove-open", &[], "std,panic_abort"),
+    ("memgrove-results", &[], "std,panic_abort"),
     ("memgrove-view", &[], "std,panic_abort"),
 ];
 

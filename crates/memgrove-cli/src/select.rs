@@ -76,7 +76,7 @@ impl SelectArgs {
         self.runs_on.iter().all(runs)
             && !self.fails_on.iter().any(runs)
             && holds(self.allocator.as_ref(), report, &|report, text| {
-                let allocator = report.allocator.value.as_ref();
+                let allocator = report.allocator.identity.value.as_ref();
                 allocator.is_some_and(|allocator| {
                     contains(&allocator.name, text) || contains(&allocator.family, text)
                 })

@@ -163,8 +163,8 @@ fn a_users_profile_is_added_or_refused_with_its_place() {
              chrome, firefox, safari, node, deno",
             "bad.toml:4:9: `lacks` has a value of another kind: write `lacks = [\"threads\"]`",
             "bad.toml:6:10: `module` has a value of another kind: write `module = \"env\"`",
-            "bad.toml:7:13: unknown interface `posix`; known are wasi_snapshot_preview1, proxy-wasm, cosmwasm, near, \
-             soroban, stylus, shopify-functions, extism, typst, wasm4, wasm3-libc, wamr-libc",
+            "bad.toml:7:13: unknown interface `posix`; known are cosmwasm, extism, near, proxy-wasm, shopify-functions, soroban, \
+             stylus, typst, wamr-libc, wasi_snapshot_preview1, wasm3-libc, wasm4",
             "bad.toml:9:8: `kind` is one of func, table, memory, global, tag",
             "bad.toml:11:10: `tables` has a value of another kind: write `tables = 1`",
             "bad.toml:12:12: `no_start` has a value of another kind: write `no_start = true`",

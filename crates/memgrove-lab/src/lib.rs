@@ -2,12 +2,12 @@
 //!
 //! [`engine`] runs a module; [`survey`] builds and ranks the study's program with the compilers of [`toolchain`];
 //! [`measure`] sets the allocators in [`guest`] modules beside each other; [`verify`] tells whether a fixed module does
-//! what the original did; [`export`] renders all of it.
+//! what the original did.
 
 pub mod engine;
-pub mod export;
-pub mod guest;
 pub mod measure;
 pub mod survey;
 pub mod toolchain;
 pub mod verify;
+
+pub use memgrove_results::guest;

@@ -2,82 +2,32 @@
 //! and for memory64. Run by wasmtime, and by Node where it can.
 #![allow(clippy::print_stderr, reason = "says what was left out")]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod wasm_compiler;
+
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use memgrove_lab::engine::{
     EngineError, EngineId, Host, Instance, Limits, Memory, Module, Settings, Team, Value, assemble, open,
 };
+use wasm_compiler::{Compiler, Guest, WASM32, compiler};
 
-const WASM32: &str = "wasm32-unknown-unknown";
 const WASM64: &str = "wasm64-unknown-unknown";
 
 /// The most that the threads' shared memory can have, in pages: little enough to be exhausted.
 const SHARED_PAGES: u64 = 4_096;
 
-/// A compiler, and a linker if it must compile the standard library.
-struct Compiler {
-    rustc: PathBuf,
-    linker: Option<&'static str>,
-}
-
-impl Compiler {
-    /// Debian's rustc-web, which compiles the standard library, or rustup's target.
-    fn find(target: &str) -> Option<Self> {
-        for rustc in ["/usr/bin/rustc", "rustc"] {
-            let Ok(output) = Command::new(rustc).args(["--print", "sysroot"]).output() else { continue };
-            let sysroot = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-            if sysroot.join("lib/rustlib").join(target).join("lib").is_dir() {
-                return Some(Self { rustc: rustc.into(), linker: None });
-            }
-            if sysroot.join("lib/rustlib/src/rust/library/std").is_dir() {
-                let linker = ["wasm-ld-22", "wasm-ld"].into_iter().find(|linker| {
-                    let version = Command::new(linker).arg("--version").output();
-                    version.is_ok_and(|output| output.status.success())
-                });
-                if linker.is_some() {
-                    return Some(Self { rustc: rustc.into(), linker });
-                }
-            }
-        }
-        None
-    }
-
-    /// Builds guests/alloc-check into a folder of `out` and answers the module.
-    fn build(&self, target: &str, folder: &str, flags: &[&str]) -> Vec<u8> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let target_dir = root.join("out").join(folder);
-        let mut cargo = Command::new("cargo");
-        cargo
-            .current_dir(root.join("guests/alloc-check"))
-            .args(["build", "--locked", "--release", "--target", target])
-            .env("CARGO_TARGET_DIR", &target_dir)
-            .env("RUSTC", &self.rustc)
-            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
-        if let Some(linker) = self.linker {
-            let variable = target.to_uppercase().replace('-', "_");
-            cargo.args(["-Zbuild-std=std,panic_abort"]);
-            cargo.env("RUSTC_BOOTSTRAP", "1").env(format!("CARGO_TARGET_{variable}_LINKER"), linker);
-        }
-        let status = cargo.status().expect("cargo starts");
-        assert!(status.success(), "guests/alloc-check builds for {target}");
-        std::fs::read(target_dir.join(target).join("release/alloc_check.wasm")).expect("the module")
-    }
-}
-
-fn compiler() -> Compiler {
-    Compiler::find(WASM32).unwrap_or_else(|| {
-        panic!("no Rust compiler for {WASM32}; hint: cargo xtask setup, or rustup target add {WASM32}")
-    })
+/// The shadow heap's guest for a target.
+fn alloc_check(target: &str) -> Guest<'_> {
+    let library = "std,panic_abort";
+    Guest { name: "alloc-check", target, profile: "release", library, features: "" }
 }
 
 /// The module for wasm32, built once.
 fn module() -> &'static dyn Module {
     static MODULE: OnceLock<Box<dyn Module>> = OnceLock::new();
     let module = MODULE.get_or_init(|| {
-        let wasm = compiler().build(WASM32, "alloc-check", &[]);
+        let wasm = compiler().build(&alloc_check(WASM32), "alloc-check", &[]);
         let engine = open(EngineId::Wasmtime, &Settings::default()).expect("wasmtime is built in");
         let module = engine.compile(&wasm).expect("a valid module");
         assert!(module.shape().imports.is_empty(), "nothing but memory.grow is needed");
@@ -162,20 +112,27 @@ fn four_gibibytes_are_filled_to_the_edge() {
     }
 }
 
+/// The flags for threads, as the crate's README gives them.
+fn readme_flags() -> Vec<&'static str> {
+    let readme = include_str!("../../memgrove/README.md");
+    let (_, flags) = readme.split_once("RUSTFLAGS=\"-Ctarget-feature=+atomics").expect("flags for threads");
+    let (flags, _) = flags.split_once('"').expect("their end");
+    let start = readme.find("-Ctarget-feature=+atomics").expect("as above");
+    readme[start..][.."-Ctarget-feature=+atomics".len() + flags.len()]
+        .split([' ', '\\', '\n'])
+        .filter(|flag| !flag.is_empty())
+        .collect()
+}
+
 /// The module with a shared memory, built once.
 fn threaded_module() -> &'static [u8] {
     static MODULE: OnceLock<Vec<u8>> = OnceLock::new();
     MODULE.get_or_init(|| {
-        let maximum = format!("-Clink-arg=--max-memory={}", SHARED_PAGES << 16);
-        let flags = [
-            "-Ctarget-feature=+atomics,+bulk-memory,+mutable-globals",
-            "-Clink-arg=--shared-memory",
-            "-Clink-arg=--import-memory",
-            "-Clink-arg=--export=__stack_pointer",
-            "-Clink-arg=--export=__wasm_init_tls",
-            &maximum,
-        ];
-        compiler().build(WASM32, "alloc-check-threads", &flags)
+        let flags = readme_flags();
+        assert!(flags.contains(&format!("-Clink-arg=--max-memory={}", SHARED_PAGES << 16).as_str()));
+        // The host sets it when it starts a thread; tools that prepare a module for threads export it themselves.
+        let flags = [&flags[..], &["-Clink-arg=--export=__stack_pointer"]].concat();
+        compiler().build(&alloc_check(WASM32), "alloc-check-threads", &flags)
     })
 }
 
@@ -337,7 +294,7 @@ fn module64() -> Option<&'static [u8]> {
             format!("-Clink-arg=--max-memory={MAXIMUM_BYTES64}"),
         ];
         let flags: Vec<_> = flags.iter().map(String::as_str).collect();
-        Compiler::find(WASM64).map(|compiler| compiler.build(WASM64, "alloc-check-64", &flags))
+        Compiler::find(WASM64).map(|compiler| compiler.build(&alloc_check(WASM64), "alloc-check-64", &flags))
     });
     if module.is_none() {
         eprintln!("skipped: no Rust compiler for {WASM64}; hint: cargo xtask setup");

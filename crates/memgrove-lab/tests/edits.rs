@@ -94,6 +94,7 @@ fn every_call_of_a_wrapped_function_is_counted_whoever_calls() {
         assert_eq!(contents(&mut *before), contents(&mut *after), "{id}");
         let [record] = &applied(&edited.wasm)[..] else { panic!("one tool was applied") };
         assert_eq!(record.tool, "count");
+        assert!(count_calls(&edited.wasm, &["malloc"]).is_err(), "it says that it is done already");
     }
 }
 
@@ -162,7 +163,7 @@ fn wrap_all(wasm: &[u8], export: bool) -> Vec<u8> {
     let mut edits = Edits::new(&sections);
     let counter = edits.add_global(COUNTER, ConstExpr::i64_const(0));
     if export {
-        edits.add_export("memgrove_calls", ExternalKind::Global, counter);
+        edits.add_export("memgrove_calls", ExternalKind::Global, counter).expect("a new name");
     }
     for func in 0.. {
         let Some(ty) = sections.func_type(func) else { break };
@@ -223,7 +224,8 @@ fn balance(wasm: &[u8], export: bool) -> Vec<u8> {
     let [entered, left, depth] = [(); 3].map(|()| edits.add_global(COUNTER, ConstExpr::i64_const(0)));
     if export {
         for (name, global) in [("entered", entered), ("left", left), ("depth", depth)] {
-            edits.add_export(format!("memgrove_{name}"), ExternalKind::Global, global);
+            let added = edits.add_export(format!("memgrove_{name}"), ExternalKind::Global, global);
+            added.expect("a new name");
         }
     }
     edits.apply(&mut Balance { entered, left, depth }).expect("it can be instrumented").wasm
@@ -231,7 +233,7 @@ fn balance(wasm: &[u8], export: bool) -> Vec<u8> {
 
 /// Entered and left so often, after calls that all returned; the depth is what it was.
 fn assert_balanced(what: &str, instance: &mut dyn Instance) -> u64 {
-    let mut global = |name: &str| {
+    let global = |name: &str| {
         let value = instance.global(&format!("memgrove_{name}")).expect("it is exported");
         value.as_u64().expect("an integer")
     };

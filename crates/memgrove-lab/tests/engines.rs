@@ -9,6 +9,7 @@ use memgrove_lab::engine::{
     self, Engine, EngineError, EngineId, Host, HostTrap, Instance, Limits, Memory, Settings, TrapReason,
     Value,
 };
+use memgrove_lab::verify::{Reason, Verdict, verify_on};
 
 /// Every engine of this machine; Node may be missing, the others may not.
 #[expect(clippy::print_stderr, reason = "a test says what it left out")]
@@ -301,5 +302,28 @@ fn a_thread_that_fails_is_reported_though_another_waits_for_it() {
             "{id}: {outcome:?}"
         );
         assert!(begin.elapsed() < Limits::OWN.call / 2, "{id}: not waited for");
+    }
+}
+
+#[test]
+fn verification_takes_any_engine_behind_the_traits() {
+    let wasm = wat::parse_str(
+        r#"(module
+            (import "env" "memory" (memory 1 256))
+            (import "env" "sbrk" (func $sbrk (param i32) (result i32)))
+            (func (export "malloc") (param i32) (result i32) (call $sbrk (local.get 0)))
+            (func (export "triple") (param i32) (result i32) (i32.mul (local.get 0) (i32.const 3))))"#,
+    )
+    .unwrap();
+    let fixed = memgrove_rewrite::fix(&wasm, &memgrove_rewrite::Options::default()).unwrap();
+    let settings = Settings::counting(Limits::VERIFICATION);
+    for id in EngineId::ALL {
+        let verification = verify_on(&[id], &settings, &wasm, &fixed.wasm, &fixed.plan);
+        let is_absent =
+            verification.not_run.first().is_some_and(|not_run| not_run.gap.reason == Reason::EngineAbsent);
+        assert!(!is_absent || id == EngineId::Node, "{id} is linked in");
+        let expected = if is_absent { Verdict::NotVerified } else { Verdict::Verified };
+        assert_eq!(verification.verdict, expected, "{id}: {verification:#?}");
+        assert_eq!(verification.evidence[0].engine, id.name());
     }
 }

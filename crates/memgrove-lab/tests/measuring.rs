@@ -10,6 +10,7 @@ use memgrove_lab::measure::catalogue::{Catalogue, Guest, sha256};
 use memgrove_lab::measure::failure::Failure;
 use memgrove_lab::measure::lock::TimingLock;
 use memgrove_lab::measure::results::Results;
+use memgrove_lab::measure::saved;
 use memgrove_lab::measure::{Event, MeasureError, Plan, Request, run};
 
 /// Takes blocks from a list of free ones, else from the end: sound.
@@ -284,10 +285,10 @@ fn a_second_timing_run_is_refused_and_what_was_counted_is_kept() {
             .unwrap();
     plan.lock_path = lock;
     let mut results = Results::new(plan.setting.clone());
-    let error =
-        run(&plan, &catalogue, &mut results, Some(&|results| results.save(&file)), &|_| {}).unwrap_err();
+    let error = run(&plan, &catalogue, &mut results, Some(&|results| saved::save(results, &file)), &|_| {})
+        .unwrap_err();
     assert!(matches!(error, MeasureError::Lock(_)), "{error}");
-    assert_eq!(Results::read(&file).unwrap().counts.len(), 2);
+    assert_eq!(saved::read(&file).unwrap().counts.len(), 2);
 }
 
 #[test]
@@ -302,11 +303,11 @@ fn an_interrupted_run_goes_on_where_it_was() {
     half.counts.retain(|count| count.allocator != "twin");
     // A mark that a repeated measurement would wipe out.
     half.counts[0].figures.as_mut().unwrap().heap_bytes = 12_345;
-    half.save(&file).unwrap();
+    saved::save(&half, &file).unwrap();
 
-    let mut results = Results::resume(&file, plan.setting.clone()).unwrap();
-    run(&plan, &catalogue, &mut results, Some(&|results| results.save(&file)), &|_| {}).unwrap();
-    let saved = Results::read(&file).unwrap();
+    let mut results = saved::resume(&file, plan.setting.clone()).unwrap();
+    run(&plan, &catalogue, &mut results, Some(&|results| saved::save(results, &file)), &|_| {}).unwrap();
+    let saved = saved::read(&file).unwrap();
     assert_eq!(saved.counts.len(), 3);
     assert_eq!(saved.figures("dlmalloc", "churn").unwrap().heap_bytes, 12_345, "not measured again");
     assert_eq!(saved.figures("twin", "churn"), whole.figures("twin", "churn"));

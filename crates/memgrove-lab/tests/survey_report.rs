@@ -9,7 +9,6 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use memgrove_lab::engine::EngineId;
-use memgrove_lab::export;
 use memgrove_lab::survey::{Engines, prebuilt_subjects, survey};
 use memgrove_lab::toolchain::Tools;
 
@@ -86,7 +85,7 @@ fn the_report_raises_no_error_and_fits_its_window() {
     let Some(browser) = browser() else { return };
     let engines =
         Engines::only(&[EngineId::Wasmtime, EngineId::Wasmi, EngineId::Node], Tools::from_environment());
-    let page = export::survey::html(&survey(&prebuilt_subjects().unwrap(), &engines, Vec::new()));
+    let page = memgrove_view::survey::html(&survey(&prebuilt_subjects().unwrap(), &engines, Vec::new()));
     let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("survey-report");
     fs::create_dir_all(&pictures).unwrap();
     for &look in LOOKS {
@@ -103,7 +102,7 @@ fn the_report_raises_no_error_and_fits_its_window() {
 fn the_ranking_has_a_heading_for_each_column() {
     let engines = Engines::only(&[], Tools::from_environment());
     let result = survey(&prebuilt_subjects().unwrap(), &engines, Vec::new());
-    let page = export::survey::html(&result);
+    let page = memgrove_view::survey::html(&result);
     let texts = |part: &str, tag: &str| -> Vec<String> {
         let cells = part.split(tag).skip(1);
         cells

@@ -8,6 +8,7 @@
 //!
 //! What it is goes by what is in it, not by its name. Time and memory are linear in the input and in the bound on what is
 //! unpacked.
+#![forbid(unsafe_code)]
 
 mod base64_text;
 mod compressed;

@@ -5,6 +5,9 @@
 //! in turn within one run. The aim is at most 3.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+#[path = "../tests/depth/mod.rs"]
+mod depth;
+
 use criterion::{Criterion, Throughput, criterion_group};
 use memgrove_rewrite::Options;
 use std::hint::black_box;
@@ -69,18 +72,24 @@ fn all_modules(criterion: &mut Criterion) {
     group.bench_function("reencode", |bencher| bencher.iter(|| each(reencode)));
     group.bench_function("plan", |bencher| bencher.iter(|| each(only_plan)));
     group.bench_function("fix", |bencher| bencher.iter(|| each(fix)));
+    group.bench_function("instrument", |bencher| bencher.iter(|| each(instrument)));
     group.finish();
 }
 
-fn print_ratios() {
+fn instrument(bytes: &[u8]) {
+    black_box(depth::instrument(bytes).expect("a module that can be instrumented"));
+}
+
+/// Prints how long a task takes beside re-encoding.
+fn print_ratios(name: &str, task: fn(&[u8])) {
     let modules = modules();
-    println!("{:>10}  {:>9}  {:>9}  {:>6}  module", "bytes", "reencode", "fix", "ratio");
+    println!("{:>10}  {:>9}  {name:>10}  {:>6}  module", "bytes", "reencode", "ratio");
     let mut sums = [Duration::ZERO; 2];
     let mut ratios = Vec::new();
     for (rank, module) in modules.iter().enumerate() {
         let mut best = [Duration::MAX; 2];
         for _ in 0..5 {
-            for (best, task) in best.iter_mut().zip([reencode, fix] as [fn(&[u8]); 2]) {
+            for (best, task) in best.iter_mut().zip([reencode, task]) {
                 let start = Instant::now();
                 task(&module.bytes);
                 *best = (*best).min(start.elapsed());
@@ -106,10 +115,10 @@ fn print_ratios() {
     println!("above {AIM}: {}", if above.is_empty() { "none".to_owned() } else { above.join(", ") });
 }
 
-fn print_row(bytes: usize, [reencode, fix]: [Duration; 2], name: &str) {
-    let ratio = fix.as_secs_f64() / reencode.as_secs_f64();
+fn print_row(bytes: usize, [reencode, task]: [Duration; 2], name: &str) {
+    let ratio = task.as_secs_f64() / reencode.as_secs_f64();
     let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
-    println!("{bytes:>10}  {:>6.2} ms  {:>6.2} ms  {ratio:>6.2}  {name}", ms(reencode), ms(fix));
+    println!("{bytes:>10}  {:>6.2} ms  {:>7.2} ms  {ratio:>6.2}  {name}", ms(reencode), ms(task));
 }
 
 criterion_group!(benches, all_modules);
@@ -117,5 +126,6 @@ criterion_group!(benches, all_modules);
 fn main() {
     benches();
     Criterion::default().configure_from_args().final_summary();
-    print_ratios();
+    print_ratios("fix", fix);
+    print_ratios("instrument", instrument);
 }

@@ -5,9 +5,12 @@
 //! calls the functions is counted: exports, tables and calls from inside lead to the wrappers.
 #![allow(clippy::print_stdout, dead_code, reason = "a command, and a part of a test")]
 
-use memgrove_rewrite::edit::{Edited, Edits, Sections, Untouched};
+use memgrove_rewrite::edit::{Edited, Edits, Sections, Untouched, applied};
 use memgrove_rewrite::graft::{Donor, Joint, Roots, graft};
 use wasm_encoder::{Function, Instruction, MemoryType};
+
+/// What the record in the module calls it.
+const TOOL: &str = "count";
 
 const ONE_PAGE: MemoryType =
     MemoryType { minimum: 1, maximum: Some(1), memory64: false, shared: false, page_size_log2: None };
@@ -19,10 +22,13 @@ const COUNTER: &str = r#"(module (memory 1)
 
 /// The module with calls of these exported functions counted, one i32 each from address 0 on.
 pub fn count_calls(wasm: &[u8], functions: &[&str]) -> Result<Edited, Box<dyn std::error::Error>> {
+    if applied(wasm).iter().any(|done| done.tool == TOOL) {
+        return Err("its calls are counted already".into());
+    }
     let sections = Sections::read(wasm)?;
     let mut edits = Edits::new(&sections);
     let memory = edits.add_memory(ONE_PAGE);
-    edits.add_export("memgrove_counts", wasmparser::ExternalKind::Memory, memory);
+    edits.add_export("memgrove_counts", wasmparser::ExternalKind::Memory, memory)?;
 
     let counter = wat::parse_str(COUNTER)?;
     let donor = Donor::read(&counter)?;
@@ -43,7 +49,7 @@ pub fn count_calls(wasm: &[u8], functions: &[&str]) -> Result<Edited, Box<dyn st
             body
         })?;
     }
-    edits.record("count", env!("CARGO_PKG_VERSION"));
+    edits.record(TOOL, env!("CARGO_PKG_VERSION"));
     Ok(edits.apply(&mut Untouched)?)
 }
 

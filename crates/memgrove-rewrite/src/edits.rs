@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use wasmparser::{ExternalKind, MemoryType, TableType};
 
 pub(crate) use crate::edit::Value;
+use crate::heap::{Allocator, HeapFunction};
 use crate::runtime::RuntimeFunction;
 
 /// Changes to a module. Applying none gives back the same bytes.
@@ -59,6 +60,8 @@ pub(crate) enum StandIn {
     Return(i64),
     /// A function of `runtime/*.wat`, its arguments and results adapted.
     Runtime(RuntimeFunction),
+    /// A function of a heap that is put inside.
+    Heap(Allocator, HeapFunction),
     /// Calls the table's entry given by the first argument with the others.
     Invoke,
     /// Stores its argument where the module's function (by index) says `errno` is.

@@ -45,6 +45,12 @@ pub enum Error {
         /// What speaks against it.
         why: &'static str,
     },
+    /// The module has an export of this name already.
+    #[error("the module has an export `{name}` already")]
+    ExportExists {
+        /// The name.
+        name: String,
+    },
     /// A function that is to be instrumented holds an operator of which this crate does not know what it does.
     #[error("function {func} cannot be instrumented: it holds {operator} (at offset {offset:#x})")]
     NotUnderstood {

@@ -17,16 +17,19 @@ mod edits;
 mod encode;
 mod error;
 pub mod graft;
+mod heap;
 mod mark;
 mod module;
 mod pass;
 mod plan;
 mod runtime;
 mod structure;
+pub mod trace;
 #[cfg(test)]
 mod unproven;
 
 pub use error::Error;
+pub use heap::Allocator;
 pub use plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, StubGroup, Stubs};
 pub use runtime::RuntimeFunction;
 
@@ -48,7 +51,7 @@ pub struct Fixed {
 /// # Errors
 /// If `wasm` is not a valid core module, with the byte offset.
 pub fn plan(wasm: &[u8], options: &Options) -> Result<Plan, Error> {
-    plan_for(&read(wasm)?, options)
+    pass::run(&module::Module::read(&read(wasm)?)?, options)
 }
 
 /// Plans and applies.
@@ -81,12 +84,7 @@ pub fn fix_facts(facts: &Facts<'_>, options: &Options) -> Result<Fixed, Error> {
 /// If the module is not the plan's, or cannot be encoded. Bytes that do not validate are
 /// never returned.
 pub fn apply(wasm: &[u8], plan: &Plan) -> Result<Vec<u8>, Error> {
-    let facts = read(wasm)?;
-    write(&module::Module::read(&facts)?, plan)
-}
-
-fn plan_for(facts: &Facts<'_>, options: &Options) -> Result<Plan, Error> {
-    pass::run(&module::Module::read(facts)?, options)
+    write(&module::Module::read(&read(wasm)?)?, plan)
 }
 
 fn read(wasm: &[u8]) -> Result<Facts<'_>, Error> {
@@ -100,11 +98,7 @@ fn write(module: &module::Module<'_>, plan: &Plan) -> Result<Vec<u8>, Error> {
     if plan.is_empty() {
         return Ok(module.bytes.to_vec());
     }
-    let out = encode::encode(module, &plan.edits, &runtime::Runtime::load()?)?;
-    match validator().validate_all(&out) {
-        Ok(_) => Ok(out),
-        Err(error) => Err(Error::Output { message: error.message().to_owned(), offset: error.offset() }),
-    }
+    encode::encode(module, &plan.edits, &runtime::donor()?)
 }
 
 fn validator() -> Validator {

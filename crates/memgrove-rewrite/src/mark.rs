@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use wasmparser::Import;
 
 use crate::module::Module;
-use crate::plan::Options;
+use crate::plan::{Options, StubGroup};
 
 /// Name of the custom section.
 pub(crate) const SECTION: &str = "memgrove.fixed";
@@ -19,7 +19,21 @@ pub(crate) const SECTION: &str = "memgrove.fixed";
 pub(crate) fn contents<'a>(options: &Options, remaining: impl Iterator<Item = &'a Import<'a>>) -> [u8; 8] {
     let mut digest = Digest(0xcbf2_9ce4_8422_2325);
     // Writing into a digest cannot fail.
-    let _ = write!(digest, "{} {options:?}", env!("CARGO_PKG_VERSION"));
+    // Written out, so that a module stays marked when the types of this crate change.
+    let Options { stubs, provided, export_memory, max_memory_bytes, allocator } = options;
+    let groups: Vec<String> =
+        StubGroup::ALL.iter().map(|group| format!("{}: {}", group.name(), stubs.allows(*group))).collect();
+    let _ = write!(
+        digest,
+        "{} Options {{ stubs: Stubs {{ {} }}, provided: {provided:?}, export_memory: {export_memory:?}, \
+         max_memory_bytes: {max_memory_bytes:?} }}",
+        env!("CARGO_PKG_VERSION"),
+        groups.join(", ")
+    );
+    // Without it the mark is that of versions that had no such option.
+    if let Some(allocator) = allocator {
+        let _ = write!(digest, " {}", allocator.name());
+    }
     for import in remaining {
         let _ = write!(digest, "{:?} {:?} {:?}", import.module, import.name, import.ty);
     }

@@ -1,9 +1,12 @@
 //! The plan: what every import is for, and what will stand for it.
 
+use std::fmt;
+
 use memgrove_module::recognise::Purpose;
 use serde::Serialize;
 
 use crate::edits::Edits;
+use crate::heap::Allocator;
 use crate::runtime::RuntimeFunction;
 
 /// What is asked of [`plan`](crate::plan()).
@@ -19,6 +22,8 @@ pub struct Options {
     /// Largest size, in bytes, that the first memory may have at least, where the module declares a smaller
     /// maximum. Without it a declared maximum is kept.
     pub max_memory_bytes: Option<u64>,
+    /// The heap that is put inside where the module imports C's `malloc` and its family. Without it they stay.
+    pub allocator: Option<Allocator>,
 }
 
 impl Options {
@@ -32,7 +37,13 @@ impl Options {
 impl Default for Options {
     /// For a host that provides nothing.
     fn default() -> Self {
-        Self { stubs: Stubs::all(), provided: Vec::new(), export_memory: false, max_memory_bytes: None }
+        Self {
+            stubs: Stubs::all(),
+            provided: Vec::new(),
+            export_memory: false,
+            max_memory_bytes: None,
+            allocator: None,
+        }
     }
 }
 
@@ -74,8 +85,19 @@ stub_groups! {
 }
 
 /// A set of [`StubGroup`]s.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Stubs(u8);
+
+/// Says of each group whether it is allowed. The mark of a fixed module is made from these words (`mark.rs`), so they stay.
+impl fmt::Debug for Stubs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut set = f.debug_struct("Stubs");
+        for group in StubGroup::ALL {
+            set.field(group.name(), &self.allows(*group));
+        }
+        set.finish()
+    }
+}
 
 impl Stubs {
     /// Every group.

@@ -1,16 +1,14 @@
-//! The stand-ins of `runtime/*.wat`, and copying them into another module.
+//! The stand-ins of `runtime/*.wat`, a donor (see `graft/mod.rs`).
 //!
 //! `build.rs` assembles them and generates the enum that names them, with what it finds out about each: a
 //! name that does not exist, or a constant without a value, does not compile.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use wasm_encoder::reencode::{Error as ReencodeError, Reencode};
-use wasm_encoder::{Function, Instruction};
-use wasmparser::{FuncType, FunctionBody, GlobalType, MemoryType, Operator, Parser, Payload, ValType};
+use wasm_encoder::Instruction;
+use wasmparser::{FuncType, Import, MemoryType, TypeRef, ValType};
 
 use crate::Error;
 use crate::edits::Layout;
+use crate::graft::{Constant as Number, Donor, GraftError, Item};
 
 /// The size of a page of 64 KiB as a power of two.
 pub(crate) const PAGE_LOG2: u32 = 16;
@@ -93,167 +91,31 @@ impl RuntimeFunction {
     }
 }
 
-/// The compiled stand-ins, read.
-pub(crate) struct Runtime {
-    types: Vec<FuncType>,
-    /// Type of each function; the runtime imports none.
-    funcs: Vec<u32>,
-    bodies: Vec<FunctionBody<'static>>,
-    /// Types and initial values of the globals defined.
-    globals: Vec<(GlobalType, Value)>,
+/// The compiled stand-ins, to be grafted.
+pub(crate) fn donor() -> Result<Donor<'static>, Error> {
+    // The build has validated it.
+    Donor::read_valid(WASM).map_err(defect)
 }
 
-/// Initial value of a global of the runtime.
-#[derive(Clone, Copy)]
-pub(crate) enum Value {
-    I32(i32),
-    I64(i64),
-    F64(wasmparser::Ieee64),
+/// What stands for an import of the stand-ins: memory 0, or a constant of the layout.
+pub(crate) fn bind(import: &Import<'_>, layout: Layout, page_shift: u32) -> Option<Item> {
+    if matches!(import.ty, TypeRef::Memory(_)) {
+        return Some(Item::Memory(0));
+    }
+    let value = match Constant::named(import.name)? {
+        Constant::BreakCell => layout.break_cell,
+        Constant::HeapBase => layout.heap_base,
+        Constant::PageShift => page_shift,
+        Constant::PageMask => (1 << page_shift) - 1,
+    };
+    Some(Item::Constant(Number::I32(value)))
 }
 
-impl Runtime {
-    /// Reads the embedded module.
-    pub fn load() -> Result<Self, Error> {
-        let mut runtime =
-            Self { types: Vec::new(), funcs: Vec::new(), bodies: Vec::new(), globals: Vec::new() };
-        for payload in Parser::new(0).parse_all(WASM) {
-            match payload? {
-                Payload::TypeSection(section) => {
-                    for ty in section.into_iter_err_on_gc_types() {
-                        runtime.types.push(ty?);
-                    }
-                }
-                Payload::FunctionSection(section) => {
-                    for ty in section {
-                        runtime.funcs.push(ty?);
-                    }
-                }
-                Payload::GlobalSection(section) => {
-                    for global in section {
-                        let global = global?;
-                        let value = match global.init_expr.get_operators_reader().read()? {
-                            Operator::I64Const { value } => Value::I64(value),
-                            Operator::I32Const { value } => Value::I32(value),
-                            Operator::F64Const { value } => Value::F64(value),
-                            other => {
-                                return Err(Error::Encode(format!(
-                                    "a stand-in's global starts as {other:?}"
-                                )));
-                            }
-                        };
-                        runtime.globals.push((global.ty, value));
-                    }
-                }
-                Payload::CodeSectionEntry(body) => runtime.bodies.push(body),
-                _ => {}
-            }
-        }
-        Ok(runtime)
-    }
-
-    /// Type of a function of the runtime.
-    pub fn func_type(&self, index: u32) -> &FuncType {
-        &self.types[self.funcs[index as usize] as usize]
-    }
-
-    /// Type and initial value of a global that the runtime defines.
-    pub fn global(&self, index: u32) -> (GlobalType, Value) {
-        self.globals[index as usize - CONSTANTS.len()]
-    }
-
-    /// Everything that `roots` call, directly or not, and the globals all of them use.
-    pub fn closure(&self, roots: impl IntoIterator<Item = u32>) -> Result<Needed, Error> {
-        let mut needed = Needed::default();
-        let mut open: Vec<u32> = roots.into_iter().collect();
-        let mut seen: BTreeSet<u32> = open.iter().copied().collect();
-        while let Some(func) = open.pop() {
-            for operator in self.bodies[func as usize].get_operators_reader()? {
-                match operator? {
-                    Operator::Call { function_index } => {
-                        needed.called.insert(function_index);
-                        if seen.insert(function_index) {
-                            open.push(function_index);
-                        }
-                    }
-                    Operator::GlobalGet { global_index } | Operator::GlobalSet { global_index }
-                        if global_index as usize >= CONSTANTS.len() =>
-                    {
-                        needed.globals.insert(global_index);
-                    }
-                    _ => {}
-                }
-            }
-        }
-        Ok(needed)
-    }
-
-    /// The body of `func` with the indices of another module.
-    pub fn copy(&self, func: u32, into: &mut Copier<'_>) -> Result<Function, Error> {
-        let body = &self.bodies[func as usize];
-        let mut copy = into.new_function_with_parsed_locals(body)?;
-        let mut reader = body.get_operators_reader()?;
-        while !reader.eof() {
-            copy.instruction(&into.parse_instruction(&mut reader)?);
-        }
-        Ok(copy)
-    }
-}
-
-/// What a set of stand-ins brings along.
-#[derive(Default)]
-pub(crate) struct Needed {
-    /// Functions that are called by others, so need an index of their own.
-    pub called: BTreeSet<u32>,
-    /// Globals that they use.
-    pub globals: BTreeSet<u32>,
-}
-
-/// Translates the runtime's indices to those of the module being written.
-pub(crate) struct Copier<'m> {
-    /// Where each called function of the runtime lies in the output.
-    pub funcs: &'m BTreeMap<u32, u32>,
-    /// Where each of its globals lies.
-    pub globals: &'m BTreeMap<u32, u32>,
-    /// Index of the memory it works on.
-    pub memory: u32,
-    /// Values for its imported globals.
-    pub layout: Layout,
-    /// Size of the memory's pages as a power of two.
-    pub page_shift: u32,
-}
-
-impl Reencode for Copier<'_> {
-    type Error = std::convert::Infallible;
-
-    fn function_index(&mut self, func: u32) -> Result<u32, ReencodeError> {
-        Ok(self.funcs[&func])
-    }
-
-    fn memory_index(&mut self, _: u32) -> Result<u32, ReencodeError> {
-        Ok(self.memory)
-    }
-
-    fn global_index(&mut self, global: u32) -> Result<u32, ReencodeError> {
-        Ok(self.globals[&global])
-    }
-
-    fn parse_instruction<'a>(
-        &mut self,
-        reader: &mut wasmparser::OperatorsReader<'a>,
-    ) -> Result<Instruction<'a>, ReencodeError> {
-        let operator = reader.read()?;
-        if let Operator::GlobalGet { global_index } = operator
-            && let Some(constant) = CONSTANTS.get(global_index as usize)
-        {
-            let value = match constant {
-                Constant::BreakCell => self.layout.break_cell,
-                Constant::HeapBase => self.layout.heap_base,
-                Constant::PageShift => self.page_shift,
-                Constant::PageMask => (1 << self.page_shift) - 1,
-            };
-            return Ok(Instruction::I32Const(value.cast_signed()));
-        }
-        self.instruction(operator)
+/// The stand-ins are our own, so that none can be grafted is a defect.
+pub(crate) fn defect(error: GraftError) -> Error {
+    match error {
+        GraftError::Module(error) => error,
+        other => Error::Encode(other.to_string()),
     }
 }
 

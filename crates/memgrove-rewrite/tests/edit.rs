@@ -1,11 +1,11 @@
-//! Edits: WAT in, WAT out; the map; custom sections; what is refused. `memgrove-lab/tests/edits.rs` runs them.
+//! Edits: WAT in, WAT out; the map; what is refused. `memgrove-lab/tests/edits.rs` runs them.
 
 use std::collections::BTreeMap;
 
 use arbitrary::Unstructured;
 use memgrove_rewrite::Error;
 use memgrove_rewrite::edit::{
-    Edited, Edits, Frame, Instrument, Map, Sections, Site, Splice, Subject, Untouched, applied,
+    Edited, Edits, Frame, Instrument, Map, Sections, Site, Splice, Subject, Untouched,
 };
 use wasm_encoder::{ConstExpr, Function, GlobalType, Instruction, MemoryType, ValType};
 use wasmparser::{FunctionBody, Operator, Parser, Payload};
@@ -128,7 +128,7 @@ fn functions_are_satisfied_replaced_and_added_in_one_go() {
 
 #[test]
 fn what_cannot_be_edited_so_is_refused() {
-    let wasm = parse(r#"(module (import "a" "b" (func)) (func))"#);
+    let wasm = parse(r#"(module (import "a" "b" (func)) (func (export "old")))"#);
     let sections = Sections::read(&wasm).unwrap();
     let mut edits = Edits::new(&sections);
     let body = || {
@@ -145,6 +145,11 @@ fn what_cannot_be_edited_so_is_refused() {
     assert!(matches!(edits.replace(1, body()), Err(Error::NotEditable { index: 1, .. })));
     let value = memgrove_rewrite::edit::Value::I32(1);
     assert!(matches!(edits.set_global(0, value), Err(Error::NotEditable { item: "global", .. })));
+    edits.add_export("new", wasmparser::ExternalKind::Func, 1).unwrap();
+    for name in ["new", "old"] {
+        let again = edits.add_export(name, wasmparser::ExternalKind::Func, 1);
+        assert!(matches!(again, Err(Error::ExportExists { .. })), "{name}");
+    }
     // A body that is not valid is never returned.
     let mut edits = Edits::new(&sections);
     let mut wrong = Function::new([]);
@@ -211,6 +216,35 @@ fn instructions_are_put_before_behind_and_in_the_place_of_others() {
                 (if (local.get 0) (then (br 1 (i32.const 7))))
                 (i32.const 2) (call $f (i32.load (i32.and (local.get 0) (i32.const -4)))) (global.get 0) (drop) (i32.add))
             (global.set 0 (local.get 2))))"#,
+    );
+}
+
+#[test]
+fn handlers_in_all_their_forms_stay_what_they_were() {
+    // A catch that branches to the function's label, one inside, a rethrow, and a delegation to the caller.
+    let edited = everything(&parse(
+        r#"(module (tag $t (param i32))
+            (func (result i32) (block (result i32)
+                (try_table (result i32) (catch $t 1) (catch $t 0) (throw $t (i32.const 1)))))
+            (func (result i32)
+                try (result i32) (return (i32.const 1)) catch $t drop rethrow 0 catch_all rethrow 0 end)
+            (func (result i32) try (result i32) (throw $t (i32.const 1)) delegate 0))"#,
+    ))
+    .unwrap();
+    check(
+        &edited,
+        r#"(module (tag $t (param i32)) (global (mut i32) (i32.const 0))
+            (func (result i32) (local i32) (local.set 0 (global.get 0))
+                (block (result i32) (block (result i32)
+                    (try_table (result i32) (catch $t 1) (catch $t 0) (throw $t (i32.const 1)))))
+                (global.set 0 (local.get 0)))
+            (func (result i32) (local i32) (local.set 0 (global.get 0))
+                block (result i32)
+                try (result i32) (br 1 (i32.const 1)) catch $t drop rethrow 0 catch_all rethrow 0 end end
+                (global.set 0 (local.get 0)))
+            (func (result i32) (local i32) (local.set 0 (global.get 0))
+                block (result i32) try (result i32) (throw $t (i32.const 1)) delegate 0 end
+                (global.set 0 (local.get 0))))"#,
     );
 }
 
@@ -360,107 +394,4 @@ fn offsets_count_from_the_code_section_for_debuggers() {
     assert_eq!(edited.map.code_offset(2), Some(2));
     let copied: Map = serde_json::from_str(&serde_json::to_string(&edited.map).unwrap()).unwrap();
     assert_eq!(copied, edited.map);
-}
-
-fn custom<'a>(wasm: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    Parser::new(0).parse_all(wasm).find_map(|payload| match payload.unwrap() {
-        Payload::CustomSection(custom) if custom.name() == name => Some(custom.data()),
-        _ => None,
-    })
-}
-
-#[test]
-fn names_follow_their_functions() {
-    let wasm = parse(
-        r#"(module $m (import "a" "gone" (func $gone)) (import "a" "stays" (func $stays)) (global $g i32 (i32.const 0))
-            (func $f (param $p i32) (local $l i32) (block $b (br $b)) (call $stays)))"#,
-    );
-    let sections = Sections::read(&wasm).unwrap();
-    let mut edits = Edits::new(&sections);
-    let mut nothing = Function::new([]);
-    nothing.instruction(&Instruction::End);
-    edits.satisfy(0, nothing).unwrap();
-    edits.wrap(2, "memgrove.f", |inner| pass_on(inner, 1)).unwrap();
-    let ty = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
-    let global = edits.add_global(ty, ConstExpr::i32_const(0));
-    let edited = edits.apply(&mut Everything { global }).unwrap();
-    let text = text(&edited.wasm);
-    for part in ["(module $m", "(import \"a\" \"stays\" (func $stays", "(func $gone", "(func $memgrove.f"] {
-        assert!(text.contains(part), "{part} in {text}");
-    }
-    assert!(text.contains("(func $f (;3;) (type 1) (param $p i32)"), "{text}");
-    assert!(text.contains("(local $l i32)"), "{text}");
-    assert!(!text.contains("$b"), "labels are counted from the first block, which is another now: {text}");
-}
-
-#[test]
-fn branch_hints_move_with_their_instructions() {
-    let text = r#"(module (import "a" "gone" (func $gone)) (import "a" "b" (func $b))
-        (func $f (param i32) (call $b)
-            (@metadata.code.branch_hint "\01") (if (local.get 0) (then (call $b)))))"#;
-    let wasm = parse(text);
-    let sections = Sections::read(&wasm).unwrap();
-    let mut edits = Edits::new(&sections);
-    let mut nothing = Function::new([]);
-    nothing.instruction(&Instruction::End);
-    edits.satisfy(0, nothing).unwrap();
-    let ty = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
-    let global = edits.add_global(ty, ConstExpr::i32_const(0));
-    let edited = edits.apply(&mut Everything { global }).unwrap();
-    let printed = text_of_hints(&edited.wasm);
-    let hint = printed.iter().position(|line| line.contains("branch_hint")).expect("the hint is there");
-    assert!(printed[hint + 1].starts_with("if"), "{printed:?}");
-}
-
-fn text_of_hints(wasm: &[u8]) -> Vec<String> {
-    text(wasm).lines().map(|line| line.trim().to_owned()).collect()
-}
-
-#[test]
-fn sections_that_describe_code_are_kept_right_or_left_out_with_a_note() {
-    let wasm = parse(
-        r#"(module (@custom "dylink.0" (before first) "\01\04\00\00\00\00")
-            (@custom ".debug_info" "x") (@custom "sourceMappingURL" "\01x") (@custom "producers" "\00")
-            (@custom "build_id" "\01x") (@custom "target_features" "\02+\04simd-\0bmultimemory")
-            (memory 1) (table 1 funcref) (func (export "f")))"#,
-    );
-    let second =
-        MemoryType { minimum: 1, maximum: None, memory64: false, shared: false, page_size_log2: None };
-    let edited = edit(&wasm, |edits| {
-        edits.add_memory(second);
-        edits.add_table(wasm_encoder::TableType {
-            element_type: wasm_encoder::RefType::FUNCREF,
-            table64: false,
-            minimum: 1,
-            maximum: None,
-            shared: false,
-        });
-    });
-    assert_eq!(custom(&edited.wasm, ".debug_info"), None);
-    assert_eq!(custom(&edited.wasm, "sourceMappingURL"), None);
-    assert_eq!(edited.notes.len(), 2, "{:?}", edited.notes);
-    for name in ["dylink.0", "producers", "build_id"] {
-        assert_eq!(custom(&edited.wasm, name), custom(&wasm, name), "{name}");
-    }
-    assert_eq!(&edited.wasm[8..9], [0], "dylink.0 comes first");
-    assert_eq!(
-        custom(&edited.wasm, "target_features").unwrap(),
-        b"\x03+\x04simd+\x0bmultimemory+\x0freference-types"
-    );
-}
-
-#[test]
-fn each_tool_leaves_its_record() {
-    let wasm = parse(r#"(module (func (export "f")))"#);
-    assert!(applied(&wasm).is_empty());
-    let once = edit(&wasm, |edits| edits.record("trace", "1.2.3")).wasm;
-    let twice = edit(&once, |edits| edits.record("check", "1.2.4")).wasm;
-    let records = applied(&twice);
-    let told: Vec<_> = records.iter().map(|one| (one.tool.as_str(), one.version.as_str())).collect();
-    assert_eq!(told, [("trace", "1.2.3"), ("check", "1.2.4")]);
-    assert_ne!(records[0].original, records[1].original);
-    // A record that is cut short is none, and nothing panics.
-    for end in 0..twice.len() {
-        assert!(applied(&twice[..end]).len() <= 2);
-    }
 }

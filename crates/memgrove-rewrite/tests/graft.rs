@@ -64,7 +64,7 @@ fn a_function_comes_with_all_that_it_reaches_and_nothing_else() {
         let mut edits = Edits::new(&sections);
         let grafted = root_into(&mut edits, DONOR, &joint()).expect("it can be grafted");
         let root = grafted.func(4).expect("it is there");
-        edits.add_export("root", wasmparser::ExternalKind::Func, root);
+        edits.add_export("root", wasmparser::ExternalKind::Func, root).expect("a new name");
         let mut body = wasm_encoder::Function::new([]);
         body.instruction(&wasm_encoder::Instruction::End);
         edits.satisfy(0, body).expect("an import");
@@ -142,6 +142,11 @@ fn what_cannot_be_grafted_is_refused_by_name() {
         ),
         &plain,
         "passive element",
+    );
+    refused(
+        &root("(table i64 1 funcref) (type $f (func))", "(call_indirect (type $f) (i64.const 0))"),
+        &plain,
+        "64-bit indices",
     );
     refused(&root("(memory 1)", "(drop (memory.size))"), &Joint { memory: None, ..joint() }, "own memory");
     refused(&root("(memory i64 1)", "(drop (memory.size))"), &plain, "own memory");

@@ -6,13 +6,12 @@
 #[path = "../../memgrove-inspect/tests/shapes/mod.rs"]
 mod shapes;
 
-use memgrove_rewrite::edit::{Edits, Frame, Instrument, Sections, Site, Splice, Subject};
+mod depth;
+
 use memgrove_rewrite::{Error, Options, fix, plan};
 use shapes::SHAPES;
 use shapes::counting::{count, thread_cpu_nanoseconds};
 use std::sync::Mutex;
-use wasm_encoder::{ConstExpr, GlobalType, Instruction, ValType};
-use wasmparser::Operator;
 
 /// Parts in the smallest of the three modules of each kind.
 const N: usize = 500;
@@ -67,45 +66,8 @@ fn fixed(wasm: &[u8]) -> usize {
     fix(wasm, &Options::default()).map_or(0, |fixed| fixed.wasm.len())
 }
 
-/// Instruments every function at its entry, its exits and its calls.
 fn instrumented(wasm: &[u8]) -> usize {
-    let Ok(sections) = Sections::read(wasm) else { return 0 };
-    let mut edits = Edits::new(&sections);
-    let ty = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
-    let global = edits.add_global(ty, ConstExpr::i32_const(0));
-    edits.apply(&mut Depth { global }).map_or(0, |edited| edited.wasm.len())
-}
-
-/// A depth as a shadow stack keeps it.
-struct Depth {
-    global: u32,
-}
-
-impl Instrument for Depth {
-    fn function(&mut self, function: &Subject<'_, '_>) -> Result<Option<Frame>, Error> {
-        let local = function.first_local;
-        let restore = [Instruction::LocalGet(local), Instruction::GlobalSet(self.global)];
-        let enter = [
-            Instruction::GlobalGet(self.global),
-            Instruction::LocalTee(local),
-            Instruction::I32Const(1),
-            Instruction::I32Add,
-            Instruction::GlobalSet(self.global),
-        ];
-        Ok(Some(Frame {
-            locals: vec![ValType::I32],
-            entry: enter.into_iter().collect(),
-            exit: restore.into_iter().collect(),
-        }))
-    }
-
-    fn instruction(&mut self, site: &Site<'_, '_>, splice: &mut Splice) -> Result<(), Error> {
-        if matches!(site.operator, Operator::Call { .. }) {
-            let local = site.function.first_local;
-            splice.after(&Instruction::LocalGet(local)).after(&Instruction::GlobalSet(self.global));
-        }
-        Ok(())
-    }
+    depth::instrument(wasm).map_or(0, |edited| edited.wasm.len())
 }
 
 #[test]

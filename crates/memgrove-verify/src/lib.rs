@@ -12,6 +12,7 @@
 //! They get the same calls, and must agree on every result, on the reason of every trap and at the end on memory.
 //!
 //! What was executed is kept as [`Evidence`], what was not as [`NotRun`]; the [`Verdict`] follows from these alone.
+#![forbid(unsafe_code)]
 
 pub mod engine;
 

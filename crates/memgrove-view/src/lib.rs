@@ -4,13 +4,21 @@
 //! ```text
 //! Report ───────────────► report: text, table, JSON, HTML
 //! Plan, Verification ───► fix: text, JSON
+//! Results ──────────────► bench: text, Markdown, HTML, SVG
+//! Survey ───────────────► survey: text, HTML
+//! Profile, Summary ─────► profile: text, JSON, collapsed stacks
 //! ```
 //!
 //! Every text is a [`memgrove_text::Text`] and every page is made of escaped markup, so that no name out of a module can forge
 //! either. The same fact has the same words in all of them.
+#![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod fix;
+pub mod html;
+pub mod profile;
 pub mod report;
+pub mod survey;
 
 mod json;
 mod layout;

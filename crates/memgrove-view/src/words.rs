@@ -2,8 +2,9 @@
 
 use memgrove_inspect::facts::BinaryKind;
 use memgrove_inspect::report::{
-    Conclusion, EngineSupport, Evidence, GrowFunction, Grower, Growth, ImportUse, Level, MemoryReport,
-    MemorySummary, Outcome, Reason, Report, Role, Stack, StackDirection, StackPlacement, Verdict,
+    AllocatorFunction, AllocatorRole, Conclusion, EngineSupport, Evidence, GrowFunction, Grower, Growth,
+    ImportUse, Level, MemoryReport, MemorySummary, Outcome, Reason, Report, Role, SizeIs, Stack,
+    StackDirection, StackPlacement, Verdict,
 };
 use memgrove_module::PAGE_BYTES;
 use memgrove_text::{escape, escape_name, shorten};
@@ -122,7 +123,39 @@ pub(crate) fn toolchain(report: &Report) -> String {
 }
 
 pub(crate) fn allocator(report: &Report) -> String {
-    concluded(&report.allocator, |allocator| versioned(&allocator.name, allocator.version.as_deref()))
+    concluded(&report.allocator.identity, |allocator| {
+        versioned(&allocator.name, allocator.version.as_deref())
+    })
+}
+
+/// `malloc (function 39); (size) -> pointer, C`.
+pub(crate) fn allocator_function(found: &AllocatorFunction) -> String {
+    let mut parts = vec![function(found.func, found.name.as_deref())];
+    if let Some(abi) = &found.abi {
+        let params: Vec<&str> = abi.params.iter().map(|param| param.words()).collect();
+        parts.push(format!("({}) -> {}, {}", params.join(", "), abi.result.words(), abi.convention.words()));
+    }
+    if found.size_is.is_some_and(|size| size != SizeIs::Requested) {
+        parts.push("its size may not be what the program asked for".to_owned());
+    }
+    if !found.callers_of_internals.is_empty() {
+        let callers = count(found.callers_of_internals.len() as u64, "function");
+        parts.push(format!("called from outside the allocator by {callers}"));
+    }
+    format!("{}{}", doubt(found.confidence.level()), parts.join("; "))
+}
+
+pub(crate) const fn allocator_role(role: AllocatorRole) -> &'static str {
+    match role {
+        AllocatorRole::Malloc => "malloc",
+        AllocatorRole::Calloc => "calloc",
+        AllocatorRole::Realloc => "realloc",
+        AllocatorRole::Free => "free",
+        AllocatorRole::Memalign => "memalign",
+        AllocatorRole::UsableSize => "usable size",
+        AllocatorRole::Sbrk => "sbrk",
+        AllocatorRole::Grow => "grow",
+    }
 }
 
 /// `own, 17 pages (1 MiB), no maximum, exported as memory`.

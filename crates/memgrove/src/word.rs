@@ -56,7 +56,7 @@ pub(crate) fn beyond_memory(address: usize) -> bool {
 
     #[cfg(any(target_arch = "wasm32", target_arch = "wasm64"))]
     {
-        let beyond = || address >> 16 >= memory_size(0);
+        let beyond = || address / crate::source::page_bytes() >= memory_size(0);
         // It may lie in what another thread has grown, of which this one has not heard.
         if beyond() {
             crate::source::notice_growth();

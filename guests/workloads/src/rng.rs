@@ -9,7 +9,7 @@ impl Rng {
     }
 
     /// The next 32 bits.
-    pub fn next(&mut self) -> u32 {
+    pub fn next_u32(&mut self) -> u32 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -18,7 +18,7 @@ impl Rng {
 
     /// A number below `bound`, which is not 0.
     pub fn below(&mut self, bound: usize) -> usize {
-        ((u64::from(self.next()) * bound as u64) >> 32) as usize
+        ((u64::from(self.next_u32()) * bound as u64) >> 32) as usize
     }
 
     /// A number from `low` to `high`, both included.

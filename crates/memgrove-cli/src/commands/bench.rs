@@ -6,10 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, Result};
 use clap::Args;
 use memgrove_lab::engine::{self, EngineId, Settings};
-use memgrove_lab::export;
 use memgrove_lab::guest::Role;
 use memgrove_lab::measure::catalogue::{Catalogue, CatalogueError};
-use memgrove_lab::measure::results::{Results, ResultsError};
+use memgrove_lab::measure::results::Results;
+use memgrove_lab::measure::saved::{self, ResultsError};
 use memgrove_lab::measure::{Event, MeasureError, Plan, Request, Save, Trace, run as measure};
 use memgrove_text::{Text, escape_file_name};
 use memgrove_view::Json;
@@ -123,11 +123,11 @@ pub(crate) fn run(args: &BenchArgs, out: &mut Output) -> Result<Exit> {
     let _folder = RunFolder::new();
     let targets = Targets::new(args)?;
     let results = match &args.from {
-        Some(path) => Results::read(path)?,
+        Some(path) => saved::read(path)?,
         None => measured(args, targets.save.as_ref(), out)?,
     };
     if let Some(target) = &targets.report {
-        target.write(export::bench::html(&results).as_bytes())?;
+        target.write(memgrove_view::bench::html(&results).as_bytes())?;
         out.note(format!("report: {}", target.name()));
     }
     if let (Some(target), Some(path)) = (&targets.markdown, &args.markdown) {
@@ -135,8 +135,8 @@ pub(crate) fn run(args: &BenchArgs, out: &mut Output) -> Result<Exit> {
         let source = source.map_or_else(|| "a run".into(), |name| name.to_string_lossy());
         let folder = path.with_extension("");
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
-        let plots = if args.plots { export::bench::plots(&results) } else { Vec::new() };
-        let page = export::bench::markdown(&results, &source, &name, &plots);
+        let plots = if args.plots { memgrove_view::bench::plots(&results) } else { Vec::new() };
+        let page = memgrove_view::bench::markdown(&results, &source, &name, &plots);
         if args.plots {
             std::fs::create_dir_all(&folder)
                 .with_context(|| format!("creating {}", escape_file_name(folder.as_os_str())))?;
@@ -155,7 +155,7 @@ pub(crate) fn run(args: &BenchArgs, out: &mut Output) -> Result<Exit> {
     if args.json {
         out.json(&Json::pretty(&results)?.then(&Json::frame("\n")))?;
     } else {
-        out.print(export::bench::text(&results))?;
+        out.print(memgrove_view::bench::text(&results))?;
     }
     Ok(Exit::Done)
 }
@@ -238,7 +238,7 @@ fn measured(args: &BenchArgs, save: Option<&Target>, out: &mut Output) -> Result
     let plan = Plan::new(&catalogue, &request).map_err(for_the_user)?;
     let mut results = match &args.save {
         Some(path) => {
-            Results::resume(path, plan.setting.clone()).map_err(|error| for_the_user(error.into()))?
+            saved::resume(path, plan.setting.clone()).map_err(|error| for_the_user(error.into()))?
         }
         None => Results::new(plan.setting.clone()),
     };
@@ -274,7 +274,7 @@ fn measured(args: &BenchArgs, save: Option<&Target>, out: &mut Output) -> Result
         Err(error) => {
             // What was measured until then is shown all the same.
             if !results.counts.is_empty() {
-                let mut text = export::bench::text(&results);
+                let mut text = memgrove_view::bench::text(&results);
                 text.gap();
                 out.print(text)?;
             }

@@ -7,13 +7,14 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use memgrove_inspect::facts::MemoryType;
 use memgrove_inspect::{Facts, facts};
-use memgrove_rewrite::{Fixed, Options, StubGroup, Stubs};
+use memgrove_rewrite::{Allocator, Fixed, Options, StubGroup, Stubs};
 use memgrove_text::{escape_file_name, shorten};
 use memgrove_view::fix::{Done, Fix, HostVerdict};
 
 use super::fix_host::HostTarget;
+use crate::args::size;
 use crate::exit::{self, Exit, UserError};
-use crate::input::Source;
+use crate::input;
 #[cfg(feature = "engines")]
 use crate::interrupt::RunFolder;
 use crate::output::Output;
@@ -41,6 +42,7 @@ Examples:
   memgrove fix app.wasm --dry-run             only say what would be done
   memgrove fix app.wasm -o out.wasm --host wasmtime   leave WASI to the host
   memgrove fix app.wasm -o out.wasm --stub none       only what can be satisfied exactly
+  memgrove fix app.wasm -o out.wasm --allocator wee   put a heap inside for imported malloc and free
   memgrove fix app.wasm -o out.wasm --json | jq '.plan.imports'";
 
 /// The reasons of a host quote names, which may be as long as the file; of all this many characters are shown.
@@ -65,6 +67,13 @@ pub(crate) struct FixArgs {
     #[arg(long, value_name = "GROUP", value_delimiter = ',', default_value = "all", value_parser = stub_names(),
           help = STUB_HELP, long_help = stub_help())]
     stub: Vec<String>,
+
+    /// The heap that is put inside where the module imports malloc, free and their family
+    ///
+    /// All of the family that is imported, or none of it. Without it these imports stay. wee: the smallest code, every
+    /// call in constant time; the heap lies in memory that it grows itself.
+    #[arg(long, value_name = "HEAP", value_parser = Allocator::ALL.map(Allocator::name))]
+    allocator: Option<String>,
 
     /// Target host (id or TOML file): imports it provides are kept, and the result has to run on it
     #[arg(long, value_name = "PROFILE", default_value = "bare")]
@@ -114,7 +123,7 @@ pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
     let name = escape_file_name(args.path.as_os_str());
     let host = HostTarget::named(&args.host)?;
     let target = target(args)?;
-    let wasm = read(args, &name)?;
+    let wasm = input::read_one(&args.path, args.max_size, "fix")?;
     let planned = Planned::new(args, &host, name.clone(), wasm).context(name)?;
     if args.dry_run {
         planned.show(args, None, out)?;
@@ -239,26 +248,8 @@ fn options(args: &FixArgs, host: &HostTarget, facts: &Facts<'_>) -> Result<Optio
         provided: host.provided(facts),
         export_memory: host.needs_memory_export(facts),
         max_memory_bytes: args.max_memory,
+        allocator: args.allocator.as_deref().and_then(Allocator::named),
     })
-}
-
-/// A size in bytes: a number, or a number of KiB, MiB or GiB.
-fn size(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let unit: u64 = match &text[digits.len()..] {
-        "" | "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        other => return Err(format!("unknown unit `{other}`; there are KiB, MiB and GiB")),
-    };
-    let number: u64 =
-        digits.parse().map_err(|_| "not a whole number of bytes, KiB, MiB or GiB".to_owned())?;
-    match number.checked_mul(unit) {
-        Some(0) => Err("a memory of no bytes is of no use".to_owned()),
-        Some(bytes) => Ok(bytes),
-        None => Err("more bytes than 64 bits can count".to_owned()),
-    }
 }
 
 /// Whether the memory can have such a maximum.
@@ -275,19 +266,6 @@ fn check_maximum(bytes: u64, memory: &MemoryType) -> Result<()> {
             .into());
     }
     Ok(())
-}
-
-fn read(args: &FixArgs, name: &str) -> Result<Vec<u8>> {
-    let source = if args.path.as_os_str() == "-" { Source::Stdin } else { Source::File(args.path.clone()) };
-    let bytes = source.read(args.max_size).with_context(|| format!("reading {name}"))?;
-    let mut binaries =
-        memgrove_open::binaries(bytes, name, args.max_size).with_context(|| name.to_owned())?;
-    match (binaries.pop(), binaries.len()) {
-        (Some(binary), 0) => Ok(binary.bytes),
-        (_, more) => Err(UserError::failed(format!("{name} holds {} modules", more + 1))
-            .hint("extract the one to fix into a file of its own")
-            .into()),
-    }
 }
 
 /// Where the result goes; refused before any work is done where it cannot.

@@ -14,6 +14,7 @@ mod inspect;
 mod man;
 #[cfg(feature = "engines")]
 mod survey;
+mod trace;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -47,6 +48,7 @@ commands! {
     Survey(survey::SurveyArgs),
     Bench(bench::BenchArgs),
     Fix(fix::FixArgs),
+    Trace(trace::TraceArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }

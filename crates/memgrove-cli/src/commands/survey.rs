@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use memgrove_lab::export;
 use memgrove_lab::survey::{
     Engines, Progress as Follow, Rebuild, Rebuilt, Subject, Survey, ToolchainState, prebuilt,
     prebuilt_subjects, rebuild, rebuilt_subjects, survey,
@@ -73,7 +72,7 @@ pub(crate) fn run(args: &SurveyArgs, out: &mut Output) -> Result<Exit> {
         if args.build { build(args, &tools, out)? } else { (prebuilt_subjects()?, Vec::new(), Exit::Done) };
     let result = survey(&subjects, &Engines::open(tools), toolchains);
     if let Some(target) = html {
-        target.write(export::survey::html(&result).as_bytes())?;
+        target.write(memgrove_view::survey::html(&result).as_bytes())?;
         out.note(format!("report: {}", target.name()));
     }
     print(args, &result, out)?;
@@ -84,7 +83,7 @@ fn print(args: &SurveyArgs, result: &Survey, out: &mut Output) -> Result<()> {
     if args.json {
         out.json(&Json::pretty(result)?.then(&Json::frame("\n")))?;
     } else {
-        out.print(export::survey::text(result))?;
+        out.print(memgrove_view::survey::text(result))?;
     }
     Ok(())
 }

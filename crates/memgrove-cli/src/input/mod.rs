@@ -10,6 +10,8 @@ use anyhow::{Context, Result};
 use memgrove_open::read_at_most;
 use memgrove_text::escape_file_name;
 
+use crate::exit::UserError;
+
 pub(crate) use walk::walk;
 
 /// Something that can be read.
@@ -41,5 +43,19 @@ impl Source {
             Self::Stdin => read_at_most(std::io::stdin().lock(), max_bytes).context("reading standard input"),
             Self::File(path) => Ok(read_at_most(std::fs::File::open(path)?, max_bytes)?),
         }
+    }
+}
+
+/// The one module in a file or in standard input (`-`); `verb` says what is to be done with it.
+pub(crate) fn read_one(path: &Path, max_bytes: u64, verb: &str) -> Result<Vec<u8>> {
+    let source = if path.as_os_str() == "-" { Source::Stdin } else { Source::File(path.to_owned()) };
+    let name = source.name();
+    let bytes = source.read(max_bytes).with_context(|| format!("reading {name}"))?;
+    let mut binaries = memgrove_open::binaries(bytes, &name, max_bytes).with_context(|| name.clone())?;
+    match (binaries.pop(), binaries.len()) {
+        (Some(binary), 0) => Ok(binary.bytes),
+        (_, more) => Err(UserError::failed(format!("{name} holds {} modules", more + 1))
+            .hint(format!("extract the one to {verb} into a file of its own"))
+            .into()),
     }
 }

@@ -64,12 +64,13 @@ const SCORE_LOW: f32 = 0.18;
 /// A rule's word that needs no support.
 const RULE_SUFFICES: f32 = 0.8;
 
-/// Concludes the allocator of a module whose text has been searched, and says what that rests on.
+/// Concludes the allocator of a module whose text has been searched, and says what that rests on, with what a search
+/// for its code found where one was needed.
 pub(super) fn conclude(
     entries: &Entries,
     subject: &Subject<'_, '_>,
     toolchain: &Conclusion<Toolchain>,
-) -> (Conclusion<Allocator>, Basis) {
+) -> (Conclusion<Allocator>, Basis, Option<Searched>) {
     let facts = subject.code.facts();
     let mut named: Vec<_> = entries
         .allocators
@@ -83,11 +84,11 @@ pub(super) fn conclude(
     if let Some((entry, judged)) = named.first().filter(|(_, judged)| judged.score >= RULE_SUFFICES) {
         let value = Allocator { version: judged.version(), ..describe(entry) };
         let conclusion = Conclusion::new(value, Confidence::new(judged.score.min(0.98)));
-        return (conclusion.with_evidence(strongest(judged)), Basis::Seen);
+        return (conclusion.with_evidence(strongest(judged)), Basis::Seen, None);
     }
     let sites = sites(subject.code);
     if let Some(conclusion) = by_definition(entries, toolchain) {
-        return (conclusion.with_evidence(sites.evidence(facts)), Basis::Supposed);
+        return (conclusion.with_evidence(sites.evidence(facts)), Basis::Supposed, None);
     }
     let library = library();
     let mut search = Search::new(library);
@@ -115,7 +116,7 @@ pub(super) fn conclude(
     if conclusion.value.is_none() {
         conclusion = conclusion.with_evidence(nearest(entries, library, &searched));
     }
-    (conclusion.with_evidence(sites.evidence(facts)), basis)
+    (conclusion.with_evidence(sites.evidence(facts)), basis, Some(searched))
 }
 
 fn describe(entry: &AllocatorEntry) -> Allocator {

@@ -4,11 +4,13 @@ use serde::Serialize;
 
 use super::allocator::{self, Allocator, Basis};
 use super::entries::{Entries, Judged, entries};
+use super::functions::functions;
 use super::rules::{Subject, combine};
 use crate::Code;
 use crate::facts::Facts;
+use crate::fingerprint::Searched;
 use crate::knowledge::ToolchainEntry;
-use crate::report::{Conclusion, Confidence, Evidence, Level, short, some_of};
+use crate::report::{AllocatorReport, Conclusion, Confidence, Evidence, Level, short, some_of};
 
 /// A toolchain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -34,15 +36,23 @@ pub fn toolchain(facts: &Facts<'_>) -> Conclusion<Toolchain> {
 /// Concludes toolchain and allocator together: each is evidence for the other. O(operators) at worst.
 #[must_use]
 pub fn origin(facts: &Facts<'_>) -> (Conclusion<Toolchain>, Conclusion<Allocator>) {
-    origin_of(&Code::new(facts))
+    let (toolchain, allocator, _) = searched_origin(&Code::new(facts));
+    (toolchain, allocator)
 }
 
-/// The same, where questions about single functions have been asked already.
-pub(crate) fn origin_of(code: &Code<'_>) -> (Conclusion<Toolchain>, Conclusion<Allocator>) {
+/// The same, and which functions are the allocator's interface.
+pub(crate) fn origin_with_functions(code: &Code<'_>) -> (Conclusion<Toolchain>, AllocatorReport) {
+    let (toolchain, identity, searched) = searched_origin(code);
+    let functions = functions(code, entries(), &identity, searched);
+    (toolchain, AllocatorReport { identity, functions })
+}
+
+/// With what the search for the allocator's code found, where there was need to search.
+fn searched_origin(code: &Code<'_>) -> (Conclusion<Toolchain>, Conclusion<Allocator>, Option<Searched>) {
     let entries = entries();
     let subject = entries.subject(code);
     let alone = conclude(entries, &subject, None);
-    let (allocator, basis) = allocator::conclude(entries, &subject, &alone);
+    let (allocator, basis, searched) = allocator::conclude(entries, &subject, &alone);
     // An allocator that only one toolchain has speaks for it, unless it was concluded from the toolchain.
     let hint =
         allocator.value.as_ref().filter(|_| basis == Basis::Seen && alone.level() < Level::High).and_then(
@@ -57,8 +67,8 @@ pub(crate) fn origin_of(code: &Code<'_>) -> (Conclusion<Toolchain>, Conclusion<A
             },
         );
     match hint {
-        None => (alone, allocator),
-        Some(hint) => (conclude(entries, &subject, Some(&hint)), allocator),
+        None => (alone, allocator, searched),
+        Some(hint) => (conclude(entries, &subject, Some(&hint)), allocator, searched),
     }
 }
 

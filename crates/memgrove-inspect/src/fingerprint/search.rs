@@ -20,6 +20,8 @@ pub struct Match {
     pub score: f32,
     /// The functions that hold it, most telling first.
     pub funcs: Vec<u32>,
+    /// For each of them, the share of the profile's weight that it holds by itself.
+    pub shares: Vec<f32>,
 }
 
 /// What a search found.
@@ -128,15 +130,21 @@ impl<'l> Search<'l> {
             let mut positions: Vec<u32> = holders.iter().flat_map(grams).collect();
             positions.sort_unstable();
             positions.dedup();
-            let weight: u32 = positions
+            let weight: u64 = positions
                 .iter()
                 .flat_map(|&position| self.library.postings(position as usize))
                 .filter(|posting| usize::from(posting.profile) == profile)
-                .map(|posting| u32::from(posting.weight))
+                .map(|posting| u64::from(posting.weight))
                 .sum();
             #[expect(clippy::cast_precision_loss, reason = "both are far below 2^24")]
-            let score = weight as f32 / self.library.profiles[profile].total_weight.max(1) as f32;
-            matches.push(Match { profile, score, funcs: holders.iter().map(|holder| holder.func).collect() });
+            let share =
+                |weight: u64| weight as f32 / self.library.profiles[profile].total_weight.max(1) as f32;
+            matches.push(Match {
+                profile,
+                score: share(weight),
+                funcs: holders.iter().map(|holder| holder.func).collect(),
+                shares: holders.iter().map(|holder| share(holder.weight.0)).collect(),
+            });
         }
         matches.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.profile.cmp(&b.profile)));
         Searched { matches, funcs_searched: self.funcs_searched as usize }

@@ -20,7 +20,7 @@ pub fn conclude(facts: &Facts<'_>) -> Report {
 pub fn conclude_with(facts: &Facts<'_>, knowledge: &Knowledge) -> Report {
     let code = Code::new(facts);
     let meanings = ImportMeanings::new(&code);
-    let (toolchain, allocator) = detect::origin_of(&code);
+    let (toolchain, allocator) = detect::origin_with_functions(&code);
     Report {
         schema_version: SCHEMA_VERSION,
         kind: facts.kind,

@@ -39,10 +39,20 @@ impl Confidence {
         Self(if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) })
     }
 
+    /// From a number of the source, which lies in 0..=1.
+    pub(crate) const fn new_const(value: f32) -> Self {
+        Self(value)
+    }
+
     /// As a number from 0 to 1.
     #[must_use]
     pub fn value(self) -> f32 {
         self.0
+    }
+
+    /// As it is shown. Two decimals: more would pretend to a precision that no fingerprint has.
+    pub(super) fn rounded(self) -> f64 {
+        f64::from((self.0 * 100.0).round()) / 100.0
     }
 
     /// As a word.
@@ -140,8 +150,7 @@ impl<T: Serialize> Serialize for Conclusion<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut out = serializer.serialize_struct("Conclusion", 4)?;
         out.serialize_field("value", &self.value)?;
-        // Two decimals: more would pretend to a precision that no fingerprint has.
-        out.serialize_field("confidence", &(f64::from((self.confidence.value() * 100.0).round()) / 100.0))?;
+        out.serialize_field("confidence", &self.confidence.rounded())?;
         out.serialize_field("level", &self.level())?;
         out.serialize_field("evidence", &self.evidence)?;
         out.end()

@@ -2,12 +2,17 @@
 
 mod conclude;
 mod conclusion;
+mod functions;
 mod memory;
 mod short;
 mod verdict;
 
 pub use conclude::{conclude, conclude_with};
 pub use conclusion::{Conclusion, Confidence, Evidence, Level};
+pub use functions::{
+    Abi, AllocatorFunction, AllocatorReport, Convention, Param, Returned, Role as AllocatorRole, SizeIs,
+    StaticState,
+};
 pub use memory::{
     AddressRange, GrowFunction, GrowSite, Grower, Growth, ImportName, MemoryReport, MemorySummary, Region,
     RegionKind, Stack, StackDirection, StackPlacement, StaticData,
@@ -18,7 +23,7 @@ pub use verdict::{
     Verdict,
 };
 
-use crate::detect::{Allocator, Toolchain};
+use crate::detect::Toolchain;
 use crate::facts::{BinaryKind, ExternKind};
 use serde::Serialize;
 
@@ -38,8 +43,8 @@ pub struct Report {
     pub name: Option<String>,
     /// Which toolchain made it.
     pub toolchain: Conclusion<Toolchain>,
-    /// Which allocator is inside.
-    pub allocator: Conclusion<Allocator>,
+    /// Which allocator is inside, and which functions allocate.
+    pub allocator: AllocatorReport,
     /// Its memory.
     pub memory: MemoryReport,
     /// How it is meant to be started.

@@ -11,16 +11,15 @@
 
 pub mod catalogue;
 pub mod count;
-pub mod failure;
 pub mod lock;
-pub mod results;
-pub mod stats;
+pub mod saved;
 pub mod subject;
-pub mod summary;
 pub mod threads;
 pub mod traces;
 pub mod wall;
 
+mod clock;
+mod failed;
 mod machine;
 mod phases;
 
@@ -30,10 +29,12 @@ use crate::engine::{EngineError, EngineId, Settings, open};
 use crate::guest::{Role, STANDARD_SCALE, WorkloadInfo, WorkloadKind};
 use catalogue::{BASE, Catalogue, CatalogueError, unknown};
 use failure::Failure;
-use results::{Allocator, EngineVersion, ResultsError, Setting};
+use results::{Allocator, EngineVersion, Setting};
+use saved::ResultsError;
 use subject::{Task, Work};
 
 pub use machine::machine;
+pub use memgrove_results::bench::{failure, results, stats, summary};
 pub use phases::{Save, run};
 pub use traces::{Trace, TraceError};
 

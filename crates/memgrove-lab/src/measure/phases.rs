@@ -7,11 +7,12 @@ use std::time::Duration;
 use rayon::prelude::*;
 
 use super::catalogue::{Catalogue, Guest};
+use super::clock::MachineClock;
 use super::count::{Expectation, count, counting_engine};
 use super::failure::Failure;
 use super::lock::{TimingLock, busy_warning, load_average};
-use super::results::{Count, Results, ResultsError, ThreadWall};
-use super::stats::MachineClock;
+use super::results::{Count, Results, ThreadWall};
+use super::saved::ResultsError;
 use super::subject::Subject;
 use super::threads::Crew;
 use super::wall::{Entrant, Rounds, time};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::failed::failure;
 use super::failure::Failure;
 use crate::engine::{Engine, EngineError, Host, Instance, Memory, Module, Value};
 use crate::guest::{ABI_VERSION, Status};
@@ -125,7 +126,7 @@ impl Bout {
         let outcome = self.instance.call(export, arguments);
         let status = integer(&mut *self.instance, "status", &[]).ok();
         let status = status.and_then(|raw| Status::from_raw(u32::try_from(raw).ok()?));
-        let outcome = outcome.map_err(|error| Failure::from_error(&error, status, fuel_limit))?;
+        let outcome = outcome.map_err(|error| failure(&error, status, fuel_limit))?;
         match status {
             Some(Status::Sound) => {}
             Some(status) => return Err(Failure::from_status(status)),

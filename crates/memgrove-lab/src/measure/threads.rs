@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::failed::failure;
 use super::failure::Failure;
 use super::results::ThreadWall;
 use super::wall::nanoseconds;
@@ -115,7 +116,7 @@ impl Crew {
 }
 
 fn failed(error: &EngineError, status: Option<Status>) -> Failure {
-    Failure::from_error(error, status, u64::MAX)
+    failure(error, status, u64::MAX)
 }
 
 /// `thread_reset` answers nothing, which is well.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::clock::{Clock, repeat};
 use super::failure::Failure;
 use super::results::Wall;
-use super::stats::{Clock, repeat};
 use super::subject::{Subject, Work};
 use crate::engine::EngineId;
 

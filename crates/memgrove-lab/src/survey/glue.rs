@@ -4,8 +4,8 @@ use std::process::Command;
 
 use serde::Deserialize;
 
+use super::Trial;
 use super::host::Start;
-use super::row::Trial;
 use super::trial::{Candidate, complaint};
 use crate::engine::Limits;
 use crate::engine::node_process::{arguments, output};

@@ -6,25 +6,23 @@
 //!
 //! Every "runs" in a row was run. The conclusion is computed from the rows.
 
-mod conclusion;
 mod glue;
 mod host;
 mod manifest;
 mod prebuilt;
 mod rebuild;
-mod row;
 mod trial;
 
 use memgrove_inspect::report::{Report, Verdict};
 use rayon::prelude::*;
 
-pub use conclusion::{Conclusion, Stopper, conclude, rank};
-pub use manifest::{Entry, MANIFEST_FILE, Manifest, MemoryFacts, ModuleFacts, hash_sources, source_files};
+pub use manifest::{Entry, MANIFEST_FILE, Manifest, hash_sources, source_files};
+pub use memgrove_results::survey::{
+    Conclusion, EngineState, EngineTrial, HostVerdict, MemoryFacts, Module, ModuleFacts, Origin, Row,
+    SCHEMA_VERSION, Stopper, Survey, ToolchainState, Trial, conclude, rank,
+};
 pub use prebuilt::{Prebuilt, PrebuiltError, prebuilt};
 pub use rebuild::{Failure, Made, Progress, Rebuild, RebuildError, Rebuilt, UNFINISHED, detect, rebuild};
-pub use row::{
-    EngineState, EngineTrial, HostVerdict, Module, Origin, Row, SCHEMA_VERSION, Survey, ToolchainState, Trial,
-};
 pub use trial::{Candidate, Engines};
 
 use crate::toolchain::{Recipe, toolchain};

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::manifest::{Entry, MANIFEST_FILE, Manifest, ModuleFacts};
-use super::row::ToolchainState;
+use super::manifest::{Entry, MANIFEST_FILE, Manifest};
+use super::{ModuleFacts, ToolchainState};
 use crate::toolchain::{
     Absence, BUILDING, BuildError, Driver, Optimised, RECIPES, Recipe, Tools, WasmOpt, build, toolchains,
 };

@@ -2,7 +2,7 @@
 
 use super::glue;
 use super::host::{self, Exit, Start};
-use super::row::{EngineState, EngineTrial, Trial};
+use super::{EngineState, EngineTrial, Trial};
 use crate::engine::{self, Engine, EngineError, EngineId, Host, Limits, Memory, Module, Settings};
 use crate::toolchain::{Contract, Program, Tools};
 

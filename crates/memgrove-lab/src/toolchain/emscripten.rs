@@ -56,7 +56,7 @@ impl Driver for Found {
         let compiler = if recipe.program.is_cpp() { &self.empp } else { &self.emcc };
         let target = place.output.join(if standalone { "module.wasm" } else { "module.js" });
         let mut step = Step::new(compiler)
-            .args([recipe.program.source(), "-O2", "-sALLOW_MEMORY_GROWTH=1"])
+            .args([recipe.source(), "-O2", "-sALLOW_MEMORY_GROWTH=1"])
             .args(recipe.options)
             .args(place.archive(recipe))
             .arg("-o")

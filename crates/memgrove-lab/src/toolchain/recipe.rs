@@ -2,7 +2,7 @@
 //!
 //! Adding a row is adding an entry to [`RECIPES`].
 
-use serde::{Deserialize, Serialize};
+pub use memgrove_results::survey::{Contract, Program};
 
 /// One module to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,113 +27,36 @@ pub struct Recipe {
     pub contract: Contract,
 }
 
-/// The sources a row is built from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Program {
-    /// The study's program in C.
-    C,
-    /// The same in C++.
-    Cpp,
-    /// In C++, with a global object that allocates before `main`.
-    CppGlobal,
-    /// In Rust without `std`.
-    RustNoStd,
-    /// In Rust with `std`.
-    RustStd,
-    /// The game of life behind wasm-bindgen.
-    Life,
-}
-
-impl Program {
-    /// For people.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::C => "C",
-            Self::Cpp => "C++",
-            Self::CppGlobal => "C++, global object",
-            Self::RustNoStd => "Rust, no_std",
-            Self::RustStd => "Rust, std",
-            Self::Life => "Rust, game of life",
-        }
-    }
-
-    /// Whether this is the study's program; the game of life is measured beside it.
-    pub fn is_study(self) -> bool {
-        self != Self::Life
-    }
-
-    /// The main source file, relative to the samples, for the languages whose compiler takes one.
-    pub(super) fn source(self) -> &'static str {
-        match self {
-            Self::C => "study/c/app.c",
-            Self::Cpp => "study/cpp/app.cpp",
-            Self::CppGlobal => "study/cpp/app_global.cpp",
-            Self::RustNoStd => "study/rust-no-std/src/lib.rs",
-            Self::RustStd => "study/rust-std/src/lib.rs",
-            Self::Life => "life/src/lib.rs",
-        }
-    }
-
-    /// The folders and files, relative to the samples, whose change makes a built module stale.
-    fn sources(self) -> &'static [&'static str] {
-        match self {
-            Self::C => &["study/c"],
-            Self::Cpp | Self::CppGlobal => &["study/cpp"],
-            Self::RustNoStd => &["study/rust-no-std", "Cargo.toml", "Cargo.lock"],
-            Self::RustStd => &["study/rust-std", "Cargo.toml", "Cargo.lock"],
-            Self::Life => &["life", "bindgen-driver", "Cargo.toml", "Cargo.lock"],
-        }
-    }
-
-    /// Whether the language is C++.
-    pub(super) fn is_cpp(self) -> bool {
-        matches!(self, Self::Cpp | Self::CppGlobal)
-    }
-}
-
-/// What a module counts on finding around it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Contract {
-    /// Nothing: the host writes the arguments into its memory and calls `main`.
-    Bare,
-    /// WASI preview 1.
-    WasiP1,
-    /// WASI preview 1 and Emscripten's notice of a grown memory.
-    EmscriptenStandalone,
-    /// The JavaScript that Emscripten makes beside the module.
-    EmscriptenGlue,
-    /// The JavaScript of 2018's Emscripten, which owned the memory.
-    EmscriptenFastcomp,
-    /// A Linux kernel behind `env.__syscallN`.
-    LinuxSyscalls,
-    /// The JavaScript that wasm-bindgen makes beside the module.
-    WasmBindgen,
-}
-
-impl Contract {
-    /// For people.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Bare => "none",
-            Self::WasiP1 => "WASI preview 1",
-            Self::EmscriptenStandalone => "WASI preview 1 + Emscripten",
-            Self::EmscriptenGlue => "Emscripten's JavaScript",
-            Self::EmscriptenFastcomp => "Emscripten's JavaScript of 2018",
-            Self::LinuxSyscalls => "Linux system calls",
-            Self::WasmBindgen => "wasm-bindgen's JavaScript",
-        }
+/// The folders and files, relative to the samples, whose change makes a built module stale.
+fn sources(program: Program) -> &'static [&'static str] {
+    match program {
+        Program::C => &["study/c"],
+        Program::Cpp | Program::CppGlobal => &["study/cpp"],
+        Program::RustNoStd => &["study/rust-no-std", "Cargo.toml", "Cargo.lock"],
+        Program::RustStd => &["study/rust-std", "Cargo.toml", "Cargo.lock"],
+        Program::Life => &["life", "bindgen-driver", "Cargo.toml", "Cargo.lock"],
     }
 }
 
 impl Recipe {
+    /// The main source file, relative to the samples, for the languages whose compiler takes one.
+    pub(super) fn source(&self) -> &'static str {
+        match self.program {
+            Program::C => "study/c/app.c",
+            Program::Cpp => "study/cpp/app.cpp",
+            Program::CppGlobal => "study/cpp/app_global.cpp",
+            Program::RustNoStd => "study/rust-no-std/src/lib.rs",
+            Program::RustStd => "study/rust-std/src/lib.rs",
+            Program::Life => "life/src/lib.rs",
+        }
+    }
+
     /// What becomes stale when it changes, relative to the samples. What `fix` does to a module is not among it: a
     /// fixed module is stale when `fix` makes another of the original, whatever changed in its sources.
     pub fn sources(&self) -> Vec<&'static str> {
         let mut sources = match self.toolchain {
             "handmade" => Vec::new(),
-            _ => self.program.sources().to_vec(),
+            _ => sources(self.program).to_vec(),
         };
         match self.toolchain {
             "handmade" => sources.push("study/fastcomp2018"),

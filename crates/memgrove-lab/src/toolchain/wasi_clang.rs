@@ -117,7 +117,7 @@ impl Driver for WithWasiLibc {
             // No exception and no class of the C++ library is used: none has to be installed.
             step = step.args(["-fno-exceptions", "-nostdlib++"]);
         }
-        let step = step.args(recipe.options).arg(recipe.program.source()).args(place.archive(recipe));
+        let step = step.args(recipe.options).arg(recipe.source()).args(place.archive(recipe));
         let step = step.arg("-o").arg(&module);
         Plan { steps: vec![step], module, glue: None }
     }
@@ -156,7 +156,7 @@ impl Driver for WithoutLibrary {
             // What clang calls a `main` that takes arguments.
             .arg("-Wl,--no-entry,--export=__main_argc_argv")
             .args(recipe.options)
-            .arg(recipe.program.source())
+            .arg(recipe.source())
             .arg(objects)
             .args(place.archive(recipe))
             .arg("-o")
@@ -186,7 +186,7 @@ impl Driver for WithMusl2018 {
             .args(COMMON)
             .arg("-Wl,--no-gc-sections,--export=__heap_base,--export=main,--entry=_start")
             .args(recipe.options)
-            .arg(recipe.program.source())
+            .arg(recipe.source())
             .args(MUSL)
             .arg("-o")
             .arg(&module);

@@ -58,7 +58,7 @@ impl Driver for Found {
         }
         let step = step
             .args(recipe.options)
-            .arg(recipe.program.source())
+            .arg(recipe.source())
             .arg("-o")
             .arg(&module)
             .env("ZIG_LOCAL_CACHE_DIR", place.cache.join("zig"));

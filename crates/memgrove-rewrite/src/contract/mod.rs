@@ -73,7 +73,7 @@ pub(crate) struct Answer {
 ///
 /// A name proves something only in a module that its family uses: `mylib.sin` is anybody's.
 pub(crate) fn lookup(module: &Module<'_>, module_name: &str, name: &str, import: u32) -> Option<Answer> {
-    if wasi::is_wasi(module_name) {
+    if is_wasi(module_name) {
         return first_fit(module, wasi::contracts(module_name), name, import);
     }
     match module_name {
@@ -126,7 +126,7 @@ pub(crate) fn why_not(module: &Module<'_>, from: &str, name: &str) -> Option<&'s
     if !is_known {
         return None;
     }
-    Some(if !matches!(from, "env" | "Math" | "global.Math") && !wasi::is_wasi(from) {
+    Some(if !matches!(from, "env" | "Math" | "global.Math") && !is_wasi(from) {
         "its name is known from a C library or its host, but not in this module, where it may be anything"
     } else if is_of_c && from == "env" && module.is_minified() {
         "it has a C function's name, but other names here are minified, so that this one may be a minifier's, too"
@@ -137,6 +137,7 @@ pub(crate) fn why_not(module: &Module<'_>, from: &str, name: &str) -> Option<&'s
 
 /// Promises of wasm-bindgen, which hold together or not at all (see `pass/functions`).
 pub(crate) use emscripten::{HEAP_MAX, heap_max};
+pub(crate) use wasi::is_wasi;
 pub(crate) use wasm_bindgen::{is_glue_module, lookup as wasm_bindgen_lookup};
 
 /// Why an import stays that nothing satisfies, where what it is for says so.
@@ -200,6 +201,9 @@ pub(crate) fn describe(stand_in: &StandIn) -> String {
         StandIn::Trap => "traps".to_owned(),
         StandIn::Return(number) => format!("answers {number}"),
         StandIn::Runtime(function) => format!("`{}`, written in WebAssembly", function.name()),
+        StandIn::Heap(allocator, function) => {
+            format!("`{}` of memgrove's {}", function.name(), allocator.title())
+        }
         StandIn::Invoke => "calls the function through the table".to_owned(),
         StandIn::StoreErrno(_) => "stores to the module's errno".to_owned(),
         StandIn::Operator(op) => format!("the instruction {}", op.name()),

@@ -7,7 +7,7 @@ use super::{Contract, Does, Group, Types};
 use crate::runtime::RuntimeFunction;
 
 /// The two names that preview 1 has had.
-pub(super) fn is_wasi(module: &str) -> bool {
+pub(crate) fn is_wasi(module: &str) -> bool {
     matches!(module, "wasi_snapshot_preview1" | "wasi_unstable")
 }
 

@@ -98,7 +98,8 @@ impl Writer<'_, '_, '_> {
         code: &mut CodeSection,
     ) -> Result<(), Error> {
         let sections = self.edits.sections;
-        let ty = sections.func_type(index).ok_or_else(|| super::not_editable(index, "it has no type"))?;
+        let ty =
+            sections.func_type(index).ok_or_else(|| super::edits::not_editable(index, "it has no type"))?;
         let subject = Subject { index, ty, body, first_local: first_local(ty, body)? };
         let start = offset(body.range().start);
         match instrument.function(&subject)? {

@@ -4,6 +4,7 @@
 //! names are read where they are written.
 
 use std::cell::OnceCell;
+use std::collections::HashSet;
 use std::ops::Range;
 
 use wasmparser::{
@@ -53,6 +54,7 @@ pub struct Sections<'a> {
     pub(crate) start: Option<u32>,
     type_count: u32,
     types: OnceCell<Vec<Option<FuncType>>>,
+    export_names: OnceCell<HashSet<&'a str>>,
 }
 
 impl<'a> Sections<'a> {
@@ -88,6 +90,7 @@ impl<'a> Sections<'a> {
             start: None,
             type_count: 0,
             types: OnceCell::new(),
+            export_names: OnceCell::new(),
         };
         let mut parser = Parser::new(0);
         let mut rest = bytes;
@@ -232,6 +235,11 @@ impl<'a> Sections<'a> {
         self.exports().find_map(|export| {
             (crate::module::is_func(export.kind) && export.name == name).then_some(export.index)
         })
+    }
+
+    /// The names of the module's exports.
+    pub(super) fn export_names(&self) -> &HashSet<&'a str> {
+        self.export_names.get_or_init(|| self.exports().map(|export| export.name).collect())
     }
 
     /// The module's exports, in order.

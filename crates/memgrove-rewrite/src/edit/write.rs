@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use wasm_encoder::reencode::{Error as ReencodeError, Reencode};
+use wasm_encoder::reencode::Reencode;
 use wasm_encoder::{
     BlockType, ConstExpr, CustomSection, DataCountSection, DataSection, ElementSection,
-    Elements as ElementItems, ExportSection, FunctionSection, GlobalSection, ImportSection, Instruction,
-    MemorySection, Module as Output, RawSection, StartSection, TableSection, TagSection, TypeSection,
+    Elements as ElementItems, ExportSection, FunctionSection, GlobalSection, ImportSection, MemorySection,
+    Module as Output, RawSection, StartSection, TableSection, TagSection, TypeSection,
 };
-use wasmparser::{Operator, TypeRef};
+use wasmparser::TypeRef;
 
 use super::body::Original;
 use super::map::{AddedFunction, Map};
@@ -96,7 +96,7 @@ pub(super) struct Writer<'e, 'm, 'a> {
     /// Block types for the results of functions, by the index of their type.
     pub result_blocks: HashMap<u32, BlockType>,
     /// Globals that are constants now: constant expressions hold their value.
-    constants: BTreeMap<u32, Value>,
+    pub constants: BTreeMap<u32, Value>,
 }
 
 impl<'e, 'm, 'a> Writer<'e, 'm, 'a> {
@@ -410,72 +410,5 @@ impl<'e, 'm, 'a> Writer<'e, 'm, 'a> {
             out.section(&data);
         }
         Ok(())
-    }
-}
-
-impl Reencode for Writer<'_, '_, '_> {
-    type Error = std::convert::Infallible;
-
-    fn function_index(&mut self, func: u32) -> Result<u32, ReencodeError> {
-        Ok(self.spaces.funcs.get(func))
-    }
-
-    fn table_index(&mut self, table: u32) -> Result<u32, ReencodeError> {
-        Ok(self.spaces.tables.get(table))
-    }
-
-    fn memory_index(&mut self, memory: u32) -> Result<u32, ReencodeError> {
-        Ok(self.spaces.memories.get(memory))
-    }
-
-    fn global_index(&mut self, global: u32) -> Result<u32, ReencodeError> {
-        Ok(self.spaces.globals.get(global))
-    }
-
-    /// Puts constants in the place of globals that were imported, and adds up what then is a
-    /// sum of constants.
-    fn const_expr(&mut self, expr: wasmparser::ConstExpr<'_>) -> Result<ConstExpr, ReencodeError> {
-        if self.constants.is_empty() {
-            return wasm_encoder::reencode::utils::const_expr(self, expr);
-        }
-        let mut ops = expr.get_operators_reader();
-        let mut code: Vec<Instruction<'_>> = Vec::new();
-        while !ops.is_end_then_eof() {
-            let operator = ops.read()?;
-            let constant = match operator {
-                Operator::GlobalGet { global_index } => self.constants.get(&global_index),
-                _ => None,
-            };
-            code.push(match constant {
-                Some(value) => value.instruction(),
-                None => self.instruction(operator)?,
-            });
-            fold(&mut code);
-        }
-        Ok(ConstExpr::extended(code))
-    }
-}
-
-/// Replaces `i32.const a, i32.const b, i32.add` (or sub, mul) at the end by its value.
-fn fold(code: &mut Vec<Instruction<'_>>) {
-    let [.., Instruction::I32Const(a), Instruction::I32Const(b), operator] = code.as_slice() else {
-        return;
-    };
-    let value = match operator {
-        Instruction::I32Add => a.wrapping_add(*b),
-        Instruction::I32Sub => a.wrapping_sub(*b),
-        Instruction::I32Mul => a.wrapping_mul(*b),
-        _ => return,
-    };
-    code.truncate(code.len() - 3);
-    code.push(Instruction::I32Const(value));
-}
-
-impl Value {
-    fn instruction(self) -> Instruction<'static> {
-        match self {
-            Self::I32(value) => Instruction::I32Const(value.cast_signed()),
-            Self::F64(value) => Instruction::F64Const(value.into()),
-        }
     }
 }

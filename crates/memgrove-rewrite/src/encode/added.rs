@@ -6,11 +6,13 @@ use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{BlockType, ConstExpr, Function, GlobalType, Instruction, ValType};
 
 use super::growth::I32;
+use super::heap;
 use crate::Error;
 use crate::edit::{Edits as Editor, Signature, count};
 use crate::edits::{Edits, StandIn};
+use crate::graft::{Donor, Grafted, Joint, Roots, graft};
 use crate::module::Module;
-use crate::runtime::{Adapter, Copier, PAGE_LOG2, Runtime, RuntimeFunction, Tail, Value, adapt};
+use crate::runtime::{self, Adapter, PAGE_LOG2, RuntimeFunction, Tail, adapt};
 
 /// What makes memory reach the end of a watched break.
 const COVER: RuntimeFunction = RuntimeFunction::EmscriptenResizeHeap;
@@ -19,10 +21,9 @@ const COVER: RuntimeFunction = RuntimeFunction::EmscriptenResizeHeap;
 pub(super) fn add(
     module: &Module<'_>,
     edits: &Edits,
-    runtime: &Runtime,
+    donor: &Donor<'_>,
     editor: &mut Editor<'_, '_>,
 ) -> Result<Option<u32>, Error> {
-    let first_func = editor.next_func();
     // Which functions and globals of the runtime come along, and where they go. A body is copied to the one
     // import that it stands for; where it stands for several, they call it.
     let mut uses: BTreeMap<RuntimeFunction, usize> = BTreeMap::new();
@@ -38,57 +39,41 @@ pub(super) fn add(
         };
         is_only && module.func_type(import).is_some_and(is_typed)
     };
-    let mut roots = Vec::new();
-    let mut called = Vec::new();
+    let (mut funcs, mut bodies) = (Vec::new(), Vec::new());
     for (&import, stand_in) in &edits.funcs {
         if let StandIn::Runtime(function) = stand_in {
+            let roots = if is_direct(import, *function) { &mut bodies } else { &mut funcs };
             roots.push(function.index());
-            if !is_direct(import, *function) {
-                called.push(function.index());
-            }
         }
     }
     if !edits.watched_breaks.is_empty() {
-        roots.push(COVER.index());
-        called.push(COVER.index());
-    }
-    let needed = runtime.closure(roots)?;
-    called.extend(&needed.called);
-    called.sort_unstable();
-    called.dedup();
-    let funcs: BTreeMap<u32, u32> = called.iter().copied().zip(first_func..).collect();
-    let mut globals = BTreeMap::new();
-    for &global in &needed.globals {
-        let (ty, value) = runtime.global(global);
-        let ty = GlobalType { val_type: val_type(ty.content_type)?, mutable: ty.mutable, shared: false };
-        let value = match value {
-            Value::I32(value) => ConstExpr::i32_const(value),
-            Value::I64(value) => ConstExpr::i64_const(value),
-            Value::F64(value) => ConstExpr::f64_const(value.into()),
-        };
-        globals.insert(global, editor.add_global(ty, value));
+        funcs.push(COVER.index());
     }
     let page_shift = module.memories.first().and_then(|memory| memory.page_size_log2).unwrap_or(PAGE_LOG2);
-    let mut copier = Copier { funcs: &funcs, globals: &globals, memory: 0, layout: edits.layout, page_shift };
-    for &func in &called {
-        let (params, results) = signature(runtime.func_type(func))?;
-        let ty = editor.add_type(params, results);
-        editor.add_func(ty, runtime.copy(func, &mut copier)?, format!("memgrove.{func}"));
-    }
+    let joint = Joint {
+        bind: &|import| runtime::bind(import, edits.layout, page_shift),
+        memory: None,
+        name: &|func| format!("memgrove.{func}"),
+    };
+    let roots = Roots { funcs: &funcs, bodies: &bodies };
+    let mut grafted = graft(editor, donor, roots, &joint).map_err(runtime::defect)?;
 
     // A body for every import that is satisfied, at its place.
     for (&import, stand_in) in &edits.funcs {
         let body = match stand_in {
-            StandIn::Runtime(function) if is_direct(import, *function) => {
-                runtime.copy(function.index(), &mut copier)?
-            }
-            StandIn::Runtime(function) => adapted(module, import, *function, &funcs)?,
-            other => plain(module, import, other, editor)?,
+            StandIn::Runtime(function) => match grafted.body(function.index()) {
+                Some(body) => body,
+                None => adapted(module, import, *function, &grafted)?.into(),
+            },
+            // All of a heap at once, below.
+            StandIn::Heap(..) => continue,
+            other => plain(module, import, other, editor)?.into(),
         };
         editor.satisfy(import, body)?;
     }
+    heap::graft(edits, editor)?;
     add_start(module, edits, editor);
-    Ok((!edits.watched_breaks.is_empty()).then(|| funcs[&COVER.index()]))
+    Ok(grafted.func(COVER.index()).filter(|_| !edits.watched_breaks.is_empty()))
 }
 
 /// Bodies that need nothing from the runtime.
@@ -101,7 +86,7 @@ fn plain(
     let (params, results) = signature(func_type(module, import)?)?;
     let mut body = Function::new([]);
     match stand_in {
-        StandIn::Trap | StandIn::Runtime(_) => {
+        StandIn::Trap | StandIn::Runtime(_) | StandIn::Heap(..) => {
             body.instruction(&Instruction::Unreachable);
         }
         StandIn::Return(number) => {
@@ -167,15 +152,20 @@ fn add_start(module: &Module<'_>, edits: &Edits, editor: &mut Editor<'_, '_>) {
     editor.set_start(start);
 }
 
+/// A stand-in that cannot be put where its plan says.
+fn defect(what: &str, function: RuntimeFunction) -> Error {
+    Error::Encode(format!("`{}` {what}", function.name()))
+}
+
 /// A call of a runtime function with arguments and result converted.
 fn adapted(
     module: &Module<'_>,
     import: u32,
     function: RuntimeFunction,
-    funcs: &BTreeMap<u32, u32>,
+    grafted: &Grafted,
 ) -> Result<Function, Error> {
     let Adapter { params, result } = adapt(func_type(module, import)?, function)
-        .ok_or_else(|| Error::Encode(format!("`{}` does not fit the import's type", function.name())))?;
+        .ok_or_else(|| defect("does not fit the import's type", function))?;
     let mut body = Function::new([]);
     for (i, conversion) in (0..).zip(&params) {
         body.instruction(&Instruction::LocalGet(i));
@@ -183,7 +173,8 @@ fn adapted(
             body.instruction(conversion);
         }
     }
-    body.instruction(&Instruction::Call(funcs[&function.index()]));
+    let func = grafted.func(function.index());
+    body.instruction(&Instruction::Call(func.ok_or_else(|| defect("was not grafted", function))?));
     match result {
         Tail::Nothing | Tail::Convert(None) => {}
         Tail::Drop => {

@@ -2,18 +2,19 @@
 
 mod added;
 mod growth;
+mod heap;
 
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 
 use self::growth::Growth;
 use crate::edit::{Address, Edits as Editor, Sections, Segment};
 use crate::edits::Edits;
+use crate::graft::Donor;
 use crate::module::Module;
-use crate::runtime::Runtime;
 use crate::{Error, mark};
 
 /// Encodes `module` with `edits` applied: validated. Linear in the size of the input.
-pub(crate) fn encode(module: &Module<'_>, edits: &Edits, runtime: &Runtime) -> Result<Vec<u8>, Error> {
+pub(crate) fn encode(module: &Module<'_>, edits: &Edits, donor: &Donor<'_>) -> Result<Vec<u8>, Error> {
     let sections = Sections::read_valid(module.bytes)?;
     let mut editor = Editor::new(&sections);
     let mut encoder = RoundtripReencoder;
@@ -33,7 +34,7 @@ pub(crate) fn encode(module: &Module<'_>, edits: &Edits, runtime: &Runtime) -> R
         editor.add_data(Segment { active: Some((0, Address::I32(*at))), bytes: bytes.clone() });
     }
     for (name, kind, index) in &edits.exports {
-        editor.add_export(name, *kind, *index);
+        editor.add_export(name, *kind, *index)?;
     }
     for name in &edits.drop_customs {
         editor.drop_custom(name);
@@ -43,6 +44,6 @@ pub(crate) fn encode(module: &Module<'_>, edits: &Edits, runtime: &Runtime) -> R
     if let Some(mark) = edits.mark {
         editor.add_custom(mark::SECTION, mark.to_vec());
     }
-    let cover = added::add(module, edits, runtime, &mut editor)?;
+    let cover = added::add(module, edits, donor, &mut editor)?;
     Ok(editor.apply(&mut Growth::new(&edits.watched_breaks, cover))?.wasm)
 }

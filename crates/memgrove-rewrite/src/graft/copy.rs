@@ -75,13 +75,15 @@ pub fn graft(
     }
     copier.funcs.extend(defined.iter().copied().zip(edits.next_func()..));
     for &func in &defined {
-        let ty = copier.add_types(edits, func)?;
+        let ty = copier.donor.sections.funcs.get(func as usize).copied();
+        let ty = copier.add_type(edits, ty.ok_or(unsupported("a function without a type"))?)?;
+        copier.add_named_types(edits, func)?;
         let body = copier.body(func)?;
         edits.add_func(ty, body, (joint.name)(func));
     }
     let mut bodies = BTreeMap::new();
     for &func in roots.bodies {
-        copier.add_types(edits, func)?;
+        copier.add_named_types(edits, func)?;
         bodies.insert(func, copier.body(func)?.into());
     }
     copier.add_elements(edits)?;
@@ -182,6 +184,9 @@ impl<'c, 'a> Copier<'c, 'a> {
                 },
                 None => {
                     let table = &self.donor.tables[(table - first) as usize];
+                    if table.ty.table64 {
+                        return Err(unsupported("tables with 64-bit indices"));
+                    }
                     if matches!(table.init, wasmparser::TableInit::Expr(_)) {
                         return Err(unsupported("a table that is filled when it is made"));
                     }
@@ -222,10 +227,8 @@ impl<'c, 'a> Copier<'c, 'a> {
         Ok(())
     }
 
-    /// Adds the types that a function has and that its body names. Returns its own.
-    fn add_types(&mut self, edits: &mut Edits<'_, '_>, func: u32) -> Result<u32, GraftError> {
-        let ty = self.donor.sections.funcs.get(func as usize);
-        let ty = self.add_type(edits, *ty.ok_or(unsupported("a function without a type"))?)?;
+    /// Adds the types that the body of a function names.
+    fn add_named_types(&mut self, edits: &mut Edits<'_, '_>, func: u32) -> Result<(), GraftError> {
         let mut named = Types::default();
         if let Some(body) = self.donor.body(func) {
             let mut reader = body.get_operators_reader()?;
@@ -236,7 +239,7 @@ impl<'c, 'a> Copier<'c, 'a> {
         for &ty in &named.0 {
             self.add_type(edits, ty)?;
         }
-        Ok(ty)
+        Ok(())
     }
 
     fn add_type(&mut self, edits: &mut Edits<'_, '_>, ty: u32) -> Result<u32, GraftError> {

@@ -55,8 +55,17 @@ impl<'a> Donor<'a> {
     /// # Errors
     /// If it is not a valid core module, with the byte offset; or if it has a start function.
     pub fn read(bytes: &'a [u8]) -> Result<Self, GraftError> {
+        Self::from_sections(bytes, Sections::read(bytes)?)
+    }
+
+    /// Reads a module that has been validated.
+    pub(crate) fn read_valid(bytes: &'a [u8]) -> Result<Self, GraftError> {
+        Self::from_sections(bytes, Sections::read_valid(bytes)?)
+    }
+
+    fn from_sections(bytes: &'a [u8], sections: Sections<'a>) -> Result<Self, GraftError> {
         let mut donor = Self {
-            sections: Sections::read(bytes)?,
+            sections,
             imports: Imports::default(),
             exports: HashMap::new(),
             bodies: Vec::new(),

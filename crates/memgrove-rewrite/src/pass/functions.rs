@@ -18,7 +18,7 @@
 
 use wasmparser::TypeRef;
 
-use super::{Pass, minified};
+use super::{Pass, allocator, minified};
 use crate::contract::{self, Answer};
 use crate::edits::StandIn;
 use crate::plan::{DecidedBy, Decision};
@@ -35,6 +35,9 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
         let (from, name) = (entry.import.module, entry.import.name);
         if pass.is_provided(&entry.import) {
             pass.stays(at, "the host that this is for provides it");
+            continue;
+        }
+        if allocator::is_member(from, name) {
             continue;
         }
         if contract::is_glue_module(from) {

@@ -43,10 +43,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
     if !is_exported || !can_grow {
         return;
     }
-    // A program that asks for memory's size keeps within it.
-    let heap_base =
-        module.code.exported_i32("__heap_base").filter(|_| module.facts.size_sites().next().is_none());
-    if let Some(watched) = heap_base.and_then(|heap_base| find_break(pass, heap_base)) {
+    if let Some(watched) = find_watched(pass) {
         pass.edits.watched_breaks.push(watched);
         pass.change(
             "growth",
@@ -63,6 +60,19 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
         return;
     }
     pass.notes.push("nothing inside grows the memory; if the program needs more, its host must".to_owned());
+}
+
+/// The module moves a break through its memory and leaves growth to its host.
+pub(super) fn moves_a_break(pass: &Pass<'_, '_>) -> bool {
+    find_watched(pass).is_some()
+}
+
+fn find_watched(pass: &Pass<'_, '_>) -> Option<WatchedBreak> {
+    let module = pass.module;
+    // A program that asks for memory's size keeps within it.
+    let heap_base =
+        module.code.exported_i32("__heap_base").filter(|_| module.facts.size_sites().next().is_none());
+    find_break(pass, heap_base?)
 }
 
 /// Words that may be the break and are looked for in code.

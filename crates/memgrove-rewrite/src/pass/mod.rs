@@ -5,6 +5,7 @@
 //! because both place things behind everything static.
 
 mod active;
+mod allocator;
 mod constructors;
 mod customs;
 mod first_break;
@@ -65,6 +66,7 @@ pub(crate) fn run(module: &Module<'_>, options: &Options) -> Result<Plan, Error>
     functions::run(&mut pass);
     tables::run(&mut pass);
     memory::run(&mut pass);
+    allocator::run(&mut pass);
     globals::run(&mut pass)?;
     first_break::run(&mut pass)?;
     active::run(&mut pass);
@@ -201,7 +203,9 @@ fn behaviour(edits: &Edits, entry: &crate::module::ImportEntry<'_>) -> Behaviour
             StandIn::Trap => Behaviour::Traps,
             StandIn::Return(number) => Behaviour::Answers(*number),
             StandIn::Runtime(function) => Behaviour::Computes(*function),
-            StandIn::Invoke | StandIn::StoreErrno(_) | StandIn::Operator(_) => Behaviour::Other,
+            StandIn::Heap(..) | StandIn::Invoke | StandIn::StoreErrno(_) | StandIn::Operator(_) => {
+                Behaviour::Other
+            }
         }),
         TypeRef::Memory(_) => edits.memories.get(index).map(|ty| Behaviour::Memory(ty.initial)),
         TypeRef::Table(_) => edits.tables.get(index).map(|ty| Behaviour::Table(ty.initial)),

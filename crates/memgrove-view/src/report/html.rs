@@ -1,6 +1,6 @@
 //! Reports as one self-contained HTML file: an overview of all, and a section for each.
 
-use memgrove_html::{Cell, Column, Html, Page, Table, Tone, badge, details, element};
+use crate::html::{Cell, Column, Html, Page, Table, Tone, badge, details, element};
 use memgrove_inspect::report::{Conclusion, Evidence, MemoryReport, Outcome, Report};
 use memgrove_text::shorten;
 
@@ -238,9 +238,12 @@ fn memory(memory: &MemoryReport) -> Html {
 
 fn origin(report: &Report) -> Html {
     let mut terms = Terms::default();
-    terms.conclusion("allocator", &report.allocator, words::allocator(report));
-    for defect in report.allocator.value.iter().flat_map(|allocator| &allocator.defects) {
+    terms.conclusion("allocator", &report.allocator.identity, words::allocator(report));
+    for defect in report.allocator.identity.value.iter().flat_map(|allocator| &allocator.defects) {
         terms.add("known defect", defect.text.as_str());
+    }
+    for function in &report.allocator.functions {
+        terms.add(words::allocator_role(function.role), words::allocator_function(function));
     }
     terms.conclusion("toolchain", &report.toolchain, words::toolchain(report));
     let role = words::concluded(&report.startup.role, |role| words::role(*role).to_owned());

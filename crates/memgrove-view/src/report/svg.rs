@@ -1,6 +1,6 @@
 //! The memory map as SVG: a strip in proportion, and a table of its regions.
 
-use memgrove_html::{Cell, Column, Html, Table, element, series_colour};
+use crate::html::{Cell, Column, Html, Table, element, series_colour};
 use memgrove_inspect::report::{MemoryReport, RegionKind};
 
 use super::map;

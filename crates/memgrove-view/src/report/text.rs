@@ -205,9 +205,16 @@ impl Sections<'_> {
 
     fn origin(&mut self, report: &Report) {
         self.heading("Made by");
-        self.conclusion("allocator", &report.allocator, &words::allocator(report));
-        for defect in report.allocator.value.iter().flat_map(|allocator| &allocator.defects) {
+        self.conclusion("allocator", &report.allocator.identity, &words::allocator(report));
+        for defect in report.allocator.identity.value.iter().flat_map(|allocator| &allocator.defects) {
             self.lines.item("! ", Tone::Warn, &defect.text);
+        }
+        if self.verbose {
+            for function in &report.allocator.functions {
+                let role = words::allocator_role(function.role);
+                self.lines.field(role, Tone::Plain, &words::allocator_function(function));
+                self.evidence(&function.evidence);
+            }
         }
         self.conclusion("toolchain", &report.toolchain, &words::toolchain(report));
         let role = words::concluded(&report.startup.role, |role| words::role(*role).to_owned());

@@ -5,7 +5,8 @@ use core::arch::wasm32::{memory_grow, memory_size};
 #[cfg(target_arch = "wasm64")]
 use core::arch::wasm64::{memory_grow, memory_size};
 
-use super::{PAGE_BYTES, PageSource, Region};
+use super::{PAGE_BYTES, PageSource, Region, page_bytes};
+use crate::word::align_up;
 
 /// What `memory.grow` gives: fresh pages, all zero. A stranger may grow in between; then the regions are not adjacent.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,7 +19,8 @@ unsafe impl PageSource for Grow {
 
     #[inline(always)]
     fn next_address(&self) -> usize {
-        memory_size(0).wrapping_mul(PAGE_BYTES)
+        // The end of memory, unless pages are so short that this is at no multiple of 16.
+        align_up(memory_size(0).wrapping_mul(page_bytes()), 16)
     }
 
     #[inline(always)]
@@ -26,6 +28,10 @@ unsafe impl PageSource for Grow {
         // Refused before growing: the last 16 bytes of the address space are not to be had.
         if bytes > Region::LAST_END.wrapping_sub(self.next_address()) {
             return None;
+        }
+        #[cfg(feature = "custom-page-sizes")]
+        if page_bytes() != PAGE_BYTES {
+            return grow_by_step(bytes);
         }
         // Written so that it cannot overflow: `bytes` is not zero.
         let pages = (bytes - 1) / PAGE_BYTES + 1;
@@ -35,6 +41,29 @@ unsafe impl PageSource for Grow {
         }
         Some(Region::from_growth(before * PAGE_BYTES, pages * PAGE_BYTES))
     }
+}
+
+/// How many bytes are asked for at once where a page is one byte, the only other length that the proposal has.
+#[cfg(feature = "custom-page-sizes")]
+const STEP: usize = 4096;
+
+/// [`Grow::grow`] where a page is one byte: to the end of a step, or for what is needed if that is refused. Multiples of 16.
+#[cfg(feature = "custom-page-sizes")]
+#[inline(never)]
+fn grow_by_step(bytes: usize) -> Option<Region> {
+    let size = memory_size(0);
+    let end = align_up(size, 16) + align_up(bytes, 16);
+    let stepped = align_up(end, STEP);
+    // Beyond the last step of the address space this wraps.
+    for end in [if stepped < end { end } else { stepped }, end] {
+        let before = memory_grow(0, end - size);
+        if before != usize::MAX {
+            // Where another thread grew meanwhile, what lies before the first multiple of 16 is missing at the end.
+            let after = before.saturating_add(end - size);
+            return Some(Region { start: align_up(before, 16), end: after.min(Region::LAST_END) & !15 });
+        }
+    }
+    None
 }
 
 /// First the slack between the linker's `__heap_base` and `__heap_end` (the end of the initial memory), then

@@ -4,12 +4,15 @@
 //! |---|---|
 //! | `Grow` | what `memory.grow` gives, and nothing else |
 //! | `GrowWithSlack` | first the rest of the initial memory after `__heap_base`, then `memory.grow`; with `atomics` as `Grow` |
+//! | [`Below`] | what another source gives, up to an address |
+//! | [`Stepped`] | what another source gives, in steps of a length |
 //! | [`Fixed`] | one region of the program's own, never more |
 //! | [`System`] | the operating system's pages, for the same program built natively |
 //! | [`Fake`] | a region that refuses at a chosen call, or has a stranger growing in between: for tests |
 //!
 //! [`Platform`] is the one that fits the target.
 
+mod bounds;
 #[doc(hidden)]
 pub mod claim;
 mod fake;
@@ -20,6 +23,7 @@ mod notice;
 #[cfg(any(unix, windows))]
 mod system;
 
+pub use bounds::{Below, Stepped};
 pub use fake::{Fake, Trouble};
 pub use fixed::Fixed;
 #[cfg(any(target_arch = "wasm32", target_arch = "wasm64"))]
@@ -31,13 +35,19 @@ pub use system::System;
 
 /// The source that fits the target.
 ///
-/// On wasm32-unknown-unknown without `atomics`, the initial memory after `__heap_base` is the allocator's. On WASI and
+/// On wasm32-unknown-unknown and wasm32v1-none without `atomics`, the initial memory after `__heap_base` is the allocator's. On WASI and
 /// Emscripten the C library believes the same of its own allocator, and with `atomics` tools that prepare a module for
 /// threads put data there after linking, so only grown pages are taken.
-#[cfg(all(any(target_arch = "wasm32", target_arch = "wasm64"), target_os = "unknown"))]
+#[cfg(all(
+    any(target_arch = "wasm32", target_arch = "wasm64"),
+    any(target_os = "unknown", target_os = "none")
+))]
 pub type Platform = GrowWithSlack;
 /// The source that fits the target.
-#[cfg(all(any(target_arch = "wasm32", target_arch = "wasm64"), not(target_os = "unknown")))]
+#[cfg(all(
+    any(target_arch = "wasm32", target_arch = "wasm64"),
+    not(any(target_os = "unknown", target_os = "none"))
+))]
 pub type Platform = Grow;
 /// The source that fits the target.
 #[cfg(all(any(unix, windows), not(any(target_arch = "wasm32", target_arch = "wasm64"))))]
@@ -47,10 +57,16 @@ pub type Platform = System;
 pub type Platform = Fixed;
 
 /// [`Platform`]'s value: a source that has given nothing yet.
-#[cfg(all(any(target_arch = "wasm32", target_arch = "wasm64"), target_os = "unknown"))]
+#[cfg(all(
+    any(target_arch = "wasm32", target_arch = "wasm64"),
+    any(target_os = "unknown", target_os = "none")
+))]
 pub const PLATFORM: Platform = GrowWithSlack;
 /// [`Platform`]'s value: a source that has given nothing yet.
-#[cfg(all(any(target_arch = "wasm32", target_arch = "wasm64"), not(target_os = "unknown")))]
+#[cfg(all(
+    any(target_arch = "wasm32", target_arch = "wasm64"),
+    not(any(target_os = "unknown", target_os = "none"))
+))]
 pub const PLATFORM: Platform = Grow;
 /// [`Platform`]'s value: a source that has given nothing yet.
 #[cfg(all(any(unix, windows), not(any(target_arch = "wasm32", target_arch = "wasm64"))))]
@@ -62,6 +78,22 @@ pub const PLATFORM: Platform = Fixed::EMPTY;
 /// Bytes of a WebAssembly page; natively the same are taken at once.
 #[cfg(any(unix, windows, target_arch = "wasm32", target_arch = "wasm64"))]
 const PAGE_BYTES: usize = 1 << 16;
+
+/// Bytes of a page of the program's memory, which the linker may have been told (`--page-size`).
+#[cfg(any(target_arch = "wasm32", target_arch = "wasm64"))]
+#[inline(always)]
+pub(crate) fn page_bytes() -> usize {
+    #[cfg(feature = "custom-page-sizes")]
+    {
+        unsafe extern "C" {
+            /// Defined by wasm-ld (LLVM 21 and newer): where the first page ends.
+            static __wasm_first_page_end: u8;
+        }
+        (&raw const __wasm_first_page_end).addr()
+    }
+    #[cfg(not(feature = "custom-page-sizes"))]
+    PAGE_BYTES
+}
 
 /// A piece of memory from a page source, as addresses. Empty if `start == end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -54,7 +54,7 @@ mod shared {
     #[cfg(target_arch = "wasm64")]
     use core::arch::wasm64::{memory_grow, memory_size};
 
-    use crate::source::{PAGE_BYTES, Region};
+    use crate::source::{Region, page_bytes};
 
     /// On a cache line of its own: every thread reads it all the time, and next to something that is written they would
     /// take the line from each other.
@@ -68,7 +68,7 @@ mod shared {
     /// has synchronized with it.
     #[inline]
     pub(super) fn announce(region: Region) {
-        ANNOUNCED.0.fetch_max((region.end - 1) / PAGE_BYTES + 1, Ordering::Relaxed);
+        ANNOUNCED.0.fetch_max((region.end - 1) / page_bytes() + 1, Ordering::Relaxed);
     }
 
     #[inline(always)]

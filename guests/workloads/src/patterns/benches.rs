@@ -27,7 +27,7 @@ fn ring(rounds: usize, max_bytes: usize, capacity: usize, keep_each: usize, mut 
             for _ in 0..(max_bytes / size).clamp(1, 200) {
                 tag = tag.wrapping_add(1);
                 let block = Block::new(size, tag);
-                if tag as usize % keep_each == 0 {
+                if (tag as usize).is_multiple_of(keep_each) {
                     kept.push(block);
                 } else {
                     ring.push_back(block);
@@ -75,7 +75,7 @@ pub fn alloc_test(load: &Load) -> u64 {
             Some(block) => fold(&mut sum, block.free()),
             None => {
                 // Each doubling of the size is half as likely as the one before.
-                let doublings = rng.next().trailing_zeros().min(11);
+                let doublings = rng.next_u32().trailing_zeros().min(11);
                 let size = rng.between(8, 16) << doublings;
                 slots[slot] = Some(Block::new(size, step as u32));
             }

@@ -79,7 +79,7 @@ pub fn aligned(load: &Load) -> u64 {
     for step in 0..load.times(60_000) {
         let slot = rng.below(512);
         free_all(table[slot].take(), &mut sum);
-        let align = 8 << rng.next().trailing_zeros().min(9);
+        let align = 8 << rng.next_u32().trailing_zeros().min(9);
         table[slot] = Some(Block::aligned(rng.between(1, 600), align, step as u32));
     }
     free_all(table.into_iter().flatten(), &mut sum);
@@ -95,7 +95,7 @@ pub fn zeroed(load: &Load) -> u64 {
     for step in 0..load.times(12_000) {
         let slot = rng.below(128);
         free_all(table[slot].take(), &mut sum);
-        let size = rng.between(16, 32) << rng.next().trailing_zeros().min(11);
+        let size = rng.between(16, 32) << rng.next_u32().trailing_zeros().min(11);
         table[slot] = Some(Block::zeroed(size, step as u32));
     }
     free_all(table.into_iter().flatten(), &mut sum);

@@ -1,0 +1,231 @@
+//! `memgrove trace`: a module that records what its heap does, and what such a recording says.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use memgrove_inspect::facts::Facts;
+use memgrove_profile::{Metric, Profile};
+use memgrove_rewrite::trace::{EXPORT, Options, ROLES, Role, TraceError, Traced, trace};
+use memgrove_text::escape_file_name;
+use memgrove_view::profile::HeapProfile;
+use memgrove_view::{bytes, count};
+
+use crate::args::size;
+use crate::exit::{self, Exit, UserError};
+use crate::input::{self, Source};
+use crate::output::Output;
+use crate::output_file::{self, Target};
+
+const LONG_ABOUT: &str = "\
+Record what a module's heap does, without rebuilding it, and read the recording
+
+With -o, the module is instrumented: the same imports and exports, and one more, the memory `memgrove_profile`, in which \
+each call of the allocator is noted with its size, its block and the stack of calls that led to it. --alloc says which \
+functions those are. It needs an engine with several memories.
+
+With --profile, a recording is read: the most memory that was live and who held it, what was live at the end, and who \
+asks most often. FILE is then the original module, which has the names. A recording is what the function \
+`readProfile` of profile.mjs (crates/memgrove-profile) makes of that memory; a copy of the whole memory will do, too.";
+
+const EXAMPLES: &str = "\
+Examples:
+  memgrove trace app.wasm -o traced.wasm --alloc malloc=malloc,free=free
+  memgrove trace app.wasm -o traced.wasm --alloc 244=malloc,1827=free
+  memgrove trace app.wasm --profile app.mgpr
+  memgrove trace app.wasm --profile app.mgpr --collapsed stacks.txt --metric final";
+
+/// Record what a module's heap does, without rebuilding it
+#[derive(Clone, Debug, Args)]
+#[command(long_about = LONG_ABOUT, after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP))]
+pub(crate) struct TraceArgs {
+    /// The module; `-` is standard input
+    #[arg(value_name = "FILE")]
+    path: PathBuf,
+
+    /// Where to write the instrumented module
+    #[arg(short, long, value_name = "OUT", required_unless_present = "profile")]
+    output: Option<PathBuf>,
+
+    #[arg(long, value_name = "FUNC=ROLE", value_delimiter = ',', required_unless_present = "profile",
+          help = ALLOC_HELP, long_help = alloc_help())]
+    alloc: Vec<String>,
+
+    /// Do not record the stack of calls, only by which export the host came
+    #[arg(long, conflicts_with = "profile")]
+    no_stacks: bool,
+
+    /// The most memory that the recording may take, such as 256MiB; the log ends there, counts go on
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "1GiB", conflicts_with = "profile")]
+    max_log: u64,
+
+    /// Read this recording of FILE
+    #[arg(long, value_name = "PROFILE", conflicts_with = "output")]
+    profile: Option<PathBuf>,
+
+    /// Write the stacks as lines that flame graph tools read
+    #[arg(long, value_name = "OUT", requires = "profile")]
+    collapsed: Option<PathBuf>,
+
+    /// The value of each stack in --collapsed
+    #[arg(long, value_enum, default_value = "peak", requires = "collapsed")]
+    metric: MetricName,
+
+    /// Stacks in each list
+    #[arg(long, value_name = "COUNT", default_value_t = 5, requires = "profile")]
+    top: usize,
+
+    /// Write what is known as JSON
+    #[arg(long, requires = "profile")]
+    json: bool,
+
+    /// Refuse files with more bytes than this, also after unpacking
+    #[arg(long, value_name = "BYTES", default_value_t = memgrove_open::DEFAULT_MAX_BYTES)]
+    max_size: u64,
+}
+
+/// What a stack's value is.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum MetricName {
+    /// Bytes live at the peak
+    Peak,
+    /// Bytes live at the end
+    Final,
+    /// Bytes asked for
+    Allocated,
+    /// Number of allocations
+    Count,
+}
+
+const ALLOC_HELP: &str =
+    "A function of the allocator, by index or name, and what it does; several with commas";
+
+fn alloc_help() -> String {
+    let roles: Vec<&str> = ROLES.iter().map(|(_, name)| *name).collect();
+    format!(
+        "{ALLOC_HELP}\n\nFUNC is an index, the name of an export, or one of the name section. ROLE is one of {}.",
+        roles.join(", ")
+    )
+}
+
+pub(crate) fn run(args: &TraceArgs, out: &mut Output) -> Result<Exit> {
+    let name = escape_file_name(args.path.as_os_str());
+    let wasm = input::read_one(&args.path, args.max_size, "trace")?;
+    let facts = memgrove_inspect::facts(&wasm).with_context(|| name.clone())?;
+    match &args.profile {
+        Some(profile) => read_profile(args, profile, &name, &facts, out),
+        None => instrument(args, &name, &wasm, &facts, out),
+    }
+}
+
+fn instrument(
+    args: &TraceArgs,
+    name: &str,
+    wasm: &[u8],
+    facts: &Facts<'_>,
+    out: &mut Output,
+) -> Result<Exit> {
+    let Some(path) = &args.output else { return Err(UserError::usage("-o OUT is missing").into()) };
+    let target = Target::new(path, "OUT")?;
+    output_file::refuse_clashes(&[(&target, "OUT")], std::iter::once(&*args.path))?;
+    let functions: BTreeMap<u32, Role> =
+        args.alloc.iter().map(|given| named_role(given, facts)).collect::<Result<_>>()?;
+    let options = Options { functions, stacks: !args.no_stacks, max_bytes: args.max_log };
+    let traced = trace(wasm, &options).map_err(|error| explain(error, name))?;
+    target.write(&traced.wasm)?;
+    for note in &traced.notes {
+        out.note(note.clone());
+    }
+    out.note(done(&traced, wasm.len(), facts, &target.name()));
+    Ok(Exit::Done)
+}
+
+/// What was written, for people.
+fn done(traced: &Traced, bytes_before: usize, facts: &Facts<'_>, target: &str) -> String {
+    let percent = (traced.wasm.len() as u64 * 100) / (bytes_before as u64).max(1);
+    format!(
+        "{target}: {} ({percent} % of the original); {} of {} that the module defines record their frame; \
+         the recording is in the exported memory `{EXPORT}`",
+        bytes(traced.wasm.len() as u64),
+        traced.framed,
+        count(facts.functions.len() as u64, "function"),
+    )
+}
+
+fn read_profile(
+    args: &TraceArgs,
+    path: &PathBuf,
+    name: &str,
+    facts: &Facts<'_>,
+    out: &mut Output,
+) -> Result<Exit> {
+    let target = args.collapsed.as_ref().map(|path| Target::new(path, "OUT")).transpose()?;
+    if let Some(target) = &target {
+        output_file::refuse_clashes(&[(target, "OUT")], [&*args.path, &**path])?;
+    }
+    let profile_name = escape_file_name(path.as_os_str());
+    let recorded = Source::File(path.clone())
+        .read(args.max_size.max(1 << 32))
+        .with_context(|| format!("reading {profile_name}"))?;
+    // A copy of the whole memory is a recording with holes.
+    let recorded = match Profile::bytes_of_memory(&recorded) {
+        Ok(bytes) => bytes,
+        Err(_) => recorded,
+    };
+    let profile = Profile::read(&recorded).with_context(|| profile_name.clone())?;
+    if profile.original != memgrove_rewrite::trace::fingerprint(facts.bytes()) {
+        return Err(UserError::failed(format!("{profile_name} is not a recording of {name}"))
+            .hint("give the module that was traced, as it was before")
+            .into());
+    }
+    let summary = profile.summary();
+    let view = HeapProfile { name, module: facts, profile: &profile, summary: &summary, top: args.top };
+    if let Some(target) = target {
+        let metric = match args.metric {
+            MetricName::Peak => Metric::Peak,
+            MetricName::Final => Metric::Final,
+            MetricName::Allocated => Metric::Allocated,
+            MetricName::Count => Metric::Count,
+        };
+        target.write(view.collapsed(metric).as_bytes())?;
+    }
+    if args.json {
+        out.json(&view.json()?)?
+    } else {
+        out.print(view.text())?
+    }
+    Ok(Exit::Done)
+}
+
+/// `FUNC=ROLE`, where FUNC is an index or a name.
+fn named_role(given: &str, facts: &Facts<'_>) -> Result<(u32, Role)> {
+    let (func, role) = given.rsplit_once('=').ok_or_else(|| {
+        UserError::usage(format!("--alloc {given} has no role"))
+            .hint("write FUNC=ROLE, such as 244=malloc or free=free")
+    })?;
+    let role: Role = role.parse().map_err(|()| {
+        let roles: Vec<&str> = ROLES.iter().map(|(_, name)| *name).collect();
+        UserError::usage(format!("--alloc {given}: there is no role {role}"))
+            .hint(format!("the roles are {}", roles.join(", ")))
+    })?;
+    let index = func.parse().ok().or_else(|| facts.func_named(func));
+    let index = index.ok_or_else(|| {
+        UserError::failed(format!("there is no function named {func}"))
+            .hint("memgrove inspect -v lists the exports; an index will do, too")
+    })?;
+    Ok((index, role))
+}
+
+/// An error with what can be done about it.
+fn explain(error: TraceError, name: &str) -> anyhow::Error {
+    let hint = match &error {
+        TraceError::Already { .. } => "trace the original",
+        TraceError::Role { .. } => "memgrove inspect names the allocator; --help lists what each role takes",
+        TraceError::Memory64 | TraceError::Shared => {
+            "only 32-bit memories of one thread can be traced so far"
+        }
+        _ => return anyhow::Error::new(error).context(name.to_owned()),
+    };
+    UserError::failed(format!("{name}: {error}")).hint(hint).into()
+}

@@ -1,0 +1,226 @@
+//! Which functions of a module allocate, as the report shows it.
+
+use serde::Serialize;
+use serde::ser::{SerializeStruct, Serializer};
+
+use super::{AddressRange, Conclusion, Confidence, Evidence};
+use crate::detect::Allocator;
+
+/// Which allocator is inside, and which functions are its interface.
+#[derive(Debug, Clone, Serialize)]
+pub struct AllocatorReport {
+    /// Which allocator it is.
+    #[serde(flatten)]
+    pub identity: Conclusion<Allocator>,
+    /// The functions that allocate and free, in the order of [`Role`], then of the module. They may be known where
+    /// the allocator is not, and the other way round.
+    pub functions: Vec<AllocatorFunction>,
+}
+
+/// A function with a role in allocating.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AllocatorFunction {
+    /// What it does.
+    pub role: Role,
+    /// Index in the function index space.
+    pub func: u32,
+    /// Its best name, if it has one.
+    pub name: Option<String>,
+    /// What its parameters and its result mean; `None` where that is unknown.
+    pub abi: Option<Abi>,
+    /// Which size it is given; `None` where it takes none.
+    pub size_is: Option<SizeIs>,
+    /// Memory and globals that only the allocator uses, where that can be proven; the same for all roles.
+    pub static_state: Option<StaticState>,
+    /// Functions outside of the allocator that call this one although it is not part of the interface: they know how
+    /// the allocator works inside.
+    pub callers_of_internals: Vec<u32>,
+    /// What it rests on.
+    pub evidence: Vec<Evidence>,
+    /// How sure it is: above 0.9 only for an exact name with the exact type.
+    pub confidence: Confidence,
+}
+
+impl Serialize for AllocatorFunction {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_struct("AllocatorFunction", 10)?;
+        out.serialize_field("role", &self.role)?;
+        out.serialize_field("func", &self.func)?;
+        out.serialize_field("name", &self.name)?;
+        out.serialize_field("abi", &self.abi)?;
+        out.serialize_field("size_is", &self.size_is)?;
+        out.serialize_field("static_state", &self.static_state)?;
+        out.serialize_field("callers_of_internals", &self.callers_of_internals)?;
+        out.serialize_field("confidence", &self.confidence.rounded())?;
+        out.serialize_field("level", &self.confidence.level())?;
+        out.serialize_field("evidence", &self.evidence)?;
+        out.end()
+    }
+}
+
+/// What a function does for the heap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Returns a new block.
+    Malloc,
+    /// Returns a new block that is cleared.
+    Calloc,
+    /// Changes the size of a block, which may move.
+    Realloc,
+    /// Takes a block back.
+    Free,
+    /// Returns a new block with an alignment.
+    Memalign,
+    /// Returns how much of a block may be used.
+    UsableSize,
+    /// Moves the end of the heap.
+    Sbrk,
+    /// Makes the memory larger.
+    Grow,
+}
+
+/// What a function's parameters and result mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Abi {
+    /// Whose convention it is.
+    pub convention: Convention,
+    /// One for each parameter.
+    pub params: &'static [Param],
+    /// The result.
+    pub result: Returned,
+}
+
+/// Whose convention a function follows. Blocks of two conventions may be of one heap all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Convention {
+    /// C's library: blocks know their size.
+    C,
+    /// Rust's `GlobalAlloc`: whoever frees says size and alignment.
+    Rust,
+    /// `cabi_realloc` of the component model.
+    CanonicalAbi,
+    /// What wasm-bindgen's glue calls.
+    WasmBindgen,
+    /// AssemblyScript's run-time.
+    AssemblyScript,
+    /// TinyGo's run-time.
+    TinyGo,
+    /// Zig's `std.mem.Allocator`.
+    Zig,
+}
+
+impl Convention {
+    /// For people.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::C => "C",
+            Self::Rust => "Rust",
+            Self::CanonicalAbi => "component model",
+            Self::WasmBindgen => "wasm-bindgen",
+            Self::AssemblyScript => "AssemblyScript",
+            Self::TinyGo => "TinyGo",
+            Self::Zig => "Zig",
+        }
+    }
+}
+
+/// What a parameter means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Param {
+    /// Size of the block wanted, in bytes.
+    Size,
+    /// Size that the block has, in bytes.
+    OldSize,
+    /// Alignment in bytes.
+    Align,
+    /// Binary logarithm of the alignment.
+    AlignLog2,
+    /// The block.
+    Pointer,
+    /// Number of elements of that size.
+    Count,
+    /// Where the block's address is to be stored.
+    OutPointer,
+    /// Bytes by which the end of the heap moves.
+    Increment,
+    /// Class of the object, or a description of its layout.
+    Class,
+    /// The heap itself.
+    Heap,
+    /// Something that the allocator need not know.
+    Ignored,
+}
+
+impl Param {
+    /// For people.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Size => "size",
+            Self::OldSize => "old size",
+            Self::Align => "alignment",
+            Self::AlignLog2 => "log2 of alignment",
+            Self::Pointer => "pointer",
+            Self::Count => "count",
+            Self::OutPointer => "pointer to result",
+            Self::Increment => "increment",
+            Self::Class => "class",
+            Self::Heap => "heap",
+            Self::Ignored => "ignored",
+        }
+    }
+}
+
+/// What a result means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Returned {
+    /// The block, or null.
+    Pointer,
+    /// A size in bytes.
+    Size,
+    /// Zero, or an error number.
+    Status,
+    /// Nothing.
+    Nothing,
+}
+
+impl Returned {
+    /// For people.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Pointer => "pointer",
+            Self::Size => "size",
+            Self::Status => "status",
+            Self::Nothing => "nothing",
+        }
+    }
+}
+
+/// Which size a function is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SizeIs {
+    /// What the program asked for.
+    Requested,
+    /// That, rounded up by a caller.
+    Rounded,
+    /// That, with a header of a caller's.
+    WithHeader,
+    /// It cannot be told: callers may have done something to it.
+    Unknown,
+}
+
+/// What only the allocator uses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StaticState {
+    /// Addresses in memory 0.
+    pub addresses: Vec<AddressRange>,
+    /// Mutable globals, by index.
+    pub globals: Vec<u32>,
+}

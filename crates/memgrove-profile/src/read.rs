@@ -1,0 +1,255 @@
+//! A profile's bytes, and what stands in them.
+
+use crate::Error;
+use crate::layout::{self, kind};
+
+/// A recording, as it stands in a file. Nothing in it has been followed yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// SHA-256 of the module that was traced.
+    pub original: [u8; 32],
+    /// The log ended at its limit: events are missing behind its end.
+    pub is_log_cut: bool,
+    /// There were more stacks than nodes: later ones count for the nearest caller that has one.
+    pub are_nodes_full: bool,
+    /// Events that there were, also those that the log has not.
+    pub event_count: u64,
+    /// Bytes of all allocations.
+    pub allocated_bytes: u64,
+    /// The tree of stacks. The first is the root, which is its own parent.
+    pub nodes: Vec<Node>,
+    /// The log, in the order of the calls.
+    pub events: Vec<Event>,
+}
+
+/// A call site with the stack under it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Node {
+    /// Position of the caller's node; less than its own.
+    pub parent: u32,
+    /// The call.
+    pub site: Site,
+    /// Allocations that were made there; exact, even if the log was cut.
+    pub count: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Where a call comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Site {
+    /// The host called this function, by its export.
+    Entry(u32),
+    /// The call instruction at this offset in bytes from the start of the original.
+    Call(u32),
+}
+
+impl Default for Site {
+    fn default() -> Self {
+        Self::Call(0)
+    }
+}
+
+/// One call of the allocator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Event {
+    /// What happened.
+    pub what: What,
+    /// It happened inside of another call of the allocator.
+    pub is_nested: bool,
+    /// Position of its stack in [`Profile::nodes`].
+    pub node: u32,
+}
+
+/// What happened. Addresses are those of the program's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// A block was allocated.
+    Allocated {
+        /// Its address.
+        block: u32,
+        /// Bytes asked for.
+        size: u32,
+        /// The alignment asked for, as a power of two; 0 if none was.
+        align_log2: u8,
+    },
+    /// A block is about to be freed.
+    Freed {
+        /// Its address.
+        block: u32,
+        /// Its size, where the caller says it; else 0.
+        size: u32,
+    },
+    /// A block is about to be reallocated.
+    Moving {
+        /// Its address.
+        block: u32,
+    },
+    /// It was reallocated. Without a block, at size 0, it was freed.
+    Moved {
+        /// Its new address.
+        block: u32,
+        /// Bytes asked for.
+        size: u32,
+        /// The alignment asked for, as a power of two; 0 if none was.
+        align_log2: u8,
+    },
+    /// An allocation was refused. A block that was to be reallocated stays.
+    Refused {
+        /// Bytes asked for.
+        size: u32,
+    },
+}
+
+impl Profile {
+    /// Makes a profile of the memory that a traced module exports: header, nodes and log, without what lies between.
+    ///
+    /// # Errors
+    /// If it is not such a memory.
+    pub fn bytes_of_memory(memory: &[u8]) -> Result<Vec<u8>, Error> {
+        let header = Header::read(memory)?;
+        let mut bytes = slice(memory, "the header", 0, u64::from(layout::HEADER_BYTES))?.to_vec();
+        bytes.extend(slice(memory, "the nodes", u64::from(layout::NODES), header.nodes_bytes())?);
+        bytes.extend(slice(memory, "the log", u64::from(layout::LOG), header.log_bytes()?)?);
+        Ok(bytes)
+    }
+
+    /// Reads a profile. Linear in its length.
+    ///
+    /// # Errors
+    /// If it is not a profile, or cut short or damaged; says where.
+    pub fn read(bytes: &[u8]) -> Result<Self, Error> {
+        let header = Header::read(bytes)?;
+        let nodes_at = u64::from(layout::HEADER_BYTES);
+        let log_at = nodes_at + header.nodes_bytes();
+        let nodes = slice(bytes, "the nodes", nodes_at, header.nodes_bytes())?;
+        let log = slice(bytes, "the log", log_at, header.log_bytes()?)?;
+        let nodes: Vec<Node> = nodes
+            .chunks_exact(layout::NODE_BYTES as usize)
+            .zip(0..)
+            .map(|(bytes, index)| read_node(bytes, index, nodes_at))
+            .collect::<Result<_, _>>()?;
+        let event = |(bytes, at): (&[u8], u64)| read_event(bytes, log_at + at, nodes.len());
+        let places = (0..).step_by(layout::EVENT_BYTES as usize);
+        let events = log.chunks_exact(layout::EVENT_BYTES as usize).zip(places).map(event);
+        let events = events.collect::<Result<_, _>>()?;
+        Ok(Self {
+            original: header.original,
+            is_log_cut: header.state & layout::LOG_CUT != 0,
+            are_nodes_full: header.state & layout::NODES_FULL != 0,
+            event_count: header.event_count,
+            allocated_bytes: header.allocated_bytes,
+            nodes,
+            events,
+        })
+    }
+
+    /// The call sites of a node, the innermost first.
+    pub fn stack(&self, node: u32) -> impl Iterator<Item = Site> {
+        let mut next = node;
+        std::iter::from_fn(move || {
+            let node = self.nodes.get(next as usize).filter(|_| next != 0)?;
+            next = node.parent;
+            Some(node.site)
+        })
+    }
+}
+
+struct Header {
+    original: [u8; 32],
+    state: u32,
+    node_count: u32,
+    log_end: u32,
+    event_count: u64,
+    allocated_bytes: u64,
+}
+
+impl Header {
+    fn read(bytes: &[u8]) -> Result<Self, Error> {
+        if !bytes.starts_with(&layout::MAGIC) {
+            return Err(Error::NotAProfile);
+        }
+        let header = slice(bytes, "the header", 0, u64::from(layout::HEADER_BYTES))?;
+        let version = word(header, 4);
+        if version != layout::VERSION {
+            return Err(Error::Version { version });
+        }
+        let mut original = [0; 32];
+        original.copy_from_slice(&header[layout::ORIGINAL as usize..]);
+        let header = Self {
+            original,
+            state: word(header, layout::STATE as usize),
+            node_count: word(header, layout::NODE_COUNT as usize),
+            log_end: word(header, layout::LOG_CURSOR as usize),
+            event_count: long(header, layout::EVENT_COUNT as usize),
+            allocated_bytes: long(header, layout::ALLOCATED_BYTES as usize),
+        };
+        if header.node_count == 0 || header.node_count > (layout::LOG - layout::NODES) / layout::NODE_BYTES {
+            return Err(Error::Damaged { what: "the number of nodes", offset: layout::NODE_COUNT.into() });
+        }
+        Ok(header)
+    }
+
+    fn nodes_bytes(&self) -> u64 {
+        u64::from(self.node_count) * u64::from(layout::NODE_BYTES)
+    }
+
+    fn log_bytes(&self) -> Result<u64, Error> {
+        let bytes = self.log_end.checked_sub(layout::LOG);
+        bytes
+            .filter(|bytes| bytes.is_multiple_of(layout::EVENT_BYTES))
+            .map(u64::from)
+            .ok_or(Error::Damaged { what: "the end of the log", offset: layout::LOG_CURSOR.into() })
+    }
+}
+
+fn read_node(bytes: &[u8], index: u32, start: u64) -> Result<Node, Error> {
+    let (parent, site) = (word(bytes, 0), word(bytes, 4));
+    if parent >= index.max(1) {
+        let offset = start + u64::from(index) * u64::from(layout::NODE_BYTES);
+        return Err(Error::Damaged { what: "a node comes before its caller's", offset });
+    }
+    let site = match site & layout::ENTRY {
+        0 => Site::Call(site),
+        _ => Site::Entry(site & !layout::ENTRY),
+    };
+    Ok(Node { parent, site, count: long(bytes, 16), bytes: long(bytes, 24) })
+}
+
+fn read_event(bytes: &[u8], offset: u64, nodes: usize) -> Result<Event, Error> {
+    let (what, node, block, size) = (word(bytes, 0), word(bytes, 4), word(bytes, 8), word(bytes, 12));
+    // ctz of an alignment of 0 is 32, which no allocator is asked for.
+    let align_log2 = (what >> layout::ALIGN_SHIFT & 0xff).min(31) as u8;
+    let is_nested = what & layout::NESTED != 0;
+    let what = match what & 0xf {
+        kind::ALLOCATED => What::Allocated { block, size, align_log2 },
+        kind::FREED => What::Freed { block, size },
+        kind::MOVING => What::Moving { block },
+        kind::MOVED => What::Moved { block, size, align_log2 },
+        kind::REFUSED => What::Refused { size },
+        _ => return Err(Error::Damaged { what: "an event of no known kind", offset }),
+    };
+    if node as usize >= nodes {
+        return Err(Error::Damaged { what: "an event without a stack", offset: offset + 4 });
+    }
+    Ok(Event { what, is_nested, node })
+}
+
+fn slice<'b>(bytes: &'b [u8], what: &'static str, start: u64, len: u64) -> Result<&'b [u8], Error> {
+    let end = start.saturating_add(len);
+    let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
+    range.and_then(|(start, end)| bytes.get(start..end)).ok_or(Error::CutShort {
+        what,
+        end,
+        len: bytes.len() as u64,
+    })
+}
+
+/// The number at `at`, within what [`slice`] has given.
+fn word(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_le_bytes)
+}
+
+fn long(bytes: &[u8], at: usize) -> u64 {
+    bytes.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes)
+}

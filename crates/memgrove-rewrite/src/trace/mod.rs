@@ -1,0 +1,245 @@
+//! Instruments a module so that it records what its heap does.
+//!
+//! ```text
+//! bytes, roles ─► reach      which functions can lead to an allocation        reach.rs
+//!              ─► wrappers   of the allocator's functions and of exports       wrap.rs, role.rs
+//!              ─► frames     one slot for each function in progress            stack.rs
+//!              ─► recorder   grafted, with a memory of its own                 trace/recorder.wat
+//! ```
+//!
+//! The output asks for the same imports and has the same exports, and one more: the memory [`EXPORT`], in which the
+//! recording stands. It needs an engine with several memories.
+
+mod reach;
+mod role;
+mod stack;
+mod wrap;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use memgrove_profile::layout;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+use wasm_encoder::{ConstExpr, GlobalType, MemoryType, ValType};
+use wasmparser::ExternalKind;
+
+pub use self::role::{ROLES, Role};
+
+use self::reach::Reach;
+use self::stack::{Added, Stacks};
+use crate::edit::{Address, Edits, Map, Sections, Segment, Untouched, applied};
+use crate::graft::{Constant, Donor, GraftError, Item, Joint, Roots, graft};
+
+/// The memory that holds the recording.
+pub const EXPORT: &str = "memgrove_profile";
+/// The name under which a traced module says that it is one.
+const TOOL: &str = "trace";
+
+static RECORDER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/recorder.wasm"));
+
+/// What is traced, and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The allocator's functions, by index.
+    pub functions: BTreeMap<u32, Role>,
+    /// Record who called, and not only what was asked.
+    pub stacks: bool,
+    /// The most memory that the recording may take, in bytes. The log ends there; counts go on.
+    pub max_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { functions: BTreeMap::new(), stacks: true, max_bytes: 1 << 30 }
+    }
+}
+
+/// A module that records what its heap does.
+#[derive(Debug, Clone)]
+pub struct Traced {
+    /// The instrumented module: validated.
+    pub wasm: Vec<u8>,
+    /// Where functions and instructions went.
+    pub map: Map,
+    /// What was left out or could not be kept right, for people.
+    pub notes: Vec<String>,
+    /// Functions that got a frame, of those that the module defines.
+    pub framed: u32,
+}
+
+/// Why a module cannot be traced.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TraceError {
+    /// It cannot be read or written.
+    #[error(transparent)]
+    Module(#[from] crate::Error),
+    /// No function of an allocator was named.
+    #[error("no function of an allocator is known")]
+    NoFunctions,
+    /// A role was given to what is no function of the module.
+    #[error("there is no function {func}")]
+    NoFunction {
+        /// Its index.
+        func: u32,
+    },
+    /// A function cannot have the role that was given to it.
+    #[error("function {func} cannot be {role}: its type is {ty}")]
+    Role {
+        /// Its index.
+        func: u32,
+        /// The role.
+        role: Role,
+        /// Its type.
+        ty: String,
+    },
+    /// It was traced already.
+    #[error("it has been traced already, by memgrove {version}")]
+    Already {
+        /// The version that did it.
+        version: String,
+    },
+    /// It has an export of the recording's name.
+    #[error("it exports `{EXPORT}` itself")]
+    ExportTaken,
+    /// Its memory has 64-bit addresses.
+    #[error("its memory has 64-bit addresses")]
+    Memory64,
+    /// Its memory is shared.
+    #[error("its memory is shared between threads, each of which would record for itself")]
+    Shared,
+    /// A defect of this crate.
+    #[error("the recorder cannot be grafted: {0}")]
+    Graft(GraftError),
+}
+
+impl From<GraftError> for TraceError {
+    fn from(error: GraftError) -> Self {
+        match error {
+            GraftError::Module(error) => Self::Module(error),
+            other => Self::Graft(other),
+        }
+    }
+}
+
+/// Instruments a module. Linear in its size, but for a sort of its calls.
+///
+/// # Errors
+/// If the module is not valid, a role does not fit its function, or it is of a kind that cannot be traced.
+pub fn trace(wasm: &[u8], options: &Options) -> Result<Traced, TraceError> {
+    if wasmparser::Parser::is_component(wasm) {
+        return Err(crate::Error::Component.into());
+    }
+    crate::validator().validate_all(wasm).map_err(crate::Error::from)?;
+    if let Some(earlier) = applied(wasm).into_iter().find(|applied| applied.tool == TOOL) {
+        return Err(TraceError::Already { version: earlier.version });
+    }
+    let sections = Sections::read(wasm)?;
+    check(&sections, options)?;
+
+    let mut edits = Edits::new(&sections);
+    let added = add_recorder(&mut edits, options)?;
+    let targets: Vec<u32> = options.functions.keys().copied().collect();
+    let reach = Reach::new(&sections, &targets)?;
+    for (&func, &role) in &options.functions {
+        wrap::allocator(&mut edits, func, role, added)?;
+    }
+    let exported: BTreeSet<u32> = sections
+        .exports()
+        .filter(|export| crate::module::is_func(export.kind) && reach.reaches(export.index))
+        .map(|export| export.index)
+        .collect();
+    for func in exported {
+        let Some(ty) = sections.func_type(func) else { continue };
+        let type_index = sections.funcs.get(func as usize).copied().unwrap_or_default();
+        let body = wrap::entry(func, ty, added);
+        let entry = edits.add_func(type_index, body, format!("memgrove.entry.{func}"));
+        edits.export_instead(func, entry);
+    }
+    edits.record(TOOL, env!("CARGO_PKG_VERSION"));
+    let mut stacks = Stacks::new(&sections, &reach, added);
+    let edited = if options.stacks { edits.apply(&mut stacks)? } else { edits.apply(&mut Untouched)? };
+    let framed = stacks.framed;
+    Ok(Traced { wasm: edited.wasm, map: edited.map, notes: edited.notes, framed })
+}
+
+/// What a recording says of the module that was traced: its SHA-256.
+#[must_use]
+pub fn fingerprint(wasm: &[u8]) -> [u8; 32] {
+    Sha256::digest(wasm).into()
+}
+
+/// Whether the module is one that can be traced so.
+fn check(sections: &Sections<'_>, options: &Options) -> Result<(), TraceError> {
+    if options.functions.is_empty() {
+        return Err(TraceError::NoFunctions);
+    }
+    if sections.memories.first().is_some_and(|memory| memory.memory64) {
+        return Err(TraceError::Memory64);
+    }
+    if sections.memories.iter().any(|memory| memory.shared) {
+        return Err(TraceError::Shared);
+    }
+    if sections.exports().any(|export| export.name == EXPORT) {
+        return Err(TraceError::ExportTaken);
+    }
+    for (&func, &role) in &options.functions {
+        let ty = sections.func_type(func).ok_or(TraceError::NoFunction { func })?;
+        if !role.fits(ty) {
+            return Err(TraceError::Role { func, role, ty: ty.to_string() });
+        }
+    }
+    Ok(())
+}
+
+/// Adds the recorder: its memory with the header, its globals, its functions.
+fn add_recorder(edits: &mut Edits<'_, '_>, options: &Options) -> Result<Added, TraceError> {
+    let donor = Donor::read(RECORDER)?;
+    let pages = u64::from(layout::LOG >> 16);
+    let max_pages = (options.max_bytes >> 16).clamp(pages + 1, 1 << 16);
+    let memory = edits.add_memory(MemoryType {
+        minimum: pages,
+        maximum: Some(max_pages),
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    });
+    edits.add_export(EXPORT, ExternalKind::Memory, memory)?;
+    let original = fingerprint(edits.sections.bytes);
+    edits.add_data(Segment { active: Some((memory, Address::I32(0))), bytes: header(&original) });
+
+    let mut global = |value: u32| {
+        let ty = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
+        edits.add_global(ty, ConstExpr::i32_const(value.cast_signed()))
+    };
+    let (sp, host, inside) = (global(layout::STACK), global(layout::STACK), global(0));
+    let max_pages = u32::try_from(max_pages).unwrap_or(u32::MAX);
+    let joint = Joint {
+        bind: &|import| match import.name {
+            "sp" => Some(Item::Global(sp)),
+            "max_pages" => Some(Item::Constant(Constant::I32(max_pages))),
+            _ => None,
+        },
+        memory: Some(memory),
+        name: &|func| format!("memgrove.recorder.{func}"),
+    };
+    let record = donor.func("record").ok_or_else(|| GraftError::NoExport("record".to_owned()))?;
+    let grafted = graft(edits, &donor, Roots { funcs: &[record], bodies: &[] }, &joint)?;
+    let record = grafted.func(record).ok_or_else(|| GraftError::NoExport("record".to_owned()))?;
+    Ok(Added { memory, sp, host, inside, record })
+}
+
+/// The first bytes of the recording.
+fn header(original: &[u8; 32]) -> Vec<u8> {
+    let mut bytes = vec![0; layout::ORIGINAL as usize];
+    let mut put = |at: u32, value: [u8; 4]| bytes[at as usize..][..4].copy_from_slice(&value);
+    put(0, layout::MAGIC);
+    put(4, layout::VERSION.to_le_bytes());
+    put(layout::LOG_START, layout::LOG.to_le_bytes());
+    put(layout::LOG_CURSOR, layout::LOG.to_le_bytes());
+    put(layout::LOG_END, layout::LOG.to_le_bytes());
+    // The root: the host, or a frame that was not noted.
+    put(layout::NODE_COUNT, 1_u32.to_le_bytes());
+    bytes.extend(original);
+    bytes
+}

@@ -1,0 +1,206 @@
+//! The wrappers: of the allocator's functions, which note what was asked and given, and of exports, by which the
+//! host enters.
+
+use wasm_encoder::{Function, Instruction, MemArg, MemArgTarget, ValType};
+use wasmparser::FuncType;
+
+use super::role::{Call, Role, Size};
+use super::stack::{Added, IF};
+use crate::Error;
+use crate::edit::Edits;
+use memgrove_profile::layout::{ALIGN_SHIFT, ENTRY, NESTED, kind};
+
+/// Puts a wrapper before a function of the allocator.
+///
+/// Its event is noted when the call has returned, as only then the block is known, and that of `free` before, as
+/// its block may be handed out again from then on. What the call itself allocates or frees is marked as nested:
+/// whether it is about the same block shows when the log is read.
+pub(super) fn allocator(edits: &mut Edits<'_, '_>, func: u32, role: Role, added: Added) -> Result<(), Error> {
+    let shape = role.shape();
+    let params = u32::try_from(shape.params).unwrap_or(u32::MAX);
+    edits.wrap(func, format!("memgrove.{role}"), |inner| {
+        let result = params + 1;
+        let mut wrapper =
+            Wrapper { body: Function::new([(2, ValType::I32)]), params, inner, saved: params, added };
+        match shape.call {
+            Call::Free { block, size } => {
+                wrapper.if_not_null(block, |wrapper| {
+                    wrapper.record(
+                        kind::FREED,
+                        None,
+                        &[Instruction::LocalGet(block)],
+                        &wrapper.size_or_0(size),
+                    );
+                });
+                wrapper.call(None);
+            }
+            Call::Reallocate { block, size, align } => {
+                wrapper.if_not_null(block, |wrapper| {
+                    let zero = [Instruction::I32Const(0)];
+                    wrapper.record(kind::MOVING, None, &[Instruction::LocalGet(block)], &zero);
+                });
+                wrapper.call(Some(result));
+                let size = [Instruction::LocalGet(size)];
+                wrapper.outcome(kind::MOVED, align, &[Instruction::LocalGet(result)], &size, Some(&size));
+                wrapper.push(&Instruction::LocalGet(result));
+            }
+            Call::Allocate { size, align, out } => {
+                wrapper.call(Some(result));
+                let size = match size {
+                    Size::Param(size) => vec![Instruction::LocalGet(size)],
+                    Size::Product(count, size) => {
+                        vec![Instruction::LocalGet(count), Instruction::LocalGet(size), Instruction::I32Mul]
+                    }
+                };
+                match out {
+                    None => {
+                        let block = [Instruction::LocalGet(result)];
+                        wrapper.outcome(kind::ALLOCATED, align, &block, &size, None);
+                    }
+                    // 0 means that the block's address has been written.
+                    Some(out) => {
+                        let at =
+                            MemArg { offset: 0, align: 2, target: MemArgTarget::Memory(0), ordering: None };
+                        let block = [Instruction::LocalGet(out), Instruction::I32Load(at)];
+                        wrapper.push(&Instruction::LocalGet(result)).push(&Instruction::I32Eqz).push(&IF);
+                        wrapper.record(kind::ALLOCATED, align, &block, &size);
+                        wrapper.push(&Instruction::Else);
+                        wrapper.record(kind::REFUSED, align, &[Instruction::I32Const(0)], &size);
+                        wrapper.push(&Instruction::End);
+                    }
+                }
+                wrapper.push(&Instruction::LocalGet(result));
+            }
+        }
+        wrapper.push(&Instruction::End);
+        wrapper.body
+    })
+}
+
+/// A wrapper in the making: its parameters, then whether it was entered from inside the allocator, then the result.
+struct Wrapper {
+    body: Function,
+    params: u32,
+    inner: u32,
+    /// Local that holds what `inside` was.
+    saved: u32,
+    added: Added,
+}
+
+impl Wrapper {
+    fn push(&mut self, instruction: &Instruction<'_>) -> &mut Self {
+        self.body.instruction(instruction);
+        self
+    }
+
+    fn size_or_0(&self, size: Option<u32>) -> [Instruction<'static>; 1] {
+        [size.map_or(Instruction::I32Const(0), Instruction::LocalGet)]
+    }
+
+    fn if_not_null(&mut self, block: u32, then: impl FnOnce(&mut Self)) {
+        self.push(&Instruction::LocalGet(block)).push(&IF);
+        then(self);
+        self.push(&Instruction::End);
+    }
+
+    /// Calls the wrapped function with the wrapper's own arguments.
+    fn call(&mut self, result: Option<u32>) {
+        let Self { params, inner, saved, added, .. } = *self;
+        self.push(&Instruction::GlobalGet(added.inside))
+            .push(&Instruction::LocalSet(saved))
+            .push(&Instruction::I32Const(1))
+            .push(&Instruction::GlobalSet(added.inside));
+        for param in 0..params {
+            self.push(&Instruction::LocalGet(param));
+        }
+        self.push(&Instruction::Call(inner));
+        if let Some(result) = result {
+            self.push(&Instruction::LocalSet(result));
+        }
+        self.push(&Instruction::LocalGet(saved)).push(&Instruction::GlobalSet(added.inside));
+    }
+
+    /// Notes the block, or that there is none: with a size of 0, where `freed_at_0` tells that it means a free.
+    fn outcome(
+        &mut self,
+        kind: u32,
+        align: Option<u32>,
+        block: &[Instruction<'_>],
+        size: &[Instruction<'_>],
+        freed_at_0: Option<&[Instruction<'_>]>,
+    ) {
+        block.iter().for_each(|instruction| {
+            self.push(instruction);
+        });
+        if let Some(size) = freed_at_0 {
+            self.push(&Instruction::I32Const(0)).push(&Instruction::I32Ne);
+            size.iter().for_each(|instruction| {
+                self.push(instruction);
+            });
+            self.push(&Instruction::I32Eqz).push(&Instruction::I32Or);
+        }
+        self.push(&IF);
+        self.record(kind, align, block, size);
+        self.push(&Instruction::Else);
+        self.record(kind::REFUSED, align, &[Instruction::I32Const(0)], size);
+        self.push(&Instruction::End);
+    }
+
+    /// Notes an event.
+    fn record(&mut self, kind: u32, align: Option<u32>, block: &[Instruction<'_>], size: &[Instruction<'_>]) {
+        // While the event is noted before the call, `inside` is still the caller's.
+        let inside = match kind {
+            kind::FREED | kind::MOVING => Instruction::GlobalGet(self.added.inside),
+            _ => Instruction::LocalGet(self.saved),
+        };
+        self.push(&Instruction::I32Const((kind | NESTED).cast_signed()))
+            .push(&Instruction::I32Const(kind.cast_signed()))
+            .push(&inside)
+            .push(&Instruction::Select);
+        if let Some(align) = align {
+            self.push(&Instruction::LocalGet(align))
+                .push(&Instruction::I32Ctz)
+                .push(&Instruction::I32Const(ALIGN_SHIFT.cast_signed()))
+                .push(&Instruction::I32Shl)
+                .push(&Instruction::I32Or);
+        }
+        block.iter().chain(size).for_each(|instruction| {
+            self.push(instruction);
+        });
+        let record = self.added.record;
+        self.push(&Instruction::Call(record));
+    }
+}
+
+/// A function that the host calls instead of `func`: its frames begin where those of the call end from which the host
+/// is called, if it is, whatever a trap has left; and it is in no function of the allocator.
+pub(super) fn entry(func: u32, ty: &FuncType, added: Added) -> Function {
+    let params = u32::try_from(ty.params().len()).unwrap_or(u32::MAX);
+    let (sp, inside, base) = (params, params + 1, params + 2);
+    let mut body = Function::new([(3, ValType::I32)]);
+    body.instruction(&Instruction::GlobalGet(added.sp))
+        .instruction(&Instruction::LocalSet(sp))
+        .instruction(&Instruction::GlobalGet(added.inside))
+        .instruction(&Instruction::LocalSet(inside))
+        .instruction(&Instruction::GlobalGet(added.host))
+        .instruction(&Instruction::LocalTee(base))
+        .instruction(&Instruction::I64Const(i64::from(ENTRY | func)))
+        .instruction(&Instruction::I64Store(added.at()));
+    for instruction in Added::next_slot(base) {
+        body.instruction(&instruction);
+    }
+    body.instruction(&Instruction::Select)
+        .instruction(&Instruction::GlobalSet(added.sp))
+        .instruction(&Instruction::I32Const(0))
+        .instruction(&Instruction::GlobalSet(added.inside));
+    for param in 0..params {
+        body.instruction(&Instruction::LocalGet(param));
+    }
+    body.instruction(&Instruction::Call(func))
+        .instruction(&Instruction::LocalGet(sp))
+        .instruction(&Instruction::GlobalSet(added.sp))
+        .instruction(&Instruction::LocalGet(inside))
+        .instruction(&Instruction::GlobalSet(added.inside))
+        .instruction(&Instruction::End);
+    body
+}
