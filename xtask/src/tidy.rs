@@ -22,6 +22,52 @@ const TOP_LEVEL: &[&str] = &[
     ".ci/",
 ];
 
+/// Names that stand, quoted, in one table only, with the folder or file that holds it and those that may have them for
+/// another reason: a second list would be a second answer to the same question.
+const ONE_LIST: &[(&str, &[&str])] = &[
+    (
+        "emscripten_resize_heap",
+        &[
+            // What the import is.
+            "crates/memgrove-module/src/recognise/table.rs",
+            // What is promised under the name, and what stands for it.
+            "crates/memgrove-rewrite/src/contract/emscripten.rs",
+            // The emulated hosts, which are written a second time on purpose.
+            "crates/memgrove-verify/src/",
+            "crates/memgrove-lab/src/survey/host/",
+            // Tests beside the code.
+            "crates/memgrove-rewrite/src/unproven.rs",
+        ],
+    ),
+    (
+        "enlargeMemory",
+        &[
+            "crates/memgrove-module/src/recognise/table.rs",
+            "crates/memgrove-rewrite/src/contract/emscripten.rs",
+            "crates/memgrove-verify/src/",
+            "crates/memgrove-lab/src/survey/host/",
+        ],
+    ),
+    (
+        "SYS_brk",
+        &[
+            "crates/memgrove-rewrite/src/contract/linux.rs",
+            "crates/memgrove-rewrite/src/unproven.rs",
+            "crates/memgrove-verify/src/",
+        ],
+    ),
+    ("canonical_abi_realloc", &["crates/memgrove-module/src/recognise/allocation.rs"]),
+    (
+        "__wbindgen_malloc",
+        &["crates/memgrove-module/src/recognise/allocation.rs", "crates/memgrove-verify/src/"],
+    ),
+    // An engine sets it for a thread.
+    (
+        "__stack_pointer",
+        &["crates/memgrove-module/src/recognise/stack.rs", "crates/memgrove-lab/src/engine/"],
+    ),
+];
+
 /// Absolute folders of build machines; in a committed file, text or binary, they are a leak.
 const MACHINE_PATHS: &[&str] = &["/root/", "/work/"];
 
@@ -49,6 +95,9 @@ pub fn run(workspace: &Workspace) -> Result<()> {
                 }
                 Some(_) => {}
             }
+        }
+        if is_source(&file) {
+            faults.extend(second_lists(&file, &String::from_utf8_lossy(&bytes)));
         }
         if file.ends_with(".md") {
             let text = std::str::from_utf8(&bytes).with_context(|| format!("{file} is not UTF-8"))?;
@@ -91,6 +140,28 @@ fn machine_paths(file: &str, bytes: &[u8]) -> Vec<String> {
         .iter()
         .filter(|needle| contains(bytes, needle.as_bytes()))
         .map(|needle| format!("{file}: holds the machine's path `{needle}`"))
+        .collect()
+}
+
+/// The sources of a crate, without its tests.
+fn is_source(file: &str) -> bool {
+    file.starts_with("crates/") && file.contains("/src/") && file.ends_with(".rs")
+}
+
+/// The lines that are no comments.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.trim_start().starts_with("//"))
+}
+
+/// Names that are quoted outside of the one table that holds them.
+fn second_lists(file: &str, text: &str) -> Vec<String> {
+    ONE_LIST
+        .iter()
+        .filter(|(name, places)| {
+            !places.iter().any(|place| file.starts_with(place))
+                && code(text).any(|line| line.contains(&format!("\"{name}\"")))
+        })
+        .map(|(name, places)| format!("{file}: `{name}` is quoted, which only {} may", places[0]))
         .collect()
 }
 
@@ -142,6 +213,16 @@ mod tests {
     fn a_missing_file_is_a_fault() {
         let faults = missing_files(Path::new("/nonexistent"), "README.md", "`crates/gone.rs`");
         assert_eq!(faults.len(), 1, "{faults:?}");
+    }
+
+    #[test]
+    fn a_second_list_is_a_fault() {
+        let text = "const GROWS: &[&str] = &[\"emscripten_resize_heap\"];";
+        assert_eq!(second_lists("crates/memgrove-inspect/src/detect/imports.rs", text).len(), 1);
+        assert_eq!(second_lists("crates/memgrove-module/src/recognise/table.rs", text), [""; 0]);
+        assert!(
+            is_source("crates/memgrove-view/src/words.rs") && !is_source("crates/memgrove-lab/tests/x.rs")
+        );
     }
 
     #[test]

@@ -30,9 +30,10 @@ mod unproven;
 
 pub use error::Error;
 pub use heap::Allocator;
-pub use plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, Purpose, StubGroup, Stubs};
+pub use plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, StubGroup, Stubs};
 pub use runtime::RuntimeFunction;
 
+pub use memgrove_module::recognise::Purpose;
 use memgrove_module::{Facts, facts};
 use wasmparser::{Validator, WasmFeatures};
 
@@ -66,6 +67,9 @@ pub fn fix(wasm: &[u8], options: &Options) -> Result<Fixed, Error> {
 /// # Errors
 /// Those of [`fix()`].
 pub fn fix_facts(facts: &Facts<'_>, options: &Options) -> Result<Fixed, Error> {
+    if facts.component.is_some() {
+        return Err(Error::Component);
+    }
     let module = module::Module::read(facts)?;
     let plan = pass::run(&module, options)?;
     let wasm = write(&module, &plan)?;

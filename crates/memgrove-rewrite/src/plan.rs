@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use memgrove_module::recognise::Purpose;
 use serde::Serialize;
 
 use crate::edits::Edits;
@@ -135,68 +136,6 @@ impl Stubs {
     }
 }
 
-/// What an import is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Purpose {
-    /// Linear memory and its growth.
-    Memory,
-    /// A table of functions.
-    Table,
-    /// Addresses that a loader chooses.
-    Layout,
-    /// C library functions and system calls.
-    Libc,
-    /// WASI.
-    Wasi,
-    /// Mathematical functions.
-    Math,
-    /// Time.
-    Clock,
-    /// Random numbers.
-    Random,
-    /// Ending the program.
-    Abort,
-    /// Exceptions and long jumps.
-    Exceptions,
-    /// Threads.
-    Threads,
-    /// Reporting an error to JavaScript.
-    ErrorPath,
-    /// Calling JavaScript: objects, the DOM, embind, inlined code.
-    JavaScript,
-    /// Files, network, windows and other parts of a system.
-    System,
-    /// Another module, by dynamic linking or as part of a component.
-    Linking,
-    /// Nothing gives it away.
-    Unknown,
-}
-
-impl fmt::Display for Purpose {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Memory => "memory",
-            Self::Table => "table",
-            Self::Layout => "layout",
-            Self::Libc => "libc",
-            Self::Wasi => "WASI",
-            Self::Math => "math",
-            Self::Clock => "clock",
-            Self::Random => "random numbers",
-            Self::Abort => "abort",
-            Self::Exceptions => "exceptions",
-            Self::Threads => "threads",
-            Self::ErrorPath => "error path",
-            Self::JavaScript => "JavaScript",
-            Self::System => "operating system",
-            Self::Linking => "linking",
-            Self::Unknown => "unknown",
-        })
-    }
-}
-
 /// What becomes of an import.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "decision")]
@@ -272,6 +211,9 @@ pub struct Item {
     pub known_as: Option<String>,
     /// What it is for.
     pub purpose: Purpose,
+    /// The module asks for memory through it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub grows: bool,
     /// What becomes of it.
     #[serde(flatten)]
     pub decision: Decision,

@@ -8,6 +8,9 @@ use wasmparser::FuncType;
 
 use crate::runtime::RuntimeFunction;
 use crate::structure::signature_text;
+use memgrove_module::recognise::Purpose;
+use memgrove_module::{Code, facts};
+
 use crate::{Behaviour, Options, contract, plan};
 
 /// splitmix64 (Steele, Lea, Flood 2014).
@@ -247,4 +250,23 @@ fn a_known_name_with_its_type_is_satisfied() {
         let item = &plan.imports[0];
         assert_ne!(item.behaviour, Behaviour::StaysFunction, "{from}.{} {ty}: {item:#?}", contract.name);
     }
+}
+
+#[test]
+fn what_a_contract_knows_has_a_purpose() {
+    let mut unknown = BTreeSet::new();
+    for (from, contract) in contract::all() {
+        for ty in contract.types {
+            let ty = declaration(&ty.replace('p', "i32"));
+            let name = contract.name;
+            let wasm =
+                wat::parse_str(format!(r#"(module (import "{from}" "{name}" (func {ty})) (memory 1))"#))
+                    .expect("the generated text is well-formed");
+            let facts = facts(&wasm).expect("a valid module");
+            if Code::new(&facts).imports().at(0).purpose() == Purpose::Unknown {
+                unknown.insert(format!("{from}.{name} {ty}"));
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "knowledge/imports.toml does not say what these are for: {unknown:#?}");
 }

@@ -198,7 +198,7 @@ fn musl_system_calls_are_told_from_emscriptens_by_their_types() {
         (import "env" "__syscall6" (func (param i32 i32 i32 i32 i32 i32 i32) (result i32)))
         (import "env" "memory" (memory 2)))"#;
     let (fixed, _) = complete(musl);
-    assert_eq!(fixed.plan.imports[1].purpose, Purpose::Memory);
+    assert_eq!(fixed.plan.imports[1].purpose, Purpose::Libc);
     let (fixed, _) = complete(
         r#"(module
             (import "env" "__syscall5" (func (param i32 i32) (result i32)))
@@ -275,10 +275,10 @@ fn what_only_a_host_can_do_stays_with_its_purpose() {
         (import "env" "something" (func (param i32) (result i32)))
         (memory 1))"#;
     let expected = [
-        ("__wbg_getRandomValues_1", Purpose::JavaScript),
+        ("__wbg_getRandomValues_1", Purpose::JsGlue),
         // A handle made up here must not reach JavaScript.
-        ("__wbindgen_object_drop_ref", Purpose::JavaScript),
-        ("_embind_register_void", Purpose::JavaScript),
+        ("__wbindgen_object_drop_ref", Purpose::JsGlue),
+        ("_embind_register_void", Purpose::JsGlue),
         ("something", Purpose::Unknown),
     ];
     assert_eq!(

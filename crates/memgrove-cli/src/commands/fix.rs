@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use memgrove_inspect::facts;
 use memgrove_inspect::facts::MemoryType;
+use memgrove_inspect::{Facts, facts};
 use memgrove_rewrite::{Allocator, Fixed, Options, StubGroup, Stubs};
 use memgrove_text::{escape_file_name, shorten};
 use memgrove_view::fix::{Done, Fix, HostVerdict};
@@ -150,8 +150,9 @@ struct Planned {
 
 impl Planned {
     fn new(args: &FixArgs, host: &HostTarget, name: String, wasm: Vec<u8>) -> Result<Self> {
-        let options = options(args, host, &wasm)?;
-        let fixed = memgrove_rewrite::fix(&wasm, &options)?;
+        let facts = facts(&wasm)?;
+        let options = options(args, host, &facts)?;
+        let fixed = memgrove_rewrite::fix_facts(&facts, &options)?;
         let on_host = host.verdict(&fixed.wasm)?;
         let mut remaining = fixed.plan.remaining();
         let is_allowed = args.partial || remaining.all(|item| options.is_provided(&item.module, &item.name));
@@ -234,19 +235,18 @@ fn verify_and_write(_: &FixArgs, _: &Planned, _: Option<&Target>, _: &mut Output
     Err(UserError::no_engine("fix").into())
 }
 
-fn options(args: &FixArgs, host: &HostTarget, wasm: &[u8]) -> Result<Options> {
+fn options(args: &FixArgs, host: &HostTarget, facts: &Facts<'_>) -> Result<Options> {
     let mut stubs = Stubs::none();
     for group in &args.stub {
         stubs.set(group);
     }
-    let facts = facts(wasm)?;
     if let (Some(bytes), Some(memory)) = (args.max_memory, facts.memories.first()) {
         check_maximum(bytes, &memory.ty)?;
     }
     Ok(Options {
         stubs,
-        provided: host.provided(&facts),
-        export_memory: host.needs_memory_export(&facts),
+        provided: host.provided(facts),
+        export_memory: host.needs_memory_export(facts),
         max_memory_bytes: args.max_memory,
         allocator: args.allocator.as_deref().and_then(Allocator::named),
     })

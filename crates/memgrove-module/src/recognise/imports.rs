@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::table::{ImportEntry, Purpose};
 use super::{minified, table};
 use crate::code::Code;
+use crate::facts::Import;
 
 /// The imports of a module, each decided once.
 #[derive(Debug, Default)]
@@ -89,11 +90,12 @@ impl Imports {
     pub(crate) fn find(code: &Code<'_>) -> Self {
         let facts = code.facts();
         let roles = minified::recover(code);
-        let mut known: Vec<Known> = facts
-            .imports
-            .iter()
-            .map(|import| Known { role: None, entry: table::by_name(facts, import) })
-            .collect();
+        let is_minified = minified::is_minified(facts);
+        // A minifier makes names like `log`, too.
+        let is_told = |import: &&Import<'_>| !is_minified || !minified::may_be_minified(import);
+        let by_name = |import| Some(import).filter(is_told).and_then(|import| table::by_name(facts, import));
+        let mut known: Vec<Known> =
+            facts.imports.iter().map(|import| Known { role: None, entry: by_name(import) }).collect();
         for (&func, &role) in &roles {
             let Some(import) = facts.imported_funcs.get(func as usize) else { continue };
             if let Some(known) = known.get_mut(import.import as usize) {

@@ -39,6 +39,13 @@ pub fn is_minified_import(import: &Import<'_>) -> bool {
     matches!(import.module, "a" | "env") && is_minified_name(import.name)
 }
 
+/// The same where C may have made the name as well.
+pub(super) fn may_be_minified(import: &Import<'_>) -> bool {
+    matches!(import.module, "a" | "env")
+        && import.ty.kind() == ExternKind::Func
+        && is_short(import.name, LONGEST)
+}
+
 /// Whether functions are imported under names that a minifier made, so that the glue is not known. O(imports).
 #[must_use]
 pub fn is_minified(facts: &Facts<'_>) -> bool {

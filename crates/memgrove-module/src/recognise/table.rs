@@ -45,7 +45,7 @@ impl std::fmt::Display for Purpose {
     }
 }
 
-/// What an import's name says: nothing where other names are a minifier's and this one may be, too. O(entries).
+/// What an import's name says, in its module and with its type. O(entries).
 #[must_use]
 pub fn by_name(facts: &Facts<'_>, import: &Import<'_>) -> Option<&'static ImportEntry> {
     IMPORTS.iter().find(|entry| entry.pattern.matches(facts, import))

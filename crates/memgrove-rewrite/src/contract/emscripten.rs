@@ -7,22 +7,21 @@ use wasmparser::MemoryType;
 
 use crate::edits::StandIn;
 use crate::module::Module;
-use crate::plan::Purpose;
 use crate::runtime::RuntimeFunction;
 
 const fn memory(name: &'static str, function: RuntimeFunction, types: Types, why: &'static str) -> Contract {
-    Contract { name, types, does: Does::Run(function), purpose: Purpose::Memory, stub: None, why }
+    Contract { name, types, does: Does::Run(function), stub: None, why }
 }
 
 /// What is right without doing anything.
-const fn nothing(name: &'static str, types: Types, purpose: Purpose, why: &'static str) -> Contract {
-    Contract { name, types, does: Does::Return(0), purpose, stub: None, why }
+const fn nothing(name: &'static str, types: Types, why: &'static str) -> Contract {
+    Contract { name, types, does: Does::Return(0), stub: None, why }
 }
 
 /// What must not return.
-const fn ends(name: &'static str, types: Types, purpose: Purpose) -> Contract {
+const fn ends(name: &'static str, types: Types) -> Contract {
     const WHY: &str = "it must not return; a trap ends the program as it would";
-    Contract { name, types, does: Does::Trap, purpose, stub: None, why: WHY }
+    Contract { name, types, does: Does::Trap, stub: None, why: WHY }
 }
 
 /// Broken-down time. With the time's address in its place, as it once was, nothing says how many
@@ -32,7 +31,6 @@ const fn calendar(name: &'static str, function: RuntimeFunction, types: Types) -
         name,
         types,
         does: Does::Run(function),
-        purpose: Purpose::Clock,
         stub: Some(Group::Clock),
         why: "the calendar is the same everywhere; the time zone is UTC",
     }
@@ -69,19 +67,17 @@ pub(super) const CONTRACTS: &[Contract] = &[
     ),
     memory("emscripten_memcpy_big", RuntimeFunction::EmscriptenMemcpyBig, COPY, COPIES),
     memory("emscripten_memcpy_js", RuntimeFunction::EmscriptenMemcpyBig, COPY, COPIES),
-    ends("abortOnCannotGrowMemory", &["-> i32", "i32 -> i32"], Purpose::Memory),
-    ends("abort_js", &["->"], Purpose::Abort),
+    ends("abortOnCannotGrowMemory", &["-> i32", "i32 -> i32"]),
+    ends("abort_js", &["->"]),
     nothing(
         "emscripten_notify_memory_growth",
         &["p ->", "i32 ->"],
-        Purpose::Memory,
         "only refreshes JavaScript's views of memory; there are none",
     ),
     Contract {
         name: "setTempRet0",
         types: &["i32 ->"],
         does: Does::Run(RuntimeFunction::SetTempRet0),
-        purpose: Purpose::Libc,
         stub: None,
         why: "keeps the upper half of a 64-bit result",
     },
@@ -89,19 +85,17 @@ pub(super) const CONTRACTS: &[Contract] = &[
         name: "getTempRet0",
         types: &["-> i32"],
         does: Does::Run(RuntimeFunction::GetTempRet0),
-        purpose: Purpose::Libc,
         stub: None,
         why: "gives the upper half of a 64-bit result",
     },
-    nothing("emscripten_runtime_keepalive_clear", &["->"], Purpose::Libc, ALIVE),
-    nothing("emscripten_runtime_keepalive_push", &["->"], Purpose::Libc, ALIVE),
-    nothing("emscripten_runtime_keepalive_pop", &["->"], Purpose::Libc, ALIVE),
+    nothing("emscripten_runtime_keepalive_clear", &["->"], ALIVE),
+    nothing("emscripten_runtime_keepalive_push", &["->"], ALIVE),
+    nothing("emscripten_runtime_keepalive_pop", &["->"], ALIVE),
     libc_answer("setitimer_js", &["i32 f64 -> i32"], 0, "no timer ever fires"),
     Contract {
         name: "setThrew",
         types: &["p i32 ->"],
         does: Does::Return(0),
-        purpose: Purpose::Exceptions,
         stub: Some(Group::Exceptions),
         why: "nothing is thrown",
     },
@@ -109,7 +103,6 @@ pub(super) const CONTRACTS: &[Contract] = &[
         name: "tzset_js",
         types: &["p p p p ->"],
         does: Does::Run(RuntimeFunction::TzsetJs),
-        purpose: Purpose::Clock,
         stub: Some(Group::Clock),
         why: "the time zone is UTC",
     },
@@ -166,7 +159,6 @@ pub(super) const CONTRACTS: &[Contract] = &[
         name: "emscripten_get_now_res",
         types: &["-> f64"],
         does: Does::Return(1_000_000),
-        purpose: Purpose::Clock,
         stub: Some(Group::Clock),
         why: "the stand-in clock ticks in milliseconds",
     },
@@ -182,7 +174,6 @@ pub(super) fn lookup(module: &Module<'_>, name: &str, import: u32) -> Option<Ans
         let max = heap_max(module, module.memories.first()?, import)?;
         return Some(Answer {
             stand_in: fit(module, Does::Return(max), import)?,
-            purpose: Purpose::Memory,
             stub: None,
             why: "the memory's maximum in bytes",
         });
@@ -193,7 +184,6 @@ pub(super) fn lookup(module: &Module<'_>, name: &str, import: u32) -> Option<Ans
             .flatten()
             .map(|stand_in| Answer {
                 stand_in,
-                purpose: Purpose::Exceptions,
                 stub: Some(Group::Exceptions),
                 why: "calls the function through the table; what it would have caught ends the program",
             });
@@ -203,7 +193,6 @@ pub(super) fn lookup(module: &Module<'_>, name: &str, import: u32) -> Option<Ans
     if is_error {
         return Some(Answer {
             stand_in: StandIn::Trap,
-            purpose: Purpose::Exceptions,
             stub: Some(Group::Exceptions),
             why: "only reached after an error, which ends the program",
         });
@@ -286,7 +275,6 @@ fn set_errno(module: &Module<'_>) -> Answer {
     };
     Answer {
         stand_in,
-        purpose: Purpose::Libc,
         stub: None,
         why: "sets errno where the module keeps it, if it says where, as the glue did",
     }

@@ -1,7 +1,6 @@
 //! C library functions that toolchains leave to the host, and AssemblyScript's few.
 
 use super::{Contract, Does, Group, Types, clock, libc_answer};
-use crate::plan::Purpose;
 use crate::runtime::RuntimeFunction;
 
 const fn ends(name: &'static str, types: Types) -> Contract {
@@ -9,44 +8,22 @@ const fn ends(name: &'static str, types: Types) -> Contract {
         name,
         types,
         does: Does::Trap,
-        purpose: Purpose::Abort,
         stub: None,
         why: "it must not return; a trap ends the program as it would",
     }
 }
 
 const fn thread(name: &'static str, types: Types) -> Contract {
-    Contract {
-        name,
-        types,
-        does: Does::Return(0),
-        purpose: Purpose::Threads,
-        stub: Some(Group::Libc),
-        why: ONE_THREAD,
-    }
+    Contract { name, types, does: Does::Return(0), stub: Some(Group::Libc), why: ONE_THREAD }
 }
 
 const fn exception(name: &'static str, types: Types, why: &'static str) -> Contract {
-    Contract {
-        name,
-        types,
-        does: Does::Trap,
-        purpose: Purpose::Exceptions,
-        stub: Some(Group::Exceptions),
-        why,
-    }
+    Contract { name, types, does: Does::Trap, stub: Some(Group::Exceptions), why }
 }
 
 /// What the exceptions that are alive answer: there are none.
 const fn no_exception(name: &'static str, types: Types, why: &'static str) -> Contract {
-    Contract {
-        name,
-        types,
-        does: Does::Return(0),
-        purpose: Purpose::Exceptions,
-        stub: Some(Group::Exceptions),
-        why,
-    }
+    Contract { name, types, does: Does::Return(0), stub: Some(Group::Exceptions), why }
 }
 
 const ONE_THREAD: &str = "there is one thread: a lock is always free";
@@ -62,7 +39,6 @@ pub(super) const CONTRACTS: &[Contract] = &[
         name: "sbrk",
         types: &["p -> p"],
         does: Does::Run(RuntimeFunction::Sbrk),
-        purpose: Purpose::Memory,
         stub: None,
         why: "the break starts above everything static and moves by memory.grow",
     },
@@ -70,7 +46,6 @@ pub(super) const CONTRACTS: &[Contract] = &[
         name: "memcpy",
         types: &["p p p -> p"],
         does: Does::Run(RuntimeFunction::EmscriptenMemcpyBig),
-        purpose: Purpose::Libc,
         stub: None,
         why: "copies",
     },
@@ -78,7 +53,6 @@ pub(super) const CONTRACTS: &[Contract] = &[
         name: "memmove",
         types: &["p p p -> p"],
         does: Does::Run(RuntimeFunction::EmscriptenMemcpyBig),
-        purpose: Purpose::Libc,
         stub: None,
         why: "copies; the regions may overlap",
     },
@@ -190,7 +164,6 @@ pub(super) const CONTRACTS: &[Contract] = &[
         name: "seed",
         types: &["-> f64"],
         does: Does::Run(RuntimeFunction::Seed),
-        purpose: Purpose::Random,
         stub: Some(Group::Random),
         why: "the same seed in every run: Math.random becomes predictable",
     },

@@ -4,22 +4,14 @@ use wasm_encoder::Instruction;
 
 use super::{Contract, Does, Types};
 use crate::edits::Op;
-use crate::plan::Purpose;
 use crate::runtime::RuntimeFunction;
 
 const fn op(name: &'static str, op: Op, types: Types) -> Contract {
-    Contract {
-        name,
-        types,
-        does: Does::Operator(op),
-        purpose: Purpose::Math,
-        stub: None,
-        why: "WebAssembly has the instruction",
-    }
+    Contract { name, types, does: Does::Operator(op), stub: None, why: "WebAssembly has the instruction" }
 }
 
 const fn run(name: &'static str, function: RuntimeFunction, types: Types, why: &'static str) -> Contract {
-    Contract { name, types, does: Does::Run(function), purpose: Purpose::Math, stub: None, why }
+    Contract { name, types, does: Does::Run(function), stub: None, why }
 }
 
 const EXACT: &str = "the remainder is exact, as C's fmod is";

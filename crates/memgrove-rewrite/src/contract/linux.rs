@@ -4,7 +4,6 @@ use wasmparser::{FuncType, ValType};
 
 use super::{Answer, Does, Group, Types, fit, has_form};
 use crate::module::Module;
-use crate::plan::Purpose;
 use crate::runtime::RuntimeFunction;
 
 /// By the number of arguments behind the call's own.
@@ -34,12 +33,7 @@ pub(super) fn raw_syscall(module: &Module<'_>, name: &str, import: u32) -> Optio
     if !is_typed || by_number {
         return None;
     }
-    Some(Answer {
-        stand_in: fit(module, Does::Run(RAW[arguments].1), import)?,
-        purpose: Purpose::Memory,
-        stub: None,
-        why: WHY,
-    })
+    Some(Answer { stand_in: fit(module, Does::Run(RAW[arguments].1), import)?, stub: None, why: WHY })
 }
 
 /// Some other import is Emscripten's.
@@ -79,7 +73,6 @@ pub(super) fn wali(module: &Module<'_>, name: &str, import: u32) -> Option<Answe
     if let Some((_, function, _)) = of_memory {
         return Some(Answer {
             stand_in: fit(module, Does::Run(*function), import)?,
-            purpose: Purpose::Memory,
             stub: None,
             why: "works on memory.grow; mappings never lie below the break",
         });
@@ -102,7 +95,7 @@ pub(super) fn wali(module: &Module<'_>, name: &str, import: u32) -> Option<Answe
         )
     };
     let stand_in = if is_typed { fit(module, does, import)? } else { return None };
-    Some(Answer { stand_in, purpose: Purpose::Libc, stub: Some(Group::Libc), why })
+    Some(Answer { stand_in, stub: Some(Group::Libc), why })
 }
 
 fn is_a_call(ty: &FuncType) -> bool {

@@ -12,9 +12,10 @@ mod system_calls;
 mod wasi;
 mod wasm_bindgen;
 
+use memgrove_module::recognise::Purpose;
+
 use crate::edits::{Op, StandIn};
 use crate::module::Module;
-use crate::plan::Purpose;
 pub(crate) use crate::plan::StubGroup as Group;
 use crate::runtime::{RuntimeFunction, adapt};
 
@@ -29,7 +30,6 @@ pub(crate) struct Contract {
     /// A name alone is no proof: it counts with a type that its family has given it.
     pub types: Types,
     pub does: Does,
-    pub purpose: Purpose,
     /// The group that allows it; `None`: it is exactly what a host would do.
     pub stub: Option<Group>,
     /// Why it is right, or how it is poorer.
@@ -42,7 +42,6 @@ const fn clock(name: &'static str, function: RuntimeFunction, types: Types) -> C
         name,
         types,
         does: Does::Run(function),
-        purpose: Purpose::Clock,
         stub: Some(Group::Clock),
         why: "a clock that starts at 0 and advances a millisecond at each question",
     }
@@ -50,7 +49,7 @@ const fn clock(name: &'static str, function: RuntimeFunction, types: Types) -> C
 
 /// A function of the C library, or near it, that always answers the same.
 const fn libc_answer(name: &'static str, types: Types, answer: i64, why: &'static str) -> Contract {
-    Contract { name, types, does: Does::Return(answer), purpose: Purpose::Libc, stub: Some(Group::Libc), why }
+    Contract { name, types, does: Does::Return(answer), stub: Some(Group::Libc), why }
 }
 
 /// How an import is satisfied.
@@ -66,7 +65,6 @@ pub(crate) enum Does {
 /// A stand-in that fits an import.
 pub(crate) struct Answer {
     pub stand_in: StandIn,
-    pub purpose: Purpose,
     pub stub: Option<Group>,
     pub why: &'static str,
 }
@@ -142,79 +140,22 @@ pub(crate) use emscripten::{HEAP_MAX, heap_max};
 pub(crate) use wasi::is_wasi;
 pub(crate) use wasm_bindgen::{is_glue_module, lookup as wasm_bindgen_lookup};
 
-/// What an import that nothing satisfies is for, by its names.
-pub(crate) fn purpose_of(module_name: &str, name: &str) -> (Purpose, &'static str) {
-    const JS: &str = "it acts on JavaScript objects, which only a JavaScript host has";
-    let starts =
-        |prefixes: &[&str]| prefixes.iter().any(|prefix| name.trim_start_matches('_').starts_with(prefix));
-    if module_name.starts_with("GOT.") {
-        return (Purpose::Linking, "another module has to provide it");
-    }
-    if is_glue_module(module_name) || name.starts_with("__wbg_") || name.starts_with("__wbindgen_") {
-        return (Purpose::JavaScript, JS);
-    }
-    if is_wasi(module_name) {
-        return (Purpose::Wasi, "it is a part of WASI that has no stand-in");
-    }
-    if module_name == "go" || module_name == "gojs" || name.starts_with("syscall/js.") {
-        return (Purpose::JavaScript, "Go's runtime runs on JavaScript's event loop and objects");
-    }
-    if module_name.contains(':') || module_name == "__main_module__" {
-        return (Purpose::Linking, "it is a part of a component, which provides it");
-    }
-    if starts(&[
-        "emval_",
-        "embind_",
-        "emscripten_asm_const",
-        "asm_const",
-        "emscripten_run_script",
-        "js_",
-        "mono_wasm",
-        "napi_",
-    ]) {
-        return (Purpose::JavaScript, JS);
-    }
-    if starts(&[
-        "gl",
-        "egl",
-        "emscripten_gl",
-        "emscripten_webgl",
-        "glfw",
-        "SDL",
-        "al",
-        "emscripten_set_",
-        "emscripten_get_canvas",
-    ]) {
-        return (Purpose::System, "it draws, plays or reads input, which only the host can do");
-    }
-    if starts(&[
-        "pthread_create",
-        "emscripten_thread",
-        "emscripten_futex",
-        "emscripten_init_main_thread",
-        "wasi_thread",
-    ]) || module_name == "wasi" && name == "thread-spawn"
-    {
-        return (Purpose::Threads, "a thread is another instance, which only the host can start");
-    }
-    if starts(&[
-        "syscall",
-        "sys_",
-        "SYS_",
-        "sock",
-        "dlopen",
-        "dlsym",
-        "getaddrinfo",
-        "connect",
-        "send",
-        "recv",
-    ]) {
-        return (Purpose::System, "it asks the operating system");
-    }
-    if starts(&["getentropy", "getrandom", "arc4random"]) || name.contains("andom") {
-        return (Purpose::Random, "randomness cannot come from inside a module");
-    }
-    (Purpose::Unknown, "nothing in the module says what it does; only its host knows")
+/// Why an import stays that nothing satisfies, where what it is for says so.
+pub(crate) fn why_it_stays(purpose: Purpose, module_name: &str) -> Option<&'static str> {
+    Some(match purpose {
+        Purpose::DynamicLinking => "another module has to provide it",
+        _ if module_name == "__main_module__" => "it is a part of a component, which provides it",
+        Purpose::WasiP2 => "it is a part of a component, which provides it",
+        Purpose::JsGlue if matches!(module_name, "go" | "gojs") => {
+            "Go's runtime runs on JavaScript's event loop and objects"
+        }
+        Purpose::JsGlue | Purpose::JsBuiltins => {
+            "it acts on JavaScript objects, or draws, plays or reads input: only a JavaScript host has these"
+        }
+        Purpose::Wasi | Purpose::WasiUnstable => "it is a part of WASI that has no stand-in",
+        Purpose::Threads => "a thread is another instance, which only the host can start",
+        _ => return None,
+    })
 }
 
 /// The first contract of that name whose stand-in fits the import's type.
@@ -226,12 +167,7 @@ pub(crate) fn first_fit(
 ) -> Option<Answer> {
     let named = table.iter().filter(|contract| contract.name == name);
     named.filter(|contract| has_form(module, import, contract.types)).find_map(|contract| {
-        Some(Answer {
-            stand_in: fit(module, contract.does, import)?,
-            purpose: contract.purpose,
-            stub: contract.stub,
-            why: contract.why,
-        })
+        Some(Answer { stand_in: fit(module, contract.does, import)?, stub: contract.stub, why: contract.why })
     })
 }
 

@@ -5,7 +5,6 @@
 use super::{Answer, Does, Group, Types, fit, has_form};
 use crate::edits::StandIn;
 use crate::module::Module;
-use crate::plan::Purpose;
 
 /// fastcomp's and the early LLVM back end's.
 const BY_NUMBER: Types = &["i32 i32 -> i32"];
@@ -143,7 +142,6 @@ pub(super) fn lookup(module: &Module<'_>, name: &str, import: u32) -> Option<Ans
     if exits {
         return Some(Answer {
             stand_in: StandIn::Trap,
-            purpose: Purpose::Abort,
             stub: Some(Group::Libc),
             why: "must not return: ends the program with a trap",
         });
@@ -159,7 +157,6 @@ pub(super) fn lookup(module: &Module<'_>, name: &str, import: u32) -> Option<Ans
     let errno = if name.starts_with("___") { -38 } else { -52 };
     Some(Answer {
         stand_in: fit(module, Does::Return(errno), import)?,
-        purpose: Purpose::Libc,
         stub: Some(Group::Libc),
         why: "there is no operating system: −ENOSYS",
     })

@@ -4,7 +4,6 @@
 //! JavaScript has them (`fd_seek`, `clock_time_get`, `fd_pread`, `fd_pwrite`).
 
 use super::{Contract, Does, Group, Types};
-use crate::plan::Purpose;
 use crate::runtime::RuntimeFunction;
 
 /// The two names that preview 1 has had.
@@ -18,11 +17,11 @@ pub(super) fn contracts(module: &str) -> &'static [Contract] {
 }
 
 const fn run(name: &'static str, function: RuntimeFunction, types: Types, why: &'static str) -> Contract {
-    Contract { name, types, does: Does::Run(function), purpose: Purpose::Wasi, stub: Some(Group::Wasi), why }
+    Contract { name, types, does: Does::Run(function), stub: Some(Group::Wasi), why }
 }
 
 const fn answer(name: &'static str, types: Types, errno: i64, why: &'static str) -> Contract {
-    Contract { name, types, does: Does::Return(errno), purpose: Purpose::Wasi, stub: Some(Group::Wasi), why }
+    Contract { name, types, does: Does::Return(errno), stub: Some(Group::Wasi), why }
 }
 
 const NONE: &str = "there are none: both sizes are written as 0";
@@ -38,13 +37,13 @@ macro_rules! common {
         answer("args_get", &["i32 i32 -> i32"], 0, NOTHING_TO_WRITE),
         run("environ_sizes_get", RuntimeFunction::SizesGet, &["i32 i32 -> i32"], NONE),
         answer("environ_get", &["i32 i32 -> i32"], 0, NOTHING_TO_WRITE),
-        Contract { stub: Some(Group::Clock), purpose: Purpose::Clock,
+        Contract { stub: Some(Group::Clock),
             ..run("clock_res_get", RuntimeFunction::ClockResGet, &["i32 i32 -> i32"], "the stand-in clock ticks in milliseconds") },
-        Contract { stub: Some(Group::Clock), purpose: Purpose::Clock,
+        Contract { stub: Some(Group::Clock),
             ..run("clock_time_get", RuntimeFunction::ClockTimeGet, &["i32 i64 i32 -> i32"], "a clock that starts at 0 and advances a millisecond at each question") },
-        Contract { stub: Some(Group::Clock), purpose: Purpose::Clock,
+        Contract { stub: Some(Group::Clock),
             ..run("clock_time_get", RuntimeFunction::ClockTimeGetLegal, &["i32 i32 i32 i32 -> i32"], "the same, with the 64-bit precision in two halves") },
-        Contract { stub: Some(Group::Random), purpose: Purpose::Random,
+        Contract { stub: Some(Group::Random),
             ..run("random_get", RuntimeFunction::RandomGet, &["i32 i32 -> i32"], "the same bytes in every run: enough to seed hash tables, NOT for keys") },
         run("fd_write", RuntimeFunction::FdWrite, &["i32 i32 i32 i32 -> i32"], "output is accepted and dropped: nwritten is what was asked"),
         run("fd_read", RuntimeFunction::FdRead, &["i32 i32 i32 i32 -> i32"], "end of file: nread is 0"),
@@ -78,9 +77,9 @@ macro_rules! common {
         answer("path_symlink", &["i32 i32 i32 i32 i32 -> i32"], 8, NO_FILE),
         answer("path_unlink_file", &["i32 i32 i32 -> i32"], 8, NO_FILE),
         answer("sched_yield", &["-> i32"], 0, "there is nobody to yield to"),
-        Contract { name: "proc_exit", types: &["i32 ->"], does: Does::Trap, purpose: Purpose::Abort, stub: Some(Group::Wasi),
+        Contract { name: "proc_exit", types: &["i32 ->"], does: Does::Trap, stub: Some(Group::Wasi),
             why: "must not return: ends the program with a trap" },
-        Contract { name: "proc_raise", types: &["i32 -> i32"], does: Does::Trap, purpose: Purpose::Abort, stub: Some(Group::Wasi),
+        Contract { name: "proc_raise", types: &["i32 -> i32"], does: Does::Trap, stub: Some(Group::Wasi),
             why: "a signal without a handler ends the program" },
         answer("sock_accept", &["i32 i32 i32 -> i32"], 8, NO_FILE),
         answer("sock_recv", &["i32 i32 i32 i32 i32 i32 -> i32"], 8, NO_FILE),

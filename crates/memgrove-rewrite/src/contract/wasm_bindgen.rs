@@ -2,7 +2,6 @@
 
 use super::{Answer, Does, Group, fit};
 use crate::module::Module;
-use crate::plan::Purpose;
 use crate::runtime::RuntimeFunction;
 
 /// Module names under which wasm-bindgen imports its glue.
@@ -41,12 +40,7 @@ pub(crate) fn lookup(module: &Module<'_>, name: &str, import: u32) -> Option<Ans
         }
         _ => return None,
     };
-    Some(Answer {
-        stand_in: fit(module, does, import)?,
-        purpose: Purpose::ErrorPath,
-        stub: Some(Group::Glue),
-        why,
-    })
+    Some(Answer { stand_in: fit(module, does, import)?, stub: Some(Group::Glue), why })
 }
 
 /// A name of the glue without its hash: `__wbg_new` of `__wbg_new_693216e109162396`.

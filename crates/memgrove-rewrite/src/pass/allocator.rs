@@ -20,7 +20,7 @@ use super::{PAGE, Pass, globals, host_grown, page_bytes};
 use crate::contract;
 use crate::edits::StandIn;
 use crate::heap::HeapFunction;
-use crate::plan::{DecidedBy, Decision, Purpose};
+use crate::plan::{DecidedBy, Decision};
 use crate::runtime::RuntimeFunction;
 
 /// One import of the family: its position, its index, and what it asks for.
@@ -48,7 +48,6 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
         pass.edits.funcs.insert(member.index, StandIn::Heap(allocator, member.function));
         pass.inside(
             member.at,
-            Purpose::Memory,
             contract::describe(&StandIn::Heap(allocator, member.function)),
             "one heap for all of malloc's family, in memory that it grows itself; where memory cannot grow, null",
             true,
@@ -85,7 +84,7 @@ fn stay(pass: &mut Pass<'_, '_>, family: &[Member], why: &str) {
     for member in family {
         let is_provided = pass.is_provided(&pass.module.imports[member.at].import);
         let why = if is_provided { "the host that this is for provides it" } else { why };
-        pass.stays(member.at, Purpose::Memory, why);
+        pass.stays(member.at, why);
     }
 }
 

@@ -15,6 +15,7 @@
 
 use std::collections::BTreeSet;
 
+use memgrove_module::recognise::RESIZE_HEAP;
 use wasmparser::Operator;
 
 use super::{Pass, functions};
@@ -75,7 +76,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
 /// letters are.
 fn minified<'a>(pass: &Pass<'_, 'a>) -> Option<(u32, &'a str)> {
     let module = pass.module;
-    let grows = pass.items.iter().any(|item| item.known_as.as_deref() == Some("emscripten_resize_heap"));
+    let grows = pass.items.iter().any(|item| item.known_as.as_deref() == Some(RESIZE_HEAP));
     let export = module.exports.iter().find(|export| is_func(export.kind))?;
     let is_letter = export.name.len() <= 2;
     (grows && is_letter && module.has_type(export.index, "->") && !is_called(pass, export.index))

@@ -18,7 +18,6 @@ use wasmparser::TypeRef;
 use super::{PAGE, Pass, globals};
 use crate::Error;
 use crate::edits::StandIn;
-use crate::plan::Purpose;
 use crate::runtime::RuntimeFunction;
 use crate::structure;
 
@@ -43,14 +42,14 @@ fn give_back(pass: &mut Pass<'_, '_>) {
         );
         if needs_it {
             pass.edits.funcs.remove(&entry.index);
-            pass.stays(at, Purpose::Memory, "nothing says where the program keeps its break");
+            pass.stays(at, "nothing says where the program keeps its break");
         }
     }
 }
 
 fn find(pass: &mut Pass<'_, '_>) -> Result<(), Error> {
     let module = pass.module;
-    if globals::break_cell_is_placed(pass) || globals::any_address_stays(pass) || !pass.lays_out_memory0() {
+    if globals::break_cell_is_placed(pass) || pass.address_stays || !pass.lays_out_memory0() {
         // Without memory of its own there is nothing to write to. What uses a break then
         // keeps its host.
         return Ok(());

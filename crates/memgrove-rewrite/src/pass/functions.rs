@@ -21,7 +21,7 @@ use wasmparser::TypeRef;
 use super::{Pass, allocator, minified};
 use crate::contract::{self, Answer};
 use crate::edits::StandIn;
-use crate::plan::{DecidedBy, Decision, Purpose};
+use crate::plan::{DecidedBy, Decision};
 use crate::runtime::RuntimeFunction;
 use crate::structure;
 
@@ -34,7 +34,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
         let (TypeRef::Func(_) | TypeRef::FuncExact(_)) = entry.import.ty else { continue };
         let (from, name) = (entry.import.module, entry.import.name);
         if pass.is_provided(&entry.import) {
-            pass.stays(at, contract::purpose_of(from, name).0, "the host that this is for provides it");
+            pass.stays(at, "the host that this is for provides it");
             continue;
         }
         if allocator::is_member(from, name) {
@@ -53,7 +53,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
             None => contract::lookup(module, from, name, entry.index).map(|answer| (answer, DecidedBy::Name)),
         };
         let answer = answer.or_else(|| {
-            let answer = if can_catch { None } else { no_return(pass, entry.index, from, name) };
+            let answer = if can_catch { None } else { no_return(pass, at, entry.index) };
             Some((answer?, DecidedBy::Use))
         });
         decide(pass, at, entry.index, answer);
@@ -63,11 +63,11 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
 
 /// Whatever it is, its callers put `unreachable` behind every call: it ends what is under way, and
 /// where nothing can catch that, a trap does the same.
-fn no_return(pass: &Pass<'_, '_>, import: u32, from: &str, name: &str) -> Option<Answer> {
-    let (purpose, _) = contract::purpose_of(from, name);
-    (pass.module.code.never_returns(import) && matches!(purpose, Purpose::Unknown)).then_some(Answer {
+fn no_return(pass: &Pass<'_, '_>, at: usize, import: u32) -> Option<Answer> {
+    // What only a host has may do more than end what is under way.
+    let needs_host = contract::why_it_stays(pass.items[at].purpose, pass.items[at].module.as_str()).is_some();
+    (!needs_host && pass.module.code.never_returns(import)).then_some(Answer {
         stand_in: StandIn::Trap,
-        purpose: Purpose::Abort,
         stub: None,
         why: "every call of it is followed by `unreachable`, so it never returns, and nothing in the module can catch what it throws; a trap ends the program as it would",
     })
@@ -76,8 +76,9 @@ fn no_return(pass: &Pass<'_, '_>, import: u32, from: &str, name: &str) -> Option
 fn decide(pass: &mut Pass<'_, '_>, at: usize, import: u32, answer: Option<(Answer, DecidedBy)>) {
     let imported = pass.module.imports[at].import;
     let Some((answer, decided_by)) = answer else {
-        let (purpose, mut why) = contract::purpose_of(imported.module, imported.name);
-        if purpose == Purpose::Unknown {
+        let by_purpose = contract::why_it_stays(pass.items[at].purpose, imported.module);
+        let mut why = by_purpose.unwrap_or(super::ONLY_ITS_HOST_KNOWS);
+        if by_purpose.is_none() {
             why = minified::why_unknown(pass.module, import)
                 .or_else(|| contract::why_not(pass.module, imported.module, imported.name))
                 .unwrap_or(why);
@@ -87,17 +88,17 @@ fn decide(pass: &mut Pass<'_, '_>, at: usize, import: u32, answer: Option<(Answe
                 why = "its stand-in counts pages of 64 KiB, and the memory's are of another size";
             }
         }
-        pass.stays(at, purpose, why);
+        pass.stays(at, why);
         return;
     };
     if let Some(group) = answer.stub.filter(|group| !pass.options.stubs.allows(*group)) {
         let why =
             format!("only a stand-in that is poorer is possible, and --stub {} is not given", group.name());
-        pass.stays(at, answer.purpose, why);
+        pass.stays(at, why);
         return;
     }
     let stand_in = contract::describe(&answer.stand_in);
-    pass.inside(at, answer.purpose, stand_in, answer.why, answer.stub.is_none(), decided_by);
+    pass.inside(at, stand_in, answer.why, answer.stub.is_none(), decided_by);
     pass.edits.funcs.insert(import, answer.stand_in);
 }
 
@@ -129,7 +130,6 @@ fn decide_glue(pass: &mut Pass<'_, '_>, glue: &[usize]) {
             }
             Some(_) => pass.stays(
                 at,
-                Purpose::JavaScript,
                 "other functions of the glue need real JavaScript objects, and they share handles with this one",
             ),
             None => decide(pass, at, import, None),

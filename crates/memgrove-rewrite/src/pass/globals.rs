@@ -24,7 +24,7 @@ use super::{PAGE, Pass, functions};
 use crate::Error;
 use crate::edits::{Layout, Value};
 use crate::module::Module;
-use crate::plan::{DecidedBy, Decision, Purpose};
+use crate::plan::DecidedBy;
 use crate::runtime::RuntimeFunction;
 
 /// Emscripten's TOTAL_STACK, its default for every version that imports STACKTOP.
@@ -68,7 +68,8 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) -> Result<(), Error> {
     for (at, entry) in module.imports.iter().enumerate() {
         let TypeRef::Global(ty) = entry.import.ty else { continue };
         if pass.is_provided(&entry.import) {
-            pass.stays(at, Purpose::Layout, "the host that this is for provides it");
+            pass.stays(at, "the host that this is for provides it");
+            pass.address_stays = true;
             continue;
         }
         let role = role_by_name(entry.import.module, entry.import.name, ty.content_type)
@@ -76,15 +77,15 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) -> Result<(), Error> {
             .or_else(|| role_by_use(module, entry.index));
         match role {
             Some(role) if pass.lays_out_memory0() || !is_address(role) => roles.push((at, entry.index, role)),
-            Some(_) if pass.owns_memory0() => pass.stays(
+            Some(_) if pass.owns_memory0() => stays_address(
+                pass,
                 at,
-                Purpose::Layout,
                 "it is an address in a memory of 64-bit addresses or of other pages than 64 KiB, for which no layout is known",
             ),
-            Some(_) => pass.stays(at, Purpose::Layout, "it is an address in a memory that stays the host's"),
+            Some(_) => stays_address(pass, at, "it is an address in a memory that stays the host's"),
             None => {
-                let (purpose, why) = crate::contract::purpose_of(entry.import.module, entry.import.name);
-                pass.stays(at, purpose, why);
+                let why = crate::contract::why_it_stays(pass.items[at].purpose, entry.import.module);
+                pass.stays(at, why.unwrap_or(super::ONLY_ITS_HOST_KNOWS));
             }
         }
     }
@@ -97,6 +98,12 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) -> Result<(), Error> {
         satisfy(pass, at, global, role, layout.as_ref(), side.as_ref());
     }
     Ok(())
+}
+
+/// Records that an address stays, which others may be laid out around.
+fn stays_address(pass: &mut Pass<'_, '_>, at: usize, why: &'static str) {
+    pass.stays(at, why);
+    pass.address_stays = true;
 }
 
 /// Addresses of fastcomp's layout.
@@ -230,7 +237,7 @@ fn satisfy(
 ) {
     const CHOSEN: &str = "above the memory's old minimum, so it cannot meet static data";
     if side.is_some_and(|side| side.needs_others) {
-        pass.stays(at, Purpose::Linking, "the library needs other libraries, which a host has to load");
+        pass.stays(at, "the library needs other libraries, which a host has to load");
         return;
     }
     let i32_value = |value: u32| Value::I32(value);
@@ -255,7 +262,7 @@ fn satisfy(
         (Role::NaN, ..) => (Value::F64(f64::NAN), "the constant of that name"),
         (Role::Infinity, ..) => (Value::F64(f64::INFINITY), "the constant of that name"),
         _ => {
-            pass.stays(at, Purpose::Layout, "nothing says how much room the module's data needs");
+            stays_address(pass, at, "nothing says how much room the module's data needs");
             return;
         }
     };
@@ -269,7 +276,7 @@ fn satisfy(
         Some(_) => DecidedBy::Name,
         None => DecidedBy::Use,
     };
-    pass.inside(at, Purpose::Layout, stand_in, why, true, decided_by);
+    pass.inside(at, stand_in, why, true, decided_by);
     pass.edits.globals.insert(global, value);
 }
 
@@ -343,13 +350,6 @@ pub(super) fn dylink(module: &Module<'_>) -> Option<Dylink> {
 /// A layout constant must be satisfied for its users to be right.
 pub(super) fn break_cell_is_placed(pass: &Pass<'_, '_>) -> bool {
     pass.edits.layout.break_cell != 0
-}
-
-/// Imports of this kind that stay, for the tests of other passes.
-pub(super) fn any_address_stays(pass: &Pass<'_, '_>) -> bool {
-    pass.items
-        .iter()
-        .any(|item| item.purpose == Purpose::Layout && matches!(item.decision, Decision::Stays { .. }))
 }
 
 fn address(at: u64, what: &'static str) -> Result<u32, Error> {

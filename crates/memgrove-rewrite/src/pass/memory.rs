@@ -13,7 +13,7 @@ use wasmparser::{ExternalKind, MemoryType, TypeRef};
 use super::{Pass, functions};
 use crate::contract;
 use crate::edits::StandIn;
-use crate::plan::{DecidedBy, Decision, Purpose};
+use crate::plan::{DecidedBy, Decision};
 
 /// Half of the address space: addresses stay positive where a program takes them as signed.
 pub(super) const SIGNED_MAX_PAGES: u64 = 32768;
@@ -27,15 +27,11 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
     for (at, entry) in module.imports.iter().enumerate() {
         let TypeRef::Memory(ty) = entry.import.ty else { continue };
         if pass.is_provided(&entry.import) {
-            pass.stays(at, Purpose::Memory, "the host that this is for provides it");
+            pass.stays(at, "the host that this is for provides it");
             continue;
         }
         if entry.import.module == MAIN_MODULE || serves_a_component(pass) {
-            pass.stays(
-                at,
-                Purpose::Linking,
-                "it is another module's memory: a part of a component, which provides it",
-            );
+            pass.stays(at, "it is another module's memory: a part of a component, which provides it");
             continue;
         }
         if ty.shared && functions::any_stays(pass) {
@@ -46,7 +42,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
                     && matches!(item.decision, Decision::Stays { .. })
             });
             if functions_stay {
-                pass.stays(at, Purpose::Threads, "its threads are instances that meet in this memory, and functions they need stay as well");
+                pass.stays(at, "its threads are instances that meet in this memory, and functions they need stay as well");
                 continue;
             }
             pass.notes.push(
@@ -57,7 +53,6 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
         let name = pass.export("memory", ExternalKind::Memory, entry.index);
         pass.inside(
             at,
-            Purpose::Memory,
             format!("a memory of its own, exported as `{name}`"),
             "the module says itself how large it has to be at the start",
             true,

@@ -20,39 +20,34 @@ use memgrove_module::recognise::{self, Numbers, Role};
 
 use crate::contract::{Answer, Does, Group, fit, lookup};
 use crate::module::Module;
-use crate::plan::Purpose;
 use crate::runtime::RuntimeFunction;
 
 /// The stand-in for an import of which its use tells the role.
 pub(super) fn answer(module: &Module<'_>, role: Role, import: u32) -> Option<Answer> {
-    let (does, purpose, stub, why) = match role {
+    let (does, stub, why) = match role {
         Role::Library(name) => return lookup(module, "env", name, import),
         Role::Clock => (
             Does::Run(RuntimeFunction::EmscriptenGetNow),
-            Purpose::Clock,
             Group::Clock,
             "its result is taken for milliseconds and split into seconds and a fraction, or waited for: a clock that starts at 0 and advances a millisecond at each question",
         ),
         Role::Environment => (
             Does::Return(52),
-            Purpose::Wasi,
             Group::Wasi,
             "one of the two calls that copy the environment: ENOSYS (52), so there is none",
         ),
         Role::SystemCall(numbers) => (
             Does::Return(if numbers == Numbers::Wasi { -52 } else { -38 }),
-            Purpose::Libc,
             Group::Libc,
             "its callers compare the result with −4096, so it is a system call: −ENOSYS",
         ),
         Role::WasiCall => (
             Does::Return(52),
-            Purpose::Wasi,
             Group::Wasi,
             "its callers hand any result but 0 to the function that stores errno, so it is a call of WASI: ENOSYS (52)",
         ),
     };
-    Some(Answer { stand_in: fit(module, does, import)?, purpose, stub: Some(stub), why })
+    Some(Answer { stand_in: fit(module, does, import)?, stub: Some(stub), why })
 }
 
 /// Whether an import that stays unknown may call back into the module and catch what is thrown there, as Emscripten's

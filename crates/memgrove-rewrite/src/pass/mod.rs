@@ -22,11 +22,14 @@ use wasmparser::{ExternalKind, TypeRef};
 
 use crate::edits::{Edits, StandIn, Value};
 use crate::module::Module;
-use crate::plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, Purpose};
+use crate::plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan};
 use crate::{Error, mark, structure};
 
 /// Bytes of a WebAssembly page, unless a memory's type says otherwise.
 pub(crate) use memgrove_module::PAGE_BYTES as PAGE;
+
+/// Why an import stays of which nothing is known.
+const ONLY_ITS_HOST_KNOWS: &str = "nothing in the module says what it does; only its host knows";
 
 /// What the passes share.
 pub(crate) struct Pass<'m, 'a> {
@@ -37,6 +40,8 @@ pub(crate) struct Pass<'m, 'a> {
     pub items: Vec<Item>,
     pub changes: Vec<Change>,
     pub notes: Vec<String>,
+    /// Some address that a loader chooses stays with it.
+    pub address_stays: bool,
     /// What the host provides.
     provided: HashSet<(&'m str, &'m str)>,
     /// Names of the exports that are added, and for each wanted name the next number to try behind it.
@@ -50,9 +55,10 @@ pub(crate) fn run(module: &Module<'_>, options: &Options) -> Result<Plan, Error>
         module,
         options,
         edits: Edits::default(),
-        items: module.imports.iter().map(|entry| undecided(module, &entry.import)).collect(),
+        items: (0..).zip(&module.imports).map(|(at, entry)| undecided(module, at, &entry.import)).collect(),
         changes: Vec::new(),
         notes: Vec::new(),
+        address_stays: false,
         provided: options.provided.iter().map(|(from, name)| (from.as_str(), name.as_str())).collect(),
         added_names: HashSet::new(),
         next_number: HashMap::new(),
@@ -115,20 +121,17 @@ impl Pass<'_, '_> {
     pub fn inside(
         &mut self,
         at: usize,
-        purpose: Purpose,
         stand_in: impl Into<String>,
         why: impl Into<String>,
         exact: bool,
         decided_by: DecidedBy,
     ) {
-        self.items[at].purpose = purpose;
         self.items[at].decision =
             Decision::Inside { stand_in: stand_in.into(), why: why.into(), exact, decided_by };
     }
 
     /// Records that an import stays.
-    pub fn stays(&mut self, at: usize, purpose: Purpose, why: impl Into<String>) {
-        self.items[at].purpose = purpose;
+    pub fn stays(&mut self, at: usize, why: impl Into<String>) {
         self.items[at].decision = Decision::Stays { why: why.into() };
     }
 
@@ -218,7 +221,7 @@ fn behaviour(edits: &Edits, entry: &crate::module::ImportEntry<'_>) -> Behaviour
     })
 }
 
-fn undecided(module: &Module<'_>, import: &wasmparser::Import<'_>) -> Item {
+fn undecided(module: &Module<'_>, at: usize, import: &wasmparser::Import<'_>) -> Item {
     let ty = match import.ty {
         TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
             let ty = module.types.get(ty as usize).and_then(Option::as_ref);
@@ -233,12 +236,14 @@ fn undecided(module: &Module<'_>, import: &wasmparser::Import<'_>) -> Item {
         TypeRef::Global(ty) => format!("global {}", ty.content_type),
         TypeRef::Tag(_) => "tag".to_owned(),
     };
+    let known = module.code.imports().at(at);
     Item {
         module: import.module.to_owned(),
         name: import.name.to_owned(),
         ty,
         known_as: None,
-        purpose: Purpose::Unknown,
+        purpose: known.purpose(),
+        grows: known.grows(),
         decision: Decision::Stays { why: "nothing stands for a tag: exceptions meet in the host".to_owned() },
         behaviour: Behaviour::Stays,
     }

@@ -11,7 +11,7 @@
 use wasmparser::{ExternalKind, TableType, TypeRef};
 
 use super::Pass;
-use crate::plan::{DecidedBy, Purpose};
+use crate::plan::DecidedBy;
 
 /// Decides about every imported table.
 pub(super) fn run(pass: &mut Pass<'_, '_>) {
@@ -20,15 +20,11 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
     for (at, entry) in module.imports.iter().enumerate() {
         let TypeRef::Table(ty) = entry.import.ty else { continue };
         if pass.is_provided(&entry.import) {
-            pass.stays(at, Purpose::Table, "the host that this is for provides it");
+            pass.stays(at, "the host that this is for provides it");
             continue;
         }
         if !ty.element_type.is_nullable() {
-            pass.stays(
-                at,
-                Purpose::Table,
-                "its entries cannot be null, and only the host has values for them",
-            );
+            pass.stays(at, "its entries cannot be null, and only the host has values for them");
             continue;
         }
         // A side module asks for room behind the null entry (see pass/globals).
@@ -39,7 +35,6 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
         let name = pass.export(entry.import.name, ExternalKind::Table, entry.index);
         pass.inside(
             at,
-            Purpose::Table,
             format!("a table of its own, exported as `{name}`"),
             "filled by the module's own elements",
             true,

@@ -32,6 +32,7 @@ impl Random {
     }
 }
 
+#[allow(dead_code, reason = "not every test that has these modules asks for less")]
 /// What is asked for: mostly everything, sometimes less, sometimes for a host that has something.
 pub fn options(seed: u64) -> Options {
     let provided = |names: &[(&str, &str)]| {
