@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn days_are_counted() {
-        let day = |text: &str| super::checked(&format!("id = \"x\"\nchecked = \"{text}\"\n"));
+        let day = |text: &str| checked(&format!("id = \"x\"\nchecked = \"{text}\"\n"));
         assert_eq!(day("1970-01-01"), Some(0));
         assert_eq!(day("2000-03-01"), Some(11_017));
         assert_eq!(day("2026-11-26"), Some(20_783));

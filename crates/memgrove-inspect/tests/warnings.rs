@@ -238,7 +238,7 @@ fn wasm_bindgen_with_threads_takes_the_first_addresses_of_the_heap() {
         )
     };
     let report = inspect(&module("0.2.126 (1234abcd)", "1 2 shared"));
-    let family = report.allocator.value.as_ref().map(|allocator| allocator.family.as_str());
+    let family = report.allocator.identity.value.as_ref().map(|allocator| allocator.family.as_str());
     assert_eq!(family, Some("memgrove"), "the test's module is to be recognised: {:?}", report.allocator);
     only(
         &report,
