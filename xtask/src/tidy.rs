@@ -56,10 +56,10 @@ const ONE_LIST: &[(&str, &[&str])] = &[
             "crates/memgrove-verify/src/",
         ],
     ),
-    ("canonical_abi_realloc", &["crates/memgrove-module/src/recognise/allocation.rs"]),
+    ("canonical_abi_realloc", &["crates/memgrove-inspect/src/detect/functions/names.rs"]),
     (
         "__wbindgen_malloc",
-        &["crates/memgrove-module/src/recognise/allocation.rs", "crates/memgrove-verify/src/"],
+        &["crates/memgrove-inspect/src/detect/functions/names.rs", "crates/memgrove-verify/src/"],
     ),
     // An engine sets it for a thread.
     (

@@ -7,11 +7,12 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use memgrove_module::recognise::{self, Purpose};
+use memgrove_module::recognise::Purpose;
 use serde::Serialize;
 
 use super::allocator_sites::{Sites, sites};
 use super::entries::{Entries, Judged, MAX_CONFIDENCE};
+use super::functions::is_allocation_name;
 use super::imports::ImportMeanings;
 use super::rules::Subject;
 use super::structure::Structure;
@@ -292,7 +293,7 @@ fn unresolved<'c, 'a>(code: &'c Code<'a>) -> Option<&'c Import<'a>> {
     let is_known = |at: usize| !matches!(meanings.purpose(at), Purpose::Unknown | Purpose::Memory);
     let imports = code.facts().imports.iter().enumerate();
     let mut functions = imports.filter(|(_, import)| import.ty.kind() == ExternKind::Func);
-    let found = functions.find(|&(at, import)| recognise::is_allocation_export(import.name) || !is_known(at));
+    let found = functions.find(|&(at, import)| is_allocation_name(import.name) || !is_known(at));
     found.map(|(_, import)| import)
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use memgrove_module::recognise;
+use super::functions::is_allocation_name;
 
 use crate::Code;
 use crate::facts::{ExternKind, Facts, SiteKind};
@@ -46,7 +46,7 @@ pub fn sites(code: &Code<'_>) -> Sites {
         .exports
         .iter()
         .filter(|export| export.kind == ExternKind::Func && export.index >= imported)
-        .filter(|export| recognise::is_allocation_export(export.name))
+        .filter(|export| is_allocation_name(export.name))
         .map(|export| export.index)
         .collect();
     let mut near = BTreeSet::new();

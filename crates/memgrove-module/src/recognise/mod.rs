@@ -6,7 +6,6 @@
 //! user's can have, too, but where its arguments come from and what becomes of its result. Where a rule is in doubt,
 //! nothing is proven: "unknown" beats wrong.
 
-mod allocation;
 mod break_pointer;
 mod errno;
 pub(crate) mod growth;
@@ -16,7 +15,6 @@ mod minified;
 mod stack;
 mod table;
 
-pub use allocation::is_allocation_export;
 pub use break_pointer::BreakPointer;
 pub(crate) use errno::Errno;
 pub use imports::{Imports, Known, Numbers, Role};

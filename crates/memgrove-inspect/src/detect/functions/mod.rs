@@ -8,6 +8,7 @@ mod shapes;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::closure::Closure;
+pub(super) use self::names::is_allocation_name;
 use self::names::{Fit, by_name};
 use self::shapes::{ByCode, by_code, has_rules};
 use super::allocator::Allocator;

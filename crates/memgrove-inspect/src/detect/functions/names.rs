@@ -2,6 +2,7 @@
 
 use crate::facts::{Facts, FuncType, ValType};
 use crate::report::{Abi, AllocatorRole as Role, Convention, Param, Returned};
+use memgrove_module::pattern::glob;
 
 /// What a name stands for: the first of the forms whose type is the function's.
 pub(super) struct Named {
@@ -168,6 +169,16 @@ const NAMES: &[Named] = &[
     named("~lib/rt/tlsf/allocateBlock", Role::Malloc, As, &[&[Heap, Size], &[Heap, Size, Class]], Block),
     named("~lib/rt/tlsf/freeBlock", Role::Free, As, &[&[Heap, Pointer]], Nothing),
 ];
+
+/// Names of which not enough is known for a role; `*` stands for any characters.
+const OTHERS: &[&str] = &["__retain", "allocate", "alloc", "*_alloc", "*_malloc", "__wbindgen_export_*"];
+
+/// Whether a function that is exported or imported under this name allocates, or is near to what does.
+pub(in crate::detect) fn is_allocation_name(name: &str) -> bool {
+    let named = NAMES.binary_search_by(|named| named.name.cmp(name)).ok().map(|at| NAMES[at].role);
+    let by_role = named.is_some_and(|role| !matches!(role, Role::UsableSize | Role::Sbrk | Role::Grow));
+    by_role || OTHERS.iter().any(|pattern| glob(pattern, name))
+}
 
 /// What is left of a parameter list after whoever links has removed what is not used. Only lists in which every
 /// parameter can be told are here.
