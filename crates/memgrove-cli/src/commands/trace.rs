@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use memgrove_inspect::facts::Facts;
+use memgrove_inspect::report::{AllocatorFunction, AllocatorRole, Level, Param};
 use memgrove_profile::{Metric, Profile};
 use memgrove_rewrite::trace::{EXPORT, Options, ROLES, Role, TraceError, Traced, trace};
 use memgrove_text::escape_file_name;
@@ -22,8 +23,8 @@ const LONG_ABOUT: &str = "\
 Record what a module's heap does, without rebuilding it, and read the recording
 
 With -o, the module is instrumented: the same imports and exports, and one more, the memory `memgrove_profile`, in which \
-each call of the allocator is noted with its size, its block and the stack of calls that led to it. --alloc says which \
-functions those are. It needs an engine with several memories.
+each call of the allocator is noted with its size, its block and the stack of calls that led to it. Which functions those \
+are is what `memgrove inspect -v` lists, or what --alloc says. It needs an engine with several memories.
 
 With --profile, a recording is read: the most memory that was live and who held it, what was live at the end, and who \
 asks most often. FILE is then the original module, which has the names. A recording is what the function \
@@ -31,7 +32,7 @@ asks most often. FILE is then the original module, which has the names. A record
 
 const EXAMPLES: &str = "\
 Examples:
-  memgrove trace app.wasm -o traced.wasm --alloc malloc=malloc,free=free
+  memgrove trace app.wasm -o traced.wasm
   memgrove trace app.wasm -o traced.wasm --alloc 244=malloc,1827=free
   memgrove trace app.wasm --profile app.mgpr
   memgrove trace app.wasm --profile app.mgpr --collapsed stacks.txt --metric final";
@@ -48,8 +49,7 @@ pub(crate) struct TraceArgs {
     #[arg(short, long, value_name = "OUT", required_unless_present = "profile")]
     output: Option<PathBuf>,
 
-    #[arg(long, value_name = "FUNC=ROLE", value_delimiter = ',', required_unless_present = "profile",
-          help = ALLOC_HELP, long_help = alloc_help())]
+    #[arg(long, value_name = "FUNC=ROLE", value_delimiter = ',', help = ALLOC_HELP, long_help = alloc_help())]
     alloc: Vec<String>,
 
     /// Do not record the stack of calls, only by which export the host came
@@ -129,8 +129,13 @@ fn instrument(
     let Some(path) = &args.output else { return Err(UserError::usage("-o OUT is missing").into()) };
     let target = Target::new(path, "OUT")?;
     output_file::refuse_clashes(&[(&target, "OUT")], std::iter::once(&*args.path))?;
-    let functions: BTreeMap<u32, Role> =
-        args.alloc.iter().map(|given| named_role(given, facts)).collect::<Result<_>>()?;
+    let functions = match args.alloc.is_empty() {
+        true => recognised(facts, name)?,
+        false => args.alloc.iter().map(|given| named_role(given, facts)).collect::<Result<_>>()?,
+    };
+    for (func, role) in &functions {
+        out.note(format!("function {func} is {role}"));
+    }
     let options = Options { functions, stacks: !args.no_stacks, max_bytes: args.max_log };
     let traced = trace(wasm, &options).map_err(|error| explain(error, name))?;
     target.write(&traced.wasm)?;
@@ -196,6 +201,53 @@ fn read_profile(
         out.print(view.text())?
     }
     Ok(Exit::Done)
+}
+
+/// The functions of the allocator that inspect is fairly sure of.
+///
+/// A wrong one does no harm to the program: the recording contradicts itself, and says so when it is read.
+fn recognised(facts: &Facts<'_>, name: &str) -> Result<BTreeMap<u32, Role>> {
+    let report = memgrove_inspect::conclude(facts);
+    let functions =
+        report.allocator.functions.iter().filter(|function| function.confidence.level() >= Level::Medium);
+    let roles: BTreeMap<u32, Role> =
+        functions.filter_map(|function| Some((function.func, role_of(function)?))).collect();
+    let has = |wanted: fn(&AllocatorFunction) -> bool| {
+        report
+            .allocator
+            .functions
+            .iter()
+            .any(|function| roles.contains_key(&function.func) && wanted(function))
+    };
+    let allocates = has(|function| matches!(function.role, AllocatorRole::Malloc | AllocatorRole::Realloc));
+    if allocates && has(|function| function.role == AllocatorRole::Free) {
+        return Ok(roles);
+    }
+    Err(UserError::failed(format!("{name}: no function is known that allocates, and one that frees"))
+        .hint("name them with --alloc, such as --alloc 244=malloc,1827=free; memgrove inspect -v shows what is known")
+        .into())
+}
+
+/// The role of a function by what its parameters mean; `None` for what is not traced.
+fn role_of(function: &AllocatorFunction) -> Option<Role> {
+    use AllocatorRole::{Calloc, Free, Malloc, Memalign, Realloc};
+    use Param::{Align, Class, Count, OldSize, OutPointer, Pointer, Size};
+    Some(match (function.role, function.abi?.params) {
+        (Malloc, [Size]) => Role::Malloc,
+        (Malloc | Calloc, [Size, Align]) => Role::RustAlloc,
+        (Malloc, [Size, Class]) => Role::New,
+        (Calloc, [Count, Size]) => Role::Calloc,
+        (Realloc, [Pointer, Size]) => Role::Realloc,
+        (Realloc, [Pointer, OldSize, Size]) => Role::SizedRealloc,
+        (Realloc, [Pointer, OldSize, Size, Align]) => Role::BindgenRealloc,
+        (Realloc, [Pointer, OldSize, Align, Size]) => Role::RustRealloc,
+        (Free, [Pointer]) => Role::Free,
+        (Free, [Pointer, OldSize]) => Role::SizedFree,
+        (Free, [Pointer, OldSize, Align]) => Role::RustDealloc,
+        (Memalign, [Align, Size]) => Role::Memalign,
+        (Memalign, [OutPointer, Align, Size]) => Role::PosixMemalign,
+        _ => return None,
+    })
 }
 
 /// `FUNC=ROLE`, where FUNC is an index or a name.

@@ -28,6 +28,12 @@ pub enum Role {
     RustDealloc,
     /// Rust's `realloc(block, old_size, align, size)`.
     RustRealloc,
+    /// wasm-bindgen's `free(block, size)` before it had an alignment.
+    SizedFree,
+    /// wasm-bindgen's `realloc(block, old_size, size)` before it had an alignment.
+    SizedRealloc,
+    /// wasm-bindgen's `realloc(block, old_size, size, align)`.
+    BindgenRealloc,
     /// `cabi_realloc(block, old_size, align, size)` of the component model: `block` is 0 for a new one.
     CabiRealloc,
     /// AssemblyScript's `__new(size, class)`.
@@ -68,6 +74,9 @@ pub const ROLES: &[(Role, &str)] = &[
     (Role::RustAlloc, "rust_alloc"),
     (Role::RustDealloc, "rust_dealloc"),
     (Role::RustRealloc, "rust_realloc"),
+    (Role::SizedFree, "sized_free"),
+    (Role::SizedRealloc, "sized_realloc"),
+    (Role::BindgenRealloc, "bindgen_realloc"),
     (Role::CabiRealloc, "cabi_realloc"),
     (Role::New, "new"),
 ];
@@ -102,7 +111,10 @@ impl Role {
             Self::New => (2, Allocate { size: one(0), align: None, out: None }),
             Self::Realloc => (2, Reallocate { block: 0, size: 1, align: None }),
             Self::RustRealloc | Self::CabiRealloc => (4, Reallocate { block: 0, size: 3, align: Some(2) }),
+            Self::SizedRealloc => (3, Reallocate { block: 0, size: 2, align: None }),
+            Self::BindgenRealloc => (4, Reallocate { block: 0, size: 2, align: Some(3) }),
             Self::Free => (1, Free { block: 0, size: None }),
+            Self::SizedFree => (2, Free { block: 0, size: Some(1) }),
             Self::RustDealloc => (3, Free { block: 0, size: Some(1) }),
         };
         let results = usize::from(!matches!(call, Free { .. }));
