@@ -34,6 +34,9 @@ _memgrove() {
             memgrove,survey)
                 cmd="memgrove__subcmd__survey"
                 ;;
+            memgrove,trace)
+                cmd="memgrove__subcmd__trace"
+                ;;
             *)
                 ;;
         esac
@@ -41,7 +44,7 @@ _memgrove() {
 
     case "${cmd}" in
         memgrove)
-            opts="-q -h -V --color --quiet --help --version inspect survey bench fix completions man"
+            opts="-q -h -V --color --quiet --help --version inspect survey bench fix trace completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -147,7 +150,7 @@ _memgrove() {
             return 0
             ;;
         memgrove__subcmd__fix)
-            opts="-o -n -q -h -V --output --dry-run --stub --host --partial --accept-unverified --max-memory --json --max-size --color --quiet --help --version"
+            opts="-o -n -q -h -V --output --dry-run --stub --allocator --host --partial --accept-unverified --max-memory --json --max-size --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -163,6 +166,10 @@ _memgrove() {
                     ;;
                 --stub)
                     COMPREPLY=($(compgen -W "all none wasi libc clock random exceptions glue" -- "${cur}"))
+                    return 0
+                    ;;
+                --allocator)
+                    COMPREPLY=($(compgen -W "wee" -- "${cur}"))
                     return 0
                     ;;
                 --host)
@@ -300,6 +307,60 @@ _memgrove() {
                     return 0
                     ;;
                 --html)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        memgrove__subcmd__trace)
+            opts="-o -q -h -V --output --alloc --no-stacks --max-log --profile --collapsed --metric --top --json --max-size --color --quiet --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --alloc)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-log)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --collapsed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --metric)
+                    COMPREPLY=($(compgen -W "peak final allocated count" -- "${cur}"))
+                    return 0
+                    ;;
+                --top)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

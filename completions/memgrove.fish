@@ -34,6 +34,7 @@ complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "inspect" -d 'Say 
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "survey" -d 'Show which toolchain, with which allocator, makes the most portable module'
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "bench" -d 'Measure allocators beside each other, in wasm'
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "fix" -d 'Make a module run anywhere: satisfy its imports inside the module'
+complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "trace" -d 'Record what a module\'s heap does, without rebuilding it'
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "man" -d 'Print a manual page, or write all of them'
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -s f -l format -d 'How to write the results' -r -f -a "auto\t'`text` for one file, `table` for several'
@@ -109,6 +110,7 @@ clock\t''
 random\t''
 exceptions\t''
 glue\t''"
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l allocator -d 'The heap that is put inside where the module imports malloc, free and their family' -r -f -a "wee\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l host -d 'Target host (id or TOML file): imports it provides are kept, and the result has to run on it' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l max-memory -d 'Raise the memory\'s maximum to SIZE, such as 256MiB, where the module declares a smaller one' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l max-size -d 'Refuse files with more bytes than this, also after unpacking' -r
@@ -122,6 +124,25 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l json -d 'Write
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -s V -l version -d 'Print version'
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s o -l output -d 'Where to write the instrumented module' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l alloc -d 'A function of the allocator, by index or name, and what it does; several with commas' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l max-log -d 'The most memory that the recording may take, such as 256MiB; the log ends there, counts go on' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l profile -d 'Read this recording of FILE' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l collapsed -d 'Write the stacks as lines that flame graph tools read' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l metric -d 'The value of each stack in --collapsed' -r -f -a "peak\t'Bytes live at the peak'
+final\t'Bytes live at the end'
+allocated\t'Bytes asked for'
+count\t'Number of allocations'"
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l top -d 'Stacks in each list' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l max-size -d 'Refuse files with more bytes than this, also after unpacking' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l color -d 'Colour the output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l no-stacks -d 'Do not record the stack of calls, only by which export the host came'
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l json -d 'Write what is known as JSON'
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s V -l version -d 'Print version'
 complete -c memgrove -n "__fish_memgrove_using_subcommand completions" -l color -d 'Colour the output' -r -f -a "auto\t''
 always\t''
 never\t''"
