@@ -6,6 +6,11 @@ use memgrove::source::{Fake, Trouble};
 use memgrove::{Allocate, Dlmalloc, Hoard, Inspect, Jemalloc, Wee};
 
 #[path = "../../crates/memgrove/tests/shadow/mod.rs"]
+#[allow(
+    clippy::manual_is_multiple_of,
+    clippy::collapsible_if,
+    reason = "written for the compilers of the allocators' crate"
+)]
 mod shadow;
 
 /// Memory for one heap.

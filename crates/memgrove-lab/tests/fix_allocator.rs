@@ -1,5 +1,6 @@
 //! The heap that `--allocator` puts inside, at work: driven through the functions that it stands for, on two
 //! engines, with others growing memory in between and growth refused.
+#![allow(clippy::print_stderr, reason = "a test says what it left out")]
 
 use std::collections::BTreeMap;
 use std::process::Command;

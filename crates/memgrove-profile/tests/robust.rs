@@ -8,7 +8,8 @@ fn profile(events: &[(u32, u32, u32)]) -> Vec<u8> {
     let mut put = |at: u32, value: u32| bytes[at as usize..][..4].copy_from_slice(&value.to_le_bytes());
     put(0, u32::from_le_bytes(layout::MAGIC));
     put(4, layout::VERSION);
-    put(layout::LOG_CURSOR, layout::LOG + events.len() as u32 * layout::EVENT_BYTES);
+    let count = u32::try_from(events.len()).expect("a few");
+    put(layout::LOG_CURSOR, layout::LOG + count * layout::EVENT_BYTES);
     put(layout::NODE_COUNT, 2);
     bytes.resize(bytes.len() + 2 * layout::NODE_BYTES as usize, 0);
     for (what, block, size) in events {

@@ -63,7 +63,7 @@ fn names_follow_their_functions() {
     let mut nothing = Function::new([]);
     nothing.instruction(&Instruction::End);
     edits.satisfy(0, nothing).unwrap();
-    edits.wrap(2, "memgrove.f", |inner| calls(inner)).unwrap();
+    edits.wrap(2, "memgrove.f", calls).unwrap();
     let ty = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
     let global = edits.add_global(ty, ConstExpr::i32_const(0));
     let edited = edits.apply(&mut Restored { global }).unwrap();

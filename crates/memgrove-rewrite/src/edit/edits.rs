@@ -261,7 +261,7 @@ impl<'m, 'a> Edits<'m, 'a> {
         self.customs.push((name.into(), contents));
     }
 
-    /// Appends the record that `tool` has been applied to this module; [`applied`] reads it.
+    /// Appends the record that `tool` has been applied to this module; [`applied`](super::applied) reads it.
     pub fn record(&mut self, tool: &str, version: &str) {
         let applied = Applied::to(self.sections.bytes, tool, version);
         self.add_custom(SECTION, applied.to_bytes());
