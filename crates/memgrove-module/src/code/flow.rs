@@ -13,6 +13,7 @@ use std::ops::Range;
 use wasmparser::{BlockType, ContType, FrameKind, FuncType, ModuleArity, Operator, RefType, SubType};
 
 use super::Code;
+use super::lists::Lists;
 use crate::facts::Facts;
 
 /// The flow of values through one function.
@@ -20,15 +21,15 @@ pub struct Flow<'a> {
     /// Its instructions.
     pub code: Vec<Operator<'a>>,
     /// The operators that made each operator's operands, first operand first.
-    operands: Vec<Vec<Option<usize>>>,
+    operands: Lists,
     /// The operators that take what each operator makes.
-    users: Vec<Vec<usize>>,
+    users: Lists,
     /// Direct calls of imports, by import.
     calls: BTreeMap<u32, Vec<usize>>,
     /// For each `local.get` the `local.set` or `local.tee` that it reads.
-    set_by: Vec<Option<usize>>,
+    set_by: Lists,
     /// For each `local.set` and `local.tee` the `local.get`s that read it.
-    read_by: Vec<Vec<usize>>,
+    read_by: Lists,
     /// How often all operators were looked at.
     scans: Cell<u32>,
 }
@@ -51,7 +52,9 @@ impl<'a> Flow<'a> {
     #[must_use]
     pub fn of(functions: &Code<'a>, function: u32) -> Option<Self> {
         let facts = functions.facts();
-        let code = functions.operators(function);
+        let mut code = functions.operators(function);
+        // Kept for a while, and grown by doubling.
+        code.shrink_to_fit();
         let results = facts.func_type(function)?.results().len();
         if results > MOST_VALUES {
             return None;
@@ -67,23 +70,19 @@ impl<'a> Flow<'a> {
                 incoming: Vec::new(),
                 is_dead: false,
             }],
-            operands: Vec::with_capacity(code.len()),
+            operands: Lists::with_capacity(code.len()),
         };
         for (at, operator) in code.iter().enumerate() {
             let operands = walk.step(at, operator)?;
-            walk.operands.push(operands);
+            walk.operands.push(&operands);
         }
         if !walk.frames.is_empty() {
             return None;
         }
-        let operands = walk.operands;
-        let mut users = vec![Vec::new(); code.len()];
-        for (at, taken) in operands.iter().enumerate() {
-            for &from in taken.iter().flatten() {
-                users[from].push(at);
-            }
-        }
-        let (set_by, read_by) = locals(&code);
+        let operands = walk.operands.shrunk();
+        let users = operands.inverted();
+        let set_by = locals(&code);
+        let read_by = set_by.inverted();
         let mut calls: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         for (at, operator) in code.iter().enumerate() {
             if let Operator::Call { function_index } = operator
@@ -120,7 +119,7 @@ impl<'a> Flow<'a> {
 
     /// What made the operand of an operator, with locals looked through.
     pub fn operand(&self, at: usize, which: usize) -> Option<usize> {
-        let value = (*self.operands.get(at)?.get(which)?)?;
+        let value = self.operands.of(at).nth(which)??;
         Some(self.source(value))
     }
 
@@ -128,12 +127,9 @@ impl<'a> Flow<'a> {
     pub fn source(&self, mut at: usize) -> usize {
         for _ in 0..DEPTH {
             let before = match &self.code[at] {
-                Operator::LocalGet { .. } => match self.set_by[at] {
-                    Some(set) => self.operands[set].first().copied().flatten(),
-                    None => None,
-                },
-                Operator::LocalTee { .. } => self.operands[at].first().copied().flatten(),
-                Operator::End | Operator::Nop if self.operands[at].len() == 1 => self.operands[at][0],
+                Operator::LocalGet { .. } => self.set_by.first(at).and_then(|set| self.operands.first(set)),
+                Operator::LocalTee { .. } => self.operands.first(at),
+                Operator::End | Operator::Nop if self.operands.of(at).len() == 1 => self.operands.first(at),
                 _ => None,
             };
             match before {
@@ -151,7 +147,7 @@ impl<'a> Flow<'a> {
         left == right
             || match (&self.code[left], &self.code[right]) {
                 (Operator::LocalGet { local_index: a }, Operator::LocalGet { local_index: b }) => {
-                    a == b && self.set_by[left].is_none() && self.set_by[right].is_none()
+                    a == b && self.set_by.first(left).is_none() && self.set_by.first(right).is_none()
                 }
                 (Operator::I32Const { value: a }, Operator::I32Const { value: b }) => a == b,
                 (Operator::GlobalGet { global_index: a }, Operator::GlobalGet { global_index: b }) => a == b,
@@ -169,17 +165,17 @@ impl<'a> Flow<'a> {
             if !seen.insert(value) || seen.len() > MOST_USES {
                 continue;
             }
-            for &user in &self.users[value] {
+            for user in self.users.of(value).flatten() {
                 match &self.code[user] {
-                    Operator::LocalSet { .. } => open.extend(&self.read_by[user]),
+                    Operator::LocalSet { .. } => open.extend(self.read_by.of(user).flatten()),
                     Operator::LocalTee { .. } => {
                         open.push(user);
-                        open.extend(&self.read_by[user]);
+                        open.extend(self.read_by.of(user).flatten());
                     }
                     Operator::End if user + 1 < self.code.len() => open.push(user),
                     operator => {
-                        for (which, taken) in self.operands[user].iter().enumerate() {
-                            if *taken == Some(value) {
+                        for (which, taken) in self.operands.of(user).enumerate() {
+                            if taken == Some(value) {
                                 if which < 2 && matches!(operator, Operator::Select) {
                                     open.push(user);
                                 }
@@ -259,7 +255,7 @@ struct Walk<'a> {
     facts: &'a Facts<'a>,
     stack: Vec<Option<usize>>,
     frames: Vec<Frame>,
-    operands: Vec<Vec<Option<usize>>>,
+    operands: Lists,
 }
 
 impl Walk<'_> {
@@ -416,27 +412,24 @@ impl Walk<'_> {
     }
 }
 
-/// Which `local.set` or `local.tee` each `local.get` reads, and the other way round.
-fn locals(code: &[Operator<'_>]) -> (Vec<Option<usize>>, Vec<Vec<usize>>) {
+/// Which `local.set` or `local.tee` each `local.get` reads.
+fn locals(code: &[Operator<'_>]) -> Lists {
     let mut last = BTreeMap::new();
-    let mut set_by = vec![None; code.len()];
-    let mut read_by = vec![Vec::new(); code.len()];
+    let mut set_by = Lists::with_capacity(code.len());
     for (at, operator) in code.iter().enumerate() {
         match operator {
-            Operator::LocalGet { local_index } => {
-                if let Some(&set) = last.get(local_index) {
-                    set_by[at] = Some(set);
-                    let reads: &mut Vec<usize> = &mut read_by[set];
-                    reads.push(at);
-                }
-            }
+            Operator::LocalGet { local_index } => match last.get(local_index) {
+                Some(&set) => set_by.push(&[Some(set)]),
+                None => set_by.push(&[]),
+            },
             Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => {
                 last.insert(*local_index, at);
+                set_by.push(&[]);
             }
-            _ => {}
+            _ => set_by.push(&[]),
         }
     }
-    (set_by, read_by)
+    set_by.shrunk()
 }
 
 /// Knows no types: operators that depend on some are asked about elsewhere, or not understood.

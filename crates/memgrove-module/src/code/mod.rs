@@ -6,6 +6,7 @@
 mod data;
 mod flow;
 mod flows;
+mod lists;
 
 pub use flow::Flow;
 pub use flows::Flows;
