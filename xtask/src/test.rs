@@ -74,7 +74,7 @@ const STEPS: &[Step] = &[
     // Among its lints: no function of std that is newer than the `rust-version` of its crate.
     Step::every("clippy", 260, clippy),
     Step::every("documentation", 90, documentation),
-    Step::every("features-on-wasm32", 220, features_on_wasm32),
+    Step::every("features-on-wasm32", 340, features_on_wasm32),
     Step::every("archives", 260, |workspace, _| archives::run(workspace, &ArchivesArgs::checked())),
     Step::every("corpus", 60, |workspace, _| corpus::run(workspace, &CorpusTask::Fetch)),
     Step::every("tests", 980, |_, sh| Ok(cmd!(sh, "cargo test --locked --workspace --no-fail-fast").run()?)),
