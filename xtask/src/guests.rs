@@ -25,7 +25,7 @@ pub enum GuestsTask {
     Record,
 }
 
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub struct BuildArgs {
     /// Only these allocators; the others stay as they are.
     #[arg(long, value_delimiter = ',')]

@@ -7,6 +7,7 @@ mod corpus;
 mod donors;
 mod fingerprints;
 mod guests;
+mod regenerate;
 mod report;
 mod setup;
 mod size;
@@ -42,6 +43,8 @@ enum Task {
     /// The guests: wasm programs of one allocator and every workload.
     #[command(subcommand)]
     Guests(guests::GuestsTask),
+    /// Make every generated file anew, in the right order; nothing is measured.
+    Regenerate(regenerate::RegenerateArgs),
     /// Render docs/results.md from results/bench.json; `--measure` measures first.
     Report(report::ReportArgs),
     /// Install what the tests need and say what is installed.
@@ -63,6 +66,7 @@ fn main() -> anyhow::Result<()> {
         Task::Donors(task) => donors::run(&workspace, &task),
         Task::Fingerprints(task) => fingerprints::run(&workspace, &task),
         Task::Guests(task) => guests::run(&workspace, &task),
+        Task::Regenerate(args) => regenerate::run(&workspace, &args),
         Task::Report(args) => report::run(&workspace, &args),
         Task::Setup(args) => setup::run(&workspace, &args),
         Task::Size(args) => size::run(&workspace, &args),

@@ -15,7 +15,7 @@ const SAMPLES: &str = "results/bench.json";
 /// The folder of its charts, beside it.
 const PLOTS: &str = "results";
 
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub struct ReportArgs {
     /// Write nothing; fail if the page is not what the samples give.
     #[arg(long)]

@@ -26,6 +26,13 @@ pub struct SizeArgs {
     bless: bool,
 }
 
+impl SizeArgs {
+    /// Records the bytes as they are.
+    pub fn blessed() -> Self {
+        Self { bless: true }
+    }
+}
+
 /// What is recorded.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
