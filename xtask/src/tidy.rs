@@ -96,6 +96,11 @@ pub fn run(workspace: &Workspace) -> Result<()> {
                 Some(_) => {}
             }
         }
+        if let Some(folder) = file.strip_suffix("/Cargo.toml").filter(|file| file.starts_with("crates/"))
+            && !workspace.root().join(folder).join("README.md").exists()
+        {
+            faults.push(format!("{folder}: no README.md says what the crate is for"));
+        }
         if is_source(&file) {
             faults.extend(second_lists(&file, &String::from_utf8_lossy(&bytes)));
         }

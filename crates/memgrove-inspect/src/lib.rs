@@ -19,3 +19,8 @@ pub mod robust;
 pub use knowledge::{Knowledge, KnowledgeError};
 pub use memgrove_module::{Code, Error, Facts, facts};
 pub use report::{Conclusion, Confidence, Evidence, Report, conclude, conclude_with};
+
+/// The README's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -18,3 +18,8 @@ pub mod recognise;
 pub use code::Code;
 pub use error::Error;
 pub use facts::{Facts, PAGE_BYTES, PAGE_SIZE_LOG2, facts};
+
+/// The README's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

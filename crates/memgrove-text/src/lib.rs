@@ -14,3 +14,8 @@ pub use escape::{
     LONGEST_WORD_BYTES, escape, escape_file_name, escape_json, escape_name, is_hidden, shorten,
 };
 pub use line::{Line, Span, Text, Tone};
+
+/// The README's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

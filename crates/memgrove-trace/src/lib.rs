@@ -86,3 +86,8 @@ pub enum Event {
         thread: u64,
     },
 }
+
+/// The README's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
