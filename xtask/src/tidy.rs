@@ -96,7 +96,9 @@ pub fn run(workspace: &Workspace) -> Result<()> {
                 Some(_) => {}
             }
         }
-        if let Some(folder) = file.strip_suffix("/Cargo.toml").filter(|file| file.starts_with("crates/"))
+        if let Some(folder) = file
+            .strip_suffix("/Cargo.toml")
+            .filter(|file| file.starts_with("crates/") && file.matches('/').count() == 1)
             && !workspace.root().join(folder).join("README.md").exists()
         {
             faults.push(format!("{folder}: no README.md says what the crate is for"));
