@@ -12,7 +12,10 @@ use crate::support::{memgrove, root, workspace};
 
 /// Commands that write one file: the arguments, with `OUT` for it, and how the result begins.
 fn writers() -> Vec<(&'static str, &'static [u8])> {
-    let mut all: Vec<(&str, &[u8])> = vec![("inspect add.wat --html OUT", b"<!doctype html>")];
+    let mut all: Vec<(&str, &[u8])> = vec![
+        ("inspect add.wat --html OUT", b"<!doctype html>"),
+        ("trace add.wat --alloc 0=memalign -o OUT", b"\0asm"),
+    ];
     if cfg!(feature = "engines") {
         all.push(("fix allocates.wat -o OUT", b"\0asm"));
         all.push(("bench --from run.json --report OUT", b"<!doctype html>"));
