@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::MAX_CALLS_TO_GROWTH;
 use super::code::{Call, Code, Value, read};
 use super::names::{is, word};
 use crate::facts::{Callers, Facts, ValType};
@@ -25,8 +26,6 @@ const BY_LESS_CODE: Confidence = Confidence::new_const(0.7);
 const MIN_SHARE: f32 = 0.04;
 /// Another function that holds half as much could be what the first is taken for.
 const RIVAL: f32 = 0.5;
-/// How far a function may be from the growth that it causes, in direct calls.
-const MAX_CALLS_TO_GROWTH: u32 = 3;
 /// Callers looked at for each function; the interface is a few of them, near the allocator in the file or not.
 const MAX_CALLERS: usize = 256;
 /// A function this short in bytes does nothing but pass its parameters on.
