@@ -460,7 +460,7 @@ mod encoded_links {
         // SAFETY: the heap's; the write comes too late.
         unsafe { freed[7].cast::<usize>().write(0) };
         let broken = heap.check().expect_err("a broken heap");
-        assert_eq!((broken.invariant, broken.address), ("H2", freed[7].addr()));
+        assert_eq!((broken.invariant, broken.address), ("H1", freed[7].addr()));
     }
 
     #[test]
