@@ -75,7 +75,7 @@ const STEPS: &[Step] = &[
     Step::every("clippy", 260, clippy),
     Step::every("documentation", 90, documentation),
     Step::every("features-on-wasm32", 340, features_on_wasm32),
-    Step::every("archives", 260, |workspace, _| archives::run(workspace, &ArchivesArgs::checked())),
+    Step::every("archives", 310, |workspace, _| archives::run(workspace, &ArchivesArgs::checked())),
     Step::every("corpus", 60, |workspace, _| corpus::run(workspace, &CorpusTask::Fetch)),
     Step::every("tests", 980, |_, sh| Ok(cmd!(sh, "cargo test --locked --workspace --no-fail-fast").run()?)),
     // The allocators once more, with a secret in every list.
@@ -87,7 +87,7 @@ const STEPS: &[Step] = &[
     // The peers and workloads run natively, which is quicker than a guest.
     Step::every("guests-tests", 240, guests_tests),
     Step::every("donors", 5, |workspace, _| donors::run(workspace, &DonorsTask::Check)),
-    Step::every("oldest-dependencies-of-libraries", 60, |workspace, sh| {
+    Step::every("oldest-dependencies-of-libraries", 80, |workspace, sh| {
         oldest_dependencies(
             workspace,
             sh,
