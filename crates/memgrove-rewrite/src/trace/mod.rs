@@ -127,14 +127,10 @@ impl From<GraftError> for TraceError {
 /// # Errors
 /// If the module is not valid, a role does not fit its function, or it is of a kind that cannot be traced.
 pub fn trace(wasm: &[u8], options: &Options) -> Result<Traced, TraceError> {
-    if wasmparser::Parser::is_component(wasm) {
-        return Err(crate::Error::Component.into());
-    }
-    crate::validator().validate_all(wasm).map_err(crate::Error::from)?;
+    let sections = Sections::read(wasm)?;
     if let Some(earlier) = applied(wasm).into_iter().find(|applied| applied.tool == TOOL) {
         return Err(TraceError::Already { version: earlier.version });
     }
-    let sections = Sections::read(wasm)?;
     check(&sections, options)?;
 
     let mut edits = Edits::new(&sections);

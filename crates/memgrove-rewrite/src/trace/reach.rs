@@ -59,6 +59,7 @@ impl Reach {
         let mut walk = Walk { reaches: vec![false; sections.funcs.len()], open: Vec::new() };
         let mut indirect = BTreeSet::new();
         let mut all_indirect = false;
+        let mut all_callers_found = false;
         let mut through_host = false;
         targets.iter().for_each(|&func| walk.found(func));
         while let Some(func) = walk.open.pop() {
@@ -77,7 +78,7 @@ impl Reach {
                 (0..sections.imported_funcs).for_each(|import| walk.found(import));
                 all_indirect |= calls.is_table_shared;
             }
-            if all_indirect {
+            if all_indirect && !std::mem::replace(&mut all_callers_found, true) {
                 calls.indirect.iter().for_each(|(_, caller)| walk.found(*caller));
             }
         }
