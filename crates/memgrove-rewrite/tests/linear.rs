@@ -8,7 +8,7 @@ mod shapes;
 
 mod depth;
 
-use memgrove_rewrite::{Error, Options, fix, plan};
+use memgrove_rewrite::{Error, Options, fix, plan, trace};
 use shapes::SHAPES;
 use shapes::counting::{count, thread_cpu_nanoseconds};
 use std::sync::Mutex;
@@ -97,6 +97,33 @@ fn what_a_host_provides_is_found_at_once() {
     };
     let [few, many] = [2000, 16_000].map(time);
     // Eight times as many; 64 times as long if each were compared with each.
+    assert!(many < 30 * few.max(8_000_000), "{few} ns, then {many} ns");
+}
+
+/// With a table that the host can write, every call through it may lead to an allocation, and every function calls.
+#[test]
+fn callers_through_a_shared_table_are_found_once() {
+    let _guard = ONE_AT_A_TIME.lock();
+    let program = |n: usize| {
+        let callers = "(func (call_indirect (type $f) (i32.const 0)))".repeat(n);
+        let text = format!(
+            r#"(module (type $f (func)) (table (export "t") 1 funcref) (memory 1)
+            (func (export "malloc") (param i32) (result i32) (local.get 0)) {callers})"#
+        );
+        wat::parse_str(text).unwrap()
+    };
+    let time = |n: usize| {
+        let wasm = program(n);
+        let options = trace::Options { functions: [(0, trace::Role::Malloc)].into(), ..Default::default() };
+        let once = || {
+            let start = thread_cpu_nanoseconds();
+            assert_eq!(trace::trace(&wasm, &options).unwrap().framed as usize, n + 1);
+            thread_cpu_nanoseconds() - start
+        };
+        (0..3).map(|_| once()).min().unwrap_or(0)
+    };
+    let [few, many] = [2000, 16_000].map(time);
+    // Eight times as many; 64 times as long if all were looked through for each.
     assert!(many < 30 * few.max(8_000_000), "{few} ns, then {many} ns");
 }
 
