@@ -1,7 +1,8 @@
 //! The donors: modules whose functions `memgrove fix` puts into others. Builds them and writes their manifest.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -25,6 +26,13 @@ const PACKAGE: &str = "crates/memgrove-donor";
 const PREBUILT: &str = "crates/memgrove-rewrite/donors";
 const DONOR: &str = "wee.wasm";
 const MANIFEST: &str = "manifest.json";
+/// The heaps of `memgrove swap`, by the feature that chooses each.
+const PLACED: [&str; 5] = ["wee", "dlmalloc", "jemalloc", "hoard", "hardened"];
+/// What a heap exports: C's functions, those that its adaptors need, and those that trap.
+const EXPORTS: [&str; 8] =
+    ["malloc", "calloc", "realloc", "memalign", "posix_memalign", "free", "malloc_usable_size", "memcpy"];
+const TRAPS: [&str; 6] =
+    ["double_free", "not_a_block", "wrong_layout", "overflow", "write_after_free", "handed_out_twice"];
 
 pub fn run(workspace: &Workspace, task: &DonorsTask) -> Result<()> {
     match task {
@@ -49,16 +57,56 @@ fn build(workspace: &Workspace) -> Result<()> {
     let built = target.join("wasm32-unknown-unknown/release/memgrove_donor.wasm");
     let module = fs::read(&built).with_context(|| built.display().to_string())?;
 
+    let mut modules = BTreeMap::from([(DONOR.to_owned(), module)]);
+    for feature in PLACED {
+        let module = build_placed(workspace, &rust, &target, feature)?;
+        modules.insert(format!("placed/{feature}.wasm"), module);
+    }
     let prebuilt = workspace.root().join(PREBUILT);
+    let described: BTreeMap<&str, Value> = modules
+        .iter()
+        .map(|(name, module)| {
+            let facts = json!({ "size_bytes": module.len(), "sha256": sources::digest(module) });
+            (name.as_str(), facts)
+        })
+        .collect();
     let manifest = json!({
-        "donors": { DONOR: { "size_bytes": module.len(), "sha256": sources::digest(&module) } },
+        "donors": described,
         "sources_sha256": sources::hash(workspace.root(), &SOURCES)?,
         "tools": [rust.version(&workspace.shell()?)?],
     });
-    fs::create_dir_all(&prebuilt)?;
-    fs::write(prebuilt.join(DONOR), module)?;
+    fs::create_dir_all(prebuilt.join("placed"))?;
+    for (name, module) in &modules {
+        fs::write(prebuilt.join(name), module)?;
+    }
     fs::write(prebuilt.join(MANIFEST), serde_json::to_string_pretty(&manifest)? + "\n")?;
     Ok(())
+}
+
+/// A heap as position-independent code: compiled to an archive, and linked as a side module.
+fn build_placed(workspace: &Workspace, rust: &WasmRust, target: &Path, feature: &str) -> Result<Vec<u8>> {
+    let sh = workspace.shell()?;
+    sh.change_dir(workspace.root());
+    rust.enter(&sh, &["-Ctarget-cpu=mvp", "-Crelocation-model=pic"])?;
+    let target = target.join("placed");
+    sh.set_var("CARGO_TARGET_DIR", &target);
+    sh.change_dir(PACKAGE);
+    let arguments = rust.arguments("core");
+    let features = format!("{feature},placed");
+    cmd!(sh, "cargo rustc --quiet --locked --release --no-default-features --features {features} --crate-type staticlib")
+        .args(arguments)
+        .quiet()
+        .run()?;
+    let archive = target.join("wasm32-unknown-unknown/release/libmemgrove_donor.a");
+    let linked = target.join(format!("{feature}.wasm"));
+    let linker = rust.linker();
+    let exports = EXPORTS.iter().map(|name| format!("--export={name}"));
+    let traps = TRAPS.iter().map(|name| format!("--export-if-defined=trap_{name}"));
+    let exports: Vec<String> = exports.chain(["--export=memset".to_owned()]).chain(traps).collect();
+    cmd!(sh, "{linker} --experimental-pic -shared --no-entry --strip-all --gc-sections {exports...} {archive} -o {linked}")
+        .quiet()
+        .run()?;
+    fs::read(&linked).with_context(|| linked.display().to_string())
 }
 
 fn check(workspace: &Workspace) -> Result<()> {
@@ -68,8 +116,11 @@ fn check(workspace: &Workspace) -> Result<()> {
     if manifest["sources_sha256"] != sources::hash(workspace.root(), &SOURCES)? {
         bail!("the donors are older than their sources\n{HINT}");
     }
-    if manifest["donors"][DONOR]["sha256"] != sources::digest(&fs::read(prebuilt.join(DONOR))?) {
-        bail!("{PREBUILT}/{DONOR} is not what was built\n{HINT}");
+    let placed = PLACED.iter().map(|feature| format!("placed/{feature}.wasm"));
+    for name in placed.chain([DONOR.to_owned()]) {
+        if manifest["donors"][&name]["sha256"] != sources::digest(&fs::read(prebuilt.join(&name))?) {
+            bail!("{PREBUILT}/{name} is not what was built\n{HINT}");
+        }
     }
     println!("donors: built from the sources as they are");
     Ok(())

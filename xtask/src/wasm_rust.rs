@@ -39,6 +39,11 @@ impl WasmRust {
         bail!("no Rust compiler for {TARGET}\nhint: cargo xtask setup, or rustup target add {TARGET}")
     }
 
+    /// A linker for position-independent modules: the one that was found, or LLVM's under its plain name.
+    pub fn linker(&self) -> &str {
+        self.linker.as_deref().unwrap_or("wasm-ld")
+    }
+
     /// Which compiler it is, for a manifest.
     pub fn version(&self, sh: &Shell) -> Result<String> {
         let rustc = &self.rustc;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use count_mallocs::count_calls;
 use memgrove_lab::engine::{self, EngineId, Host, HostTrap, Instance, Memory, Settings, Value};
 use memgrove_rewrite::edit::{Edits, Frame, Instrument, Sections, Subject, Untouched, applied};
-use memgrove_rewrite::graft::{Constant, Donor, Item, Joint, Roots, graft};
+use memgrove_rewrite::graft::{Constant, Data, Donor, Item, Joint, Roots, graft};
 use memgrove_rewrite::{Options, fix, plan};
 use wasm_encoder::{ConstExpr, Function, GlobalType, Instruction, ValType};
 use wasmparser::ExternalKind;
@@ -126,7 +126,12 @@ fn a_graft_runs_in_its_host_as_in_its_donor() {
     for in_place in [false, true] {
         let mut edits = Edits::new(&sections);
         let at = |_: &wasmparser::Import<'_>| Some(Item::Constant(Constant::I32(4096)));
-        let joint = Joint { bind: &at, memory: Some(0), name: &|func| format!("memgrove.{func}") };
+        let joint = Joint {
+            bind: &at,
+            memory: Some(0),
+            name: &|func| format!("memgrove.{func}"),
+            data: Data::Segments,
+        };
         let wanted = [root];
         let roots = if in_place {
             Roots { bodies: &wanted, ..Roots::default() }

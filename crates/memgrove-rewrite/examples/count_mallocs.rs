@@ -6,7 +6,7 @@
 #![allow(clippy::print_stdout, dead_code, reason = "a command, and a part of a test")]
 
 use memgrove_rewrite::edit::{Edited, Edits, Sections, Untouched, applied};
-use memgrove_rewrite::graft::{Donor, Joint, Roots, graft};
+use memgrove_rewrite::graft::{Data, Donor, Joint, Roots, graft};
 use wasm_encoder::{Function, Instruction, MemoryType};
 
 /// What the record in the module calls it.
@@ -33,7 +33,8 @@ pub fn count_calls(wasm: &[u8], functions: &[&str]) -> Result<Edited, Box<dyn st
     let counter = wat::parse_str(COUNTER)?;
     let donor = Donor::read(&counter)?;
     let count = donor.func("count").ok_or("the donor has it")?;
-    let joint = Joint { bind: &|_| None, memory: Some(memory), name: &|_| "memgrove.count".to_owned() };
+    let name = |_| "memgrove.count".to_owned();
+    let joint = Joint { bind: &|_| None, memory: Some(memory), name: &name, data: Data::Segments };
     let count = graft(&mut edits, &donor, Roots { funcs: &[count], bodies: &[] }, &joint)?.func(count);
     let count = count.ok_or("it was grafted")?;
     for (at, name) in (0..).step_by(4).zip(functions) {

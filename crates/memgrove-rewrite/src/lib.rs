@@ -24,6 +24,7 @@ mod pass;
 mod plan;
 mod runtime;
 mod structure;
+pub mod swap;
 pub mod trace;
 #[cfg(test)]
 mod unproven;

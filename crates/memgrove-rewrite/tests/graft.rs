@@ -2,7 +2,7 @@
 //! runs a graft.
 
 use memgrove_rewrite::edit::{Edits, Sections, Untouched};
-use memgrove_rewrite::graft::{Constant, Donor, GraftError, Grafted, Item, Joint, Roots, graft};
+use memgrove_rewrite::graft::{Constant, Data, Donor, GraftError, Grafted, Item, Joint, Roots, graft};
 
 /// A donor with a function that calls another through its own table, data, a global that counts, and what it
 /// does not need for that.
@@ -45,7 +45,7 @@ fn name(func: u32) -> String {
 }
 
 fn joint() -> Joint<'static> {
-    Joint { bind: &bind, memory: Some(0), name: &name }
+    Joint { bind: &bind, memory: Some(0), name: &name, data: Data::Segments }
 }
 
 /// Grafts `root` of `donor` into `host`.

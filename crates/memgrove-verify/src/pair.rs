@@ -154,6 +154,20 @@ impl Emulation {
     }
 }
 
+/// An instance under the host that is emulated for its imports, as its glue would start it.
+pub(super) fn start_alone(
+    module: &dyn Module,
+    plan: &Plan,
+    missing: &[usize],
+) -> Result<Box<dyn Instance>, EngineError> {
+    let emulation = Emulation::new(plan, missing).map_err(|words| EngineError::Engine { words })?;
+    let mut instance = module.instantiate(&emulation.host)?;
+    for (at, bytes) in plan.initial_data() {
+        instance.write(Memory::Main, u64::from(at), bytes)?;
+    }
+    Ok(instance)
+}
+
 impl<'a> Sides<'a> {
     /// Compiles both.
     pub fn new(

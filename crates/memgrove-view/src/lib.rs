@@ -19,6 +19,7 @@ pub mod html;
 pub mod profile;
 pub mod report;
 pub mod survey;
+pub mod swap;
 
 mod json;
 mod layout;

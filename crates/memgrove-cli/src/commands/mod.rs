@@ -14,6 +14,7 @@ mod inspect;
 mod man;
 #[cfg(feature = "engines")]
 mod survey;
+mod swap;
 mod trace;
 
 use anyhow::Result;
@@ -48,6 +49,7 @@ commands! {
     Survey(survey::SurveyArgs),
     Bench(bench::BenchArgs),
     Fix(fix::FixArgs),
+    Swap(swap::SwapArgs),
     Trace(trace::TraceArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),

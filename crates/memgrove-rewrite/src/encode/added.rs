@@ -10,7 +10,7 @@ use super::heap;
 use crate::Error;
 use crate::edit::{Edits as Editor, Signature, count};
 use crate::edits::{Edits, StandIn};
-use crate::graft::{Donor, Grafted, Joint, Roots, graft};
+use crate::graft::{Data, Donor, Grafted, Joint, Roots, graft};
 use crate::module::Module;
 use crate::runtime::{self, Adapter, PAGE_LOG2, RuntimeFunction, Tail, adapt};
 
@@ -54,6 +54,7 @@ pub(super) fn add(
         bind: &|import| runtime::bind(import, edits.layout, page_shift),
         memory: None,
         name: &|func| format!("memgrove.{func}"),
+        data: Data::Segments,
     };
     let roots = Roots { funcs: &funcs, bodies: &bodies };
     let mut grafted = graft(editor, donor, roots, &joint).map_err(runtime::defect)?;

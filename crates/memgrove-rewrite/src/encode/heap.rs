@@ -7,7 +7,7 @@ use wasm_encoder::{ConstExpr, Function, GlobalType, Instruction, ValType};
 use crate::Error;
 use crate::edit::{Edits as Editor, count};
 use crate::edits::{Edits, StandIn};
-use crate::graft::{self, Donor, Item, Joint, Roots};
+use crate::graft::{self, Data, Donor, Item, Joint, Roots};
 use crate::heap::{Allocator, HeapFunction};
 
 /// Gives a body to each import that a heap stands for. There is one heap at most (see `pass/allocator.rs`).
@@ -23,7 +23,8 @@ pub(super) fn graft(edits: &Edits, editor: &mut Editor<'_, '_>) -> Result<(), Er
     let Some(allocator) = allocator else { return Ok(()) };
     let donor = Donor::read(allocator.donor()).map_err(encode)?;
     let state = State::add(editor);
-    let joint = Joint { bind: &|import| state.bind(import.name), memory: Some(0), name: &name };
+    let bind = |import: &wasmparser::Import<'_>| state.bind(import.name);
+    let joint = Joint { bind: &bind, memory: Some(0), name: &name, data: Data::Segments };
 
     // By the donor's function, which can have several names.
     let mut imports: BTreeMap<u32, Vec<u32>> = BTreeMap::new();

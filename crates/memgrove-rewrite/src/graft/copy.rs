@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use wasm_encoder::reencode::{Error as ReencodeError, Reencode};
-use wasm_encoder::{ConstExpr, Function, Instruction, TableType};
+use wasm_encoder::{ConstExpr, Function, GlobalType, Instruction, TableType};
 use wasmparser::{DataKind, Import, Operator};
 
 use super::donor::{Donor, Init, Offset, Segment, imported, offset};
-use super::{Closure, Constant, GraftError, Item, Joint, from_reencode, unsupported};
+use super::{Closure, Constant, Data, GraftError, Item, Joint, from_reencode, unsupported};
 use crate::edit::{Address, Body, Edits, Elements, Segment as NewSegment, signature};
 
 /// A graft: where the donor's functions are in the host, by edit indices.
@@ -144,7 +144,7 @@ impl<'c, 'a> Copier<'c, 'a> {
             if let Some(import) = self.donor.imports.globals.get(global as usize) {
                 let ty = self.donor.sections.globals[global as usize];
                 match bound(self.joint, import)? {
-                    Item::Global(index) if edits.global_type(index) == self.global_type(ty).ok() => {
+                    Item::Global(index) if self.is_such_global(edits.global_type(index), ty) => {
                         self.globals.insert(global, index);
                     }
                     Item::Constant(constant)
@@ -198,6 +198,14 @@ impl<'c, 'a> Copier<'c, 'a> {
         Ok(())
     }
 
+    /// A global of the host can stand for one of this type; also one that changes for one that code only reads.
+    fn is_such_global(&mut self, have: Option<GlobalType>, ty: wasmparser::GlobalType) -> bool {
+        let wanted = self.global_type(ty).ok();
+        have.zip(wanted).is_some_and(|(have, wanted)| {
+            have == wanted || !wanted.mutable && have == GlobalType { mutable: true, ..wanted }
+        })
+    }
+
     /// A table of the host can stand for this one of the donor.
     fn is_such_table(&mut self, have: Option<TableType>, table: u32) -> bool {
         let wanted = self.donor.sections.tables.get(table as usize);
@@ -210,6 +218,7 @@ impl<'c, 'a> Copier<'c, 'a> {
     fn add_data(&mut self, edits: &mut Edits<'_, '_>, closure: &Closure) -> Result<(), GraftError> {
         for (index, data) in (0..).zip(&self.donor.data) {
             let active = match &data.kind {
+                DataKind::Active { .. } if self.joint.data == Data::Code => continue,
                 DataKind::Active { memory_index, offset_expr } => {
                     let Some(&memory) = self.memories.get(memory_index) else { continue };
                     let at = self.resolve(offset(offset_expr)?)?;

@@ -165,6 +165,16 @@ impl<'a> Donor<'a> {
         all
     }
 
+    /// Active data that is put at a distance from an imported global: the distance and the bytes, for position-independent
+    /// code whose host decides late where it lies.
+    pub fn placed_data(&self) -> impl Iterator<Item = (u32, &'a [u8])> + '_ {
+        self.data.iter().filter_map(|data| {
+            let DataKind::Active { offset_expr, .. } = &data.kind else { return None };
+            let Offset { global: Some(_), number } = offset(offset_expr).ok()? else { return None };
+            Some((u32::try_from(number).ok()?, data.data))
+        })
+    }
+
     /// The body of a function that the donor defines.
     pub(super) fn body(&self, func: u32) -> Option<&FunctionBody<'a>> {
         self.bodies.get(func.checked_sub(self.sections.imported_funcs)? as usize)

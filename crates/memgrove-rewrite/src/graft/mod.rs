@@ -85,6 +85,18 @@ pub struct Joint<'j> {
     pub memory: Option<u32>,
     /// The name that a function of the donor, by its index, gets in the host.
     pub name: &'j dyn Fn(u32) -> String,
+    /// Who puts the donor's active data into memory.
+    pub data: Data,
+}
+
+/// Who puts the donor's active data into memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Data {
+    /// Segments of the host, at instantiation.
+    #[default]
+    Segments,
+    /// Code of the host, when it knows where: [`Donor::placed_data`] says what.
+    Code,
 }
 
 /// Why a module cannot be grafted.

@@ -28,7 +28,7 @@ pub use self::role::{ROLES, Role};
 use self::reach::Reach;
 use self::stack::{Added, Stacks};
 use crate::edit::{Address, Edits, Map, Sections, Segment, Untouched, applied};
-use crate::graft::{Constant, Donor, GraftError, Item, Joint, Roots, graft};
+use crate::graft::{Constant, Data, Donor, GraftError, Item, Joint, Roots, graft};
 
 /// The memory that holds the recording.
 pub const EXPORT: &str = "memgrove_profile";
@@ -218,6 +218,7 @@ fn add_recorder(edits: &mut Edits<'_, '_>, options: &Options) -> Result<Added, T
         },
         memory: Some(memory),
         name: &|func| format!("memgrove.recorder.{func}"),
+        data: Data::Segments,
     };
     let record = donor.func("record").ok_or_else(|| GraftError::NoExport("record".to_owned()))?;
     let grafted = graft(edits, &donor, Roots { funcs: &[record], bodies: &[] }, &joint)?;

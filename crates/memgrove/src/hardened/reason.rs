@@ -54,11 +54,12 @@ impl Reason {
 }
 
 /// The text of the reason, for a debugger: null as long as nothing was found. `used`, because nothing reads it here.
-#[used]
+#[cfg_attr(not(feature = "_donor"), used)]
+#[cfg_attr(feature = "_donor", allow(dead_code, reason = "nothing is noted"))]
 static TEXT: AtomicPtr<c_char> = AtomicPtr::new(null_mut());
-#[used]
+#[cfg_attr(not(feature = "_donor"), used)]
 static REASON: AtomicU8 = AtomicU8::new(0);
-#[used]
+#[cfg_attr(not(feature = "_donor"), used)]
 static BLOCK: AtomicUsize = AtomicUsize::new(0);
 
 /// What was found, and the address of the block; `None` as long as nothing was. For a signal handler, or for a host
@@ -70,6 +71,7 @@ pub fn trapped() -> Option<(Reason, usize)> {
 }
 
 /// Takes note and stops. Inlined, so that it is the function with the name that traps.
+#[cfg(any(not(feature = "_donor"), feature = "encoded-links"))]
 #[inline(always)]
 fn stop(reason: Reason, block: *const u8) -> ! {
     BLOCK.store(block.addr(), Ordering::Relaxed);
@@ -112,6 +114,7 @@ fn trap() -> ! {
 
 /// Two functions a reason: the one that is called, and the one that traps, so that a stack trace tells which it was. It
 /// is called through memory, because `wasm-opt` takes no notice of `inline(never)`.
+#[cfg(not(feature = "_donor"))]
 macro_rules! reasons {
     ($($name:ident $trap:ident $reason:ident)*) => {$(
         #[cold]
@@ -125,6 +128,26 @@ macro_rules! reasons {
         #[inline(never)]
         fn $trap(block: *const u8) -> ! {
             stop(Reason::$reason, block)
+        }
+    )*};
+}
+
+/// One function a reason, which its name tells; nothing is noted in memory.
+#[cfg(feature = "_donor")]
+macro_rules! reasons {
+    ($($name:ident $trap:ident $reason:ident)*) => {$(
+        #[cold]
+        pub(super) fn $name(_: *const u8) -> ! {
+            $trap()
+        }
+
+        #[cold]
+        #[inline(never)]
+        #[unsafe(no_mangle)]
+        extern "C" fn $trap() -> ! {
+            // Functions that do the same would become one.
+            core::hint::black_box(Reason::$reason as u8);
+            trap()
         }
     )*};
 }

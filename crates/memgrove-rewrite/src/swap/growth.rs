@@ -1,0 +1,116 @@
+//! The module's own way to more memory.
+
+use memgrove_module::Code;
+use memgrove_module::facts::SiteKind;
+use memgrove_module::recognise::RESIZE_HEAP;
+use wasmparser::Operator;
+
+use super::Refusal;
+use super::old::Old;
+
+/// How a new heap comes by memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Growth {
+    /// By the function that moves the end of the heap, the module's own or an imported one, which others may call too.
+    Sbrk(u32),
+    /// By the variable that holds the end of the heap, at this address, as the allocator itself did.
+    Break {
+        /// Where the variable is, in bytes.
+        cell: u32,
+        /// How memory grows where the heap's end passes the memory's.
+        beyond: Beyond,
+    },
+    /// By `memory.grow`, as the old allocator did.
+    Instruction,
+}
+
+/// How memory grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beyond {
+    /// By `memory.grow`.
+    Instruction,
+    /// By the import `emscripten_resize_heap`, whose host has to learn of it.
+    Resize(u32),
+    /// It does not.
+    Never,
+}
+
+impl Growth {
+    /// For people.
+    #[must_use]
+    pub fn words(self) -> String {
+        match self {
+            Self::Sbrk(func) => format!("through the module's sbrk (function {func})"),
+            Self::Break { cell, beyond } => {
+                let beyond = match beyond {
+                    Beyond::Instruction => "memory.grow".to_owned(),
+                    Beyond::Resize(func) => format!("the import emscripten_resize_heap (function {func})"),
+                    Beyond::Never => "nothing: the memory does not grow".to_owned(),
+                };
+                format!("by moving the break at {cell:#x}, and then by {beyond}")
+            }
+            Self::Instruction => "by memory.grow, as before".to_owned(),
+        }
+    }
+
+    /// Finds it: a function that moves a break, else what the old allocator's own code does.
+    pub(super) fn find(code: &Code<'_>, old: &Old, sbrk: Option<u32>) -> Result<Self, Refusal> {
+        let facts = code.facts();
+        if let Some(sbrk) = sbrk.filter(|&sbrk| keeps_break(code, sbrk)).or_else(|| imported_sbrk(code, old))
+        {
+            return Ok(Self::Sbrk(sbrk));
+        }
+        let own = || old.replaced.keys().chain(&old.dead).chain(&old.primers).copied().chain(sbrk);
+        let resize = own()
+            .flat_map(|func| facts.call_graph.callees(func).iter().copied())
+            .find(|&callee| is_growth_import(code, callee));
+        let beyond = match resize {
+            Some(resize) if is_library(code, resize, RESIZE_HEAP) && code.has_type(resize, "i32 -> i32") => {
+                Beyond::Resize(resize)
+            }
+            Some(_) => return Err(Refusal::Growth),
+            None => {
+                // Also behind a table, where the allocator's own growth may be.
+                let grows = facts.sites.iter().any(|site| matches!(site.kind, SiteKind::Grow { .. }));
+                let by_host = code.imports().growers().next().is_some();
+                if grows && !by_host { Beyond::Instruction } else { Beyond::Never }
+            }
+        };
+        match (old.break_cell, beyond) {
+            (Some(cell), beyond) => Ok(Self::Break { cell, beyond }),
+            (None, Beyond::Instruction) => Ok(Self::Instruction),
+            (None, _) => Err(Refusal::Growth),
+        }
+    }
+}
+
+/// Whether a function remembers a break. One that does not only executes `memory.grow`, for whole pages.
+fn keeps_break(code: &Code<'_>, sbrk: u32) -> bool {
+    code.has_type(sbrk, "i32 -> i32")
+        && code
+            .operators(sbrk)
+            .iter()
+            .any(|operator| matches!(operator, Operator::I32Store { .. } | Operator::GlobalSet { .. }))
+}
+
+/// An import named `sbrk` that the old allocator calls.
+fn imported_sbrk(code: &Code<'_>, old: &Old) -> Option<u32> {
+    let facts = code.facts();
+    let callees = old.replaced.keys().chain(&old.dead).flat_map(|func| facts.call_graph.callees(*func));
+    callees.copied().find(|&callee| is_library(code, callee, "sbrk") && code.has_type(callee, "i32 -> i32"))
+}
+
+fn is_growth_import(code: &Code<'_>, func: u32) -> bool {
+    let import = code.facts().imported_funcs.get(func as usize);
+    import.is_some_and(|import| code.imports().at(import.import as usize).grows())
+}
+
+/// Whether an import is this function of Emscripten's library: by its name, or by its use under a minified one.
+fn is_library(code: &Code<'_>, func: u32, wanted: &str) -> bool {
+    let facts = code.facts();
+    let Some(import) = facts.imported_funcs.get(func as usize) else { return false };
+    let Some(import) = facts.imports.get(import.import as usize) else { return false };
+    let told = code.imports().role(func).and_then(|role| role.name());
+    let by_name = || import.name.trim_start_matches('_') == wanted && is_growth_import(code, func);
+    told.map_or_else(by_name, |told| told == wanted)
+}

@@ -1,0 +1,210 @@
+//! Puts another allocator into a module, in the place of the one that is there.
+//!
+//! ```text
+//! facts, members ─► old       what has to be replaced, and what only that used        old.rs, uses.rs
+//!                ─► growth    the module's own way to more memory                     growth.rs
+//!                ─► heap      grafted, made when it is first asked                    heap.rs
+//!                ─► adaptors  the old functions' promises, kept with the new heap     adaptor.rs
+//! ```
+//!
+//! Imports stay the same set, exports too, and so do the functions' indices: what is no longer called becomes
+//! `unreachable`. A module of which it cannot be shown that nothing else knows the old allocator is refused: see
+//! [`Refusal`].
+
+mod adaptor;
+mod growth;
+mod heap;
+mod old;
+mod refusal;
+mod role;
+mod uses;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use memgrove_module::{Code, Facts};
+use thiserror::Error;
+use wasm_encoder::{Function, Instruction};
+
+pub use self::growth::{Beyond, Growth};
+pub use self::heap::To;
+pub use self::refusal::{Refusal, Why};
+pub use self::role::{Member, ROLES, Role};
+
+use self::heap::Heap;
+use self::old::Old;
+use crate::edit::{Edits, Frame, Instrument, Map, Sections, Site, Splice, Subject, applied};
+use crate::graft::GraftError;
+
+/// The name under which a module says that its allocator was replaced.
+pub const TOOL: &str = "swap";
+
+/// What the old allocator does where the standards leave it free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Manners {
+    /// `realloc(block, 0)` frees the block and returns null; else it is a block of the least size.
+    pub realloc_zero_frees: bool,
+    /// An alignment that is no power of two is rounded up to one; else it is refused.
+    pub rounds_alignment: bool,
+    /// Rust's functions return the alignment for an empty block, and free nothing then.
+    pub empty_is_alignment: bool,
+    /// Where errno is, and the number for exhausted memory: found in the code.
+    errno: Option<(u32, i32)>,
+}
+
+impl Manners {
+    /// The error number for exhausted memory.
+    fn no_memory(&self) -> i32 {
+        self.errno.map_or(48, |(_, number)| number)
+    }
+}
+
+/// What is put in whose place.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The new heap.
+    pub to: To,
+    /// The functions of the old allocator that are known.
+    pub members: Vec<Member>,
+    /// The function that moves the end of the heap, where there is one.
+    pub sbrk: Option<u32>,
+    /// What the old allocator does where the standards leave it free.
+    pub manners: Manners,
+}
+
+/// A module with another allocator.
+#[derive(Debug, Clone)]
+pub struct Swapped {
+    /// The new module: validated.
+    pub wasm: Vec<u8>,
+    /// Where functions and instructions went.
+    pub map: Map,
+    /// What was left out or could not be kept right, for people.
+    pub notes: Vec<String>,
+    /// The functions that were replaced, by index.
+    pub replaced: Vec<Member>,
+    /// The functions that only these called, by index: they do nothing now.
+    pub dead: Vec<u32>,
+    /// Bytes of code that went with them.
+    pub dead_bytes: u64,
+    /// How the new heap comes by memory.
+    pub growth: Growth,
+    /// Where the old heap was, if its functions were told.
+    pub heap: Option<u32>,
+    /// Where the old allocator set errno.
+    pub errno: Option<u32>,
+}
+
+/// Why a module did not get another allocator.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SwapError {
+    /// It cannot be read or written.
+    #[error(transparent)]
+    Module(#[from] crate::Error),
+    /// It would not be the same program.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// A defect of this crate.
+    #[error("the heap cannot be grafted: {0}")]
+    Graft(GraftError),
+}
+
+impl From<GraftError> for SwapError {
+    fn from(error: GraftError) -> Self {
+        match error {
+            GraftError::Module(error) => Self::Module(error),
+            other => Self::Graft(other),
+        }
+    }
+}
+
+/// Replaces the allocator of a module. Linear in its size.
+///
+/// # Errors
+/// If it cannot be shown that nothing but the members knows the old allocator, or the module is of a kind for which there
+/// is no heap.
+pub fn swap(facts: &Facts<'_>, options: &Options) -> Result<Swapped, SwapError> {
+    if facts.component.is_some() {
+        return Err(crate::Error::Component.into());
+    }
+    refusal::of_module(facts, options)?;
+    let wasm = facts.bytes();
+    if let Some(earlier) = applied(wasm).into_iter().find(|applied| applied.tool == TOOL) {
+        return Err(Refusal::Already { version: earlier.version }.into());
+    }
+    let code = Code::new(facts);
+    let old = Old::find(&code, &options.members, options.sbrk)?;
+    let growth = Growth::find(&code, &old, options.sbrk)?;
+    // Only a function by which the heap grows lives on for it.
+    let old = match growth {
+        Growth::Sbrk(_) => old,
+        Growth::Instruction | Growth::Break { .. } if options.sbrk.is_some() => {
+            Old::find(&code, &options.members, None).unwrap_or(old)
+        }
+        Growth::Instruction | Growth::Break { .. } => old,
+    };
+
+    let sections = Sections::read_valid(wasm)?;
+    let mut edits = Edits::new(&sections);
+    let mut wanted = BTreeSet::new();
+    old.replaced.values().for_each(|member| adaptor::needed(member.role, &mut wanted));
+    let heap = Heap::add(&mut edits, options.to, growth, &wanted)?;
+    let manners = Manners { errno: old.errno, ..options.manners };
+    for member in old.replaced.values() {
+        edits.replace(member.func, adaptor::body(member, &heap, &manners))?;
+    }
+    for &func in &old.dead {
+        let mut nothing = Function::new([]);
+        nothing.instruction(&Instruction::Unreachable).instruction(&Instruction::End);
+        edits.replace(func, nothing)?;
+    }
+    for &func in &old.primers {
+        let results = facts.func_type(func).map_or(0, |ty| ty.results().len());
+        let mut nothing = Function::new([]);
+        for _ in 0..results {
+            nothing.instruction(&Instruction::I32Const(0));
+        }
+        nothing.instruction(&Instruction::End);
+        edits.replace(func, nothing)?;
+    }
+    edits.record(TOOL, env!("CARGO_PKG_VERSION"));
+    let edited = edits.apply(&mut NotMapped { tests: &old.tests, at: 0 })?;
+    let gone = old.dead.iter().chain(old.replaced.keys());
+    Ok(Swapped {
+        dead_bytes: gone.map(|func| u64::from(code.body_len(*func))).sum(),
+        wasm: edited.wasm,
+        map: edited.map,
+        notes: edited.notes,
+        replaced: old.replaced.into_values().collect(),
+        dead: old.dead.into_iter().collect(),
+        growth,
+        heap: old.heap,
+        errno: old.errno.map(|(address, _)| address),
+    })
+}
+
+/// Tells whoever asks that a new block was not mapped, so that it is cleared: with the flags of the old header.
+struct NotMapped<'o> {
+    tests: &'o BTreeMap<u32, BTreeSet<usize>>,
+    /// Position of the next instruction of the function.
+    at: usize,
+}
+
+/// Both flags of dlmalloc's header: this block and the one before it are in use.
+const IN_USE: i32 = 3;
+
+impl Instrument for NotMapped<'_> {
+    fn function(&mut self, function: &Subject<'_, '_>) -> Result<Option<Frame>, crate::Error> {
+        self.at = 0;
+        Ok(self.tests.contains_key(&function.index).then(Frame::default))
+    }
+
+    fn instruction(&mut self, site: &Site<'_, '_>, splice: &mut Splice) -> Result<(), crate::Error> {
+        let places = self.tests.get(&site.function.index);
+        if places.is_some_and(|places| places.contains(&self.at)) {
+            splice.remove().before(&Instruction::Drop).before(&Instruction::I32Const(IN_USE));
+        }
+        self.at += 1;
+        Ok(())
+    }
+}

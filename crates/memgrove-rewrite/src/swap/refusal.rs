@@ -1,0 +1,152 @@
+//! Why a module keeps its allocator.
+
+use std::fmt;
+
+use memgrove_module::Facts;
+use memgrove_module::facts::PAGE_SIZE_LOG2;
+use thiserror::Error;
+
+use super::{Options, Role};
+
+/// How a function knows the allocator from inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// It reads or writes what the allocator keeps at this address.
+    State {
+        /// The address, in bytes.
+        address: u32,
+    },
+    /// It reads or writes before a block, where the allocator's header is.
+    Header,
+    /// What it does is not understood.
+    NotUnderstood,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::State { address } => write!(f, "uses the allocator's state at {address:#x}"),
+            Self::Header => f.write_str("looks at the header before a block"),
+            Self::NotUnderstood => f.write_str("holds code that is not understood"),
+        }
+    }
+}
+
+/// Why a module keeps its allocator.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// It is not known which functions allocate and free.
+    #[error("no function is known that allocates, and one that frees")]
+    NoPair,
+    /// A role was given to what is no function that the module defines.
+    #[error("the module defines no function {func}")]
+    NoFunction {
+        /// Its index.
+        func: u32,
+    },
+    /// A function cannot have the role that was given to it.
+    #[error("function {func} cannot be {}: its type is {ty}", role.name())]
+    Role {
+        /// Its index.
+        func: u32,
+        /// The role.
+        role: Role,
+        /// Its type.
+        ty: String,
+    },
+    /// A collector knows where its objects' headers are.
+    #[error(
+        "its heap is collected ({language}): the collector, and inlined code, know the headers of its objects"
+    )]
+    Collected {
+        /// Whose.
+        language: &'static str,
+    },
+    /// A side module's heap is that of the program that loads it.
+    #[error("a side module shares the heap of the program that loads it")]
+    SideModule,
+    /// Addresses have 64 bits.
+    #[error("its memory has 64-bit addresses, and there is no heap for them")]
+    Memory64,
+    /// Pages have another length.
+    #[error("its memory's pages are not of 64 KiB")]
+    PageSize,
+    /// Threads share the memory.
+    #[error("its memory is shared between threads, each of which would have a heap of its own")]
+    Shared,
+    /// There is no memory.
+    #[error("it has no memory")]
+    NoMemory,
+    /// It was done already.
+    #[error("its allocator has been swapped already, by memgrove {version}; swap the original")]
+    Already {
+        /// The version that did it.
+        version: String,
+    },
+    /// A function that is not replaced knows the allocator from inside.
+    #[error("function {func} would stay, and {why}{}", and_others(*others))]
+    KnownFromInside {
+        /// Its index.
+        func: u32,
+        /// How it shows.
+        why: Why,
+        /// Functions like it.
+        others: u32,
+    },
+    /// There are more and more functions that know it.
+    #[error("too many functions know the allocator from inside")]
+    NotClosed,
+    /// It holds blocks from before.
+    #[error(
+        "the allocator's state at {address:#x} is not as a linker leaves it (it holds {value:#x}): the file is a snapshot \
+         with live blocks"
+    )]
+    Snapshot {
+        /// The address, in bytes.
+        address: u32,
+        /// What is there.
+        value: u32,
+    },
+    /// How the module comes by memory is not known.
+    #[error("how the allocator comes by memory is not known")]
+    Growth,
+}
+
+fn and_others(others: u32) -> String {
+    match others {
+        0 => String::new(),
+        1 => ", and so does 1 other".to_owned(),
+        others => format!(", and so do {others} others"),
+    }
+}
+
+/// What speaks against any heap in this module.
+pub(super) fn of_module(facts: &Facts<'_>, options: &Options) -> Result<(), Refusal> {
+    if facts.custom.dylink.is_some() || facts.imports.iter().any(|import| import.module.starts_with("GOT.")) {
+        return Err(Refusal::SideModule);
+    }
+    let Some(memory) = facts.memories.first().map(|memory| memory.ty) else { return Err(Refusal::NoMemory) };
+    if memory.memory64 {
+        return Err(Refusal::Memory64);
+    }
+    if memory.shared {
+        return Err(Refusal::Shared);
+    }
+    if memory.page_size_log2 != PAGE_SIZE_LOG2 {
+        return Err(Refusal::PageSize);
+    }
+    for member in &options.members {
+        let ty = facts.func_type(member.func).filter(|_| facts.function(member.func).is_some());
+        let ty = ty.ok_or(Refusal::NoFunction { func: member.func })?;
+        if !member.fits(ty) {
+            return Err(Refusal::Role { func: member.func, role: member.role, ty: ty.to_string() });
+        }
+    }
+    let has = |role: fn(Role) -> bool| options.members.iter().any(|member| role(member.role));
+    if has(Role::is_new_block) && has(|role| matches!(role, Role::Free | Role::RustDealloc)) {
+        Ok(())
+    } else {
+        Err(Refusal::NoPair)
+    }
+}

@@ -1,0 +1,241 @@
+//! What a function does with memory whose address is known, and with blocks that it is given.
+
+use std::collections::BTreeSet;
+
+use memgrove_module::code::{Code, Flow};
+use wasmparser::Operator;
+
+/// Addresses below are taken for numbers: linkers leave the first kilobyte free.
+const FIRST_ADDRESS: i64 = 1024;
+/// Sums that are looked through.
+const DEPTH: usize = 16;
+/// How far before a block its header may begin, in bytes.
+const HEADER_BYTES: i64 = 64;
+
+/// What a function does with memory.
+#[derive(Debug, Default)]
+pub(super) struct Uses {
+    /// Constant addresses that it reads.
+    pub loads: BTreeSet<u32>,
+    /// Constant addresses that it writes, and the number if that is a constant.
+    pub stores: BTreeSet<(u32, Option<i32>)>,
+    /// Callees before whose result it reads or writes, and where; `true`: only to see whether flags are set.
+    pub before_results: BTreeSet<(u32, usize, bool)>,
+    /// Parameters before whose address it reads or writes.
+    pub before_params: BTreeSet<u32>,
+    /// Parameters at a small distance behind whose address it reads, with the distance.
+    pub at_params: BTreeSet<(u32, u32)>,
+    /// The same for writes.
+    pub written_at_params: BTreeSet<(u32, u32)>,
+    /// Calls: callee, position of the argument, and the parameter that is passed on unchanged.
+    pub passed: BTreeSet<(u32, u32, u32)>,
+    /// Calls: callee, and the constant that is the first argument.
+    pub first_constants: BTreeSet<(u32, i32)>,
+    /// Calls whose first argument is not a constant.
+    pub first_others: BTreeSet<u32>,
+}
+
+/// What an address is, as far as it is known: something, and a distance from it.
+#[derive(Clone, Copy)]
+enum Address {
+    Constant(i64),
+    Param(u32, i64),
+    Result(u32, i64),
+    Other,
+}
+
+impl Uses {
+    /// Reads a function; `None` if it is not understood. Linear in its size.
+    pub fn of(code: &Code<'_>, func: u32) -> Option<Self> {
+        let flow = Flow::of(code, func)?;
+        let params = u32::try_from(code.facts().func_type(func)?.params().len()).ok()?;
+        let reader = Reader { flow: &flow, params };
+        let mut uses = Self::default();
+        for (at, operator) in flow.code.iter().enumerate() {
+            if let Some((offset, is_store)) = access(operator) {
+                let address = reader.address(at, 0);
+                let is_test = !is_store && is_flag_test(&flow, at);
+                uses.note(
+                    address,
+                    i64::try_from(offset).unwrap_or(i64::MAX),
+                    is_store,
+                    (at, is_test),
+                    || flow.const_operand(at, 1),
+                );
+            }
+            if let Operator::Call { function_index } | Operator::ReturnCall { function_index } = operator {
+                let count = code.facts().func_type(*function_index).map_or(0, |ty| ty.params().len());
+                for argument in 0..count {
+                    let position = u32::try_from(argument).unwrap_or(u32::MAX);
+                    match reader.address(at, argument) {
+                        Address::Param(param, 0) => {
+                            uses.passed.insert((*function_index, position, param));
+                        }
+                        Address::Constant(value) if argument == 0 => {
+                            let low = (value & 0xffff_ffff) as u32;
+                            uses.first_constants.insert((*function_index, low.cast_signed()));
+                            continue;
+                        }
+                        _ => {}
+                    }
+                    if argument == 0 {
+                        uses.first_others.insert(*function_index);
+                    }
+                }
+            }
+        }
+        Some(uses)
+    }
+
+    fn note(
+        &mut self,
+        address: Address,
+        offset: i64,
+        is_store: bool,
+        (place, is_test): (usize, bool),
+        value: impl Fn() -> Option<i32>,
+    ) {
+        match address {
+            Address::Constant(base) => {
+                let Ok(at) = u32::try_from(base.wrapping_add(offset) & 0xffff_ffff) else { return };
+                if i64::from(at) < FIRST_ADDRESS {
+                    return;
+                }
+                if is_store {
+                    self.stores.insert((at, value()));
+                } else {
+                    self.loads.insert(at);
+                }
+            }
+            Address::Param(param, base) => {
+                let at = base.wrapping_add(offset);
+                if (-HEADER_BYTES..0).contains(&at) {
+                    self.before_params.insert(param);
+                } else if let Ok(at) = u32::try_from(at)
+                    && i64::from(at) < FIRST_ADDRESS
+                {
+                    if is_store {
+                        self.written_at_params.insert((param, at));
+                    } else {
+                        self.at_params.insert((param, at));
+                    }
+                }
+            }
+            Address::Result(callee, base) => {
+                if (-HEADER_BYTES..0).contains(&base.wrapping_add(offset)) {
+                    self.before_results.insert((callee, place, is_test));
+                }
+            }
+            Address::Other => {}
+        }
+    }
+}
+
+/// Whether what is loaded is only asked for its two lowest bits, and these only for being set: dlmalloc's
+/// "this block was not mapped", before it is cleared.
+fn is_flag_test(flow: &Flow<'_>, at: usize) -> bool {
+    if !matches!(
+        flow.code[at],
+        Operator::I32Load { .. } | Operator::I32Load8U { .. } | Operator::I32Load8S { .. }
+    ) {
+        return false;
+    }
+    let uses = flow.uses(at);
+    !uses.is_empty()
+        && uses.iter().all(|&(user, which)| {
+            matches!(flow.code[user], Operator::I32And)
+                && matches!(flow.const_operand(user, 1 - which.min(1)), Some(1..=3))
+                && flow.is_truth(user)
+        })
+}
+
+struct Reader<'f, 'a> {
+    flow: &'f Flow<'a>,
+    params: u32,
+}
+
+impl Reader<'_, '_> {
+    /// What an operand is as an address.
+    fn address(&self, at: usize, which: usize) -> Address {
+        self.flow.operand(at, which).map_or(Address::Other, |value| self.value(value, 0))
+    }
+
+    fn value(&self, at: usize, depth: usize) -> Address {
+        if depth > DEPTH {
+            return Address::Other;
+        }
+        let at = self.flow.source(at);
+        let operand =
+            |which| self.flow.operand(at, which).map_or(Address::Other, |value| self.value(value, depth + 1));
+        match &self.flow.code[at] {
+            Operator::I32Const { value } => Address::Constant(i64::from(value.cast_unsigned())),
+            Operator::LocalGet { local_index } if *local_index < self.params => {
+                Address::Param(*local_index, 0)
+            }
+            Operator::Call { function_index } => Address::Result(*function_index, 0),
+            Operator::I32Add => sum(operand(0), operand(1)),
+            Operator::I32Sub => match operand(1) {
+                Address::Constant(value) => sum(operand(0), Address::Constant(-signed(value))),
+                _ => Address::Other,
+            },
+            _ => Address::Other,
+        }
+    }
+}
+
+fn sum(left: Address, right: Address) -> Address {
+    match (left, right) {
+        (Address::Constant(a), Address::Constant(b)) => {
+            Address::Constant((signed(a).wrapping_add(signed(b))) & 0xffff_ffff)
+        }
+        (Address::Param(param, base), Address::Constant(value))
+        | (Address::Constant(value), Address::Param(param, base)) => {
+            Address::Param(param, base.wrapping_add(signed(value)))
+        }
+        (Address::Result(callee, base), Address::Constant(value))
+        | (Address::Constant(value), Address::Result(callee, base)) => {
+            Address::Result(callee, base.wrapping_add(signed(value)))
+        }
+        _ => Address::Other,
+    }
+}
+
+/// A 32-bit number with its sign.
+fn signed(value: i64) -> i64 {
+    i64::from(((value & 0xffff_ffff) as u32).cast_signed())
+}
+
+/// The constant that an access adds to its address, and whether it is a store.
+fn access(operator: &Operator<'_>) -> Option<(u64, bool)> {
+    use Operator as O;
+    Some(match operator {
+        O::I32Load { memarg }
+        | O::I64Load { memarg }
+        | O::F32Load { memarg }
+        | O::F64Load { memarg }
+        | O::I32Load8S { memarg }
+        | O::I32Load8U { memarg }
+        | O::I32Load16S { memarg }
+        | O::I32Load16U { memarg }
+        | O::I64Load8S { memarg }
+        | O::I64Load8U { memarg }
+        | O::I64Load16S { memarg }
+        | O::I64Load16U { memarg }
+        | O::I64Load32S { memarg }
+        | O::I64Load32U { memarg }
+        | O::V128Load { memarg }
+        | O::V128Load64Zero { memarg }
+        | O::V128Load32Zero { memarg } => (memarg.offset, false),
+        O::I32Store { memarg }
+        | O::I64Store { memarg }
+        | O::F32Store { memarg }
+        | O::F64Store { memarg }
+        | O::I32Store8 { memarg }
+        | O::I32Store16 { memarg }
+        | O::I64Store8 { memarg }
+        | O::I64Store16 { memarg }
+        | O::I64Store32 { memarg }
+        | O::V128Store { memarg } => (memarg.offset, true),
+        _ => return None,
+    })
+}

@@ -1,0 +1,332 @@
+//! Drives a heap through functions of which it is known what they promise, and checks the promises.
+//!
+//! Calls are drawn from a seed, so that two heaps get the same ones. What a program can tell of its heap without looking
+//! at addresses is noted, call by call; two heaps of one kind note the same.
+
+use memgrove_rewrite::swap::{Member, Role};
+
+use crate::engine::{EngineError, Instance, Memory, Value};
+
+/// Calls of the allocator in one run.
+const CALLS: u32 = 400;
+/// Blocks that are live at most.
+const MOST_LIVE: usize = 48;
+/// Bytes of the largest ordinary block.
+const MOST_BYTES: u32 = 200_000;
+/// How much is asked for beyond the initial memory, in blocks of this size.
+const LARGE_BYTES: u32 = 1 << 20;
+/// Blocks of that size.
+const LARGE_BLOCKS: u32 = 6;
+
+/// What a program sees of a call without looking at addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// A block, or null.
+    Block { is_null: bool },
+    /// The old contents are there, up to the smaller length.
+    Kept,
+    /// A block was given back.
+    Freed,
+    /// At least as long as asked for.
+    Usable,
+    /// The call trapped.
+    Trapped(String),
+}
+
+/// One call, for people, and what was seen.
+pub(super) type Noted = (String, Seen);
+
+/// How driving ended before its end.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// A function did not do what its role promises.
+    Promise(String),
+    /// The engine or a budget ended it.
+    Engine(EngineError),
+}
+
+impl From<EngineError> for Fault {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(error)
+    }
+}
+
+/// A block that is live.
+struct Live {
+    at: u32,
+    bytes: u32,
+    align: u32,
+    mark: u8,
+}
+
+/// Numbers from a seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u32) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        u32::try_from(self.0 >> 33).unwrap_or(0) % limit.max(1)
+    }
+
+    fn size(&mut self) -> u32 {
+        match self.below(10) {
+            0 => 1 + self.below(MOST_BYTES),
+            1..=3 => 1 + self.below(4096),
+            _ => 1 + self.below(256),
+        }
+    }
+}
+
+/// The functions to call: name of the export, and what they do.
+pub(super) struct Functions {
+    pub members: Vec<(String, Member)>,
+    /// The heap's own address, for functions that take it.
+    pub heap: Option<u32>,
+}
+
+impl Functions {
+    fn of(&self, wanted: &[Role]) -> Option<&(String, Member)> {
+        wanted.iter().find_map(|role| self.members.iter().find(|(_, member)| member.role == *role))
+    }
+
+    fn arguments(&self, member: &Member, arguments: &[u32]) -> Vec<Value> {
+        let heap = member.has_heap.then_some(self.heap.unwrap_or(0));
+        heap.into_iter().chain(arguments.iter().copied()).map(Value::u32).collect()
+    }
+}
+
+/// A heap that is driven.
+pub(super) struct Drive<'d> {
+    instance: &'d mut dyn Instance,
+    functions: &'d Functions,
+    live: Vec<Live>,
+    next_mark: u8,
+    pub noted: Vec<Noted>,
+}
+
+impl<'d> Drive<'d> {
+    pub fn new(instance: &'d mut dyn Instance, functions: &'d Functions) -> Self {
+        Self { instance, functions, live: Vec::new(), next_mark: 1, noted: Vec::new() }
+    }
+
+    /// Moves the heap: everything that follows lies that much further on.
+    pub fn shift(&mut self, bytes: u32) -> Result<(), Fault> {
+        if let Some((name, member)) = self.functions.of(&[Role::Malloc, Role::RustAlloc]) {
+            let arguments = match member.role {
+                Role::RustAlloc => self.functions.arguments(member, &[bytes, 8]),
+                _ => self.functions.arguments(member, &[bytes]),
+            };
+            self.instance.call(name, &arguments)?;
+        }
+        Ok(())
+    }
+
+    /// All of it: ordinary calls, then memory beyond the initial one, then what the standards leave free.
+    pub fn run(&mut self, seed: u64) -> Result<(), Fault> {
+        let mut random = Random(seed | 1);
+        for _ in 0..CALLS {
+            self.step(&mut random)?;
+        }
+        for _ in 0..LARGE_BLOCKS {
+            self.allocate(LARGE_BYTES, 8, false)?;
+        }
+        while !self.live.is_empty() {
+            self.free(self.live.len() - 1)?;
+        }
+        self.corner_cases()
+    }
+
+    fn step(&mut self, random: &mut Random) -> Result<(), Fault> {
+        let full = self.live.len() >= MOST_LIVE;
+        let choice = random.below(10);
+        let at = random.below(u32::try_from(self.live.len()).unwrap_or(0)) as usize;
+        match choice {
+            0..=2 if !self.live.is_empty() => self.free(at),
+            3 | 4 if !self.live.is_empty() => {
+                let size = random.size();
+                self.reallocate(at, size)
+            }
+            _ if full => self.free(at),
+            5 => {
+                let (size, align) = (random.size(), 1 << (3 + random.below(9)));
+                self.allocate(size, align, false)
+            }
+            6 | 7 => {
+                let size = random.size();
+                self.allocate(size, 8, true)
+            }
+            _ => {
+                let size = random.size();
+                self.allocate(size, 8, false)
+            }
+        }
+    }
+
+    /// The result of a call, if it returns.
+    fn call(&mut self, name: &str, arguments: &[Value], words: &str) -> Result<Option<u32>, Fault> {
+        match self.instance.call(name, arguments) {
+            Ok(outcome) => Ok(Some(outcome.values.first().and_then(|value| value.as_u32()).unwrap_or(0))),
+            Err(error) if error.is_exhausted() => Err(error.into()),
+            Err(error) => match error.trap() {
+                Some(reason) => {
+                    self.noted.push((words.to_owned(), Seen::Trapped(format!("{reason:?}"))));
+                    Ok(None)
+                }
+                None => Err(error.into()),
+            },
+        }
+    }
+
+    fn allocate(&mut self, bytes: u32, align: u32, is_zeroed: bool) -> Result<(), Fault> {
+        let wanted: &[Role] = match (is_zeroed, align > 8) {
+            (true, _) => &[Role::Calloc, Role::RustAllocZeroed, Role::Malloc, Role::RustAlloc],
+            (false, true) => &[Role::Memalign, Role::RustAlloc, Role::Malloc],
+            _ => &[Role::Malloc, Role::RustAlloc, Role::Calloc],
+        };
+        let Some((name, member)) = self.functions.of(wanted).map(|(name, member)| (name.clone(), *member))
+        else {
+            return Ok(());
+        };
+        let (arguments, aligned) = match member.role {
+            Role::Calloc => (vec![1, bytes], 8),
+            Role::Memalign => (vec![align, bytes], align),
+            Role::RustAlloc | Role::RustAllocZeroed => (vec![bytes, align], align),
+            _ => (vec![bytes], 8),
+        };
+        let words = format!("{}{arguments:?}", member.role.name());
+        let arguments = self.functions.arguments(&member, &arguments);
+        let Some(at) = self.call(&name, &arguments, &words)? else { return Ok(()) };
+        self.noted.push((words.clone(), Seen::Block { is_null: at == 0 }));
+        if at == 0 {
+            return Ok(());
+        }
+        let clears = matches!(member.role, Role::Calloc | Role::RustAllocZeroed);
+        self.take(at, bytes, aligned, clears, &words)
+    }
+
+    /// Checks a new block and fills it.
+    fn take(&mut self, at: u32, bytes: u32, align: u32, is_zeroed: bool, words: &str) -> Result<(), Fault> {
+        let wrong = |what: &str| Err(Fault::Promise(format!("{words} returned {at:#x}: {what}")));
+        let end = u64::from(at) + u64::from(bytes);
+        if end > self.instance.memory_bytes(Memory::Main)? {
+            return wrong("it ends beyond the memory");
+        }
+        if !at.is_multiple_of(align.min(8).max(if align > 8 { align } else { 4 })) {
+            return wrong("it is not aligned");
+        }
+        let overlaps = |live: &Live| {
+            u64::from(live.at) < end && u64::from(at) < u64::from(live.at) + u64::from(live.bytes)
+        };
+        if self.live.iter().any(overlaps) {
+            return wrong("it overlaps a live block");
+        }
+        if is_zeroed
+            && self.instance.read(Memory::Main, at.into(), bytes.into())?.iter().any(|byte| *byte != 0)
+        {
+            return wrong("it is not all zero");
+        }
+        let mark = self.next_mark;
+        self.next_mark = self.next_mark.wrapping_add(37) | 1;
+        self.instance.write(Memory::Main, at.into(), &vec![mark; bytes as usize])?;
+        self.live.push(Live { at, bytes, align, mark });
+        self.usable(at, bytes)
+    }
+
+    fn usable(&mut self, at: u32, bytes: u32) -> Result<(), Fault> {
+        let Some((name, member)) = self.functions.of(&[Role::UsableSize]).cloned() else { return Ok(()) };
+        let words = format!("malloc_usable_size of {bytes} bytes");
+        let arguments = self.functions.arguments(&member, &[at]);
+        match self.call(&name, &arguments, &words)? {
+            Some(usable) if usable < bytes => Err(Fault::Promise(format!("{words} is {usable}"))),
+            Some(_) => {
+                self.noted.push((words, Seen::Usable));
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn is_as_left(&mut self, at: u32, bytes: u32, mark: u8) -> Result<bool, Fault> {
+        Ok(self.instance.read(Memory::Main, at.into(), bytes.into())?.iter().all(|byte| *byte == mark))
+    }
+
+    fn free(&mut self, which: usize) -> Result<(), Fault> {
+        let live = self.live.swap_remove(which);
+        if !self.is_as_left(live.at, live.bytes, live.mark)? {
+            return Err(Fault::Promise(format!(
+                "a live block of {} bytes at {:#x} was overwritten",
+                live.bytes, live.at
+            )));
+        }
+        let Some((name, member)) = self.functions.of(&[Role::Free, Role::RustDealloc]).cloned() else {
+            return Ok(());
+        };
+        let arguments = match member.role {
+            Role::RustDealloc => vec![live.at, live.bytes, live.align],
+            _ => vec![live.at],
+        };
+        let arguments = self.functions.arguments(&member, &arguments);
+        if self.call(&name, &arguments, "free")?.is_some() {
+            self.noted.push(("free".to_owned(), Seen::Freed));
+        }
+        Ok(())
+    }
+
+    fn reallocate(&mut self, which: usize, bytes: u32) -> Result<(), Fault> {
+        let Some((name, member)) = self.functions.of(&[Role::Realloc, Role::RustRealloc]).cloned() else {
+            return Ok(());
+        };
+        let live = self.live.swap_remove(which);
+        // C's function keeps no other alignment than its own.
+        let (arguments, align) = match member.role {
+            Role::RustRealloc => (vec![live.at, live.bytes, live.align, bytes], live.align),
+            _ => (vec![live.at, bytes], 8),
+        };
+        let words = format!("{} from {} to {bytes} bytes", member.role.name(), live.bytes);
+        let arguments = self.functions.arguments(&member, &arguments);
+        let Some(at) = self.call(&name, &arguments, &words)? else { return Ok(()) };
+        self.noted.push((words.clone(), Seen::Block { is_null: at == 0 }));
+        if at == 0 {
+            self.live.push(live);
+            return Ok(());
+        }
+        if !self.is_as_left(at, live.bytes.min(bytes), live.mark)? {
+            return Err(Fault::Promise(format!("{words}: the contents were not kept")));
+        }
+        self.noted.push((words.clone(), Seen::Kept));
+        self.take(at, bytes, align, false, &words)
+    }
+
+    /// Null, nothing, and more than there can be.
+    fn corner_cases(&mut self) -> Result<(), Fault> {
+        let cases: [(&[Role], &[u32]); 8] = [
+            (&[Role::Free], &[0]),
+            (&[Role::Malloc], &[0]),
+            (&[Role::Realloc], &[0, 24]),
+            (&[Role::Calloc], &[0, 8]),
+            (&[Role::Calloc], &[0x1_0001, 0x1_0001]),
+            (&[Role::Malloc], &[0xffff_fff0]),
+            (&[Role::Calloc], &[1, 0xffff_ffff]),
+            (&[Role::UsableSize], &[0]),
+        ];
+        for (roles, arguments) in cases {
+            let Some((name, member)) = self.functions.of(roles).cloned() else { continue };
+            let words = format!("{}{arguments:?}", member.role.name());
+            let arguments = self.functions.arguments(&member, arguments);
+            if let Some(at) = self.call(&name, &arguments, &words)? {
+                self.noted.push((words, Seen::Block { is_null: at == 0 }));
+            }
+        }
+        let Some((name, member)) = self.functions.of(&[Role::Realloc]).cloned() else { return Ok(()) };
+        self.allocate(100, 8, false)?;
+        if let Some(live) = self.live.pop() {
+            let arguments = self.functions.arguments(&member, &[live.at, 0]);
+            if let Some(at) = self.call(&name, &arguments, "realloc(block, 0)")? {
+                self.noted.push(("realloc(block, 0)".to_owned(), Seen::Block { is_null: at == 0 }));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,85 @@
+//! Which functions of a module can be swapped for others, by what the inspector says of them; and whether the result does
+//! what the original does.
+
+mod drive;
+mod verify;
+
+pub use verify::{SwapCheck, SwapQuestion, SwapVerification, verify};
+
+use memgrove_inspect::Facts;
+use memgrove_inspect::report::{AllocatorFunction, AllocatorRole, Convention, Param, Report};
+use memgrove_rewrite::swap::{Manners, Member, Options, Refusal, Role, To};
+
+/// Above it a conclusion cannot be otherwise.
+const CERTAIN: f32 = 0.9;
+
+/// Families of allocators under a collector, and whose it is.
+const COLLECTED: [(&str, &str); 6] = [
+    ("assemblyscript", "AssemblyScript"),
+    ("tinygo", "TinyGo"),
+    ("go", "Go"),
+    ("dotnet", ".NET"),
+    ("managed", "a managed language"),
+    ("engine", "the engine"),
+];
+
+/// What to replace in a module by which heap.
+///
+/// # Errors
+/// If the heap is a collector's.
+pub fn options(report: &Report, to: To) -> Result<Options, Refusal> {
+    let family = report.allocator.identity.value.as_ref().map_or("", |value| value.family.as_str());
+    if let Some((_, language)) = COLLECTED.iter().find(|(known, _)| *known == family) {
+        return Err(Refusal::Collected { language });
+    }
+    let functions = &report.allocator.functions;
+    let members = functions.iter().filter_map(member).collect();
+    let sbrk = functions.iter().find(|function| function.role == AllocatorRole::Sbrk);
+    Ok(Options { to, members, sbrk: sbrk.map(|function| function.func), manners: manners(family) })
+}
+
+/// What an allocator of this family does where the standards leave it free.
+fn manners(family: &str) -> Manners {
+    let mut manners = Manners::default();
+    manners.realloc_zero_frees = family == "emmalloc";
+    manners.rounds_alignment = family == "dlmalloc";
+    manners.empty_is_alignment = family == "wee_alloc";
+    manners
+}
+
+/// What a function of the allocator promises; `None` if that is not known, or is built on others that are.
+fn member(function: &AllocatorFunction) -> Option<Member> {
+    use AllocatorRole::{Calloc, Free, Malloc, Memalign, Realloc, UsableSize};
+    use Param::{Align, Count, Heap, OldSize, OutPointer, Pointer, Size};
+    let abi = function.abi?;
+    if !matches!(abi.convention, Convention::C | Convention::Rust) {
+        return None;
+    }
+    let (has_heap, params) = match abi.params {
+        [Heap, params @ ..] => (true, params),
+        params => (false, params),
+    };
+    let role = match (function.role, params) {
+        (Malloc, [Size]) => Role::Malloc,
+        (Calloc, [Count, Size]) => Role::Calloc,
+        (Realloc, [Pointer, Size]) => Role::Realloc,
+        (Free, [Pointer]) => Role::Free,
+        (Memalign, [Align, Size]) => Role::Memalign,
+        (Memalign, [OutPointer, Align, Size]) => Role::PosixMemalign,
+        (UsableSize, [Pointer]) => Role::UsableSize,
+        (Malloc, [Size, Align]) => Role::RustAlloc,
+        (Calloc, [Size, Align]) => Role::RustAllocZeroed,
+        (Free, [Pointer, OldSize, Align]) => Role::RustDealloc,
+        (Realloc, [Pointer, OldSize, Align, Size]) => Role::RustRealloc,
+        _ => return None,
+    };
+    Some(Member { func: function.func, role, has_heap, is_certain: function.confidence.value() > CERTAIN })
+}
+
+/// The same for a module that has been read.
+///
+/// # Errors
+/// As for [`options`].
+pub fn options_for(facts: &Facts<'_>, to: To) -> Result<Options, Refusal> {
+    options(&memgrove_inspect::conclude(facts), to)
+}

@@ -1,0 +1,369 @@
+//! Does a module with another allocator do what the original does?
+//!
+//! ```text
+//! roles      the original's own functions keep their promises when they are called: they are what they are taken for
+//! heap       the new functions keep them under the same calls, and a program sees the same
+//! exports    the same calls return the same; what depends on addresses is told by the original in a heap that lies 64 KiB
+//!            further on, and is only compared for being null
+//! ```
+
+use std::collections::BTreeSet;
+
+use memgrove_inspect::Facts;
+use memgrove_rewrite::swap::Swapped;
+use memgrove_rewrite::{Options, Plan};
+use serde::Serialize;
+
+use super::drive::{Drive, Fault, Functions, Noted};
+use crate::copy::{Anatomy, Copy, Shown};
+use crate::engine::{Engine, EngineError, ExportKind, Instance, Module, Value};
+use crate::{Gap, Outcome, Reason, Verdict, Witness, drive, pair};
+
+/// How far apart the heaps of the two originals lie, in bytes.
+const APART_BYTES: u32 = 1 << 16;
+/// The calls are drawn from these.
+const SEEDS: [u64; 2] = [0x9e37_79b9, 0x1234_5678_9abc];
+/// Exports called at most.
+const MOST_EXPORTS: usize = 200;
+/// New starts after calls that could not be compared.
+const MOST_STARTS: usize = 24;
+/// Exports that a glue calls once, first.
+const CONSTRUCTORS: [&str; 3] = ["__wasm_call_ctors", "___wasm_call_ctors", "_initialize"];
+
+/// What was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SwapQuestion {
+    /// Do the original's functions do what they are taken for?
+    Roles,
+    /// Do the new ones, and does a program see the same?
+    Heap,
+    /// Do the exports return the same?
+    Exports,
+}
+
+impl SwapQuestion {
+    /// As a short sentence.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Roles => "the old functions do what they are taken for",
+            Self::Heap => "the new heap keeps the old one's promises",
+            Self::Exports => "exports do what the original's do",
+        }
+    }
+}
+
+/// One question to one engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SwapCheck {
+    /// What was asked.
+    pub question: SwapQuestion,
+    /// Of which engine, by its name.
+    pub engine: &'static str,
+    /// The answer.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// What is known of a module with another allocator.
+#[derive(Debug, Clone, Serialize)]
+pub struct SwapVerification {
+    /// What it came to.
+    pub verdict: Verdict,
+    /// The roles were shown by running, on an engine at least.
+    pub are_roles_shown: bool,
+    /// Every question and its answer.
+    pub checks: Vec<SwapCheck>,
+    /// What was not run or compared, and why.
+    pub not_run: Vec<Gap>,
+}
+
+impl SwapVerification {
+    /// The checks that failed.
+    pub fn failures(&self) -> impl Iterator<Item = &SwapCheck> {
+        self.checks.iter().filter(|check| matches!(check.outcome, Outcome::Failed(_)))
+    }
+}
+
+/// Asks every question of every engine.
+#[must_use]
+pub fn verify(facts: &Facts<'_>, swapped: &Swapped, engines: &[Witness<'_>]) -> SwapVerification {
+    let mut asked = Asked { checks: Vec::new(), not_run: Vec::new() };
+    match Subject::new(facts, swapped) {
+        Ok(subject) => {
+            for witness in engines {
+                match witness {
+                    Witness::Present(engine) => asked.ask(*engine, &subject),
+                    Witness::Absent { why, .. } => {
+                        asked.not_run.push(Gap::new(Reason::EngineAbsent, why.clone()));
+                    }
+                }
+            }
+        }
+        Err(gap) => asked.not_run.push(gap),
+    }
+    asked.conclude()
+}
+
+struct Subject<'a> {
+    facts: &'a Facts<'a>,
+    plan: Plan,
+    missing: Vec<usize>,
+    original: Copy,
+    swapped: Copy,
+    functions: Functions,
+    /// Exports from which a block can be given back: what they are given they may free.
+    freeing: BTreeSet<u32>,
+    interface: BTreeSet<u32>,
+}
+
+impl<'a> Subject<'a> {
+    fn new(facts: &'a Facts<'a>, swapped: &'a Swapped) -> Result<Self, Gap> {
+        let cannot = |words: &str| Gap::new(Reason::CannotBeCalled, words);
+        let plan = memgrove_rewrite::plan(facts.bytes(), &Options::default())
+            .map_err(|error| cannot(&error.to_string()))?;
+        let missing =
+            pair::missing(&plan).map_err(|words| Gap::new(Reason::NoSecondImplementation, words))?;
+        let interface: BTreeSet<u32> = swapped.replaced.iter().map(|member| member.func).collect();
+        let shown = || Shown { functions: interface.iter().copied().collect(), maximum_pages: None };
+        let copy = |wasm: &[u8]| Anatomy::read(wasm).map(|anatomy| anatomy.copy(&shown()));
+        let words = "its imports are encoded so that it cannot be copied";
+        let (original, new) = (copy(facts.bytes()), copy(&swapped.wasm));
+        let (original, new) = (original.ok_or_else(|| cannot(words))?, new.ok_or_else(|| cannot(words))?);
+        let members = swapped.replaced.iter().map(|member| (original.name(member.func), *member)).collect();
+        let functions = Functions { members, heap: swapped.heap };
+        Ok(Self {
+            facts,
+            plan,
+            missing,
+            original,
+            swapped: new,
+            functions,
+            freeing: freeing(facts, &interface),
+            interface,
+        })
+    }
+
+    fn start(&self, module: &dyn Module) -> Result<Box<dyn Instance>, EngineError> {
+        let mut instance = pair::start_alone(module, &self.plan, &self.missing)?;
+        for name in CONSTRUCTORS {
+            let is_there = module.shape().exports.iter().any(|export| {
+                export.name == name
+                    && matches!(&export.kind, ExportKind::Function(signature) if signature.parameters.is_empty())
+            });
+            if is_there {
+                instance.call(name, &[])?;
+                break;
+            }
+        }
+        Ok(instance)
+    }
+}
+
+/// Functions that lead to one of the allocator's by direct calls.
+fn freeing(facts: &Facts<'_>, interface: &BTreeSet<u32>) -> BTreeSet<u32> {
+    let callers = facts.call_graph.callers();
+    let mut found = interface.clone();
+    let mut open: Vec<u32> = interface.iter().copied().collect();
+    while let Some(func) = open.pop() {
+        open.extend(callers.of(func).iter().filter(|caller| found.insert(**caller)));
+    }
+    found
+}
+
+struct Asked {
+    checks: Vec<SwapCheck>,
+    not_run: Vec<Gap>,
+}
+
+impl Asked {
+    fn answer(&mut self, engine: &'static str, question: SwapQuestion, outcome: Outcome) {
+        if let Outcome::Skipped(gap) = &outcome {
+            self.not_run.push(gap.clone());
+        }
+        self.checks.push(SwapCheck { question, engine, outcome });
+    }
+
+    fn ask(&mut self, engine: &dyn Engine, subject: &Subject<'_>) {
+        let id = engine.name();
+        let compiled = engine
+            .compile(&subject.original.wasm)
+            .and_then(|original| Ok((original, engine.compile(&subject.swapped.wasm)?)));
+        let (original, swapped) = match compiled {
+            Ok(compiled) => compiled,
+            Err(error) => {
+                let gap = Gap::new(Reason::EngineLacksProposal, format!("{id}: {error}"));
+                return self.answer(id, SwapQuestion::Roles, Outcome::Skipped(gap));
+            }
+        };
+        let mut seen = Vec::new();
+        match self.drive(subject, &*original, &mut seen) {
+            Ok(()) => {
+                let words = format!("{} calls, each promise kept", seen.len());
+                self.answer(id, SwapQuestion::Roles, Outcome::Passed(words));
+            }
+            Err(Fault::Promise(words)) => {
+                return self.answer(id, SwapQuestion::Roles, Outcome::Failed(words));
+            }
+            Err(Fault::Engine(error)) => {
+                return self.answer(id, SwapQuestion::Roles, Outcome::Skipped(gap_of(&error)));
+            }
+        }
+        let mut new = Vec::new();
+        let outcome = match self.drive(subject, &*swapped, &mut new) {
+            Ok(()) => compare(&seen, &new),
+            Err(Fault::Promise(words)) => Outcome::Failed(words),
+            Err(Fault::Engine(error)) if error.is_exhausted() => Outcome::Skipped(gap_of(&error)),
+            Err(Fault::Engine(error)) => Outcome::Failed(error.to_string()),
+        };
+        let failed = matches!(outcome, Outcome::Failed(_));
+        self.answer(id, SwapQuestion::Heap, outcome);
+        if !failed {
+            let outcome = self.exports(subject, &*original, &*swapped);
+            self.answer(id, SwapQuestion::Exports, outcome);
+        }
+    }
+
+    fn drive(&self, subject: &Subject<'_>, module: &dyn Module, noted: &mut Vec<Noted>) -> Result<(), Fault> {
+        for seed in SEEDS {
+            let mut instance = subject.start(module)?;
+            let mut drive = Drive::new(instance.as_mut(), &subject.functions);
+            drive.run(seed)?;
+            noted.append(&mut drive.noted);
+        }
+        Ok(())
+    }
+
+    /// Calls the exports on the original, on the original with its heap further on, and on the new module.
+    fn exports(&mut self, subject: &Subject<'_>, original: &dyn Module, swapped: &dyn Module) -> Outcome {
+        let start = || -> Result<[Box<dyn Instance>; 3], EngineError> {
+            let first = subject.start(original)?;
+            let mut moved = subject.start(original)?;
+            if let Err(Fault::Engine(error)) =
+                Drive::new(moved.as_mut(), &subject.functions).shift(APART_BYTES)
+            {
+                return Err(error);
+            }
+            Ok([first, moved, subject.start(swapped)?])
+        };
+        let mut sides = match start() {
+            Ok(sides) => sides,
+            Err(error) => return Outcome::Skipped(gap_of(&error)),
+        };
+        let (mut agree, mut by_address, mut skipped, mut starts) = (0_usize, 0_usize, 0_usize, 0);
+        for export in original.shape().exports.iter().take(MOST_EXPORTS) {
+            let ExportKind::Function(signature) = &export.kind else { continue };
+            let index = subject.facts.exported_func(&export.name);
+            if subject.original.is_added(&export.name)
+                || CONSTRUCTORS.contains(&export.name.as_str())
+                || index.is_some_and(|index| subject.interface.contains(&index))
+            {
+                continue;
+            }
+            // A number that is no block would be freed: what then happens is nobody's promise.
+            let may_free = index.is_none_or(|index| subject.freeing.contains(&index));
+            if !drive::can_drive(signature) || may_free && !signature.parameters.is_empty() {
+                skipped += 1;
+                continue;
+            }
+            let arguments = drive::arguments(signature, 0);
+            let results = sides.each_mut().map(|side| call(side.as_mut(), &export.name, &arguments));
+            let [first, moved, new] = &results;
+            let same = match (first, moved, new) {
+                (Called::Ended, ..) | (_, Called::Ended, _) | (_, _, Called::Ended) => None,
+                (first, moved, new) if first == moved => Some(first == new),
+                (Called::Returned(first), Called::Returned(_), Called::Returned(new)) => {
+                    by_address += 1;
+                    let nulls =
+                        |values: &[Value]| values.iter().map(|value| value.as_u64() == Some(0)).collect();
+                    let (first, new): (Vec<bool>, Vec<bool>) = (nulls(first), nulls(new));
+                    Some(first == new)
+                }
+                _ => None,
+            };
+            match same {
+                Some(true) => agree += 1,
+                Some(false) if signature.parameters.is_empty() => {
+                    return Outcome::Failed(format!("`{}`: {first:?} before, {new:?} after", export.name));
+                }
+                _ => {
+                    skipped += 1;
+                    starts += 1;
+                    match start() {
+                        Ok(fresh) if starts < MOST_STARTS => sides = fresh,
+                        _ => break,
+                    }
+                }
+            }
+        }
+        if skipped > 0 {
+            let words = format!(
+                "{skipped} exports take what may be freed, or cannot be compared without knowing what they are for"
+            );
+            self.not_run.push(Gap::new(Reason::CannotBeCalled, words));
+        }
+        Outcome::Passed(format!("{agree} agree, {by_address} of them in all but addresses"))
+    }
+
+    fn conclude(self) -> SwapVerification {
+        let passed = |question: SwapQuestion| {
+            self.checks
+                .iter()
+                .any(|check| check.question == question && matches!(check.outcome, Outcome::Passed(_)))
+        };
+        let failed = self.checks.iter().any(|check| matches!(check.outcome, Outcome::Failed(_)));
+        let verdict = if failed {
+            Verdict::Failed
+        } else if !passed(SwapQuestion::Heap) {
+            Verdict::NotVerified
+        } else if self.not_run.is_empty() {
+            Verdict::Verified
+        } else {
+            Verdict::VerifiedInPart
+        };
+        let are_roles_shown = passed(SwapQuestion::Roles);
+        let mut not_run = self.not_run;
+        not_run.dedup();
+        SwapVerification { verdict, are_roles_shown, checks: self.checks, not_run }
+    }
+}
+
+/// What came of a call.
+#[derive(Debug, PartialEq, Eq)]
+enum Called {
+    Returned(Vec<Value>),
+    Trapped(String),
+    /// A budget ended it.
+    Ended,
+}
+
+fn call(instance: &mut dyn Instance, name: &str, arguments: &[Value]) -> Called {
+    match instance.call(name, arguments) {
+        Ok(outcome) => Called::Returned(outcome.values),
+        Err(error) if error.is_exhausted() => Called::Ended,
+        Err(error) => {
+            Called::Trapped(error.trap().map_or_else(|| error.to_string(), |trap| format!("{trap:?}")))
+        }
+    }
+}
+
+/// Whether a program sees the same.
+fn compare(was: &[Noted], is: &[Noted]) -> Outcome {
+    let differs = was.iter().zip(is).find(|(was, is)| was != is);
+    match differs {
+        Some(((words, was), (_, is))) => Outcome::Failed(format!("{words}: {was:?} before, {is:?} after")),
+        None if was.len() != is.len() => {
+            Outcome::Failed(format!("{} calls before, {} after", was.len(), is.len()))
+        }
+        None => Outcome::Passed(format!("{} calls, seen alike by a program", is.len())),
+    }
+}
+
+fn gap_of(error: &EngineError) -> Gap {
+    let reason = match error.is_exhausted() {
+        true => Reason::OutOfBudget,
+        false => Reason::OriginalDoesNotStart,
+    };
+    Gap::new(reason, error.to_string())
+}
