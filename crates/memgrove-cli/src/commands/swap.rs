@@ -74,15 +74,13 @@ pub(crate) fn run(args: &SwapArgs, out: &mut Output) -> Result<Exit> {
     let wasm = input::read_one(&args.path, args.max_size, "swap")?;
     let facts = memgrove_inspect::facts(&wasm).with_context(|| name.clone())?;
     let to = To::named(&args.to).ok_or_else(|| UserError::usage(format!("there is no heap {}", args.to)))?;
-    let result = memgrove_verify::swap::options_for(&facts, to)
-        .map_err(SwapError::from)
-        .and_then(|options| swap(&facts, &options));
-    let swapped = match result {
+    let options = match memgrove_verify::swap::options_for(&facts, to) {
+        Ok(options) => options,
+        Err(why) => return refused(args, &name, to, &wasm, &why.to_string(), out),
+    };
+    let swapped = match swap(&facts, &options) {
         Ok(swapped) => swapped,
-        Err(SwapError::Refused(why)) => {
-            show(args, &Swap { result: Err(why.to_string()), ..shown(&name, to, &wasm) }, out)?;
-            return Ok(Exit::No);
-        }
+        Err(SwapError::Refused(why)) => return refused(args, &name, to, &wasm, &why.to_string(), out),
         Err(error) => return Err(anyhow::Error::new(error).context(name)),
     };
     let Some(target) = target else {
@@ -90,6 +88,12 @@ pub(crate) fn run(args: &SwapArgs, out: &mut Output) -> Result<Exit> {
         return Ok(Exit::Done);
     };
     verify_and_write(args, &facts, &swapped, &shown(&name, to, &wasm), &target, out)
+}
+
+/// The module keeps its allocator.
+fn refused(args: &SwapArgs, name: &str, to: To, wasm: &[u8], why: &str, out: &mut Output) -> Result<Exit> {
+    show(args, &Swap { result: Err(why.to_owned()), ..shown(name, to, wasm) }, out)?;
+    Ok(Exit::No)
 }
 
 /// What is shown of a module of which nothing else is known yet.
@@ -128,6 +132,11 @@ fn verify_and_write(
     let _folder = crate::interrupt::RunFolder::new();
     let verification = verify_swap(facts, swapped);
     let base = Swap { result: Ok(swapped), verification: Some(&verification), ..(*shown).clone() };
+    if verification.refutes_roles() {
+        show(args, &base, out)?;
+        out.note("nothing written: the old functions are not what they were taken for");
+        return Ok(Exit::No);
+    }
     if verification.verdict == Verdict::Failed {
         show(args, &base, out)?;
         return Err(UserError::failed("the result did not pass verification, so it was not written")

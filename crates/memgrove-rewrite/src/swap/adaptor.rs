@@ -17,11 +17,11 @@ pub(super) fn needed(role: Role, names: &mut BTreeSet<&'static str>) {
         Role::Malloc => &["malloc"][..],
         Role::Calloc => &["calloc"],
         Role::Realloc => &["realloc", "free"],
-        Role::Free | Role::RustDealloc => &["free"],
+        Role::Free | Role::RustDealloc | Role::RustDeallocAlignFirst => &["free"],
         Role::Memalign => &["memalign"],
         Role::PosixMemalign => &["posix_memalign"],
         Role::UsableSize => &["malloc_usable_size"],
-        Role::RustAlloc => &["malloc", "memalign"],
+        Role::RustAlloc | Role::RustAllocAlignFirst => &["malloc", "memalign"],
         Role::RustAllocZeroed => &["calloc", "memalign", "memset"],
         Role::RustRealloc => &["malloc", "realloc", "memalign", "memcpy", "free"],
     });
@@ -75,10 +75,11 @@ pub(super) fn body(member: &Member, heap: &Heap, manners: &Manners) -> Function 
             writer.push(&[I::I32Const(0), I::Return, I::End]);
             writer.call("malloc_usable_size", &[0]);
         }
-        Role::RustAlloc => {
-            writer.empty_is_alignment(0, 1);
+        Role::RustAlloc | Role::RustAllocAlignFirst => {
+            let (size, align) = if member.role == Role::RustAlloc { (0, 1) } else { (1, 0) };
+            writer.empty_is_alignment(size, align);
             writer.make();
-            writer.aligned(1, "malloc", &[0], |writer| writer.call("memalign", &[1, 0]));
+            writer.aligned(align, "malloc", &[size], |writer| writer.call("memalign", &[align, size]));
             writer.or_errno();
         }
         Role::RustAllocZeroed => {
@@ -94,9 +95,16 @@ pub(super) fn body(member: &Member, heap: &Heap, manners: &Manners) -> Function 
             writer.push(&[I::Drop, I::End, I::LocalGet(result), I::End]);
             writer.or_errno();
         }
-        Role::RustDealloc => {
+        Role::RustDealloc | Role::RustDeallocAlignFirst => {
+            let size = if member.role == Role::RustDealloc { 1 } else { 2 };
             if manners.empty_is_alignment {
-                writer.push(&[I::LocalGet(first + 1), I::I32Eqz, I::If(BlockType::Empty), I::Return, I::End]);
+                writer.push(&[
+                    I::LocalGet(first + size),
+                    I::I32Eqz,
+                    I::If(BlockType::Empty),
+                    I::Return,
+                    I::End,
+                ]);
             }
             writer.free();
         }

@@ -144,9 +144,5 @@ pub(super) fn of_module(facts: &Facts<'_>, options: &Options) -> Result<(), Refu
         }
     }
     let has = |role: fn(Role) -> bool| options.members.iter().any(|member| role(member.role));
-    if has(Role::is_new_block) && has(|role| matches!(role, Role::Free | Role::RustDealloc)) {
-        Ok(())
-    } else {
-        Err(Refusal::NoPair)
-    }
+    if has(Role::is_new_block) && has(Role::frees) { Ok(()) } else { Err(Refusal::NoPair) }
 }

@@ -24,10 +24,14 @@ pub enum Role {
     UsableSize,
     /// Rust's `alloc(size, align)`.
     RustAlloc,
+    /// The same with the alignment first.
+    RustAllocAlignFirst,
     /// Rust's `alloc_zeroed(size, align)`.
     RustAllocZeroed,
     /// Rust's `dealloc(block, size, align)`.
     RustDealloc,
+    /// The same with the alignment before the size.
+    RustDeallocAlignFirst,
     /// Rust's `realloc(block, old_size, align, size)`.
     RustRealloc,
 }
@@ -42,8 +46,10 @@ pub const ROLES: &[(Role, &str, usize)] = &[
     (Role::PosixMemalign, "posix_memalign", 3),
     (Role::UsableSize, "malloc_usable_size", 1),
     (Role::RustAlloc, "rust_alloc", 2),
+    (Role::RustAllocAlignFirst, "rust_alloc(align, size)", 2),
     (Role::RustAllocZeroed, "rust_alloc_zeroed", 2),
     (Role::RustDealloc, "rust_dealloc", 3),
+    (Role::RustDeallocAlignFirst, "rust_dealloc(block, align, size)", 3),
     (Role::RustRealloc, "rust_realloc", 4),
 ];
 
@@ -63,17 +69,31 @@ impl Role {
 
     /// It returns something.
     pub(super) const fn returns(self) -> bool {
-        !matches!(self, Self::Free | Self::RustDealloc)
+        !self.frees()
+    }
+
+    /// It gives a block back.
+    #[must_use]
+    pub const fn frees(self) -> bool {
+        matches!(self, Self::Free | Self::RustDealloc | Self::RustDeallocAlignFirst)
     }
 
     /// It gives out blocks and takes none: what it returns is a new block.
     pub(super) const fn is_new_block(self) -> bool {
-        matches!(self, Self::Malloc | Self::Calloc | Self::Memalign | Self::RustAlloc | Self::RustAllocZeroed)
+        matches!(
+            self,
+            Self::Malloc
+                | Self::Calloc
+                | Self::Memalign
+                | Self::RustAlloc
+                | Self::RustAllocAlignFirst
+                | Self::RustAllocZeroed
+        )
     }
 
     /// Which of its parameters is a block, without a heap before them.
     pub(super) const fn takes_block(self) -> bool {
-        matches!(self, Self::Realloc | Self::Free | Self::UsableSize | Self::RustDealloc | Self::RustRealloc)
+        self.frees() || matches!(self, Self::Realloc | Self::UsableSize | Self::RustRealloc)
     }
 }
 

@@ -8,13 +8,17 @@ use memgrove_rewrite::swap::{Member, Role};
 use crate::engine::{EngineError, Instance, Memory, Value};
 
 /// Calls of the allocator in one run.
-const CALLS: u32 = 400;
+const CALLS: u32 = 160;
 /// Blocks that are live at most.
 const MOST_LIVE: usize = 48;
 /// Bytes of the largest ordinary block.
 const MOST_BYTES: u32 = 200_000;
 /// How much is asked for beyond the initial memory, in blocks of this size.
 const LARGE_BYTES: u32 = 1 << 20;
+/// What every block is aligned to, in bytes, where nothing was asked for.
+const LEAST_ALIGN: u32 = 4;
+/// There is room for a block of so many bytes.
+const SMALL_BYTES: u32 = 256;
 /// Blocks of that size.
 const LARGE_BLOCKS: u32 = 6;
 
@@ -113,9 +117,12 @@ impl<'d> Drive<'d> {
 
     /// Moves the heap: everything that follows lies that much further on.
     pub fn shift(&mut self, bytes: u32) -> Result<(), Fault> {
-        if let Some((name, member)) = self.functions.of(&[Role::Malloc, Role::RustAlloc]) {
+        if let Some((name, member)) =
+            self.functions.of(&[Role::Malloc, Role::RustAlloc, Role::RustAllocAlignFirst])
+        {
             let arguments = match member.role {
                 Role::RustAlloc => self.functions.arguments(member, &[bytes, 8]),
+                Role::RustAllocAlignFirst => self.functions.arguments(member, &[8, bytes]),
                 _ => self.functions.arguments(member, &[bytes]),
             };
             self.instance.call(name, &arguments)?;
@@ -181,9 +188,15 @@ impl<'d> Drive<'d> {
 
     fn allocate(&mut self, bytes: u32, align: u32, is_zeroed: bool) -> Result<(), Fault> {
         let wanted: &[Role] = match (is_zeroed, align > 8) {
-            (true, _) => &[Role::Calloc, Role::RustAllocZeroed, Role::Malloc, Role::RustAlloc],
-            (false, true) => &[Role::Memalign, Role::RustAlloc, Role::Malloc],
-            _ => &[Role::Malloc, Role::RustAlloc, Role::Calloc],
+            (true, _) => &[
+                Role::Calloc,
+                Role::RustAllocZeroed,
+                Role::Malloc,
+                Role::RustAlloc,
+                Role::RustAllocAlignFirst,
+            ],
+            (false, true) => &[Role::Memalign, Role::RustAlloc, Role::RustAllocAlignFirst, Role::Malloc],
+            _ => &[Role::Malloc, Role::RustAlloc, Role::RustAllocAlignFirst, Role::Calloc],
         };
         let Some((name, member)) = self.functions.of(wanted).map(|(name, member)| (name.clone(), *member))
         else {
@@ -193,6 +206,7 @@ impl<'d> Drive<'d> {
             Role::Calloc => (vec![1, bytes], 8),
             Role::Memalign => (vec![align, bytes], align),
             Role::RustAlloc | Role::RustAllocZeroed => (vec![bytes, align], align),
+            Role::RustAllocAlignFirst => (vec![align, bytes], align),
             _ => (vec![bytes], 8),
         };
         let words = format!("{}{arguments:?}", member.role.name());
@@ -200,7 +214,10 @@ impl<'d> Drive<'d> {
         let Some(at) = self.call(&name, &arguments, &words)? else { return Ok(()) };
         self.noted.push((words.clone(), Seen::Block { is_null: at == 0 }));
         if at == 0 {
-            return Ok(());
+            return match bytes <= SMALL_BYTES {
+                true => Err(Fault::Promise(format!("{words} returned null"))),
+                false => Ok(()),
+            };
         }
         let clears = matches!(member.role, Role::Calloc | Role::RustAllocZeroed);
         self.take(at, bytes, aligned, clears, &words)
@@ -213,7 +230,7 @@ impl<'d> Drive<'d> {
         if end > self.instance.memory_bytes(Memory::Main)? {
             return wrong("it ends beyond the memory");
         }
-        if !at.is_multiple_of(align.min(8).max(if align > 8 { align } else { 4 })) {
+        if !at.is_multiple_of(if align > 8 { align } else { LEAST_ALIGN }) {
             return wrong("it is not aligned");
         }
         let overlaps = |live: &Live| {
@@ -260,11 +277,14 @@ impl<'d> Drive<'d> {
                 live.bytes, live.at
             )));
         }
-        let Some((name, member)) = self.functions.of(&[Role::Free, Role::RustDealloc]).cloned() else {
+        let Some((name, member)) =
+            self.functions.of(&[Role::Free, Role::RustDealloc, Role::RustDeallocAlignFirst]).cloned()
+        else {
             return Ok(());
         };
         let arguments = match member.role {
             Role::RustDealloc => vec![live.at, live.bytes, live.align],
+            Role::RustDeallocAlignFirst => vec![live.at, live.align, live.bytes],
             _ => vec![live.at],
         };
         let arguments = self.functions.arguments(&member, &arguments);
@@ -312,7 +332,12 @@ impl<'d> Drive<'d> {
             (&[Role::UsableSize], &[0]),
         ];
         for (roles, arguments) in cases {
-            let Some((name, member)) = self.functions.of(roles).cloned() else { continue };
+            // C's promises, not those of a step below.
+            let Some((name, member)) =
+                self.functions.of(roles).filter(|(_, member)| !member.has_heap).cloned()
+            else {
+                continue;
+            };
             let words = format!("{}{arguments:?}", member.role.name());
             let arguments = self.functions.arguments(&member, arguments);
             if let Some(at) = self.call(&name, &arguments, &words)? {

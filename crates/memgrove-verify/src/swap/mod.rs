@@ -68,6 +68,8 @@ fn member(function: &AllocatorFunction) -> Option<Member> {
         (Memalign, [OutPointer, Align, Size]) => Role::PosixMemalign,
         (UsableSize, [Pointer]) => Role::UsableSize,
         (Malloc, [Size, Align]) => Role::RustAlloc,
+        (Malloc, [Align, Size]) => Role::RustAllocAlignFirst,
+        (Free, [Pointer, Align, OldSize]) => Role::RustDeallocAlignFirst,
         (Calloc, [Size, Align]) => Role::RustAllocZeroed,
         (Free, [Pointer, OldSize, Align]) => Role::RustDealloc,
         (Realloc, [Pointer, OldSize, Align, Size]) => Role::RustRealloc,
