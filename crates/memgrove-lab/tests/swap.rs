@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 use memgrove_lab::engine::{self, EngineId, Limits, Settings};
 use memgrove_lab::verify::{SwapQuestion, SwapVerification, Verdict, verify_swap};
-use memgrove_rewrite::swap::{SwapError, Swapped, To, swap};
+use memgrove_rewrite::edit::{Edits, Sections, Untouched};
+use memgrove_rewrite::swap::{Role, SwapError, Swapped, To, swap};
 use memgrove_verify::engine::{Host, Memory, Value};
 
 /// Recognised allocators in the corpus that stay, by the id of its list, with a part of the reason that is given.
@@ -155,34 +156,49 @@ fn leak(rounds: u32) {
     let settings =
         Settings::counting(Limits { fuel: u64::from(rounds) * 1_000_000_000, ..Limits::VERIFICATION });
     let engine = engine::open(EngineId::Wasmtime, &settings).expect("it is linked in");
+    let functions: Vec<(Role, u32)> =
+        module.replaced.iter().map(|member| (member.role, member.func)).collect();
     let pages = |wasm: &[u8], rounds: u32| {
-        let facts = memgrove_inspect::facts(wasm).expect("valid");
+        let wasm = exporting(wasm, &functions);
         let mut host = Host::new();
-        for import in &facts.imports {
+        for import in &memgrove_inspect::facts(&wasm).expect("valid").imports {
             host = host.function(import.module, import.name, |caller, _| {
                 Ok(caller.signature().results.iter().map(|ty| ty.zero()).collect())
             });
         }
-        let mut instance = engine.compile(wasm).expect("valid").instantiate(&host).expect("it starts");
-        let malloc = facts.exported_func("__wbindgen_malloc").expect("it is exported");
-        let with_align = facts.func_type(malloc).is_some_and(|ty| ty.params().len() == 2);
-        let tail: &[Value] = if with_align { &[Value::I32(4)] } else { &[] };
+        let mut instance = engine.compile(&wasm).expect("valid").instantiate(&host).expect("it starts");
         for round in 0..rounds {
             let mut live = Vec::new();
             for block in 0..8_u32 {
                 let bytes = 40 + (round * 97 + block * 131) % 6000;
-                let arguments = [&[Value::u32(bytes)][..], tail].concat();
-                let at = instance.call("__wbindgen_malloc", &arguments).expect("there is memory");
+                let at =
+                    instance.call("alloc", &[Value::u32(4), Value::u32(bytes)]).expect("there is memory");
                 live.push((at.values[0], bytes));
             }
             for (at, bytes) in live {
-                instance
-                    .call("__wbindgen_free", &[&[at, Value::u32(bytes)][..], tail].concat())
-                    .expect("it frees");
+                instance.call("dealloc", &[at, Value::u32(4), Value::u32(bytes)]).expect("it frees");
             }
         }
         instance.memory_bytes(Memory::Main).expect("it has a memory") >> 16
     };
-    let early = pages(&module.wasm, rounds / 10);
-    assert_eq!(pages(&module.wasm, rounds), early, "flat");
+    let (original, early, late) =
+        (pages(wasm, rounds), pages(&module.wasm, rounds / 10), pages(&module.wasm, rounds));
+    println!("{rounds} rounds: {original} pages before; {early}, then {late} after");
+    assert_eq!(late, early, "flat");
+    assert!(original > late, "the old one leaks: {original} pages, {late} after");
+}
+
+/// The module with the allocator's functions exported.
+fn exporting(wasm: &[u8], functions: &[(Role, u32)]) -> Vec<u8> {
+    let sections = Sections::read(wasm).expect("valid");
+    let mut edits = Edits::new(&sections);
+    for (role, func) in functions {
+        let name = match role {
+            Role::RustAllocAlignFirst => "alloc",
+            Role::RustDeallocAlignFirst => "dealloc",
+            other => panic!("{other:?}"),
+        };
+        edits.add_export(name, wasmparser::ExternalKind::Func, *func).expect("it has no such export");
+    }
+    edits.apply(&mut Untouched).expect("it can be written").wasm
 }

@@ -119,7 +119,12 @@ impl Heap {
             ("memgrove", "rest_end") => Some(Item::Func(rest.1)),
             _ => None,
         };
-        let names: BTreeMap<u32, &str> = donor.funcs().map(|(name, func)| (func, name)).collect();
+        // A function may have several names: always the same one is taken.
+        let mut names: BTreeMap<u32, &str> = BTreeMap::new();
+        for (name, func) in donor.funcs() {
+            let known = names.entry(func).or_insert(name);
+            *known = name.min(known);
+        }
         let name = |func: u32| match names.get(&func) {
             Some(name) => format!("memgrove.{}.{name}", to.name()),
             None => format!("memgrove.{}.{func}", to.name()),
