@@ -27,11 +27,11 @@ pub(crate) enum Exit {
 /// The statuses, for the long help of every subcommand.
 pub(crate) const HELP: &str = "\
 Exit status:
-  0  done; of fix: verified, whole or in part
+  0  done; of fix and swap: verified, whole or in part
   1  a file could not be read, or some of the work failed
   2  the command line could not be understood
-  3  the answer is no: a required host cannot run a module, or something stays bound to its host
-  4  fix has written its result, but nothing of it could be run (--accept-unverified makes it 0)";
+  3  the answer is no: a required host cannot run a module, something stays bound to its host, or an allocator stays
+  4  fix or swap has written its result, but nothing of it could be run (--accept-unverified makes it 0)";
 
 impl Exit {
     /// The worse of two outcomes; a failure outweighs an answer.
