@@ -43,13 +43,14 @@
 mod collapsed;
 mod error;
 pub mod layout;
+mod links;
 mod read;
 mod replay;
 mod summary;
 
 pub use collapsed::Metric;
 pub use error::Error;
-pub use read::{Event, Node, Profile, Site, What};
+pub use read::{Event, Node, NumberedCall, Profile, Site, What};
 pub use replay::{Block, Contradictions, Heap, Step};
 pub use summary::{NodeSummary, Summary};
 

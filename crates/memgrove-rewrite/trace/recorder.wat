@@ -1,20 +1,112 @@
-;; What a traced module records, and how. Grafted into it; its memory becomes a memory beside the module's own.
-;; The layout is that of crates/memgrove-profile/src/lib.rs: numbers here are those of src/trace/layout.rs, and a
-;; test holds them together.
+;; What a traced module records, and how. Grafted into it; its memory becomes a memory of the module.
+;; The layout is that of crates/memgrove-profile/src/layout.rs, which has the same numbers.
+;;
+;; A frame is one word: the function's index, shifted by 12, and the number of the call in its caller (0x800: the host
+;; called it). A slot of the stack holds a frame, and its node once one was asked for.
 (module
-  ;; Where the frame of the next call writes its call site.
+  ;; Where the next function that is entered puts its frame.
   (import "memgrove" "sp" (global $sp (mut i32)))
+  ;; Where the stack begins for what the host calls next; bit 0: a function of the allocator is in progress.
+  (import "memgrove" "state" (global $state (mut i32)))
+  ;; The number of the call that is about to be made; 0 in between.
+  (import "memgrove" "site" (global $site (mut i32)))
   ;; The most pages that the memory may have.
   (import "memgrove" "max_pages" (global $max_pages i32))
   (memory 53)
 
-  ;; The node of a call site under a node: found, or made. At the limit the caller's node stands for it.
-  (func $child (param $parent i32) (param $site i32) (result i32)
+  ;; The frame of a function that is entered now. The host enters where its stack begins, and tells no number.
+  (func $frame (export "ask") (param $func i32) (result i32)
+    (i32.or
+      (i32.shl (local.get $func) (i32.const 12))
+      (select
+        (i32.and (global.get $site) (i32.const 0xfff))
+        (i32.const 0x800)
+        (i32.or
+          (global.get $site)
+          (i32.xor (global.get $sp) (i32.and (global.get $state) (i32.const -2)))))))
+
+  ;; Puts a frame on the stack. Returns its slot, to which the pointer is set back when the function is left.
+  (func (export "enter") (param $func i32) (result i32)
+    (local $base i32)
+    (i64.store (local.tee $base (global.get $sp))
+      (i64.extend_i32_u (i32.or
+        (i32.shl (local.get $func) (i32.const 12))
+        (select
+          (i32.and (global.get $site) (i32.const 0xfff))
+          (i32.const 0x800)
+          (i32.or
+            (global.get $site)
+            (i32.xor (local.get $base) (i32.and (global.get $state) (i32.const -2))))))))
+    (global.set $site (i32.const 0))
+    (global.set $sp (call $next (local.get $base)))
+    (local.get $base))
+
+  ;; The slot behind one. Deeper frames share the last.
+  (func $next (param $base i32) (result i32)
+    (if (i32.ge_u (local.get $base) (i32.const 0x10fff8))
+      (then
+        (i32.store (i32.const 8) (i32.or (i32.load (i32.const 8)) (i32.const 4)))
+        (return (local.get $base))))
+    (i32.add (local.get $base) (i32.const 8)))
+
+  ;; The host enters by an export: whatever a trap has left, its stack begins where that of the interrupted call ends.
+  ;; Only calls that ended without returning can have left it so high that the last quarter is in use.
+  (func (export "entry")
+    (local $at i32)
+    (local.set $at (i32.and (global.get $state) (i32.const -2)))
+    (if (i32.ge_u (local.get $at) (i32.const 0xd0000))
+      (then (return (call $set (i32.const 0x10000) (i32.const 0x10000)))))
+    (global.set $sp (local.get $at))
+    (global.set $state (local.get $at))
+    (global.set $site (i32.const 0)))
+
+  ;; The host is called, or may be: what it calls has a stack of its own, behind that of the call in progress.
+  (func (export "out") (param $number i32)
+    (global.set $site (local.get $number))
+    (i32.store (i32.const 52) (i32.const 0))
+    (global.set $state (global.get $sp)))
+
+  ;; The frames below `sp` go on, and those above are over.
+  (func $set (export "set") (param $sp i32) (param $state i32)
+    (global.set $sp (local.get $sp))
+    (global.set $state (local.get $state))
+    (global.set $site (i32.const 0))
+    ;; This proves who called the host from which calls have been noted.
+    (if (i32.ge_u (i32.load (i32.const 48)) (local.get $sp))
+      (then
+        (i32.store (i32.const 48) (i32.sub (local.get $sp) (i32.const 1)))
+        (call $log (i32.const 7) (i32.const 0) (local.get $sp) (i32.const 0)))))
+
+  ;; A function goes on where an exception may have ended what it had called.
+  (func (export "restore") (param $base i32) (param $state i32)
+    (call $set (call $next (local.get $base)) (local.get $state)))
+
+  ;; A function goes on behind a call of the host.
+  (func (export "back") (param $base i32) (param $state i32)
+    (call $back_at (call $next (local.get $base)) (local.get $state)))
+
+  (func $back_at (export "back_at") (param $sp i32) (param $state i32)
+    ;; What the host called is over before the call of the host is, unless calls are suspended (JSPI).
+    (if (i32.lt_u (i32.and (global.get $state) (i32.const -2)) (local.get $sp))
+      (then (i32.store (i32.const 8) (i32.or (i32.load (i32.const 8)) (i32.const 8)))))
+    (call $set (local.get $sp) (local.get $state)))
+
+  ;; A call that leaves its caller: the callee takes the caller's place, and nothing tells by which call.
+  (func (export "tail") (param $base i32)
+    (global.set $site
+      (select (i32.const 0) (i32.const 0x801) (call $is_entry (local.get $base)))))
+
+  ;; The host called the function in this slot.
+  (func $is_entry (param $at i32) (result i32)
+    (i32.eq (i32.and (i32.load (local.get $at)) (i32.const 0xfff)) (i32.const 0x800)))
+
+  ;; The node of a frame under a node: found, or made. At the limit the caller's node stands for it.
+  (func $child (param $parent i32) (param $frame i32) (result i32)
     (local $head i32) (local $node i32) (local $at i32)
     (local.set $head (i32.add (i32.const 0x110000) (i32.shl
       (i32.shr_u
         (i32.mul
-          (i32.xor (i32.mul (local.get $parent) (i32.const 0x9e3779b1)) (local.get $site))
+          (i32.xor (i32.mul (local.get $parent) (i32.const 0x9e3779b1)) (local.get $frame))
           (i32.const 0x85ebca6b))
         (i32.const 16))
       (i32.const 2))))
@@ -25,7 +117,7 @@
         (local.set $at (i32.add (i32.const 0x150000) (i32.shl (local.get $node) (i32.const 5))))
         (if (i32.and
               (i32.eq (i32.load (local.get $at)) (local.get $parent))
-              (i32.eq (i32.load offset=4 (local.get $at)) (local.get $site)))
+              (i32.eq (i32.load offset=4 (local.get $at)) (local.get $frame)))
           (then (return (local.get $node))))
         (local.set $node (i32.load offset=8 (local.get $at)))
         (br $next)))
@@ -37,37 +129,58 @@
     (i32.store (i32.const 24) (i32.add (local.get $node) (i32.const 1)))
     (local.set $at (i32.add (i32.const 0x150000) (i32.shl (local.get $node) (i32.const 5))))
     (i32.store (local.get $at) (local.get $parent))
-    (i32.store offset=4 (local.get $at) (local.get $site))
+    (i32.store offset=4 (local.get $at) (local.get $frame))
     (i32.store offset=8 (local.get $at) (i32.load (local.get $head)))
     (i32.store (local.get $head) (local.get $node))
     (local.get $node))
 
-  ;; The node of the calls that are in progress. A slot holds its site, and its node once one was asked for: a frame
-  ;; that goes on clears the node with the next site it writes, so those below it are known already.
-  (func $node (result i32)
+  ;; The node of the frames below `top`: of those that the host called last. A slot does not change while its
+  ;; function is in progress, nor do those below it, so a node that was found once stays right.
+  (func $node (param $top i32) (result i32)
     (local $at i32) (local $node i32)
-    (local.set $at (global.get $sp))
+    (local.set $at (local.get $top))
     (block $known
       (loop $down
         (br_if $known (i32.le_u (local.get $at) (i32.const 0x10000)))
         (local.set $node (i32.load (i32.sub (local.get $at) (i32.const 4))))
         (br_if $known (local.get $node))
         (local.set $at (i32.sub (local.get $at) (i32.const 8)))
-        (br $down)))
+        (br_if $down (i32.eqz (call $is_entry (local.get $at))))))
     (block $done
       (loop $up
-        (br_if $done (i32.ge_u (local.get $at) (global.get $sp)))
+        (br_if $done (i32.ge_u (local.get $at) (local.get $top)))
         (local.set $node (call $child (local.get $node) (i32.load (local.get $at))))
         (i32.store offset=4 (local.get $at) (local.get $node))
         (local.set $at (i32.add (local.get $at) (i32.const 8)))
         (br $up)))
     (local.get $node))
 
-  ;; Notes an event. `what`: kind, nesting and alignment as the format has them.
-  (func (export "record") (param $what i32) (param $block i32) (param $size i32)
-    (local $node i32) (local $at i32)
-    (local.set $node (call $node))
-    (i64.store (i32.const 32) (i64.add (i64.load (i32.const 32)) (i64.const 1)))
+  ;; Notes an event of the function whose frame is given. `what`: kind, nesting and alignment as the format has them.
+  (func (export "record") (param $what i32) (param $block i32) (param $size i32) (param $frame i32)
+    (local $node i32) (local $base i32) (local $is_entry i32)
+    (local.set $base (i32.and (global.get $state) (i32.const -2)))
+    (local.set $is_entry (i32.eq (i32.and (local.get $frame) (i32.const 0xfff)) (i32.const 0x800)))
+    ;; The first event since the host called from within a call of it: which that is, is noted before.
+    (if (i32.gt_u (local.get $base) (i32.const 0x10000))
+      (then (if (i32.ne (i32.load (i32.const 52)) (local.get $base))
+        (then (if (i32.or (local.get $is_entry) (call $is_entry (local.get $base)))
+          (then
+            (i32.store (i32.const 52) (local.get $base))
+            (i32.store (i32.const 48) (local.get $base))
+            (call $log
+              (i32.const 6) (call $node (local.get $base)) (local.get $base) (i32.const 0))))))))
+    ;; Where the host called, the frames below are not those of the caller.
+    (if (i32.eqz (local.get $is_entry))
+      (then (local.set $node (call $node (global.get $sp)))))
+    (call $note (local.get $what) (call $child (local.get $node) (local.get $frame))
+      (local.get $block) (local.get $size)))
+
+  ;; The same without stacks.
+  (func (export "record_flat") (param $what i32) (param $block i32) (param $size i32)
+    (call $note (local.get $what) (i32.const 0) (local.get $block) (local.get $size)))
+
+  (func $note (param $what i32) (param $node i32) (param $block i32) (param $size i32)
+    (local $at i32)
     ;; Outermost allocations (kinds 1 and 4) are also counted, as the log may end before the program does.
     (if (i32.or
           (i32.eq (i32.and (local.get $what) (i32.const 0xff)) (i32.const 1))
@@ -79,6 +192,11 @@
         (i64.store offset=16 (local.get $at) (i64.add (i64.load offset=16 (local.get $at)) (i64.const 1)))
         (i64.store offset=24 (local.get $at)
           (i64.add (i64.load offset=24 (local.get $at)) (i64.extend_i32_u (local.get $size))))))
+    (i64.store (i32.const 32) (i64.add (i64.load (i32.const 32)) (i64.const 1)))
+    (call $log (local.get $what) (local.get $node) (local.get $block) (local.get $size)))
+
+  (func $log (param $what i32) (param $node i32) (param $block i32) (param $size i32)
+    (local $at i32)
     ;; An incomplete log ends at one point: nothing is noted behind a gap.
     (if (i32.and (i32.load (i32.const 8)) (i32.const 1)) (then (return)))
     (local.set $at (i32.load (i32.const 16)))

@@ -1,5 +1,6 @@
 //! What a heap profile says: who holds the memory, and who asked for it.
 
+use memgrove_module::code::CallOffsets;
 use memgrove_module::facts::Facts;
 use memgrove_profile::{Metric, NodeSummary, Profile, Site, Summary};
 use memgrove_text::{Line, Text, Tone, escape_name, shorten};
@@ -13,6 +14,12 @@ use crate::{Json, bytes, count};
 const SCHEMA: u32 = 1;
 /// Frames of a stack that the text shows.
 const SHOWN_FRAMES: usize = 12;
+
+/// Finds out where the calls of a profile's stacks lie in the module that was traced.
+pub fn locate(profile: &mut Profile, module: &Facts<'_>) {
+    let mut offsets = CallOffsets::new(module);
+    profile.locate(|call| offsets.offset(call.caller, call.callee, call.number));
+}
 
 /// A profile together with the module that was traced.
 pub struct HeapProfile<'p> {
@@ -110,6 +117,20 @@ impl HeapProfile<'_> {
                     profile.events.len(),
                     count(profile.event_count, "event"),
                 ),
+            );
+        }
+        if profile.are_stacks_cut {
+            lines.field(
+                "caution",
+                Tone::Warn,
+                "more functions were in progress than fit: the deepest are missing in some stacks",
+            );
+        }
+        if profile.are_stacks_mixed {
+            lines.field(
+                "caution",
+                Tone::Warn,
+                "calls were suspended and went on in another order: stacks may be those of others",
             );
         }
         if profile.are_nodes_full {
@@ -220,9 +241,10 @@ impl HeapProfile<'_> {
             (None, Some(func)) => format!("function {func}"),
             (None, None) => "(no function)".to_owned(),
         };
-        match frame.offset {
-            Some(offset) => format!("{name} at {offset:#x}"),
-            None => format!("{name}, called by the host"),
+        match (site, frame.offset) {
+            (Site::Entry(_), _) => format!("{name}, called by the host"),
+            (_, Some(offset)) => format!("{name} at {offset:#x}"),
+            (_, None) => name,
         }
     }
 
@@ -230,6 +252,7 @@ impl HeapProfile<'_> {
         let (func, offset) = match site {
             Site::Entry(func) => (Some(func), None),
             Site::Call(offset) => (self.function_at(offset), Some(offset)),
+            Site::Within(func) => (Some(func), None),
         };
         let name = func.and_then(|func| self.module.func_name(func)).map(str::to_owned);
         Frame { func, name, offset }

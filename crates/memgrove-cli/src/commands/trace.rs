@@ -56,6 +56,10 @@ pub(crate) struct TraceArgs {
     #[arg(long, conflicts_with = "profile")]
     no_stacks: bool,
 
+    /// Record stacks of functions only, not by which of its calls a function called another
+    #[arg(long, conflicts_with_all = ["profile", "no_stacks"])]
+    no_call_sites: bool,
+
     /// The most memory that the recording may take, such as 256MiB; the log ends there, counts go on
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "1GiB", conflicts_with = "profile")]
     max_log: u64,
@@ -136,7 +140,7 @@ fn instrument(
     for (func, role) in &functions {
         out.note(format!("function {func} is {role}"));
     }
-    let options = Options { functions, stacks: !args.no_stacks, max_bytes: args.max_log };
+    let options = Options { functions, stacks: !args.no_stacks, call_sites: !args.no_call_sites, max_bytes: args.max_log };
     let traced = trace(wasm, &options).map_err(|error| explain(error, name))?;
     target.write(&traced.wasm)?;
     for note in &traced.notes {
@@ -178,12 +182,13 @@ fn read_profile(
         Ok(bytes) => bytes,
         Err(_) => recorded,
     };
-    let profile = Profile::read(&recorded).with_context(|| profile_name.clone())?;
+    let mut profile = Profile::read(&recorded).with_context(|| profile_name.clone())?;
     if profile.original != memgrove_rewrite::trace::fingerprint(facts.bytes()) {
         return Err(UserError::failed(format!("{profile_name} is not a recording of {name}"))
             .hint("give the module that was traced, as it was before")
             .into());
     }
+    memgrove_view::profile::locate(&mut profile, facts);
     let summary = profile.summary();
     let view = HeapProfile { name, module: facts, profile: &profile, summary: &summary, top: args.top };
     if let Some(target) = target {

@@ -7,9 +7,11 @@ mod data;
 mod flow;
 mod flows;
 mod lists;
+mod numbers;
 
 pub use flow::Flow;
 pub use flows::Flows;
+pub use numbers::{CallNumbers, CallOffsets, Callee};
 pub(crate) use flows::MOST_CALLERS;
 
 use std::cell::{Cell, OnceCell};
