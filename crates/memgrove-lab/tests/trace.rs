@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use memgrove_lab::engine::{self, EngineId, Host, Instance, Memory, Settings, Value};
-use memgrove_module::code::CallOffsets;
-use memgrove_profile::{Metric, Profile, Site, What};
-use memgrove_rewrite::trace::{EXPORT, Options, Role, TraceError, Traced, trace};
+use memgrove_lab::engine::EngineId;
+use memgrove_profile::{Metric, Site, What};
+use memgrove_rewrite::trace::{Options, Role, TraceError, trace};
 
-const ENGINES: [EngineId; 2] = [EngineId::Wasmtime, EngineId::Wasmi];
+mod trace_support;
+
+use trace_support::{ENGINES, call, located, stack, start, traced};
 
 /// An allocator that bumps and never takes back, and a program over it. Functions are numbered as they stand.
 const PROGRAM: &str = r#"(module
@@ -46,59 +47,6 @@ fn options() -> Options {
 
 fn program() -> Vec<u8> {
     wat::parse_str(PROGRAM).expect("well-formed")
-}
-
-fn traced(wasm: &[u8], options: &Options) -> Traced {
-    trace(wasm, options).expect("it can be traced")
-}
-
-fn start(engine: EngineId, wasm: &[u8]) -> Box<dyn Instance> {
-    let engine = engine::open(engine, &Settings::default()).expect("the engine is linked in");
-    engine.compile(wasm).and_then(|module| module.instantiate(&Host::new())).expect("it instantiates")
-}
-
-fn call(instance: &mut dyn Instance, name: &str, arguments: &[i32]) -> Option<i32> {
-    let arguments: Vec<Value> = arguments.iter().map(|&value| Value::I32(value)).collect();
-    match instance.call(name, &arguments).ok()?.values[..] {
-        [Value::I32(value)] => Some(value),
-        _ => None,
-    }
-}
-
-fn profile(instance: &mut dyn Instance) -> Profile {
-    let bytes = instance.memory_bytes(Memory::Export(EXPORT)).expect("it is exported");
-    let memory = instance.read(Memory::Export(EXPORT), 0, bytes).expect("it can be read");
-    let bytes = Profile::bytes_of_memory(&memory).expect("it holds a recording");
-    Profile::read(&bytes).expect("it is whole")
-}
-
-/// The same with the places of calls.
-fn located(instance: &mut dyn Instance, wasm: &[u8]) -> Profile {
-    let mut profile = profile(instance);
-    let facts = memgrove_module::facts(wasm).expect("it is valid");
-    let mut offsets = CallOffsets::new(&facts);
-    profile.locate(|call| offsets.offset(call.caller, call.callee, call.number));
-    profile
-}
-
-/// The functions of a stack by their index, outermost first; `!` for one that the host called.
-fn stack(profile: &Profile, wasm: &[u8], node: u32) -> String {
-    let facts = memgrove_module::facts(wasm).expect("it is valid");
-    let name = |site| match site {
-        Site::Entry(func) => format!("!{func}"),
-        Site::Within(func) => format!("{func}?"),
-        Site::Call(offset) => {
-            let holds = |func: &u32| {
-                let Some(function) = facts.function(*func) else { return false };
-                (function.body_offset..function.body_offset + function.body_len).contains(&offset)
-            };
-            let func = (facts.imported_func_count()..facts.func_count()).find(holds);
-            func.map_or_else(|| "?".to_owned(), |func| func.to_string())
-        }
-    };
-    let mut names: Vec<String> = profile.stack(node).map(name).collect();
-    names.reverse();
-    names.join(" ")
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub const EVENT_COUNT: u32 = 32;
 pub const ALLOCATED_BYTES: u32 = 40;
 /// Header: the highest place on the stack of which [`kind::LINKED`] was noted and not yet [`kind::RESUMED`].
 pub const PENDING: u32 = 48;
-/// Header: where the frames begin that the host has called, if [`kind::LINKED`] was noted of them.
+/// Header: where a call of the allocator by the host itself has its place, if [`kind::LINKED`] was noted of it.
 pub const LINKED: u32 = 52;
 /// Header: SHA-256 of the original; 32 bytes.
 pub const ORIGINAL: u32 = 64;

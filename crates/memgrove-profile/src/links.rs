@@ -92,7 +92,7 @@ struct Joined {
 impl Joined {
     /// The node of the stack of `node` on top of that of `caller`; `node` itself when there are too many.
     fn node(&mut self, node: u32, caller: u32, tree: &mut Tree) -> u32 {
-        // From the node down to its entry by the host, or to what is known already.
+        // From the node down to the root, or to what is known already.
         let mut path = Vec::new();
         let mut next = node;
         let mut under = self.call_of_host(caller, tree);
@@ -103,9 +103,6 @@ impl Joined {
             }
             path.push(next);
             let Some(at) = tree.nodes.get(next as usize) else { return node };
-            if matches!(at.site, Site::Entry(_)) {
-                break;
-            }
             next = at.parent;
         }
         if self.known.len().saturating_add(path.len()) > self.most {

@@ -2,7 +2,8 @@
 ;; The layout is that of crates/memgrove-profile/src/layout.rs, which has the same numbers.
 ;;
 ;; A frame is one word: the function's index, shifted by 12, and the number of the call in its caller (0x800: the host
-;; called it). A slot of the stack holds a frame, and its node once one was asked for.
+;; called it). A slot of the stack holds a frame, and its node once one was asked for; bit 31 of the node is set when it
+;; was noted which frames had called the host that called this one.
 (module
   ;; Where the next function that is entered puts its frame.
   (import "memgrove" "sp" (global $sp (mut i32)))
@@ -142,7 +143,8 @@
     (block $known
       (loop $down
         (br_if $known (i32.le_u (local.get $at) (i32.const 0x10000)))
-        (local.set $node (i32.load (i32.sub (local.get $at) (i32.const 4))))
+        (local.set $node
+          (i32.and (i32.load (i32.sub (local.get $at) (i32.const 4))) (i32.const 0x7fffffff)))
         (br_if $known (local.get $node))
         (local.set $at (i32.sub (local.get $at) (i32.const 8)))
         (br_if $down (i32.eqz (call $is_entry (local.get $at))))))
@@ -150,25 +152,52 @@
       (loop $up
         (br_if $done (i32.ge_u (local.get $at) (local.get $top)))
         (local.set $node (call $child (local.get $node) (i32.load (local.get $at))))
-        (i32.store offset=4 (local.get $at) (local.get $node))
+        (i32.store offset=4 (local.get $at)
+          (i32.or
+            (i32.and (i32.load offset=4 (local.get $at)) (i32.const 0x80000000))
+            (local.get $node)))
         (local.set $at (i32.add (local.get $at) (i32.const 8)))
         (br $up)))
     (local.get $node))
+
+  ;; Notes once which frames had called the host when it called the function in this slot.
+  (func $link_slot (param $base i32) (param $outer i32)
+    (if (i32.ge_s (i32.load offset=4 (local.get $base)) (i32.const 0))
+      (then
+        (i32.store offset=4 (local.get $base)
+          (i32.or (i32.load offset=4 (local.get $base)) (i32.const 0x80000000)))
+        (call $link (local.get $base) (local.get $outer)))))
+
+  ;; The same for a stack that begins here; those of its callers come first, but only so many: they may all be over.
+  (func $link (param $base i32) (param $outer i32)
+    (local $at i32)
+    (local.set $at (local.get $base))
+    (block $outermost
+      (br_if $outermost (i32.eqz (local.get $outer)))
+      (loop $down
+        (br_if $outermost (i32.le_u (local.get $at) (i32.const 0x10008)))
+        (local.set $at (i32.sub (local.get $at) (i32.const 8)))
+        (br_if $down (i32.eqz (call $is_entry (local.get $at)))))
+      (call $link_slot (local.get $at) (i32.sub (local.get $outer) (i32.const 1))))
+    (i32.store (i32.const 48) (local.get $base))
+    (call $log (i32.const 6) (call $node (local.get $base)) (local.get $base) (i32.const 0)))
 
   ;; Notes an event of the function whose frame is given. `what`: kind, nesting and alignment as the format has them.
   (func (export "record") (param $what i32) (param $block i32) (param $size i32) (param $frame i32)
     (local $node i32) (local $base i32) (local $is_entry i32)
     (local.set $base (i32.and (global.get $state) (i32.const -2)))
     (local.set $is_entry (i32.eq (i32.and (local.get $frame) (i32.const 0xfff)) (i32.const 0x800)))
-    ;; The first event since the host called from within a call of it: which that is, is noted before.
     (if (i32.gt_u (local.get $base) (i32.const 0x10000))
-      (then (if (i32.ne (i32.load (i32.const 52)) (local.get $base))
-        (then (if (i32.or (local.get $is_entry) (call $is_entry (local.get $base)))
+      (then
+        (if (local.get $is_entry)
           (then
-            (i32.store (i32.const 52) (local.get $base))
-            (i32.store (i32.const 48) (local.get $base))
-            (call $log
-              (i32.const 6) (call $node (local.get $base)) (local.get $base) (i32.const 0))))))))
+            (if (i32.ne (i32.load (i32.const 52)) (local.get $base))
+              (then
+                (i32.store (i32.const 52) (local.get $base))
+                (call $link (local.get $base) (i32.const 16)))))
+          (else
+            (if (call $is_entry (local.get $base))
+              (then (call $link_slot (local.get $base) (i32.const 16))))))))
     ;; Where the host called, the frames below are not those of the caller.
     (if (i32.eqz (local.get $is_entry))
       (then (local.set $node (call $node (global.get $sp)))))

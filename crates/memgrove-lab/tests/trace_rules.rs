@@ -1,0 +1,304 @@
+//! The rules of tracing, each on the engines that can run its module: nesting, stacks, exceptions, calls by the host.
+
+use memgrove_lab::engine::{EngineId, Host, HostTrap, Instance, Value};
+use memgrove_profile::Contradictions;
+use memgrove_rewrite::trace::{Options, Role};
+
+mod trace_support;
+
+use trace_support::{ENGINES, call, events, located, start, start_with, traced};
+
+/// An allocator that bumps, in blocks of 16 bytes; `free` does nothing. Its functions come first.
+const BUMP: &str = r#"
+    (global $next (mut i32) (i32.const 1024))
+    (func $malloc (export "malloc") (param $size i32) (result i32)
+        (global.get $next)
+        (global.set $next (i32.add (global.get $next)
+            (i32.and (i32.add (local.get $size) (i32.const 15)) (i32.const -16)))))
+    (func $free (export "free") (param i32))"#;
+
+fn module(imports: &str, rest: &str) -> Vec<u8> {
+    let text = format!("(module {imports} (memory (export \"memory\") 1) {BUMP} {rest})");
+    wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn roles(functions: &[(u32, Role)]) -> Options {
+    Options { functions: functions.iter().copied().collect(), ..Options::default() }
+}
+
+/// A host whose function `env.host` does what its argument says: 1 fails, 2 calls `alloc`, 3 does both, 4 calls `run`
+/// with 2, 5 calls the function 0 of the table.
+fn host() -> Host {
+    Host::new().function("env", "host", |caller, arguments| {
+        let what = match arguments {
+            [Value::I32(what)] => *what,
+            _ => 0,
+        };
+        match what {
+            2 | 3 => drop(caller.call("alloc", &[Value::I32(16)])?),
+            4 => drop(caller.call("run", &[Value::I32(2)])?),
+            5 => drop(caller.call_table(0, &[Value::I32(16)])?),
+            _ => {}
+        }
+        if what == 1 || what == 3 {
+            return Err(HostTrap("it fails".to_owned()));
+        }
+        Ok(Vec::new())
+    })
+}
+
+/// Functions: 0 the host's, 1 malloc, 2 free, 3 `alloc`, 4 calls the host, 5 `run`.
+const ASKS: &str = r#"
+    (table (export "table") 1 funcref) (elem (i32.const 0) $alloc)
+    (func $alloc (export "alloc") (param i32) (result i32) (call $malloc (local.get 0)))
+    (func $ask (param i32) (call $host (local.get 0)))
+    (func $run (export "run") (param i32)
+        (call $ask (local.get 0))
+        (drop (call $malloc (i32.const 8))))"#;
+const HOST: &str = r#"(import "env" "host" (func $host (param i32)))"#;
+
+fn run(instance: &mut dyn Instance, what: i32) -> bool {
+    instance.call("run", &[Value::I32(what)]).is_ok()
+}
+
+#[test]
+fn what_the_host_calls_has_a_stack_of_its_own_joined_where_it_is_proven() {
+    let wasm = module(HOST, ASKS);
+    let traced = traced(&wasm, &roles(&[(1, Role::Malloc), (2, Role::Free)]));
+    for engine in ENGINES {
+        let mut instance = start_with(engine, &traced.wasm, &host());
+        assert!(run(&mut *instance, 0));
+        assert!(run(&mut *instance, 2));
+        // The host fails: the frames that had called it are gone, and the program is not told.
+        assert!(!run(&mut *instance, 1));
+        call(&mut *instance, "alloc", &[16]);
+        // Whether `alloc` was called before or after those frames ended is not known: it stands alone.
+        assert!(!run(&mut *instance, 3));
+        call(&mut *instance, "alloc", &[16]);
+        assert!(run(&mut *instance, 4));
+        assert!(run(&mut *instance, 5));
+        let profile = located(&mut *instance, &wasm);
+        let expected = [
+            "+1024:8 !5 5",
+            "+1040:16 !5 5 4? !3 3",
+            "+1056:8 !5 5",
+            "+1072:16 !3 3",
+            "+1088:16 !3 3",
+            "+1104:16 !3 3",
+            "+1120:16 !5 5 4? !5 5 4? !3 3",
+            "+1136:8 !5 5 4? !5 5",
+            "+1152:8 !5 5",
+            "+1168:16 !5 5 4? !3 3",
+            "+1184:8 !5 5",
+        ];
+        assert_eq!(events(&profile, &wasm), expected, "{engine}");
+        assert!(!profile.are_stacks_mixed && !profile.are_stacks_cut, "{engine}");
+    }
+}
+
+#[test]
+fn calls_that_never_return_do_not_use_up_the_stack() {
+    let wasm = module(HOST, ASKS);
+    let traced = traced(&wasm, &roles(&[(1, Role::Malloc), (2, Role::Free)]));
+    let mut instance = start_with(EngineId::Wasmtime, &traced.wasm, &host());
+    // Each leaves two slots; the stack has 131,072.
+    for _ in 0..80_000 {
+        assert!(!run(&mut *instance, 1));
+    }
+    assert!(run(&mut *instance, 2));
+    let profile = located(&mut *instance, &wasm);
+    assert_eq!(events(&profile, &wasm), ["+1024:16 !5 5 4? !3 3", "+1040:8 !5 5"]);
+    assert!(!profile.are_stacks_mixed && !profile.are_stacks_cut);
+}
+
+#[test]
+fn who_catches_an_exception_finds_its_own_frame_again() {
+    // 0 malloc, 1 free, 2 throws after two frames, 3 catches and goes on, 4 calls 3 and goes on, 5 catches in a loop.
+    let text = r#"(tag $e)
+        (func $throws (param i32)
+            (if (local.get 0)
+                (then (call $throws (i32.sub (local.get 0) (i32.const 1))))
+                (else (throw $e))))
+        (func $catches (export "catches")
+            (block $caught
+                (try_table (catch_all $caught) (call $throws (i32.const 1))))
+            (drop (call $malloc (i32.const 1)))
+            (block $caught
+                (try_table (catch $e $caught)
+                    (drop (call $malloc (i32.const 2)))
+                    (call $throws (i32.const 3))))
+            (drop (call $malloc (i32.const 3))))
+        (func (export "outer") (call $catches) (drop (call $malloc (i32.const 4))))
+        (func (export "loops") (local $i i32)
+            (loop $again
+                (if (i32.lt_u (local.get $i) (i32.const 3))
+                    (then
+                        (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                        (drop (call $malloc (i32.const 5)))
+                        (try_table (catch_all $again) (call $throws (i32.const 2)))))))"#;
+    // `throws` leads to no allocation as it stands; when it does, it has frames, and leaves them behind.
+    let with_frames = text.replace("(throw $e)", "(drop (call $malloc (i32.const 7))) (throw $e)");
+    for wasm in [module("", text), module("", &with_frames)] {
+        let traced = traced(&wasm, &roles(&[(0, Role::Malloc), (1, Role::Free)]));
+        let mut instance = start(EngineId::Wasmtime, &traced.wasm);
+        for name in ["outer", "loops", "outer"] {
+            assert!(instance.call(name, &[]).is_ok(), "{name}");
+        }
+        let profile = located(&mut *instance, &wasm);
+        let stacks: Vec<String> = events(&profile, &wasm)
+            .iter()
+            .map(|event| event.split_once(':').expect("a size").1.to_owned())
+            .filter(|event| !event.starts_with('7'))
+            .collect();
+        let outer = ["1 !4 4 3", "2 !4 4 3", "3 !4 4 3", "4 !4 4"];
+        let expected = [&outer[..], &["5 !5 5"; 3], &outer].concat();
+        assert_eq!(stacks, expected);
+    }
+}
+
+#[test]
+fn an_exception_through_the_allocator_silences_nothing() {
+    // 0 malloc: calls a handler that allocates by 1 and throws; 3 catches.
+    let text = r#"(module (memory 1) (tag $e) (global $next (mut i32) (i32.const 1024))
+        (func $malloc (param i32) (result i32)
+            (if (i32.eq (local.get 0) (i32.const 99)) (then (call $handler)))
+            (call $bump (local.get 0)))
+        (func $bump (param i32) (result i32)
+            (global.get $next) (global.set $next (i32.add (global.get $next) (i32.const 16))))
+        (func $handler (drop (call $malloc (i32.const 5))) (throw $e))
+        (func (export "run")
+            (block $caught (try_table (catch_all $caught) (drop (call $malloc (i32.const 99)))))
+            (drop (call $malloc (i32.const 6)))))"#;
+    let wasm = wat::parse_str(text).expect("well-formed");
+    for stacks in [true, false] {
+        let options = Options { stacks, ..roles(&[(0, Role::Malloc)]) };
+        let mut instance = start(EngineId::Wasmtime, &traced(&wasm, &options).wasm);
+        assert!(instance.call("run", &[]).is_ok());
+        assert!(instance.call("run", &[]).is_ok());
+        let summary = located(&mut *instance, &wasm).summary();
+        assert_eq!((summary.allocations, summary.final_bytes), (4, 22), "stacks: {stacks}");
+        assert_eq!(summary.contradictions, Contradictions::default());
+        if stacks {
+            let profile = located(&mut *instance, &wasm);
+            let expected = ["+1024:5 nested !3 3 0 2", "+1040:6 !3 3", "+1056:5 nested !3 3 0 2", "+1072:6 !3 3"];
+            assert_eq!(events(&profile, &wasm), expected);
+        }
+    }
+}
+
+#[test]
+fn a_collector_that_frees_inside_of_an_allocation_is_seen() {
+    // AssemblyScript's order: 0 `__new` collects now and then, 1 frees, 2 the collector, 3 the program.
+    let text = r#"(module (memory 1) (global $next (mut i32) (i32.const 1024))
+        (func $new (export "__new") (param i32 i32) (result i32)
+            (if (i32.eq (global.get $next) (i32.const 1056)) (then (call $collect)))
+            (global.get $next) (global.set $next (i32.add (global.get $next) (i32.const 16))))
+        (func $free (param i32))
+        (func $collect (call $free (i32.const 1024)) (call $free (i32.const 1040)))
+        (func (export "run") (drop (call $new (i32.const 10) (i32.const 1)))))"#;
+    let wasm = wat::parse_str(text).expect("well-formed");
+    let traced = traced(&wasm, &roles(&[(0, Role::New), (1, Role::Free)]));
+    for engine in ENGINES {
+        let mut instance = start(engine, &traced.wasm);
+        for _ in 0..3 {
+            assert!(instance.call("run", &[]).is_ok());
+        }
+        let profile = located(&mut *instance, &wasm);
+        let expected = [
+            "+1024:10 !3 3",
+            "+1040:10 !3 3",
+            "-1024 nested !3 3 0 2",
+            "-1040 nested !3 3 0 2",
+            "+1056:10 !3 3",
+        ];
+        assert_eq!(events(&profile, &wasm), expected, "{engine}");
+        let summary = profile.summary();
+        assert_eq!((summary.frees, summary.final_blocks), (2, 1));
+    }
+}
+
+#[test]
+fn one_function_may_serve_two_interfaces() {
+    // Rust's functions over C's: 2 alloc, 3 dealloc; free is dealloc's whole body.
+    let wasm = module(
+        "",
+        r#"(func $alloc (param i32 i32) (result i32) (call $malloc (local.get 0)))
+        (func $dealloc (param i32 i32 i32) (call $free (local.get 0)))
+        (func (export "run")
+            (call $dealloc (call $alloc (i32.const 24) (i32.const 8)) (i32.const 24) (i32.const 8))
+            (call $free (call $malloc (i32.const 8))))"#,
+    );
+    let functions =
+        [(0, Role::Malloc), (1, Role::Free), (2, Role::RustAlloc), (3, Role::RustDealloc)];
+    let traced = traced(&wasm, &roles(&functions));
+    for engine in ENGINES {
+        let mut instance = start(engine, &traced.wasm);
+        assert!(instance.call("run", &[]).is_ok());
+        let profile = located(&mut *instance, &wasm);
+        let expected = [
+            "+1024:24 nested !4 4 2",
+            "+1024:24 !4 4",
+            "-1024 !4 4",
+            "-1024 nested !4 4 3",
+            "+1056:8 !4 4",
+            "-1056 !4 4",
+        ];
+        assert_eq!(events(&profile, &wasm), expected, "{engine}");
+        let summary = profile.summary();
+        assert_eq!((summary.allocations, summary.frees, summary.final_blocks), (2, 2, 0));
+        assert_eq!(summary.contradictions, Contradictions::default());
+    }
+}
+
+#[test]
+fn calls_of_one_function_by_another_are_told_apart() {
+    // Three direct calls, one through a table between them, and a tail call.
+    let wasm = module(
+        "",
+        r#"(type $size (func (param i32) (result i32)))
+        (table 1 funcref) (elem (i32.const 0) $inner)
+        (func $inner (param i32) (result i32) (call $malloc (local.get 0)))
+        (func $outer (export "outer") (result i32)
+            (drop (call $inner (i32.const 1)))
+            (drop (call $inner (i32.const 2)))
+            (drop (call_indirect (type $size) (i32.const 3) (i32.const 0)))
+            (drop (call $inner (i32.const 4)))
+            (return_call $inner (i32.const 5)))
+        (func (export "run") (drop (call $outer)))"#,
+    );
+    let plain = traced(&wasm, &roles(&[(0, Role::Malloc), (1, Role::Free)]));
+    let facts = memgrove_module::facts(&wasm).expect("it is valid");
+    let calls: Vec<u32> = facts
+        .operators(3)
+        .expect("it is defined")
+        .into_iter_with_offsets()
+        .map_while(Result::ok)
+        .filter(|(operator, _)| {
+            matches!(
+                operator,
+                wasmparser::Operator::Call { .. } | wasmparser::Operator::CallIndirect { .. }
+            )
+        })
+        .filter_map(|(_, offset)| u32::try_from(offset).ok())
+        .collect();
+    assert_eq!(calls.len(), 4);
+    for engine in ENGINES {
+        let mut instance = start(engine, &plain.wasm);
+        assert!(instance.call("run", &[]).is_ok());
+        let profile = located(&mut *instance, &wasm);
+        let sites: Vec<Option<memgrove_profile::Site>> =
+            profile.events.iter().map(|event| profile.stack(event.node).nth(1)).collect();
+        let mut expected: Vec<_> =
+            calls.iter().map(|offset| Some(memgrove_profile::Site::Call(*offset))).collect();
+        // The tail call's caller is gone; its own caller called something, nobody knows by which call.
+        expected.push(Some(memgrove_profile::Site::Within(4)));
+        assert_eq!(sites, expected, "{engine}");
+    }
+    let coarse = traced(&wasm, &Options { call_sites: false, ..roles(&[(0, Role::Malloc), (1, Role::Free)]) });
+    let mut instance = start(EngineId::Wasmi, &coarse.wasm);
+    assert!(instance.call("run", &[]).is_ok());
+    let profile = located(&mut *instance, &wasm);
+    let nodes: Vec<u32> = profile.events.iter().map(|event| event.node).collect();
+    assert_eq!(nodes[0], nodes[1]);
+    assert_eq!(nodes[0], nodes[3]);
+}
