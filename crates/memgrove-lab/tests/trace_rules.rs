@@ -6,7 +6,7 @@ use memgrove_rewrite::trace::{Options, Role};
 
 mod trace_support;
 
-use trace_support::{ENGINES, call, events, located, start, start_with, traced};
+use trace_support::{ENGINES, call, events, located, stack, start, start_with, traced};
 
 /// An allocator that bumps, in blocks of 16 bytes; `free` does nothing. Its functions come first.
 const BUMP: &str = r#"
@@ -301,4 +301,101 @@ fn calls_of_one_function_by_another_are_told_apart() {
     let nodes: Vec<u32> = profile.events.iter().map(|event| event.node).collect();
     assert_eq!(nodes[0], nodes[1]);
     assert_eq!(nodes[0], nodes[3]);
+}
+
+#[test]
+fn memories_of_its_own_stay_the_programs() {
+    // Two memories, of which the second is written to by every call; the recording becomes the third.
+    let text = r#"(module (memory (export "memory") 1) (memory $other (export "other") 1)
+        (global $next (mut i32) (i32.const 1024))
+        (func $malloc (param i32) (result i32)
+            (i32.store $other (i32.const 0) (i32.add (i32.load $other (i32.const 0)) (i32.const 1)))
+            (global.get $next) (global.set $next (i32.add (global.get $next) (i32.const 16))))
+        (func (export "run") (result i32)
+            (drop (call $malloc (i32.const 8)))
+            (i32.load $other (i32.const 0))))"#;
+    let wasm = wat::parse_str(text).expect("well-formed");
+    let traced = traced(&wasm, &roles(&[(0, Role::Malloc)]));
+    for engine in ENGINES {
+        let mut instance = start(engine, &traced.wasm);
+        assert_eq!(call(&mut *instance, "run", &[]), Some(1), "{engine}");
+        assert_eq!(call(&mut *instance, "run", &[]), Some(2), "{engine}");
+        let profile = located(&mut *instance, &wasm);
+        assert_eq!(events(&profile, &wasm), ["+1024:8 !1 1", "+1040:8 !1 1"], "{engine}");
+    }
+}
+
+#[test]
+fn an_allocator_of_the_hosts_is_traced_at_the_import() {
+    // 0 and 1 are the host's; `start` allocates already.
+    let text = r#"(module
+        (import "env" "malloc" (func $malloc (param i32) (result i32)))
+        (import "env" "free" (func $free (param i32)))
+        (memory (export "memory") 1)
+        (start $start)
+        (func $start (drop (call $malloc (i32.const 1))))
+        (func $keep (param i32) (result i32) (call $malloc (local.get 0)))
+        (func (export "run")
+            (drop (call $keep (i32.const 2)))
+            (drop (call $malloc (i32.const 3)))
+            (call $free (call $malloc (i32.const 4)))))"#;
+    let wasm = wat::parse_str(text).expect("well-formed");
+    let traced = traced(&wasm, &roles(&[(0, Role::Malloc), (1, Role::Free)]));
+    for engine in ENGINES {
+        let next = std::sync::atomic::AtomicI32::new(1024);
+        let host = Host::new()
+            .function("env", "malloc", move |_, _| {
+                Ok(vec![Value::I32(next.fetch_add(16, std::sync::atomic::Ordering::Relaxed))])
+            })
+            .function("env", "free", |_, _| Ok(Vec::new()));
+        let mut instance = start_with(engine, &traced.wasm, &host);
+        assert!(instance.call("run", &[]).is_ok());
+        let profile = located(&mut *instance, &wasm);
+        let expected = ["+1024:1 !2 2", "+1040:2 !4 4 3", "+1056:3 !4 4", "+1072:4 !4 4", "-1072 !4 4"];
+        assert_eq!(events(&profile, &wasm), expected, "{engine}");
+    }
+}
+
+#[test]
+fn more_stacks_than_nodes_count_for_their_callers() {
+    // Two functions that call one or the other, by the bits of a number: 2^17 stacks of 17 frames and one of malloc's.
+    let text = r#"(module (memory 1) (global $next (mut i32) (i32.const 1024))
+        (func $malloc (param i32) (result i32) (global.get $next))
+        (func $zero (param $bits i32) (param $left i32) (call $go (local.get 0) (local.get 1)))
+        (func $one (param $bits i32) (param $left i32) (call $go (local.get 0) (local.get 1)))
+        (func $go (param $bits i32) (param $left i32)
+            (if (i32.eqz (local.get $left)) (then (drop (call $malloc (i32.const 3))) (return)))
+            (if (i32.and (local.get $bits) (i32.const 1))
+                (then (call $one (i32.shr_u (local.get $bits) (i32.const 1)) (i32.sub (local.get $left) (i32.const 1))))
+                (else (call $zero (i32.shr_u (local.get $bits) (i32.const 1)) (i32.sub (local.get $left) (i32.const 1))))))
+        (func (export "run") (local $i i32)
+            (loop $next
+                (call $go (local.get $i) (i32.const 17))
+                (br_if $next (i32.lt_u
+                    (local.tee $i (i32.add (local.get $i) (i32.const 1)))
+                    (i32.const 131072))))))"#;
+    let wasm = wat::parse_str(text).expect("well-formed");
+    let traced = traced(&wasm, &roles(&[(0, Role::Malloc)]));
+    let mut instance = start(EngineId::Wasmtime, &traced.wasm);
+    assert!(instance.call("run", &[]).is_ok());
+    let profile = located(&mut *instance, &wasm);
+    assert!(profile.are_nodes_full && !profile.is_log_cut);
+    assert_eq!(profile.nodes.len(), 65_536);
+    assert_eq!(profile.events.len(), 131_072);
+    let counted: u64 = profile.nodes.iter().map(|node| node.count).sum();
+    assert_eq!((counted, profile.allocated_bytes), (131_072, 3 * 131_072));
+    // Every event is at a node of its own stack: each frame from the host on is what it was, as far as it goes.
+    for (event, bits) in profile.events.iter().zip(0_u32..) {
+        let mut funcs: Vec<String> =
+            stack(&profile, &wasm, event.node).split(' ').map(str::to_owned).collect();
+        let mut expected = vec!["!4".to_owned(), "4".to_owned()];
+        for bit in 0..17 {
+            expected.push("3".to_owned());
+            expected.push(if bits >> bit & 1 == 1 { "2" } else { "1" }.to_owned());
+        }
+        expected.push("3".to_owned());
+        expected.truncate(funcs.len());
+        assert_eq!(funcs, expected);
+        funcs.clear();
+    }
 }

@@ -92,6 +92,9 @@ struct Joined {
 impl Joined {
     /// The node of the stack of `node` on top of that of `caller`; `node` itself when there are too many.
     fn node(&mut self, node: u32, caller: u32, tree: &mut Tree) -> u32 {
+        if self.most == 0 {
+            return node;
+        }
         // From the node down to the root, or to what is known already.
         let mut path = Vec::new();
         let mut next = node;
@@ -106,6 +109,7 @@ impl Joined {
             next = at.parent;
         }
         if self.known.len().saturating_add(path.len()) > self.most {
+            self.most = 0;
             return node;
         }
         for old in path.into_iter().rev() {

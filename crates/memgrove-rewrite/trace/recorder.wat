@@ -101,9 +101,11 @@
   (func $is_entry (param $at i32) (result i32)
     (i32.eq (i32.and (i32.load (local.get $at)) (i32.const 0xfff)) (i32.const 0x800)))
 
-  ;; The node of a frame under a node: found, or made. At the limit the caller's node stands for it.
+  ;; The node of a frame under a node: found, or made. At the limit the caller's node stands for it and for all that
+  ;; it calls, which bit 30 tells.
   (func $child (param $parent i32) (param $frame i32) (result i32)
     (local $head i32) (local $node i32) (local $at i32)
+    (if (i32.and (local.get $parent) (i32.const 0x40000000)) (then (return (local.get $parent))))
     (local.set $head (i32.add (i32.const 0x110000) (i32.shl
       (i32.shr_u
         (i32.mul
@@ -126,7 +128,7 @@
     (if (i32.ge_u (local.get $node) (i32.const 0x10000))
       (then
         (i32.store (i32.const 8) (i32.or (i32.load (i32.const 8)) (i32.const 2)))
-        (return (local.get $parent))))
+        (return (i32.or (local.get $parent) (i32.const 0x40000000)))))
     (i32.store (i32.const 24) (i32.add (local.get $node) (i32.const 1)))
     (local.set $at (i32.add (i32.const 0x150000) (i32.shl (local.get $node) (i32.const 5))))
     (i32.store (local.get $at) (local.get $parent))
@@ -180,7 +182,8 @@
         (br_if $down (i32.eqz (call $is_entry (local.get $at)))))
       (call $link_slot (local.get $at) (i32.sub (local.get $outer) (i32.const 1))))
     (i32.store (i32.const 48) (local.get $base))
-    (call $log (i32.const 6) (call $node (local.get $base)) (local.get $base) (i32.const 0)))
+    (call $log (i32.const 6)
+      (i32.and (call $node (local.get $base)) (i32.const 0xffff)) (local.get $base) (i32.const 0)))
 
   ;; Notes an event of the function whose frame is given. `what`: kind, nesting and alignment as the format has them.
   (func (export "record") (param $what i32) (param $block i32) (param $size i32) (param $frame i32)
@@ -210,6 +213,7 @@
 
   (func $note (param $what i32) (param $node i32) (param $block i32) (param $size i32)
     (local $at i32)
+    (local.set $node (i32.and (local.get $node) (i32.const 0xffff)))
     ;; Outermost allocations (kinds 1 and 4) are also counted, as the log may end before the program does.
     (if (i32.or
           (i32.eq (i32.and (local.get $what) (i32.const 0xff)) (i32.const 1))
