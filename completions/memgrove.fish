@@ -138,7 +138,8 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l max-size -d 
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l color -d 'Colour the output' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l no-stacks -d 'Do not record the stack of calls, only by which export the host came'
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l no-stacks -d 'Record sizes and blocks only, without the stacks of calls'
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l no-call-sites -d 'Record stacks of functions only, not by which of its calls a function called another'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l json -d 'Write what is known as JSON'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'

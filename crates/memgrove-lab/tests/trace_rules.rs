@@ -180,7 +180,8 @@ fn an_exception_through_the_allocator_silences_nothing() {
         assert_eq!(summary.contradictions, Contradictions::default());
         if stacks {
             let profile = located(&mut *instance, &wasm);
-            let expected = ["+1024:5 nested !3 3 0 2", "+1040:6 !3 3", "+1056:5 nested !3 3 0 2", "+1072:6 !3 3"];
+            let expected =
+                ["+1024:5 nested !3 3 0 2", "+1040:6 !3 3", "+1056:5 nested !3 3 0 2", "+1072:6 !3 3"];
             assert_eq!(events(&profile, &wasm), expected);
         }
     }
@@ -228,8 +229,7 @@ fn one_function_may_serve_two_interfaces() {
             (call $dealloc (call $alloc (i32.const 24) (i32.const 8)) (i32.const 24) (i32.const 8))
             (call $free (call $malloc (i32.const 8))))"#,
     );
-    let functions =
-        [(0, Role::Malloc), (1, Role::Free), (2, Role::RustAlloc), (3, Role::RustDealloc)];
+    let functions = [(0, Role::Malloc), (1, Role::Free), (2, Role::RustAlloc), (3, Role::RustDealloc)];
     let traced = traced(&wasm, &roles(&functions));
     for engine in ENGINES {
         let mut instance = start(engine, &traced.wasm);
@@ -274,10 +274,7 @@ fn calls_of_one_function_by_another_are_told_apart() {
         .into_iter_with_offsets()
         .map_while(Result::ok)
         .filter(|(operator, _)| {
-            matches!(
-                operator,
-                wasmparser::Operator::Call { .. } | wasmparser::Operator::CallIndirect { .. }
-            )
+            matches!(operator, wasmparser::Operator::Call { .. } | wasmparser::Operator::CallIndirect { .. })
         })
         .filter_map(|(_, offset)| u32::try_from(offset).ok())
         .collect();
@@ -294,7 +291,8 @@ fn calls_of_one_function_by_another_are_told_apart() {
         expected.push(Some(memgrove_profile::Site::Within(4)));
         assert_eq!(sites, expected, "{engine}");
     }
-    let coarse = traced(&wasm, &Options { call_sites: false, ..roles(&[(0, Role::Malloc), (1, Role::Free)]) });
+    let coarse =
+        traced(&wasm, &Options { call_sites: false, ..roles(&[(0, Role::Malloc), (1, Role::Free)]) });
     let mut instance = start(EngineId::Wasmi, &coarse.wasm);
     assert!(instance.call("run", &[]).is_ok());
     let profile = located(&mut *instance, &wasm);

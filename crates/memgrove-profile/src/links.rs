@@ -55,7 +55,8 @@ pub(crate) fn resolve(entries: Vec<Entry>, tree: &mut Tree) -> Vec<Event> {
             }
             Entry::Linked { node, place } => {
                 // The same call of the host may be told of again.
-                let is_same = |group: &Group| group.place < place || (group.place, group.caller) == (place, node);
+                let is_same =
+                    |group: &Group| group.place < place || (group.place, group.caller) == (place, node);
                 while open.last().is_some_and(|group| !is_same(group)) {
                     open.pop();
                 }

@@ -1,8 +1,8 @@
 //! A profile's bytes, and what stands in them.
 
-use crate::links::{self, Tree};
 use crate::Error;
 use crate::layout::{self, kind};
+use crate::links::{self, Tree};
 
 /// A recording, as it stands in a file. Nothing in it has been followed yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -242,9 +242,14 @@ impl Header {
 pub(crate) enum Entry {
     Event(Event),
     /// What follows was called by the host, which was called by the frames of this node, below this place.
-    Linked { node: u32, place: u32 },
+    Linked {
+        node: u32,
+        place: u32,
+    },
     /// The frames below this place went on.
-    Resumed { place: u32 },
+    Resumed {
+        place: u32,
+    },
 }
 
 fn read_nodes(bytes: &[u8], has_frames: bool, start: u64) -> Result<Tree, Error> {

@@ -52,7 +52,7 @@ pub(crate) struct TraceArgs {
     #[arg(long, value_name = "FUNC=ROLE", value_delimiter = ',', help = ALLOC_HELP, long_help = alloc_help())]
     alloc: Vec<String>,
 
-    /// Do not record the stack of calls, only by which export the host came
+    /// Record sizes and blocks only, without the stacks of calls
     #[arg(long, conflicts_with = "profile")]
     no_stacks: bool,
 
@@ -140,7 +140,12 @@ fn instrument(
     for (func, role) in &functions {
         out.note(format!("function {func} is {role}"));
     }
-    let options = Options { functions, stacks: !args.no_stacks, call_sites: !args.no_call_sites, max_bytes: args.max_log };
+    let options = Options {
+        functions,
+        stacks: !args.no_stacks,
+        call_sites: !args.no_call_sites,
+        max_bytes: args.max_log,
+    };
     let traced = trace(wasm, &options).map_err(|error| explain(error, name))?;
     target.write(&traced.wasm)?;
     for note in &traced.notes {

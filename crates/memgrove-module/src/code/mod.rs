@@ -11,8 +11,8 @@ mod numbers;
 
 pub use flow::Flow;
 pub use flows::Flows;
-pub use numbers::{CallNumbers, CallOffsets, Callee};
 pub(crate) use flows::MOST_CALLERS;
+pub use numbers::{CallNumbers, CallOffsets, Callee};
 
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeSet;

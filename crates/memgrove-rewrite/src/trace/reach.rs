@@ -223,8 +223,8 @@ impl<'w, 'a> Walk<'w, 'a> {
                 callers.into_iter().for_each(|caller| self.calls(caller));
                 self.all_indirect |= found.has_subtypes;
             }
-            self.is_entered |= found.exported.contains(&func)
-                || found.is_table_shared && found.referred.contains(&func);
+            self.is_entered |=
+                found.exported.contains(&func) || found.is_table_shared && found.referred.contains(&func);
         }
     }
 }
@@ -270,7 +270,9 @@ impl Calls {
                                 }
                                 func += 1;
                             }
-                            TypeRef::Global(ty) => calls.is_table_shared |= ty.content_type.is_reference_type(),
+                            TypeRef::Global(ty) => {
+                                calls.is_table_shared |= ty.content_type.is_reference_type()
+                            }
                             _ => {}
                         }
                     }
