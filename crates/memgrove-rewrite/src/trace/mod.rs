@@ -131,8 +131,8 @@ impl From<GraftError> for TraceError {
 /// If the module is not valid, a role does not fit its function, or it is of a kind that cannot be traced.
 pub fn trace(wasm: &[u8], options: &Options) -> Result<Traced, TraceError> {
     let sections = Sections::read(wasm)?;
-    if let Some(earlier) = applied(wasm).into_iter().find(|applied| applied.tool == TOOL) {
-        return Err(TraceError::Already { version: earlier.version });
+    if let Some(version) = traced_by(wasm) {
+        return Err(TraceError::Already { version });
     }
     check(&sections, options)?;
 
@@ -171,6 +171,12 @@ pub fn trace(wasm: &[u8], options: &Options) -> Result<Traced, TraceError> {
     let edited = edits.apply(&mut stacks)?;
     let framed = stacks.framed;
     Ok(Traced { wasm: edited.wasm, map: edited.map, notes: edited.notes, framed })
+}
+
+/// The version of memgrove that has traced this module, if one has.
+#[must_use]
+pub fn traced_by(wasm: &[u8]) -> Option<String> {
+    applied(wasm).into_iter().find(|applied| applied.tool == TOOL).map(|applied| applied.version)
 }
 
 /// What a recording says of the module that was traced: its SHA-256.
