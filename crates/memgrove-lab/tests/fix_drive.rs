@@ -66,7 +66,6 @@ fn input() -> Vec<u8> {
     (0..300_000_u32).map(|i| u8::try_from((i.wrapping_mul(i) >> 7) & 63).unwrap_or(0)).collect()
 }
 
-
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -94,7 +93,6 @@ fn bindgen_bytes(api: &mut Api, function: &str, bytes: &[u8]) -> Vec<u8> {
     api.read(start, count)
 }
 
-
 /// Positions of imports as the lexer's exports give them one by one.
 fn lexer(api: &mut Api, parse: &[u32]) -> String {
     let source: Vec<u16> = SOURCE.encode_utf16().collect();
@@ -108,7 +106,6 @@ fn lexer(api: &mut Api, parse: &[u32]) -> String {
     }
     found.join(" ")
 }
-
 
 const DRIVES: [Drive; 14] = [
     Drive {
@@ -126,7 +123,8 @@ const DRIVES: [Drive; 14] = [
             assert_eq!(api.call("S", &[statement]), 100, "SQLITE_ROW");
             let columns: Vec<_> = (0..5)
                 .map(|column| {
-                    let (at, length) = (api.call("X", &[statement, column]), api.call("pa", &[statement, column]));
+                    let (at, length) =
+                        (api.call("X", &[statement, column]), api.call("pa", &[statement, column]));
                     String::from_utf8(api.read(at, length)).expect("text")
                 })
                 .collect();
@@ -179,8 +177,8 @@ const DRIVES: [Drive; 14] = [
         drive: |api| {
             // "hello " fifty times, as a zstd frame.
             let frame = [
-                0x28, 0xb5, 0x2f, 0xfd, 0x60, 0x2c, 0x00, 0x6d, 0x00, 0x00, 0x30, 0x68, 0x65, 0x6c, 0x6c, 0x6f, 0x20,
-                0x01, 0x00, 0x23, 0x51, 0x4b, 0x11,
+                0x28, 0xb5, 0x2f, 0xfd, 0x60, 0x2c, 0x00, 0x6d, 0x00, 0x00, 0x30, 0x68, 0x65, 0x6c, 0x6c,
+                0x6f, 0x20, 0x01, 0x00, 0x23, 0x51, 0x4b, 0x11,
             ];
             let source = api.put("malloc", &frame);
             let out = api.call("malloc", &[300]);
@@ -239,16 +237,8 @@ const DRIVES: [Drive; 14] = [
         },
         known: "52836f752fd261 ",
     },
-    Drive {
-        id: "eae07aac5f4b8256",
-        drive: |api| lexer(api, &[0]),
-        known: "15-16 26-29",
-    },
-    Drive {
-        id: "f15d9bae4c79037e",
-        drive: |api| lexer(api, &[]),
-        known: "15-16 26-29",
-    },
+    Drive { id: "eae07aac5f4b8256", drive: |api| lexer(api, &[0]), known: "15-16 26-29" },
+    Drive { id: "f15d9bae4c79037e", drive: |api| lexer(api, &[]), known: "15-16 26-29" },
     Drive {
         id: "99fbb1e2895986dc",
         drive: |api| {
@@ -322,7 +312,9 @@ fn fixed_modules_answer_as_the_originals_do_under_their_own_javascript() {
         if !answers[0].starts_with(drive.known) {
             problems.push(format!("{}: not the known answer: {}", drive.id, answers[0]));
         }
-        match own_js::of(drive.id).map_or(Ok(None), |js| own_js::run(js, &own_js::Node::any(), &[], &[]).map(Some)) {
+        match own_js::of(drive.id)
+            .map_or(Ok(None), |js| own_js::run(js, &own_js::Node::any(), &[], &[]).map(Some))
+        {
             Ok(Some(original)) => {
                 compared += 1;
                 if original != answers[0] {

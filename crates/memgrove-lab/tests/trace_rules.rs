@@ -1,8 +1,8 @@
 //! The rules of tracing, each on the engines that can run its module: nesting, stacks, exceptions, calls by the host.
 
 use memgrove_lab::engine::{EngineId, Host, HostTrap, Instance, Value};
-use memgrove_profile::Contradictions;
-use memgrove_rewrite::trace::{Options, Role};
+use memgrove_profile::{Contradictions, Estimate};
+use memgrove_rewrite::trace::{Options, Role, Sample};
 
 mod trace_support;
 
@@ -396,4 +396,65 @@ fn more_stacks_than_nodes_count_for_their_callers() {
         assert_eq!(funcs, expected);
         funcs.clear();
     }
+}
+
+#[test]
+fn a_sample_tells_the_truth_on_average_and_its_interval_mostly() {
+    const SEEDS: u64 = 200;
+    const BLOCKS: i32 = 1500;
+    // Sizes of 8 to 8,199 bytes, most of them small; two blocks in three are freed, some reallocated.
+    let wasm = module(
+        "",
+        r#"(func $realloc (param i32 i32) (result i32) (call $malloc (local.get 1)))
+        (func $calloc (param i32 i32) (result i32) (call $malloc (i32.mul (local.get 0) (local.get 1))))
+        (func $size (param $i i32) (result i32)
+            (local.set $i (i32.mul (local.get $i) (i32.const 0x9e3779b1)))
+            (i32.add (i32.const 8)
+                (i32.shr_u (i32.and (local.get $i) (i32.const 0x1fff))
+                    (i32.shr_u (local.get $i) (i32.const 29)))))
+        (func (export "run") (param $blocks i32) (local $i i32) (local $block i32)
+            (loop $next
+                (local.set $block (call $calloc (call $size (local.get $i)) (i32.const 1)))
+                (if (i32.eqz (i32.rem_u (local.get $i) (i32.const 5)))
+                    (then (local.set $block
+                        (call $realloc (local.get $block) (call $size (i32.add (local.get $i) (i32.const 1)))))))
+                (if (i32.rem_u (local.get $i) (i32.const 3)) (then (call $free (local.get $block))))
+                (br_if $next (i32.lt_u
+                    (local.tee $i (i32.add (local.get $i) (i32.const 1)))
+                    (local.get $blocks)))))"#,
+    );
+    let functions = [(0, Role::Malloc), (1, Role::Free), (2, Role::Realloc), (3, Role::Calloc)];
+    let run = |sample: Option<Sample>| {
+        let options = Options { sample, stacks: false, ..roles(&functions) };
+        let mut instance = start(EngineId::Wasmi, &traced(&wasm, &options).wasm);
+        assert!(instance.call("run", &[Value::I32(BLOCKS)]).is_ok());
+        located(&mut *instance, &wasm)
+    };
+    let truth = run(None).summary();
+    assert_eq!(truth.contradictions, Contradictions::default());
+    let live = truth.final_bytes as f64;
+    let (mut sum, mut sum_of_squares, mut held, mut blocks) = (0.0, 0.0, 0, 0.0);
+    for seed in 0..SEEDS {
+        let profile = run(Some(Sample { mean_bytes: 2048, seed }));
+        let mut estimate = Estimate::new(profile.sample_bytes.expect("it was sampled"));
+        let heap = profile.replay(|_, _| ());
+        assert_eq!(heap.contradictions(), Contradictions::default());
+        heap.live().for_each(|block| estimate.add(block.size));
+        let (low, high) = estimate.bytes_interval();
+        held += u64::from(low <= live && live <= high);
+        let error = estimate.bytes() / live - 1.0;
+        (sum, sum_of_squares) = (sum + error, sum_of_squares + error * error);
+        blocks += estimate.blocks() / truth.final_blocks as f64 - 1.0;
+    }
+    let seeds = SEEDS as f64;
+    let deviation = (sum_of_squares / seeds).sqrt();
+    // The mean of so many errors lies within four of its own deviations from 0, if nothing is biased.
+    assert!((sum / seeds).abs() < 4.0 * deviation / seeds.sqrt(), "mean error {}", sum / seeds);
+    assert!((blocks / seeds).abs() < 0.1, "mean error of blocks {}", blocks / seeds);
+    // A sample that has all blocks would prove nothing.
+    assert!(deviation > 0.02 && deviation < 0.2, "{deviation}");
+    assert!((SEEDS * 90 / 100..=SEEDS * 99 / 100).contains(&held), "{held} of {SEEDS} intervals hold");
+    // The same seed, the same profile.
+    let again = Some(Sample { mean_bytes: 2048, seed: 7 });
+    assert_eq!(run(again), run(again));
 }

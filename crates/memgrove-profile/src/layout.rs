@@ -37,6 +37,8 @@ pub const ALLOCATED_BYTES: u32 = 40;
 pub const PENDING: u32 = 48;
 /// Header: where a call of the allocator by the host itself has its place, if [`kind::LINKED`] was noted of it.
 pub const LINKED: u32 = 52;
+/// Header: with sampling, the mean distance of hits in bytes asked for; else 0.
+pub const SAMPLE_BYTES: u32 = 56;
 /// Header: SHA-256 of the original; 32 bytes.
 pub const ORIGINAL: u32 = 64;
 /// Length of the header.
@@ -51,7 +53,11 @@ pub const STACK_FULL: u32 = 4;
 /// Bit of [`STATE`]: calls went on in another order than that in which they were interrupted (JSPI), or more of them
 /// were interrupted than the stack has room for: stacks may be those of others.
 pub const OVERLAPPED: u32 = 8;
+/// Bit of [`STATE`]: more sampled blocks were live than could be told apart; later ones were not recorded.
+pub const SAMPLES_FULL: u32 = 16;
 
+/// The state of the generator, with sampling; 8 bytes.
+pub const SEED: u32 = 0x100;
 /// The frames in progress.
 pub const STACK: u32 = 0x1_0000;
 /// The stack's last slot: deeper frames share it.
@@ -64,6 +70,11 @@ pub const NODES: u32 = 0x15_0000;
 pub const NODE_BYTES: u32 = 32;
 /// The log. An event: what it is, node, address of the block, size.
 pub const LOG: u32 = 0x35_0000;
+/// Where the log begins: with sampling, behind the table of sampled blocks that are live.
+#[must_use]
+pub const fn log_start(is_sampled: bool) -> u32 {
+    if is_sampled { LOG + 0x10_0000 } else { LOG }
+}
 /// Length of an event.
 pub const EVENT_BYTES: u32 = 16;
 

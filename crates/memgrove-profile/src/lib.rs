@@ -13,15 +13,19 @@
 //! 0       4  magic "MGPR"
 //! 4       4  version: 1
 //! 8       4  state: bit 0, the log was cut at its limit; bit 1, there were more stacks than nodes; bit 2, more functions
-//!            in progress than slots; bit 3, suspended calls went on in another order
-//! 12      4  0x350000
-//! 16      4  0x350000 + bytes of the log
+//!            in progress than slots; bit 3, suspended calls went on in another order; bit 4,
+//!            more sampled blocks were live than could be told apart
+//! 12      4  0x350000; with sampling 0x450000
+//! 16      4  that and the bytes of the log
 //! 20      4  (size of the memory)
 //! 24      4  nodes, at least 1
 //! 28      4  1: nodes hold frames; 0: offsets of calls (made by memgrove before it knew frames)
 //! 32      8  events, also those that the log has not
 //! 40      8  bytes of all allocations that were not nested
-//! 48     16  (the recorder's own)
+//! 48      8  (the recorder's own)
+//! 56      4  with sampling: the mean distance of hits in bytes asked for. The log then has only blocks that were hit, and
+//!            a reallocation is a free and an allocation
+//! 60      4  0
 //! 64     32  SHA-256 of the module that was traced
 //! 96         nodes, of 32 bytes:
 //!               0  4  the caller's node, less than its own number; 0 is the root
@@ -52,12 +56,14 @@ pub mod layout;
 mod links;
 mod read;
 mod replay;
+mod sample;
 mod summary;
 
 pub use collapsed::Metric;
 pub use error::Error;
 pub use read::{Event, Node, NumberedCall, Profile, Site, What};
 pub use replay::{Block, Contradictions, Heap, Step};
+pub use sample::Estimate;
 pub use summary::{NodeSummary, Summary};
 
 /// The README's example.

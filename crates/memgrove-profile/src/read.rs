@@ -25,6 +25,10 @@ pub struct Profile {
     pub are_stacks_cut: bool,
     /// Calls were suspended and went on in another order (JSPI): stacks may be those of others.
     pub are_stacks_mixed: bool,
+    /// Not every block was recorded: the mean distance of hits in bytes asked for.
+    pub sample_bytes: Option<u32>,
+    /// More sampled blocks were live than could be told apart: later ones are missing.
+    pub are_samples_full: bool,
     /// By node: the call behind its site, where only its function is known yet.
     calls: Vec<Option<NumberedCall>>,
 }
@@ -130,7 +134,7 @@ impl Profile {
         let header = Header::read(memory)?;
         let mut bytes = slice(memory, "the header", 0, u64::from(layout::HEADER_BYTES))?.to_vec();
         bytes.extend(slice(memory, "the nodes", u64::from(layout::NODES), header.nodes_bytes())?);
-        bytes.extend(slice(memory, "the log", u64::from(layout::LOG), header.log_bytes()?)?);
+        bytes.extend(slice(memory, "the log", u64::from(header.log_start), header.log_bytes()?)?);
         Ok(bytes)
     }
 
@@ -163,6 +167,8 @@ impl Profile {
             events,
             are_stacks_cut: header.state & layout::STACK_FULL != 0,
             are_stacks_mixed: header.state & layout::OVERLAPPED != 0,
+            sample_bytes: Some(header.sample_bytes).filter(|&bytes| bytes > 0),
+            are_samples_full: header.state & layout::SAMPLES_FULL != 0,
             calls: tree.calls,
         })
     }
@@ -190,6 +196,8 @@ impl Profile {
 
 struct Header {
     has_frames: bool,
+    sample_bytes: u32,
+    log_start: u32,
     original: [u8; 32],
     state: u32,
     node_count: u32,
@@ -210,8 +218,11 @@ impl Header {
         }
         let mut original = [0; 32];
         original.copy_from_slice(&header[layout::ORIGINAL as usize..]);
+        let sample_bytes = word(header, layout::SAMPLE_BYTES as usize);
         let header = Self {
             has_frames: word(header, layout::FRAMES as usize) != 0,
+            sample_bytes,
+            log_start: layout::log_start(sample_bytes > 0),
             original,
             state: word(header, layout::STATE as usize),
             node_count: word(header, layout::NODE_COUNT as usize),
@@ -230,7 +241,7 @@ impl Header {
     }
 
     fn log_bytes(&self) -> Result<u64, Error> {
-        let bytes = self.log_end.checked_sub(layout::LOG);
+        let bytes = self.log_end.checked_sub(self.log_start);
         bytes
             .filter(|bytes| bytes.is_multiple_of(layout::EVENT_BYTES))
             .map(u64::from)

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use memgrove_inspect::facts::{Facts, Proposal};
 use memgrove_inspect::report::{AllocatorFunction, AllocatorRole, Level, Param};
 use memgrove_profile::{Metric, Profile};
-use memgrove_rewrite::trace::{EXPORT, Options, ROLES, Role, TraceError, Traced, trace};
+use memgrove_rewrite::trace::{EXPORT, Options, ROLES, Role, Sample, TraceError, Traced, trace};
 use memgrove_text::escape_file_name;
 use memgrove_view::profile::HeapProfile;
 use memgrove_view::{bytes, count};
@@ -60,6 +60,14 @@ pub(crate) struct TraceArgs {
     /// Record stacks of functions only, not by which of its calls a function called another
     #[arg(long, conflicts_with_all = ["profile", "no_stacks"])]
     no_call_sites: bool,
+
+    /// Record some blocks only: one in so many bytes asked for, such as 512KiB; each figure is then an estimate
+    #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "profile")]
+    sample: Option<u64>,
+
+    /// Seed of --sample; the same seed gives the same blocks
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, requires = "sample")]
+    seed: u64,
 
     /// The most memory that the recording may take, such as 256MiB; the log ends there, counts go on
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "1GiB", conflicts_with = "profile")]

@@ -23,7 +23,8 @@ const INPUT: &str =
     "const input = Buffer.from(Array.from({length: 300000}, (_, i) => (Math.imul(i, i) >>> 7) & 63));
      const show = b => console.log(Buffer.from(b).toString('hex'));";
 
-pub const SOURCE: &str = "import a from 'x'; import('y'); export const q = 1; export { a as b } from './z.js';";
+pub const SOURCE: &str =
+    "import a from 'x'; import('y'); export const q = 1; export { a as b } from './z.js';";
 
 /// Numbers, text, sorting, and a date in local time: what a database needs of its host.
 pub const QUERY: &str = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 20000) \
@@ -152,17 +153,6 @@ pub const PACKAGES: &[OwnJs] = &[
             })",
     },
     OwnJs {
-        id: "795b3d1b8233cd8b",
-        package: "mcl-wasm@0.3.7",
-        javascript: "const c = require('crypto');
-            Object.defineProperty(c, 'getRandomValues', { writable: true, value: c.webcrypto.getRandomValues });
-            const m = require('./mcl.js');
-            m.init(m.BN254).then(() => {
-                const a = new m.Fr(); a.setInt(12345);
-                console.log(m.mul(m.mul(a, a), m.mul(a, a)).getStr(16) + ' ' + m.hashAndMapToG1('abc').getStr(16));
-            })",
-    },
-    OwnJs {
         id: "26f7e3780b2bb520",
         package: "@cwasm/lodepng@0.1.9",
         javascript: "const M = require('module'), load = M._load;
@@ -186,7 +176,7 @@ pub const PACKAGES: &[OwnJs] = &[
         javascript: "const M = require('module'), load = M._load;
             M._load = (name, ...rest) => name === 'lru-cache' ? class extends Map { constructor() { super() } } : load(name, ...rest);
             const o = require('./lib/index.js');
-            o.loadWASM(require('fs').readFileSync('./lib/onigasm.wasm')).then(() => {
+            o.loadWASM(Uint8Array.from(require('fs').readFileSync('./lib/onigasm.wasm')).buffer).then(() => {
                 const r = new o.OnigRegExp('(a+)(b|c)'); const out = [];
                 for (let i = 0; i < 200; i++) out.push(r.searchSync('xx' + 'a'.repeat(i % 9) + 'cb' + i));
                 console.log(JSON.stringify(out));

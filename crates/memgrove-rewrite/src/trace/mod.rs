@@ -47,13 +47,24 @@ pub struct Options {
     pub stacks: bool,
     /// Tell the calls of one function by another apart.
     pub call_sites: bool,
+    /// Record not every block, but some.
+    pub sample: Option<Sample>,
     /// The most memory that the recording may take, in bytes. The log ends there; counts go on.
     pub max_bytes: u64,
 }
 
+/// Which blocks are recorded: each with the probability that one of its bytes is hit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sample {
+    /// Mean distance of hits in bytes asked for; at least 1.
+    pub mean_bytes: u32,
+    /// The same seed gives the same hits.
+    pub seed: u64,
+}
+
 impl Default for Options {
     fn default() -> Self {
-        Self { functions: BTreeMap::new(), stacks: true, call_sites: true, max_bytes: 1 << 30 }
+        Self { functions: BTreeMap::new(), stacks: true, call_sites: true, sample: None, max_bytes: 1 << 30 }
     }
 }
 
@@ -211,7 +222,8 @@ fn check(sections: &Sections<'_>, options: &Options) -> Result<(), TraceError> {
 /// Adds the recorder: its memory with the header, its globals, its functions.
 fn add_recorder(edits: &mut Edits<'_, '_>, options: &Options) -> Result<Added, TraceError> {
     let donor = Donor::read(RECORDER)?;
-    let pages = u64::from(layout::LOG >> 16);
+    let log = layout::log_start(options.sample.is_some());
+    let pages = u64::from(log >> 16);
     let max_pages = (options.max_bytes >> 16).clamp(pages + 1, 1 << 16);
     let memory = edits.add_memory(MemoryType {
         minimum: pages,
@@ -222,7 +234,10 @@ fn add_recorder(edits: &mut Edits<'_, '_>, options: &Options) -> Result<Added, T
     });
     edits.add_export(EXPORT, ExternalKind::Memory, memory)?;
     let original = fingerprint(edits.sections.bytes);
-    edits.add_data(Segment { active: Some((memory, Address::I32(0))), bytes: header(&original) });
+    edits.add_data(Segment {
+        active: Some((memory, Address::I32(0))),
+        bytes: header(&original, options.sample),
+    });
 
     let mut global = |value: u32| {
         let ty = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
@@ -249,7 +264,12 @@ fn add_recorder(edits: &mut Edits<'_, '_>, options: &Options) -> Result<Added, T
         name: &|func| format!("memgrove.recorder.{func}"),
     };
     let find = |name: &str| donor.func(name).ok_or_else(|| GraftError::NoExport(name.to_owned()));
-    let record = find(if options.stacks { "record" } else { "record_flat" })?;
+    let record = find(match (options.sample, options.stacks) {
+        (None, true) => "record",
+        (None, false) => "record_flat",
+        (Some(_), true) => "sample",
+        (Some(_), false) => "sample_flat",
+    })?;
     let names = ["enter", "entry", "ask", "out", "back", "back_at", "restore", "tail", "set"];
     let of_stack: Vec<u32> = match options.stacks {
         true => names.iter().map(|name| find(name)).collect::<Result<_, _>>()?,
@@ -269,17 +289,33 @@ fn add_recorder(edits: &mut Edits<'_, '_>, options: &Options) -> Result<Added, T
 }
 
 /// The first bytes of the recording.
-fn header(original: &[u8; 32]) -> Vec<u8> {
+fn header(original: &[u8; 32], sample: Option<Sample>) -> Vec<u8> {
+    let log = layout::log_start(sample.is_some());
     let mut bytes = vec![0; layout::ORIGINAL as usize];
     let mut put = |at: u32, value: [u8; 4]| bytes[at as usize..][..4].copy_from_slice(&value);
     put(0, layout::MAGIC);
     put(4, layout::VERSION.to_le_bytes());
-    put(layout::LOG_START, layout::LOG.to_le_bytes());
-    put(layout::LOG_CURSOR, layout::LOG.to_le_bytes());
-    put(layout::LOG_END, layout::LOG.to_le_bytes());
+    put(layout::LOG_START, log.to_le_bytes());
+    put(layout::LOG_CURSOR, log.to_le_bytes());
+    put(layout::LOG_END, log.to_le_bytes());
     put(layout::FRAMES, 1_u32.to_le_bytes());
     // The root: the host, or a frame that was not noted.
     put(layout::NODE_COUNT, 1_u32.to_le_bytes());
+    if let Some(sample) = sample {
+        put(layout::SAMPLE_BYTES, sample.mean_bytes.max(1).to_le_bytes());
+    }
     bytes.extend(original);
+    if let Some(sample) = sample {
+        bytes.resize(layout::SEED as usize, 0);
+        bytes.extend(scrambled(sample.seed).to_le_bytes());
+    }
     bytes
+}
+
+/// Seeds of which only few bits are set would give alike hits at first; 0 would give none. (SplitMix64.)
+fn scrambled(seed: u64) -> u64 {
+    let mut x = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (x ^ (x >> 31)).max(1)
 }
