@@ -135,6 +135,8 @@ Register-ArgumentCompleter -Native -CommandName 'memgrove' -ScriptBlock {
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Where to write the instrumented module')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Where to write the instrumented module')
             [CompletionResult]::new('--alloc', '--alloc', [CompletionResultType]::ParameterName, 'A function of the allocator, by index or name, and what it does; several with commas')
+            [CompletionResult]::new('--sample', '--sample', [CompletionResultType]::ParameterName, 'Record some blocks only: one in so many bytes asked for, such as 512KiB; each figure is then an estimate')
+            [CompletionResult]::new('--seed', '--seed', [CompletionResultType]::ParameterName, 'Seed of --sample; the same seed gives the same blocks')
             [CompletionResult]::new('--max-log', '--max-log', [CompletionResultType]::ParameterName, 'The most memory that the recording may take, such as 256MiB; the log ends there, counts go on')
             [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Read this recording of FILE')
             [CompletionResult]::new('--collapsed', '--collapsed', [CompletionResultType]::ParameterName, 'Write the stacks as lines that flame graph tools read')

@@ -126,6 +126,8 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -s h -l help -d '
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -s V -l version -d 'Print version'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s o -l output -d 'Where to write the instrumented module' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l alloc -d 'A function of the allocator, by index or name, and what it does; several with commas' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l sample -d 'Record some blocks only: one in so many bytes asked for, such as 512KiB; each figure is then an estimate' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l seed -d 'Seed of --sample; the same seed gives the same blocks' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l max-log -d 'The most memory that the recording may take, such as 256MiB; the log ends there, counts go on' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l profile -d 'Read this recording of FILE' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l collapsed -d 'Write the stacks as lines that flame graph tools read' -r -F

@@ -456,5 +456,127 @@ fn a_sample_tells_the_truth_on_average_and_its_interval_mostly() {
     assert!((SEEDS * 90 / 100..=SEEDS * 99 / 100).contains(&held), "{held} of {SEEDS} intervals hold");
     // The same seed, the same profile.
     let again = Some(Sample { mean_bytes: 2048, seed: 7 });
-    assert_eq!(run(again), run(again));
+    let profile = run(again);
+    assert_eq!(profile, run(again));
+    let facts = memgrove_module::facts(&wasm).expect("it is valid");
+    let summary = profile.summary();
+    let view = memgrove_view::profile::HeapProfile {
+        name: "guest",
+        module: &facts,
+        profile: &profile,
+        summary: &summary,
+        top: 1,
+    };
+    let text = view.text().to_string();
+    assert!(text.contains("one block in 2 KiB") && text.contains("95 %"), "{text}");
+}
+
+/// A free list in front of the bump allocator, a program over it by several ways, and a shadow heap outside.
+#[test]
+fn a_random_program_is_recorded_as_a_shadow_heap_saw_it() {
+    // 0 malloc, 1 free, 2 calloc, 3 realloc (copies, frees), 4 by one frame, 5 by a table, 6 by a tail call, 7 frees.
+    let text = r#"(module (memory (export "memory") 64)
+        (type $size (func (param i32) (result i32)))
+        (table 1 funcref) (elem (i32.const 0) $malloc)
+        (global $next (mut i32) (i32.const 65536)) (global $list (mut i32) (i32.const 0))
+        (func $malloc (export "malloc") (param $size i32) (result i32) (local $block i32)
+            (if (i32.gt_u (local.get $size) (i32.const 1000)) (then (return (i32.const 0))))
+            (if (local.tee $block (global.get $list))
+                (then (global.set $list (i32.load (local.get $block))) (return (local.get $block))))
+            (global.get $next)
+            (global.set $next (i32.add (global.get $next) (i32.const 1024))))
+        (func $free (export "free") (param $block i32)
+            (br_if 0 (i32.eqz (local.get $block)))
+            (i32.store (local.get $block) (global.get $list))
+            (global.set $list (local.get $block)))
+        (func $calloc (export "calloc") (param i32 i32) (result i32)
+            (call $malloc (i32.mul (local.get 0) (local.get 1))))
+        (func $realloc (export "realloc") (param $old i32) (param $size i32) (result i32) (local $new i32)
+            (block $refused
+                (br_if $refused (i32.eqz (local.tee $new (call $malloc (local.get $size)))))
+                (call $free (local.get $old)))
+            (local.get $new))
+        (func $frame (export "by_frame") (param i32) (result i32) (call $malloc (local.get 0)))
+        (func (export "by_table") (param i32) (result i32)
+            (call_indirect (type $size) (local.get 0) (i32.const 0)))
+        (func (export "by_tail") (param i32) (result i32) (return_call $frame (local.get 0)))
+        (func $drop (export "drop") (param i32) (call $free (local.get 0))))"#;
+    let wasm = wat::parse_str(text).expect("well-formed");
+    let functions = [(0, Role::Malloc), (1, Role::Free), (2, Role::Calloc), (3, Role::Realloc)];
+    let traced = traced(&wasm, &roles(&functions));
+    for engine in ENGINES {
+        let (mut before, mut after) = (start(engine, &wasm), start(engine, &traced.wasm));
+        let mut live: Vec<(i32, i32)> = Vec::new();
+        let mut expected: Vec<String> = Vec::new();
+        let mut random = 0x2545_f491_u32;
+        let mut next = |below: usize| {
+            random ^= random << 13;
+            random ^= random >> 17;
+            random ^= random << 5;
+            random as usize % below
+        };
+        for _ in 0..3000 {
+            let size = i32::try_from(next(1100)).expect("small");
+            let way = next(8);
+            let mut both = |name: &str, arguments: &[i32]| {
+                let result = call(&mut *before, name, arguments);
+                assert_eq!(call(&mut *after, name, arguments), result, "{name} on {engine}");
+                result
+            };
+            let allocation = match way {
+                0 => Some(("malloc", "!0", "!0")),
+                1 => Some(("by_frame", "!4 4", "!4 4")),
+                2 => Some(("by_table", "!5 5", "!5 5")),
+                3 => Some(("by_tail", "!4 4", "!4 4")),
+                4 => Some(("calloc", "!2", "!2 2")),
+                _ => None,
+            };
+            match (allocation, live.is_empty()) {
+                (Some((name, outer, inner)), _) => {
+                    let arguments: &[i32] = if name == "calloc" { &[size, 1] } else { &[size] };
+                    let block = both(name, arguments).expect("one result");
+                    let what = if block == 0 { format!("!{size}") } else { format!("+{block}:{size}") };
+                    if name == "calloc" {
+                        expected.push(format!("{what} nested {inner}"));
+                    }
+                    expected.push(format!("{what} {outer}"));
+                    live.extend((block != 0).then_some((block, size)));
+                }
+                (None, true) => {}
+                (None, false) if way == 5 => {
+                    let at = next(live.len());
+                    let (old, _) = live[at];
+                    let block = both("realloc", &[old, size]).expect("one result");
+                    expected.push(format!("{old}> !3"));
+                    if block == 0 {
+                        expected.extend([format!("!{size} nested !3 3"), format!("!{size} !3")]);
+                    } else {
+                        let inner = [format!("+{block}:{size} nested !3 3"), format!("-{old} nested !3 3")];
+                        expected.extend(inner);
+                        expected.push(format!(">{block}:{size} !3"));
+                        live[at] = (block, size);
+                    }
+                }
+                (None, false) => {
+                    let (block, _) = live.swap_remove(next(live.len()));
+                    let name = if way == 6 { "free" } else { "drop" };
+                    both(name, &[block]);
+                    expected.push(format!("-{block} {}", if way == 6 { "!1" } else { "!7 7" }));
+                }
+            }
+        }
+        let profile = located(&mut *after, &wasm);
+        let seen = events(&profile, &wasm);
+        let differs = seen.iter().zip(&expected).position(|(seen, expected)| seen != expected);
+        assert_eq!(differs, None, "{:?}", differs.map(|at| (&seen[at], &expected[at])));
+        assert_eq!(seen.len(), expected.len());
+        let heap = profile.replay(|_, _| ());
+        assert_eq!(heap.contradictions(), Contradictions::default());
+        let mut left: Vec<(u32, u32)> = heap.live().map(|block| (block.address, block.size)).collect();
+        left.sort_unstable();
+        let mut shadow: Vec<(u32, u32)> =
+            live.iter().map(|(block, size)| (block.cast_unsigned(), size.cast_unsigned())).collect();
+        shadow.sort_unstable();
+        assert_eq!(left, shadow, "{engine}");
+    }
 }

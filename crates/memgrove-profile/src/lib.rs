@@ -63,7 +63,7 @@ pub use collapsed::Metric;
 pub use error::Error;
 pub use read::{Event, Node, NumberedCall, Profile, Site, What};
 pub use replay::{Block, Contradictions, Heap, Step};
-pub use sample::Estimate;
+pub use sample::{Estimate, Estimates};
 pub use summary::{NodeSummary, Summary};
 
 /// The README's example.

@@ -1,5 +1,8 @@
 //! What a sample tells of all blocks.
 
+use crate::read::Profile;
+use crate::replay::Step;
+
 /// What the blocks of a sample tell of all: bytes and blocks, each with the interval that holds the truth in 95 % of
 /// the samples.
 ///
@@ -80,4 +83,37 @@ fn interval(value: f64, variance: f64) -> (f64, f64) {
     // 97.5 % of a normal distribution lie below its mean and so many deviations.
     let half = 1.959_964 * variance.max(0.0).sqrt();
     ((value - half).max(0.0), value + half)
+}
+
+/// What a sampled profile tells of the whole heap.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimates {
+    /// Live when the estimate was highest.
+    pub peak: Estimate,
+    /// Live at the end of the log.
+    pub end: Estimate,
+}
+
+impl Profile {
+    /// The estimates of a sampled profile; `None` if every block was recorded. Linear in the log.
+    #[must_use]
+    pub fn estimates(&self) -> Option<Estimates> {
+        let mut end = Estimate::new(self.sample_bytes?);
+        let mut peak = end;
+        self.replay(|step, _| {
+            match step {
+                Step::Born(block) => end.add(block.size),
+                Step::Died(block, _) => end.remove(block.size),
+                Step::Moved(old, new) => {
+                    end.remove(old.size);
+                    end.add(new.size);
+                }
+                Step::Refused(_) => {}
+            }
+            if end.bytes > peak.bytes {
+                peak = end;
+            }
+        });
+        Some(Estimates { peak, end })
+    }
 }

@@ -21,6 +21,16 @@ pub fn locate(profile: &mut Profile, module: &Facts<'_>) {
     profile.locate(|call| offsets.offset(call.caller, call.callee, call.number));
 }
 
+/// An estimate for people.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "bytes of a 32-bit memory, none below 0"
+)]
+fn whole_bytes(value: f64) -> String {
+    bytes(value.round() as u64)
+}
+
 /// A profile together with the module that was traced.
 pub struct HeapProfile<'p> {
     /// The module's name.
@@ -40,6 +50,9 @@ pub struct HeapProfile<'p> {
 struct Record<'a> {
     schema: u32,
     file: &'a str,
+    /// With sampling: the mean distance of hits in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sample_bytes: Option<u32>,
     is_log_cut: bool,
     are_stacks_folded: bool,
     events: u64,
@@ -106,6 +119,26 @@ impl HeapProfile<'_> {
                     count(summary.contradictions.freed_unknown, "free"),
                     count(summary.contradictions.allocated_live, "allocation"),
                 ),
+            );
+        }
+        if let Some(estimates) = profile.estimates() {
+            let mean = bytes(profile.sample_bytes.unwrap_or_default().into());
+            lines.field(
+                "sample",
+                Tone::Warn,
+                &format!("of one block in {mean} asked for: the figures below are those of the sample"),
+            );
+            for (when, estimate) in [("peak", estimates.peak), ("end", estimates.end)] {
+                let (low, high) = estimate.bytes_interval();
+                let [value, low, high] = [estimate.bytes(), low, high].map(whole_bytes);
+                lines.field(when, Tone::Plain, &format!("about {value} live; 95 %: {low} to {high}"));
+            }
+        }
+        if profile.are_samples_full {
+            lines.field(
+                "caution",
+                Tone::Warn,
+                "more sampled blocks were live than fit: later ones are missing; take a larger --sample",
             );
         }
         if profile.is_log_cut {
@@ -175,6 +208,7 @@ impl HeapProfile<'_> {
         Json::pretty(&Record {
             schema: SCHEMA,
             file: self.name,
+            sample_bytes: self.profile.sample_bytes,
             is_log_cut: self.profile.is_log_cut,
             are_stacks_folded: self.profile.are_nodes_full,
             events: self.profile.event_count,

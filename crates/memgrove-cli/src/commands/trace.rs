@@ -153,8 +153,12 @@ fn instrument(
     for (func, role) in &functions {
         out.note(format!("function {func} is {role}"));
     }
+    let sample = args
+        .sample
+        .map(|bytes| Sample { mean_bytes: u32::try_from(bytes).unwrap_or(u32::MAX), seed: args.seed });
     let options = Options {
         functions,
+        sample,
         stacks: !args.no_stacks,
         call_sites: !args.no_call_sites,
         max_bytes: args.max_log,
