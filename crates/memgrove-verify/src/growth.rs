@@ -1,8 +1,7 @@
 //! Makes memory grow, and uses what it got: through the module's own allocator, a stand-in, or whatever function
 //! makes it grow.
 
-use memgrove_module::PAGE_SIZE_LOG2;
-use wasmparser::MemoryType;
+use memgrove_module::facts::MemoryType;
 
 use super::drive::value;
 use super::pair::{Sides, is_exhausted, memory_bytes};
@@ -184,7 +183,7 @@ fn by_any(sides: &Sides<'_>, subject: &Subject<'_>) -> Option<Grown> {
 /// A module that starts with more memory than it declares has grown it.
 fn by_itself(sides: &Sides<'_>, subject: &Subject<'_>) -> Option<Grown> {
     let memory = subject.fixed.memory()?;
-    let declared = memory.initial.checked_mul(1 << memory.page_size_log2.unwrap_or(PAGE_SIZE_LOG2))?;
+    let declared = memory.min_bytes();
     let started = memory_bytes(sides.fixed_alone().ok()?.as_mut());
     (started > declared).then(|| Grown {
         by: GrownBy::Start,
@@ -332,9 +331,7 @@ fn allocate_from(
 
 /// The most that a memory can have, in bytes.
 fn maximum_bytes(memory: Option<MemoryType>) -> u64 {
-    let page_log2 = memory.and_then(|ty| ty.page_size_log2).unwrap_or(PAGE_SIZE_LOG2);
-    let pages = memory.and_then(|ty| ty.maximum);
-    pages.and_then(|pages| pages.checked_mul(1 << page_log2)).unwrap_or(1 << 32)
+    memory.and_then(|ty| ty.max_bytes()).unwrap_or(1 << 32)
 }
 
 /// The exported allocator and a second argument (alignment, or a class of objects) if it takes one.
