@@ -20,6 +20,7 @@ mod copy;
 mod drive;
 mod evidence;
 mod growth;
+mod heap;
 mod host;
 mod inspected;
 mod kernel;
@@ -393,6 +394,11 @@ impl Asked {
 
 /// Compares two sides; what was executed goes to the evidence, what was not to the gaps.
 type CheckSides = fn(&Sides<'_>, &Subject<'_>, &mut Evidence, &mut Vec<Gap>) -> Outcome;
+
+/// A heap is put inside.
+fn has_heap(plan: &Plan) -> bool {
+    plan.imports.iter().any(|item| matches!(item.behaviour, Behaviour::Allocates(_)))
+}
 
 /// How many imports stay, in words.
 fn remaining(plan: &Plan) -> String {
