@@ -334,8 +334,7 @@ mod tests {
         let wasm = wat::parse_str(text).expect("the test's text is well-formed");
         let facts = facts(&wasm).expect("the test's module is valid");
         let anatomy = Anatomy::new(&facts).expect("it can be copied");
-        let copy = anatomy.copy(&Shown { functions: functions.to_vec(), maximum_pages });
-        copy
+        anatomy.copy(&Shown { functions: functions.to_vec(), maximum_pages })
     }
 
     #[test]

@@ -67,35 +67,29 @@ impl Layout {
         beyond_pages: 3,
         stays: false,
     };
-    /// Others, which are asked before anything is called different: without surprises in fresh memory, and with other
-    /// distances between blocks.
-    pub const OTHERS: [Self; 4] = [
-        Self { fill: 0, from_the_end: false, zone_bytes: 16, beyond_bytes: 8, beyond_pages: 1, stays: true },
-        Self {
-            fill: 0xff,
-            from_the_end: true,
-            zone_bytes: 80,
-            beyond_bytes: 0,
-            beyond_pages: 0,
-            stays: true,
-        },
-        Self {
-            fill: 0,
-            from_the_end: false,
-            zone_bytes: 208,
-            beyond_bytes: 104,
-            beyond_pages: 5,
-            stays: false,
-        },
-        Self {
-            fill: 1,
-            from_the_end: true,
-            zone_bytes: 1040,
-            beyond_bytes: 0,
-            beyond_pages: 9,
-            stays: false,
-        },
+    /// Others, which are asked before anything is called different: some without surprises in fresh memory, and each with
+    /// other distances between blocks. A bit of an address that is the same in all of them by chance is one in 256.
+    pub const OTHERS: [Self; 8] = [
+        Self::other(0, false, 16, 8, 1, true),
+        Self::other(0xff, true, 80, 0, 0, true),
+        Self::other(0, false, 208, 104, 5, false),
+        Self::other(1, true, 1040, 0, 9, false),
+        Self::other(0x80, false, 592, 40, 2, false),
+        Self::other(0, true, 4208, 16, 17, false),
+        Self::other(0x7f, false, 2096, 0, 33, true),
+        Self::other(0x20, true, 336, 72, 4, false),
     ];
+
+    const fn other(
+        fill: u8,
+        from_the_end: bool,
+        zone_bytes: u64,
+        beyond_bytes: u64,
+        beyond_pages: u64,
+        stays: bool,
+    ) -> Self {
+        Self { fill, from_the_end, zone_bytes, beyond_bytes, beyond_pages, stays }
+    }
 
     /// The byte is one that nobody has written.
     pub const fn is_unwritten(self, byte: u8) -> bool {
