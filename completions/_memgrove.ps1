@@ -32,6 +32,7 @@ Register-ArgumentCompleter -Native -CommandName 'memgrove' -ScriptBlock {
             [CompletionResult]::new('survey', 'survey', [CompletionResultType]::ParameterValue, 'Show which toolchain, with which allocator, makes the most portable module')
             [CompletionResult]::new('bench', 'bench', [CompletionResultType]::ParameterValue, 'Measure allocators beside each other, in wasm')
             [CompletionResult]::new('fix', 'fix', [CompletionResultType]::ParameterValue, 'Make a module run anywhere: satisfy its imports inside the module')
+            [CompletionResult]::new('swap', 'swap', [CompletionResultType]::ParameterValue, 'Put another allocator into an existing module')
             [CompletionResult]::new('trace', 'trace', [CompletionResultType]::ParameterValue, 'Record what a module''s heap does, without rebuilding it')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print a completion script for a shell')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print a manual page, or write all of them')
@@ -131,10 +132,30 @@ Register-ArgumentCompleter -Native -CommandName 'memgrove' -ScriptBlock {
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             break
         }
+        'memgrove;swap' {
+            [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'The new allocator')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Output file; an existing file is replaced atomically, only on success')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Output file; an existing file is replaced atomically, only on success')
+            [CompletionResult]::new('--max-size', '--max-size', [CompletionResultType]::ParameterName, 'Refuse files with more bytes than this, also after unpacking')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour the output')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Only report what would be done')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Only report what would be done')
+            [CompletionResult]::new('--accept-unverified', '--accept-unverified', [CompletionResultType]::ParameterName, 'Exit with status 0 although nothing of the result could be run')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write the report as JSON')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
         'memgrove;trace' {
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Where to write the instrumented module')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Where to write the instrumented module')
             [CompletionResult]::new('--alloc', '--alloc', [CompletionResultType]::ParameterName, 'A function of the allocator, by index or name, and what it does; several with commas')
+            [CompletionResult]::new('--sample', '--sample', [CompletionResultType]::ParameterName, 'Record some blocks only: one in so many bytes asked for, such as 512KiB; each figure is then an estimate')
+            [CompletionResult]::new('--seed', '--seed', [CompletionResultType]::ParameterName, 'Seed of --sample; the same seed gives the same blocks')
             [CompletionResult]::new('--max-log', '--max-log', [CompletionResultType]::ParameterName, 'The most memory that the recording may take, such as 256MiB; the log ends there, counts go on')
             [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Read this recording of FILE')
             [CompletionResult]::new('--collapsed', '--collapsed', [CompletionResultType]::ParameterName, 'Write the stacks as lines that flame graph tools read')
@@ -142,7 +163,8 @@ Register-ArgumentCompleter -Native -CommandName 'memgrove' -ScriptBlock {
             [CompletionResult]::new('--top', '--top', [CompletionResultType]::ParameterName, 'Stacks in each list')
             [CompletionResult]::new('--max-size', '--max-size', [CompletionResultType]::ParameterName, 'Refuse files with more bytes than this, also after unpacking')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour the output')
-            [CompletionResult]::new('--no-stacks', '--no-stacks', [CompletionResultType]::ParameterName, 'Do not record the stack of calls, only by which export the host came')
+            [CompletionResult]::new('--no-stacks', '--no-stacks', [CompletionResultType]::ParameterName, 'Record sizes and blocks only, without the stacks of calls')
+            [CompletionResult]::new('--no-call-sites', '--no-call-sites', [CompletionResultType]::ParameterName, 'Record stacks of functions only, not by which of its calls a function called another')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write what is known as JSON')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')

@@ -34,6 +34,7 @@ complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "inspect" -d 'Say 
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "survey" -d 'Show which toolchain, with which allocator, makes the most portable module'
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "bench" -d 'Measure allocators beside each other, in wasm'
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "fix" -d 'Make a module run anywhere: satisfy its imports inside the module'
+complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "swap" -d 'Put another allocator into an existing module'
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "trace" -d 'Record what a module\'s heap does, without rebuilding it'
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "man" -d 'Print a manual page, or write all of them'
@@ -124,8 +125,26 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l json -d 'Write
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -s V -l version -d 'Print version'
+complete -c memgrove -n "__fish_memgrove_using_subcommand swap" -l to -d 'The new allocator' -r -f -a "wee\t''
+dlmalloc\t''
+jemalloc\t''
+hoard\t''
+hardened\t''"
+complete -c memgrove -n "__fish_memgrove_using_subcommand swap" -s o -l output -d 'Output file; an existing file is replaced atomically, only on success' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand swap" -l max-size -d 'Refuse files with more bytes than this, also after unpacking' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand swap" -l color -d 'Colour the output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memgrove -n "__fish_memgrove_using_subcommand swap" -s n -l dry-run -d 'Only report what would be done'
+complete -c memgrove -n "__fish_memgrove_using_subcommand swap" -l accept-unverified -d 'Exit with status 0 although nothing of the result could be run'
+complete -c memgrove -n "__fish_memgrove_using_subcommand swap" -l json -d 'Write the report as JSON'
+complete -c memgrove -n "__fish_memgrove_using_subcommand swap" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
+complete -c memgrove -n "__fish_memgrove_using_subcommand swap" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memgrove -n "__fish_memgrove_using_subcommand swap" -s V -l version -d 'Print version'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s o -l output -d 'Where to write the instrumented module' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l alloc -d 'A function of the allocator, by index or name, and what it does; several with commas' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l sample -d 'Record some blocks only: one in so many bytes asked for, such as 512KiB; each figure is then an estimate' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l seed -d 'Seed of --sample; the same seed gives the same blocks' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l max-log -d 'The most memory that the recording may take, such as 256MiB; the log ends there, counts go on' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l profile -d 'Read this recording of FILE' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l collapsed -d 'Write the stacks as lines that flame graph tools read' -r -F
@@ -138,7 +157,8 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l max-size -d 
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l color -d 'Colour the output' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l no-stacks -d 'Do not record the stack of calls, only by which export the host came'
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l no-stacks -d 'Record sizes and blocks only, without the stacks of calls'
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l no-call-sites -d 'Record stacks of functions only, not by which of its calls a function called another'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l json -d 'Write what is known as JSON'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'

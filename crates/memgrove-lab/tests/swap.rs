@@ -3,6 +3,8 @@
 //! The corpus is fetched by `cargo xtask corpus fetch` into `out/corpus`; without it the tests that need it say so and
 //! pass. `--include-ignored` puts every heap into every module, and takes the long form of the others.
 
+#![allow(clippy::print_stderr, reason = "figures, for who runs it with --nocapture")]
+
 mod fix_support;
 
 use std::collections::BTreeMap;
@@ -101,7 +103,7 @@ fn check_corpus(modules: &[(String, Vec<u8>)], heaps: &[To]) {
             }
         }
     }
-    println!("{recognised} recognised; {done} swapped, {ran} of all swapped driven");
+    eprintln!("{recognised} recognised; {done} swapped, {ran} of all swapped driven");
     assert!(problems.is_empty(), "{}", problems.join("\n"));
     assert!(done * 100 >= 85 * recognised * heaps.len(), "{done} of {recognised}");
 }
@@ -183,7 +185,7 @@ fn leak(rounds: u32) {
     };
     let (original, early, late) =
         (pages(wasm, rounds), pages(&module.wasm, rounds / 10), pages(&module.wasm, rounds));
-    println!("{rounds} rounds: {original} pages before; {early}, then {late} after");
+    eprintln!("{rounds} rounds: {original} pages before; {early}, then {late} after");
     assert_eq!(late, early, "flat");
     assert!(original > late, "the old one leaks: {original} pages, {late} after");
 }

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use wasm_encoder::{BlockType, ConstExpr, Function, GlobalType, Instruction, MemArg, MemArgTarget, ValType};
+use wasmparser::TypeRef;
 
 use super::role::i32s;
 use super::{Beyond, Growth, SwapError};
@@ -111,7 +112,8 @@ impl Heap {
             (getter(rest_start, "memgrove.heap.rest_start"), getter(rest_end, "memgrove.heap.rest_end"));
         let bind = |import: &wasmparser::Import<'_>| match (import.module, import.name) {
             ("env", "memory") => Some(Item::Memory(0)),
-            ("env", "__stack_pointer") => Some(Item::Global(stack)),
+            // Position-independent code imports one global that it moves: its stack's.
+            ("env", _) if matches!(import.ty, TypeRef::Global(ty) if ty.mutable) => Some(Item::Global(stack)),
             ("env", "__memory_base") => Some(Item::Global(base)),
             ("memgrove", "next") => Some(Item::Func(next)),
             ("memgrove", "grow") => Some(Item::Func(grow)),

@@ -319,7 +319,9 @@ fn break_cell(code: &Code<'_>, state: &BTreeSet<u32>) -> Option<u32> {
     let memory = code.facts().memories.first()?.ty;
     let is_heap = |value: u32| {
         let value = u64::from(value);
-        value >= code.data_end() && value % 8 == 0 && value <= memory.min_pages.saturating_mul(PAGE_BYTES)
+        value >= code.data_end()
+            && value.is_multiple_of(8)
+            && value <= memory.min_pages.saturating_mul(PAGE_BYTES)
     };
     let mut cells = state.iter().copied().filter(|at| is_heap(code.initial_i32(*at)));
     let cell = cells.next()?;
@@ -412,7 +414,7 @@ fn is_as_linked(code: &Code<'_>, own: &Own) -> Result<(), Refusal> {
         let value = code.initial_i32(at);
         // The heap lies behind its state, and links within the state are a linker's.
         let last = own.state.last().copied().unwrap_or_default().saturating_add(1024);
-        if value > last && value % 4 == 0 && u64::from(value) <= end {
+        if value > last && value.is_multiple_of(4) && u64::from(value) <= end {
             return Err(Refusal::Snapshot { address: at, value });
         }
     }

@@ -16,7 +16,8 @@ use serde::Serialize;
 
 use super::drive::{Drive, Fault, Functions, Noted, Seen};
 use crate::copy::{Anatomy, Copy, Shown};
-use crate::engine::{Engine, EngineError, ExportKind, Instance, Module, Value};
+use crate::engine::{Engine, EngineError, ExportKind, Instance, Value};
+use crate::pair::Sides;
 use crate::{Gap, Outcome, Reason, Verdict, Witness, drive, pair};
 
 /// How far apart the heaps of the two originals lie, in bytes.
@@ -112,6 +113,13 @@ pub fn verify(facts: &Facts<'_>, swapped: &Swapped, engines: &[Witness<'_>]) -> 
     asked.conclude()
 }
 
+/// Which of the two modules.
+#[derive(Clone, Copy)]
+enum Side {
+    Original,
+    Swapped,
+}
+
 struct Subject<'a> {
     facts: &'a Facts<'a>,
     plan: Plan,
@@ -134,9 +142,10 @@ impl<'a> Subject<'a> {
         let interface: BTreeSet<u32> = swapped.replaced.iter().map(|member| member.func).collect();
         let shown =
             || Shown { functions: interface.iter().copied().collect(), maximum_pages: plan.maximum_pages() };
-        let copy = |wasm: &[u8]| Anatomy::read(wasm).map(|anatomy| anatomy.copy(&shown()));
+        let copy = |facts: &Facts<'_>| Anatomy::new(facts).map(|anatomy| anatomy.copy(&shown()));
         let words = "its imports are encoded so that it cannot be copied";
-        let (original, new) = (copy(facts.bytes()), copy(&swapped.wasm));
+        let new_facts = memgrove_module::facts(&swapped.wasm).map_err(|error| cannot(&error.to_string()))?;
+        let (original, new) = (copy(facts), copy(&new_facts));
         let (original, new) = (original.ok_or_else(|| cannot(words))?, new.ok_or_else(|| cannot(words))?);
         let members = swapped.replaced.iter().map(|member| (original.name(member.func), *member)).collect();
         let functions = Functions { members, heap: swapped.heap };
@@ -152,8 +161,11 @@ impl<'a> Subject<'a> {
         })
     }
 
-    fn start(&self, module: &dyn Module) -> Result<Box<dyn Instance>, EngineError> {
-        let mut instance = pair::start_alone(module, &self.plan, &self.missing)?;
+    fn start(&self, sides: &Sides<'_>, side: Side) -> Result<Box<dyn Instance>, EngineError> {
+        let (module, mut instance) = match side {
+            Side::Original => (sides.original(), sides.original_alone()?),
+            Side::Swapped => (sides.fixed(), sides.fixed_on_host_of_original()?),
+        };
         for name in CONSTRUCTORS {
             let is_there = module.shape().exports.iter().any(|export| {
                 export.name == name
@@ -194,18 +206,16 @@ impl Asked {
 
     fn ask(&mut self, engine: &dyn Engine, subject: &Subject<'_>) {
         let id = engine.name();
-        let compiled = engine
-            .compile(&subject.original.wasm)
-            .and_then(|original| Ok((original, engine.compile(&subject.swapped.wasm)?)));
-        let (original, swapped) = match compiled {
-            Ok(compiled) => compiled,
+        let copies = (subject.original.wasm.as_slice(), subject.swapped.wasm.as_slice());
+        let sides = match Sides::new(engine, copies, &subject.plan, &[], &subject.missing) {
+            Ok(sides) => sides,
             Err(error) => {
                 let gap = Gap::new(Reason::EngineLacksProposal, format!("{id}: {error}"));
                 return self.answer(id, SwapQuestion::Roles, Outcome::Skipped(gap));
             }
         };
         let mut seen = Vec::new();
-        match self.drive(subject, &*original, &mut seen) {
+        match self.drive(subject, &sides, Side::Original, &mut seen) {
             Ok(()) => {
                 let words = format!("{} calls, each promise kept", seen.len());
                 self.answer(id, SwapQuestion::Roles, Outcome::Passed(words));
@@ -218,7 +228,7 @@ impl Asked {
             }
         }
         let mut new = Vec::new();
-        let outcome = match self.drive(subject, &*swapped, &mut new) {
+        let outcome = match self.drive(subject, &sides, Side::Swapped, &mut new) {
             Ok(()) => compare(&seen, &new),
             Err(Fault::Promise(words)) => Outcome::Failed(words),
             Err(Fault::Engine(error)) if error.is_exhausted() => Outcome::Skipped(gap_of(&error)),
@@ -227,14 +237,20 @@ impl Asked {
         let failed = matches!(outcome, Outcome::Failed(_));
         self.answer(id, SwapQuestion::Heap, outcome);
         if !failed {
-            let outcome = self.exports(subject, &*original, &*swapped);
+            let outcome = self.exports(subject, &sides);
             self.answer(id, SwapQuestion::Exports, outcome);
         }
     }
 
-    fn drive(&self, subject: &Subject<'_>, module: &dyn Module, noted: &mut Vec<Noted>) -> Result<(), Fault> {
+    fn drive(
+        &self,
+        subject: &Subject<'_>,
+        sides: &Sides<'_>,
+        side: Side,
+        noted: &mut Vec<Noted>,
+    ) -> Result<(), Fault> {
         for seed in SEEDS {
-            let mut instance = subject.start(module)?;
+            let mut instance = subject.start(sides, side)?;
             let mut drive = Drive::new(instance.as_mut(), &subject.functions);
             drive.run(seed)?;
             noted.append(&mut drive.noted);
@@ -243,23 +259,23 @@ impl Asked {
     }
 
     /// Calls the exports on the original, on the original with its heap further on, and on the new module.
-    fn exports(&mut self, subject: &Subject<'_>, original: &dyn Module, swapped: &dyn Module) -> Outcome {
+    fn exports(&mut self, subject: &Subject<'_>, sides: &Sides<'_>) -> Outcome {
         let start = || -> Result<[Box<dyn Instance>; 3], EngineError> {
-            let first = subject.start(original)?;
-            let mut moved = subject.start(original)?;
+            let first = subject.start(sides, Side::Original)?;
+            let mut moved = subject.start(sides, Side::Original)?;
             if let Err(Fault::Engine(error)) =
                 Drive::new(moved.as_mut(), &subject.functions).shift(APART_BYTES)
             {
                 return Err(error);
             }
-            Ok([first, moved, subject.start(swapped)?])
+            Ok([first, moved, subject.start(sides, Side::Swapped)?])
         };
-        let mut sides = match start() {
-            Ok(sides) => sides,
+        let mut instances = match start() {
+            Ok(instances) => instances,
             Err(error) => return Outcome::Skipped(gap_of(&error)),
         };
         let (mut agree, mut by_address, mut skipped, mut starts) = (0_usize, 0_usize, 0_usize, 0);
-        for export in original.shape().exports.iter().take(MOST_EXPORTS) {
+        for export in sides.original().shape().exports.iter().take(MOST_EXPORTS) {
             let ExportKind::Function(signature) = &export.kind else { continue };
             let index = subject.facts.exported_func(&export.name);
             if subject.original.is_added(&export.name)
@@ -275,7 +291,7 @@ impl Asked {
                 continue;
             }
             let arguments = drive::arguments(signature, 0);
-            let results = sides.each_mut().map(|side| call(side.as_mut(), &export.name, &arguments));
+            let results = instances.each_mut().map(|side| call(side.as_mut(), &export.name, &arguments));
             let [first, moved, new] = &results;
             let same = match (first, moved, new) {
                 (Called::Ended, ..) | (_, Called::Ended, _) | (_, _, Called::Ended) => None,
@@ -298,7 +314,7 @@ impl Asked {
                     skipped += 1;
                     starts += 1;
                     match start() {
-                        Ok(fresh) if starts < MOST_STARTS => sides = fresh,
+                        Ok(fresh) if starts < MOST_STARTS => instances = fresh,
                         _ => break,
                     }
                 }
