@@ -34,6 +34,10 @@ pub(crate) struct ReadArgs {
     #[arg(long, value_enum, default_value = "peak", requires = "collapsed")]
     metric: MetricName,
 
+    /// Write a page with timeline, flame graph, histograms and call sites
+    #[arg(long, value_name = "OUT", requires = "profile")]
+    html: Option<PathBuf>,
+
     /// Write DHAT's JSON, for valgrind's dh_view.html
     #[arg(long, value_name = "OUT", requires = "profile")]
     dhat: Option<PathBuf>,
@@ -124,6 +128,7 @@ struct Wanted {
 
 #[derive(Clone, Copy)]
 enum Format {
+    Html,
     Collapsed(Metric),
     Dhat,
     Pprof,
@@ -149,6 +154,7 @@ impl ReadArgs {
     /// The files that are to be written; refused before the work if they cannot be.
     fn wanted(&self) -> Result<Vec<Wanted>> {
         let asked = [
+            (Format::Html, "--html", &self.html),
             (Format::Collapsed(self.metric.into()), "--collapsed", &self.collapsed),
             (Format::Dhat, "--dhat", &self.dhat),
             (Format::Pprof, "--pprof", &self.pprof),
@@ -269,6 +275,7 @@ fn with_symbols<T>(
 /// The bytes of a format.
 fn write(format: Format, view: &HeapProfile<'_>) -> Result<Vec<u8>> {
     Ok(match format {
+        Format::Html => view.html()?.into_bytes(),
         Format::Collapsed(metric) => view.collapsed(metric).into_bytes(),
         Format::Dhat => view.export(|export| export.dhat())?,
         Format::Pprof => view.export(|export| export.pprof())?,

@@ -1,6 +1,8 @@
 //! What a heap profile says: who holds the memory, and who asked for it.
 
 mod diff;
+mod flame;
+mod html;
 mod json;
 mod text;
 
@@ -52,6 +54,11 @@ impl HeapProfile<'_> {
     #[must_use]
     pub fn collapsed(&self, metric: Metric) -> String {
         self.export(|export| export.collapsed(metric))
+    }
+
+    /// The frames of a call site, escaped.
+    fn frames_of(&self, site: Site) -> Vec<Frame> {
+        Shown(self.names).frames(site)
     }
 
     /// The frames of a node with those of its callers, escaped; the innermost first.

@@ -24,7 +24,9 @@ impl HeapProfile<'_> {
                 .with(Tone::Heading, escape_name(self.name))
                 .plain(format!(": at most {} live at once", bytes(summary.peak_bytes))),
         );
-        self.cautions(&mut lines);
+        for caution in self.cautions() {
+            lines.field("caution", Tone::Warn, &caution);
+        }
         lines.field(
             "peak",
             Tone::Plain,
@@ -85,38 +87,33 @@ impl HeapProfile<'_> {
         lines.into_text()
     }
 
-    fn cautions(&self, lines: &mut Lines) {
+    /// What the reader has to know before the figures.
+    pub(super) fn cautions(&self) -> Vec<String> {
         let (profile, contradictions) = (self.profile, self.summary.contradictions);
+        let mut cautions = Vec::new();
         if contradictions.freed_unknown + contradictions.allocated_live > 0 {
-            lines.field(
-                "caution",
-                Tone::Warn,
-                &format!(
-                    "{} of blocks that no traced call had allocated, {} at the address of a live block: \
-                     not all of the allocator's functions were traced, or the program misuses its heap",
-                    count(contradictions.freed_unknown, "free"),
-                    count(contradictions.allocated_live, "allocation"),
-                ),
-            );
+            cautions.push(format!(
+                "{} of blocks that no traced call had allocated, {} at the address of a live block: \
+                 not all of the allocator's functions were traced, or the program misuses its heap",
+                count(contradictions.freed_unknown, "free"),
+                count(contradictions.allocated_live, "allocation"),
+            ));
         }
         if profile.is_log_cut {
-            lines.field(
-                "caution",
-                Tone::Warn,
-                &format!(
-                    "the log ended at its limit, after {} of {}: the figures below are those of the log",
-                    grouped(profile.events.len() as u64),
-                    count(profile.event_count, "event"),
-                ),
-            );
+            cautions.push(format!(
+                "the log ended at its limit, after {} of {}: the figures below are those of the log",
+                grouped(profile.events.len() as u64),
+                count(profile.event_count, "event"),
+            ));
         }
         if profile.are_nodes_full {
-            lines.field("caution", Tone::Warn, "more stacks than fit: later ones count for their callers");
+            cautions.push("more stacks than fit: later ones count for their callers".to_owned());
         }
+        cautions
     }
 
     /// How densely the blocks lay; nothing of a heap that held nothing.
-    fn spread(&self) -> Option<String> {
+    pub(super) fn spread(&self) -> Option<String> {
         let (at_peak, all) = (self.summary.peak_extent?, self.summary.extent?);
         let percent = |part: u64, of: u64| part.saturating_mul(100).checked_div(of);
         let mut words = format!(
