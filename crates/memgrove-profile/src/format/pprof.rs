@@ -23,8 +23,11 @@ mod profile {
     pub(super) const DEFAULT_SAMPLE_TYPE: u32 = 14;
 }
 
+/// Name, unit, and the figure of a stack.
+type Value = (&'static str, &'static str, fn(&NodeSummary) -> u64);
+
 /// What a sample's values are: name and unit, as `go tool pprof` knows those of heaps, and two for the peak.
-const VALUES: [(&str, &str, fn(&NodeSummary) -> u64); 6] = [
+const VALUES: [Value; 6] = [
     ("alloc_objects", "count", |node| node.count),
     ("alloc_space", "bytes", |node| node.bytes),
     ("inuse_objects", "count", |node| node.final_blocks),
