@@ -69,6 +69,7 @@ fn what_is_not_complete_or_no_allocator_is_no_trace() {
     let read = |bytes: &[u8]| Profile::read(bytes).expect("it is whole");
     let mut cut = shared::profile(&[], &[(ALLOCATED, 0, 16, 8)]);
     cut[layout::EVENT_COUNT as usize] = 9;
+    cut[layout::STATE as usize] = u8::try_from(layout::LOG_CUT).expect("a low bit");
     assert_eq!(read(&cut).mgtr(), Err(NotReplayable::Cut { logged: 1, events: 9 }));
     let stray = shared::profile(&[], &[(FREED, 0, 16, 0)]);
     assert!(matches!(read(&stray).mgtr(), Err(NotReplayable::Contradicts(_))));

@@ -29,7 +29,7 @@ pub mod trace;
 mod unproven;
 
 pub use error::Error;
-pub use heap::Allocator;
+pub use heap::{Allocator, HeapFunction};
 pub use plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, StubGroup, Stubs};
 pub use runtime::RuntimeFunction;
 

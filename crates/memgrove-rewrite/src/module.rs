@@ -2,6 +2,7 @@
 //! wasmparser's own items, which keep what facts leave out and are written again.
 
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use memgrove_module::facts::{ExternKind, Facts};
@@ -48,6 +49,8 @@ pub(crate) struct Asked {
     pub is_minified: OnceCell<bool>,
     pub is_emscripten: OnceCell<bool>,
     pub has_panic_hook: OnceCell<bool>,
+    /// Names of modules from which wasm-bindgen's functions are imported.
+    pub glue_modules: OnceCell<BTreeSet<String>>,
 }
 
 /// One import and its index in the index space of its kind.

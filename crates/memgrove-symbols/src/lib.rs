@@ -167,6 +167,10 @@ impl Names for Symbols<'_> {
     fn frames(&self, site: Site) -> Vec<Frame> {
         match site {
             Site::Entry(func) => {
+                let function = self.function(func);
+                vec![Frame { function, func: Some(func), is_entry: true, ..Frame::default() }]
+            }
+            Site::Within(func) => {
                 vec![Frame { function: self.function(func), func: Some(func), ..Frame::default() }]
             }
             Site::Call(offset) => self.at(offset),

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use memgrove_rewrite::{Behaviour, DecidedBy, Decision, Item, Plan};
 
+use super::heap::{Layout, Shared};
 use super::library::{self, Action};
 use super::twins::{Call, State, twin};
 use crate::engine::{Caller, Host, HostTrap, Value, ValueType};
@@ -42,6 +43,11 @@ pub struct Emulated {
 /// # Errors
 /// The import that has no second implementation here.
 pub fn emulate(plan: &Plan) -> Result<Emulated, String> {
+    emulate_on(plan, &Shared::new(Layout::FIRST, plan.page_bytes()))
+}
+
+/// The same with C's heap given, for a module that imports one.
+pub(super) fn emulate_on(plan: &Plan, heap: &Shared) -> Result<Emulated, String> {
     let ended = Arc::new(AtomicBool::new(false));
     let break_cell = plan.initial_data().next().map_or(0, |(at, _)| at);
     let state = Arc::new(Mutex::new(State::new(plan.page_bytes(), break_cell)));
@@ -74,6 +80,7 @@ pub fn emulate(plan: &Plan) -> Result<Emulated, String> {
             Behaviour::Traps => own_or(item, Action::Traps),
             Behaviour::Answers(number) => own_or(item, Action::Returns(number)),
             Behaviour::Computes(function) => own_or(item, Action::Computes(function)),
+            Behaviour::Allocates(function) => own_or(item, Action::Allocates(function)),
             _ => return Err(format!("`{name}` needs the module itself")),
         };
         if !is_confirmed {
@@ -100,6 +107,15 @@ pub fn emulate(plan: &Plan) -> Result<Emulated, String> {
                     let number = twin(&mut Call { caller: &mut *caller, arguments, state: &mut state });
                     ended.fetch_or(state.has_ended, Ordering::Relaxed);
                     Ok(answer(caller, number?))
+                })
+            }
+            Action::Allocates(function) => {
+                let heap = heap.clone();
+                host.function(module, name, move |caller, arguments| {
+                    let numbers: Vec<u64> =
+                        arguments.iter().map(|argument| argument.as_u64().unwrap_or(0)).collect();
+                    let number = heap.lock().call(caller, function, &numbers)?;
+                    Ok(answer(caller, number))
                 })
             }
             Action::ReturnsConstant => return Err(format!("what `{name}` returns is not known")),

@@ -225,12 +225,13 @@ pub(crate) fn read_profile(path: &Path, original: &Original<'_>) -> Result<Profi
         Ok(bytes) => bytes,
         Err(_) => recorded,
     };
-    let profile = Profile::read(&recorded).with_context(|| name.clone())?;
+    let mut profile = Profile::read(&recorded).with_context(|| name.clone())?;
     if profile.original != memgrove_rewrite::trace::fingerprint(original.facts.bytes()) {
         return Err(UserError::failed(format!("{name} is not a recording of {}", original.name))
             .hint("give the module that was traced, as it was before")
             .into());
     }
+    memgrove_view::profile::locate(&mut profile, original.facts);
     Ok(profile)
 }
 
@@ -292,6 +293,7 @@ pub(crate) fn explain(error: NotReplayable, name: &str) -> anyhow::Error {
         NotReplayable::Cut { .. } => {
             "record again with room for the whole log: memgrove trace -o OUT --max-log SIZE"
         }
+        NotReplayable::Sampled { .. } => "record again without --sample",
         NotReplayable::Contradicts(_) => {
             "name all of the allocator's functions with --alloc, and record again"
         }

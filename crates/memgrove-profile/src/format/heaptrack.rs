@@ -106,6 +106,7 @@ impl File {
         let address = match site {
             // No code of a module lies so high, and 1 is the host.
             Site::Entry(func) => (1_u64 << 32) + u64::from(func),
+            Site::Within(func) => (1_u64 << 33) + u64::from(func),
             Site::Call(offset) => offset.into(),
         };
         self.line(format_args!("i {address:x} {module:x}{words}"));

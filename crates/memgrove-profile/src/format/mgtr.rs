@@ -20,6 +20,12 @@ pub enum NotReplayable {
         /// Events that there were.
         events: u64,
     },
+    /// It has not every block.
+    #[error("it is a sample, of one block in {bytes} bytes")]
+    Sampled {
+        /// The mean distance of hits in bytes asked for.
+        bytes: u32,
+    },
     /// It is not the allocator's own story.
     #[error(
         "its log contradicts itself: {} frees of blocks that were not allocated, {} allocations of live blocks",
@@ -40,7 +46,10 @@ impl Profile {
     /// # Errors
     /// [`NotReplayable`] if the log is not complete, or no log of an allocator.
     pub fn mgtr(&self) -> Result<Vec<u8>, NotReplayable> {
-        if self.is_log_cut || (self.events.len() as u64) < self.event_count {
+        if let Some(bytes) = self.sample_bytes {
+            return Err(NotReplayable::Sampled { bytes });
+        }
+        if self.is_log_cut {
             return Err(NotReplayable::Cut { logged: self.events.len() as u64, events: self.event_count });
         }
         let usual_log2 = self.usual_align_log2();

@@ -45,6 +45,8 @@ pub struct Frame {
     pub column: Option<u32>,
     /// It was inlined into the next frame.
     pub is_inlined: bool,
+    /// The host called the function.
+    pub is_entry: bool,
 }
 
 /// Gives names to call sites.
@@ -90,7 +92,7 @@ impl Frame {
             (Some(file), Some(line), _) => format!("{} ({file}:{line})", self.function),
             (Some(file), None, _) => format!("{} ({file})", self.function),
             (None, _, Some(offset)) => format!("{} at {offset:#x}", self.function),
-            (None, _, None) if self.func.is_some() => format!("{}, called by the host", self.function),
+            (None, _, None) if self.is_entry => format!("{}, called by the host", self.function),
             (None, _, None) => self.function.clone(),
         }
     }
@@ -150,6 +152,11 @@ impl Export<'_> {
                 "the log ended at its limit, after {} of {} events",
                 self.profile.events.len(),
                 self.profile.event_count
+            ));
+        }
+        if let Some(mean) = self.profile.sample_bytes {
+            remarks.push(format!(
+                "a sample: one block in {mean} bytes asked for; the figures are those of the sample"
             ));
         }
         if self.profile.are_nodes_full {

@@ -59,12 +59,14 @@ pub fn names(site: Site) -> Vec<Frame> {
         line: Some(line),
         column: Some(5),
         is_inlined,
+        is_entry: false,
     };
     match site {
         Site::Entry(func) => {
-            vec![Frame { function: "main".to_owned(), func: Some(func), ..Frame::default() }]
+            vec![Frame { function: "main".to_owned(), func: Some(func), is_entry: true, ..Frame::default() }]
         }
         Site::Call(0x90) => vec![frame("push<T>", 12, true), frame("fill;\"</script>\n{\\", 34, false)],
+        Site::Within(_) => unreachable!("the sample has none"),
         Site::Call(offset) => {
             vec![Frame {
                 function: "function 5".to_owned(),

@@ -40,7 +40,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
         if allocator::is_member(from, name) {
             continue;
         }
-        if contract::is_glue_module(from) {
+        if contract::is_glue_module(module, from) {
             glue.push(at);
             continue;
         }

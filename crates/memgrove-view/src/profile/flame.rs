@@ -73,7 +73,8 @@ pub(super) fn place(frame: &Frame) -> String {
         (Some(file), Some(line), _) => format!("{file}:{line}"),
         (Some(file), None, _) => file.clone(),
         (None, _, Some(offset)) => format!("{offset:#x}"),
-        (None, _, None) => "called by the host".to_owned(),
+        (None, _, None) if frame.is_entry => "called by the host".to_owned(),
+        (None, _, None) => String::new(),
     }
 }
 

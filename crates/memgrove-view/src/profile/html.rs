@@ -76,6 +76,7 @@ impl HeapProfile<'_> {
                 format!("{} live in {}", bytes(summary.final_bytes), count(summary.final_blocks, "block")),
             ),
         ];
+        rows.extend(self.sample());
         rows.extend(self.spread().map(|words| ("spread", words)));
         rows.extend(self.cautions().into_iter().map(|words| ("caution", words)));
         let mut list = element("dl").class("facts");

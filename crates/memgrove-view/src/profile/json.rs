@@ -15,6 +15,9 @@ struct Record<'a> {
     schema: u32,
     file: &'a str,
     original_sha256: String,
+    /// With sampling: the mean distance of hits in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sample_bytes: Option<u32>,
     is_log_cut: bool,
     are_stacks_folded: bool,
     events: u64,
@@ -51,7 +54,7 @@ pub(super) struct FrameRecord {
 
 impl From<Frame> for FrameRecord {
     fn from(frame: Frame) -> Self {
-        let Frame { function: name, func, offset, file, line, column, is_inlined: inlined } = frame;
+        let Frame { function: name, func, offset, file, line, column, is_inlined: inlined, .. } = frame;
         Self { func, name, offset, file, line, column, inlined }
     }
 }
@@ -70,6 +73,7 @@ impl HeapProfile<'_> {
             schema: SCHEMA,
             file: self.name,
             original_sha256: self.profile.original.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sample_bytes: self.profile.sample_bytes,
             is_log_cut: self.profile.is_log_cut,
             are_stacks_folded: self.profile.are_nodes_full,
             events: self.profile.event_count,

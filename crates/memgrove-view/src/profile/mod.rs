@@ -8,10 +8,18 @@ mod text;
 
 pub use diff::ProfileDiff;
 
+use memgrove_module::code::CallOffsets;
+use memgrove_module::facts::Facts;
 use memgrove_profile::{Export, Frame, Metric, Names, Profile, Site, Summary};
 use memgrove_text::{escape_name, shorten};
 
 use crate::words::LONGEST_NAME;
+
+/// Finds out where the calls of a profile's stacks lie in the module that was traced.
+pub fn locate(profile: &mut Profile, module: &Facts<'_>) {
+    let mut offsets = CallOffsets::new(module);
+    profile.locate(|call| offsets.offset(call.caller, call.callee, call.number));
+}
 
 /// A profile together with the names of the module that was traced.
 pub struct HeapProfile<'p> {

@@ -27,6 +27,9 @@ impl HeapProfile<'_> {
         for caution in self.cautions() {
             lines.field("caution", Tone::Warn, &caution);
         }
+        for (label, words) in self.sample() {
+            lines.field(label, Tone::Warn, &words);
+        }
         lines.field(
             "peak",
             Tone::Plain,
@@ -99,6 +102,12 @@ impl HeapProfile<'_> {
                 count(contradictions.allocated_live, "allocation"),
             ));
         }
+        if profile.are_samples_full {
+            cautions.push(
+                "more sampled blocks were live than fit: later ones are missing; take a larger --sample"
+                    .to_owned(),
+            );
+        }
         if profile.is_log_cut {
             cautions.push(format!(
                 "the log ended at its limit, after {} of {}: the figures below are those of the log",
@@ -106,10 +115,34 @@ impl HeapProfile<'_> {
                 count(profile.event_count, "event"),
             ));
         }
+        if profile.are_stacks_cut {
+            cautions.push(
+                "more functions were in progress than fit: the deepest are missing in some stacks".to_owned(),
+            );
+        }
+        if profile.are_stacks_mixed {
+            cautions.push(
+                "calls were suspended and went on in another order: stacks may be those of others".to_owned(),
+            );
+        }
         if profile.are_nodes_full {
             cautions.push("more stacks than fit: later ones count for their callers".to_owned());
         }
         cautions
+    }
+
+    /// What a sampled recording estimates: each with its label.
+    pub(super) fn sample(&self) -> Vec<(&'static str, String)> {
+        let Some(estimates) = self.profile.estimates() else { return Vec::new() };
+        let mean = bytes(self.profile.sample_bytes.unwrap_or_default().into());
+        let words = format!("of one block in {mean} asked for: the figures below are those of the sample");
+        let mut said = vec![("sample", words)];
+        for (label, estimate) in [("est. peak", estimates.peak), ("est. end", estimates.end)] {
+            let (low, high) = estimate.bytes_interval();
+            let [value, low, high] = [estimate.bytes(), low, high].map(whole_bytes);
+            said.push((label, format!("about {value} live; 95 %: {low} to {high}")));
+        }
+        said
     }
 
     /// How densely the blocks lay; nothing of a heap that held nothing.
@@ -167,6 +200,16 @@ impl HeapProfile<'_> {
             lines.line(Line::new().plain(format!("    and {}", count(more as u64, "more frame"))));
         }
     }
+}
+
+/// An estimate for people.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "bytes of a 32-bit memory, none below 0"
+)]
+fn whole_bytes(value: f64) -> String {
+    bytes(value.round() as u64)
 }
 
 /// Bars for the classes that have something.
