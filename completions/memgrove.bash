@@ -322,7 +322,7 @@ _memgrove() {
             return 0
             ;;
         memgrove__subcmd__trace)
-            opts="-o -q -h -V --output --alloc --no-stacks --no-call-sites --sample --seed --max-log --profile --collapsed --metric --top --json --max-size --color --quiet --help --version"
+            opts="-o -q -h -V --output --alloc --no-stacks --no-call-sites --sample --seed --max-log --profile --diff --collapsed --metric --html --dhat --pprof --firefox --speedscope --heaptrack --mgtr --debug-file --source-map --symbols --top --json --max-size --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -356,12 +356,56 @@ _memgrove() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --diff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --collapsed)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --metric)
                     COMPREPLY=($(compgen -W "peak final allocated count" -- "${cur}"))
+                    return 0
+                    ;;
+                --html)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dhat)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pprof)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --firefox)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --speedscope)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --heaptrack)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mgtr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --debug-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --source-map)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --symbols)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --top)

