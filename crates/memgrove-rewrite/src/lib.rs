@@ -16,6 +16,7 @@ pub mod edit;
 mod edits;
 mod encode;
 mod error;
+mod glue;
 pub mod graft;
 mod heap;
 mod mark;
@@ -29,6 +30,7 @@ pub mod trace;
 mod unproven;
 
 pub use error::Error;
+pub use glue::{Glue, GlueError};
 pub use heap::Allocator;
 pub use plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, StubGroup, Stubs};
 pub use runtime::RuntimeFunction;

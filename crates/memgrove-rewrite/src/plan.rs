@@ -6,6 +6,7 @@ use memgrove_module::recognise::Purpose;
 use serde::Serialize;
 
 use crate::edits::Edits;
+use crate::glue::Glue;
 use crate::heap::Allocator;
 use crate::runtime::RuntimeFunction;
 
@@ -24,6 +25,8 @@ pub struct Options {
     pub max_memory_bytes: Option<u64>,
     /// The heap that is put inside where the module imports C's `malloc` and its family. Without it they stay.
     pub allocator: Option<Allocator>,
+    /// What the JavaScript beside the module says of its imports. Where it says nothing of one, the module decides.
+    pub glue: Option<Glue>,
 }
 
 impl Options {
@@ -43,6 +46,7 @@ impl Default for Options {
             export_memory: false,
             max_memory_bytes: None,
             allocator: None,
+            glue: None,
         }
     }
 }

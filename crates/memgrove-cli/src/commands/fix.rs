@@ -11,6 +11,7 @@ use memgrove_rewrite::{Allocator, Fixed, Options, StubGroup, Stubs};
 use memgrove_text::{escape_file_name, shorten};
 use memgrove_view::fix::{Done, Fix, HostVerdict};
 
+use super::fix_glue;
 use super::fix_host::HostTarget;
 use crate::args::size;
 use crate::exit::{self, Exit, UserError};
@@ -43,6 +44,7 @@ Examples:
   memgrove fix app.wasm -o out.wasm --host wasmtime   leave WASI to the host
   memgrove fix app.wasm -o out.wasm --stub none       only what can be satisfied exactly
   memgrove fix app.wasm -o out.wasm --allocator wee   put a heap inside for imported malloc and free
+  memgrove fix app.wasm -o out.wasm --glue app.js     Emscripten's JavaScript says what minified names are
   memgrove fix app.wasm -o out.wasm --json | jq '.plan.imports'";
 
 /// The reasons of a host quote names, which may be as long as the file; of all this many characters are shown.
@@ -94,6 +96,14 @@ pub(crate) struct FixArgs {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_memory: Option<u64>,
 
+    /// The module's JavaScript, by Emscripten: says what its minified imports are
+    ///
+    /// Understood are ES modules, UMD and MODULARIZE, also minified: the object that is passed to the module, as an object
+    /// literal, with functions called by their names in Emscripten's library or of one statement. Of a FILE that is
+    /// JavaScript with the module inside, it is taken from there.
+    #[arg(long, value_name = "JS")]
+    glue: Option<PathBuf>,
+
     /// Write plan and verification as JSON
     #[arg(long)]
     json: bool,
@@ -123,8 +133,8 @@ pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
     let name = escape_file_name(args.path.as_os_str());
     let host = HostTarget::named(&args.host)?;
     let target = target(args)?;
-    let wasm = input::read_one(&args.path, args.max_size, "fix")?;
-    let planned = Planned::new(args, &host, name.clone(), wasm).context(name)?;
+    let (wasm, script) = input::read_one_with_script(&args.path, args.max_size, "fix")?;
+    let planned = Planned::new(args, &host, name.clone(), wasm, script.as_deref()).context(name)?;
     if args.dry_run {
         planned.show(args, None, out)?;
         return Ok(if planned.is_allowed && !planned.on_host.is_no() { Exit::Done } else { Exit::No });
@@ -149,10 +159,23 @@ struct Planned {
 }
 
 impl Planned {
-    fn new(args: &FixArgs, host: &HostTarget, name: String, wasm: Vec<u8>) -> Result<Self> {
+    fn new(
+        args: &FixArgs,
+        host: &HostTarget,
+        name: String,
+        wasm: Vec<u8>,
+        script: Option<&str>,
+    ) -> Result<Self> {
         let facts = facts(&wasm)?;
-        let options = options(args, host, &facts)?;
-        let fixed = memgrove_rewrite::fix_facts(&facts, &options)?;
+        let mut options = options(args, host, &facts)?;
+        let fixed = match &args.glue {
+            Some(path) => {
+                options.glue = Some(fix_glue::named(path, args.max_size, &facts)?);
+                memgrove_rewrite::fix_facts(&facts, &options)
+                    .map_err(|error| fix_glue::refused(path, error))?
+            }
+            None => fix_glue::fix_with_own(script, &facts, &mut options)?,
+        };
         let on_host = host.verdict(&fixed.wasm)?;
         let mut remaining = fixed.plan.remaining();
         let is_allowed = args.partial || remaining.all(|item| options.is_provided(&item.module, &item.name));
@@ -249,6 +272,7 @@ fn options(args: &FixArgs, host: &HostTarget, facts: &Facts<'_>) -> Result<Optio
         export_memory: host.needs_memory_export(facts),
         max_memory_bytes: args.max_memory,
         allocator: args.allocator.as_deref().and_then(Allocator::named),
+        glue: None,
     })
 }
 
@@ -273,6 +297,9 @@ fn target(args: &FixArgs) -> Result<Option<Target>> {
     let Some(path) = &args.output else { return Ok(None) };
     let target = Target::new(path, "OUT")?;
     let profile = Some(Path::new(&args.host)).filter(|host| host.exists());
-    output_file::refuse_clashes(&[(&target, "OUT")], std::iter::once(&*args.path).chain(profile))?;
+    output_file::refuse_clashes(
+        &[(&target, "OUT")],
+        std::iter::once(&*args.path).chain(profile).chain(args.glue.as_deref()),
+    )?;
     Ok(Some(target))
 }

@@ -87,14 +87,22 @@ pub(crate) fn lookup(module: &Module<'_>, module_name: &str, name: &str, import:
 
 /// The promise behind a name in `env`, where C's, Rust's, AssemblyScript's and Emscripten's are.
 fn in_env(module: &Module<'_>, name: &str, import: u32) -> Option<Answer> {
+    // A minifier makes names like `log`, too.
+    by_env_name(module, name, import, !module.is_minified())
+}
+
+/// The promise behind a name that the module's glue gives to an import.
+pub(crate) fn lookup_told(module: &Module<'_>, name: &str, import: u32) -> Option<Answer> {
+    by_env_name(module, name, import, true)
+}
+
+fn by_env_name(module: &Module<'_>, name: &str, import: u32, with_c: bool) -> Option<Answer> {
     if let Some(answer) =
         linux::raw_syscall(module, name, import).or_else(|| emscripten::lookup(module, name, import))
     {
         return Some(answer);
     }
-    // A minifier makes names like `log`, too.
-    let of_c: &[&'static [Contract]] =
-        if module.is_minified() { &[] } else { &[libc::CONTRACTS, libm::CONTRACTS] };
+    let of_c: &[&'static [Contract]] = if with_c { &[libc::CONTRACTS, libm::CONTRACTS] } else { &[] };
     // fastcomp put an underscore before every C name.
     let plain = name.strip_prefix('_');
     let tables = || of_c.iter().copied().chain([wasi::PREVIEW1]);
@@ -110,6 +118,18 @@ pub(crate) fn has_form(module: &Module<'_>, import: u32, types: Types) -> bool {
     let is_wide = module.memories.first().is_some_and(|memory| memory.memory64);
     let address = if is_wide { "i64" } else { "i32" };
     types.iter().any(|form| form.replace('p', address) == text)
+}
+
+/// The glue's name for an import is known here, but never with the import's type: the glue is another module's.
+pub(crate) fn contradicts(module: &Module<'_>, name: &str, import: u32) -> bool {
+    let plain = name.trim_start_matches('_');
+    let tables = [emscripten::CONTRACTS, libc::CONTRACTS, libm::CONTRACTS, wasi::PREVIEW1];
+    let mut named = tables
+        .iter()
+        .flat_map(|table| table.iter())
+        .filter(|contract| contract.name.trim_start_matches('_') == plain)
+        .peekable();
+    named.peek().is_some() && !named.any(|contract| has_form(module, import, contract.types))
 }
 
 /// Why a name that is known proves nothing here; `None` where no name is known.

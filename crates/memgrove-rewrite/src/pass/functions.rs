@@ -18,7 +18,9 @@
 
 use wasmparser::TypeRef;
 
-use super::{Pass, allocator, minified};
+use memgrove_module::recognise;
+
+use super::{Pass, allocator, glue as by_glue, minified};
 use crate::contract::{self, Answer};
 use crate::edits::StandIn;
 use crate::plan::{DecidedBy, Decision};
@@ -28,7 +30,8 @@ use crate::structure;
 /// Decides about every imported function.
 pub(super) fn run(pass: &mut Pass<'_, '_>) {
     let module = pass.module;
-    let can_catch = structure::can_catch(module) || minified::may_catch(module);
+    let can_catch = structure::can_catch(module, pass.options.glue.as_ref())
+        || minified::may_catch(module, pass.options.glue.as_ref());
     let mut glue = Vec::new();
     for (at, entry) in module.imports.iter().enumerate() {
         let (TypeRef::Func(_) | TypeRef::FuncExact(_)) = entry.import.ty else { continue };
@@ -44,7 +47,23 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
             glue.push(at);
             continue;
         }
+        let told = pass.options.glue.as_ref().and_then(|all| by_glue::told(all, entry));
+        if let Some(told) = told.filter(|told| told.name.is_some()) {
+            pass.items[at].known_as.clone_from(&told.name);
+            if let Some(known) = recognise::by_library_name(
+                module.facts,
+                entry.index,
+                told.name.as_deref().unwrap_or_default(),
+            ) {
+                pass.items[at].purpose = known.purpose;
+                pass.items[at].grows = known.grows;
+            }
+        }
         let answer = match module.code.imports().role(entry.index) {
+            _ if told.is_some_and(by_glue::is_certain) => {
+                let answer = told.and_then(|told| by_glue::answer(module, told, entry.index));
+                answer.map(|answer| (answer, DecidedBy::Glue))
+            }
             Some(role) => {
                 pass.items[at].known_as = role.name().map(str::to_owned);
                 let answer = minified::answer(module, role, entry.index);
@@ -57,6 +76,12 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
             Some((answer?, DecidedBy::Use))
         });
         decide(pass, at, entry.index, answer);
+        if let (Some(told), Decision::Stays { why }) = (told, &mut pass.items[at].decision)
+            && [super::ONLY_ITS_HOST_KNOWS, minified::why_unknown(module, entry.index).unwrap_or_default()]
+                .contains(&why.as_str())
+        {
+            *why = by_glue::why_it_stays(told);
+        }
     }
     decide_glue(pass, &glue);
 }

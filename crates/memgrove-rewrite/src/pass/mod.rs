@@ -11,6 +11,7 @@ mod customs;
 mod first_break;
 mod functions;
 mod globals;
+mod glue;
 mod host_grown;
 mod memory;
 mod minified;
@@ -63,6 +64,9 @@ pub(crate) fn run(module: &Module<'_>, options: &Options) -> Result<Plan, Error>
         added_names: HashSet::new(),
         next_number: HashMap::new(),
     };
+    if let Some(glue) = &options.glue {
+        glue::check(module, glue)?;
+    }
     functions::run(&mut pass);
     tables::run(&mut pass);
     memory::run(&mut pass);
