@@ -27,6 +27,36 @@ pub struct Options {
     pub allocator: Option<Allocator>,
     /// What the JavaScript beside the module says of its imports. Where it says nothing of one, the module decides.
     pub glue: Option<Glue>,
+    /// Functions that trap when they are called, where they would stay imports.
+    pub trap: Traps,
+}
+
+/// Functions that are to trap when called, where nothing else stands for them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Traps {
+    /// All that would stay.
+    pub rest: bool,
+    /// Those that are for these purposes.
+    pub purposes: Vec<Purpose>,
+    /// Those of these names: `name`, `module.name`, or what a minified name is known to be.
+    pub names: Vec<String>,
+}
+
+impl Traps {
+    /// Adds what a word on the command line stands for: `rest`, a purpose, or else a name.
+    pub fn add(&mut self, word: &str) {
+        match Purpose::ALL.iter().find(|purpose| purpose.id() == word) {
+            _ if word == "rest" => self.rest = true,
+            Some(&purpose) => self.purposes.push(purpose),
+            None => self.names.push(word.to_owned()),
+        }
+    }
+
+    /// Nothing is to trap.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Options {
@@ -47,6 +77,7 @@ impl Default for Options {
             max_memory_bytes: None,
             allocator: None,
             glue: None,
+            trap: Traps::default(),
         }
     }
 }
@@ -155,6 +186,11 @@ pub enum Decision {
         /// What proves that the import is what the stand-in replaces.
         decided_by: DecidedBy,
     },
+    /// It is a function that traps when it is called, because that was asked for.
+    Traps {
+        /// Why it would have stayed.
+        why: String,
+    },
     /// It stays an import.
     Stays {
         /// Why.
@@ -226,6 +262,16 @@ pub struct Item {
     pub behaviour: Behaviour,
 }
 
+impl Item {
+    /// Whether a user may mean it by this name: `name`, `module.name`, or what a minified name is known to be.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        let plain = |known: &str| known.trim_start_matches('_') == name.trim_start_matches('_');
+        let of_module = || name.strip_prefix(self.module.as_str()).and_then(|rest| rest.strip_prefix('.'));
+        self.name == name || of_module() == Some(&self.name) || self.known_as.as_deref().is_some_and(plain)
+    }
+}
+
 /// A change that no import asks for: the break, constructors, growth, sections left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
@@ -257,6 +303,11 @@ impl Plan {
     /// Imports that stay.
     pub fn remaining(&self) -> impl Iterator<Item = &Item> {
         self.imports.iter().filter(|item| matches!(item.decision, Decision::Stays { .. }))
+    }
+
+    /// Functions that trap when they are called, because that was asked for.
+    pub fn trapping(&self) -> impl Iterator<Item = &Item> {
+        self.imports.iter().filter(|item| matches!(item.decision, Decision::Traps { .. }))
     }
 
     /// The output will import nothing.

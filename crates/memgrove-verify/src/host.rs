@@ -76,7 +76,7 @@ pub fn emulate(plan: &Plan) -> Result<Emulated, String> {
             Behaviour::Computes(function) => own_or(item, Action::Computes(function)),
             _ => return Err(format!("`{name}` needs the module itself")),
         };
-        if !is_confirmed {
+        if !is_confirmed && !matches!(item.decision, Decision::Traps { .. }) {
             unconfirmed.push((item.module.clone(), item.name.clone()));
         }
         host = match action {
@@ -114,7 +114,7 @@ fn own_or(item: &Item, planned: Action) -> (Action, bool) {
     let params = item.ty.split("->").next().map_or(0, |params| params.split_whitespace().skip(1).count());
     let decided_by = match &item.decision {
         Decision::Inside { decided_by, .. } => Some(*decided_by),
-        Decision::Stays { .. } => None,
+        Decision::Traps { .. } | Decision::Stays { .. } => None,
     };
     let own = match (decided_by, &item.known_as) {
         (Some(DecidedBy::Name), _) => library::action(&item.module, &item.name, params),

@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use memgrove_inspect::facts::MemoryType;
 use memgrove_inspect::{Facts, facts};
-use memgrove_rewrite::{Allocator, Fixed, Options, StubGroup, Stubs};
+use memgrove_rewrite::{Allocator, Fixed, Options, StubGroup, Stubs, Traps};
 use memgrove_text::{escape_file_name, shorten};
 use memgrove_view::fix::{Done, Fix, HostVerdict};
 
@@ -45,6 +45,7 @@ Examples:
   memgrove fix app.wasm -o out.wasm --stub none       only what can be satisfied exactly
   memgrove fix app.wasm -o out.wasm --allocator wee   put a heap inside for imported malloc and free
   memgrove fix app.wasm -o out.wasm --glue app.js     Emscripten's JavaScript says what minified names are
+  memgrove fix app.wasm -o out.wasm --trap rest       it has to load; what is not known traps when called
   memgrove fix app.wasm -o out.wasm --json | jq '.plan.imports'";
 
 /// The reasons of a host quote names, which may be as long as the file; of all this many characters are shown.
@@ -69,6 +70,14 @@ pub(crate) struct FixArgs {
     #[arg(long, value_name = "GROUP", value_delimiter = ',', default_value = "all", value_parser = stub_names(),
           help = STUB_HELP, long_help = stub_help())]
     stub: Vec<String>,
+
+    /// Functions that trap when called instead of staying imports: a name, a group of imports, or all the rest
+    ///
+    /// A name is NAME or MODULE.NAME; a group is what imports are for, as in the plan's JSON: js-glue, wasi, threads,
+    /// unknown and so on; rest: every function that would stay. What is called that traps ends the program; the plan and
+    /// the verdict name these functions.
+    #[arg(long, value_name = "NAME|GROUP|rest", value_delimiter = ',')]
+    trap: Vec<String>,
 
     /// The heap that is put inside where the module imports malloc, free and their family
     ///
@@ -176,6 +185,12 @@ impl Planned {
             }
             None => fix_glue::fix_with_own(script, &facts, &mut options)?,
         };
+        let is_missing = |name: &&String| !fixed.plan.imports.iter().any(|item| item.is_called(name));
+        if let Some(name) = options.trap.names.iter().find(is_missing) {
+            return Err(UserError::usage(format!("--trap: the module imports nothing called `{name}`"))
+                .hint("--dry-run lists its imports; groups are memory, wasi, js-glue, unknown and so on, or rest")
+                .into());
+        }
         let on_host = host.verdict(&fixed.wasm)?;
         let mut remaining = fixed.plan.remaining();
         let is_allowed = args.partial || remaining.all(|item| options.is_provided(&item.module, &item.name));
@@ -263,6 +278,10 @@ fn options(args: &FixArgs, host: &HostTarget, facts: &Facts<'_>) -> Result<Optio
     for group in &args.stub {
         stubs.set(group);
     }
+    let mut trap = Traps::default();
+    for word in &args.trap {
+        trap.add(word);
+    }
     if let (Some(bytes), Some(memory)) = (args.max_memory, facts.memories.first()) {
         check_maximum(bytes, &memory.ty)?;
     }
@@ -273,6 +292,7 @@ fn options(args: &FixArgs, host: &HostTarget, facts: &Facts<'_>) -> Result<Optio
         max_memory_bytes: args.max_memory,
         allocator: args.allocator.as_deref().and_then(Allocator::named),
         glue: None,
+        trap,
     })
 }
 

@@ -146,7 +146,9 @@ fn decide_glue(pass: &mut Pass<'_, '_>, glue: &[usize]) {
             contract::wasm_bindgen_lookup(module, entry.import.name, entry.index)
         })
         .collect();
-    let complete = answers.iter().all(Option::is_some);
+    // What traps meets no handle of JavaScript's either.
+    let traps = |at: usize| super::trap::asks_for(&pass.options.trap, &pass.items[at], false);
+    let complete = glue.iter().zip(&answers).all(|(&at, answer)| answer.is_some() || traps(at));
     for (&at, answer) in glue.iter().zip(answers) {
         let import = module.imports[at].index;
         match answer {

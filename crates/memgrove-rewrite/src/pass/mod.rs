@@ -16,6 +16,7 @@ mod host_grown;
 mod memory;
 mod minified;
 mod tables;
+mod trap;
 
 use std::collections::{HashMap, HashSet};
 
@@ -68,6 +69,7 @@ pub(crate) fn run(module: &Module<'_>, options: &Options) -> Result<Plan, Error>
         glue::check(module, glue)?;
     }
     functions::run(&mut pass);
+    trap::run(&mut pass);
     tables::run(&mut pass);
     memory::run(&mut pass);
     allocator::run(&mut pass);
@@ -76,6 +78,8 @@ pub(crate) fn run(module: &Module<'_>, options: &Options) -> Result<Plan, Error>
     active::run(&mut pass);
     host_grown::run(&mut pass);
     constructors::run(&mut pass);
+    // What a later pass gave back.
+    trap::run(&mut pass);
     customs::run(&mut pass);
     for (item, entry) in pass.items.iter_mut().zip(&module.imports) {
         item.behaviour = behaviour(&pass.edits, entry);
@@ -92,7 +96,7 @@ fn mark(pass: &mut Pass<'_, '_>) {
         pass.changes.clear();
         pass.notes.clear();
         for item in &mut pass.items {
-            if let Decision::Inside { .. } = item.decision {
+            if let Decision::Inside { .. } | Decision::Traps { .. } = item.decision {
                 let why = "it stayed when the module was fixed with the same options".to_owned();
                 item.decision = Decision::Stays { why };
             }
