@@ -3,7 +3,7 @@
 //! Indices of the output exist only in `edit`: until then an imported function keeps its
 //! identity whether it stays or is given a body.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wasmparser::{ExternalKind, MemoryType, TableType};
 
@@ -34,6 +34,8 @@ pub(crate) struct Edits {
     pub exports: Vec<(String, ExternalKind, u32)>,
     /// Store instructions that move a break: growth is put behind them (see `pass/host_grown`).
     pub watched_breaks: Vec<WatchedBreak>,
+    /// Where the program ends, if a stand-in ends it.
+    pub exit: Option<Exit>,
     /// Layout constants that stand-ins refer to.
     pub layout: Layout,
     /// Contents of the section that says what has been decided (see `mark.rs`).
@@ -51,11 +53,24 @@ pub(crate) enum WatchedBreak {
     Cell(u32),
 }
 
+/// How a program's end is told.
+#[derive(Debug, Clone)]
+pub(crate) struct Exit {
+    /// The exported global that holds the exit code.
+    pub name: String,
+    /// The entry, where it may end by returning.
+    pub start: Option<u32>,
+    /// The functions that end the program: imports, and those that hand on to them.
+    pub exits: BTreeSet<u32>,
+}
+
 /// The body of an imported function.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum StandIn {
     /// `unreachable`.
     Trap,
+    /// Keeps its argument as the exit code, then `unreachable`.
+    Exit,
     /// Ignores its arguments; every result is this number.
     Return(i64),
     /// A function of `runtime/*.wat`, its arguments and results adapted.

@@ -216,6 +216,8 @@ pub enum DecidedBy {
 pub enum Behaviour {
     /// A function that traps.
     Traps,
+    /// A function that ends the program with its argument as exit code (see [`Plan::exit_code`]).
+    Exits,
     /// A function that answers this number.
     Answers(i64),
     /// A function that does what this one of the runtime does.
@@ -345,6 +347,12 @@ impl Plan {
     pub fn maximum_pages(&self) -> Option<u64> {
         let own = || self.edits.own_memories.get(&0);
         self.edits.memories.get(&0).or_else(own).and_then(|ty| ty.maximum)
+    }
+
+    /// The exported global that holds the exit code once the program has ended, and -1 before.
+    #[must_use]
+    pub fn exit_code(&self) -> Option<&str> {
+        self.edits.exit.as_ref().map(|exit| exit.name.as_str())
     }
 
     /// The module moves a break without growing memory, which was left to its host, and the output grows memory

@@ -4,7 +4,7 @@
 //! What a function is, it tells by itself from the name (`library.rs`); what it does is in `twins.rs`. Where there is no name, it has
 //! to take the plan's word, and says so: [`Emulated::unconfirmed`].
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use memgrove_rewrite::{Behaviour, DecidedBy, Decision, Item, Plan};
@@ -33,7 +33,12 @@ pub struct Emulated {
     /// Set whenever a function has ended the program, which is another reason to trap than what a function found
     /// to be wrong.
     pub ended: Arc<AtomicBool>,
+    /// The code with which the program ended last; [`NO_EXIT`] before.
+    pub exit_code: Arc<AtomicI64>,
 }
+
+/// No exit code: those have 32 bits.
+pub(super) const NO_EXIT: i64 = i64::MIN;
 
 /// Returns the host that keeps the contract of a module's original imports.
 ///
@@ -43,6 +48,7 @@ pub struct Emulated {
 /// The import that has no second implementation here.
 pub fn emulate(plan: &Plan) -> Result<Emulated, String> {
     let ended = Arc::new(AtomicBool::new(false));
+    let exit_code = Arc::new(AtomicI64::new(NO_EXIT));
     let break_cell = plan.initial_data().next().map_or(0, |(at, _)| at);
     let state = Arc::new(Mutex::new(State::new(plan.page_bytes(), break_cell)));
     let mut host = Host::new();
@@ -72,6 +78,7 @@ pub fn emulate(plan: &Plan) -> Result<Emulated, String> {
                 continue;
             }
             Behaviour::Traps => own_or(item, Action::Traps),
+            Behaviour::Exits => own_or(item, Action::Exits),
             Behaviour::Answers(number) => own_or(item, Action::Returns(number)),
             Behaviour::Computes(function) => own_or(item, Action::Computes(function)),
             _ => return Err(format!("`{name}` needs the module itself")),
@@ -84,6 +91,17 @@ pub fn emulate(plan: &Plan) -> Result<Emulated, String> {
                 let (ended, words) = (Arc::clone(&ended), format!("`{name}` ends the program"));
                 host.function(module, name, move |_, _| {
                     ended.store(true, Ordering::Relaxed);
+                    Err(HostTrap(words.clone()))
+                })
+            }
+            Action::Exits => {
+                let (ended, words) = (Arc::clone(&ended), format!("`{name}` ends the program"));
+                let exit_code = Arc::clone(&exit_code);
+                host.function(module, name, move |_, arguments| {
+                    ended.store(true, Ordering::Relaxed);
+                    if let [Value::I32(code)] = arguments {
+                        exit_code.store(i64::from(*code), Ordering::Relaxed);
+                    }
                     Err(HostTrap(words.clone()))
                 })
             }
@@ -105,7 +123,7 @@ pub fn emulate(plan: &Plan) -> Result<Emulated, String> {
             Action::ReturnsConstant => return Err(format!("what `{name}` returns is not known")),
         };
     }
-    Ok(Emulated { host, unconfirmed, ended })
+    Ok(Emulated { host, unconfirmed, ended, exit_code })
 }
 
 /// What the host does for a function, and whether it knows that by itself: from the name that the

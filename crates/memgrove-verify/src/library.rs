@@ -10,6 +10,8 @@ use memgrove_rewrite::RuntimeFunction;
 pub(super) enum Action {
     /// It does not return.
     Traps,
+    /// It does not return; its argument is the program's exit code.
+    Exits,
     /// It returns this number and does nothing else.
     Returns(i64),
     /// It does what this function's twin does (see `twins.rs`).
@@ -18,7 +20,7 @@ pub(super) enum Action {
     ReturnsConstant,
 }
 
-use Action::{Computes, Returns, ReturnsConstant, Traps};
+use Action::{Computes, Exits, Returns, ReturnsConstant, Traps};
 use RuntimeFunction as F;
 
 /// What the function called `name` in `module` does; `params` is how many parameters it has.
@@ -40,7 +42,8 @@ pub(super) fn action(module: &str, name: &str, params: usize) -> Option<Action> 
 
 fn wasi(name: &str) -> Option<Action> {
     Some(match name {
-        "proc_exit" | "proc_raise" => Traps,
+        "proc_exit" => Exits,
+        "proc_raise" => Traps,
         "args_sizes_get" | "environ_sizes_get" => Computes(F::SizesGet),
         "args_get" | "environ_get" | "fd_fdstat_set_flags" | "sched_yield" => Returns(0),
         "fd_close" | "fd_sync" | "fd_datasync" => Computes(F::FdStandard),
@@ -151,11 +154,8 @@ fn libc(name: &str) -> Option<Action> {
             "time" => Computes(F::Time),
             "clock" => Computes(F::Clock),
             "gettimeofday" => Computes(F::Gettimeofday),
+            "exit" | "_exit" | "_Exit" | "quick_exit" => Exits,
             "abort"
-            | "exit"
-            | "_exit"
-            | "_Exit"
-            | "quick_exit"
             | "__assert_fail"
             | "__assert_func"
             | "__cxa_pure_virtual"

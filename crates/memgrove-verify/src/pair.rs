@@ -1,7 +1,7 @@
 //! Original and fixed module side by side: started alike, called alike, compared.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
 use memgrove_rewrite::{Behaviour, Plan};
 
@@ -17,6 +17,8 @@ struct Emulation {
     reached: Arc<AtomicBool>,
     /// Set when the original has called an import that ends the program.
     ended: Arc<AtomicBool>,
+    /// The code with which the original has ended the program.
+    exit_code: Arc<AtomicI64>,
     /// Which import that stays was called last on each side, by its position plus 1.
     stayed: [Arc<AtomicUsize>; 2],
     /// For the fixed module: the imports that stay.
@@ -40,6 +42,9 @@ pub(super) struct Pair {
     pub after: Box<dyn Instance>,
     reached: Arc<AtomicBool>,
     ended: Arc<AtomicBool>,
+    exit_code: Arc<AtomicI64>,
+    /// Where the fixed module keeps that code.
+    exit_global: Option<String>,
     stayed: [Arc<AtomicUsize>; 2],
     sizes: (u64, u64),
 }
@@ -107,6 +112,7 @@ pub(super) const fn is_function(behaviour: Behaviour) -> bool {
     matches!(
         behaviour,
         Behaviour::Traps
+            | Behaviour::Exits
             | Behaviour::Answers(_)
             | Behaviour::Computes(_)
             | Behaviour::Other
@@ -120,11 +126,12 @@ impl Emulation {
         for &at in missing {
             known.imports[at].behaviour = Behaviour::StaysFunction;
         }
-        let Emulated { host, ended, .. } = emulate(&known)?;
+        let Emulated { host, ended, exit_code, .. } = emulate(&known)?;
         let mut emulation = Self {
             host,
             reached: Arc::default(),
             ended,
+            exit_code,
             stayed: [Arc::default(), Arc::default()],
             rest: host::of_the_rest(plan),
         };
@@ -173,8 +180,9 @@ impl<'a> Sides<'a> {
             .map_err(|words| NoPair::Original(EngineError::Engine { words }))?;
         let before = self.start_original(&emulation.host).map_err(NoPair::Original)?;
         let after = self.fixed.instantiate(&emulation.rest).map_err(NoPair::Fixed)?;
-        let Emulation { reached, ended, stayed, .. } = emulation;
-        let mut pair = Pair { before, after, reached, ended, stayed, sizes: (0, 0) };
+        let Emulation { reached, ended, exit_code, stayed, .. } = emulation;
+        let exit_global = self.plan.exit_code().map(str::to_owned);
+        let mut pair = Pair { before, after, reached, ended, exit_code, exit_global, stayed, sizes: (0, 0) };
         pair.sizes = (memory_bytes(pair.before.as_mut()), memory_bytes(pair.after.as_mut()));
         Ok(pair)
     }
@@ -219,6 +227,7 @@ impl Pair {
     pub fn call(&mut self, (before, after): (&str, &str), arguments: &[Value]) -> Same {
         self.reached.store(false, Ordering::Relaxed);
         self.ended.store(false, Ordering::Relaxed);
+        self.exit_code.store(host::NO_EXIT, Ordering::Relaxed);
         for last in &self.stayed {
             last.store(0, Ordering::Relaxed);
         }
@@ -231,7 +240,26 @@ impl Pair {
             return Same::Exhausted;
         }
         let [was_at, is_at] = [0, 1].map(|side: usize| self.stayed[side].load(Ordering::Relaxed));
+        let exit_code = self.exit_code.load(Ordering::Relaxed);
+        if was.is_err()
+            && exit_code != host::NO_EXIT
+            && let Some(told) = self.told_exit_code()
+            && told != exit_code
+        {
+            return Same::Different(format!(
+                "`{before}` with {arguments:?}: ended with code {exit_code} before, and {told} is told after"
+            ));
+        }
         match (was, is) {
+            // The end of the program at the end of its entry: a return instead of an exit.
+            (Err(_), Ok(is))
+                if is.values.is_empty()
+                    && was_at == is_at
+                    && self.exit_global.is_some()
+                    && exit_code == 0 =>
+            {
+                Same::Returned
+            }
             (Ok(was), Ok(is)) if was.values == is.values && was_at == is_at => Same::Returned,
             (Err(was), Err(is)) if was_at == is_at && self.is_same_trap(&was, &is) => {
                 Same::Trapped(is.trap().cloned().unwrap_or(TrapReason::Other))
@@ -241,6 +269,15 @@ impl Pair {
                 describe(&was),
                 describe(&is)
             )),
+        }
+    }
+
+    /// The exit code that the fixed module tells.
+    fn told_exit_code(&mut self) -> Option<i64> {
+        match self.after.global(self.exit_global.as_deref()?) {
+            Ok(Value::I32(code)) => Some(i64::from(code)),
+            // A global that cannot be read tells nothing.
+            _ => Some(host::NO_EXIT),
         }
     }
 

@@ -20,4 +20,4 @@ pub(crate) use errno::Errno;
 pub use imports::{Imports, Known, Numbers, Role};
 pub use minified::{is_minified, is_minified_env, is_minified_import, is_minified_name, minified_module};
 pub use stack::{Moves, Prologues, ShownBy, StackPointer};
-pub use table::{ENLARGE_MEMORY, IMPORTS, ImportEntry, Purpose, RESIZE_HEAP, by_library_name, by_name};
+pub use table::{ENLARGE_MEMORY, IMPORTS, ImportEntry, Purpose, RESIZE_HEAP, by_name};

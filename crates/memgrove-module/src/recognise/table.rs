@@ -52,8 +52,7 @@ pub fn by_name(facts: &Facts<'_>, import: &Import<'_>) -> Option<&'static Import
 }
 
 /// What a name of Emscripten's library says of an imported function that has another name. O(entries).
-#[must_use]
-pub fn by_library_name(facts: &Facts<'_>, func: u32, name: &str) -> Option<&'static ImportEntry> {
+pub(super) fn by_library_name(facts: &Facts<'_>, func: u32, name: &str) -> Option<&'static ImportEntry> {
     let modules = ["env", "wasi_snapshot_preview1"];
     let import = facts.import_of(ExternKind::Func, func)?;
     modules.iter().find_map(|&module| by_name(facts, &Import { module, name, ..*import }))

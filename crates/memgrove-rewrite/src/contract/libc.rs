@@ -13,6 +13,11 @@ const fn ends(name: &'static str, types: Types) -> Contract {
     }
 }
 
+const fn exits(name: &'static str) -> Contract {
+    const WHY: &str = "it must not return: the code is kept for the host, then the program ends with a trap";
+    Contract { name, types: &["i32 ->"], does: Does::Exit, stub: None, why: WHY }
+}
+
 const fn thread(name: &'static str, types: Types) -> Contract {
     Contract { name, types, does: Does::Return(0), stub: Some(Group::Libc), why: ONE_THREAD }
 }
@@ -58,10 +63,10 @@ pub(super) const CONTRACTS: &[Contract] = &[
     },
     // C's; fastcomp's, with a reason; AssemblyScript's, with message, file, line and column.
     ends("abort", &["->", "i32 ->", "i32 i32 i32 i32 ->"]),
-    ends("exit", &["i32 ->"]),
-    ends("_exit", &["i32 ->"]),
-    ends("_Exit", &["i32 ->"]),
-    ends("quick_exit", &["i32 ->"]),
+    exits("exit"),
+    exits("_exit"),
+    exits("_Exit"),
+    exits("quick_exit"),
     ends("__assert_fail", &["p p i32 p ->"]),
     ends("__assert_func", &["p i32 p p ->"]),
     ends("__cxa_pure_virtual", &["->"]),

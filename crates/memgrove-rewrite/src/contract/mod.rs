@@ -56,6 +56,8 @@ const fn libc_answer(name: &'static str, types: Types, answer: i64, why: &'stati
 #[derive(Clone, Copy)]
 pub(crate) enum Does {
     Trap,
+    /// Ends the program; its argument, if it is one i32, is the exit code.
+    Exit,
     Return(i64),
     Run(RuntimeFunction),
     Operator(Op),
@@ -157,7 +159,7 @@ pub(crate) fn why_not(module: &Module<'_>, from: &str, name: &str) -> Option<&'s
 
 /// Promises of wasm-bindgen, which hold together or not at all (see `pass/functions`).
 pub(crate) use emscripten::{HEAP_MAX, heap_max};
-pub(crate) use wasi::is_wasi;
+pub(crate) use wasi::{is_wasi, is_wasi_name};
 pub(crate) use wasm_bindgen::{is_glue_module, lookup as wasm_bindgen_lookup};
 
 /// Why an import stays that nothing satisfies, where what it is for says so.
@@ -196,6 +198,10 @@ pub(crate) fn fit(module: &Module<'_>, does: Does, import: u32) -> Option<StandI
     let ty = module.func_type(import)?;
     match does {
         Does::Trap => Some(StandIn::Trap),
+        Does::Exit => Some(match (ty.params(), ty.results()) {
+            ([wasmparser::ValType::I32], []) => StandIn::Exit,
+            _ => StandIn::Trap,
+        }),
         Does::Return(number) => ty
             .results()
             .iter()
@@ -219,6 +225,7 @@ pub(crate) fn fit(module: &Module<'_>, does: Does, import: u32) -> Option<StandI
 pub(crate) fn describe(stand_in: &StandIn) -> String {
     match stand_in {
         StandIn::Trap => "traps".to_owned(),
+        StandIn::Exit => "keeps the exit code and traps".to_owned(),
         StandIn::Return(number) => format!("answers {number}"),
         StandIn::Runtime(function) => format!("`{}`, written in WebAssembly", function.name()),
         StandIn::Heap(allocator, function) => {

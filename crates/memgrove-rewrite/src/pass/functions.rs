@@ -18,6 +18,7 @@
 
 use wasmparser::TypeRef;
 
+use memgrove_module::facts::Import;
 use memgrove_module::recognise;
 
 use super::{Pass, allocator, glue as by_glue, minified};
@@ -48,13 +49,14 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
             continue;
         }
         let told = pass.options.glue.as_ref().and_then(|all| by_glue::told(all, entry));
-        if let Some(told) = told.filter(|told| told.name.is_some()) {
-            pass.items[at].known_as.clone_from(&told.name);
-            if let Some(known) = recognise::by_library_name(
-                module.facts,
-                entry.index,
-                told.name.as_deref().unwrap_or_default(),
-            ) {
+        if let Some(name) = told.and_then(|told| told.name.as_ref()) {
+            pass.items[at].known_as = Some(name.clone());
+            let from = if contract::is_wasi_name(name) { "wasi_snapshot_preview1" } else { "env" };
+            let position =
+                module.facts.imported_funcs.get(entry.index as usize).map(|func| func.import as usize);
+            let import = position.and_then(|at| module.facts.imports.get(at));
+            let named = import.map(|import| Import { module: from, name, ..*import });
+            if let Some(known) = named.and_then(|import| recognise::by_name(module.facts, &import)) {
                 pass.items[at].purpose = known.purpose;
                 pass.items[at].grows = known.grows;
             }

@@ -8,6 +8,7 @@ mod active;
 mod allocator;
 mod constructors;
 mod customs;
+mod exit;
 mod first_break;
 mod functions;
 mod globals;
@@ -80,6 +81,7 @@ pub(crate) fn run(module: &Module<'_>, options: &Options) -> Result<Plan, Error>
     constructors::run(&mut pass);
     // What a later pass gave back.
     trap::run(&mut pass);
+    exit::run(&mut pass);
     customs::run(&mut pass);
     for (item, entry) in pass.items.iter_mut().zip(&module.imports) {
         item.behaviour = behaviour(&pass.edits, entry);
@@ -155,6 +157,14 @@ impl Pass<'_, '_> {
         if let Some(name) = module.exported_as(kind, index) {
             return name.to_owned();
         }
+        let name = self.free_name(wanted);
+        self.edits.exports.push((name.clone(), kind, index));
+        name
+    }
+
+    /// A name like `wanted` that nothing is exported under, and nothing else will be.
+    pub fn free_name(&mut self, wanted: &str) -> String {
+        let module = self.module;
         // Names are never free again, so the search goes on where the last one of this name ended.
         let next = self.next_number.entry(wanted.to_owned()).or_default();
         let name = loop {
@@ -165,7 +175,6 @@ impl Pass<'_, '_> {
             }
         };
         self.added_names.insert(name.clone());
-        self.edits.exports.push((name.clone(), kind, index));
         name
     }
 
@@ -209,6 +218,7 @@ fn behaviour(edits: &Edits, entry: &crate::module::ImportEntry<'_>) -> Behaviour
     let found = match entry.import.ty {
         TypeRef::Func(_) | TypeRef::FuncExact(_) => edits.funcs.get(index).map(|stand_in| match stand_in {
             StandIn::Trap => Behaviour::Traps,
+            StandIn::Exit => Behaviour::Exits,
             StandIn::Return(number) => Behaviour::Answers(*number),
             StandIn::Runtime(function) => Behaviour::Computes(*function),
             StandIn::Heap(..) | StandIn::Invoke | StandIn::StoreErrno(_) | StandIn::Operator(_) => {
