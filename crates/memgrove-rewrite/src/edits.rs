@@ -40,6 +40,8 @@ pub(crate) struct Edits {
     pub layout: Layout,
     /// Contents of the section that says what has been decided (see `mark.rs`).
     pub mark: Option<[u8; 8]>,
+    /// Exports to leave out, by name.
+    pub drop_exports: Vec<String>,
     /// Custom sections to leave out, by name.
     pub drop_customs: Vec<String>,
 }
@@ -77,6 +79,8 @@ pub(crate) enum StandIn {
     Runtime(RuntimeFunction),
     /// A function of a heap that is put inside.
     Heap(Allocator, HeapFunction),
+    /// Grows this table by four null entries.
+    GrowTable(u32),
     /// Calls the table's entry given by the first argument with the others.
     Invoke,
     /// Stores its argument where the module's function (by index) says `errno` is.
@@ -93,11 +97,15 @@ pub(crate) enum Op {
     F64Ceil,
     F64Abs,
     F64Trunc,
+    F64Nearest,
+    F64Copysign,
     F32Sqrt,
     F32Floor,
     F32Ceil,
     F32Abs,
     F32Trunc,
+    F32Nearest,
+    F32Copysign,
     I32DivS,
     I32DivU,
     I32RemS,
@@ -126,6 +134,7 @@ impl Edits {
             && self.data.is_empty()
             && self.constructors.is_empty()
             && self.exports.is_empty()
+            && self.drop_exports.is_empty()
             && self.watched_breaks.is_empty()
     }
 }

@@ -23,7 +23,11 @@ pub(crate) fn contents<'a>(options: &Options, remaining: impl Iterator<Item = &'
     // Written out, so that a module stays marked when the types of this crate change.
     let Options { stubs, provided, export_memory, max_memory_bytes, allocator, glue, trap } = options;
     let groups: Vec<String> =
-        StubGroup::ALL.iter().map(|group| format!("{}: {}", group.name(), stubs.allows(*group))).collect();
+        // A group that came later shows only where it is allowed.
+        StubGroup::ALL
+            .iter()
+            .filter(|group| **group != StubGroup::Log || stubs.allows(**group))
+            .map(|group| format!("{}: {}", group.name(), stubs.allows(*group))).collect();
     let _ = write!(
         digest,
         "{} Options {{ stubs: Stubs {{ {} }}, provided: {provided:?}, export_memory: {export_memory:?}, \

@@ -48,6 +48,7 @@ pub(crate) struct Asked {
     pub is_minified: OnceCell<bool>,
     pub is_emscripten: OnceCell<bool>,
     pub has_panic_hook: OnceCell<bool>,
+    pub tool_is_gone: OnceCell<bool>,
 }
 
 /// One import and its index in the index space of its kind.

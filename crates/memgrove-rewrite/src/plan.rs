@@ -117,6 +117,7 @@ stub_groups! {
     Random "random" "the same bytes in every run, NOT for keys",
     Exceptions "exceptions" "what is thrown ends the program",
     Glue "glue" "error paths of JavaScript glue",
+    Log "log" "functions of your own that show a text (pointer, length), which is dropped; not a part of all",
 }
 
 /// A set of [`StubGroup`]s.
@@ -135,10 +136,10 @@ impl fmt::Debug for Stubs {
 }
 
 impl Stubs {
-    /// Every group.
+    /// Every group but [`StubGroup::Log`]: only their authors know what those functions are.
     #[must_use]
     pub const fn all() -> Self {
-        Self((1 << StubGroup::ALL.len()) - 1)
+        Self((1 << StubGroup::ALL.len()) - 1 - (1 << StubGroup::Log as u8))
     }
 
     /// No group: only what can be satisfied exactly.
@@ -162,7 +163,7 @@ impl Stubs {
     /// Adds what a name on the command line stands for: a group, `all` or `none`. `false` if there is none of that name.
     pub fn set(&mut self, name: &str) -> bool {
         *self = match (name, StubGroup::ALL.iter().find(|group| group.name() == name)) {
-            ("all", _) => Self::all(),
+            ("all", _) => Self(self.0 | Self::all().0),
             ("none", _) => Self::none(),
             (_, Some(group)) => self.with(*group),
             (_, None) => return false,
@@ -256,6 +257,9 @@ pub struct Item {
     /// The module asks for memory through it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub grows: bool,
+    /// What it is given to show is dropped, because that was asked for.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub drops_output: bool,
     /// What becomes of it.
     #[serde(flatten)]
     pub decision: Decision,
@@ -353,6 +357,11 @@ impl Plan {
     #[must_use]
     pub fn exit_code(&self) -> Option<&str> {
         self.edits.exit.as_ref().map(|exit| exit.name.as_str())
+    }
+
+    /// Exports that the output has not any more.
+    pub fn dropped_exports(&self) -> impl Iterator<Item = &str> {
+        self.edits.drop_exports.iter().map(String::as_str)
     }
 
     /// The module moves a break without growing memory, which was left to its host, and the output grows memory

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use memgrove_rewrite::{Behaviour, DecidedBy, Decision, Item, Plan};
 
 use super::library::{self, Action};
-use super::twins::{Call, State, twin};
+use super::twins::{Call, State, divisor, twin};
 use crate::engine::{Caller, Host, HostTrap, Value, ValueType};
 
 /// A host for a fixed module: the functions that stay are there and trap.
@@ -117,7 +117,7 @@ pub fn emulate(plan: &Plan) -> Result<Emulated, String> {
                     let mut state = state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     let number = twin(&mut Call { caller: &mut *caller, arguments, state: &mut state });
                     ended.fetch_or(state.has_ended, Ordering::Relaxed);
-                    Ok(answer(caller, number?))
+                    Ok(divided(answer(caller, number?), divisor(function)))
                 })
             }
             Action::ReturnsConstant => return Err(format!("what `{name}` returns is not known")),
@@ -150,6 +150,18 @@ fn own_or(item: &Item, planned: Action) -> (Action, bool) {
 /// Only the code around its uses says what it is.
 fn is_by_use(item: &Item) -> bool {
     matches!(item.decision, Decision::Inside { decided_by: DecidedBy::Use, .. })
+}
+
+/// Numbers in floating point, divided.
+fn divided(mut values: Vec<Value>, by: u64) -> Vec<Value> {
+    for value in &mut values {
+        if let (Value::F64(bits), 2..) = (&mut *value, by) {
+            #[expect(clippy::cast_precision_loss, reason = "it is a power of two")]
+            let quotient = f64::from_bits(*bits) / by as f64;
+            *bits = quotient.to_bits();
+        }
+    }
+    values
 }
 
 /// A number as the import's result type wants it; nothing if it has none.

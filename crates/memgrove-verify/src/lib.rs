@@ -26,6 +26,7 @@ mod kernel;
 mod library;
 mod pair;
 mod stand_ins;
+mod text;
 mod twins;
 
 use memgrove_rewrite::{Behaviour, Plan};

@@ -1,7 +1,7 @@
 //! What `fix` does to a module: the plan, the verdict on the host it is for, and what verification came to.
 
 use memgrove_inspect::report::{self, Reason as HostReason};
-use memgrove_rewrite::{Decision, Plan};
+use memgrove_rewrite::{Decision, Item, Plan};
 use memgrove_text::{Line, Text, Tone, escape_name, shorten};
 use memgrove_verify::{Outcome, Question, Reason, Verdict, Verification};
 use serde::Serialize;
@@ -147,6 +147,9 @@ impl Fix<'_> {
 /// The plan for people.
 fn describe(name: &str, plan: &Plan) -> Text {
     let mut text = Text::from(Line::new().with(Tone::Heading, escape_name(name)));
+    if let Some(words) = describe_dropped(plan) {
+        text.line(Line::new().plain("  ").with(Tone::Warn, words));
+    }
     if let Some(words) = describe_traps(plan) {
         text.line(Line::new().plain("  ").with(Tone::Bad, words));
     }
@@ -190,19 +193,28 @@ fn describe(name: &str, plan: &Plan) -> Text {
 
 /// What ends the program when it is called, loudly: it was asked for, and is no stand-in.
 fn describe_traps(plan: &Plan) -> Option<String> {
-    let names: Vec<String> = plan
-        .trapping()
-        .map(|item| {
-            let name = item.known_as.as_ref().unwrap_or(&item.name);
-            shorten(&format!("{}.{name}", item.module), LONGEST_NAME).into_owned()
-        })
-        .collect();
+    let names = names(plan.trapping());
     let count = match names.len() {
         0 => return None,
         1 => "1 import TRAPS WHEN CALLED".to_owned(),
         count => format!("{count} imports TRAP WHEN CALLED"),
     };
     Some(shorten(&format!("{count}: {}", names.join(", ")), LONGEST_SENTENCE).into_owned())
+}
+
+/// Whose texts are dropped, because that was asked for.
+fn describe_dropped(plan: &Plan) -> Option<String> {
+    let names = names(plan.imports.iter().filter(|item| item.drops_output));
+    (!names.is_empty())
+        .then(|| shorten(&format!("output dropped: {}", names.join(", ")), LONGEST_SENTENCE).into_owned())
+}
+
+fn names<'p>(items: impl Iterator<Item = &'p Item>) -> Vec<String> {
+    let name = |item: &Item| {
+        let name = item.known_as.as_ref().unwrap_or(&item.name);
+        shorten(&format!("{}.{name}", item.module), LONGEST_NAME).into_owned()
+    };
+    items.map(name).collect()
 }
 
 /// What the inspector says of the result on the host that it is for.

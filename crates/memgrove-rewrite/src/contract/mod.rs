@@ -4,11 +4,15 @@
 //! its family gives it; each entry lists them. An entry says what a host would do; the stand-in does the same inside the module, or,
 //! where its [`Group`] is allowed, something poorer that keeps the promise.
 
+mod assemblyscript;
 mod emscripten;
 mod libc;
 mod libm;
 mod linux;
+mod log;
 mod system_calls;
+mod threads;
+mod tinygo;
 mod wasi;
 mod wasm_bindgen;
 
@@ -78,19 +82,34 @@ pub(crate) fn lookup(module: &Module<'_>, module_name: &str, name: &str, import:
     if is_wasi(module_name) {
         return first_fit(module, wasi::contracts(module_name), name, import);
     }
-    match module_name {
+    let known = match module_name {
         "wali" => linux::wali(module, name, import),
+        "wasi" => first_fit(module, threads::CONTRACTS, name, import),
         "asm2wasm" => first_fit(module, libm::ASM2WASM, name, import),
-        "global.Math" | "Math" => first_fit(module, libm::CONTRACTS, name, import),
+        "global.Math" => first_fit(module, libm::CONTRACTS, name, import),
         "env" => in_env(module, name, import),
+        "gojs" => first_fit(module, tinygo::CONTRACTS, name, import),
         _ => None,
-    }
+    };
+    known
+        .or_else(|| {
+            assemblyscript::is_module(module_name).then(|| by_global(module, module_name, name, import))?
+        })
+        .or_else(|| log::lookup(module, name, import))
+}
+
+/// A property of a global object of JavaScript: AssemblyScript's, and fastcomp's `Math`.
+fn by_global(module: &Module<'_>, object: &str, name: &str, import: u32) -> Option<Answer> {
+    let of_c = || (object == "Math").then(|| first_fit(module, libm::CONTRACTS, name, import))?;
+    first_fit(module, assemblyscript::CONTRACTS, &format!("{object}.{name}"), import).or_else(of_c)
 }
 
 /// The promise behind a name in `env`, where C's, Rust's, AssemblyScript's and Emscripten's are.
 fn in_env(module: &Module<'_>, name: &str, import: u32) -> Option<Answer> {
     // A minifier makes names like `log`, too.
     by_env_name(module, name, import, !module.is_minified())
+        .or_else(|| first_fit(module, assemblyscript::CONTRACTS, name, import))
+        .or_else(|| first_fit(module, tinygo::CONTRACTS, name, import))
 }
 
 /// The promise behind a name that the module's glue gives to an import.
@@ -160,7 +179,9 @@ pub(crate) fn why_not(module: &Module<'_>, from: &str, name: &str) -> Option<&'s
 /// Promises of wasm-bindgen, which hold together or not at all (see `pass/functions`).
 pub(crate) use emscripten::{HEAP_MAX, heap_max};
 pub(crate) use wasi::{is_wasi, is_wasi_name};
-pub(crate) use wasm_bindgen::{is_glue_module, lookup as wasm_bindgen_lookup};
+pub(crate) use wasm_bindgen::{
+    is_description, is_for_the_tool, is_glue_module, lookup as wasm_bindgen_lookup,
+};
 
 /// Why an import stays that nothing satisfies, where what it is for says so.
 pub(crate) fn why_it_stays(purpose: Purpose, module_name: &str) -> Option<&'static str> {
@@ -231,6 +252,7 @@ pub(crate) fn describe(stand_in: &StandIn) -> String {
         StandIn::Heap(allocator, function) => {
             format!("`{}` of memgrove's {}", function.name(), allocator.title())
         }
+        StandIn::GrowTable(_) => "grows the module's own table".to_owned(),
         StandIn::Invoke => "calls the function through the table".to_owned(),
         StandIn::StoreErrno(_) => "stores to the module's errno".to_owned(),
         StandIn::Operator(op) => format!("the instruction {}", op.name()),
@@ -245,6 +267,10 @@ pub(crate) fn all() -> Vec<(&'static str, &'static Contract)> {
         ("env", libc::CONTRACTS),
         ("env", libm::CONTRACTS),
         ("env", wasi::PREVIEW1),
+        ("env", assemblyscript::CONTRACTS),
+        ("env", tinygo::CONTRACTS),
+        ("gojs", tinygo::CONTRACTS),
+        ("wasi", threads::CONTRACTS),
         ("asm2wasm", libm::ASM2WASM),
         ("global.Math", libm::CONTRACTS),
         ("wasi_snapshot_preview1", wasi::PREVIEW1),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
-use wasm_encoder::{BlockType, ConstExpr, Function, GlobalType, Instruction, ValType};
+use wasm_encoder::{BlockType, ConstExpr, Function, GlobalType, HeapType, Instruction, ValType};
 
 use super::growth::I32;
 use super::heap;
@@ -138,6 +138,16 @@ fn plain(
             if !results.is_empty() {
                 body.instruction(&Instruction::LocalGet(0));
             }
+        }
+        StandIn::GrowTable(table) => {
+            body.instruction(&Instruction::RefNull(HeapType::EXTERN))
+                .instruction(&Instruction::I32Const(4))
+                .instruction(&Instruction::TableGrow(*table))
+                .instruction(&Instruction::I32Const(-1))
+                .instruction(&Instruction::I32Eq)
+                .instruction(&Instruction::If(BlockType::Empty))
+                .instruction(&Instruction::Unreachable)
+                .instruction(&Instruction::End);
         }
         StandIn::Invoke => {
             let type_index = editor.add_type(params[1..].to_vec(), results);

@@ -38,6 +38,9 @@ pub(crate) fn encode(module: &Module<'_>, edits: &Edits, donor: &Donor<'_>) -> R
     for (name, kind, index) in &edits.exports {
         editor.add_export(name, *kind, *index)?;
     }
+    for name in &edits.drop_exports {
+        editor.drop_export(name);
+    }
     for name in &edits.drop_customs {
         editor.drop_custom(name);
     }

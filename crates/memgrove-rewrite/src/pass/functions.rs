@@ -86,6 +86,34 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
         }
     }
     decide_glue(pass, &glue);
+    drop_descriptions(pass);
+}
+
+/// What wasm-bindgen's tool would have run and taken out goes, where its imports go.
+fn drop_descriptions(pass: &mut Pass<'_, '_>) {
+    let module = pass.module;
+    let is_gone = module.imports.iter().zip(&pass.items).any(|(entry, item)| {
+        contract::is_glue_module(entry.import.module)
+            && matches!(entry.import.ty, TypeRef::Func(_))
+            && module.func_type(entry.index).is_some_and(|ty| {
+                contract::is_for_the_tool(entry.import.name, &structure::signature_text(ty))
+            })
+            && matches!(item.decision, Decision::Inside { .. })
+    });
+    let descriptions = module.exports.iter().filter(|export| contract::is_description(export.name));
+    let dropped: Vec<String> =
+        descriptions.filter(|_| is_gone).map(|export| export.name.to_owned()).collect();
+    if !dropped.is_empty() {
+        pass.change(
+            "exports",
+            match dropped.len() {
+                1 => format!("`{}` is left out", dropped[0]),
+                count => format!("{count} exports like `{}` are left out", dropped[0]),
+            },
+            "the module never went through wasm-bindgen, whose tool alone calls them",
+        );
+        pass.edits.drop_exports = dropped;
+    }
 }
 
 /// Whatever it is, its callers put `unreachable` behind every call: it ends what is under way, and
@@ -124,6 +152,7 @@ fn decide(pass: &mut Pass<'_, '_>, at: usize, import: u32, answer: Option<(Answe
         pass.stays(at, why);
         return;
     }
+    pass.items[at].drops_output = answer.stub == Some(contract::Group::Log);
     let stand_in = contract::describe(&answer.stand_in);
     pass.inside(at, stand_in, answer.why, answer.stub.is_none(), decided_by);
     pass.edits.funcs.insert(import, answer.stand_in);

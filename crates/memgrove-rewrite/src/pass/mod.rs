@@ -221,9 +221,11 @@ fn behaviour(edits: &Edits, entry: &crate::module::ImportEntry<'_>) -> Behaviour
             StandIn::Exit => Behaviour::Exits,
             StandIn::Return(number) => Behaviour::Answers(*number),
             StandIn::Runtime(function) => Behaviour::Computes(*function),
-            StandIn::Heap(..) | StandIn::Invoke | StandIn::StoreErrno(_) | StandIn::Operator(_) => {
-                Behaviour::Other
-            }
+            StandIn::Heap(..)
+            | StandIn::GrowTable(_)
+            | StandIn::Invoke
+            | StandIn::StoreErrno(_)
+            | StandIn::Operator(_) => Behaviour::Other,
         }),
         TypeRef::Memory(_) => edits.memories.get(index).map(|ty| Behaviour::Memory(ty.initial)),
         TypeRef::Table(_) => edits.tables.get(index).map(|ty| Behaviour::Table(ty.initial)),
@@ -262,6 +264,7 @@ fn undecided(module: &Module<'_>, at: usize, import: &wasmparser::Import<'_>) ->
         known_as: None,
         purpose: known.purpose(),
         grows: known.grows(),
+        drops_output: false,
         decision: Decision::Stays { why: "nothing stands for a tag: exceptions meet in the host".to_owned() },
         behaviour: Behaviour::Stays,
     }
