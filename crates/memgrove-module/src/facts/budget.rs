@@ -67,7 +67,7 @@ pub(super) fn weights(facts: &Facts<'_>) -> [(&'static str, u64); 14] {
         ("its imports", weigh(facts.imports.len(), 900)),
         ("its exports", weigh(facts.exports.len(), 400)),
         ("its instructions that size memory", weigh(facts.sites.len(), 100)),
-        ("its functions", weigh(facts.functions.len(), 32)),
+        ("its functions", weigh(facts.functions.len(), 40)),
         ("its calls", weigh(facts.call_graph.edge_count(), 16)),
         ("its types", weigh(facts.types.len(), 64)),
         ("its globals", weigh(facts.globals.len(), 48)),

@@ -31,6 +31,11 @@ impl CallGraph {
         self.callees.extend_from_slice(callees);
     }
 
+    /// Number of defined functions whose calls are known.
+    pub(super) fn rows(&self) -> usize {
+        self.row_ends.len()
+    }
+
     pub(super) fn shrink(&mut self) {
         self.row_ends.shrink_to_fit();
         self.callees.shrink_to_fit();

@@ -3,6 +3,7 @@
 //! Each instruction is decoded once: [`Scanner`] looks at it and hands it on to wasmparser's validator.
 
 use super::encoding::{self, Encoding};
+use super::numbers::Numbers;
 use super::proposals::{Proposal, ProposalsUsed};
 use super::types::{Site, SiteKind};
 use super::{offset32, wasm_types};
@@ -26,6 +27,10 @@ pub(super) struct Scan {
     pub(super) callees: Vec<u32>,
     /// Where the row of the function being scanned starts in `callees`.
     row_start: usize,
+    /// What each function may name.
+    pub(super) numbers: Vec<Numbers>,
+    /// What the function being scanned names.
+    named: Numbers,
     /// Functions of which `ref.func` takes the address, sorted.
     pub(super) referenced: Vec<u32>,
     /// Globals that are set, sorted.
@@ -45,10 +50,12 @@ pub(super) fn scan(jobs: Vec<Job<'_>>, watched: &[bool]) -> Result<Scan, wasmpar
         let mut validator = job.validator.into_validator(allocations);
         let row_start = scan.callees.len();
         scan.row_start = row_start;
+        scan.named = Numbers::default();
         scan_body(&mut validator, &job.body, watched, &mut scan)?;
         scan.callees[row_start..].sort_unstable();
         dedup_tail(&mut scan.callees, row_start);
         scan.callee_counts.push(offset32((scan.callees.len() - row_start) as u64));
+        scan.numbers.push(scan.named);
         allocations = validator.into_allocations();
     }
     scan.referenced.sort_unstable();
@@ -145,6 +152,7 @@ impl<V> Scanner<'_, V> {
     }
 
     fn global_get(&mut self, global: u32) {
+        self.scan.named.note_global(global);
         let read = (global, self.func);
         if self.watched.get(global as usize) == Some(&true) && self.scan.global_reads.last() != Some(&read) {
             self.scan.global_reads.push(read);
@@ -152,6 +160,7 @@ impl<V> Scanner<'_, V> {
     }
 
     fn global_set(&mut self, global: u32) {
+        self.scan.named.note_global(global);
         // The stack pointer is set in most functions; the rest is removed after sorting.
         if self.scan.written_globals.last() != Some(&global) {
             self.scan.written_globals.push(global);
@@ -227,6 +236,7 @@ impl Immediate for wasmparser::MemArg {
     #[inline]
     fn note<V>(&self, scanner: &mut Scanner<'_, V>, instruction: &'static str) {
         scanner.encoding = Encoding::MemArg;
+        scanner.scan.named.note(self.offset);
         match self.target {
             wasmparser::MemArgTarget::Memory(0) => {}
             wasmparser::MemArgTarget::Memory(_) => scanner.note(Proposal::MultiMemory, instruction),
@@ -363,6 +373,12 @@ macro_rules! note_instruction {
     };
     ($self:ident visit_global_set $global:ident) => {
         $self.global_set($global)
+    };
+    ($self:ident visit_i32_const $value:ident) => {
+        $self.scan.named.note(u64::from($value.cast_unsigned()))
+    };
+    ($self:ident visit_i64_const $value:ident) => {
+        $self.scan.named.note($value.cast_unsigned())
     };
     ($self:ident visit_try $blockty:ident) => {
         $self.scan.catches = true

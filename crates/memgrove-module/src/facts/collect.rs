@@ -189,6 +189,10 @@ impl<'a> Collector<'a> {
         let scans = scan_chunks(chunks, &watched);
         for scan in scans {
             let scan = scan?;
+            let scanned = facts.call_graph.rows();
+            for (function, &numbers) in facts.functions.iter_mut().skip(scanned).zip(&scan.numbers) {
+                function.numbers = numbers;
+            }
             facts.call_graph.append(&scan.callee_counts, &scan.callees);
             facts.sites.extend_from_slice(&scan.sites);
             facts.referenced_funcs.extend_from_slice(&scan.referenced);

@@ -11,6 +11,7 @@ mod custom;
 mod encoding;
 mod exports;
 mod names;
+mod numbers;
 mod proposals;
 mod sections;
 mod types;
@@ -19,6 +20,7 @@ mod wasm_types;
 pub use call_graph::{CallGraph, Callers};
 pub use custom::{Custom, Dylink, Producer, TargetFeature};
 pub use names::{NameMap, Names};
+pub use numbers::Numbers;
 pub use proposals::{FirstUse, FloatUse, Proposal, ProposalsUsed};
 pub use types::{
     ActiveData, ConstExpr, DataSegment, ElementMode, ElementSegment, Export, ExternKind, ExternType,

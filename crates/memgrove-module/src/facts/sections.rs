@@ -6,7 +6,7 @@ use super::types::{
     ActiveData, ConstExpr, DataSegment, ElementMode, ElementSegment, Export, ExternKind, ExternType,
     FuncType, Function, Global, Import, ImportedFunc, Memory, Section, TypeDef,
 };
-use super::{CallGraph, ComponentItem, Facts, Start, offset32, wasm_types};
+use super::{CallGraph, ComponentItem, Facts, Numbers, Start, offset32, wasm_types};
 use wasmparser::{
     CompositeInnerType, DataKind, DataSectionReader, ElementItems, ElementKind, ElementSectionReader,
     ExportSectionReader, ExternalKind, HeapType, ImportSectionReader, Imports, Payload, TypeRef,
@@ -23,7 +23,12 @@ impl<'a> Facts<'a> {
             Payload::FunctionSection(reader) => {
                 for type_index in reader {
                     let type_index = type_index?;
-                    self.functions.push(Function { type_index, body_offset: 0, body_len: 0 });
+                    self.functions.push(Function {
+                        type_index,
+                        body_offset: 0,
+                        body_len: 0,
+                        numbers: Numbers::default(),
+                    });
                 }
                 Ok(())
             }

@@ -2,6 +2,7 @@
 //!
 //! Everything that is text or bytes borrows from the input.
 
+use super::Numbers;
 use serde::Serialize;
 
 /// A value type. Reference types beyond `funcref`, `externref` and `exnref` are not told apart:
@@ -403,6 +404,8 @@ pub struct Function {
     pub body_offset: u32,
     /// Length of the body in bytes.
     pub body_len: u32,
+    /// Constants and globals that it may name.
+    pub numbers: Numbers,
 }
 
 /// A section of the binary.

@@ -1,11 +1,12 @@
 //! What belongs to the allocator and to nobody else: functions, addresses, globals.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use wasmparser::Operator;
 
 use super::code::{Code, read};
-use crate::facts::{Callers, ConstExpr, ExternKind, Facts, Proposal};
+use crate::facts::{Callers, ConstExpr, DataSegment, ExternKind, Facts, Numbers, Proposal};
 use crate::report::{AddressRange, StaticState};
 
 /// Addresses below are taken for numbers: linkers leave the first kilobyte free.
@@ -120,9 +121,15 @@ impl Closure {
             facts.globals.get(global as usize).is_some_and(|global| global.init.is_some())
                 && facts.exports_of(ExternKind::Global, global).next().is_none()
         });
+        let addresses = strange.numbers();
+        let mut wanted = addresses.or(of_globals(&globals));
         for func in
             (facts.imported_func_count()..facts.func_count()).filter(|func| !self.funcs.contains(func))
         {
+            let before = globals.len();
+            if !facts.function(func)?.numbers.may_meet(wanted) {
+                continue;
+            }
             let mut operators = facts.operators(func)?;
             while !operators.eof() {
                 match operators.read().ok()? {
@@ -138,6 +145,9 @@ impl Closure {
                     }
                 }
             }
+            if globals.len() < before {
+                wanted = addresses.or(of_globals(&globals));
+            }
         }
         for global in &facts.globals {
             if let Some(address) = global.init.as_ref().and_then(ConstExpr::address) {
@@ -145,11 +155,7 @@ impl Closure {
             }
         }
         for segment in &facts.data {
-            for word in segment.bytes.chunks_exact(4) {
-                if let [a, b, c, d] = *word {
-                    strange.add(u64::from(u32::from_le_bytes([a, b, c, d])));
-                }
-            }
+            strange.add_words(segment);
         }
         let ranges = self.ranges(&strange.addresses);
         (!ranges.is_empty() || !globals.is_empty())
@@ -175,22 +181,83 @@ impl Closure {
     }
 }
 
-/// Addresses near the allocator's that something else names.
+/// Addresses among the allocator's that something else names.
 struct Strange {
-    first: u64,
-    last: u64,
+    /// Where the allocator's addresses lie, close ones together, sorted.
+    places: Vec<RangeInclusive<u64>>,
     addresses: BTreeSet<u64>,
+}
+
+/// The filter that a function passes if it may name one of them. O(globals), of which an allocator has a few.
+fn of_globals(globals: &BTreeSet<u32>) -> Numbers {
+    globals.iter().fold(Numbers::default(), |all, &global| all.or(Numbers::of_global(global)))
 }
 
 impl Strange {
     fn new(own: &BTreeSet<u64>) -> Self {
-        let (first, last) = (own.first().copied(), own.last().copied());
-        Self { first: first.unwrap_or(u64::MAX), last: last.unwrap_or(0), addresses: BTreeSet::new() }
+        let mut places: Vec<RangeInclusive<u64>> = Vec::new();
+        for &address in own {
+            let end = address.saturating_add(WORD_BYTES);
+            match places.last_mut() {
+                Some(last) if address <= last.end().saturating_add(MAX_GAP_BYTES) => {
+                    *last = *last.start()..=end
+                }
+                _ => places.push(address..=end),
+            }
+        }
+        Self { places, addresses: BTreeSet::new() }
+    }
+
+    /// The filter that a function passes if it may name one of them.
+    fn numbers(&self) -> Numbers {
+        self.places.iter().fold(Numbers::default(), |all, place| all.or(Numbers::of_range(place)))
     }
 
     fn add(&mut self, address: u64) {
-        if (self.first..=self.last.saturating_add(WORD_BYTES)).contains(&address) {
+        let place = self.places.partition_point(|place| *place.end() < address);
+        if self.places.get(place).is_some_and(|place| place.contains(&address)) {
             self.addresses.insert(address);
+        }
+    }
+
+    /// Adds the pointers that a segment holds, which lie where the memory's words do. Optimisers cut zeros off at both
+    /// ends, also those of a pointer. O(bytes).
+    fn add_words(&mut self, segment: &DataSegment<'_>) {
+        const WORD: usize = 4;
+        /// Words looked at together.
+        const BLOCK: usize = 16 * WORD;
+        let address = segment.active.and_then(|active| active.address.address()).unwrap_or(0);
+        // At most three.
+        let missing = (address % WORD as u64) as usize;
+        let head = segment.bytes.len().min((WORD - missing) % WORD);
+        let (head, rest) = segment.bytes.split_at(head);
+        if !head.is_empty() {
+            let mut word = [0; WORD];
+            for (to, &from) in word.iter_mut().skip(missing).zip(head) {
+                *to = from;
+            }
+            self.add(u64::from(u32::from_le_bytes(word)));
+        }
+        let (Some(first), Some(last)) = (self.places.first(), self.places.last()) else { return };
+        let (Ok(first), Ok(span)) =
+            (u32::try_from(*first.start()), u32::try_from(last.end().saturating_sub(*first.start())))
+        else {
+            return;
+        };
+        for block in rest.chunks(BLOCK) {
+            let (words, tail) = block.as_chunks::<WORD>();
+            // No branch: this is where the time goes.
+            let any = words
+                .iter()
+                .fold(false, |any, word| any | (u32::from_le_bytes(*word).wrapping_sub(first) <= span));
+            if any {
+                words.iter().for_each(|word| self.add(u64::from(u32::from_le_bytes(*word))));
+            }
+            let mut word = [0; WORD];
+            word[..tail.len()].copy_from_slice(tail);
+            if !tail.is_empty() {
+                self.add(u64::from(u32::from_le_bytes(word)));
+            }
         }
     }
 }
@@ -223,5 +290,41 @@ fn offset_of(operator: &Operator<'_>) -> Option<u64> {
         | O::I64Store16 { memarg }
         | O::I64Store32 { memarg } => Some(memarg.offset),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::facts;
+
+    /// The addresses between 2000 and 2100 that the data segments of a module name.
+    fn words(text: &str) -> Vec<u64> {
+        let wasm = wat::parse_str(format!("(module (memory 1) {text})")).unwrap();
+        let facts = facts(&wasm).unwrap();
+        let mut strange = Strange::new(&BTreeSet::from([2000, 2100]));
+        facts.data.iter().for_each(|segment| strange.add_words(segment));
+        strange.addresses.into_iter().collect()
+    }
+
+    #[test]
+    fn pointers_in_data_are_found_where_words_lie() {
+        // 2048 = 0x800, 2064 = 0x810.
+        assert_eq!(words(r#"(data (i32.const 1024) "\00\08\00\00")"#), [2048]);
+        assert_eq!(
+            words(r#"(data (i32.const 1024) "\00\00\00\08\00\00")"#),
+            [] as [u64; 0],
+            "between two words"
+        );
+        assert_eq!(words(r#"(data (i32.const 1026) "\00\00\00\08\00\00")"#), [2048]);
+        let far = format!(r#"(data (i32.const 1024) "{}\10\08\00\00")"#, "\\ff".repeat(260));
+        assert_eq!(words(&far), [2064]);
+    }
+
+    #[test]
+    fn zeros_that_an_optimiser_cut_off_are_part_of_a_pointer() {
+        assert_eq!(words(r#"(data (i32.const 1024) "\10\08")"#), [2064], "at the end");
+        assert_eq!(words(r#"(data (i32.const 1025) "\08")"#), [2048], "at both ends");
+        assert_eq!(words(r#"(data (i32.const 1025) "\08\00\00\10\08")"#), [2048, 2064]);
     }
 }

@@ -12,14 +12,17 @@ const LARGE_MEMORY_BYTES: u64 = 1 << 30;
 /// Engines of browsers refuse larger tables: <https://webassembly.github.io/spec/js-api/#limits>.
 const LARGE_TABLE: u64 = 10_000_000;
 
-pub(super) fn check(facts: &Facts<'_>, host: &Host, answer: &mut Answer) {
-    memories(facts, host, answer);
-    data(facts, answer);
-    tables(facts, answer);
-    start(facts, answer);
+/// What holds on every host: found once, however many hosts there are. O(segments).
+pub(super) fn everywhere(facts: &Facts<'_>) -> Answer {
+    let mut answer = Answer::default();
+    data(facts, &mut answer);
+    tables(facts, &mut answer);
+    start(facts, &mut answer);
+    answer
 }
 
-fn memories(facts: &Facts<'_>, host: &Host, answer: &mut Answer) {
+/// Whether the host grants the memories that the module defines.
+pub(super) fn memories(facts: &Facts<'_>, host: &Host, answer: &mut Answer) {
     for memory in facts.memories.iter().filter(|memory| memory.import.is_none()) {
         let bytes = memory.ty.min_bytes();
         let mebibytes = bytes >> 20;
@@ -56,7 +59,8 @@ fn data(facts: &Facts<'_>, answer: &mut Answer) {
         let Some(memory) = facts.memories.get(active.memory as usize) else { continue };
         let Some(address) = address(facts, active.address) else { continue };
         let end = address.saturating_add(data.bytes.len() as u64);
-        let where_to = format!("the data segment at {:#x} goes to {address:#x}, beyond", data.offset);
+        // Not a text yet: a module has a hundred thousand segments, and most lie where they may.
+        let where_to = format_args!("the data segment at {:#x} goes to {address:#x}, beyond", data.offset);
         if memory.import.is_none() && end > memory.ty.min_bytes() {
             answer.reasons.push(reason(format!("{where_to} the initial memory")));
             return;

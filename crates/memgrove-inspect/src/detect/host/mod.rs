@@ -24,7 +24,8 @@ pub(crate) fn verdicts(
     knowledge: &Knowledge,
     toolchain: &Conclusion<Toolchain>,
 ) -> Vec<Verdict> {
-    knowledge.hosts.iter().map(|host| verdict(facts, host, knowledge, toolchain)).collect()
+    let everywhere = instantiate::everywhere(facts);
+    knowledge.hosts.iter().map(|host| verdict(facts, host, knowledge, toolchain, &everywhere)).collect()
 }
 
 /// The verdict for one host.
@@ -33,6 +34,7 @@ fn verdict(
     host: &Host,
     knowledge: &Knowledge,
     toolchain: &Conclusion<Toolchain>,
+    everywhere: &Answer,
 ) -> Verdict {
     let mut answer = Answer::default();
     match facts.kind {
@@ -40,7 +42,8 @@ fn verdict(
         BinaryKind::Module => {
             imports(facts, host, knowledge, &mut answer);
             glue(facts, host, toolchain, &mut answer);
-            instantiate::check(facts, host, &mut answer);
+            instantiate::memories(facts, host, &mut answer);
+            answer.extend(everywhere);
             interface::wasi_from_start(facts, host, &mut answer);
             bounds::check(facts, host, &mut answer);
             entry(facts, host, &mut answer);
@@ -65,6 +68,14 @@ struct Answer {
     reasons: Vec<Reason>,
     conditions: Vec<Reason>,
     notes: Vec<String>,
+}
+
+impl Answer {
+    fn extend(&mut self, other: &Self) {
+        self.reasons.extend_from_slice(&other.reasons);
+        self.conditions.extend_from_slice(&other.conditions);
+        self.notes.extend_from_slice(&other.notes);
+    }
 }
 
 fn reason(text: impl Into<String>) -> Reason {
