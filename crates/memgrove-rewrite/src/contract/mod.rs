@@ -88,7 +88,7 @@ pub(crate) fn lookup(module: &Module<'_>, module_name: &str, name: &str, import:
         "asm2wasm" => first_fit(module, libm::ASM2WASM, name, import),
         "global.Math" => first_fit(module, libm::CONTRACTS, name, import),
         "env" => in_env(module, name, import),
-        "gojs" => first_fit(module, tinygo::CONTRACTS, name, import),
+        "gojs" => tinygo::lookup(module, name, import),
         _ => None,
     };
     known
@@ -109,7 +109,7 @@ fn in_env(module: &Module<'_>, name: &str, import: u32) -> Option<Answer> {
     // A minifier makes names like `log`, too.
     by_env_name(module, name, import, !module.is_minified())
         .or_else(|| first_fit(module, assemblyscript::CONTRACTS, name, import))
-        .or_else(|| first_fit(module, tinygo::CONTRACTS, name, import))
+        .or_else(|| tinygo::lookup(module, name, import))
 }
 
 /// The promise behind a name that the module's glue gives to an import.

@@ -107,12 +107,12 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn run(&mut self) -> Result<(), GlueError> {
         if self.bytes.starts_with(b"#!") {
-            self.to_line_end();
+            self.skip_line();
         }
         while let Some(&byte) = self.bytes.get(self.at) {
             match byte {
                 b' ' | b'\t' | b'\r' | b'\n' | 0x0b | 0x0c => self.at += 1,
-                b'/' if self.next() == Some(b'/') => self.to_line_end(),
+                b'/' if self.next() == Some(b'/') => self.skip_line(),
                 b'/' if self.next() == Some(b'*') => self.comment()?,
                 b'/' if self.begins_regex() => self.regex()?,
                 b'"' | b'\'' => self.string(byte)?,
@@ -160,7 +160,7 @@ impl Reader<'_> {
         self.push(kind, start);
     }
 
-    fn to_line_end(&mut self) {
+    fn skip_line(&mut self) {
         while self.bytes.get(self.at).is_some_and(|&byte| byte != b'\n') {
             self.at += 1;
         }
