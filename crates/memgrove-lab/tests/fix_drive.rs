@@ -8,7 +8,6 @@
 mod fix_support;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::process::Command;
 
 use memgrove_lab::engine::{self, EngineId, Host, HostTrap, Instance, Memory, Settings, Value};
@@ -425,7 +424,7 @@ fn original_in_node(drive: &Drive) -> Result<Option<String>, String> {
     if drive.package.is_empty() {
         return Ok(None);
     }
-    let folder = fetch(drive.package)?;
+    let folder = fix_support::fetch(drive.package)?;
     let script = format!("{INPUT}\nconst SOURCE = {SOURCE:?}, QUERY = {QUERY:?};\n{}", drive.javascript);
     let output = Command::new("node")
         .arg("-e")
@@ -441,30 +440,4 @@ fn original_in_node(drive: &Drive) -> Result<Option<String>, String> {
         return Err(format!("node failed: {last:.200}"));
     }
     Ok(Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()))
-}
-
-/// Fetches a package with npm, once, without running anything of it.
-fn fetch(package: &str) -> Result<PathBuf, String> {
-    let folder = fix_support::root().join("out/npm").join(package.replace(['/', '@'], "_"));
-    if folder.join("package.json").exists() {
-        return Ok(folder);
-    }
-    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-    let run = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program)
-            .args(arguments)
-            .current_dir(&folder)
-            .output()
-            .map_err(|error| format!("{program}: {error}"))?;
-        if output.status.success() {
-            Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-        } else {
-            Err(format!("{program} failed: {:.200}", String::from_utf8_lossy(&output.stderr)))
-        }
-    };
-    let archive = run("npm", &["pack", "--silent", "--ignore-scripts", package])?;
-    let archive = archive.lines().last().unwrap_or_default().to_owned();
-    run("tar", &["-xzf", &archive, "--strip-components=1", "--no-same-owner"])?;
-    std::fs::remove_file(folder.join(&archive)).map_err(|error| error.to_string())?;
-    Ok(folder)
 }

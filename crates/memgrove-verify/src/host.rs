@@ -135,6 +135,7 @@ fn own_or(item: &Item, planned: Action) -> (Action, bool) {
         Decision::Traps { .. } | Decision::Stays { .. } => None,
     };
     let own = match (decided_by, &item.known_as) {
+        _ if item.drops_output => library::shows_text(&item.name).then_some(Action::Returns(0)),
         (Some(DecidedBy::Name), _) => library::action(&item.module, &item.name, params),
         (Some(DecidedBy::Glue), Some(known)) => library::action("env", known, params),
         _ => None,

@@ -38,13 +38,10 @@ pub(super) fn action(module: &str, name: &str, params: usize) -> Option<Action> 
             .or_else(|| emscripten(name, params))
             .or_else(|| libc(name))
             .or_else(|| wasi(name))
-            .or_else(|| javascript(name))
-            .or_else(|| shows_text(name)),
-        "console" | "Date" | "performance" | "process" | "Math" => {
-            javascript(&format!("{module}.{name}")).or_else(|| shows_text(name))
-        }
+            .or_else(|| javascript(name)),
+        "console" | "Date" | "performance" | "process" | "Math" => javascript(&format!("{module}.{name}")),
         "gojs" => javascript(name),
-        _ => wasm_bindgen(name).or_else(|| shows_text(name)),
+        _ => wasm_bindgen(name),
     }
 }
 
@@ -126,10 +123,10 @@ fn javascript(name: &str) -> Option<Action> {
     })
 }
 
-/// A function that takes a text to show, and returns nothing.
-fn shows_text(name: &str) -> Option<Action> {
+/// Whether a function of the user's, by its name, takes a text to show; then it returns nothing.
+pub(super) fn shows_text(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ["log", "print", "debug"].iter().any(|part| name.contains(part)).then_some(Returns(0))
+    ["log", "print", "debug"].iter().any(|part| name.contains(part))
 }
 
 fn emscripten(name: &str, params: usize) -> Option<Action> {
