@@ -65,20 +65,15 @@ const DRIVES: [Drive; 5] = [
             return hex(M.HEAPU8.slice(b, b + n * 4));",
     },
     Drive {
-        package: "highs@1.15.3",
-        module: "build/highs.wasm",
-        glue: "build/highs.js",
-        javascript: "const M = await load();
-            return JSON.stringify(M.solve(`Maximize
- obj: x1 + 2 x2 + 4 x3 + x4
-Subject To
- c1: - x1 + x2 + x3 + 10 x4 <= 20
- c2: x1 - 4 x2 + x3 <= 30
- c3: x2 - 0.5 x4 = 0
-Bounds
- 0 <= x1 <= 40
- 2 <= x4 <= 3
-End`));",
+        package: "blake3-wasm@3.0.0",
+        module: "dist/wasm/blake3.wasm",
+        glue: "dist/wasm/blake3.js",
+        javascript: "const M = await load(), h = M._malloc(4096), p = M._malloc(input.length), o = M._malloc(32);
+            M.HEAPU8.set(input, p);
+            M._hasher_init(h);
+            M._hasher_update(h, p, input.length);
+            M._hasher_read(h, 0, 0, o, 32);
+            return hex(M.HEAPU8.slice(o, o + 32));",
     },
 ];
 
