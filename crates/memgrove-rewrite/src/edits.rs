@@ -34,6 +34,8 @@ pub(crate) struct Edits {
     pub exports: Vec<(String, ExternalKind, u32)>,
     /// Store instructions that move a break: growth is put behind them (see `pass/host_grown`).
     pub watched_breaks: Vec<WatchedBreak>,
+    /// Atomic waits have nobody to wait for.
+    pub never_waits: bool,
     /// Where the program ends, if a stand-in ends it.
     pub exit: Option<Exit>,
     /// Layout constants that stand-ins refer to.

@@ -29,6 +29,7 @@ pub mod trace;
 #[cfg(test)]
 mod unproven;
 
+pub use contract::{Form, forms};
 pub use error::Error;
 pub use glue::{Glue, GlueError};
 pub use heap::Allocator;

@@ -1,4 +1,4 @@
-//! What is done because the user asks for it: glue beside the module, traps, and what a program's end leaves behind.
+//! Glue beside the module, traps that are asked for, what a program's end leaves behind, and memory that nobody shares.
 
 use memgrove_rewrite::{Behaviour, DecidedBy, Decision, Error, Fixed, Glue, Options, Traps, fix};
 use wasmparser::{Parser, Payload};
@@ -154,4 +154,23 @@ fn a_program_returns_where_its_entry_ends_it() {
     assert_eq!(module("", "(func (export \"quit\") (call $exit (i32.const 0)))"), (name, false));
     let taken = "(global (export \"memgrove_exit_code\") i32 (i32.const 0))";
     assert_eq!(module("", taken).0, ["memgrove_exit_code", "memgrove_exit_code_1"]);
+}
+
+#[test]
+fn memory_that_no_other_instance_can_have_is_not_shared() {
+    let module = |more: &str| {
+        let text = format!(
+            r#"(module
+                {more}
+                (import "env" "memory" (memory 2 64 shared))
+                (func (export "wait") (param i32 i32 i64) (result i32)
+                    (memory.atomic.wait32 offset=4 (local.get 0) (local.get 1) (local.get 2))))"#
+        );
+        let fixed = fix(&assemble(&text), &Options::default()).unwrap();
+        let text = wasmprinter::print_bytes(&fixed.wasm).unwrap();
+        (text.contains("shared"), text.contains("memory.atomic.wait"))
+    };
+    assert_eq!(module(""), (false, false));
+    // A function that stays may give it to another instance.
+    assert_eq!(module(r#"(import "env" "start_thread" (func))"#), (true, true));
 }

@@ -41,6 +41,7 @@ const EXAMPLES: &str = "\
 Examples:
   memgrove fix app.wasm -o anywhere.wasm      plan, rewrite, verify, write
   memgrove fix app.wasm --dry-run             only say what would be done
+  memgrove fix app.wasm --explain env.log     why one import is satisfied or stays, and what to try
   memgrove fix app.wasm -o out.wasm --host wasmtime   leave WASI to the host
   memgrove fix app.wasm -o out.wasm --stub none       only what can be satisfied exactly
   memgrove fix app.wasm -o out.wasm --allocator wee   put a heap inside for imported malloc and free
@@ -60,12 +61,18 @@ pub(crate) struct FixArgs {
     path: PathBuf,
 
     /// Where to write the new module; a file that is there is replaced at once, when all is done
-    #[arg(short, long, value_name = "OUT", required_unless_present = "dry_run")]
+    #[arg(short, long, value_name = "OUT", required_unless_present_any = ["dry_run", "explain"])]
     output: Option<PathBuf>,
 
     /// Only say what would be done
     #[arg(short = 'n', long, conflicts_with = "output")]
     dry_run: bool,
+
+    /// Explain one import: its purpose, known types, what becomes of it and why, and what to try; writes nothing
+    ///
+    /// NAME or MODULE.NAME.
+    #[arg(long, value_name = "IMPORT", conflicts_with_all = ["output", "json"])]
+    explain: Option<String>,
 
     #[arg(long, value_name = "GROUP", value_delimiter = ',', default_value = "all", value_parser = stub_names(),
           help = STUB_HELP, long_help = stub_help())]
@@ -136,7 +143,7 @@ fn stub_help() -> String {
 }
 
 pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
-    if !args.dry_run && !cfg!(feature = "engines") {
+    if !args.dry_run && args.explain.is_none() && !cfg!(feature = "engines") {
         return Err(UserError::no_engine("fix").into());
     }
     let name = escape_file_name(args.path.as_os_str());
@@ -144,6 +151,9 @@ pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
     let target = target(args)?;
     let (wasm, script) = input::read_one_with_script(&args.path, args.max_size, "fix")?;
     let planned = Planned::new(args, &host, name.clone(), wasm, script.as_deref()).context(name)?;
+    if let Some(name) = &args.explain {
+        return planned.explain(name, out);
+    }
     if args.dry_run {
         planned.show(args, None, out)?;
         return Ok(if planned.is_allowed && !planned.on_host.is_no() { Exit::Done } else { Exit::No });
@@ -209,6 +219,20 @@ impl Planned {
             1 => Some("1 import stays".to_owned()),
             count => Some(format!("{count} imports stay")),
         }
+    }
+
+    /// Explains the imports of a name.
+    fn explain(&self, name: &str, out: &mut Output) -> Result<Exit> {
+        let mut named = self.fixed.plan.imports.iter().filter(|item| item.is_called(name)).peekable();
+        if named.peek().is_none() {
+            return Err(UserError::usage(format!("--explain: the module imports nothing called `{name}`"))
+                .hint("--dry-run lists its imports")
+                .into());
+        }
+        for item in named {
+            out.print(memgrove_view::explain::explain(item))?;
+        }
+        Ok(Exit::Done)
     }
 
     fn show(&self, args: &FixArgs, done: Option<Done<'_>>, out: &mut Output) -> Result<()> {

@@ -259,8 +259,53 @@ pub(crate) fn describe(stand_in: &StandIn) -> String {
     }
 }
 
-/// Every contract with a module that its name counts in, for tests.
-#[cfg(test)]
+/// One form of a known function: a type that it has had, and what stands for it then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Form {
+    /// Its types, like `i32 p -> i32`; `p` is an address or a size.
+    pub types: Vec<&'static str>,
+    /// What stands for it.
+    pub stand_in: String,
+    /// Why that is right, or how it is poorer.
+    pub why: &'static str,
+    /// The group that allows it; none where it is exact.
+    pub stub: Option<Group>,
+}
+
+/// The forms of a function that is known by its name, over the versions of its toolchain; none where the name is a pattern
+/// or not known.
+#[must_use]
+pub fn forms(module: &str, name: &str) -> Vec<Form> {
+    let plain = name.trim_start_matches('_');
+    let in_object = format!("{module}.{name}");
+    let is_named = |from: &str, contract: &Contract| {
+        let is_env = module == from || from == "env" && assemblyscript::is_module(module);
+        is_env && (contract.name.trim_start_matches('_') == plain || contract.name == in_object)
+    };
+    all()
+        .into_iter()
+        .filter(|(from, contract)| is_named(from, contract))
+        .map(|(_, contract)| Form {
+            types: contract.types.to_vec(),
+            stand_in: describe_promise(contract.does),
+            why: contract.why,
+            stub: contract.stub,
+        })
+        .collect()
+}
+
+fn describe_promise(does: Does) -> String {
+    match does {
+        Does::Trap => describe(&StandIn::Trap),
+        Does::Exit => describe(&StandIn::Exit),
+        Does::Return(number) => describe(&StandIn::Return(number)),
+        Does::Run(function) => describe(&StandIn::Runtime(function)),
+        Does::Operator(op) => describe(&StandIn::Operator(op)),
+        Does::Invoke => describe(&StandIn::Invoke),
+    }
+}
+
+/// Every contract with a module that its name counts in.
 pub(crate) fn all() -> Vec<(&'static str, &'static Contract)> {
     let tables = [
         ("env", emscripten::CONTRACTS),

@@ -4,6 +4,7 @@ mod added;
 mod exit;
 mod growth;
 mod heap;
+mod wait;
 
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 
@@ -51,5 +52,7 @@ pub(crate) fn encode(module: &Module<'_>, edits: &Edits, donor: &Donor<'_>) -> R
     }
     let added = added::add(module, edits, donor, &mut editor)?;
     let growth = Growth::new(&edits.watched_breaks, added.cover);
-    Ok(editor.apply(&mut Instruments::new(growth, edits.exit.as_ref().zip(added.exit_code)))?.wasm)
+    Ok(editor
+        .apply(&mut Instruments::new(growth, edits.exit.as_ref().zip(added.exit_code), edits.never_waits))?
+        .wasm)
 }

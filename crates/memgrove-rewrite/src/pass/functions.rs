@@ -16,10 +16,12 @@
 //! nothing (minified), the code around its uses decides. A function that nothing inside the module
 //! can stand for stays, with what it is for.
 
+use std::borrow::Cow;
+
 use wasmparser::TypeRef;
 
 use memgrove_module::facts::Import;
-use memgrove_module::recognise;
+use memgrove_module::recognise::{self, Purpose};
 
 use super::{Pass, allocator, glue as by_glue, minified};
 use crate::contract::{self, Answer};
@@ -131,16 +133,27 @@ fn no_return(pass: &Pass<'_, '_>, at: usize, import: u32) -> Option<Answer> {
 fn decide(pass: &mut Pass<'_, '_>, at: usize, import: u32, answer: Option<(Answer, DecidedBy)>) {
     let imported = pass.module.imports[at].import;
     let Some((answer, decided_by)) = answer else {
-        let by_purpose = contract::why_it_stays(pass.items[at].purpose, imported.module);
-        let mut why = by_purpose.unwrap_or(super::ONLY_ITS_HOST_KNOWS);
+        let purpose = pass.items[at].purpose;
+        let mistyped = contract::why_not(pass.module, imported.module, imported.name);
+        let by_purpose = contract::why_it_stays(purpose, imported.module);
+        // Of a function that has a stand-in with another type, the type is the reason.
+        let by_purpose = match purpose {
+            Purpose::Wasi | Purpose::WasiUnstable => mistyped.or(by_purpose),
+            _ => by_purpose,
+        };
+        let mut why: Cow<'_, str> = by_purpose.unwrap_or(super::ONLY_ITS_HOST_KNOWS).into();
         if by_purpose.is_none() {
-            why = minified::why_unknown(pass.module, import)
-                .or_else(|| contract::why_not(pass.module, imported.module, imported.name))
-                .unwrap_or(why);
+            let known = pass.module.code.imports().at(at).entry;
+            if let Some(reason) = minified::why_unknown(pass.module, import).or(mistyped) {
+                why = reason.into();
+            } else if let Some(known) = known.filter(|known| known.purpose != Purpose::Unknown) {
+                let what = known.meaning.unwrap_or_else(|| known.purpose.title());
+                why = format!("it is known ({what}), but nothing stands for it yet").into();
+            }
             if pass.module.memories.first().is_some_and(|memory| memory.memory64) {
-                why = "the memory's addresses have 64 bits, and stand-ins that use memory know 32";
+                why = "the memory's addresses have 64 bits, and stand-ins that use memory know 32".into();
             } else if counts_other_pages(pass, imported.name) {
-                why = "its stand-in counts pages of 64 KiB, and the memory's are of another size";
+                why = "its stand-in counts pages of 64 KiB, and the memory's are of another size".into();
             }
         }
         pass.stays(at, why);

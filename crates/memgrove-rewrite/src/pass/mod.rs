@@ -6,6 +6,7 @@
 
 mod active;
 mod allocator;
+mod alone;
 mod constructors;
 mod customs;
 mod exit;
@@ -81,6 +82,7 @@ pub(crate) fn run(module: &Module<'_>, options: &Options) -> Result<Plan, Error>
     constructors::run(&mut pass);
     // What a later pass gave back.
     trap::run(&mut pass);
+    alone::run(&mut pass);
     exit::run(&mut pass);
     customs::run(&mut pass);
     for (item, entry) in pass.items.iter_mut().zip(&module.imports) {
