@@ -1,6 +1,7 @@
 //! What inspecting costs beside merely parsing and validating the same bytes with wasmparser.
 //!
-//! Reads `out/corpus/*.wasm` where the corpus has been fetched, else `samples/prebuilt/*.wasm`. After
+//! Reads `out/corpus/*.wasm` where the corpus has been fetched, else `samples/prebuilt/*.wasm`; another folder is named
+//! by `MEMGROVE_BENCH_MODULES`. After
 //! criterion's figures it prints the ratio for each of the largest modules and for all, from samples taken
 //! in turn within one run.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
@@ -18,7 +19,8 @@ struct Module {
 
 fn modules() -> Vec<Module> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    for dir in ["out/corpus", "samples/prebuilt"] {
+    let named = std::env::var("MEMGROVE_BENCH_MODULES");
+    for dir in [named.as_deref().unwrap_or("out/corpus"), "samples/prebuilt"] {
         let Ok(entries) = std::fs::read_dir(root.join(dir)) else { continue };
         let mut modules: Vec<Module> = entries
             .flatten()

@@ -1,6 +1,7 @@
 //! What fixing costs beside merely parsing and re-encoding the same bytes with wasmparser and wasm-encoder.
 //!
-//! Reads `out/corpus/*.wasm` where the corpus has been fetched, else `samples/prebuilt/*.wasm`. After
+//! Reads `out/corpus/*.wasm` where the corpus has been fetched, else `samples/prebuilt/*.wasm`; another folder is named
+//! by `MEMGROVE_BENCH_MODULES`. After
 //! criterion's figures it prints the ratio for each of the largest modules and for all, from samples taken
 //! in turn within one run. The aim is at most 3.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
@@ -26,7 +27,8 @@ struct Module {
 /// The core modules, the largest first.
 fn modules() -> Vec<Module> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    for dir in ["out/corpus", "samples/prebuilt"] {
+    let named = std::env::var("MEMGROVE_BENCH_MODULES");
+    for dir in [named.as_deref().unwrap_or("out/corpus"), "samples/prebuilt"] {
         let mut modules: Vec<Module> = std::fs::read_dir(root.join(dir))
             .into_iter()
             .flatten()

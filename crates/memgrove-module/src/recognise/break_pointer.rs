@@ -1,8 +1,10 @@
 //! The break of fastcomp's programs: in a cell whose address the host gives.
 
+use std::collections::BTreeMap;
+
 use wasmparser::Operator;
 
-use crate::code::Code;
+use crate::code::{Code, MOST_CALLERS};
 use crate::facts::ConstExpr;
 
 /// The imported global, and the function, through which a break is read and moved: its value is an address that `sbrk`
@@ -16,9 +18,16 @@ pub struct BreakPointer {
 }
 
 impl BreakPointer {
-    /// Linear in the functions that read imported globals.
+    /// Linear in the functions that read imported globals of which few functions read.
     pub(crate) fn find(code: &Code<'_>) -> Option<Self> {
-        code.facts().global_reads.iter().find_map(|&(global, func)| {
+        let reads = &code.facts().global_reads;
+        let mut readers: BTreeMap<u32, usize> = BTreeMap::new();
+        for &(global, _) in reads {
+            *readers.entry(global).or_default() += 1;
+        }
+        // A global that is read all over the program is where its data or its table begins.
+        let by_few = |global: &u32| readers.get(global).is_some_and(|&count| count <= MOST_CALLERS);
+        reads.iter().filter(|(global, _)| by_few(global)).find_map(|&(global, func)| {
             let imported = original(code, global)?;
             let operators = code.operators(func);
             let reads = |operator: &Operator<'_>| matches!(operator, Operator::GlobalGet { global_index } if *global_index == global);

@@ -227,8 +227,7 @@ impl Strange {
         /// Words looked at together.
         const BLOCK: usize = 16 * WORD;
         let address = segment.active.and_then(|active| active.address.address()).unwrap_or(0);
-        // At most three.
-        let missing = (address % WORD as u64) as usize;
+        let missing = usize::try_from(address % WORD as u64).unwrap_or(0);
         let head = segment.bytes.len().min((WORD - missing) % WORD);
         let (head, rest) = segment.bytes.split_at(head);
         if !head.is_empty() {
