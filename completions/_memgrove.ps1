@@ -112,6 +112,7 @@ Register-ArgumentCompleter -Native -CommandName 'memgrove' -ScriptBlock {
         'memgrove;fix' {
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Where to write the new module; a file that is there is replaced at once, when all is done')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Where to write the new module; a file that is there is replaced at once, when all is done')
+            [CompletionResult]::new('--explain', '--explain', [CompletionResultType]::ParameterName, 'Explain one import: its purpose, known types, what becomes of it and why, and what to try; writes nothing')
             [CompletionResult]::new('--stub', '--stub', [CompletionResultType]::ParameterName, 'Groups of imports that may be answered by something poorer than a host''s function')
             [CompletionResult]::new('--trap', '--trap', [CompletionResultType]::ParameterName, 'Functions that trap when called instead of staying imports: a name, a group of imports, or all the rest')
             [CompletionResult]::new('--allocator', '--allocator', [CompletionResultType]::ParameterName, 'The heap that is put inside where the module imports malloc, free and their family')

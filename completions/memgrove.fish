@@ -102,6 +102,7 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -s q -l quiet -
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -s V -l version -d 'Print version'
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -s o -l output -d 'Where to write the new module; a file that is there is replaced at once, when all is done' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l explain -d 'Explain one import: its purpose, known types, what becomes of it and why, and what to try; writes nothing' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l stub -d 'Groups of imports that may be answered by something poorer than a host\'s function' -r -f -a "all\t''
 none\t''
 wasi\t''

@@ -12,9 +12,7 @@ pub fn explain(item: &Item) -> Text {
     let mut text =
         Text::from(Line::new().with(Tone::Heading, format!("{}.{}", short(&item.module), short(&item.name))));
     let mut row = |title: &str, words: &str| {
-        text.line(
-            Line::new().plain(format!("  {title:<9} ")).plain(shorten(words, LONGEST_SENTENCE).into_owned()),
-        );
+        text.line(Line::new().plain(format!("  {title:<9} ")).plain(shorten(words, LONGEST_SENTENCE)));
     };
     row("type", &item.ty);
     row("purpose", item.purpose.title());
