@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use memgrove_module::Facts;
 use memgrove_module::facts::{ExternKind, Import};
-use memgrove_module::recognise::{is_minified_import, is_minified_name};
+use memgrove_module::recognise::{ENLARGE_MEMORY, is_minified_import, is_minified_name};
 use thiserror::Error;
 
 pub(crate) use self::body::Body;
@@ -110,7 +110,7 @@ const BARE: [&str; 11] = [
     "abortOnCannotGrowMemory",
     "abortStackOverflow",
     "alignfault",
-    "enlargeMemory",
+    ENLARGE_MEMORY,
     "ftfault",
     "getTempRet0",
     "getTotalMemory",
