@@ -334,7 +334,7 @@ _memgrove() {
             return 0
             ;;
         memgrove__subcmd__trace)
-            opts="-o -q -h -V --output --alloc --no-stacks --max-log --profile --collapsed --metric --top --json --max-size --color --quiet --help --version"
+            opts="-o -q -h -V --output --alloc --no-stacks --no-call-sites --sample --seed --max-log --profile --collapsed --metric --top --json --max-size --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -349,6 +349,14 @@ _memgrove() {
                     return 0
                     ;;
                 --alloc)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sample)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --seed)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

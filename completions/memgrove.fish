@@ -130,6 +130,8 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -s h -l help -d '
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -s V -l version -d 'Print version'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s o -l output -d 'Where to write the instrumented module' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l alloc -d 'A function of the allocator, by index or name, and what it does; several with commas' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l sample -d 'Record some blocks only: one in so many bytes asked for, such as 512KiB; each figure is then an estimate' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l seed -d 'Seed of --sample; the same seed gives the same blocks' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l max-log -d 'The most memory that the recording may take, such as 256MiB; the log ends there, counts go on' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l profile -d 'Read this recording of FILE' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l collapsed -d 'Write the stacks as lines that flame graph tools read' -r -F
@@ -142,7 +144,8 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l max-size -d 
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l color -d 'Colour the output' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l no-stacks -d 'Do not record the stack of calls, only by which export the host came'
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l no-stacks -d 'Record sizes and blocks only, without the stacks of calls'
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l no-call-sites -d 'Record stacks of functions only, not by which of its calls a function called another'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l json -d 'Write what is known as JSON'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -2,7 +2,8 @@
 export function readProfile(memory) {
   const bytes = new Uint8Array(memory.buffer);
   const header = new DataView(memory.buffer);
-  const HEADER_BYTES = 96, NODES = 0x150000, NODE_BYTES = 32, LOG = 0x350000;
+  const HEADER_BYTES = 96, NODES = 0x150000, NODE_BYTES = 32;
+  const LOG = header.getUint32(12, true);
   const nodes = bytes.subarray(NODES, NODES + NODE_BYTES * header.getUint32(24, true));
   const log = bytes.subarray(LOG, header.getUint32(16, true));
   const profile = new Uint8Array(HEADER_BYTES + nodes.length + log.length);

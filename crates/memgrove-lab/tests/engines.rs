@@ -318,7 +318,8 @@ fn verification_takes_any_engine_behind_the_traits() {
     let fixed = memgrove_rewrite::fix(&wasm, &memgrove_rewrite::Options::default()).unwrap();
     let settings = Settings::counting(Limits::VERIFICATION);
     for id in EngineId::ALL {
-        let verification = verify_on(&[id], &settings, &wasm, &fixed.wasm, &fixed.plan);
+        let verification =
+            verify_on(&[id], &settings, &wasm, &fixed.wasm, &fixed.plan).expect("both are valid");
         let is_absent =
             verification.not_run.first().is_some_and(|not_run| not_run.gap.reason == Reason::EngineAbsent);
         assert!(!is_absent || id == EngineId::Node, "{id} is linked in");

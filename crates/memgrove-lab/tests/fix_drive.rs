@@ -6,12 +6,14 @@
 //! and the agreement of the two engines remain.
 
 mod fix_support;
+mod own_js;
 
 use std::collections::BTreeMap;
-use std::process::Command;
 
 use memgrove_lab::engine::{self, EngineId, Host, HostTrap, Instance, Memory, Settings, Value};
 use memgrove_rewrite::{Behaviour, Options, fix};
+
+use own_js::{QUERY, SOURCE};
 
 /// A fixed module at work.
 struct Api {
@@ -53,10 +55,6 @@ impl Api {
 struct Drive {
     /// Id in the corpus.
     id: &'static str,
-    /// What is fetched for the comparison; empty if there is nothing to run in Node.
-    package: &'static str,
-    /// Prints the answer, in the package's folder.
-    javascript: &'static str,
     /// Gets the answer from the fixed module.
     drive: fn(&mut Api) -> String,
     /// The answer, where it is known from elsewhere; may be its beginning.
@@ -67,10 +65,6 @@ struct Drive {
 fn input() -> Vec<u8> {
     (0..300_000_u32).map(|i| u8::try_from((i.wrapping_mul(i) >> 7) & 63).unwrap_or(0)).collect()
 }
-
-const INPUT: &str =
-    "const input = Buffer.from(Array.from({length: 300000}, (_, i) => (Math.imul(i, i) >>> 7) & 63));
-     const show = b => console.log(Buffer.from(b).toString('hex'));";
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -99,8 +93,6 @@ fn bindgen_bytes(api: &mut Api, function: &str, bytes: &[u8]) -> Vec<u8> {
     api.read(start, count)
 }
 
-const SOURCE: &str = "import a from 'x'; import('y'); export const q = 1; export { a as b } from './z.js';";
-
 /// Positions of imports as the lexer's exports give them one by one.
 fn lexer(api: &mut Api, parse: &[u32]) -> String {
     let source: Vec<u16> = SOURCE.encode_utf16().collect();
@@ -115,17 +107,9 @@ fn lexer(api: &mut Api, parse: &[u32]) -> String {
     found.join(" ")
 }
 
-/// Numbers, text, sorting, and a date in local time: what a database needs of its host.
-const QUERY: &str = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 20000) \
-    select count(*), sum(i * i), datetime(951868799, 'unixepoch', 'localtime'), printf('%.3f', 2.0 / 3), \
-    (select group_concat(s, '') from (select substr(hex(i * 7919), 1, 2) as s from n order by s desc limit 9)) from n";
-
 const DRIVES: [Drive; 14] = [
     Drive {
         id: "0734155c83e49398",
-        package: "sql.js@1.13.0",
-        javascript: "require('./dist/sql-wasm.js')({ locateFile: name => './dist/' + name })
-            .then(SQL => console.log(new SQL.Database().exec(QUERY)[0].values[0].join(' ')))",
         // The minifier's letters, as the package's JavaScript maps them: malloc Da, open Ca,
         // prepare_v2 R, step S, column_text X, column_bytes pa, finalize V.
         drive: |api| {
@@ -139,7 +123,8 @@ const DRIVES: [Drive; 14] = [
             assert_eq!(api.call("S", &[statement]), 100, "SQLITE_ROW");
             let columns: Vec<_> = (0..5)
                 .map(|column| {
-                    let (at, length) = (api.call("X", &[statement, column]), api.call("pa", &[statement, column]));
+                    let (at, length) =
+                        (api.call("X", &[statement, column]), api.call("pa", &[statement, column]));
                     String::from_utf8(api.read(at, length)).expect("text")
                 })
                 .collect();
@@ -151,9 +136,6 @@ const DRIVES: [Drive; 14] = [
     },
     Drive {
         id: "1ae6d8be503e5b8c",
-        package: "keccak-wasm@0.10.3",
-        javascript: "const k = require('./node-index.js');
-            k.InitializeKeccak().then(() => console.log(k.keccak256(Buffer.from('abc'))))",
         drive: |api| {
             let state = api.call("_keccak_new", &[256]);
             let out = api.put("_malloc", &[0; 64]);
@@ -166,39 +148,16 @@ const DRIVES: [Drive; 14] = [
     },
     Drive {
         id: "9f8026eb7514ac35",
-        package: "",
-        javascript: "",
         drive: |api| argon2(api, "_malloc", "_argon2_hash"),
         known: "89e9029f4637b295beb027056a7336c414fadd43f6b208645281cb214a56452f",
     },
     Drive {
         id: "0c2149886c13e4ea",
-        package: "argon2-browser@1.18.0",
-        javascript: "const fs = require('fs');
-            globalThis.loadArgon2WasmModule = () => {
-                globalThis.self = { Module: { wasmBinary: fs.readFileSync('dist/argon2.wasm') } };
-                return new Promise(done => {
-                    const M = globalThis.self.Module;
-                    M.postRun = () => done(M);
-                    vm.runInThisContext('(function(require, module, exports, __dirname, __filename, process){' +
-                        fs.readFileSync('dist/argon2.js') + '})')(require, { exports: {} }, {}, process.cwd(), '', undefined);
-                });
-            };
-            const vm = require('vm');
-            globalThis.loadArgon2WasmModule().then(M => {
-                const put = s => { const p = M._malloc(s.length + 1); M.HEAPU8.set(Buffer.from(s), p); return p };
-                const out = M._malloc(32), enc = M._malloc(256);
-                M._argon2_hash(2, 256, 1, put('password'), 8, put('somesalt'), 8, out, 32, enc, 256, 1, 0x13);
-                console.log(Buffer.from(M.HEAPU8.slice(out, out + 32)).toString('hex'));
-            })",
         drive: |api| argon2(api, "f", "e"),
         known: "89e9029f4637b295beb027056a7336c414fadd43f6b208645281cb214a56452f",
     },
     Drive {
         id: "80260eee5795ee80",
-        package: "@bokuweb/zstd-wasm@0.0.27",
-        javascript: "const z = require('./dist/common/index.node.js');
-            z.init().then(() => show(z.compress(input, 3)))",
         // The minifier's letters, as the package's JavaScript maps them.
         drive: |api| {
             let bytes = input();
@@ -215,14 +174,11 @@ const DRIVES: [Drive; 14] = [
     },
     Drive {
         id: "67d12d34f82ef700",
-        package: "zstddec@0.1.0",
-        javascript: "const { ZSTDDecoder } = require('./dist/zstddec.cjs'); const z = new ZSTDDecoder();
-            z.init().then(() => show(z.decode(Buffer.from('28b52ffd602c006d00003068656c6c6f20010023514b11', 'hex'), 300)))",
         drive: |api| {
             // "hello " fifty times, as a zstd frame.
             let frame = [
-                0x28, 0xb5, 0x2f, 0xfd, 0x60, 0x2c, 0x00, 0x6d, 0x00, 0x00, 0x30, 0x68, 0x65, 0x6c, 0x6c, 0x6f, 0x20,
-                0x01, 0x00, 0x23, 0x51, 0x4b, 0x11,
+                0x28, 0xb5, 0x2f, 0xfd, 0x60, 0x2c, 0x00, 0x6d, 0x00, 0x00, 0x30, 0x68, 0x65, 0x6c, 0x6c,
+                0x6f, 0x20, 0x01, 0x00, 0x23, 0x51, 0x4b, 0x11,
             ];
             let source = api.put("malloc", &frame);
             let out = api.call("malloc", &[300]);
@@ -233,8 +189,6 @@ const DRIVES: [Drive; 14] = [
     },
     Drive {
         id: "9a299960f8019ab8",
-        package: "",
-        javascript: "",
         drive: |api| {
             let (source, out) = (api.global("input"), api.global("output"));
             api.call("init", &[]);
@@ -247,8 +201,6 @@ const DRIVES: [Drive; 14] = [
     },
     Drive {
         id: "64307e954d4f197a",
-        package: "@chainsafe/as-sha256@1.2.5",
-        javascript: "import('./lib/index.js').then(m => show(m.digest(Buffer.from('abc'))))",
         drive: |api| {
             let (source, out) = (api.global("input"), api.global("output"));
             api.write(source, b"abc");
@@ -259,8 +211,6 @@ const DRIVES: [Drive; 14] = [
     },
     Drive {
         id: "0f0209cc4ee5ffd8",
-        package: "wasm-brotli@2.0.2",
-        javascript: "show(require('./wasm_brotli_nodejs.js').compress(input))",
         drive: |api| {
             let packed = bindgen_bytes(api, "compress", &input());
             assert_eq!(bindgen_bytes(api, "decompress", &packed), input(), "decompresses to the input");
@@ -270,12 +220,6 @@ const DRIVES: [Drive; 14] = [
     },
     Drive {
         id: "99e25601f2eed784",
-        package: "mcl-wasm@2.4.1",
-        javascript: "const m = require('./dist/index.js');
-            m.init(m.BN254).then(() => {
-                const a = new m.Fr(); a.setInt(12345);
-                console.log(m.mul(m.mul(a, a), m.mul(a, a)).getStr(16) + ' ' + m.hashAndMapToG1('abc').getStr(16));
-            })",
         drive: |api| {
             // 46: how the package was compiled, checked by mclBn_init itself.
             assert_eq!(api.call("mclBn_init", &[0, 46]), 0, "initialises");
@@ -293,28 +237,10 @@ const DRIVES: [Drive; 14] = [
         },
         known: "52836f752fd261 ",
     },
-    Drive {
-        id: "eae07aac5f4b8256",
-        package: "es-module-lexer@0.4.1",
-        javascript: "const l = require('./dist/lexer.cjs');
-            l.init.then(() => console.log(l.parse(SOURCE)[0].map(i => i.s + '-' + i.e).join(' ')))",
-        drive: |api| lexer(api, &[0]),
-        known: "15-16 26-29",
-    },
-    Drive {
-        id: "f15d9bae4c79037e",
-        package: "es-module-lexer@1.7.0",
-        javascript: "const l = require('./dist/lexer.cjs');
-            l.init.then(() => console.log(l.parse(SOURCE)[0].map(i => i.s + '-' + i.e).join(' ')))",
-        drive: |api| lexer(api, &[]),
-        known: "15-16 26-29",
-    },
+    Drive { id: "eae07aac5f4b8256", drive: |api| lexer(api, &[0]), known: "15-16 26-29" },
+    Drive { id: "f15d9bae4c79037e", drive: |api| lexer(api, &[]), known: "15-16 26-29" },
     Drive {
         id: "99fbb1e2895986dc",
-        package: "@netlify/binary-info@1.0.0",
-        javascript: "const b = require('./binary_info.js'); const d = Buffer.alloc(64);
-            d.set([0x7f, 69, 76, 70, 2, 1, 1]); d[16] = 2; d[18] = 62; d[20] = 1; d[52] = 64; d[54] = 56; d[58] = 64;
-            const r = b.detect(d); console.log(r.platform + ' ' + r.arch)",
         drive: |api| {
             let mut elf = [0; 64];
             elf[..7].copy_from_slice(&[0x7f, 69, 76, 70, 2, 1, 1]);
@@ -333,21 +259,6 @@ const DRIVES: [Drive; 14] = [
     },
     Drive {
         id: "1414aecbc4f0b3fc",
-        package: "harfbuzzjs@0.1.5",
-        javascript: "WebAssembly.instantiate(require('fs').readFileSync('hb.wasm')).then(({ instance: { exports: e } }) => {
-                e.memory.grow(400);
-                const buffers = [];
-                for (let n = 0; n < 200; n++) {
-                    const b = e.hb_buffer_create(), text = Buffer.alloc(2000, 97 + n % 26), p = e.malloc(text.length);
-                    new Uint8Array(e.memory.buffer).set(text, p);
-                    e.hb_buffer_add_utf8(b, p, text.length, 0, -1);
-                    buffers.push(b);
-                }
-                console.log(buffers.map(b => {
-                    const at = e.hb_buffer_get_glyph_infos(b, 0);
-                    return e.hb_buffer_get_length(b) + ':' + new Uint32Array(e.memory.buffer, at, 1)[0];
-                }).join(' '));
-            })",
         // 200 texts of 2000 characters take far more than the three pages it starts with.
         drive: |api| {
             let mut buffers = Vec::new();
@@ -401,7 +312,9 @@ fn fixed_modules_answer_as_the_originals_do_under_their_own_javascript() {
         if !answers[0].starts_with(drive.known) {
             problems.push(format!("{}: not the known answer: {}", drive.id, answers[0]));
         }
-        match original_in_node(drive) {
+        match own_js::of(drive.id)
+            .map_or(Ok(None), |js| own_js::run(js, &own_js::Node::any(), &[], &[]).map(Some))
+        {
             Ok(Some(original)) => {
                 compared += 1;
                 if original != answers[0] {
@@ -417,27 +330,4 @@ fn fixed_modules_answer_as_the_originals_do_under_their_own_javascript() {
     }
     fix_support::say(&format!("{} driven, {compared} compared with Node", DRIVES.len()));
     assert!(problems.is_empty(), "{}", problems.join("\n"));
-}
-
-/// What the package's own JavaScript prints.
-fn original_in_node(drive: &Drive) -> Result<Option<String>, String> {
-    if drive.package.is_empty() {
-        return Ok(None);
-    }
-    let folder = fix_support::fetch(drive.package)?;
-    let script = format!("{INPUT}\nconst SOURCE = {SOURCE:?}, QUERY = {QUERY:?};\n{}", drive.javascript);
-    let output = Command::new("node")
-        .arg("-e")
-        .arg(script)
-        // The stand-in's time zone.
-        .env("TZ", "UTC")
-        .current_dir(folder)
-        .output()
-        .map_err(|error| format!("node: {error}"))?;
-    if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr);
-        let last = words.lines().find(|line| line.contains("Error")).unwrap_or_default();
-        return Err(format!("node failed: {last:.200}"));
-    }
-    Ok(Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()))
 }

@@ -23,7 +23,7 @@ fn case(name: &str) -> Vec<u8> {
 /// Fixes a module and verifies the result.
 fn verified(wasm: &[u8], options: &Options) -> (Vec<u8>, Verification) {
     let fixed = fix(wasm, options).expect("it can be fixed");
-    let verification = verify(wasm, &fixed.wasm, &fixed.plan);
+    let verification = verify(wasm, &fixed.wasm, &fixed.plan).expect("both are valid");
     (fixed.wasm, verification)
 }
 
@@ -116,7 +116,8 @@ fn what_was_not_run_makes_it_verified_in_part() {
     ] {
         let wasm = assemble(text);
         let fixed = fix(&wasm, &Options::default()).expect("it can be fixed");
-        let verification = memgrove_lab::verify::verify_within(&wasm, &fixed.wasm, &fixed.plan, 100_000);
+        let verification = memgrove_lab::verify::verify_within(&wasm, &fixed.wasm, &fixed.plan, 100_000)
+            .expect("both are valid");
         assert_eq!(verification.verdict, Verdict::VerifiedInPart, "{text}: {verification:#?}");
         assert!(reasons(&verification).contains(&reason), "{text}: {:#?}", verification.not_run);
         let mut evidence = verification.evidence.iter().filter(|evidence| evidence.instantiated);
@@ -137,7 +138,7 @@ fn traps_agree_by_reason_and_not_by_being_traps() {
             (func (export "g") (result i32) (i32.div_u (i32.const 1) (i32.const 0))))"#,
     );
     let plan = memgrove_rewrite::plan(&original, &Options::default()).expect("it can be planned");
-    let verification = verify(&original, &other, &plan);
+    let verification = verify(&original, &other, &plan).expect("both are valid");
     assert_eq!(verification.verdict, Verdict::Failed, "{verification:#?}");
 }
 
@@ -228,10 +229,11 @@ fn a_wrong_stand_in_is_seen_whether_an_export_reaches_it_or_not() {
             let original = module(&format!("(import {})", import.declaration), "");
             let fixed = fix(&original, &Options::default()).expect("it can be fixed");
             assert!(fixed.plan.is_complete(), "{}: {:#?}", import.declaration, fixed.plan.imports);
-            let right = verify(&original, &fixed.wasm, &fixed.plan);
+            let right = verify(&original, &fixed.wasm, &fixed.plan).expect("both are valid");
             assert_eq!(right.verdict, Verdict::Verified, "{}: {right:#?}", import.declaration);
             for wrong in import.wrong {
-                let verification = verify(&original, &module("", wrong), &fixed.plan);
+                let verification =
+                    verify(&original, &module("", wrong), &fixed.plan).expect("both are valid");
                 assert_eq!(
                     verification.verdict,
                     Verdict::Failed,
@@ -256,10 +258,13 @@ fn a_module_that_is_not_what_the_plan_makes_of_it_is_seen() {
     let import = r#"(import "env" "abort" (func $abort))"#;
     let original = module(import, "x", 1, 2);
     let fixed = fix(&original, &Options::default()).expect("it can be fixed");
-    assert_eq!(verify(&original, &fixed.wasm, &fixed.plan).verdict, Verdict::Verified);
+    assert_eq!(
+        verify(&original, &fixed.wasm, &fixed.plan).expect("both are valid").verdict,
+        Verdict::Verified
+    );
     let abort = "(func $abort unreachable)";
     for wrong in [module(abort, "y", 1, 2), module(abort, "x", 3, 2), module(abort, "x", 1, 4)] {
-        assert_eq!(verify(&original, &wrong, &fixed.plan).verdict, Verdict::Failed);
+        assert_eq!(verify(&original, &wrong, &fixed.plan).expect("both are valid").verdict, Verdict::Failed);
     }
 }
 
@@ -381,7 +386,7 @@ fn what_only_use_says_has_no_witness() {
         };
         if fixed.plan.is_complete() && fixed.plan.imports.iter().any(is_guessed) {
             seen += 1;
-            let verdict = verify(wasm, &fixed.wasm, &fixed.plan).verdict;
+            let verdict = verify(wasm, &fixed.wasm, &fixed.plan).expect("both are valid").verdict;
             assert_eq!(verdict, Verdict::VerifiedInPart, "{id}");
         }
     }

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! 0x000000  header
-//! 0x010000  stack    slots of the frames in progress: call site, node
+//! 0x010000  stack    slots of the frames in progress: frame, node
 //! 0x110000  heads    of the hash chains of nodes
 //! 0x150000  nodes    65,536 at most, of 32 bytes
 //! 0x350000  log      events of 16 bytes, to the end of the memory, which grows
@@ -27,10 +27,18 @@ pub const LOG_CURSOR: u32 = 16;
 pub const LOG_END: u32 = 20;
 /// Header: number of nodes, the root included.
 pub const NODE_COUNT: u32 = 24;
+/// Header: 1 if nodes hold frames ([`UNKNOWN_CALL`]), 0 if they hold offsets of calls.
+pub const FRAMES: u32 = 28;
 /// Header: number of events, also of those that the log has not; 8 bytes.
 pub const EVENT_COUNT: u32 = 32;
 /// Header: bytes of all allocations that were not nested; 8 bytes.
 pub const ALLOCATED_BYTES: u32 = 40;
+/// Header: the highest place on the stack of which [`kind::LINKED`] was noted and not yet [`kind::RESUMED`].
+pub const PENDING: u32 = 48;
+/// Header: where a call of the allocator by the host itself has its place, if [`kind::LINKED`] was noted of it.
+pub const LINKED: u32 = 52;
+/// Header: with sampling, the mean distance of hits in bytes asked for; else 0.
+pub const SAMPLE_BYTES: u32 = 56;
 /// Header: SHA-256 of the original; 32 bytes.
 pub const ORIGINAL: u32 = 64;
 /// Length of the header.
@@ -40,19 +48,33 @@ pub const HEADER_BYTES: u32 = 96;
 pub const LOG_CUT: u32 = 1;
 /// Bit of [`STATE`]: there were more stacks than nodes; what came later counts for the caller.
 pub const NODES_FULL: u32 = 2;
+/// Bit of [`STATE`]: more functions were in progress than the stack has slots; the deepest shared one.
+pub const STACK_FULL: u32 = 4;
+/// Bit of [`STATE`]: calls went on in another order than that in which they were interrupted (JSPI), or more of them
+/// were interrupted than the stack has room for: stacks may be those of others.
+pub const OVERLAPPED: u32 = 8;
+/// Bit of [`STATE`]: more sampled blocks were live than could be told apart; later ones were not recorded.
+pub const SAMPLES_FULL: u32 = 16;
 
-/// The call sites of the frames in progress.
+/// The state of the generator, with sampling; 8 bytes.
+pub const SEED: u32 = 0x100;
+/// The frames in progress.
 pub const STACK: u32 = 0x1_0000;
 /// The stack's last slot: deeper frames share it.
 pub const STACK_LIMIT: u32 = 0x11_0000 - SLOT_BYTES;
-/// A slot: a call site and its node.
+/// A slot: a frame and its node.
 pub const SLOT_BYTES: u32 = 8;
-/// The nodes. A node: parent, call site, next of its hash chain, 0; count of allocations and their bytes, 8 bytes each.
+/// The nodes. A node: parent, frame, next of its hash chain, 0; count of allocations and their bytes, 8 bytes each.
 pub const NODES: u32 = 0x15_0000;
 /// Length of a node.
 pub const NODE_BYTES: u32 = 32;
 /// The log. An event: what it is, node, address of the block, size.
 pub const LOG: u32 = 0x35_0000;
+/// Where the log begins: with sampling, behind the table of sampled blocks that are live.
+#[must_use]
+pub const fn log_start(is_sampled: bool) -> u32 {
+    if is_sampled { LOG + 0x10_0000 } else { LOG }
+}
 /// Length of an event.
 pub const EVENT_BYTES: u32 = 16;
 
@@ -68,11 +90,27 @@ pub mod kind {
     pub const MOVED: u32 = 4;
     /// An allocation was refused; a block that was to be reallocated stays.
     pub const REFUSED: u32 = 5;
+    /// What follows was called by the host, which was called by the frames of this node. Its block is the place on the
+    /// stack. True only if [`RESUMED`] follows: an exception may have ended those frames before.
+    pub const LINKED: u32 = 6;
+    /// The frames below this place on the stack go on.
+    pub const RESUMED: u32 = 7;
 }
 /// Set in an event of a function that was called by another function of the allocator.
 pub const NESTED: u32 = 1 << 4;
 /// Where in the first word the alignment stands, as a power of two; 0 if none was asked for.
 pub const ALIGN_SHIFT: u32 = 8;
+/// A frame: the function's index, shifted by so many bits, and the number of the call in the caller's code
+/// (`memgrove_module::code::CallNumbers`), from [`LEAST_CALL`] to [`MOST_CALL`].
+pub const FUNC_SHIFT: u32 = 12;
+/// Number of a call in a frame that the host has called.
+pub const HOST_CALL: i32 = -2048;
+/// Number of a call of which nothing more is known.
+pub const UNKNOWN_CALL: i32 = -2047;
+/// The least number of a call.
+pub const LEAST_CALL: i32 = -2046;
+/// The greatest number of a call.
+pub const MOST_CALL: i32 = 2047;
 /// Set in a call site that is none, but an entry by the host: the rest is the function's index. Other call sites
 /// are where the call lies, in bytes from the start of the original.
 pub const ENTRY: u32 = 1 << 31;

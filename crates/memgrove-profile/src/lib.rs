@@ -12,25 +12,35 @@
 //! ```text
 //! 0       4  magic "MGPR"
 //! 4       4  version: 1
-//! 8       4  state: bit 0, the log was cut at its limit; bit 1, there were more stacks than nodes
-//! 12      4  0x350000
-//! 16      4  0x350000 + bytes of the log
+//! 8       4  state: bit 0, the log was cut at its limit; bit 1, there were more stacks than nodes; bit 2, more functions
+//!            in progress than slots; bit 3, suspended calls went on in another order; bit 4,
+//!            more sampled blocks were live than could be told apart
+//! 12      4  0x350000; with sampling 0x450000
+//! 16      4  that and the bytes of the log
 //! 20      4  (size of the memory)
 //! 24      4  nodes, at least 1
-//! 28      4  0
+//! 28      4  1: nodes hold frames; 0: offsets of calls (made by memgrove before it knew frames)
 //! 32      8  events, also those that the log has not
 //! 40      8  bytes of all allocations that were not nested
-//! 48     16  0
+//! 48      8  (the recorder's own)
+//! 56      4  with sampling: the mean distance of hits in bytes asked for. The log then has only blocks that were hit, and
+//!            a reallocation is a free and an allocation
+//! 60      4  0
 //! 64     32  SHA-256 of the module that was traced
 //! 96         nodes, of 32 bytes:
 //!               0  4  the caller's node, less than its own number; 0 is the root
-//!               4  4  call site: offset of the call in the original; or 0x80000000 + function: entered by the host
+//!               4  4  frame: function << 12 | number of the call in its caller (12 bits, signed): from 0 up for calls of
+//!                     the same function, in the order of the caller's code; from -1 down for calls of imports, through
+//!                     tables and references; -2048: the host called; -2047: not known. The innermost is the allocator's.
+//!                     Or call site: offset of the call in the original; 0x80000000 + function: the host called
 //!               8  4  (link of a hash chain)
 //!              12  4  0
 //!              16  8  allocations made there
 //!              24  8  their bytes
 //! …          events, of 16 bytes:
-//!               0  4  bits 0–3: 1 allocated, 2 freed, 3 to be reallocated, 4 reallocated, 5 refused
+//!               0  4  bits 0–3: 1 allocated, 2 freed, 3 to be reallocated, 4 reallocated, 5 refused;
+//!                     6 the host called what follows, called by the frames of this node, at this place (block) of the
+//!                     stack; 7 the frames below this place went on, which proves 6
 //!                     bit 4: called by another function of the allocator; bits 8–15: log2 of the alignment
 //!               4  4  node
 //!               8  4  address of the block
@@ -43,14 +53,17 @@
 mod collapsed;
 mod error;
 pub mod layout;
+mod links;
 mod read;
 mod replay;
+mod sample;
 mod summary;
 
 pub use collapsed::Metric;
 pub use error::Error;
-pub use read::{Event, Node, Profile, Site, What};
+pub use read::{Event, Node, NumberedCall, Profile, Site, What};
 pub use replay::{Block, Contradictions, Heap, Step};
+pub use sample::{Estimate, Estimates};
 pub use summary::{NodeSummary, Summary};
 
 /// The README's example.

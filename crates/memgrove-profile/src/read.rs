@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::layout::{self, kind};
+use crate::links::{self, Tree};
 
 /// A recording, as it stands in a file. Nothing in it has been followed yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,27 @@ pub struct Profile {
     pub nodes: Vec<Node>,
     /// The log, in the order of the calls.
     pub events: Vec<Event>,
+    /// More functions were in progress than there was room for: the deepest frames are missing in some stacks.
+    pub are_stacks_cut: bool,
+    /// Calls were suspended and went on in another order (JSPI): stacks may be those of others.
+    pub are_stacks_mixed: bool,
+    /// Not every block was recorded: the mean distance of hits in bytes asked for.
+    pub sample_bytes: Option<u32>,
+    /// More sampled blocks were live than could be told apart: later ones are missing.
+    pub are_samples_full: bool,
+    /// By node: the call behind its site, where only its function is known yet.
+    calls: Vec<Option<NumberedCall>>,
+}
+
+/// A call by its number: see `memgrove_module::code::CallNumbers`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NumberedCall {
+    /// The function that calls.
+    pub caller: u32,
+    /// The function that is called.
+    pub callee: u32,
+    /// Which of its calls.
+    pub number: i32,
 }
 
 /// A call site with the stack under it.
@@ -42,6 +64,8 @@ pub enum Site {
     Entry(u32),
     /// The call instruction at this offset in bytes from the start of the original.
     Call(u32),
+    /// A call by this function; where in its code is not known, or not yet: see [`Profile::locate`].
+    Within(u32),
 }
 
 impl Default for Site {
@@ -110,7 +134,7 @@ impl Profile {
         let header = Header::read(memory)?;
         let mut bytes = slice(memory, "the header", 0, u64::from(layout::HEADER_BYTES))?.to_vec();
         bytes.extend(slice(memory, "the nodes", u64::from(layout::NODES), header.nodes_bytes())?);
-        bytes.extend(slice(memory, "the log", u64::from(layout::LOG), header.log_bytes()?)?);
+        bytes.extend(slice(memory, "the log", u64::from(header.log_start), header.log_bytes()?)?);
         Ok(bytes)
     }
 
@@ -124,24 +148,39 @@ impl Profile {
         let log_at = nodes_at + header.nodes_bytes();
         let nodes = slice(bytes, "the nodes", nodes_at, header.nodes_bytes())?;
         let log = slice(bytes, "the log", log_at, header.log_bytes()?)?;
-        let nodes: Vec<Node> = nodes
-            .chunks_exact(layout::NODE_BYTES as usize)
-            .zip(0..)
-            .map(|(bytes, index)| read_node(bytes, index, nodes_at))
-            .collect::<Result<_, _>>()?;
-        let event = |(bytes, at): (&[u8], u64)| read_event(bytes, log_at + at, nodes.len());
+        let mut tree = read_nodes(nodes, header.has_frames, nodes_at)?;
+        let event = |(bytes, at): (&[u8], u64)| read_event(bytes, log_at + at, tree.nodes.len());
         let places = (0..).step_by(layout::EVENT_BYTES as usize);
-        let events = log.chunks_exact(layout::EVENT_BYTES as usize).zip(places).map(event);
-        let events = events.collect::<Result<_, _>>()?;
+        let entries: Vec<Entry> = log
+            .chunks_exact(layout::EVENT_BYTES as usize)
+            .zip(places)
+            .map(event)
+            .collect::<Result<_, _>>()?;
+        let events = links::resolve(entries, &mut tree);
         Ok(Self {
             original: header.original,
             is_log_cut: header.state & layout::LOG_CUT != 0,
             are_nodes_full: header.state & layout::NODES_FULL != 0,
             event_count: header.event_count,
             allocated_bytes: header.allocated_bytes,
-            nodes,
+            nodes: tree.nodes,
             events,
+            are_stacks_cut: header.state & layout::STACK_FULL != 0,
+            are_stacks_mixed: header.state & layout::OVERLAPPED != 0,
+            sample_bytes: Some(header.sample_bytes).filter(|&bytes| bytes > 0),
+            are_samples_full: header.state & layout::SAMPLES_FULL != 0,
+            calls: tree.calls,
         })
+    }
+
+    /// Finds out where calls lie of which only the functions are known so far. `find` is given what tells a call,
+    /// and returns its offset in bytes from the start of the original.
+    pub fn locate(&mut self, mut find: impl FnMut(NumberedCall) -> Option<u32>) {
+        for (node, call) in self.nodes.iter_mut().zip(&mut self.calls) {
+            if let Some(offset) = call.take().and_then(&mut find) {
+                node.site = Site::Call(offset);
+            }
+        }
     }
 
     /// The call sites of a node, the innermost first.
@@ -156,6 +195,9 @@ impl Profile {
 }
 
 struct Header {
+    has_frames: bool,
+    sample_bytes: u32,
+    log_start: u32,
     original: [u8; 32],
     state: u32,
     node_count: u32,
@@ -176,7 +218,11 @@ impl Header {
         }
         let mut original = [0; 32];
         original.copy_from_slice(&header[layout::ORIGINAL as usize..]);
+        let sample_bytes = word(header, layout::SAMPLE_BYTES as usize);
         let header = Self {
+            has_frames: word(header, layout::FRAMES as usize) != 0,
+            sample_bytes,
+            log_start: layout::log_start(sample_bytes > 0),
             original,
             state: word(header, layout::STATE as usize),
             node_count: word(header, layout::NODE_COUNT as usize),
@@ -195,7 +241,7 @@ impl Header {
     }
 
     fn log_bytes(&self) -> Result<u64, Error> {
-        let bytes = self.log_end.checked_sub(layout::LOG);
+        let bytes = self.log_end.checked_sub(self.log_start);
         bytes
             .filter(|bytes| bytes.is_multiple_of(layout::EVENT_BYTES))
             .map(u64::from)
@@ -203,21 +249,59 @@ impl Header {
     }
 }
 
-fn read_node(bytes: &[u8], index: u32, start: u64) -> Result<Node, Error> {
-    let (parent, site) = (word(bytes, 0), word(bytes, 4));
-    if parent >= index.max(1) {
-        let offset = start + u64::from(index) * u64::from(layout::NODE_BYTES);
-        return Err(Error::Damaged { what: "a node comes before its caller's", offset });
-    }
-    let site = match site & layout::ENTRY {
-        0 => Site::Call(site),
-        _ => Site::Entry(site & !layout::ENTRY),
-    };
-    Ok(Node { parent, site, count: long(bytes, 16), bytes: long(bytes, 24) })
+/// What stands in the log: an event, or what is to be known of others.
+pub(crate) enum Entry {
+    Event(Event),
+    /// What follows was called by the host, which was called by the frames of this node, below this place.
+    Linked {
+        node: u32,
+        place: u32,
+    },
+    /// The frames below this place went on.
+    Resumed {
+        place: u32,
+    },
 }
 
-fn read_event(bytes: &[u8], offset: u64, nodes: usize) -> Result<Event, Error> {
+fn read_nodes(bytes: &[u8], has_frames: bool, start: u64) -> Result<Tree, Error> {
+    let mut tree = Tree::default();
+    for (bytes, index) in bytes.chunks_exact(layout::NODE_BYTES as usize).zip(0_u32..) {
+        let (parent, site) = (word(bytes, 0), word(bytes, 4));
+        if parent >= index.max(1) {
+            let offset = start + u64::from(index) * u64::from(layout::NODE_BYTES);
+            return Err(Error::Damaged { what: "a node comes before its caller's", offset });
+        }
+        let func = (has_frames && index > 0).then_some(site >> layout::FUNC_SHIFT);
+        let (site, call) = match has_frames {
+            true => {
+                let callee = site >> layout::FUNC_SHIFT;
+                // The low bits are the number, signed.
+                let number = (site << (32 - layout::FUNC_SHIFT)).cast_signed() >> (32 - layout::FUNC_SHIFT);
+                let caller = tree.funcs.get(parent as usize).copied().flatten();
+                match (number, caller) {
+                    (layout::HOST_CALL, _) => (Site::Entry(callee), None),
+                    (layout::UNKNOWN_CALL, Some(caller)) => (Site::Within(caller), None),
+                    (_, Some(caller)) => {
+                        (Site::Within(caller), Some(NumberedCall { caller, callee, number }))
+                    }
+                    // The caller has no frame; the root has no site.
+                    (_, None) => (Site::Call(0), None),
+                }
+            }
+            false if site & layout::ENTRY != 0 => (Site::Entry(site & !layout::ENTRY), None),
+            false => (Site::Call(site), None),
+        };
+        let node = Node { parent, site, count: long(bytes, 16), bytes: long(bytes, 24) };
+        tree.push(node, call, func);
+    }
+    Ok(tree)
+}
+
+fn read_event(bytes: &[u8], offset: u64, nodes: usize) -> Result<Entry, Error> {
     let (what, node, block, size) = (word(bytes, 0), word(bytes, 4), word(bytes, 8), word(bytes, 12));
+    if node as usize >= nodes {
+        return Err(Error::Damaged { what: "an event without a stack", offset: offset + 4 });
+    }
     // ctz of an alignment of 0 is 32, which no allocator is asked for.
     let align_log2 = (what >> layout::ALIGN_SHIFT & 0xff).min(31) as u8;
     let is_nested = what & layout::NESTED != 0;
@@ -227,12 +311,11 @@ fn read_event(bytes: &[u8], offset: u64, nodes: usize) -> Result<Event, Error> {
         kind::MOVING => What::Moving { block },
         kind::MOVED => What::Moved { block, size, align_log2 },
         kind::REFUSED => What::Refused { size },
+        kind::LINKED => return Ok(Entry::Linked { node, place: block }),
+        kind::RESUMED => return Ok(Entry::Resumed { place: block }),
         _ => return Err(Error::Damaged { what: "an event of no known kind", offset }),
     };
-    if node as usize >= nodes {
-        return Err(Error::Damaged { what: "an event without a stack", offset: offset + 4 });
-    }
-    Ok(Event { what, is_nested, node })
+    Ok(Entry::Event(Event { what, is_nested, node }))
 }
 
 fn slice<'b>(bytes: &'b [u8], what: &'static str, start: u64, len: u64) -> Result<&'b [u8], Error> {

@@ -118,7 +118,12 @@ impl Heap {
         let mut skip_moved = false;
         for event in std::mem::take(&mut self.waiting) {
             let own = match event.what {
-                What::Allocated { block, .. } | What::Freed { block, .. } => !of_outer(block),
+                // An aligned block may begin inside of the longer one that was allocated for it.
+                What::Allocated { block, size, .. } => {
+                    let holds = |result: u32| result.checked_sub(block).is_some_and(|at| at < size);
+                    !of_outer(block) && !result.is_some_and(holds)
+                }
+                What::Freed { block, .. } => !of_outer(block),
                 What::Moving { block } => {
                     skip_moved = of_outer(block);
                     !skip_moved

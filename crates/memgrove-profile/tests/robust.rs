@@ -49,6 +49,8 @@ fn a_nested_call_about_the_same_block_is_no_event_of_its_own() {
     assert_eq!(steps(&calloc), ("+16".to_owned(), none));
     let realloc = [(NEW, 16, 8), (MOVING, 16, 0), (NEW | IN, 32, 64), (FREE | IN, 16, 0), (MOVED, 32, 64)];
     assert_eq!(steps(&realloc), ("+16 16>32".to_owned(), none));
+    let aligned = [(NEW | IN, 16, 96), (NEW, 64, 32), (FREE, 64, 0)];
+    assert_eq!(steps(&aligned), ("+64 -64".to_owned(), none));
     let delete = [(NEW, 16, 8), (FREE, 16, 0), (FREE | IN, 16, 0), (NEW, 16, 4)];
     assert_eq!(steps(&delete), ("+16 -16 +16".to_owned(), none));
 }

@@ -49,21 +49,33 @@ impl Allocator {
 
 /// A function of C's heap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum HeapFunction {
+pub enum HeapFunction {
+    /// `malloc`
     Malloc,
+    /// `calloc`
     Calloc,
+    /// `realloc`
     Realloc,
+    /// `reallocarray`
     Reallocarray,
+    /// `aligned_alloc`
     AlignedAlloc,
+    /// `memalign`
     Memalign,
+    /// `posix_memalign`
     PosixMemalign,
+    /// `free`
     Free,
+    /// `free_sized`
     FreeSized,
+    /// `free_aligned_sized`
     FreeAlignedSized,
+    /// `malloc_usable_size`
     UsableSize,
 }
 
 impl HeapFunction {
+    /// Every function.
     pub const ALL: [Self; 11] = [
         Self::Malloc,
         Self::Calloc,
@@ -79,7 +91,7 @@ impl HeapFunction {
     ];
 
     /// C's name for it, which is also the donor's, and its type where an address is an i32.
-    pub const fn signature(self) -> (&'static str, Types) {
+    pub(crate) const fn signature(self) -> (&'static str, Types) {
         match self {
             Self::Malloc => ("malloc", &["i32 -> i32"]),
             Self::Calloc => ("calloc", &["i32 i32 -> i32"]),
@@ -95,17 +107,20 @@ impl HeapFunction {
         }
     }
 
+    /// C's name for it.
+    #[must_use]
     pub const fn name(self) -> &'static str {
         self.signature().0
     }
 
     /// The function that an import asks for by its name; fastcomp put an underscore before it.
-    pub fn imported(module: &str, name: &str) -> Option<Self> {
+    pub(crate) fn imported(module: &str, name: &str) -> Option<Self> {
         let plain = name.strip_prefix('_').unwrap_or(name);
         Self::ALL.into_iter().find(|function| module == "env" && function.name() == plain)
     }
 
     /// It gives out blocks.
+    #[must_use]
     pub const fn allocates(self) -> bool {
         !matches!(self, Self::Free | Self::FreeSized | Self::FreeAlignedSized | Self::UsableSize)
     }

@@ -32,7 +32,7 @@ mod unproven;
 pub use contract::{Form, forms};
 pub use error::Error;
 pub use glue::{Glue, GlueError};
-pub use heap::Allocator;
+pub use heap::{Allocator, HeapFunction};
 pub use plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, StubGroup, Stubs, Traps};
 pub use runtime::RuntimeFunction;
 

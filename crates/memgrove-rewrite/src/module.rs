@@ -2,6 +2,7 @@
 //! wasmparser's own items, which keep what facts leave out and are written again.
 
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use memgrove_module::facts::{ExternKind, Facts};
@@ -49,6 +50,8 @@ pub(crate) struct Asked {
     pub is_emscripten: OnceCell<bool>,
     pub has_panic_hook: OnceCell<bool>,
     pub tool_is_gone: OnceCell<bool>,
+    /// Names of modules from which wasm-bindgen's functions are imported.
+    pub glue_modules: OnceCell<BTreeSet<String>>,
 }
 
 /// One import and its index in the index space of its kind.

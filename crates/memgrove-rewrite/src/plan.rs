@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::edits::Edits;
 use crate::glue::Glue;
-use crate::heap::Allocator;
+use crate::heap::{Allocator, HeapFunction};
 use crate::runtime::RuntimeFunction;
 
 /// What is asked of [`plan`](crate::plan()).
@@ -223,6 +223,8 @@ pub enum Behaviour {
     Answers(i64),
     /// A function that does what this one of the runtime does.
     Computes(RuntimeFunction),
+    /// A function of C's heap, of which one is put inside.
+    Allocates(HeapFunction),
     /// A function that needs the module's own functions or table, or is a single instruction.
     Other,
     /// A global with this value.

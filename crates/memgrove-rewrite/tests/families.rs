@@ -288,6 +288,25 @@ fn what_only_a_host_can_do_stays_with_its_purpose() {
 }
 
 #[test]
+fn a_file_is_wasm_bindgens_glue_only_with_a_function_of_its_own() {
+    let module = |other: &str| {
+        format!(
+            r#"(module (import "./end" "end" (func $end)) {other}
+                (func (export "f") (call $end) unreachable))"#
+        )
+    };
+    // It never returns, which its use tells; whoever gives its file such a name.
+    complete(&module(""));
+    // In glue all functions belong together: where one needs JavaScript, what another does is not guessed.
+    let other = r#"(import "./end" "__wbg_log_1234567890abcdef" (func (param i32)))"#;
+    let stays = remaining(&module(other), &Options::default());
+    assert_eq!(
+        stays.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+        ["end", "__wbg_log_1234567890abcdef"]
+    );
+}
+
+#[test]
 fn stubs_and_hosts_decide_about_wasi() {
     let text = r#"(module
         (import "wasi_snapshot_preview1" "fd_close" (func (param i32) (result i32)))

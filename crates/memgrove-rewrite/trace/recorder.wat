@@ -1,20 +1,115 @@
-;; What a traced module records, and how. Grafted into it; its memory becomes a memory beside the module's own.
-;; The layout is that of crates/memgrove-profile/src/lib.rs: numbers here are those of src/trace/layout.rs, and a
-;; test holds them together.
+;; What a traced module records, and how. Grafted into it; its memory becomes a memory of the module.
+;; The layout is that of crates/memgrove-profile/src/layout.rs, which has the same numbers.
+;;
+;; A frame is one word: the function's index, shifted by 12, and the number of the call in its caller (0x800: the host
+;; called it). A slot of the stack holds a frame, and its node once one was asked for; bit 31 of the node is set when it
+;; was noted which frames had called the host that called this one.
 (module
-  ;; Where the frame of the next call writes its call site.
+  ;; Where the next function that is entered puts its frame.
   (import "memgrove" "sp" (global $sp (mut i32)))
+  ;; Where the stack begins for what the host calls next; bit 0: a function of the allocator is in progress.
+  (import "memgrove" "state" (global $state (mut i32)))
+  ;; The number of the call that is about to be made; 0 in between.
+  (import "memgrove" "site" (global $site (mut i32)))
   ;; The most pages that the memory may have.
   (import "memgrove" "max_pages" (global $max_pages i32))
   (memory 53)
 
-  ;; The node of a call site under a node: found, or made. At the limit the caller's node stands for it.
-  (func $child (param $parent i32) (param $site i32) (result i32)
+  ;; The frame of a function that is entered now. The host enters where its stack begins, and tells no number.
+  (func $frame (export "ask") (param $func i32) (result i32)
+    (i32.or
+      (i32.shl (local.get $func) (i32.const 12))
+      (select
+        (i32.and (global.get $site) (i32.const 0xfff))
+        (i32.const 0x800)
+        (i32.or
+          (global.get $site)
+          (i32.xor (global.get $sp) (i32.and (global.get $state) (i32.const -2)))))))
+
+  ;; Puts a frame on the stack. Returns its slot, to which the pointer is set back when the function is left.
+  (func (export "enter") (param $func i32) (result i32)
+    (local $base i32)
+    (i64.store (local.tee $base (global.get $sp))
+      (i64.extend_i32_u (i32.or
+        (i32.shl (local.get $func) (i32.const 12))
+        (select
+          (i32.and (global.get $site) (i32.const 0xfff))
+          (i32.const 0x800)
+          (i32.or
+            (global.get $site)
+            (i32.xor (local.get $base) (i32.and (global.get $state) (i32.const -2))))))))
+    (global.set $site (i32.const 0))
+    (global.set $sp (call $next (local.get $base)))
+    (local.get $base))
+
+  ;; The slot behind one. Deeper frames share the last.
+  (func $next (param $base i32) (result i32)
+    (if (i32.ge_u (local.get $base) (i32.const 0x10fff8))
+      (then
+        (i32.store (i32.const 8) (i32.or (i32.load (i32.const 8)) (i32.const 4)))
+        (return (local.get $base))))
+    (i32.add (local.get $base) (i32.const 8)))
+
+  ;; The host enters by an export: whatever a trap has left, its stack begins where that of the interrupted call ends.
+  ;; Only calls that ended without returning can have left it so high that the last quarter is in use.
+  (func (export "entry")
+    (local $at i32)
+    (local.set $at (i32.and (global.get $state) (i32.const -2)))
+    (if (i32.ge_u (local.get $at) (i32.const 0xd0000))
+      (then (return (call $set (i32.const 0x10000) (i32.const 0x10000)))))
+    (global.set $sp (local.get $at))
+    (global.set $state (local.get $at))
+    (global.set $site (i32.const 0)))
+
+  ;; The host is called, or may be: what it calls has a stack of its own, behind that of the call in progress.
+  (func (export "out") (param $number i32)
+    (global.set $site (local.get $number))
+    (i32.store (i32.const 52) (i32.const 0))
+    (global.set $state (global.get $sp)))
+
+  ;; The frames below `sp` go on, and those above are over.
+  (func $set (export "set") (param $sp i32) (param $state i32)
+    (global.set $sp (local.get $sp))
+    (global.set $state (local.get $state))
+    (global.set $site (i32.const 0))
+    ;; This proves who called the host from which calls have been noted.
+    (if (i32.ge_u (i32.load (i32.const 48)) (local.get $sp))
+      (then
+        (i32.store (i32.const 48) (i32.sub (local.get $sp) (i32.const 1)))
+        (call $log (i32.const 7) (i32.const 0) (local.get $sp) (i32.const 0)))))
+
+  ;; A function goes on where an exception may have ended what it had called.
+  (func (export "restore") (param $base i32) (param $state i32)
+    (call $set (call $next (local.get $base)) (local.get $state)))
+
+  ;; A function goes on behind a call of the host.
+  (func (export "back") (param $base i32) (param $state i32)
+    (call $back_at (call $next (local.get $base)) (local.get $state)))
+
+  (func $back_at (export "back_at") (param $sp i32) (param $state i32)
+    ;; What the host called is over before the call of the host is, unless calls are suspended (JSPI).
+    (if (i32.lt_u (i32.and (global.get $state) (i32.const -2)) (local.get $sp))
+      (then (i32.store (i32.const 8) (i32.or (i32.load (i32.const 8)) (i32.const 8)))))
+    (call $set (local.get $sp) (local.get $state)))
+
+  ;; A call that leaves its caller: the callee takes the caller's place, and nothing tells by which call.
+  (func (export "tail") (param $base i32)
+    (global.set $site
+      (select (i32.const 0) (i32.const 0x801) (call $is_entry (local.get $base)))))
+
+  ;; The host called the function in this slot.
+  (func $is_entry (param $at i32) (result i32)
+    (i32.eq (i32.and (i32.load (local.get $at)) (i32.const 0xfff)) (i32.const 0x800)))
+
+  ;; The node of a frame under a node: found, or made. At the limit the caller's node stands for it and for all that
+  ;; it calls, which bit 30 tells.
+  (func $child (param $parent i32) (param $frame i32) (result i32)
     (local $head i32) (local $node i32) (local $at i32)
+    (if (i32.and (local.get $parent) (i32.const 0x40000000)) (then (return (local.get $parent))))
     (local.set $head (i32.add (i32.const 0x110000) (i32.shl
       (i32.shr_u
         (i32.mul
-          (i32.xor (i32.mul (local.get $parent) (i32.const 0x9e3779b1)) (local.get $site))
+          (i32.xor (i32.mul (local.get $parent) (i32.const 0x9e3779b1)) (local.get $frame))
           (i32.const 0x85ebca6b))
         (i32.const 16))
       (i32.const 2))))
@@ -25,7 +120,7 @@
         (local.set $at (i32.add (i32.const 0x150000) (i32.shl (local.get $node) (i32.const 5))))
         (if (i32.and
               (i32.eq (i32.load (local.get $at)) (local.get $parent))
-              (i32.eq (i32.load offset=4 (local.get $at)) (local.get $site)))
+              (i32.eq (i32.load offset=4 (local.get $at)) (local.get $frame)))
           (then (return (local.get $node))))
         (local.set $node (i32.load offset=8 (local.get $at)))
         (br $next)))
@@ -33,41 +128,270 @@
     (if (i32.ge_u (local.get $node) (i32.const 0x10000))
       (then
         (i32.store (i32.const 8) (i32.or (i32.load (i32.const 8)) (i32.const 2)))
-        (return (local.get $parent))))
+        (return (i32.or (local.get $parent) (i32.const 0x40000000)))))
     (i32.store (i32.const 24) (i32.add (local.get $node) (i32.const 1)))
     (local.set $at (i32.add (i32.const 0x150000) (i32.shl (local.get $node) (i32.const 5))))
     (i32.store (local.get $at) (local.get $parent))
-    (i32.store offset=4 (local.get $at) (local.get $site))
+    (i32.store offset=4 (local.get $at) (local.get $frame))
     (i32.store offset=8 (local.get $at) (i32.load (local.get $head)))
     (i32.store (local.get $head) (local.get $node))
     (local.get $node))
 
-  ;; The node of the calls that are in progress. A slot holds its site, and its node once one was asked for: a frame
-  ;; that goes on clears the node with the next site it writes, so those below it are known already.
-  (func $node (result i32)
+  ;; The node of the frames below `top`: of those that the host called last. A slot does not change while its
+  ;; function is in progress, nor do those below it, so a node that was found once stays right.
+  (func $node (param $top i32) (result i32)
     (local $at i32) (local $node i32)
-    (local.set $at (global.get $sp))
+    (local.set $at (local.get $top))
     (block $known
       (loop $down
         (br_if $known (i32.le_u (local.get $at) (i32.const 0x10000)))
-        (local.set $node (i32.load (i32.sub (local.get $at) (i32.const 4))))
+        (local.set $node
+          (i32.and (i32.load (i32.sub (local.get $at) (i32.const 4))) (i32.const 0x7fffffff)))
         (br_if $known (local.get $node))
         (local.set $at (i32.sub (local.get $at) (i32.const 8)))
-        (br $down)))
+        (br_if $down (i32.eqz (call $is_entry (local.get $at))))))
     (block $done
       (loop $up
-        (br_if $done (i32.ge_u (local.get $at) (global.get $sp)))
+        (br_if $done (i32.ge_u (local.get $at) (local.get $top)))
         (local.set $node (call $child (local.get $node) (i32.load (local.get $at))))
-        (i32.store offset=4 (local.get $at) (local.get $node))
+        (i32.store offset=4 (local.get $at)
+          (i32.or
+            (i32.and (i32.load offset=4 (local.get $at)) (i32.const 0x80000000))
+            (local.get $node)))
         (local.set $at (i32.add (local.get $at) (i32.const 8)))
         (br $up)))
     (local.get $node))
 
-  ;; Notes an event. `what`: kind, nesting and alignment as the format has them.
-  (func (export "record") (param $what i32) (param $block i32) (param $size i32)
-    (local $node i32) (local $at i32)
-    (local.set $node (call $node))
-    (i64.store (i32.const 32) (i64.add (i64.load (i32.const 32)) (i64.const 1)))
+  ;; Notes once which frames had called the host when it called the function in this slot.
+  (func $link_slot (param $base i32) (param $outer i32)
+    (if (i32.ge_s (i32.load offset=4 (local.get $base)) (i32.const 0))
+      (then
+        (i32.store offset=4 (local.get $base)
+          (i32.or (i32.load offset=4 (local.get $base)) (i32.const 0x80000000)))
+        (call $link (local.get $base) (local.get $outer)))))
+
+  ;; The same for a stack that begins here; those of its callers come first, but only so many: they may all be over.
+  (func $link (param $base i32) (param $outer i32)
+    (local $at i32)
+    (local.set $at (local.get $base))
+    (block $outermost
+      (br_if $outermost (i32.eqz (local.get $outer)))
+      (loop $down
+        (br_if $outermost (i32.le_u (local.get $at) (i32.const 0x10008)))
+        (local.set $at (i32.sub (local.get $at) (i32.const 8)))
+        (br_if $down (i32.eqz (call $is_entry (local.get $at)))))
+      (call $link_slot (local.get $at) (i32.sub (local.get $outer) (i32.const 1))))
+    (i32.store (i32.const 48) (local.get $base))
+    (call $log (i32.const 6)
+      (i32.and (call $node (local.get $base)) (i32.const 0xffff)) (local.get $base) (i32.const 0)))
+
+  ;; Notes an event of the function whose frame is given. `what`: kind, nesting and alignment as the format has them.
+  (func (export "record") (param $what i32) (param $block i32) (param $size i32) (param $frame i32)
+    (call $note (local.get $what) (call $node_of (local.get $frame)) (local.get $block) (local.get $size)))
+
+  ;; The node of the frames in progress and one more.
+  (func $node_of (param $frame i32) (result i32)
+    (local $node i32) (local $base i32) (local $is_entry i32)
+    (local.set $base (i32.and (global.get $state) (i32.const -2)))
+    (local.set $is_entry (i32.eq (i32.and (local.get $frame) (i32.const 0xfff)) (i32.const 0x800)))
+    ;; The first event since the host called from within a call of it: which that is, is noted before.
+    (if (i32.gt_u (local.get $base) (i32.const 0x10000))
+      (then
+        (if (local.get $is_entry)
+          (then
+            (if (i32.ne (i32.load (i32.const 52)) (local.get $base))
+              (then
+                (i32.store (i32.const 52) (local.get $base))
+                (call $link (local.get $base) (i32.const 16)))))
+          (else
+            (if (call $is_entry (local.get $base))
+              (then (call $link_slot (local.get $base) (i32.const 16))))))))
+    ;; Where the host called, the frames below are not those of the caller.
+    (if (i32.eqz (local.get $is_entry))
+      (then (local.set $node (call $node (global.get $sp)))))
+    (call $child (local.get $node) (local.get $frame)))
+
+  ;; The same without stacks.
+  (func $record_flat (export "record_flat") (param $what i32) (param $block i32) (param $size i32)
+    (call $note (local.get $what) (i32.const 0) (local.get $block) (local.get $size)))
+
+  ;; A block is recorded with the probability that one of its bytes is hit, where hits have a mean distance of as many
+  ;; bytes as the header says (56). At 0x100: the generator's state (8), bytes to the next hit (8, a float), recorded
+  ;; blocks that are live (4), a block of a nested call that waits for the outer one: block, size, node, what (16), and
+  ;; the block that is being reallocated (4).
+
+  ;; Draws the distance to the next hit: -ln(u) times the mean, u in (0, 1].
+  (func $draw (result f64)
+    (local $x i64) (local $m f64) (local $s f64) (local $q f64)
+    (local.set $x (i64.load (i32.const 0x100)))
+    (local.set $x (i64.xor (local.get $x) (i64.shr_u (local.get $x) (i64.const 12))))
+    (local.set $x (i64.xor (local.get $x) (i64.shl (local.get $x) (i64.const 25))))
+    (local.set $x (i64.xor (local.get $x) (i64.shr_u (local.get $x) (i64.const 27))))
+    (i64.store (i32.const 0x100) (local.get $x))
+    (local.set $x
+      (i64.add
+        (i64.shr_u (i64.mul (local.get $x) (i64.const 0x2545f4914f6cdd1d)) (i64.const 11))
+        (i64.const 1)))
+    ;; The number as m * 2^e, 1 <= m < 2; ln m = 2 * atanh s by its series.
+    (local.set $x (i64.reinterpret_f64 (f64.convert_i64_u (local.get $x))))
+    (local.set $m (f64.reinterpret_i64 (i64.or
+      (i64.and (local.get $x) (i64.const 0x000fffffffffffff))
+      (i64.const 0x3ff0000000000000))))
+    (local.set $s (f64.div
+      (f64.sub (local.get $m) (f64.const 1))
+      (f64.add (local.get $m) (f64.const 1))))
+    (local.set $q (f64.mul (local.get $s) (local.get $s)))
+    (f64.mul
+      (f64.convert_i32_u (i32.load (i32.const 56)))
+      (f64.neg
+        (f64.add
+          (f64.mul
+            (f64.convert_i64_s (i64.sub (i64.shr_u (local.get $x) (i64.const 52)) (i64.const 1076)))
+            (f64.const 0.6931471805599453))
+          (f64.mul
+            (f64.mul (f64.const 2) (local.get $s))
+            (f64.add (f64.const 1) (f64.mul (local.get $q)
+            (f64.add (f64.const 0.3333333333333333) (f64.mul (local.get $q)
+            (f64.add (f64.const 0.2) (f64.mul (local.get $q)
+            (f64.add (f64.const 0.14285714285714285) (f64.mul (local.get $q)
+            (f64.add (f64.const 0.1111111111111111) (f64.mul (local.get $q)
+            (f64.add (f64.const 0.09090909090909091) (f64.mul (local.get $q)
+            (f64.const 0.07692307692307693))))))))))))))))))
+
+  ;; Whether a block of this size is hit.
+  (func $is_hit (param $size i32) (result i32)
+    (local $left f64)
+    (local.set $left (f64.load (i32.const 0x108)))
+    ;; Only before the first block.
+    (if (f64.eq (local.get $left) (f64.const 0)) (then (local.set $left (call $draw))))
+    (local.set $left (f64.sub (local.get $left) (f64.convert_i32_u (local.get $size))))
+    (if (f64.ge (local.get $left) (f64.const 0))
+      (then
+        (f64.store (i32.const 0x108) (local.get $left))
+        (return (i32.const 0))))
+    (f64.store (i32.const 0x108) (call $draw))
+    (i32.const 1))
+
+  ;; Where a block stands in the table of those that were recorded and are live, or the free place for it.
+  (func $place (param $block i32) (result i32)
+    (local $at i32) (local $have i32)
+    (local.set $at (i32.shr_u (i32.mul (local.get $block) (i32.const 0x9e3779b1)) (i32.const 14)))
+    (loop $next
+      (local.set $have (i32.load (i32.add (i32.const 0x350000) (i32.shl (local.get $at) (i32.const 2)))))
+      (if (i32.and
+            (i32.ne (local.get $have) (i32.const 0))
+            (i32.ne (local.get $have) (local.get $block)))
+        (then
+          (local.set $at (i32.and (i32.add (local.get $at) (i32.const 1)) (i32.const 0x3ffff)))
+          (br $next))))
+    (i32.add (i32.const 0x350000) (i32.shl (local.get $at) (i32.const 2))))
+
+  ;; Puts a block into the table; not when it is too full to be searched quickly.
+  (func $keep (param $block i32) (result i32)
+    (local $at i32)
+    (if (i32.ge_u (i32.load (i32.const 0x110)) (i32.const 0x30000))
+      (then
+        (i32.store (i32.const 8) (i32.or (i32.load (i32.const 8)) (i32.const 16)))
+        (return (i32.const 0))))
+    (local.set $at (call $place (local.get $block)))
+    (if (i32.eqz (i32.load (local.get $at)))
+      (then
+        (i32.store (local.get $at) (local.get $block))
+        (i32.store (i32.const 0x110) (i32.add (i32.load (i32.const 0x110)) (i32.const 1)))))
+    (i32.const 1))
+
+  ;; Takes a block out of the table, if it is in it. What stands behind it moves up.
+  (func $take (param $block i32) (result i32)
+    (local $at i32) (local $next i32) (local $have i32)
+    (local.set $at (call $place (local.get $block)))
+    (if (i32.eqz (i32.load (local.get $at))) (then (return (i32.const 0))))
+    (i32.store (i32.const 0x110) (i32.sub (i32.load (i32.const 0x110)) (i32.const 1)))
+    (i32.store (local.get $at) (i32.const 0))
+    (local.set $next (local.get $at))
+    (loop $move
+      (local.set $next (i32.add
+        (i32.const 0x350000)
+        (i32.and
+          (i32.sub (i32.add (local.get $next) (i32.const 4)) (i32.const 0x350000))
+          (i32.const 0xfffff))))
+      (if (local.tee $have (i32.load (local.get $next)))
+        (then
+          (i32.store (local.get $next) (i32.const 0))
+          (i32.store (call $place (local.get $have)) (local.get $have))
+          (br $move))))
+    (i32.const 1))
+
+  ;; A nested call's block that waits is one of its own.
+  (func $settle
+    (local $block i32)
+    (if (local.tee $block (i32.load (i32.const 0x114)))
+      (then
+        (i32.store (i32.const 0x114) (i32.const 0))
+        (if (call $keep (local.get $block))
+          (then
+            (call $note (i32.load (i32.const 0x120)) (i32.load (i32.const 0x11c))
+              (local.get $block) (i32.load (i32.const 0x118))))))))
+
+  ;; Notes an event if its block is one of those that are recorded. The log then holds no nested events: what they
+  ;; are about is decided here.
+  (func $sampled (param $what i32) (param $block i32) (param $size i32) (param $node i32)
+    (local $kind i32) (local $nested i32) (local $plain i32)
+    (local.set $kind (i32.and (local.get $what) (i32.const 0xf)))
+    (local.set $nested (i32.and (local.get $what) (i32.const 0x10)))
+    (local.set $plain (i32.xor (local.get $what) (local.get $nested)))
+    (if (i32.eq (local.get $kind) (i32.const 3))
+      (then
+        (if (i32.eqz (local.get $nested)) (then (i32.store (i32.const 0x124) (local.get $block))))
+        (return)))
+    (if (i32.eq (local.get $kind) (i32.const 5))
+      (then (return (call $note (local.get $plain) (local.get $node) (local.get $block) (local.get $size)))))
+    (if (i32.eq (local.get $kind) (i32.const 2))
+      (then
+        (if (i32.eq (i32.load (i32.const 0x114)) (local.get $block))
+          (then (return (i32.store (i32.const 0x114) (i32.const 0)))))
+        (if (call $take (local.get $block))
+          (then
+            (call $note (local.get $plain) (local.get $node) (local.get $block) (local.get $size))))
+        (return)))
+    ;; A nested call may have given the very block, or a longer one around it.
+    (if (i32.or
+          (local.get $nested)
+          (i32.ge_u
+            (i32.sub (local.get $block) (i32.load (i32.const 0x114)))
+            (select (i32.load (i32.const 0x118)) (i32.const 1) (i32.load (i32.const 0x118)))))
+      (then (call $settle))
+      (else (i32.store (i32.const 0x114) (i32.const 0))))
+    (if (i32.eq (local.get $kind) (i32.const 4))
+      (then
+        (if (i32.eqz (local.get $nested))
+          (then
+            (if (call $take (i32.load (i32.const 0x124)))
+              (then (call $note (i32.const 2) (local.get $node) (i32.load (i32.const 0x124)) (i32.const 0))))
+            (i32.store (i32.const 0x124) (i32.const 0))))
+        (local.set $plain (i32.xor (local.get $plain) (i32.const 5)))))
+    (if (i32.eqz (local.get $block)) (then (return)))
+    (if (i32.eqz (call $is_hit (local.get $size))) (then (return)))
+    (if (local.get $nested)
+      (then
+        (i32.store (i32.const 0x114) (local.get $block))
+        (i32.store (i32.const 0x118) (local.get $size))
+        (i32.store (i32.const 0x11c) (local.get $node))
+        (return (i32.store (i32.const 0x120) (local.get $plain)))))
+    (if (call $keep (local.get $block))
+      (then (call $note (local.get $plain) (local.get $node) (local.get $block) (local.get $size)))))
+
+  ;; As `record`, of some blocks.
+  (func (export "sample") (param $what i32) (param $block i32) (param $size i32) (param $frame i32)
+    (call $sampled (local.get $what) (local.get $block) (local.get $size)
+      (call $node_of (local.get $frame))))
+
+  ;; As `record_flat`, of some blocks.
+  (func (export "sample_flat") (param $what i32) (param $block i32) (param $size i32)
+    (call $sampled (local.get $what) (local.get $block) (local.get $size) (i32.const 0)))
+
+  (func $note (param $what i32) (param $node i32) (param $block i32) (param $size i32)
+    (local $at i32)
+    (local.set $node (i32.and (local.get $node) (i32.const 0xffff)))
     ;; Outermost allocations (kinds 1 and 4) are also counted, as the log may end before the program does.
     (if (i32.or
           (i32.eq (i32.and (local.get $what) (i32.const 0xff)) (i32.const 1))
@@ -79,6 +403,11 @@
         (i64.store offset=16 (local.get $at) (i64.add (i64.load offset=16 (local.get $at)) (i64.const 1)))
         (i64.store offset=24 (local.get $at)
           (i64.add (i64.load offset=24 (local.get $at)) (i64.extend_i32_u (local.get $size))))))
+    (i64.store (i32.const 32) (i64.add (i64.load (i32.const 32)) (i64.const 1)))
+    (call $log (local.get $what) (local.get $node) (local.get $block) (local.get $size)))
+
+  (func $log (param $what i32) (param $node i32) (param $block i32) (param $size i32)
+    (local $at i32)
     ;; An incomplete log ends at one point: nothing is noted behind a gap.
     (if (i32.and (i32.load (i32.const 8)) (i32.const 1)) (then (return)))
     (local.set $at (i32.load (i32.const 16)))

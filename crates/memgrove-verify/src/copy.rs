@@ -13,12 +13,26 @@
 
 use std::ops::Range;
 
-use wasmparser::{
-    BinaryReader, CompositeInnerType, ExternalKind, Imports, MemoryType, Operator, Parser, Payload, TypeRef,
-};
+use memgrove_module::facts::{ExternKind, MemoryType, SiteKind};
+use memgrove_module::{Facts, PAGE_SIZE_LOG2};
+use wasmparser::BinaryReader;
 
-/// The order of the sections in a module, by their ids.
-const ORDER: [u8; 13] = [1, 2, 3, 4, 5, 13, 6, 7, 8, 9, 12, 10, 11];
+/// The sections of a module in their order, by id and by the name that facts have for them.
+const ORDER: [(u8, &str); 13] = [
+    (1, "type"),
+    (IMPORTS, "import"),
+    (FUNCTIONS, "function"),
+    (4, "table"),
+    (MEMORIES, "memory"),
+    (13, "tag"),
+    (6, "global"),
+    (EXPORTS, "export"),
+    (8, "start"),
+    (9, "element"),
+    (12, "data count"),
+    (CODE, "code"),
+    (11, "data"),
+];
 const IMPORTS: u8 = 2;
 const FUNCTIONS: u8 = 3;
 const MEMORIES: u8 = 5;
@@ -27,24 +41,11 @@ const CODE: u8 = 10;
 
 /// What is inside a module, as far as copies need it.
 pub(super) struct Anatomy<'a> {
-    wasm: &'a [u8],
-    /// Contents of the sections that are not custom, by id.
-    sections: Vec<(u8, Range<usize>)>,
-    /// Number of parameters of each type, 0 for one that is no function.
-    parameters: Vec<u32>,
-    /// Type index of each imported function.
-    imported: Vec<u32>,
-    /// Functions in all.
-    function_count: u32,
+    facts: &'a Facts<'a>,
     /// The first memory and where its limits stand.
     memory: Option<(MemoryType, Range<usize>)>,
     /// Some memory is imported or exported, so that a host can see one.
     shows_memory: bool,
-    export_names: Vec<&'a str>,
-    /// Functions that are exported, by index.
-    exported: Vec<(u32, &'a str)>,
-    /// Of each function that the module defines: whether it grows memory itself, and whom it calls.
-    bodies: Vec<(bool, Vec<u32>)>,
 }
 
 /// What a copy shows in addition.
@@ -75,111 +76,28 @@ impl Copy {
 }
 
 impl<'a> Anatomy<'a> {
-    /// Reads a valid module; `None` for one whose memory stands where copies cannot change it.
-    pub fn read(wasm: &'a [u8]) -> Option<Self> {
-        let mut anatomy = Self {
-            wasm,
-            sections: Vec::new(),
-            parameters: Vec::new(),
-            imported: Vec::new(),
-            function_count: 0,
-            memory: None,
-            shows_memory: false,
-            export_names: Vec::new(),
-            exported: Vec::new(),
-            bodies: Vec::new(),
+    /// Of a module that was read; `None` for one whose memory stands where copies cannot change it.
+    pub fn new(facts: &'a Facts<'a>) -> Option<Self> {
+        let is_imported = |memory: &memgrove_module::facts::Memory| memory.import.is_some();
+        let memory = match facts.memories.first() {
+            None => None,
+            Some(memory) => {
+                let at = memory.offset as usize;
+                let limits = match memory.import.and_then(|at| facts.imports.get(at as usize)) {
+                    Some(import) => limits_of_import(facts.bytes(), at, (import.module, import.name))?,
+                    None => limits(facts.bytes(), at)?,
+                };
+                Some((memory.ty, limits))
+            }
         };
-        for payload in Parser::new(0).parse_all(wasm) {
-            let payload = payload.ok()?;
-            if let Some((id, range)) = payload.as_section().filter(|(id, _)| *id != 0) {
-                let range = usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?;
-                anatomy.sections.push((id, range));
-            }
-            match payload {
-                Payload::TypeSection(section) => {
-                    for group in section {
-                        let counts = group.ok()?.into_types().map(|sub| match sub.composite_type.inner {
-                            CompositeInnerType::Func(function) => count(function.params().len()),
-                            _ => 0,
-                        });
-                        anatomy.parameters.extend(counts);
-                    }
-                }
-                Payload::ImportSection(section) => anatomy.imports(section)?,
-                Payload::FunctionSection(section) => anatomy.function_count += section.count(),
-                Payload::MemorySection(section) => {
-                    if let (None, Some(first)) =
-                        (&anatomy.memory, section.into_iter_with_offsets().next().transpose().ok()?)
-                    {
-                        let (at, ty) = first;
-                        anatomy.memory = Some((ty, limits(wasm, usize::try_from(at).ok()?)?));
-                    }
-                }
-                Payload::ExportSection(section) => {
-                    for export in section {
-                        let export = export.ok()?;
-                        anatomy.export_names.push(export.name);
-                        match export.kind {
-                            ExternalKind::Memory => anatomy.shows_memory = true,
-                            ExternalKind::Func | ExternalKind::FuncExact => {
-                                anatomy.exported.push((export.index, export.name));
-                            }
-                            _ => {}
-                        }
-                    }
-                }
-                Payload::CodeSectionEntry(body) => {
-                    let (mut grows, mut calls) = (false, Vec::new());
-                    for operator in body.get_operators_reader().ok()? {
-                        match operator.ok()? {
-                            Operator::MemoryGrow { .. } => grows = true,
-                            Operator::Call { function_index } | Operator::ReturnCall { function_index }
-                                if !calls.contains(&function_index) || calls.len() > 64 =>
-                            {
-                                calls.push(function_index);
-                            }
-                            _ => {}
-                        }
-                    }
-                    anatomy.bodies.push((grows, calls));
-                }
-                _ => {}
-            }
-        }
-        anatomy.function_count += count(anatomy.imported.len());
-        Some(anatomy)
-    }
-
-    fn imports(&mut self, section: wasmparser::ImportSectionReader<'a>) -> Option<()> {
-        for group in section {
-            match group.ok()? {
-                Imports::Single(at, import) => match import.ty {
-                    TypeRef::Func(ty) | TypeRef::FuncExact(ty) => self.imported.push(ty),
-                    TypeRef::Memory(ty) => {
-                        self.shows_memory = true;
-                        let at = limits_of_import(self.wasm, usize::try_from(at).ok()?)?;
-                        self.memory.get_or_insert((ty, at));
-                    }
-                    _ => {}
-                },
-                // Compact groups share one type; a memory in one cannot be changed alone.
-                group => {
-                    for import in group {
-                        match import.ok()?.1.ty {
-                            TypeRef::Func(ty) | TypeRef::FuncExact(ty) => self.imported.push(ty),
-                            TypeRef::Memory(_) => return None,
-                            _ => {}
-                        }
-                    }
-                }
-            }
-        }
-        Some(())
+        let shows_memory = facts.memories.iter().any(is_imported)
+            || facts.exports.iter().any(|export| export.kind == ExternKind::Memory);
+        Some(Self { facts, memory, shows_memory })
     }
 
     /// The module that was read.
-    pub const fn wasm(&self) -> &'a [u8] {
-        self.wasm
+    pub fn wasm(&self) -> &'a [u8] {
+        self.facts.bytes()
     }
 
     /// The type of the first memory.
@@ -189,46 +107,45 @@ impl<'a> Anatomy<'a> {
 
     /// Number of imported functions.
     pub fn imported_count(&self) -> u32 {
-        count(self.imported.len())
+        self.facts.imported_func_count()
     }
 
     /// Names under which imported functions are exported.
     pub fn exported_imports(&self) -> impl Iterator<Item = &'a str> {
         let imported = self.imported_count();
-        self.exported.iter().filter(move |(index, _)| *index < imported).map(|(_, name)| *name)
+        let exports = self.facts.exports.iter();
+        let functions = exports.filter(|export| export.kind == ExternKind::Func);
+        functions.filter(move |export| export.index < imported).map(|export| export.name)
     }
 
     /// Names under which a function is exported.
     pub fn names_of(&self, function: u32) -> impl Iterator<Item = &'a str> {
-        self.exported.iter().filter(move |(index, _)| *index == function).map(|(_, name)| *name)
+        self.facts.exports_of(ExternKind::Func, function).map(|export| export.name)
     }
 
     /// Code of the module grows memory.
     pub fn grows(&self) -> bool {
-        self.bodies.iter().any(|(grows, _)| *grows)
+        self.facts.grow_sites().next().is_some()
     }
 
     /// Functions that grow memory, then those that call them, and so on for some levels.
     pub fn growing(&self, most: usize) -> Vec<u32> {
         const LEVELS: usize = 3;
-        let imported = self.imported_count();
-        let mut chosen: Vec<u32> = (imported..)
-            .zip(&self.bodies)
-            .filter(|(_, (grows, _))| *grows)
-            .map(|(index, _)| index)
-            .take(most)
-            .collect();
+        let sites = self.facts.first_sites(|site| matches!(site.kind, SiteKind::Grow { .. }));
+        let mut chosen: Vec<u32> = sites.map(|site| site.func).take(most).collect();
         let mut level = chosen.clone();
+        let defined = self.imported_count()..self.facts.func_count();
         for _ in 0..LEVELS {
             if level.is_empty() || chosen.len() >= most {
                 break;
             }
-            let callers = (imported..)
-                .zip(&self.bodies)
-                .filter(|(index, (_, calls))| {
-                    !chosen.contains(index) && calls.iter().any(|callee| level.contains(callee))
-                })
-                .map(|(index, _)| index)
+            let calls = |function: u32| {
+                let callees = self.facts.call_graph.callees(function);
+                level.iter().any(|callee| callees.binary_search(callee).is_ok())
+            };
+            let callers = defined
+                .clone()
+                .filter(|function| !chosen.contains(function) && calls(*function))
                 .take(most - chosen.len());
             level = callers.collect();
             chosen.extend(&level);
@@ -240,18 +157,18 @@ impl<'a> Anatomy<'a> {
     /// The copy that shows so much.
     pub fn copy(&self, shown: &Shown) -> Copy {
         let mut prefix = "probe/".to_owned();
-        while self.export_names.iter().any(|name| name.starts_with(&prefix)) {
+        while self.facts.exports.iter().any(|export| export.name.starts_with(&prefix)) {
             prefix.push('/');
         }
         let (mut types, mut bodies, mut exports) = (Vec::new(), Vec::new(), Vec::new());
         for &function in &shown.functions {
-            let index = match self.imported.get(function as usize) {
+            let index = match self.facts.imported_funcs.get(function as usize) {
                 None => function,
                 // Called from outside, an import has no module behind it.
-                Some(&ty) => {
-                    types.push(leb(ty));
-                    bodies.push(self.wrapper(function, ty));
-                    self.function_count + count(types.len()) - 1
+                Some(import) => {
+                    types.push(leb(import.type_index));
+                    bodies.push(self.wrapper(function));
+                    self.facts.func_count() + count(types.len()) - 1
                 }
             };
             exports.push(export(&format!("{prefix}{function}"), 0, index));
@@ -260,8 +177,12 @@ impl<'a> Anatomy<'a> {
             exports.push(export(&format!("{prefix}memory"), 2, 0));
         }
         let mut out = b"\0asm\x01\0\0\0".to_vec();
-        for id in ORDER {
-            let found = self.sections.iter().find(|(have, _)| *have == id).map(|(_, range)| range.clone());
+        for (id, name) in ORDER {
+            let mut sections = self.facts.sections.iter();
+            let found = sections.find(|section| !section.custom && section.name == name).map(|section| {
+                let start = section.offset as usize;
+                start..start + section.size_bytes as usize
+            });
             let added: &[Vec<u8>] = match id {
                 FUNCTIONS => &types,
                 EXPORTS => &exports,
@@ -285,17 +206,18 @@ impl<'a> Anatomy<'a> {
         added: &[Vec<u8>],
     ) -> Option<Vec<u8>> {
         let Some(range) = range else { return (!added.is_empty()).then(|| append(&[0], added)) };
-        let contents = &self.wasm[range.clone()];
+        let contents = &self.wasm()[range.clone()];
         if matches!(id, IMPORTS | MEMORIES)
             && let Some((ty, limits)) = &self.memory
             && range.contains(&limits.start)
+            && limits.end <= range.end
         {
             let least = shown.maximum_pages.unwrap_or(0);
-            let maximum = ty.maximum.map(|maximum| maximum.max(least));
-            if ty.shared || maximum != ty.maximum {
-                let mut changed = self.wasm[range.start..limits.start].to_vec();
-                changed.extend(encode_limits(&MemoryType { maximum, shared: false, ..*ty }));
-                changed.extend(&self.wasm[limits.end..range.end]);
+            let max_pages = ty.max_pages.map(|maximum| maximum.max(least));
+            if ty.shared || max_pages != ty.max_pages {
+                let mut changed = self.wasm()[range.start..limits.start].to_vec();
+                changed.extend(encode_limits(&MemoryType { max_pages, shared: false, ..*ty }));
+                changed.extend(&self.wasm()[limits.end..range.end]);
                 return Some(changed);
             }
         }
@@ -303,9 +225,9 @@ impl<'a> Anatomy<'a> {
     }
 
     /// The body of a function that hands its arguments on to an imported one.
-    fn wrapper(&self, function: u32, ty: u32) -> Vec<u8> {
+    fn wrapper(&self, function: u32) -> Vec<u8> {
         let mut body = vec![0];
-        for at in 0..self.parameters.get(ty as usize).copied().unwrap_or(0) {
+        for at in 0..self.facts.func_type(function).map_or(0, |ty| count(ty.params().len())) {
             body.push(0x20);
             body.extend(leb(at));
         }
@@ -343,26 +265,27 @@ fn limits(wasm: &[u8], at: usize) -> Option<Range<usize>> {
     Some(at..at + position(&reader))
 }
 
-/// The same for a memory that is imported by the entry that begins at `at`.
-fn limits_of_import(wasm: &[u8], at: usize) -> Option<Range<usize>> {
+/// The same for a memory that is imported by the entry that begins at `at`. None for one in a group, whose entries share
+/// a name or a type: it cannot be changed alone.
+fn limits_of_import(wasm: &[u8], at: usize, names: (&str, &str)) -> Option<Range<usize>> {
     const MEMORY: u8 = 2;
     let mut reader = BinaryReader::new(wasm.get(at..)?, 0);
-    reader.read_string().ok()?;
-    reader.read_string().ok()?;
-    (reader.read_u8().ok()? == MEMORY).then(|| limits(wasm, at + position(&reader))).flatten()
+    let is_alone = (reader.read_string().ok()?, reader.read_string().ok()?) == names;
+    (is_alone && reader.read_u8().ok()? == MEMORY).then(|| limits(wasm, at + position(&reader))).flatten()
 }
 
 fn encode_limits(ty: &MemoryType) -> Vec<u8> {
     let flag = |is: bool, bit: u8| if is { bit } else { 0 };
+    let page_size = Some(ty.page_size_log2).filter(|log2| *log2 != PAGE_SIZE_LOG2);
     let mut out = vec![
-        flag(ty.maximum.is_some(), 1)
+        flag(ty.max_pages.is_some(), 1)
             | flag(ty.shared, 2)
             | flag(ty.memory64, 4)
-            | flag(ty.page_size_log2.is_some(), 8),
+            | flag(page_size.is_some(), 8),
     ];
-    out.extend(leb64(ty.initial));
-    out.extend(ty.maximum.into_iter().flat_map(leb64));
-    out.extend(ty.page_size_log2.into_iter().flat_map(leb));
+    out.extend(leb64(ty.min_pages));
+    out.extend(ty.max_pages.into_iter().flat_map(leb64));
+    out.extend(page_size.into_iter().flat_map(leb));
     out
 }
 
@@ -398,17 +321,30 @@ fn count(number: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use memgrove_module::facts;
+
     use super::*;
+
+    fn memory(copy: &Copy) -> MemoryType {
+        facts(&copy.wasm).expect("a copy is valid").memories.first().expect("a memory").ty
+    }
 
     /// A copy of a module given as text, as text.
     fn copied(text: &str, functions: &[u32], maximum_pages: Option<u64>) -> Copy {
         let wasm = wat::parse_str(text).expect("the test's text is well-formed");
-        let anatomy = Anatomy::read(&wasm).expect("it can be copied");
-        let copy = anatomy.copy(&Shown { functions: functions.to_vec(), maximum_pages });
-        wasmparser::Validator::new_with_features(wasmparser::WasmFeatures::all())
-            .validate_all(&copy.wasm)
-            .expect("a copy is valid");
-        copy
+        let facts = facts(&wasm).expect("the test's module is valid");
+        let anatomy = Anatomy::new(&facts).expect("it can be copied");
+        anatomy.copy(&Shown { functions: functions.to_vec(), maximum_pages })
+    }
+
+    #[test]
+    fn a_memory_in_a_group_of_imports_is_not_copied() {
+        // Module `m`, then a group of entries that share it: `a` is a memory of one page.
+        let group = b"\x02\x0b\x01\x01m\x00\x7f\x01\x01a\x02\x00\x01";
+        let wasm = [b"\0asm\x01\0\0\0".as_slice(), group].concat();
+        let facts = facts(&wasm).expect("the test's module is valid");
+        assert_eq!(facts.memories.len(), 1);
+        assert!(Anatomy::new(&facts).is_none());
     }
 
     #[test]
@@ -420,7 +356,8 @@ mod tests {
             (func (export "probe/0") (drop (call $inner)))
             (data (i32.const 0) "x"))"#;
         let copy = copied(text, &[0, 1], None);
-        let anatomy = Anatomy::read(&copy.wasm).expect("a copy can be copied");
+        let facts = facts(&copy.wasm).expect("a copy is valid");
+        let anatomy = Anatomy::new(&facts).expect("a copy can be copied");
         assert!(anatomy.shows_memory && anatomy.grows());
         assert_eq!(copy.name(0), "probe//0", "a name that the module has not");
         assert_eq!(anatomy.names_of(3).collect::<Vec<_>>(), ["probe//0"], "a function that calls the import");
@@ -431,7 +368,8 @@ mod tests {
     #[test]
     fn a_module_of_imports_alone_gets_the_sections_it_lacks() {
         let copy = copied(r#"(module (import "env" "f" (func)) (import "env" "m" (memory 0)))"#, &[0], None);
-        assert_eq!(Anatomy::read(&copy.wasm).expect("valid").names_of(1).collect::<Vec<_>>(), ["probe/0"]);
+        let facts = facts(&copy.wasm).expect("a copy is valid");
+        assert_eq!(facts.exported_func("probe/0"), Some(1));
     }
 
     #[test]
@@ -443,12 +381,11 @@ mod tests {
             "(module (memory 3 3 shared))",
         ] {
             let copy = copied(text, &[], Some(300));
-            let memory = Anatomy::read(&copy.wasm).expect("valid").memory().expect("a memory");
-            assert_eq!((memory.initial, memory.maximum), (3, Some(300)), "{text}");
+            let memory = memory(&copy);
+            assert_eq!((memory.min_pages, memory.max_pages), (3, Some(300)), "{text}");
             assert!(!memory.shared, "{text}: one thread runs it");
-            let same = copied(text, &[], Some(2));
-            let memory = Anatomy::read(&same.wasm).expect("valid").memory().expect("a memory");
-            assert_eq!((memory.initial, memory.maximum), (3, Some(3)), "{text}: never lowered");
+            let memory = self::memory(&copied(text, &[], Some(2)));
+            assert_eq!((memory.min_pages, memory.max_pages), (3, Some(3)), "{text}: never lowered");
         }
     }
 }

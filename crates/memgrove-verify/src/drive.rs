@@ -1,6 +1,6 @@
 //! Calls the exports of two modules alike, without knowing what they are for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::pair::{NoPair, Pair, Same, Sides};
 use super::{Evidence, Gap, Outcome, Reason, Subject};
@@ -63,16 +63,17 @@ fn run(
     evidence: &mut Evidence,
     gaps: &mut Vec<Gap>,
 ) -> Result<Outcome, EngineError> {
-    let start = || sides.start().map_err(NoPair::outcome);
+    let start = || sides.start_programs().map_err(NoPair::outcome);
     let mut pair = match start() {
         Ok(pair) => pair,
         Err(outcome) => return Ok(outcome),
     };
     let (mut exhausted, mut unknown) = (BTreeSet::new(), BTreeSet::new());
+    let mut open: BTreeMap<&str, &str> = BTreeMap::new();
     let (mut calls, mut traps) = (0, 0);
     'rounds: for round in 0..ROUNDS {
         for &(name, signature) in &exports.callable {
-            if exhausted.contains(name) || unknown.contains(name) {
+            if exhausted.contains(name) || unknown.contains(name) || open.contains_key(name) {
                 continue;
             }
             let arguments = arguments(signature, round * 7);
@@ -85,12 +86,11 @@ fn run(
                 Same::Different(how) => return Ok(Outcome::Failed(how)),
                 not_compared => {
                     // The two are no longer in the same state, so that nothing after this could be compared.
-                    let (names, most) = match not_compared {
-                        Same::Unknown => (&mut unknown, MOST_UNKNOWN),
-                        _ => (&mut exhausted, MOST_EXHAUSTED),
+                    let is_enough = match not_compared {
+                        Same::Unknown => unknown.insert(name) && unknown.len() > MOST_UNKNOWN,
+                        Same::Open(why) => open.insert(name, why).is_none() && open.len() > MOST_UNKNOWN,
+                        _ => exhausted.insert(name) && exhausted.len() > MOST_EXHAUSTED,
                     };
-                    names.insert(name);
-                    let is_enough = names.len() > most;
                     pair = match start() {
                         Ok(pair) => pair,
                         Err(outcome) => return Ok(outcome),
@@ -116,6 +116,13 @@ fn run(
             gaps.push(Gap::new(reason, format!("`{first}` {why}{more}")));
         }
     }
+    if let Some((first, why)) = open.first_key_value() {
+        let more = match open.len() - 1 {
+            0 => String::new(),
+            more => format!("; {} not compared either", counted(more, "export is", "exports are")),
+        };
+        gaps.push(Gap::new(Reason::DependsOnHeap, format!("`{first}`: {why}{more}")));
+    }
     if let Some(difference) = compare_rest(&mut pair, exports, has_memory, evidence, gaps)? {
         return Ok(Outcome::Failed(difference));
     }
@@ -131,7 +138,7 @@ fn run(
         1 => " (1 traps for the same reason on both sides)".to_owned(),
         _ => format!(" ({traps} trap for the same reason on both sides)"),
     };
-    let called = exports.callable.len() - exhausted.len() - unknown.len();
+    let called = exports.callable.len() - exhausted.len() - unknown.len() - open.len();
     Ok(Outcome::Passed(match exports.callable.len() {
         0 => "it exports no function to call; memory and globals agree".to_owned(),
         _ => format!(
@@ -144,25 +151,24 @@ fn run(
 
 /// Globals and memory at the end, and how they differ.
 fn compare_rest(
-    pair: &mut Pair,
+    pair: &mut Pair<'_>,
     exports: &Exports<'_>,
     has_memory: bool,
     evidence: &mut Evidence,
     gaps: &mut Vec<Gap>,
 ) -> Result<Option<String>, EngineError> {
     for &name in &exports.globals {
-        let (was, is) = (pair.before.global(name), pair.after.global(name));
-        match was {
-            Ok(was) if is.as_ref() == Ok(&was) => evidence.globals_compared += 1,
-            Ok(was) => {
-                let is = is.map_or_else(|error| error.to_string(), |is| format!("{is:?}"));
-                return Ok(Some(format!("global `{name}` is {was:?} before and {is} after")));
+        match pair.compare_global(name) {
+            Some(Same::Different(how)) => return Ok(Some(how)),
+            Some(Same::Open(why)) => {
+                gaps.push(Gap::new(Reason::DependsOnHeap, format!("global `{name}`: {why}")))
             }
-            Err(_) => {}
+            Some(_) => evidence.globals_compared += 1,
+            None => {}
         }
     }
     if has_memory {
-        for instance in [&mut pair.before, &mut pair.after] {
+        for instance in pair.instances() {
             if let Err(error) = instance.memory_bytes(Memory::Main) {
                 gaps.push(Gap::new(Reason::MemoryNotVisible, error.to_string()));
                 return Ok(None);
@@ -170,7 +176,11 @@ fn compare_rest(
         }
     }
     match pair.compare_memory()? {
-        Ok(bytes) => evidence.memory_bytes_compared = bytes,
+        Ok(compared) => {
+            evidence.memory_bytes_compared = compared.bytes;
+            evidence.blocks_compared = compared.blocks;
+            gaps.extend(compared.gaps);
+        }
         Err(difference) => return Ok(Some(difference)),
     }
     Ok(None)

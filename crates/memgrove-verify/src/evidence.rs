@@ -51,6 +51,8 @@ pub enum Reason {
     NoSecondImplementation,
     /// An import is what it is by its use alone, so that the emulated host repeats the plan's guess.
     NoIndependentWitness,
+    /// What is done depends on where the heap's blocks lie, on bytes that nobody wrote, or on what C leaves open.
+    DependsOnHeap,
     /// There is no way to call an export without knowing it: it takes references.
     CannotBeCalled,
     /// There are more exports than are called.
@@ -170,6 +172,8 @@ pub struct Evidence {
     pub stand_in_calls_returned: usize,
     /// Bytes of memory that are equal on both sides at the end.
     pub memory_bytes_compared: u64,
+    /// Blocks of two different heaps of which the contents are equal at the end.
+    pub blocks_compared: usize,
     /// Exported globals that are equal on both sides at the end.
     pub globals_compared: usize,
     /// Growth that was seen.
@@ -188,6 +192,7 @@ impl Evidence {
             stand_ins_compared: 0,
             stand_in_calls_returned: 0,
             memory_bytes_compared: 0,
+            blocks_compared: 0,
             globals_compared: 0,
             growth: None,
         }

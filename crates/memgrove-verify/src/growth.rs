@@ -1,11 +1,12 @@
 //! Makes memory grow, and uses what it got: through the module's own allocator, a stand-in, or whatever function
 //! makes it grow.
 
-use memgrove_module::PAGE_SIZE_LOG2;
-use wasmparser::MemoryType;
+use memgrove_module::facts::MemoryType;
+use memgrove_rewrite::{Behaviour, HeapFunction};
 
 use super::drive::value;
 use super::pair::{Sides, is_exhausted, memory_bytes};
+use super::stand_ins::StandIn;
 use super::{Gap, Grown, GrownBy, Outcome, Reason, Subject, drive, stand_ins};
 use crate::engine::{EngineError, ExportKind, Instance, Memory, Module, Signature, Value, ValueType};
 
@@ -46,8 +47,9 @@ pub(super) fn check(
     subject: &Subject<'_>,
 ) -> (Outcome, Option<Grown>) {
     let put_inside = subject.plan.grows_behind_a_break()
+        || super::has_heap(subject.plan)
         || subject.plan.imports.iter().any(|item| stand_ins::is_growth(item.behaviour));
-    let own = allocate(sides.fixed(), sides.fixed_alone(), subject.fixed.memory());
+    let own = allocate(sides.fixed(), sides.fixed_alone(), subject.fixed.memory(), allocator(sides.fixed()));
     // What the original cannot do under the host it was made for is not held against the fixed module, unless
     // that host grew memory before each use, and now the module does.
     let mut gap = None;
@@ -71,7 +73,8 @@ pub(super) fn check(
             ));
         }
         Allocated::Wrong(why) => {
-            let original = allocate(sides.original(), sides.original_alone(), subject.original.memory());
+            let (module, memory) = (sides.original(), subject.original.memory());
+            let original = allocate(module, sides.original_alone(), memory, allocator(module));
             if subject.plan.grows_behind_a_break() || matches!(original, Allocated::Grew(..)) {
                 return (Outcome::Failed(why), None);
             }
@@ -88,6 +91,17 @@ pub(super) fn check(
         };
     }
     let roomy = lifted.unwrap_or(sides);
+    match by_heap(roomy, subject, lifted.is_some()) {
+        Allocated::Grew(mut grown, _) => {
+            (grown.by, grown.with_larger_maximum) = (GrownBy::StandIn, lifted.is_some());
+            "malloc".clone_into(&mut grown.name);
+            return (Outcome::Passed(words(&grown)), Some(grown));
+        }
+        // That memory can be had, the emulated host's heap shows.
+        Allocated::Wrong(why) => return (Outcome::Failed(why), None),
+        Allocated::OutOfBudget(words) => gap = Some(Gap::new(Reason::OutOfBudget, words)),
+        Allocated::NoAllocator | Allocated::Full { .. } => {}
+    }
     let by_stand_in = match stand_ins::grow(roomy, subject) {
         Ok(grown) => grown,
         Err(difference) => return (Outcome::Failed(difference), None),
@@ -104,6 +118,19 @@ pub(super) fn check(
     let gap = gap
         .unwrap_or_else(|| Gap::new(Reason::GrowthNotObserved, "no call was found that makes memory grow"));
     (Outcome::Skipped(gap), None)
+}
+
+/// Asks the heap that was put inside, in a copy that exports its `malloc`.
+fn by_heap(sides: &Sides<'_>, subject: &Subject<'_>, is_lifted: bool) -> Allocated {
+    let is_malloc = |stand_in: &&StandIn| {
+        subject.plan.imports[stand_in.at].behaviour == Behaviour::Allocates(HeapFunction::Malloc)
+    };
+    let export = subject.stand_ins.iter().find(is_malloc).map(|stand_in| (stand_in.after.clone(), None));
+    let mut memory = subject.fixed.memory();
+    if let Some(memory) = memory.as_mut().filter(|_| is_lifted) {
+        memory.max_pages = super::lifted_maximum(&subject.fixed).or(memory.max_pages);
+    }
+    allocate(sides.fixed(), sides.fixed_alone(), memory, export)
 }
 
 fn words(grown: &Grown) -> String {
@@ -184,7 +211,7 @@ fn by_any(sides: &Sides<'_>, subject: &Subject<'_>) -> Option<Grown> {
 /// A module that starts with more memory than it declares has grown it.
 fn by_itself(sides: &Sides<'_>, subject: &Subject<'_>) -> Option<Grown> {
     let memory = subject.fixed.memory()?;
-    let declared = memory.initial.checked_mul(1 << memory.page_size_log2.unwrap_or(PAGE_SIZE_LOG2))?;
+    let declared = memory.min_bytes();
     let started = memory_bytes(sides.fixed_alone().ok()?.as_mut());
     (started > declared).then(|| Grown {
         by: GrownBy::Start,
@@ -225,13 +252,14 @@ fn is_usable(instance: &mut dyn Instance, from: u64, to: u64) -> bool {
     })
 }
 
-/// Allocates beyond the initial memory through the module's own allocator, if it exports one.
+/// Allocates beyond the initial memory through an allocator: its export, and a second argument if it takes one.
 fn allocate(
     module: &dyn Module,
     instance: Result<Box<dyn Instance>, EngineError>,
     memory: Option<MemoryType>,
+    allocator: Option<(String, Option<i32>)>,
 ) -> Allocated {
-    let Some((name, extra)) = allocator(module) else { return Allocated::NoAllocator };
+    let Some((name, extra)) = allocator else { return Allocated::NoAllocator };
     match instance.and_then(|instance| allocate_from(module, instance, memory, &name, extra)) {
         Ok(allocated) => allocated,
         Err(error) if error.is_exhausted() => Allocated::OutOfBudget(error.to_string()),
@@ -332,9 +360,7 @@ fn allocate_from(
 
 /// The most that a memory can have, in bytes.
 fn maximum_bytes(memory: Option<MemoryType>) -> u64 {
-    let page_log2 = memory.and_then(|ty| ty.page_size_log2).unwrap_or(PAGE_SIZE_LOG2);
-    let pages = memory.and_then(|ty| ty.maximum);
-    pages.and_then(|pages| pages.checked_mul(1 << page_log2)).unwrap_or(1 << 32)
+    memory.and_then(|ty| ty.max_bytes()).unwrap_or(1 << 32)
 }
 
 /// The exported allocator and a second argument (alignment, or a class of objects) if it takes one.

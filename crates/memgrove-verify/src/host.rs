@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use memgrove_rewrite::{Behaviour, DecidedBy, Decision, Item, Plan};
 
+use super::heap::{Layout, Shared};
 use super::library::{self, Action};
 use super::twins::{Call, State, divisor, twin};
 use crate::engine::{Caller, Host, HostTrap, Value, ValueType};
@@ -47,6 +48,11 @@ pub(super) const NO_EXIT: i64 = i64::MIN;
 /// # Errors
 /// The import that has no second implementation here.
 pub fn emulate(plan: &Plan) -> Result<Emulated, String> {
+    emulate_on(plan, &Shared::new(Layout::FIRST, plan.page_bytes()))
+}
+
+/// The same with C's heap given, for a module that imports one.
+pub(super) fn emulate_on(plan: &Plan, heap: &Shared) -> Result<Emulated, String> {
     let ended = Arc::new(AtomicBool::new(false));
     let exit_code = Arc::new(AtomicI64::new(NO_EXIT));
     let break_cell = plan.initial_data().next().map_or(0, |(at, _)| at);
@@ -81,6 +87,7 @@ pub fn emulate(plan: &Plan) -> Result<Emulated, String> {
             Behaviour::Exits => own_or(item, Action::Exits),
             Behaviour::Answers(number) => own_or(item, Action::Returns(number)),
             Behaviour::Computes(function) => own_or(item, Action::Computes(function)),
+            Behaviour::Allocates(function) => own_or(item, Action::Allocates(function)),
             _ => return Err(format!("`{name}` needs the module itself")),
         };
         if !is_confirmed && !matches!(item.decision, Decision::Traps { .. }) {
@@ -118,6 +125,15 @@ pub fn emulate(plan: &Plan) -> Result<Emulated, String> {
                     let number = twin(&mut Call { caller: &mut *caller, arguments, state: &mut state });
                     ended.fetch_or(state.has_ended, Ordering::Relaxed);
                     Ok(divided(answer(caller, number?), divisor(function)))
+                })
+            }
+            Action::Allocates(function) => {
+                let heap = heap.clone();
+                host.function(module, name, move |caller, arguments| {
+                    let numbers: Vec<u64> =
+                        arguments.iter().map(|argument| argument.as_u64().unwrap_or(0)).collect();
+                    let number = heap.lock().call(caller, function, &numbers)?;
+                    Ok(answer(caller, number))
                 })
             }
             Action::ReturnsConstant => return Err(format!("what `{name}` returns is not known")),

@@ -1,6 +1,6 @@
 //! What the inspector says of the fixed module: it must run where nothing is given.
 
-use memgrove_inspect::report;
+use memgrove_inspect::{Report, report};
 use memgrove_rewrite::Plan;
 
 use super::{Gap, Outcome, Reason};
@@ -9,15 +9,10 @@ use super::{Gap, Outcome, Reason};
 const BARE: &str = "bare";
 
 /// The inspector's verdict on a bare engine, if that is what the plan is for.
-pub(super) fn check(fixed: &[u8], plan: &Plan) -> Outcome {
+pub(super) fn check(report: &Report, plan: &Plan) -> Outcome {
     if !plan.is_complete() {
         return Outcome::Skipped(Gap::new(Reason::ImportsStay, super::remaining(plan)));
     }
-    let facts = match memgrove_inspect::facts(fixed) {
-        Ok(facts) => facts,
-        Err(error) => return Outcome::Failed(error.to_string()),
-    };
-    let report = memgrove_inspect::conclude(&facts);
     let Some(verdict) = report.verdicts.iter().find(|verdict| verdict.host == BARE) else {
         return Outcome::Skipped(Gap::new(
             Reason::NoHostProfile,

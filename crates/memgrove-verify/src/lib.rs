@@ -20,6 +20,7 @@ mod copy;
 mod drive;
 mod evidence;
 mod growth;
+mod heap;
 mod host;
 mod inspected;
 mod kernel;
@@ -29,6 +30,8 @@ mod stand_ins;
 mod text;
 mod twins;
 
+use memgrove_inspect::{Report, conclude};
+use memgrove_module::{Facts, PAGE_SIZE_LOG2, facts};
 use memgrove_rewrite::{Behaviour, Plan};
 use serde::Serialize;
 
@@ -124,8 +127,28 @@ pub struct Check {
 
 /// Asks every question of every engine. `fixed` is `original` with `plan` applied. Engines are to bound each call, best by
 /// counting instructions.
+///
+/// # Errors
+/// If one of the two is not a valid module, with the byte offset.
+pub fn verify(
+    original: &[u8],
+    fixed: &[u8],
+    plan: &Plan,
+    engines: &[Witness<'_>],
+) -> Result<Verification, memgrove_module::Error> {
+    let (original, fixed) = (facts(original)?, facts(fixed)?);
+    Ok(verify_facts(&original, &fixed, &conclude(&fixed), plan, engines))
+}
+
+/// The same for modules that have been read already. `report` is the inspector's of the fixed module.
 #[must_use]
-pub fn verify(original: &[u8], fixed: &[u8], plan: &Plan, engines: &[Witness<'_>]) -> Verification {
+pub fn verify_facts(
+    original: &Facts<'_>,
+    fixed: &Facts<'_>,
+    report: &Report,
+    plan: &Plan,
+    engines: &[Witness<'_>],
+) -> Verification {
     let mut asked = Asked::default();
     let subject = Subject::new(original, fixed, plan);
     for witness in engines {
@@ -143,7 +166,7 @@ pub fn verify(original: &[u8], fixed: &[u8], plan: &Plan, engines: &[Witness<'_>
         asked.note_guesses(subject);
     }
     asked.note_traps(plan);
-    Verification::conclude(inspected::check(fixed, plan), asked.checks, asked.evidence, asked.not_run)
+    Verification::conclude(inspected::check(report, plan), asked.checks, asked.evidence, asked.not_run)
 }
 
 /// The two modules, and the copies of them that show what is to be called.
@@ -167,7 +190,7 @@ struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    fn new(original: &'a [u8], fixed: &'a [u8], plan: &'a Plan) -> Result<Self, Gap> {
+    fn new(original: &'a Facts<'a>, fixed: &'a Facts<'a>, plan: &'a Plan) -> Result<Self, Gap> {
         // Memories, tables and globals that stay hold what only their host knows.
         if plan.remaining().any(|item| item.behaviour != Behaviour::StaysFunction) {
             return Err(Gap::new(Reason::ImportsStay, remaining(plan)));
@@ -181,9 +204,8 @@ impl<'a> Subject<'a> {
         let unconfirmed = emulate(&known).map_err(no_second)?.unconfirmed;
         let cannot =
             || Gap::new(Reason::CannotBeCalled, "its imports are encoded so that it cannot be copied");
-        let anatomies =
-            (Anatomy::read(original).ok_or_else(cannot)?, Anatomy::read(fixed).ok_or_else(cannot)?);
-        let (original, fixed) = anatomies;
+        let original = Anatomy::new(original).ok_or_else(cannot)?;
+        let fixed = Anatomy::new(fixed).ok_or_else(cannot)?;
         // Imports that stay keep the first indices, those that were put inside follow in their order.
         let functions = plan.imports.iter().enumerate().filter(|(_, item)| pair::is_function(item.behaviour));
         let functions: Vec<(usize, bool)> =
@@ -253,9 +275,10 @@ impl<'a> Subject<'a> {
 /// A maximum that leaves room to see growth; `None` if the module's own does.
 fn lifted_maximum(fixed: &Anatomy<'_>) -> Option<u64> {
     let memory = fixed.memory()?;
-    let maximum = memory.maximum?;
-    let is_tight = memory.page_size_log2.is_none() && maximum < memory.initial + ROOM_PAGES;
-    is_tight.then(|| (4 * memory.initial.min(1 << 14) + 16 * ROOM_PAGES).max(maximum).min(1 << 16))
+    let maximum = memory.max_pages?;
+    let is_tight =
+        memory.page_size_log2 == PAGE_SIZE_LOG2 && maximum < memory.min_pages.saturating_add(ROOM_PAGES);
+    is_tight.then(|| (4 * memory.min_pages.min(1 << 14) + 16 * ROOM_PAGES).max(maximum).min(1 << 16))
 }
 
 /// Answers so far.
@@ -384,6 +407,11 @@ impl Asked {
 
 /// Compares two sides; what was executed goes to the evidence, what was not to the gaps.
 type CheckSides = fn(&Sides<'_>, &Subject<'_>, &mut Evidence, &mut Vec<Gap>) -> Outcome;
+
+/// A heap is put inside.
+fn has_heap(plan: &Plan) -> bool {
+    plan.imports.iter().any(|item| matches!(item.behaviour, Behaviour::Allocates(_)))
+}
 
 /// How many imports stay, in words.
 fn remaining(plan: &Plan) -> String {

@@ -3,7 +3,7 @@
 //! It is kept apart from the one that modules are fixed by, so that a mistake there shows when the
 //! two are compared. A name that is not here is not known.
 
-use memgrove_rewrite::RuntimeFunction;
+use memgrove_rewrite::{HeapFunction, RuntimeFunction};
 
 /// What a function of the host does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,11 +16,13 @@ pub(super) enum Action {
     Returns(i64),
     /// It does what this function's twin does (see `twins.rs`).
     Computes(RuntimeFunction),
+    /// It is of C's heap (see `heap/shadow.rs`).
+    Allocates(HeapFunction),
     /// It returns a constant that depends on how the module was built.
     ReturnsConstant,
 }
 
-use Action::{Computes, Exits, Returns, ReturnsConstant, Traps};
+use Action::{Allocates, Computes, Exits, Returns, ReturnsConstant, Traps};
 use RuntimeFunction as F;
 
 /// What the function called `name` in `module` does; `params` is how many parameters it has.
@@ -174,6 +176,17 @@ fn emscripten(name: &str, params: usize) -> Option<Action> {
 fn libc(name: &str) -> Option<Action> {
     let known = |name: &str| {
         Some(match name {
+            "malloc" => Allocates(HeapFunction::Malloc),
+            "calloc" => Allocates(HeapFunction::Calloc),
+            "realloc" => Allocates(HeapFunction::Realloc),
+            "reallocarray" => Allocates(HeapFunction::Reallocarray),
+            "aligned_alloc" => Allocates(HeapFunction::AlignedAlloc),
+            "memalign" => Allocates(HeapFunction::Memalign),
+            "posix_memalign" => Allocates(HeapFunction::PosixMemalign),
+            "free" => Allocates(HeapFunction::Free),
+            "free_sized" => Allocates(HeapFunction::FreeSized),
+            "free_aligned_sized" => Allocates(HeapFunction::FreeAlignedSized),
+            "malloc_usable_size" => Allocates(HeapFunction::UsableSize),
             "sbrk" => Computes(F::Sbrk),
             "memcpy" | "memmove" => Computes(F::EmscriptenMemcpyBig),
             "memset" => Computes(F::Memset),

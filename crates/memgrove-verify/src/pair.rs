@@ -5,25 +5,15 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
 use memgrove_rewrite::{Behaviour, Plan};
 
+use super::heap::{ByBlock, Layout, Shared};
+use super::host::emulate_on;
 use super::{Emulated, Gap, Reason, emulate, host};
 use crate::engine::{
     Engine, EngineError, Host, HostTrap, Instance, Memory, Module, Outcome, TrapReason, Value,
 };
 
-/// The host that is emulated for an original.
-struct Emulation {
-    host: Host,
-    /// Set when the original has called an import that has no second implementation.
-    reached: Arc<AtomicBool>,
-    /// Set when the original has called an import that ends the program.
-    ended: Arc<AtomicBool>,
-    /// The code with which the original has ended the program.
-    exit_code: Arc<AtomicI64>,
-    /// Which import that stays was called last on each side, by its position plus 1.
-    stayed: [Arc<AtomicUsize>; 2],
-    /// For the fixed module: the imports that stay.
-    rest: Host,
-}
+/// What came of one call.
+pub(super) type Answer = Result<Outcome, EngineError>;
 
 /// Two modules that should do the same.
 pub(super) struct Sides<'a> {
@@ -36,17 +26,49 @@ pub(super) struct Sides<'a> {
     missing: &'a [usize],
 }
 
-/// One instance of each.
-pub(super) struct Pair {
-    pub before: Box<dyn Instance>,
-    pub after: Box<dyn Instance>,
+/// The original at work, under a host that is emulated for it.
+pub(super) struct Original {
+    pub instance: Box<dyn Instance>,
+    notes: Notes,
+}
+
+/// What the emulated host notes while its functions are called.
+struct Notes {
+    /// C's heap, where the host gives one.
+    heap: Shared,
+    /// Set when the original has called an import that has no second implementation.
     reached: Arc<AtomicBool>,
+    /// Set when it has called an import that ends the program.
     ended: Arc<AtomicBool>,
+    /// The code with which it has ended the program.
     exit_code: Arc<AtomicI64>,
-    /// Where the fixed module keeps that code.
-    exit_global: Option<String>,
-    stayed: [Arc<AtomicUsize>; 2],
+    /// Which import that stays was called last, by its position plus 1.
+    stayed: Arc<AtomicUsize>,
+}
+
+/// One instance of each.
+pub(super) struct Pair<'s> {
+    pub before: Original,
+    pub after: Box<dyn Instance>,
+    /// Which import that stays the fixed module called last, by its position plus 1.
+    stayed: Arc<AtomicUsize>,
+    /// The original once more, on another heap, where the two have heaps of their own.
+    by_block: Option<ByBlock<'s>>,
+    /// Where the fixed module keeps the exit code.
+    exit_global: Option<&'s str>,
+    /// Sizes of both memories at the start, in bytes.
     sizes: (u64, u64),
+}
+
+/// What is the same at the end of two runs.
+#[derive(Debug, Default)]
+pub(super) struct Compared {
+    /// Bytes of memory.
+    pub bytes: u64,
+    /// Blocks of heaps that do not lie at the same place.
+    pub blocks: usize,
+    /// What was not compared.
+    pub gaps: Vec<Gap>,
 }
 
 /// Why a pair could not be started.
@@ -82,6 +104,8 @@ pub(super) enum Same {
     Exhausted,
     /// The original called an import that has no second implementation.
     Unknown,
+    /// It depends on where the heap's blocks lie, or on what C leaves open, in words.
+    Open(&'static str),
     /// They differ, in words.
     Different(String),
 }
@@ -115,49 +139,53 @@ pub(super) const fn is_function(behaviour: Behaviour) -> bool {
             | Behaviour::Exits
             | Behaviour::Answers(_)
             | Behaviour::Computes(_)
+            | Behaviour::Allocates(_)
             | Behaviour::Other
             | Behaviour::StaysFunction
     )
 }
 
-impl Emulation {
-    fn new(plan: &Plan, missing: &[usize]) -> Result<Self, String> {
-        let mut known = plan.clone();
-        for &at in missing {
-            known.imports[at].behaviour = Behaviour::StaysFunction;
+impl Original {
+    /// Calls it; also which import that stays it called last.
+    pub fn call(&mut self, export: &str, arguments: &[Value]) -> (Answer, usize) {
+        let Notes { reached, ended, exit_code, stayed, .. } = &self.notes;
+        reached.store(false, Ordering::Relaxed);
+        ended.store(false, Ordering::Relaxed);
+        exit_code.store(host::NO_EXIT, Ordering::Relaxed);
+        stayed.store(0, Ordering::Relaxed);
+        (self.instance.call(export, arguments), stayed.load(Ordering::Relaxed))
+    }
+
+    /// Why what it did last cannot be compared, if that is so.
+    pub fn not_comparable(&self) -> Option<Same> {
+        if self.notes.reached.load(Ordering::Relaxed) {
+            return Some(Same::Unknown);
         }
-        let Emulated { host, ended, exit_code, .. } = emulate(&known)?;
-        let mut emulation = Self {
-            host,
-            reached: Arc::default(),
-            ended,
-            exit_code,
-            stayed: [Arc::default(), Arc::default()],
-            rest: host::of_the_rest(plan),
-        };
-        for &at in missing {
-            let item = &plan.imports[at];
-            let reached = emulation.reached.clone();
-            emulation.host = emulation.host.function(&item.module, &item.name, move |_, _| {
-                reached.store(true, Ordering::Relaxed);
-                Err(HostTrap("it has no second implementation".to_owned()))
-            });
+        self.heap().lock().incomparable().map(Same::Open)
+    }
+
+    /// The code with which the last call ended the program, if it did.
+    fn exit_code(&self) -> Option<i64> {
+        Some(self.notes.exit_code.load(Ordering::Relaxed)).filter(|code| *code != host::NO_EXIT)
+    }
+
+    /// C's heap, where the host gives one.
+    pub const fn heap(&self) -> &Shared {
+        &self.notes.heap
+    }
+
+    /// The fixed module's trap is for the same reason as this one's, or for the host's and what stands for it inside
+    /// the module: `unreachable` for what ends the program, an access out of bounds for one that the host found to be that.
+    pub fn is_same_trap(&self, was: &EngineError, is: &EngineError) -> bool {
+        match (was.trap(), is.trap()) {
+            (Some(TrapReason::Host(_)), Some(TrapReason::Host(_))) => true,
+            (Some(TrapReason::Host(_)), Some(is)) if self.notes.ended.load(Ordering::Relaxed) => {
+                *is == TrapReason::Unreachable
+            }
+            (Some(TrapReason::Host(_)), Some(is)) => *is == TrapReason::MemoryOutOfBounds,
+            (Some(was), Some(is)) => was == is,
+            _ => false,
         }
-        let stays = |item: &memgrove_rewrite::Item| item.behaviour == Behaviour::StaysFunction;
-        for (at, item) in plan.imports.iter().enumerate().filter(|(_, item)| stays(item)) {
-            // The same answer on both sides: what the program does with it can be compared, and a trap would end
-            // most calls before there is anything to compare.
-            let note = |host: Host, last: &Arc<AtomicUsize>| {
-                let last = last.clone();
-                host.function(&item.module, &item.name, move |caller, _| {
-                    last.store(at + 1, Ordering::Relaxed);
-                    Ok(caller.signature().results.iter().map(|ty| ty.zero()).collect())
-                })
-            };
-            emulation.host = note(emulation.host, &emulation.stayed[0]);
-            emulation.rest = note(emulation.rest, &emulation.stayed[1]);
-        }
-        Ok(emulation)
     }
 }
 
@@ -175,35 +203,84 @@ impl<'a> Sides<'a> {
     }
 
     /// Starts both: the original first, so that what it cannot do is not held against the other.
-    pub fn start(&self) -> Result<Pair, NoPair> {
-        let emulation = Emulation::new(self.plan, self.missing)
-            .map_err(|words| NoPair::Original(EngineError::Engine { words }))?;
-        let before = self.start_original(&emulation.host).map_err(NoPair::Original)?;
-        let after = self.fixed.instantiate(&emulation.rest).map_err(NoPair::Fixed)?;
-        let Emulation { reached, ended, exit_code, stayed, .. } = emulation;
-        let exit_global = self.plan.exit_code().map(str::to_owned);
-        let mut pair = Pair { before, after, reached, ended, exit_code, exit_global, stayed, sizes: (0, 0) };
-        pair.sizes = (memory_bytes(pair.before.as_mut()), memory_bytes(pair.after.as_mut()));
+    pub fn start(&self) -> Result<Pair<'_>, NoPair> {
+        let before = self.original_on(Layout::FIRST).map_err(NoPair::Original)?;
+        let (host, stayed) = self.host_of_the_rest();
+        let after = self.fixed.instantiate(&host).map_err(NoPair::Fixed)?;
+        let exit_global = self.plan.exit_code();
+        let mut pair = Pair { before, after, stayed, by_block: None, exit_global, sizes: (0, 0) };
+        pair.sizes = pair.memory_bytes();
         Ok(pair)
     }
 
-    /// The original as its glue starts it, constructors included.
-    fn start_original(&self, host: &Host) -> Result<Box<dyn Instance>, EngineError> {
-        let mut original = self.original.instantiate(host)?;
+    /// The same for whole programs: where a heap was put inside, they are compared by block and offset.
+    pub fn start_programs(&self) -> Result<Pair<'_>, NoPair> {
+        let mut pair = self.start()?;
+        if super::has_heap(self.plan) {
+            pair.by_block = Some(ByBlock::start(self).map_err(NoPair::Original)?);
+        }
+        Ok(pair)
+    }
+
+    /// The original as its glue starts it, constructors included, on a heap that lays out its blocks so.
+    pub fn original_on(&self, layout: Layout) -> Result<Original, EngineError> {
+        let (host, notes) = self.emulation(layout).map_err(|words| EngineError::Engine { words })?;
+        let mut instance = self.original.instantiate(&host)?;
         for (at, bytes) in self.plan.initial_data() {
-            original.write(Memory::Main, u64::from(at), bytes)?;
+            instance.write(Memory::Main, u64::from(at), bytes)?;
         }
         for name in self.constructors {
-            original.call(name, &[])?;
+            instance.call(name, &[])?;
         }
-        Ok(original)
+        Ok(Original { instance, notes })
+    }
+
+    /// The host that is emulated for the original, and what it notes.
+    fn emulation(&self, layout: Layout) -> Result<(Host, Notes), String> {
+        let mut known = self.plan.clone();
+        for &at in self.missing {
+            known.imports[at].behaviour = Behaviour::StaysFunction;
+        }
+        let heap = Shared::new(layout, self.plan.page_bytes());
+        let emulated = emulate_on(&known, &heap)?;
+        let (mut host, reached, stayed) =
+            (emulated.host.clone(), Arc::<AtomicBool>::default(), Arc::default());
+        for &at in self.missing {
+            let item = &self.plan.imports[at];
+            let reached = reached.clone();
+            host = host.function(&item.module, &item.name, move |_, _| {
+                reached.store(true, Ordering::Relaxed);
+                Err(HostTrap("it has no second implementation".to_owned()))
+            });
+        }
+        host = self.notes_what_stays(host, &stayed);
+        let Emulated { ended, exit_code, .. } = emulated;
+        Ok((host, Notes { heap, reached, ended, exit_code, stayed }))
+    }
+
+    /// The same answer on both sides: what the program does with it can be compared, and a trap would end most calls
+    /// before there is anything to compare.
+    fn notes_what_stays(&self, mut host: Host, stayed: &Arc<AtomicUsize>) -> Host {
+        let stays = |item: &memgrove_rewrite::Item| item.behaviour == Behaviour::StaysFunction;
+        for (at, item) in self.plan.imports.iter().enumerate().filter(|(_, item)| stays(item)) {
+            let last = stayed.clone();
+            host = host.function(&item.module, &item.name, move |caller, _| {
+                last.store(at + 1, Ordering::Relaxed);
+                Ok(caller.signature().results.iter().map(|ty| ty.zero()).collect())
+            });
+        }
+        host
+    }
+
+    /// For the fixed module: the imports that stay.
+    fn host_of_the_rest(&self) -> (Host, Arc<AtomicUsize>) {
+        let stayed = Arc::default();
+        (self.notes_what_stays(host::of_the_rest(self.plan), &stayed), stayed)
     }
 
     /// The original alone, or why it does not start.
     pub fn original_alone(&self) -> Result<Box<dyn Instance>, EngineError> {
-        let emulation =
-            Emulation::new(self.plan, self.missing).map_err(|words| EngineError::Engine { words })?;
-        self.start_original(&emulation.host)
+        Ok(self.original_on(Layout::FIRST)?.instance)
     }
 
     /// The fixed module alone.
@@ -222,70 +299,90 @@ impl<'a> Sides<'a> {
     }
 }
 
-impl Pair {
+impl Pair<'_> {
     /// Makes the same call on both sides; the exports may have different names.
     pub fn call(&mut self, (before, after): (&str, &str), arguments: &[Value]) -> Same {
-        self.reached.store(false, Ordering::Relaxed);
-        self.ended.store(false, Ordering::Relaxed);
-        self.exit_code.store(host::NO_EXIT, Ordering::Relaxed);
-        for last in &self.stayed {
-            last.store(0, Ordering::Relaxed);
+        let (was, was_at) = self.before.call(before, arguments);
+        if let Some(why_not) = self.before.not_comparable() {
+            return why_not;
         }
-        let was = self.before.call(before, arguments);
-        if self.reached.load(Ordering::Relaxed) {
-            return Same::Unknown;
-        }
+        let also = match &mut self.by_block {
+            None => None,
+            Some(by_block) => match by_block.call(before, arguments) {
+                Ok(also) => Some(also),
+                Err(why_not) => return why_not,
+            },
+        };
+        self.stayed.store(0, Ordering::Relaxed);
         let is = self.after.call(after, arguments);
-        if is_exhausted(&was) || is_exhausted(&is) {
+        let is_at = self.stayed.load(Ordering::Relaxed);
+        if is_exhausted(&was) || is_exhausted(&is) || also.as_ref().is_some_and(is_exhausted) {
             return Same::Exhausted;
         }
-        let [was_at, is_at] = [0, 1].map(|side: usize| self.stayed[side].load(Ordering::Relaxed));
-        let exit_code = self.exit_code.load(Ordering::Relaxed);
-        if was.is_err()
-            && exit_code != host::NO_EXIT
-            && let Some(told) = self.told_exit_code()
-            && told != exit_code
-        {
-            return Same::Different(format!(
-                "`{before}` with {arguments:?}: ended with code {exit_code} before, and {told} is told after"
-            ));
+        let differs = |was: &Answer, is: &Answer| {
+            let sides = (describe(was), describe(is));
+            Same::Different(format!("`{before}` with {arguments:?}: {} before, {} after", sides.0, sides.1))
+        };
+        if was_at != is_at {
+            return differs(&was, &is);
         }
-        match (was, is) {
-            // The end of the program at the end of its entry: a return instead of an exit.
-            (Err(_), Ok(is))
-                if is.values.is_empty()
-                    && was_at == is_at
-                    && self.exit_global.is_some()
-                    && exit_code == 0 =>
-            {
-                Same::Returned
-            }
-            (Ok(was), Ok(is)) if was.values == is.values && was_at == is_at => Same::Returned,
-            (Err(was), Err(is)) if was_at == is_at && self.is_same_trap(&was, &is) => {
-                Same::Trapped(is.trap().cloned().unwrap_or(TrapReason::Other))
-            }
-            (was, is) => Same::Different(format!(
-                "`{before}` with {arguments:?}: {} before, {} after",
-                describe(&was),
-                describe(&is)
-            )),
-        }
-    }
-
-    /// The exit code that the fixed module tells.
-    fn told_exit_code(&mut self) -> Option<i64> {
-        match self.after.global(self.exit_global.as_deref()?) {
-            Ok(Value::I32(code)) => Some(i64::from(code)),
+        if let (Err(_), Some(code), Some(global)) = (&was, self.before.exit_code(), self.exit_global) {
             // A global that cannot be read tells nothing.
-            _ => Some(host::NO_EXIT),
+            let told = self.after.global(global).ok().and_then(|value| match value {
+                Value::I32(code) => Some(i64::from(code)),
+                _ => None,
+            });
+            if told != Some(code) {
+                return Same::Different(format!(
+                    "`{before}` with {arguments:?}: ended with code {code} before, and {told:?} is told after"
+                ));
+            }
+            // The end of the program at the end of its entry: a return instead of an exit.
+            if code == 0 && is.as_ref().is_ok_and(|is| is.values.is_empty()) {
+                return Same::Returned;
+            }
+        }
+        if let (Some(by_block), Some(also)) = (&mut self.by_block, also) {
+            return match by_block.compare(&mut self.before, &was, &also, &is) {
+                Same::Different(_) => differs(&was, &is),
+                same => same,
+            };
+        }
+        match (&was, &is) {
+            (Ok(was), Ok(is)) if was.values == is.values => Same::Returned,
+            (Err(was), Err(is)) if self.before.is_same_trap(was, is) => trapped(is),
+            _ => differs(&was, &is),
         }
     }
 
-    /// How the memories differ: in how far they have grown since the start, or at which address; else how many
-    /// bytes are equal. What the fixed module was given beyond the original's memory is its own.
-    pub fn compare_memory(&mut self) -> Result<Result<u64, String>, EngineError> {
+    /// An exported global on both sides; how they differ. `None` if it cannot be read.
+    pub fn compare_global(&mut self, name: &str) -> Option<Same> {
+        let was = self.before.instance.global(name).ok()?;
+        let is = match self.after.global(name) {
+            Ok(is) => is,
+            Err(error) => return Some(Same::Different(error.to_string())),
+        };
+        let same = match &mut self.by_block {
+            None if was == is => Same::Returned,
+            None => Same::Different(String::new()),
+            Some(by_block) => by_block.compare_global(&mut self.before, name, was, is),
+        };
+        Some(match same {
+            Same::Different(_) => {
+                Same::Different(format!("global `{name}` is {was:?} before and {is:?} after"))
+            }
+            same => same,
+        })
+    }
+
+    /// How the memories differ: in how far they have grown since the start, or at which address; else what is equal.
+    /// What the fixed module was given beyond the original's memory is its own.
+    pub fn compare_memory(&mut self) -> Result<Result<Compared, String>, EngineError> {
         const CHUNK_BYTES: u64 = 1 << 20;
-        let (was, is) = (memory_bytes(self.before.as_mut()), memory_bytes(self.after.as_mut()));
+        if let Some(by_block) = &mut self.by_block {
+            return by_block.compare_memory(&mut self.before, self.after.as_mut(), self.sizes);
+        }
+        let (was, is) = self.memory_bytes();
         let (grew, grows) = (was - self.sizes.0, is - self.sizes.1);
         if grew != grows {
             return Ok(Err(format!("memory grew by {grew} bytes before and by {grows} after")));
@@ -293,34 +390,30 @@ impl Pair {
         let common = was.min(is);
         for at in (0..common).step_by(usize::try_from(CHUNK_BYTES).unwrap_or(1)) {
             let length = CHUNK_BYTES.min(common - at);
-            let left = self.before.read(Memory::Main, at, length)?;
+            let left = self.before.instance.read(Memory::Main, at, length)?;
             let right = self.after.read(Memory::Main, at, length)?;
             if left != right {
                 let offset = left.iter().zip(&right).position(|(left, right)| left != right).unwrap_or(0);
                 return Ok(Err(format!("memory differs at {:#x}", at + offset as u64)));
             }
         }
-        Ok(Ok(common))
+        Ok(Ok(Compared { bytes: common, ..Compared::default() }))
     }
 
-    /// The same reason, or the host's and what stands for it inside the module: `unreachable` for what ends the
-    /// program, an access out of bounds for one that the host found to be that.
-    fn is_same_trap(&self, was: &EngineError, is: &EngineError) -> bool {
-        match (was.trap(), is.trap()) {
-            (Some(TrapReason::Host(_)), Some(TrapReason::Host(_))) => true,
-            (Some(TrapReason::Host(_)), Some(is)) if self.ended.load(Ordering::Relaxed) => {
-                *is == TrapReason::Unreachable
-            }
-            (Some(TrapReason::Host(_)), Some(is)) => *is == TrapReason::MemoryOutOfBounds,
-            (Some(was), Some(is)) => was == is,
-            _ => false,
-        }
+    /// Both instances.
+    pub fn instances(&mut self) -> [&mut dyn Instance; 2] {
+        [self.before.instance.as_mut(), self.after.as_mut()]
     }
 
     /// Sizes of both memories, in bytes.
     pub fn memory_bytes(&mut self) -> (u64, u64) {
-        (memory_bytes(self.before.as_mut()), memory_bytes(self.after.as_mut()))
+        (memory_bytes(self.before.instance.as_mut()), memory_bytes(self.after.as_mut()))
     }
+}
+
+/// Both trapped, the fixed module for this reason.
+pub(super) fn trapped(is: &EngineError) -> Same {
+    Same::Trapped(is.trap().cloned().unwrap_or(TrapReason::Other))
 }
 
 pub(super) fn is_exhausted<T>(result: &Result<T, EngineError>) -> bool {

@@ -6,6 +6,7 @@
 use memgrove_rewrite::{Behaviour, Plan, RuntimeFunction};
 
 use super::drive::{counted, value};
+use super::heap;
 use super::pair::{NoPair, Pair, Same, Sides};
 use super::{Evidence, Gap, Grown, GrownBy, Outcome, Reason, Subject};
 use crate::engine::{EngineError, Memory, Signature, Value};
@@ -45,39 +46,103 @@ pub(super) fn check(
         gaps.push(Gap::new(Reason::NoSecondImplementation, words));
     }
     let is_known = |stand_in: &&StandIn| subject.missing.binary_search(&stand_in.at).is_err();
-    let mut known: Vec<&StandIn> = subject.stand_ins.iter().filter(is_known).collect();
+    let is_heap =
+        |stand_in: &&StandIn| matches!(subject.plan.imports[stand_in.at].behaviour, Behaviour::Allocates(_));
+    let (heap, mut known): (Vec<&StandIn>, Vec<&StandIn>) =
+        subject.stand_ins.iter().filter(is_known).partition(is_heap);
     if known.len() > MOST {
         let more = counted(known.len() - MOST, "stand-in", "stand-ins");
         gaps.push(Gap::new(Reason::TooManyImports, format!("{more} beyond the first {MOST}")));
         known.truncate(MOST);
     }
-    if known.is_empty() {
+    if known.is_empty() && heap.is_empty() {
         return Outcome::NotNeeded("no stand-in has a second implementation".to_owned());
     }
+    let mut words = Vec::new();
+    if !known.is_empty() {
+        match directly(sides, subject, &known, evidence, gaps) {
+            Ok(agree) => words.push(agree),
+            Err(outcome) => return outcome,
+        }
+    }
+    if !heap.is_empty() {
+        match contract(sides, subject, &heap, evidence, gaps) {
+            Ok(agree) => words.push(agree),
+            Err(outcome) => return outcome,
+        }
+    }
+    Outcome::Passed(words.join("; "))
+}
+
+/// Compares stand-ins call by call: in words that they agree, or what came of it otherwise.
+fn directly(
+    sides: &Sides<'_>,
+    subject: &Subject<'_>,
+    known: &[&StandIn],
+    evidence: &mut Evidence,
+    gaps: &mut Vec<Gap>,
+) -> Result<String, Outcome> {
     let mut silent = Vec::new();
-    let difference = match run(sides, subject, &known, Some((evidence, &mut silent))) {
-        Ok(difference) => difference,
-        Err(no_pair) => return no_pair.outcome(),
-    };
+    let difference = run(sides, subject, known, Some((evidence, &mut silent))).map_err(NoPair::outcome)?;
     if let Some(difference) = difference {
         // Which of them, where it was only seen at the end.
         let alone = known.iter().find_map(|stand_in| {
             let difference = run(sides, subject, &[stand_in], None).ok()??;
             Some(format!("`{}`: {difference}", subject.plan.imports[stand_in.at].name))
         });
-        return Outcome::Failed(alone.unwrap_or(difference));
+        return Err(Outcome::Failed(alone.unwrap_or(difference)));
     }
     if !silent.is_empty() {
         // That both trap, for want of memory say, is no agreement on what they do.
         let words = format!("no call of `{}` returned", silent.join("`, `"));
         gaps.push(Gap::new(Reason::NothingReturned, words));
     }
-    evidence.stand_ins_compared = known.len() - silent.len();
+    evidence.stand_ins_compared += known.len() - silent.len();
     let what = match evidence.stand_in_calls_returned {
         0 => "every call traps as it does in the host".to_owned(),
         returned => format!("{} and memory agree", counted(returned, "call", "calls")),
     };
-    Outcome::Passed(format!("{} called directly, {what}", counted(known.len(), "stand-in", "stand-ins")))
+    Ok(format!("{} called directly, {what}", counted(known.len(), "stand-in", "stand-ins")))
+}
+
+/// Holds the heap that was put inside to C's contract, beside the emulated host's.
+fn contract(
+    sides: &Sides<'_>,
+    subject: &Subject<'_>,
+    stand_ins: &[&StandIn],
+    evidence: &mut Evidence,
+    gaps: &mut Vec<Gap>,
+) -> Result<String, Outcome> {
+    let entries: Vec<heap::Entry<'_>> = stand_ins
+        .iter()
+        .filter_map(|stand_in| match subject.plan.imports[stand_in.at].behaviour {
+            Behaviour::Allocates(function) => {
+                Some(heap::Entry { function, exports: [&stand_in.before, &stand_in.after] })
+            }
+            _ => None,
+        })
+        .collect();
+    let maximum_bytes = subject.fixed.memory().and_then(|memory| memory.max_bytes()).unwrap_or(1 << 32);
+    let found = heap::check(sides, &entries, maximum_bytes).map_err(NoPair::outcome)?;
+    let found = found.map_err(|error| match error.is_exhausted() {
+        true => Outcome::Skipped(Gap::new(Reason::OutOfBudget, error.to_string())),
+        false => Outcome::Skipped(Gap::new(Reason::MemoryNotVisible, error.to_string())),
+    })?;
+    if let Some(difference) = found.difference {
+        return Err(Outcome::Failed(difference));
+    }
+    if found.blocks == 0 {
+        gaps.push(Gap::new(Reason::NothingReturned, "the heap gave out no block"));
+    } else {
+        evidence.stand_ins_compared += entries.len();
+        evidence.stand_in_calls_returned += found.calls;
+    }
+    let functions = counted(entries.len(), "function", "functions");
+    Ok(format!(
+        "{functions} of the heap called {} times beside another heap, {} keep C's contract",
+        found.calls,
+        counted(found.blocks, "block", "blocks")
+    ))
 }
 
 /// Calls stand-ins on both sides; how they differ.
@@ -128,7 +193,7 @@ fn run(
                     }
                 }
                 Same::Different(how) => return Ok(Some(format!("`{}`: {how}", item.name))),
-                Same::Exhausted | Same::Unknown => pair = start()?,
+                Same::Exhausted | Same::Unknown | Same::Open(_) => pair = start()?,
             }
         }
         if let Some((_, silent)) = found.as_mut().filter(|_| is_silent) {
@@ -143,13 +208,13 @@ fn run(
 }
 
 /// Writes small numbers where the calls point to, the same on both sides: zeros would look the same copied or not.
-fn fill(pair: &mut Pair, plan: &Plan) {
+fn fill(pair: &mut Pair<'_>, plan: &Plan) {
     const WORDS: std::ops::Range<u32> = 1024..5120;
     for at in WORDS.map(|word| 4 * word) {
         let is_reserved = plan.reserved().any(|(start, length)| at + 4 > start && at < start + length);
         if !is_reserved {
             let word = (at / 4 * 7 % 61 + 1).to_le_bytes();
-            for instance in [&mut pair.before, &mut pair.after] {
+            for instance in pair.instances() {
                 // A memory that is smaller, or that cannot be seen, has nothing to fill.
                 let _ = instance.write(Memory::Main, u64::from(at), &word);
             }
@@ -169,7 +234,7 @@ pub(super) fn grow(sides: &Sides<'_>, subject: &Subject<'_>) -> Result<Option<Gr
         match pair.call((&stand_in.before, &stand_in.after), &arguments) {
             Same::Returned | Same::Trapped(_) => {}
             Same::Different(how) => return Err(how),
-            Same::Exhausted | Same::Unknown => continue,
+            Same::Exhausted | Same::Unknown | Same::Open(_) => continue,
         }
         let to = pair.memory_bytes();
         if to.0 - from.0 != to.1 - from.1 {
@@ -203,7 +268,12 @@ pub(super) fn is_growth(behaviour: Behaviour) -> bool {
 }
 
 /// The call that makes such a function grow memory, after the break was set where that is how it is told.
-fn growth(behaviour: Behaviour, plan: &Plan, pair: &mut Pair, signature: &Signature) -> Option<Vec<Value>> {
+fn growth(
+    behaviour: Behaviour,
+    plan: &Plan,
+    pair: &mut Pair<'_>,
+    signature: &Signature,
+) -> Option<Vec<Value>> {
     use RuntimeFunction as F;
     let Behaviour::Computes(function) = behaviour else { return None };
     let (was, is) = pair.memory_bytes();
@@ -215,7 +285,7 @@ fn growth(behaviour: Behaviour, plan: &Plan, pair: &mut Pair, signature: &Signat
         F::EnlargeMemory => {
             let (cell, _) = plan.initial_data().next()?;
             let end = u32::try_from(end).ok()?.to_le_bytes();
-            for instance in [&mut pair.before, &mut pair.after] {
+            for instance in pair.instances() {
                 instance.write(Memory::Main, u64::from(cell), &end).ok()?;
             }
             Vec::new()

@@ -1,5 +1,6 @@
 //! What a heap profile says: who holds the memory, and who asked for it.
 
+use memgrove_module::code::CallOffsets;
 use memgrove_module::facts::Facts;
 use memgrove_profile::{Metric, NodeSummary, Profile, Site, Summary};
 use memgrove_text::{Line, Text, Tone, escape_name, shorten};
@@ -13,6 +14,22 @@ use crate::{Json, bytes, count};
 const SCHEMA: u32 = 1;
 /// Frames of a stack that the text shows.
 const SHOWN_FRAMES: usize = 12;
+
+/// Finds out where the calls of a profile's stacks lie in the module that was traced.
+pub fn locate(profile: &mut Profile, module: &Facts<'_>) {
+    let mut offsets = CallOffsets::new(module);
+    profile.locate(|call| offsets.offset(call.caller, call.callee, call.number));
+}
+
+/// An estimate for people.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "bytes of a 32-bit memory, none below 0"
+)]
+fn whole_bytes(value: f64) -> String {
+    bytes(value.round() as u64)
+}
 
 /// A profile together with the module that was traced.
 pub struct HeapProfile<'p> {
@@ -33,6 +50,9 @@ pub struct HeapProfile<'p> {
 struct Record<'a> {
     schema: u32,
     file: &'a str,
+    /// With sampling: the mean distance of hits in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sample_bytes: Option<u32>,
     is_log_cut: bool,
     are_stacks_folded: bool,
     events: u64,
@@ -101,6 +121,26 @@ impl HeapProfile<'_> {
                 ),
             );
         }
+        if let Some(estimates) = profile.estimates() {
+            let mean = bytes(profile.sample_bytes.unwrap_or_default().into());
+            lines.field(
+                "sample",
+                Tone::Warn,
+                &format!("of one block in {mean} asked for: the figures below are those of the sample"),
+            );
+            for (when, estimate) in [("peak", estimates.peak), ("end", estimates.end)] {
+                let (low, high) = estimate.bytes_interval();
+                let [value, low, high] = [estimate.bytes(), low, high].map(whole_bytes);
+                lines.field(when, Tone::Plain, &format!("about {value} live; 95 %: {low} to {high}"));
+            }
+        }
+        if profile.are_samples_full {
+            lines.field(
+                "caution",
+                Tone::Warn,
+                "more sampled blocks were live than fit: later ones are missing; take a larger --sample",
+            );
+        }
         if profile.is_log_cut {
             lines.field(
                 "caution",
@@ -110,6 +150,20 @@ impl HeapProfile<'_> {
                     profile.events.len(),
                     count(profile.event_count, "event"),
                 ),
+            );
+        }
+        if profile.are_stacks_cut {
+            lines.field(
+                "caution",
+                Tone::Warn,
+                "more functions were in progress than fit: the deepest are missing in some stacks",
+            );
+        }
+        if profile.are_stacks_mixed {
+            lines.field(
+                "caution",
+                Tone::Warn,
+                "calls were suspended and went on in another order: stacks may be those of others",
             );
         }
         if profile.are_nodes_full {
@@ -154,6 +208,7 @@ impl HeapProfile<'_> {
         Json::pretty(&Record {
             schema: SCHEMA,
             file: self.name,
+            sample_bytes: self.profile.sample_bytes,
             is_log_cut: self.profile.is_log_cut,
             are_stacks_folded: self.profile.are_nodes_full,
             events: self.profile.event_count,
@@ -220,9 +275,10 @@ impl HeapProfile<'_> {
             (None, Some(func)) => format!("function {func}"),
             (None, None) => "(no function)".to_owned(),
         };
-        match frame.offset {
-            Some(offset) => format!("{name} at {offset:#x}"),
-            None => format!("{name}, called by the host"),
+        match (site, frame.offset) {
+            (Site::Entry(_), _) => format!("{name}, called by the host"),
+            (_, Some(offset)) => format!("{name} at {offset:#x}"),
+            (_, None) => name,
         }
     }
 
@@ -230,6 +286,7 @@ impl HeapProfile<'_> {
         let (func, offset) = match site {
             Site::Entry(func) => (Some(func), None),
             Site::Call(offset) => (self.function_at(offset), Some(offset)),
+            Site::Within(func) => (Some(func), None),
         };
         let name = func.and_then(|func| self.module.func_name(func)).map(str::to_owned);
         Frame { func, name, offset }

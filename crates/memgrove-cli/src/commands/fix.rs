@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use memgrove_inspect::facts::MemoryType;
-use memgrove_inspect::{Facts, facts};
+use memgrove_inspect::{Facts, Report, facts};
 use memgrove_rewrite::{Allocator, Fixed, Options, StubGroup, Stubs, Traps};
 use memgrove_text::{escape_file_name, shorten};
 use memgrove_view::fix::{Done, Fix, HostVerdict};
@@ -150,7 +150,9 @@ pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
     let host = HostTarget::named(&args.host)?;
     let target = target(args)?;
     let (wasm, script) = input::read_one_with_script(&args.path, args.max_size, "fix")?;
-    let planned = Planned::new(args, &host, name.clone(), wasm, script.as_deref()).context(name)?;
+    let original = facts(&wasm).context(name.clone())?;
+    let (options, fixed) = fixed(args, &host, &original, script.as_deref()).context(name.clone())?;
+    let planned = Planned::new(args, &options, &host, (&original, &fixed), name.clone()).context(name)?;
     if let Some(name) = &args.explain {
         return planned.explain(name, out);
     }
@@ -167,45 +169,58 @@ pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
     verify_and_write(args, &planned, target.as_ref(), out)
 }
 
-/// A plan carried out in memory, and what is known of the result without running it.
-struct Planned {
+/// The module fixed as it was asked for, with what the JavaScript beside or around it says.
+fn fixed(
+    args: &FixArgs,
+    host: &HostTarget,
+    original: &Facts<'_>,
+    script: Option<&str>,
+) -> Result<(Options, Fixed)> {
+    let mut options = options(args, host, original)?;
+    let fixed = match &args.glue {
+        Some(path) => {
+            options.glue = Some(fix_glue::named(path, args.max_size, original)?);
+            memgrove_rewrite::fix_facts(original, &options).map_err(|error| fix_glue::refused(path, error))?
+        }
+        None => fix_glue::fix_with_own(script, original, &mut options)?,
+    };
+    let is_missing = |name: &&String| !fixed.plan.imports.iter().any(|item| item.is_called(name));
+    if let Some(name) = options.trap.names.iter().find(is_missing) {
+        return Err(UserError::usage(format!("--trap: the module imports nothing called `{name}`"))
+            .hint("--dry-run lists its imports; groups are memory, wasi, js-glue, unknown and so on, or rest")
+            .into());
+    }
+    Ok((options, fixed))
+}
+
+/// A plan carried out in memory, and what is known of the result without running it. Original and result are read once.
+struct Planned<'a> {
     name: String,
-    wasm: Vec<u8>,
-    fixed: Fixed,
+    original: &'a Facts<'a>,
+    fixed: &'a Fixed,
+    /// What the result says.
+    result: Facts<'a>,
+    /// What the inspector says of the result.
+    report: Report,
     on_host: HostVerdict,
     /// Nothing stays that the target does not provide, or the user wants it anyway.
     is_allowed: bool,
 }
 
-impl Planned {
+impl<'a> Planned<'a> {
     fn new(
         args: &FixArgs,
+        options: &Options,
         host: &HostTarget,
+        (original, fixed): (&'a Facts<'a>, &'a Fixed),
         name: String,
-        wasm: Vec<u8>,
-        script: Option<&str>,
     ) -> Result<Self> {
-        let facts = facts(&wasm)?;
-        let mut options = options(args, host, &facts)?;
-        let fixed = match &args.glue {
-            Some(path) => {
-                options.glue = Some(fix_glue::named(path, args.max_size, &facts)?);
-                memgrove_rewrite::fix_facts(&facts, &options)
-                    .map_err(|error| fix_glue::refused(path, error))?
-            }
-            None => fix_glue::fix_with_own(script, &facts, &mut options)?,
-        };
-        let is_missing = |name: &&String| !fixed.plan.imports.iter().any(|item| item.is_called(name));
-        if let Some(name) = options.trap.names.iter().find(is_missing) {
-            return Err(UserError::usage(format!("--trap: the module imports nothing called `{name}`"))
-                .hint("--dry-run lists its imports; groups are memory, wasi, js-glue, unknown and so on, or rest")
-                .into());
-        }
-        let on_host = host.verdict(&fixed.wasm)?;
+        let result = facts(&fixed.wasm)?;
+        let report = host.report(&result);
+        let on_host = host.verdict(&report)?;
         let mut remaining = fixed.plan.remaining();
         let is_allowed = args.partial || remaining.all(|item| options.is_provided(&item.module, &item.name));
-        drop(remaining);
-        Ok(Self { name, wasm, fixed, on_host, is_allowed })
+        Ok(Self { name, original, fixed, result, report, on_host, is_allowed })
     }
 
     /// Why the result is not to be written.
@@ -238,7 +253,7 @@ impl Planned {
     fn show(&self, args: &FixArgs, done: Option<Done<'_>>, out: &mut Output) -> Result<()> {
         let fix = Fix {
             name: &self.name,
-            bytes_before: self.wasm.len(),
+            bytes_before: self.original.bytes().len(),
             plan: &self.fixed.plan,
             host: &self.on_host,
             done,
@@ -255,16 +270,16 @@ impl Planned {
 #[cfg(feature = "engines")]
 fn verify_and_write(
     args: &FixArgs,
-    planned: &Planned,
+    planned: &Planned<'_>,
     target: Option<&Target>,
     out: &mut Output,
 ) -> Result<Exit> {
-    use memgrove_lab::verify::{Verdict, verify};
+    use memgrove_lab::verify::{Verdict, verify_facts};
 
     // What engines leave in the folder for temporary files goes with it.
     let _folder = RunFolder::new();
-    let fixed = &planned.fixed;
-    let verification = verify(&planned.wasm, &fixed.wasm, &fixed.plan);
+    let Planned { original, fixed, result, report, .. } = planned;
+    let verification = verify_facts(original, result, report, &fixed.plan);
     let target = target.filter(|_| verification.passed());
     if let Some(target) = target {
         target.write(&fixed.wasm)?;
@@ -293,7 +308,7 @@ fn verify_and_write(
 
 /// Without an engine nothing is verified, so nothing is written; see [`run`].
 #[cfg(not(feature = "engines"))]
-fn verify_and_write(_: &FixArgs, _: &Planned, _: Option<&Target>, _: &mut Output) -> Result<Exit> {
+fn verify_and_write(_: &FixArgs, _: &Planned<'_>, _: Option<&Target>, _: &mut Output) -> Result<Exit> {
     Err(UserError::no_engine("fix").into())
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use memgrove_inspect::knowledge::Host;
-use memgrove_inspect::{Facts, Knowledge, conclude_with, facts};
+use memgrove_inspect::{Facts, Knowledge, Report, conclude_with};
 use memgrove_view::fix::HostVerdict;
 
 use super::inspect::profile_error;
@@ -50,11 +50,15 @@ impl HostTarget {
         self.host.needs_memory_export(facts)
     }
 
-    /// What the inspector says of a module on it.
-    pub(super) fn verdict(&self, wasm: &[u8]) -> Result<HostVerdict> {
-        let report = conclude_with(&facts(wasm)?, &self.knowledge);
-        let verdict = report.verdicts.into_iter().find(|verdict| verdict.host == self.host.id);
+    /// What the inspector says of a module, on this host and on those that are built in.
+    pub(super) fn report(&self, facts: &Facts<'_>) -> Report {
+        conclude_with(facts, &self.knowledge)
+    }
+
+    /// The part of a report that is about this host.
+    pub(super) fn verdict(&self, report: &Report) -> Result<HostVerdict> {
+        let verdict = report.verdicts.iter().find(|verdict| verdict.host == self.host.id);
         let verdict = verdict.context("there is a verdict for every host profile")?;
-        Ok(HostVerdict::from(verdict))
+        Ok(HostVerdict::from(verdict.clone()))
     }
 }

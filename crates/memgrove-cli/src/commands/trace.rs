@@ -1,14 +1,15 @@
 //! `memgrove trace`: a module that records what its heap does, and what such a recording says.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use memgrove_inspect::facts::Facts;
+use memgrove_inspect::facts::{Facts, Proposal};
 use memgrove_inspect::report::{AllocatorFunction, AllocatorRole, Level, Param};
 use memgrove_profile::{Metric, Profile};
-use memgrove_rewrite::trace::{EXPORT, Options, ROLES, Role, TraceError, Traced, trace};
+use memgrove_rewrite::trace::{EXPORT, Options, ROLES, Role, Sample, TraceError, Traced, trace};
 use memgrove_text::escape_file_name;
 use memgrove_view::profile::HeapProfile;
 use memgrove_view::{bytes, count};
@@ -52,9 +53,21 @@ pub(crate) struct TraceArgs {
     #[arg(long, value_name = "FUNC=ROLE", value_delimiter = ',', help = ALLOC_HELP, long_help = alloc_help())]
     alloc: Vec<String>,
 
-    /// Do not record the stack of calls, only by which export the host came
+    /// Record sizes and blocks only, without the stacks of calls
     #[arg(long, conflicts_with = "profile")]
     no_stacks: bool,
+
+    /// Record stacks of functions only, not by which of its calls a function called another
+    #[arg(long, conflicts_with_all = ["profile", "no_stacks"])]
+    no_call_sites: bool,
+
+    /// Record some blocks only: one in so many bytes asked for, such as 512KiB; each figure is then an estimate
+    #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "profile")]
+    sample: Option<u64>,
+
+    /// Seed of --sample; the same seed gives the same blocks
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, requires = "sample")]
+    seed: u64,
 
     /// The most memory that the recording may take, such as 256MiB; the log ends there, counts go on
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "1GiB", conflicts_with = "profile")]
@@ -129,14 +142,27 @@ fn instrument(
     let Some(path) = &args.output else { return Err(UserError::usage("-o OUT is missing").into()) };
     let target = Target::new(path, "OUT")?;
     output_file::refuse_clashes(&[(&target, "OUT")], std::iter::once(&*args.path))?;
+    refuse_what_has_no_heap(facts, wasm, name, !args.alloc.is_empty())?;
     let functions = match args.alloc.is_empty() {
-        true => recognised(facts, name)?,
+        true => Some(recognised(facts)).filter(is_traceable).ok_or_else(|| {
+            UserError::failed(format!("{name}: no function is known that allocates, and one that frees"))
+                .hint("name them with --alloc, such as --alloc 244=malloc,1827=free; memgrove inspect -v shows what is known")
+        })?,
         false => args.alloc.iter().map(|given| named_role(given, facts)).collect::<Result<_>>()?,
     };
     for (func, role) in &functions {
         out.note(format!("function {func} is {role}"));
     }
-    let options = Options { functions, stacks: !args.no_stacks, max_bytes: args.max_log };
+    let sample = args
+        .sample
+        .map(|bytes| Sample { mean_bytes: u32::try_from(bytes).unwrap_or(u32::MAX), seed: args.seed });
+    let options = Options {
+        functions,
+        sample,
+        stacks: !args.no_stacks,
+        call_sites: !args.no_call_sites,
+        max_bytes: args.max_log,
+    };
     let traced = trace(wasm, &options).map_err(|error| explain(error, name))?;
     target.write(&traced.wasm)?;
     for note in &traced.notes {
@@ -178,12 +204,13 @@ fn read_profile(
         Ok(bytes) => bytes,
         Err(_) => recorded,
     };
-    let profile = Profile::read(&recorded).with_context(|| profile_name.clone())?;
+    let mut profile = Profile::read(&recorded).with_context(|| profile_name.clone())?;
     if profile.original != memgrove_rewrite::trace::fingerprint(facts.bytes()) {
         return Err(UserError::failed(format!("{profile_name} is not a recording of {name}"))
             .hint("give the module that was traced, as it was before")
             .into());
     }
+    memgrove_view::profile::locate(&mut profile, facts);
     let summary = profile.summary();
     let view = HeapProfile { name, module: facts, profile: &profile, summary: &summary, top: args.top };
     if let Some(target) = target {
@@ -203,29 +230,54 @@ fn read_profile(
     Ok(Exit::Done)
 }
 
+/// Says so early of what cannot be traced whatever its functions are.
+fn refuse_what_has_no_heap(facts: &Facts<'_>, wasm: &[u8], name: &str, is_named: bool) -> Result<()> {
+    if let Some(version) = memgrove_rewrite::trace::traced_by(wasm) {
+        return Err(explain(TraceError::Already { version }, name));
+    }
+    if let Some(component) = &facts.component {
+        let cores: Vec<(usize, Range<u32>)> = component
+            .modules
+            .iter()
+            .enumerate()
+            .filter(|(_, core)| is_traceable(&recognised(core)))
+            .map(|(at, core)| (at, core.range()))
+            .collect();
+        let error =
+            format!("{name}: it is a component of {}", count(component.modules.len() as u64, "core module"));
+        let hint = match &cores[..] {
+            [] => "none of them has an allocator that is known; extract the one that has it".to_owned(),
+            [(at, range), ..] => format!(
+                "an allocator is in core module {at}, bytes {:#x} to {:#x}: extract that, such as with \
+                 `wasm-tools component unbundle`, trace it, and put it back",
+                range.start, range.end
+            ),
+        };
+        return Err(UserError::failed(error).hint(hint).into());
+    }
+    if !is_named && facts.proposals.contains(Proposal::Gc) && !is_traceable(&recognised(facts)) {
+        return Err(UserError::failed(format!(
+            "{name}: its objects are WasmGC's, so the heap is the engine's, and no function of the module allocates"
+        ))
+        .hint("use the heap profiler of the engine; an allocator beside them can be named with --alloc")
+        .into());
+    }
+    Ok(())
+}
+
 /// The functions of the allocator that inspect is fairly sure of.
 ///
 /// A wrong one does no harm to the program: the recording contradicts itself, and says so when it is read.
-fn recognised(facts: &Facts<'_>, name: &str) -> Result<BTreeMap<u32, Role>> {
+fn recognised(facts: &Facts<'_>) -> BTreeMap<u32, Role> {
     let report = memgrove_inspect::conclude(facts);
     let functions =
         report.allocator.functions.iter().filter(|function| function.confidence.level() >= Level::Medium);
-    let roles: BTreeMap<u32, Role> =
-        functions.filter_map(|function| Some((function.func, role_of(function)?))).collect();
-    let has = |wanted: fn(&AllocatorFunction) -> bool| {
-        report
-            .allocator
-            .functions
-            .iter()
-            .any(|function| roles.contains_key(&function.func) && wanted(function))
-    };
-    let allocates = has(|function| matches!(function.role, AllocatorRole::Malloc | AllocatorRole::Realloc));
-    if allocates && has(|function| function.role == AllocatorRole::Free) {
-        return Ok(roles);
-    }
-    Err(UserError::failed(format!("{name}: no function is known that allocates, and one that frees"))
-        .hint("name them with --alloc, such as --alloc 244=malloc,1827=free; memgrove inspect -v shows what is known")
-        .into())
+    functions.filter_map(|function| Some((function.func, role_of(function)?))).collect()
+}
+
+/// Something allocates, and something frees.
+fn is_traceable(roles: &BTreeMap<u32, Role>) -> bool {
+    roles.values().any(|role| role.allocates()) && roles.values().any(|role| role.frees())
 }
 
 /// The role of a function by what its parameters mean; `None` for what is not traced.
@@ -274,9 +326,8 @@ fn explain(error: TraceError, name: &str) -> anyhow::Error {
     let hint = match &error {
         TraceError::Already { .. } => "trace the original",
         TraceError::Role { .. } => "memgrove inspect names the allocator; --help lists what each role takes",
-        TraceError::Memory64 | TraceError::Shared => {
-            "only 32-bit memories of one thread can be traced so far"
-        }
+        TraceError::Memory64 => "only modules with 32-bit addresses can be traced",
+        TraceError::Shared => "only modules of one thread can be traced",
         _ => return anyhow::Error::new(error).context(name.to_owned()),
     };
     UserError::failed(format!("{name}: {error}")).hint(hint).into()

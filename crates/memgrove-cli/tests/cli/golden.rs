@@ -98,4 +98,5 @@ sessions! {
     inputs,
     select,
     text,
+    trace,
 }

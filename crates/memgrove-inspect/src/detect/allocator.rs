@@ -7,21 +7,18 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use memgrove_module::recognise::Purpose;
 use serde::Serialize;
 
-use super::allocator_sites::{Sites, sites};
+use super::allocator_sites::sites;
 use super::entries::{Entries, Judged, MAX_CONFIDENCE};
-use super::functions::is_allocation_name;
-use super::imports::ImportMeanings;
+use super::origin::{self, by_default, by_definition, default_of};
 use super::rules::Subject;
 use super::structure::Structure;
-use super::toolchain::{self, Toolchain, strongest};
-use crate::Code;
-use crate::facts::{ExternKind, Facts, Import};
+use super::toolchain::{Toolchain, strongest};
+use crate::facts::Facts;
 use crate::fingerprint::{Library, Match, Search, Searched, library};
-use crate::knowledge::{AllocatorEntry, Defect, Knowledge};
-use crate::report::{Conclusion, Confidence, Evidence, short};
+use crate::knowledge::{AllocatorEntry, Defect};
+use crate::report::{Conclusion, Confidence, Evidence};
 
 /// An allocator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -42,7 +39,7 @@ pub struct Allocator {
 /// Concludes which allocator is inside the module.
 #[must_use]
 pub fn allocator(facts: &Facts<'_>) -> Conclusion<Allocator> {
-    toolchain::origin(facts).1
+    origin::origin(facts).1
 }
 
 /// Where there is no memory there is no allocator, whatever else; names of functions show that it is inside, text in
@@ -136,7 +133,7 @@ pub(super) fn conclude(
     (conclusion.with_evidence(sites.evidence(facts)), basis, Some(searched))
 }
 
-fn describe(entry: &AllocatorEntry) -> Allocator {
+pub(super) fn describe(entry: &AllocatorEntry) -> Allocator {
     Allocator {
         id: entry.id.clone(),
         family: entry.family.clone(),
@@ -157,33 +154,6 @@ fn score_of(library: &Library, searched: &Searched, allocator: &str) -> Option<f
 
 fn best_score(searched: &Searched) -> f32 {
     searched.matches.first().map_or(0.0, |best| best.score)
-}
-
-/// A default this frequent is a matter of definition: the run-time comes with its heap.
-const DEFINITION: f32 = 0.8;
-
-/// Toolchains whose run-time is inseparable from its heap.
-fn by_definition(entries: &Entries, toolchain: &Conclusion<Toolchain>) -> Option<Conclusion<Allocator>> {
-    let value = toolchain.value.as_ref()?;
-    let (entry, weight) = default_of(entries, value)?;
-    (weight >= DEFINITION).then(|| {
-        let confidence = Confidence::new(weight.min(toolchain.confidence.value()));
-        let text = format!("{} brings its own heap", value.name);
-        Conclusion::new(describe(entry), confidence).because(Evidence::new(text))
-    })
-}
-
-fn default_of<'e>(entries: &'e Entries, toolchain: &Toolchain) -> Option<(&'e AllocatorEntry, f32)> {
-    let defaults = entries
-        .allocators
-        .iter()
-        .flat_map(|entry| entry.defaults.iter().map(move |default| (entry, default)));
-    let of_family = defaults.filter(|(_, default)| default.toolchain == toolchain.family);
-    let fitting =
-        of_family.filter(|(_, default)| default.variant.is_none() || default.variant == toolchain.variant);
-    fitting
-        .max_by_key(|(_, default)| default.variant.is_some())
-        .map(|(entry, default)| (entry, default.weight))
 }
 
 /// Of two variants of one design the toolchain's own one is meant, if it fits this well beside the other.
@@ -247,54 +217,6 @@ fn by_code(
         offset: None,
         func: found.funcs.first().copied(),
     }))
-}
-
-/// Nothing was recognised: what the toolchain links by default, or that there is nothing.
-fn by_default(
-    entries: &Entries,
-    code: &Code<'_>,
-    sites: &Sites,
-    toolchain: &Conclusion<Toolchain>,
-    may_be: impl Fn(&str) -> bool,
-) -> Conclusion<Allocator> {
-    let facts = code.facts();
-    if let Some(none) = entries.allocator("none").filter(|_| sites.nothing_allocates(facts)) {
-        if let Some(import) = unresolved(code) {
-            let text = format!(
-                "nothing inside grows memory or allocates, but nobody knows what the import {}.{} does",
-                short(import.module),
-                short(import.name)
-            );
-            return Conclusion::unknown().because(Evidence::at(import.offset, text));
-        }
-        let text = "no memory.grow, no import that grows, no exported allocation function, no known code";
-        let confidence = if facts.functions.len() <= 64 { 0.75 } else { 0.55 };
-        return Conclusion::new(describe(none), Confidence::new(confidence)).because(Evidence::new(text));
-    }
-    let default = toolchain.value.as_ref().and_then(|value| Some((value, default_of(entries, value)?)));
-    match default {
-        // The code does not look like it, which makes the default less likely than it is in general.
-        Some((value, (entry, weight)))
-            // Compilers that tell their version are of the fingerprints' years; what older ones made of the same
-            // source may show none of it.
-            if toolchain.confidence >= Confidence::MEDIUM
-                && (value.version.is_none() || may_be(entry.id.as_str())) =>
-        {
-            let text = format!("the default of {}; its code was not recognised", value.name);
-            Conclusion::new(describe(entry), Confidence::new(weight * 0.5)).because(Evidence::new(text))
-        }
-        _ => Conclusion::unknown(),
-    }
-}
-
-/// A function that is imported and may be what allocates: one that nothing is known of, or that has the name of malloc.
-fn unresolved<'c, 'a>(code: &'c Code<'a>) -> Option<&'c Import<'a>> {
-    let meanings = ImportMeanings::new(code, Knowledge::builtin());
-    let is_known = |at: usize| !matches!(meanings.purpose(at), Purpose::Unknown | Purpose::Memory);
-    let imports = code.facts().imports.iter().enumerate();
-    let mut functions = imports.filter(|(_, import)| import.ty.kind() == ExternKind::Func);
-    let found = functions.find(|&(at, import)| is_allocation_name(import.name) || !is_known(at));
-    found.map(|(_, import)| import)
 }
 
 /// For an unknown allocator: what came nearest.

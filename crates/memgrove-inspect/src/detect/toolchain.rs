@@ -2,16 +2,13 @@
 
 use serde::Serialize;
 
-use super::allocator::{self, Allocator, Basis};
-use super::entries::{Entries, Judged, entries};
-use super::functions::functions;
+use super::entries::{Entries, Judged};
 use super::mixture::{self, Mixture};
+use super::origin::{self, Hint};
 use super::rules::{Subject, combine};
-use crate::Code;
 use crate::facts::Facts;
-use crate::fingerprint::Searched;
 use crate::knowledge::ToolchainEntry;
-use crate::report::{AllocatorReport, Conclusion, Confidence, Evidence, Level, short, some_of};
+use crate::report::{Conclusion, Confidence, Evidence, short, some_of};
 
 /// A toolchain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,57 +33,8 @@ pub struct Toolchain {
 /// Concludes which toolchain made the module.
 #[must_use]
 pub fn toolchain(facts: &Facts<'_>) -> Conclusion<Toolchain> {
-    origin(facts).0
+    origin::origin(facts).0
 }
-
-/// Concludes toolchain and allocator together: each is evidence for the other. O(operators) at worst.
-#[must_use]
-pub fn origin(facts: &Facts<'_>) -> (Conclusion<Toolchain>, Conclusion<Allocator>) {
-    let (toolchain, allocator, _) = searched_origin(&Code::new(facts));
-    (toolchain, allocator)
-}
-
-/// The same, and which functions are the allocator's interface.
-pub(crate) fn origin_with_functions(code: &Code<'_>) -> (Conclusion<Toolchain>, AllocatorReport) {
-    let (toolchain, identity, searched) = searched_origin(code);
-    let functions = functions(code, entries(), &identity, searched);
-    (toolchain, AllocatorReport { identity, functions })
-}
-
-/// With what the search for the allocator's code found, where there was need to search.
-fn searched_origin(code: &Code<'_>) -> (Conclusion<Toolchain>, Conclusion<Allocator>, Option<Searched>) {
-    let entries = entries();
-    let subject = entries.subject(code);
-    let alone = conclude(entries, &subject, None);
-    let (allocator, basis, searched) = allocator::conclude(entries, &subject, &alone);
-    // An allocator that only one toolchain has speaks for it, unless it was concluded from the toolchain.
-    let hint =
-        allocator.value.as_ref().filter(|_| basis == Basis::Seen && alone.level() < Level::High).and_then(
-            |value| {
-                let family = entries.allocator(&value.id)?.implies.as_deref()?;
-                let text = format!("its allocator, {}, comes with no other toolchain", value.name);
-                Some(Hint {
-                    family,
-                    weight: allocator.confidence.value() * ALLOCATOR_SPEAKS,
-                    evidence: Evidence::new(text),
-                })
-            },
-        );
-    match hint {
-        None => (alone, allocator, searched),
-        Some(hint) => (conclude(entries, &subject, Some(&hint)), allocator, searched),
-    }
-}
-
-/// What the allocator says about the toolchain: another toolchain may have linked it in.
-struct Hint<'e> {
-    family: &'e str,
-    weight: f32,
-    evidence: Evidence,
-}
-
-/// How much the allocator's word counts.
-const ALLOCATOR_SPEAKS: f32 = 0.85;
 
 /// Nothing below this is worth a name.
 const MIN_SCORE: f32 = 0.25;
@@ -96,7 +44,11 @@ const OUTRANKS_FROM: f32 = 0.8;
 const DOUBT: f32 = 0.12;
 
 /// Weighs the rules of all toolchains, and the allocator's word where there is one.
-fn conclude(entries: &Entries, subject: &Subject<'_, '_>, hint: Option<&Hint<'_>>) -> Conclusion<Toolchain> {
+pub(super) fn conclude(
+    entries: &Entries,
+    subject: &Subject<'_, '_>,
+    hint: Option<&Hint<'_>>,
+) -> Conclusion<Toolchain> {
     let mut judged: Vec<(&ToolchainEntry, Judged<'_>)> = entries
         .toolchains
         .iter()

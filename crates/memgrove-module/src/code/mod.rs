@@ -7,10 +7,12 @@ mod data;
 mod flow;
 mod flows;
 mod lists;
+mod numbers;
 
 pub use flow::Flow;
 pub use flows::Flows;
 pub(crate) use flows::MOST_CALLERS;
+pub use numbers::{CallNumbers, CallOffsets, Callee};
 
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeSet;

@@ -7,6 +7,7 @@
 //! nothing is proven: "unknown" beats wrong.
 
 mod break_pointer;
+mod component;
 mod errno;
 pub(crate) mod growth;
 mod imports;
@@ -16,6 +17,7 @@ mod stack;
 mod table;
 
 pub use break_pointer::BreakPointer;
+pub use component::is_interface;
 pub(crate) use errno::Errno;
 pub use imports::{Imports, Known, Numbers, Role};
 pub use minified::{is_minified, is_minified_env, is_minified_import, is_minified_name, minified_module};

@@ -10,11 +10,23 @@ use crate::edits::StandIn;
 use crate::module::Module;
 use crate::runtime::RuntimeFunction;
 
-/// Module names under which wasm-bindgen imports its glue.
-pub(crate) fn is_glue_module(name: &str) -> bool {
-    matches!(name, "__wbindgen_placeholder__" | "wbg" | "__wbindgen_externref_xform__")
-        || name.starts_with("./") && (name.ends_with(".js") || name == "./wasm" || !name.contains('.'))
-        || name.ends_with("_bg.js")
+/// Module names that wasm-bindgen's compiler writes and nobody else: `wbg` in what it generates for pages, the others in
+/// what rustc leaves to it (<https://wasm-bindgen.github.io/wasm-bindgen/contributing/design/index.html>).
+const RESERVED: [&str; 3] = ["wbg", "__wbindgen_placeholder__", "__wbindgen_externref_xform__"];
+
+/// Whether wasm-bindgen's glue is imported from a module of that name. For bundlers and Node the name is that of a file beside
+/// the module, which anybody may choose; there a function with a name of wasm-bindgen's must come from it, too.
+pub(crate) fn is_glue_module(module: &Module<'_>, name: &str) -> bool {
+    let glue = module.asked.glue_modules.get_or_init(|| {
+        let named = module.imports.iter().filter(|entry| is_glue_name(entry.import.name));
+        named.map(|entry| entry.import.module.to_owned()).collect()
+    });
+    let is_file = name.starts_with("./") || name.ends_with("_bg.js");
+    RESERVED.contains(&name) || is_file && glue.contains(name)
+}
+
+fn is_glue_name(name: &str) -> bool {
+    name.starts_with("__wbindgen_") || stem(name).is_some()
 }
 
 /// The intrinsics that are known here. In releases of 2025 their names became `__wbg_wbindgenthrow_HASH`, then

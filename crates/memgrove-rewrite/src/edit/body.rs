@@ -200,15 +200,18 @@ impl Writer<'_, '_, '_> {
     /// Declares a body's locals, and others behind them.
     fn locals(&mut self, body: &FunctionBody<'_>, more: &[ValType], out: &mut Vec<u8>) -> Result<(), Error> {
         let reader = body.get_locals_reader()?;
+        let more: Vec<&[ValType]> = more.chunk_by(|one, next| one == next).collect();
         (reader.get_count() + count(more.len())).encode(out);
         for group in reader {
             let (times, ty) = group?;
             times.encode(out);
             self.val_type(ty)?.encode(out);
         }
-        for ty in more {
-            1_u32.encode(out);
-            ty.encode(out);
+        for group in more {
+            count(group.len()).encode(out);
+            if let Some(ty) = group.first() {
+                ty.encode(out);
+            }
         }
         Ok(())
     }
@@ -261,7 +264,8 @@ fn offset(at: u64) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }
 
-fn is_tail_call(operator: &Operator<'_>) -> bool {
+/// A call by which a function is left.
+pub(crate) fn is_tail_call(operator: &Operator<'_>) -> bool {
     matches!(
         operator,
         Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } | Operator::ReturnCallRef { .. }

@@ -36,6 +36,7 @@ mod write;
 
 use wasm_encoder::{Function, ValType};
 
+pub(crate) use self::body::is_tail_call;
 pub(crate) use self::custom::refers_to_offsets;
 pub use self::edits::Edits;
 pub use self::map::{AddedFunction, Map};

@@ -46,7 +46,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
         if allocator::is_member(from, name) {
             continue;
         }
-        if contract::is_glue_module(from) {
+        if contract::is_glue_module(module, from) {
             glue.push(at);
             continue;
         }
@@ -95,7 +95,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
 fn drop_descriptions(pass: &mut Pass<'_, '_>) {
     let module = pass.module;
     let is_gone = module.imports.iter().zip(&pass.items).any(|(entry, item)| {
-        contract::is_glue_module(entry.import.module)
+        contract::is_glue_module(module, entry.import.module)
             && matches!(entry.import.ty, TypeRef::Func(_))
             && module.func_type(entry.index).is_some_and(|ty| {
                 contract::is_for_the_tool(entry.import.name, &structure::signature_text(ty))

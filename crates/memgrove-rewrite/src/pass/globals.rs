@@ -29,8 +29,8 @@ use crate::runtime::RuntimeFunction;
 
 /// Emscripten's TOTAL_STACK, its default for every version that imports STACKTOP.
 const STACK_BYTES: u64 = 5 * 1024 * 1024;
-/// Stack of a side module: as much as wasm-ld gives a program by default.
-const SIDE_STACK_BYTES: u64 = 65536;
+/// Stack of a side module: as much as wasm-ld gives a program by default, which is a page.
+const SIDE_STACK_BYTES: u64 = PAGE;
 /// Below this address the null pointer and its neighbours stay unused, as in Emscripten.
 const STATIC_BASE: u64 = 1024;
 
@@ -187,7 +187,7 @@ pub(super) fn require_memory(pass: &mut Pass<'_, '_>, end: u64, what: &'static s
     if pages <= ty.initial {
         return Ok(());
     }
-    if pages > 65536 {
+    if pages > super::memory::MAX_PAGES {
         return Err(Error::NoRoom { what, end });
     }
     let maximum = ty.maximum.map(|max| {

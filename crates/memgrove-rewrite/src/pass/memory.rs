@@ -8,15 +8,18 @@
 //! (export "memory" (memory $m))
 //! ```
 
+use memgrove_module::recognise::{Purpose, is_interface};
 use wasmparser::{ExternalKind, MemoryType, TypeRef};
 
-use super::{Pass, functions};
+use super::{PAGE, Pass, functions};
 use crate::contract;
 use crate::edits::StandIn;
 use crate::plan::{DecidedBy, Decision};
 
-/// Half of the address space: addresses stay positive where a program takes them as signed.
-pub(super) const SIGNED_MAX_PAGES: u64 = 32768;
+/// The address space of 32 bits, in pages.
+pub(super) const MAX_PAGES: u64 = (1 << 32) / PAGE;
+/// Half of it: addresses stay positive where a program takes them as signed.
+pub(super) const SIGNED_MAX_PAGES: u64 = MAX_PAGES / 2;
 
 /// What a component's adapter calls the module whose memory it works on.
 const MAIN_MODULE: &str = "__main_module__";
@@ -127,12 +130,13 @@ fn tell_maximum(pass: &mut Pass<'_, '_>, ty: &MemoryType) {
 }
 
 /// Adapters of components import the memory of the module they serve. The sign is a function that
-/// only the component can provide: anything else from a module with ':' in its name is only a name.
+/// only the component can provide: it stays, and is imported from an interface, or from what only a component has.
 fn serves_a_component(pass: &Pass<'_, '_>) -> bool {
     pass.module.imports.iter().zip(&pass.items).any(|(entry, item)| {
         let from = entry.import.module;
+        let is_of_a_component = from == MAIN_MODULE || item.purpose == Purpose::WasiP2 || is_interface(from);
         matches!(entry.import.ty, TypeRef::Func(_) | TypeRef::FuncExact(_))
-            && (from == MAIN_MODULE || from.contains(':'))
+            && is_of_a_component
             && matches!(item.decision, Decision::Stays { .. })
     })
 }

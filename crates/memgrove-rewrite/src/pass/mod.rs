@@ -223,11 +223,10 @@ fn behaviour(edits: &Edits, entry: &crate::module::ImportEntry<'_>) -> Behaviour
             StandIn::Exit => Behaviour::Exits,
             StandIn::Return(number) => Behaviour::Answers(*number),
             StandIn::Runtime(function) => Behaviour::Computes(*function),
-            StandIn::Heap(..)
-            | StandIn::GrowTable(_)
-            | StandIn::Invoke
-            | StandIn::StoreErrno(_)
-            | StandIn::Operator(_) => Behaviour::Other,
+            StandIn::Heap(_, function) => Behaviour::Allocates(*function),
+            StandIn::GrowTable(_) | StandIn::Invoke | StandIn::StoreErrno(_) | StandIn::Operator(_) => {
+                Behaviour::Other
+            }
         }),
         TypeRef::Memory(_) => edits.memories.get(index).map(|ty| Behaviour::Memory(ty.initial)),
         TypeRef::Table(_) => edits.tables.get(index).map(|ty| Behaviour::Table(ty.initial)),

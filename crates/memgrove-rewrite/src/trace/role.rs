@@ -99,6 +99,18 @@ impl Role {
             && is_i32(ty.results())
     }
 
+    /// It hands out blocks.
+    #[must_use]
+    pub fn allocates(self) -> bool {
+        !self.frees()
+    }
+
+    /// It takes blocks back and does nothing else.
+    #[must_use]
+    pub fn frees(self) -> bool {
+        matches!(self.shape().call, Call::Free { .. })
+    }
+
     pub(super) fn shape(self) -> Shape {
         use Call::{Allocate, Free, Reallocate};
         let one = Size::Param;

@@ -1,59 +1,54 @@
-//! Frames on the stack of call sites: a slot for each function in progress that can lead to an allocation.
+//! Frames on the recorder's stack: a slot for each function in progress that can lead to an allocation.
 //!
 //! ```wat
-//! ;; before                      ;; after
-//! (func $f                       (func $f (local $base i32) (local $next i32)
-//!                                  (local.set $base (global.get $sp))
-//!                                  (local.set $next (… $base + 8, at the limit $base))
-//!                                  (global.set $sp (local.get $next))
-//!   (call $g)                      (i64.store $recorded (local.get $base) (i64.const SITE)) (call $g)
-//!   …)                             … (global.set $sp (local.get $base)))
+//! ;; before            ;; after
+//! (func $f             (func $f (local $base i32)
+//!                        (local.set $base (call $enter (i32.const F)))
+//!   (call $g)            (call $g)
+//!   (call $g)            (global.set $site (i32.const 1)) (call $g)
+//!   …)                   … (global.set $sp (local.get $base)))
 //! ```
 //!
-//! `SITE` is where the call lies in the original; the upper half of the slot, the node, becomes 0. The frame below
-//! puts the pointer back when it returns. Where it may not have, as an exception was caught on the way, this frame
-//! does: behind calls of imports and through tables, whose callee may be the host's, and before each call of a
-//! function that catches exceptions. While the host is called, `$host` is where frames begin that it enters anew.
+//! A slot holds the function and the number of the call by which it was entered ([`CallNumbers`]). Most numbers are 0
+//! and cost nothing: the callee takes `$site` and puts it back to 0, so it is set only where a function calls another
+//! for the second time.
+//!
+//! What an exception leaves as it was, the frame that goes on sets right from its own locals: a function that catches
+//! before each of its calls, which is where it next matters, and every function behind a call that may be the host's.
 
-use wasm_encoder::{BlockType, Instruction, MemArg, MemArgTarget, ValType};
-use wasmparser::Operator;
+use wasm_encoder::{BlockType, Instruction, ValType};
 
 use super::reach::Reach;
 use crate::Error;
-use crate::edit::{Code, Frame, Instrument, Sections, Site, Splice, Subject};
-use memgrove_profile::layout::{SLOT_BYTES, STACK_LIMIT};
+use crate::edit::{Code, Frame, Instrument, Sections, Site, Splice, Subject, is_tail_call};
+use memgrove_module::code::{CallNumbers, Callee};
+use memgrove_profile::layout;
 
-/// The globals and the memory that are added to a module, by their edit indices.
+/// The globals and functions that are added to a module, by their edit indices.
 #[derive(Clone, Copy)]
 pub(super) struct Added {
-    pub memory: u32,
     pub sp: u32,
-    /// Where the stack begins for what the host calls next.
-    pub host: u32,
-    /// Not 0 while a function of the allocator is in progress.
-    pub inside: u32,
-    /// `record` of `trace/recorder.wat`.
+    /// Where the stack begins for what the host calls next; bit 0: a function of the allocator is in progress.
+    pub state: u32,
+    /// The number of the call that is about to be made.
+    pub site: u32,
+    /// Functions of `trace/recorder.wat`; all but `record` are absent without stacks.
     pub record: u32,
+    pub stack: Option<StackFunctions>,
 }
 
-impl Added {
-    /// An aligned number of 8 bytes in the added memory.
-    pub fn at(self) -> MemArg {
-        MemArg { offset: 0, align: 3, target: MemArgTarget::Memory(self.memory), ordering: None }
-    }
-
-    /// Leaves the slot behind the one in local `base`; the same one at the limit.
-    pub fn next_slot(base: u32) -> [Instruction<'static>; 7] {
-        [
-            Instruction::LocalGet(base),
-            Instruction::I32Const(SLOT_BYTES.cast_signed()),
-            Instruction::I32Add,
-            Instruction::LocalGet(base),
-            Instruction::LocalGet(base),
-            Instruction::I32Const(STACK_LIMIT.cast_signed()),
-            Instruction::I32LtU,
-        ]
-    }
+/// Functions of `trace/recorder.wat` that keep the stack.
+#[derive(Clone, Copy)]
+pub(super) struct StackFunctions {
+    pub enter: u32,
+    pub entry: u32,
+    pub ask: u32,
+    pub out: u32,
+    pub back: u32,
+    pub back_at: u32,
+    pub restore: u32,
+    pub tail: u32,
+    pub set: u32,
 }
 
 /// Gives every function that can lead to an allocation a frame.
@@ -61,101 +56,108 @@ pub(super) struct Stacks<'t, 'm, 'a> {
     sections: &'m Sections<'a>,
     reach: &'t Reach,
     added: Added,
-    /// The function's first two added locals, and whether it catches exceptions.
+    functions: StackFunctions,
+    /// Tell the calls of one function by another apart.
+    call_sites: bool,
+    numbers: CallNumbers,
+    /// The function's added locals: its slot, and what the state was when it was entered.
     base: u32,
+    /// The function catches exceptions.
     catches: bool,
     /// Functions that got a frame.
     pub framed: u32,
 }
 
 impl<'t, 'm, 'a> Stacks<'t, 'm, 'a> {
-    pub fn new(sections: &'m Sections<'a>, reach: &'t Reach, added: Added) -> Self {
-        Self { sections, reach, added, base: 0, catches: false, framed: 0 }
+    pub fn new(
+        sections: &'m Sections<'a>,
+        reach: &'t Reach,
+        added: Added,
+        functions: StackFunctions,
+        call_sites: bool,
+    ) -> Self {
+        let numbers = CallNumbers::new(sections.imported_funcs);
+        Self { sections, reach, added, functions, call_sites, numbers, base: 0, catches: false, framed: 0 }
     }
 
-    /// What a call is, as far as frames are concerned; `None` if it leads to no allocation.
-    fn call(&self, operator: &Operator<'_>) -> Option<Callee> {
-        let indirect = |type_index: u32| {
-            let ty = self.sections.func_type_at(type_index);
-            self.reach.reaches_indirectly(ty).then_some(Callee::Unknown)
-        };
-        match *operator {
-            Operator::Call { function_index } if self.reach.reaches(function_index) => {
-                let is_import = function_index < self.sections.imported_funcs;
-                Some(if is_import { Callee::Host } else { Callee::Own })
-            }
-            Operator::CallIndirect { type_index, .. } | Operator::CallRef { type_index } => {
-                indirect(type_index)
-            }
-            _ => None,
+    /// The number as a frame has it.
+    fn number(&self, number: i32) -> i32 {
+        if !self.call_sites {
+            // What is open or the host's has a number in any case: 0 means there that the host called.
+            return if number < 0 { layout::UNKNOWN_CALL } else { 0 };
         }
+        if (layout::LEAST_CALL..=layout::MOST_CALL).contains(&number) { number } else { layout::UNKNOWN_CALL }
     }
-}
-
-/// Who is called.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Callee {
-    /// A function of the module.
-    Own,
-    /// A function of the host.
-    Host,
-    /// One or the other.
-    Unknown,
 }
 
 impl Instrument for Stacks<'_, '_, '_> {
     fn function(&mut self, function: &Subject<'_, '_>) -> Result<Option<Frame>, Error> {
-        if !self.reach.reaches(function.index) {
+        if !self.reach.calls(function.index) {
             return Ok(None);
         }
         self.framed += 1;
+        self.numbers.clear();
         self.base = function.first_local;
         self.catches = self.reach.catches(function.index);
-        let (base, next) = (self.base, self.base + 1);
+        let func = function.index.cast_signed();
         let mut entry = Code::default();
-        entry.push(&Instruction::GlobalGet(self.added.sp)).push(&Instruction::LocalSet(base));
-        for instruction in Added::next_slot(base) {
-            entry.push(&instruction);
-        }
         entry
-            .push(&Instruction::Select)
-            .push(&Instruction::LocalTee(next))
-            .push(&Instruction::GlobalSet(self.added.sp));
-        let exit = [Instruction::LocalGet(base), Instruction::GlobalSet(self.added.sp)];
-        Ok(Some(Frame {
-            locals: vec![ValType::I32, ValType::I32, ValType::I32],
-            entry,
-            exit: exit.into_iter().collect(),
-        }))
+            .push(&Instruction::I32Const(func))
+            .push(&Instruction::Call(self.functions.enter))
+            .push(&Instruction::LocalSet(self.base));
+        let mut locals = vec![ValType::I32];
+        if self.catches || self.reach.calls_open_host(function.index) {
+            entry.push(&Instruction::GlobalGet(self.added.state)).push(&Instruction::LocalSet(self.base + 1));
+            locals.push(ValType::I32);
+        }
+        let exit = [Instruction::LocalGet(self.base), Instruction::GlobalSet(self.added.sp)];
+        Ok(Some(Frame { locals, entry, exit: exit.into_iter().collect() }))
     }
 
     fn instruction(&mut self, site: &Site<'_, '_>, splice: &mut Splice) -> Result<(), Error> {
-        let Some(callee) = self.call(site.operator) else { return Ok(()) };
-        let (base, next, host) = (self.base, self.base + 1, self.base + 2);
-        let offset = i64::try_from(site.offset).unwrap_or(i64::MAX);
-        splice
-            .before(&Instruction::LocalGet(base))
-            .before(&Instruction::I64Const(offset))
-            .before(&Instruction::I64Store(self.added.at()));
-        let reset = [Instruction::LocalGet(next), Instruction::GlobalSet(self.added.sp)];
+        let Some((callee, number)) = self.numbers.of(site.operator) else { return Ok(()) };
+        let may_be_hosts = match callee {
+            Callee::Own(func) | Callee::Host(func) if !self.reach.reaches(func) => return Ok(()),
+            Callee::Own(_) | Callee::Host(_) => false,
+            Callee::Open(ty) if !self.reach.reaches_openly(self.sections.func_type_at(ty)) => return Ok(()),
+            Callee::Open(_) => self.reach.is_table_shared(),
+        };
+        let number = self.number(number);
+        let frame = [Instruction::LocalGet(self.base), Instruction::LocalGet(self.base + 1)];
+        let functions = self.functions;
         if self.catches {
-            reset.iter().for_each(|instruction| {
+            frame.iter().for_each(|instruction| {
                 splice.before(instruction);
             });
+            splice.before(&Instruction::Call(functions.restore));
         }
-        if callee == Callee::Own {
-            return Ok(());
+        if is_tail_call(site.operator) {
+            splice.before(&Instruction::LocalGet(self.base)).before(&Instruction::Call(functions.tail));
+        } else if may_be_hosts {
+            splice.before(&Instruction::I32Const(number)).before(&Instruction::Call(functions.out));
+            frame.iter().for_each(|instruction| {
+                splice.after(instruction);
+            });
+            splice.after(&Instruction::Call(functions.back));
+        } else if number != 0 {
+            // A wrapper of an import of which nothing is to be known does not ask for the number.
+            if let Callee::Host(func) = callee
+                && !self.reach.takes_number(func)
+            {
+                return Ok(());
+            }
+            let set = |number| [Instruction::I32Const(number), Instruction::GlobalSet(self.added.site)];
+            set(number).iter().for_each(|instruction| {
+                splice.before(instruction);
+            });
+            if let Callee::Open(ty) = callee
+                && self.reach.may_leave_number(self.sections.func_type_at(ty))
+            {
+                set(0).iter().for_each(|instruction| {
+                    splice.after(instruction);
+                });
+            }
         }
-        splice
-            .before(&Instruction::GlobalGet(self.added.host))
-            .before(&Instruction::LocalSet(host))
-            .before(&Instruction::LocalGet(next))
-            .before(&Instruction::GlobalSet(self.added.host))
-            .after(&Instruction::LocalGet(host))
-            .after(&Instruction::GlobalSet(self.added.host));
-        reset.iter().for_each(|instruction| {
-            splice.after(instruction);
-        });
         Ok(())
     }
 }

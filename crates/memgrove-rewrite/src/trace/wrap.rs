@@ -1,27 +1,35 @@
-//! The wrappers: of the allocator's functions, which note what was asked and given, and of exports, by which the
-//! host enters.
+//! The wrappers: of the allocator's functions, which note what was asked and given, of exports, by which the host
+//! enters, and of imports, by which it is called.
 
 use wasm_encoder::{Function, Instruction, MemArg, MemArgTarget, ValType};
 use wasmparser::FuncType;
 
 use super::role::{Call, Role, Size};
-use super::stack::{Added, IF};
+use super::stack::{Added, IF, StackFunctions};
 use crate::Error;
 use crate::edit::Edits;
-use memgrove_profile::layout::{ALIGN_SHIFT, ENTRY, NESTED, kind};
+use memgrove_profile::layout::{ALIGN_SHIFT, NESTED, kind};
 
 /// Puts a wrapper before a function of the allocator.
 ///
 /// Its event is noted when the call has returned, as only then the block is known, and that of `free` before, as
 /// its block may be handed out again from then on. What the call itself allocates or frees is marked as nested:
 /// whether it is about the same block shows when the log is read.
-pub(super) fn allocator(edits: &mut Edits<'_, '_>, func: u32, role: Role, added: Added) -> Result<(), Error> {
+pub(super) fn allocator(
+    edits: &mut Edits<'_, '_>,
+    func: u32,
+    role: Role,
+    place: Place,
+    added: Added,
+) -> Result<(), Error> {
     let shape = role.shape();
     let params = u32::try_from(shape.params).unwrap_or(u32::MAX);
     edits.wrap(func, format!("memgrove.{role}"), |inner| {
-        let result = params + 1;
+        let locals = Locals { result: params, saved: params + 1, frame: params + 2 };
+        let result = locals.result;
         let mut wrapper =
-            Wrapper { body: Function::new([(2, ValType::I32)]), params, inner, saved: params, added };
+            Wrapper { body: Function::new([(3, ValType::I32)]), params, inner, place, locals, added };
+        wrapper.begin(func);
         match shape.call {
             Call::Free { block, size } => {
                 wrapper.if_not_null(block, |wrapper| {
@@ -77,13 +85,35 @@ pub(super) fn allocator(edits: &mut Edits<'_, '_>, func: u32, role: Role, added:
     })
 }
 
-/// A wrapper in the making: its parameters, then whether it was entered from inside the allocator, then the result.
+/// Where a function of the allocator is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the module.
+    Inside {
+        /// It calls itself or another function of the allocator.
+        nests: bool,
+    },
+    /// In the host.
+    Host,
+}
+
+/// The locals of a wrapper, behind its parameters.
+#[derive(Clone, Copy)]
+struct Locals {
+    result: u32,
+    /// What the state was.
+    saved: u32,
+    /// The frame of the wrapped function.
+    frame: u32,
+}
+
+/// A wrapper in the making.
 struct Wrapper {
     body: Function,
     params: u32,
     inner: u32,
-    /// Local that holds what `inside` was.
-    saved: u32,
+    place: Place,
+    locals: Locals,
     added: Added,
 }
 
@@ -103,13 +133,34 @@ impl Wrapper {
         self.push(&Instruction::End);
     }
 
+    /// Keeps what the call changes. The number of the call is left to the wrapped function, which may have a frame.
+    fn begin(&mut self, func: u32) {
+        let (state, Locals { saved, frame, .. }) = (self.added.state, self.locals);
+        self.push(&Instruction::GlobalGet(state)).push(&Instruction::LocalSet(saved));
+        if let Some(stack) = self.added.stack {
+            self.push(&Instruction::I32Const(func.cast_signed()))
+                .push(&Instruction::Call(stack.ask))
+                .push(&Instruction::LocalSet(frame));
+        }
+    }
+
     /// Calls the wrapped function with the wrapper's own arguments.
     fn call(&mut self, result: Option<u32>) {
-        let Self { params, inner, saved, added, .. } = *self;
-        self.push(&Instruction::GlobalGet(added.inside))
-            .push(&Instruction::LocalSet(saved))
-            .push(&Instruction::I32Const(1))
-            .push(&Instruction::GlobalSet(added.inside));
+        let Self { params, inner, place, added, .. } = *self;
+        let state = Instruction::GlobalSet(added.state);
+        match (place, added.stack) {
+            (Place::Inside { nests: true }, _) => {
+                let saved = self.locals.saved;
+                self.push(&Instruction::LocalGet(saved))
+                    .push(&Instruction::I32Const(1))
+                    .push(&Instruction::I32Or)
+                    .push(&state);
+            }
+            (Place::Host, Some(stack)) => {
+                self.push(&Instruction::I32Const(0)).push(&Instruction::Call(stack.out));
+            }
+            _ => {}
+        }
         for param in 0..params {
             self.push(&Instruction::LocalGet(param));
         }
@@ -117,7 +168,11 @@ impl Wrapper {
         if let Some(result) = result {
             self.push(&Instruction::LocalSet(result));
         }
-        self.push(&Instruction::LocalGet(saved)).push(&Instruction::GlobalSet(added.inside));
+        let saved = self.locals.saved;
+        self.push(&Instruction::LocalGet(saved)).push(&state);
+        if added.stack.is_some() {
+            self.push(&Instruction::I32Const(0)).push(&Instruction::GlobalSet(added.site));
+        }
     }
 
     /// Notes the block, or that there is none: with a size of 0, where `freed_at_0` tells that it means a free.
@@ -148,14 +203,12 @@ impl Wrapper {
 
     /// Notes an event.
     fn record(&mut self, kind: u32, align: Option<u32>, block: &[Instruction<'_>], size: &[Instruction<'_>]) {
-        // While the event is noted before the call, `inside` is still the caller's.
-        let inside = match kind {
-            kind::FREED | kind::MOVING => Instruction::GlobalGet(self.added.inside),
-            _ => Instruction::LocalGet(self.saved),
-        };
+        let saved = self.locals.saved;
         self.push(&Instruction::I32Const((kind | NESTED).cast_signed()))
             .push(&Instruction::I32Const(kind.cast_signed()))
-            .push(&inside)
+            .push(&Instruction::LocalGet(saved))
+            .push(&Instruction::I32Const(1))
+            .push(&Instruction::I32And)
             .push(&Instruction::Select);
         if let Some(align) = align {
             self.push(&Instruction::LocalGet(align))
@@ -167,40 +220,56 @@ impl Wrapper {
         block.iter().chain(size).for_each(|instruction| {
             self.push(instruction);
         });
+        let frame = self.locals.frame;
+        if self.added.stack.is_some() {
+            self.push(&Instruction::LocalGet(frame));
+        }
         let record = self.added.record;
         self.push(&Instruction::Call(record));
     }
 }
 
-/// A function that the host calls instead of `func`: its frames begin where those of the call end from which the host
-/// is called, if it is, whatever a trap has left; and it is in no function of the allocator.
-pub(super) fn entry(func: u32, ty: &FuncType, added: Added) -> Function {
-    let params = u32::try_from(ty.params().len()).unwrap_or(u32::MAX);
-    let (sp, inside, base) = (params, params + 1, params + 2);
-    let mut body = Function::new([(3, ValType::I32)]);
-    body.instruction(&Instruction::GlobalGet(added.sp))
-        .instruction(&Instruction::LocalSet(sp))
-        .instruction(&Instruction::GlobalGet(added.inside))
-        .instruction(&Instruction::LocalSet(inside))
-        .instruction(&Instruction::GlobalGet(added.host))
-        .instruction(&Instruction::LocalTee(base))
-        .instruction(&Instruction::I64Const(i64::from(ENTRY | func)))
-        .instruction(&Instruction::I64Store(added.at()));
-    for instruction in Added::next_slot(base) {
-        body.instruction(&instruction);
-    }
-    body.instruction(&Instruction::Select)
-        .instruction(&Instruction::GlobalSet(added.sp))
-        .instruction(&Instruction::I32Const(0))
-        .instruction(&Instruction::GlobalSet(added.inside));
-    for param in 0..params {
+/// A function that the host calls instead of `func`: it takes care of what a trap has left.
+pub(super) fn entry(func: u32, ty: &FuncType, stack: StackFunctions) -> Function {
+    let mut body = Function::new([]);
+    body.instruction(&Instruction::Call(stack.entry));
+    for (param, _) in (0..).zip(ty.params()) {
         body.instruction(&Instruction::LocalGet(param));
     }
-    body.instruction(&Instruction::Call(func))
-        .instruction(&Instruction::LocalGet(sp))
-        .instruction(&Instruction::GlobalSet(added.sp))
-        .instruction(&Instruction::LocalGet(inside))
-        .instruction(&Instruction::GlobalSet(added.inside))
-        .instruction(&Instruction::End);
+    body.instruction(&Instruction::Call(func)).instruction(&Instruction::End);
     body
+}
+
+/// A wrapper of an import from which the host may call functions that allocate. What these leave when an exception
+/// ends them, it sets right.
+pub(super) fn import(
+    edits: &mut Edits<'_, '_>,
+    func: u32,
+    is_invoke: bool,
+    added: Added,
+    stack: StackFunctions,
+) -> Result<(), Error> {
+    let Some(ty) = edits.sections.func_type(func) else { return Ok(()) };
+    let params = u32::try_from(ty.params().len()).unwrap_or(u32::MAX);
+    edits.wrap(func, format!("memgrove.import.{func}"), |inner| {
+        let (sp, state) = (params, params + 1);
+        let mut body = Function::new([(2, ValType::I32)]);
+        body.instruction(&Instruction::GlobalGet(added.sp))
+            .instruction(&Instruction::LocalSet(sp))
+            .instruction(&Instruction::GlobalGet(added.state))
+            .instruction(&Instruction::LocalSet(state));
+        // What Emscripten's `invoke_` calls, is called by the frames in progress.
+        if !is_invoke {
+            body.instruction(&Instruction::I32Const(0)).instruction(&Instruction::Call(stack.out));
+        }
+        for param in 0..params {
+            body.instruction(&Instruction::LocalGet(param));
+        }
+        body.instruction(&Instruction::Call(inner))
+            .instruction(&Instruction::LocalGet(sp))
+            .instruction(&Instruction::LocalGet(state))
+            .instruction(&Instruction::Call(if is_invoke { stack.set } else { stack.back_at }))
+            .instruction(&Instruction::End);
+        body
+    })
 }

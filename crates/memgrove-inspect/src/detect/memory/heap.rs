@@ -4,7 +4,7 @@ use super::constants::{distinct, subtracted, word_accesses};
 use super::{align16, named_address};
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::facts::{Facts, SiteKind};
+use crate::facts::{Facts, PAGE_BYTES, SiteKind};
 use crate::report::{
     AddressRange, Conclusion, Confidence, Evidence, Stack, StackDirection, StackPlacement, StaticData,
 };
@@ -96,7 +96,7 @@ fn constant_base(facts: &Facts<'_>, fits: impl Fn(u64) -> bool) -> Option<Conclu
     for func in growing_functions(facts) {
         for (value, offset) in subtracted(facts, func) {
             // Multiples of a page are sizes more often than addresses.
-            let address_like = value % 4 == 0 && value % 0x1_0000 != 0 && value > 0x400;
+            let address_like = value % 4 == 0 && value % PAGE_BYTES != 0 && value > 0x400;
             if address_like && fits(value) && best.is_none_or(|(smallest, ..)| value < smallest) {
                 best = Some((value, func, offset));
             }

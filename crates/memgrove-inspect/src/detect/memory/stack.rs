@@ -4,7 +4,7 @@ use memgrove_module::recognise::{ShownBy, StackPointer};
 
 use super::{align16, named_address};
 use crate::Code;
-use crate::facts::Facts;
+use crate::facts::{Facts, PAGE_BYTES};
 use crate::report::{
     AddressRange, Conclusion, Confidence, Evidence, Stack, StackDirection, StackPlacement, StaticData,
 };
@@ -36,7 +36,7 @@ pub(super) fn stack(
         (Some(base), Some(data)) if base >= data.end => StackPlacement::AfterData,
         // Data on both sides: a snapshot of a running module, its stack and heap included. Linkers that put
         // the stack first make it whole pages.
-        (Some(base), Some(_)) if base % 0x1_0000 == 0 => StackPlacement::First,
+        (Some(base), Some(_)) if base % PAGE_BYTES == 0 => StackPlacement::First,
         (Some(_), Some(_)) => StackPlacement::AfterData,
     };
     let stack = Stack {

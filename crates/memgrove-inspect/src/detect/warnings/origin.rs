@@ -1,5 +1,7 @@
 //! Warnings about how a module was made.
 
+use memgrove_module::recognise::is_interface;
+
 use super::{Known, warning};
 use crate::detect::structure::Structure;
 use crate::facts::{ExternKind, Import};
@@ -38,11 +40,10 @@ pub(super) fn not_bound(known: &Known<'_, '_>) -> Option<Warning> {
 /// A core module whose imports or exports have the names of WASI preview 2.
 pub(super) fn part_of_a_component(known: &Known<'_, '_>) -> Option<Warning> {
     let facts = known.facts;
-    let import = facts.imports.iter().find(|import| is_interface(import.module));
-    let export = facts
-        .exports
-        .iter()
-        .find(|export| export.name.split_once('#').is_some_and(|(interface, _)| is_interface(interface)));
+    let import = facts.imports.iter().find(|import| is_versioned_interface(import.module));
+    let export = facts.exports.iter().find(|export| {
+        export.name.split_once('#').is_some_and(|(interface, _)| is_versioned_interface(interface))
+    });
     let evidence = match (import, export) {
         (Some(import), _) => Evidence::at(import.offset, format!("it imports from {}", short(import.module))),
         (None, Some(export)) => Evidence::at(export.offset, format!("it exports {}", short(export.name))),
@@ -57,14 +58,9 @@ pub(super) fn part_of_a_component(known: &Known<'_, '_>) -> Option<Warning> {
     ))
 }
 
-/// `wasi:io/streams@0.2.0`: a package's interface with a version.
-fn is_interface(name: &str) -> bool {
-    name.split_once(':').is_some_and(|(_, rest)| {
-        rest.split_once('/').is_some_and(|(_, rest)| {
-            rest.split_once('@')
-                .is_some_and(|(_, version)| version.starts_with(|first: char| first.is_ascii_digit()))
-        })
-    })
+/// `wasi:io/streams@0.2.0`: a package's interface with a version, without which a file's name looks like one.
+fn is_versioned_interface(name: &str) -> bool {
+    name.contains('@') && is_interface(name)
 }
 
 /// Go's run-time for JavaScript, which asks a page or Node for everything.

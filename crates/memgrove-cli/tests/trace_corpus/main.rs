@@ -1,0 +1,116 @@
+//! Traced modules of the corpus behave as the originals under their own JavaScript, and record a sound heap; also when
+//! there is no room for the log.
+#![cfg(test)]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use memgrove_profile::{Contradictions, Profile};
+use memgrove_rewrite::trace::fingerprint;
+
+#[path = "../../../memgrove-lab/tests/fix_support/mod.rs"]
+mod fix_support;
+#[path = "../../../memgrove-lab/tests/own_js/mod.rs"]
+mod own_js;
+
+use own_js::{Node, OwnJs, PACKAGES};
+
+/// Modules of the corpus that must have been compared.
+const LEAST: usize = 12;
+
+/// Runs the command; its words on standard error if it fails.
+fn memgrove(arguments: &[&str]) -> Result<(), String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_memgrove")).args(arguments).output().expect("it starts");
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    }
+}
+
+/// What the package prints with the traced module in place of its own, and the recordings.
+fn run_traced(
+    package: &OwnJs,
+    node: &Node,
+    folder: &Path,
+    original: &[u8],
+    traced: &Path,
+) -> (Result<String, String>, Vec<Profile>) {
+    let hook = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trace_corpus/traced.cjs");
+    let profiles = folder.join("profiles");
+    let _ = fs::remove_dir_all(&profiles);
+    fs::create_dir_all(&profiles).expect("a folder");
+    let sha256: String = fingerprint(original).iter().map(|byte| format!("{byte:02x}")).collect();
+    let table = serde_json::json!({ sha256: traced }).to_string();
+    let arguments = ["--require".to_owned(), hook.to_string_lossy().into_owned()];
+    let environment = [("TRACED", table), ("PROFILES", profiles.to_string_lossy().into_owned())];
+    let printed = own_js::run(package, node, &arguments, &environment);
+    let mut recordings = Vec::new();
+    for entry in fs::read_dir(&profiles).expect("a folder").map_while(Result::ok) {
+        let memory = fs::read(entry.path()).expect("a readable file");
+        let bytes = Profile::bytes_of_memory(&memory).expect("a recording");
+        recordings.push(Profile::read(&bytes).expect("a whole one"));
+    }
+    (printed, recordings)
+}
+
+#[test]
+fn traced_modules_answer_as_the_originals_do_under_their_own_javascript() {
+    let Some(modules) = fix_support::corpus() else { return };
+    let Some(node) = Node::with_several_memories() else {
+        fix_support::say("skipped: no Node knows several memories; `cargo xtask setup` gets one");
+        return;
+    };
+    let root = snapbox::dir::DirRoot::mutable_temp().expect("a folder");
+    let folder = root.path().expect("it has a path").to_owned();
+    let mut problems = Vec::new();
+    let mut compared = 0;
+    for package in PACKAGES {
+        let Some((_, wasm)) = modules.iter().find(|(id, _)| id == package.id) else {
+            problems.push(format!("{}: not in the corpus", package.id));
+            continue;
+        };
+        let original = match own_js::run(package, &node, &[], &[]) {
+            Ok(original) => original,
+            Err(why) => {
+                fix_support::say(&format!("{}: the original does not run: {why}", package.package));
+                continue;
+            }
+        };
+        let (input, output) = (folder.join("in.wasm"), folder.join("out.wasm"));
+        fs::write(&input, wasm).expect("a writable folder");
+        let (input, written) = (input.to_string_lossy(), output.to_string_lossy());
+        if let Err(why) = memgrove(&["trace", &input, "-o", &written]) {
+            fix_support::say(&format!("{}: not traced: {why}", package.package));
+            continue;
+        }
+        let (answer, profiles) = run_traced(package, &node, &folder, wasm, &output);
+        if answer.as_ref() != Ok(&original) {
+            problems.push(format!("{}: {original:.200}\n  traced: {answer:.200?}", package.package));
+        }
+        let events: u64 = profiles.iter().map(|profile| profile.event_count).sum();
+        for profile in &profiles {
+            let contradictions = profile.summary().contradictions;
+            if contradictions != Contradictions::default() {
+                problems.push(format!("{}: {contradictions:?}", package.package));
+            }
+        }
+        // Without room for a log the program does the same, and everything is counted.
+        memgrove(&["trace", &input, "-o", &written, "--max-log", "1MiB"]).expect("it was traced before");
+        let (answer, cut) = run_traced(package, &node, &folder, wasm, &output);
+        if answer.as_ref() != Ok(&original) {
+            problems.push(format!("{}, log cut: {original:.200}\n  traced: {answer:.200?}", package.package));
+        }
+        for profile in cut.iter().filter(|profile| profile.event_count > 0) {
+            let counted: u64 = profile.nodes.iter().map(|node| node.bytes).sum();
+            if !profile.is_log_cut || counted != profile.allocated_bytes {
+                problems.push(format!("{}: {counted} bytes of {}", package.package, profile.allocated_bytes));
+            }
+        }
+        fix_support::say(&format!("{}: the same, {events} events", package.package));
+        // What allocates nothing is no evidence.
+        compared += usize::from(events > 0);
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    assert!(compared >= LEAST, "only {compared} were compared");
+}

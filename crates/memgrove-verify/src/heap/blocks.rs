@@ -1,0 +1,254 @@
+//! Compares numbers and memory of three runs by block and offset: two of the original, on heaps that lay out their
+//! blocks differently, and one of the fixed module, of whose heap nothing is known.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::Shadow;
+use crate::engine::{EngineError, Instance, Memory, Value};
+
+/// Bytes of memory that are read at once.
+const CHUNK_BYTES: u64 = 1 << 20;
+/// Bytes of an address.
+const WORD_BYTES: u64 = 4;
+/// Differences that are asked about once more.
+const MOST_SUSPECTS: usize = 64;
+
+/// What a number in the fixed module is to those in both runs of the original.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// The same number, or the same place in the same block.
+    Same,
+    /// Another, while both runs of the original agree.
+    Differs,
+    /// The original's runs do not agree, so that it depends on more than block and offset.
+    Depends,
+}
+
+/// One run of the original, as far as comparing needs it.
+pub(crate) struct Run<'r> {
+    pub instance: &'r mut dyn Instance,
+    pub heap: &'r Shadow,
+}
+
+/// The three runs.
+pub(crate) struct Runs<'r> {
+    pub first: Run<'r>,
+    pub second: Run<'r>,
+    pub fixed: &'r mut dyn Instance,
+}
+
+/// A place in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// At this address, in what the module had when it started.
+    Own(u64),
+    /// In the block of that number, so many bytes behind its start.
+    Block(usize, u64),
+}
+
+/// What comparing memory found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Bytes that were compared.
+    pub bytes: u64,
+    /// Blocks of which the contents were compared.
+    pub blocks: usize,
+    /// Blocks to which nothing that can be seen points.
+    pub unseen: usize,
+    /// Words that depend on more than block and offset.
+    pub dependent: usize,
+    /// Places that differ and how many bytes they have, at most [`MOST_SUSPECTS`].
+    pub suspects: Vec<(Place, u64)>,
+    /// What no heap may do, in words.
+    pub broken: Option<String>,
+}
+
+/// Where the blocks of the fixed module lie, as far as its numbers have told.
+#[derive(Debug, Default)]
+pub(crate) struct Blocks {
+    at: BTreeMap<usize, u64>,
+    /// Those of which the contents are still to be compared.
+    new: Vec<usize>,
+}
+
+impl Blocks {
+    /// What a number of the fixed module is.
+    pub fn number(&mut self, (first, second): (&Shadow, &Shadow), was: u64, also: u64, is: u64) -> Word {
+        if was == also {
+            return if is == was { Word::Same } else { Word::Differs };
+        }
+        let Some((block, offset)) = first.locate(was) else { return Word::Depends };
+        match second.locate(also) {
+            Some((other, at)) if other.number == block.number && at == offset => {}
+            _ => return Word::Depends,
+        }
+        let Some(start) = is.checked_sub(offset) else { return Word::Differs };
+        match self.at.get(&block.number) {
+            Some(known) if *known == start => Word::Same,
+            Some(_) => Word::Differs,
+            None if start == 0 || !start.is_multiple_of(block.align) => Word::Differs,
+            None => {
+                self.at.insert(block.number, start);
+                self.new.push(block.number);
+                Word::Same
+            }
+        }
+    }
+
+    /// The same for a value of any type.
+    pub fn value(&mut self, heaps: (&Shadow, &Shadow), was: Value, also: Value, is: Value) -> Word {
+        match (was.as_u64(), also.as_u64(), is.as_u64()) {
+            (Some(was), Some(also), Some(is)) => self.number(heaps, was, also, is),
+            _ if was != also => Word::Depends,
+            _ if was == is => Word::Same,
+            _ => Word::Differs,
+        }
+    }
+
+    /// Compares what the module had when it started, `own_bytes` long, and all blocks that it leads to.
+    pub fn memory(&mut self, runs: &mut Runs<'_>, own_bytes: u64) -> Result<Found, EngineError> {
+        let mut found = Found::default();
+        for from in (0..own_bytes).step_by(usize::try_from(CHUNK_BYTES).unwrap_or(1)) {
+            let length = CHUNK_BYTES.min(own_bytes - from);
+            self.range(runs, [from; 3], length, Place::Own(from), &mut found)?;
+        }
+        let places = |heap: &Shadow| -> BTreeMap<usize, (u64, u64)> {
+            heap.live().map(|(at, block)| (block.number, (at, block.asked))).collect()
+        };
+        let (first, second) = (places(runs.first.heap), places(runs.second.heap));
+        self.new = self.at.keys().copied().collect();
+        while let Some(number) = self.new.pop() {
+            // One that is gone holds nothing of the program's.
+            let (Some(&(was, asked)), Some(&(also, _))) = (first.get(&number), second.get(&number)) else {
+                continue;
+            };
+            let is = self.at[&number];
+            if is < own_bytes || is + asked > runs.fixed.memory_bytes(Memory::Main)? {
+                found.broken =
+                    Some(format!("a block of {asked} bytes lies at {is:#x}, which is not the heap's"));
+                return Ok(found);
+            }
+            for from in (0..asked).step_by(usize::try_from(CHUNK_BYTES).unwrap_or(1)) {
+                let length = CHUNK_BYTES.min(asked - from);
+                let at = [was + from, also + from, is + from];
+                self.range(runs, at, length, Place::Block(number, from), &mut found)?;
+            }
+            found.blocks += 1;
+        }
+        found.unseen = first.len() - found.blocks;
+        found.broken = self.overlap(&first);
+        Ok(found)
+    }
+
+    /// Two blocks of the fixed module that lie in each other, in words.
+    fn overlap(&self, live: &BTreeMap<usize, (u64, u64)>) -> Option<String> {
+        let mut places: Vec<(u64, u64)> = live
+            .iter()
+            .filter_map(|(number, (_, asked))| Some((*self.at.get(number)?, (*asked).max(1))))
+            .collect();
+        places.sort_unstable();
+        let lies_in = |pair: &&[(u64, u64)]| pair[0].0 + pair[0].1 > pair[1].0;
+        let pair = places.windows(2).find(lies_in)?;
+        Some(format!(
+            "a block lies at {:#x} and has {} bytes, and another lies at {:#x}",
+            pair[0].0, pair[0].1, pair[1].0
+        ))
+    }
+
+    /// Compares a range word by word; `place` is its start.
+    fn range(
+        &mut self,
+        runs: &mut Runs<'_>,
+        at: [u64; 3],
+        length: u64,
+        place: Place,
+        found: &mut Found,
+    ) -> Result<(), EngineError> {
+        let was = runs.first.instance.read(Memory::Main, at[0], length)?;
+        let also = runs.second.instance.read(Memory::Main, at[1], length)?;
+        let is = runs.fixed.read(Memory::Main, at[2], length)?;
+        found.bytes += length;
+        if was == also && was == is {
+            return Ok(());
+        }
+        let word_bytes = usize::try_from(WORD_BYTES).unwrap_or(1);
+        let words = was.chunks(word_bytes).zip(also.chunks(word_bytes)).zip(is.chunks(word_bytes));
+        for (offset, ((was, also), is)) in (0..).step_by(word_bytes).zip(words) {
+            match self.word(runs, was, also, is) {
+                (Word::Same, _) => {}
+                (Word::Depends, _) => found.dependent += 1,
+                (Word::Differs, bytes) if found.suspects.len() < MOST_SUSPECTS => {
+                    found.suspects.push((place.plus(offset + bytes.start), bytes.end - bytes.start));
+                }
+                (Word::Differs, _) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What a word is, and which of its bytes, from the first, it was seen by.
+    fn word(&mut self, runs: &Runs<'_>, was: &[u8], also: &[u8], is: &[u8]) -> (Word, Range<u64>) {
+        let all = 0..WORD_BYTES;
+        if was == also && was == is {
+            return (Word::Same, all);
+        }
+        let heaps = (runs.first.heap, runs.second.heap);
+        if was != also
+            && let (Some(was), Some(also), Some(is)) = (number(was), number(also), number(is))
+        {
+            match self.number(heaps, was, also, is) {
+                Word::Depends => {}
+                known => return (known, all),
+            }
+        }
+        // Byte by byte: those that nobody wrote hold whatever was there.
+        let layouts = (heaps.0.layout(), heaps.1.layout());
+        let is_unwritten =
+            |was: u8, also: u8| was != also && layouts.0.is_unwritten(was) && layouts.1.is_unwritten(also);
+        for (at, ((was, also), is)) in (0..).zip(was.iter().zip(also).zip(is)) {
+            if was != also && !is_unwritten(*was, *also) {
+                return (Word::Depends, at..at + 1);
+            }
+            if was == also && was != is {
+                return (Word::Differs, at..at + 1);
+            }
+        }
+        (Word::Same, all)
+    }
+}
+
+impl Place {
+    fn plus(self, more: u64) -> Self {
+        match self {
+            Self::Own(at) => Self::Own(at + more),
+            Self::Block(number, offset) => Self::Block(number, offset + more),
+        }
+    }
+
+    /// So many bytes there in one run of the original.
+    pub fn read(self, run: &mut Run<'_>, bytes: u64) -> Option<Vec<u8>> {
+        let at = match self {
+            Self::Own(at) => at,
+            Self::Block(number, offset) => {
+                let mut live = run.heap.live();
+                let (at, block) = live.find(|(_, block)| block.number == number)?;
+                (offset + bytes <= block.asked).then_some(at + offset)?
+            }
+        };
+        run.instance.read(Memory::Main, at, bytes).ok()
+    }
+
+    /// In words.
+    pub fn text(self) -> String {
+        match self {
+            Self::Own(at) => format!("at {at:#x}"),
+            Self::Block(number, offset) => format!("at offset {offset} of block {number}"),
+        }
+    }
+}
+
+/// The number that four bytes are.
+pub(super) fn number(bytes: &[u8]) -> Option<u64> {
+    bytes.try_into().ok().map(|bytes| u64::from(u32::from_le_bytes(bytes)))
+}

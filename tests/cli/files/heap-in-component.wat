@@ -1,0 +1,9 @@
+(component
+  (core module (memory 1))
+  (core module
+    (memory (export "memory") 1)
+    (global $next (mut i32) (i32.const 1024))
+    (func (export "malloc") (param i32) (result i32)
+      (global.get $next)
+      (global.set $next (i32.add (global.get $next) (i32.const 16))))
+    (func (export "free") (param i32))))
