@@ -199,8 +199,10 @@ struct Planned<'a> {
     original: &'a Facts<'a>,
     fixed: &'a Fixed,
     /// What the result says.
+    #[cfg_attr(not(feature = "engines"), expect(dead_code, reason = "only verification reads it"))]
     result: Facts<'a>,
     /// What the inspector says of the result.
+    #[cfg_attr(not(feature = "engines"), expect(dead_code, reason = "only verification reads it"))]
     report: Report,
     on_host: HostVerdict,
     /// Nothing stays that the target does not provide, or the user wants it anyway.

@@ -72,7 +72,7 @@ pub(super) fn add(
     let joint = Joint {
         bind: &|import| runtime::bind(import, edits.layout, page_shift),
         memory: None,
-        name: &|func| format!("memgrove.{func}"),
+        name: &|func| donor.name_behind("memgrove.", func),
     };
     let roots = Roots { funcs: &funcs, bodies: &bodies };
     let mut grafted = graft(editor, donor, roots, &joint).map_err(runtime::defect)?;
