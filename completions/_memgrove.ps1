@@ -112,10 +112,13 @@ Register-ArgumentCompleter -Native -CommandName 'memgrove' -ScriptBlock {
         'memgrove;fix' {
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Where to write the new module; a file that is there is replaced at once, when all is done')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Where to write the new module; a file that is there is replaced at once, when all is done')
+            [CompletionResult]::new('--explain', '--explain', [CompletionResultType]::ParameterName, 'Explain one import: its purpose, known types, what becomes of it and why, and what to try; writes nothing')
             [CompletionResult]::new('--stub', '--stub', [CompletionResultType]::ParameterName, 'Groups of imports that may be answered by something poorer than a host''s function')
+            [CompletionResult]::new('--trap', '--trap', [CompletionResultType]::ParameterName, 'Functions that trap when called instead of staying imports: a name, a group of imports, or all the rest')
             [CompletionResult]::new('--allocator', '--allocator', [CompletionResultType]::ParameterName, 'The heap that is put inside where the module imports malloc, free and their family')
             [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'Target host (id or TOML file): imports it provides are kept, and the result has to run on it')
             [CompletionResult]::new('--max-memory', '--max-memory', [CompletionResultType]::ParameterName, 'Raise the memory''s maximum to SIZE, such as 256MiB, where the module declares a smaller one')
+            [CompletionResult]::new('--glue', '--glue', [CompletionResultType]::ParameterName, 'The module''s JavaScript, by Emscripten: says what its minified imports are')
             [CompletionResult]::new('--max-size', '--max-size', [CompletionResultType]::ParameterName, 'Refuse files with more bytes than this, also after unpacking')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour the output')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Only say what would be done')

@@ -150,7 +150,7 @@ _memgrove() {
             return 0
             ;;
         memgrove__subcmd__fix)
-            opts="-o -n -q -h -V --output --dry-run --stub --allocator --host --partial --accept-unverified --max-memory --json --max-size --color --quiet --help --version"
+            opts="-o -n -q -h -V --output --dry-run --explain --stub --trap --allocator --host --partial --accept-unverified --max-memory --glue --json --max-size --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -164,8 +164,16 @@ _memgrove() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --explain)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --stub)
-                    COMPREPLY=($(compgen -W "all none wasi libc clock random exceptions glue" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "all none wasi libc clock random exceptions glue log" -- "${cur}"))
+                    return 0
+                    ;;
+                --trap)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --allocator)
@@ -177,6 +185,10 @@ _memgrove() {
                     return 0
                     ;;
                 --max-memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --glue)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -102,6 +102,7 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -s q -l quiet -
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -s V -l version -d 'Print version'
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -s o -l output -d 'Where to write the new module; a file that is there is replaced at once, when all is done' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l explain -d 'Explain one import: its purpose, known types, what becomes of it and why, and what to try; writes nothing' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l stub -d 'Groups of imports that may be answered by something poorer than a host\'s function' -r -f -a "all\t''
 none\t''
 wasi\t''
@@ -109,10 +110,13 @@ libc\t''
 clock\t''
 random\t''
 exceptions\t''
-glue\t''"
+glue\t''
+log\t''"
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l trap -d 'Functions that trap when called instead of staying imports: a name, a group of imports, or all the rest' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l allocator -d 'The heap that is put inside where the module imports malloc, free and their family' -r -f -a "wee\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l host -d 'Target host (id or TOML file): imports it provides are kept, and the result has to run on it' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l max-memory -d 'Raise the memory\'s maximum to SIZE, such as 256MiB, where the module declares a smaller one' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l glue -d 'The module\'s JavaScript, by Emscripten: says what its minified imports are' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l max-size -d 'Refuse files with more bytes than this, also after unpacking' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l color -d 'Colour the output' -r -f -a "auto\t''
 always\t''

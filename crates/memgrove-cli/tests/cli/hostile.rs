@@ -351,6 +351,10 @@ const ASKED: &[&str] = &[
 const ASKED_OF_ENGINES: &[&str] = &[
     "fix module.wasm -n",
     "fix module.wasm -n --json",
+    "fix module.wasm -n --trap rest",
+    "fix module.wasm -n --trap %",
+    "fix module.wasm --explain %",
+    "fix module.wasm -n --glue @.wasm",
     "fix module.wasm -o out.wasm",
     "fix module.wasm -o partial.wasm --partial",
     "fix fixable.wasm -o fixed.wasm",
