@@ -153,7 +153,7 @@ _memgrove() {
             return 0
             ;;
         memgrove__subcmd__fix)
-            opts="-o -n -q -h -V --output --dry-run --stub --allocator --host --partial --accept-unverified --max-memory --json --max-size --color --quiet --help --version"
+            opts="-o -n -q -h -V --output --dry-run --explain --stub --trap --allocator --host --partial --accept-unverified --max-memory --glue --json --max-size --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -167,8 +167,16 @@ _memgrove() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --explain)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --stub)
-                    COMPREPLY=($(compgen -W "all none wasi libc clock random exceptions glue" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "all none wasi libc clock random exceptions glue log" -- "${cur}"))
+                    return 0
+                    ;;
+                --trap)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --allocator)
@@ -180,6 +188,10 @@ _memgrove() {
                     return 0
                     ;;
                 --max-memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --glue)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -359,7 +371,7 @@ _memgrove() {
             return 0
             ;;
         memgrove__subcmd__trace)
-            opts="-o -q -h -V --output --alloc --no-stacks --no-call-sites --sample --seed --max-log --profile --collapsed --metric --top --json --max-size --color --quiet --help --version"
+            opts="-o -q -h -V --output --alloc --no-stacks --no-call-sites --sample --seed --max-log --profile --diff --collapsed --metric --html --dhat --pprof --firefox --speedscope --heaptrack --mgtr --debug-file --source-map --symbols --top --json --max-size --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -393,12 +405,56 @@ _memgrove() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --diff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --collapsed)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --metric)
                     COMPREPLY=($(compgen -W "peak final allocated count" -- "${cur}"))
+                    return 0
+                    ;;
+                --html)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dhat)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pprof)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --firefox)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --speedscope)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --heaptrack)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mgtr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --debug-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --source-map)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --symbols)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --top)

@@ -103,6 +103,7 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -s q -l quiet -
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -s V -l version -d 'Print version'
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -s o -l output -d 'Where to write the new module; a file that is there is replaced at once, when all is done' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l explain -d 'Explain one import: its purpose, known types, what becomes of it and why, and what to try; writes nothing' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l stub -d 'Groups of imports that may be answered by something poorer than a host\'s function' -r -f -a "all\t''
 none\t''
 wasi\t''
@@ -110,10 +111,13 @@ libc\t''
 clock\t''
 random\t''
 exceptions\t''
-glue\t''"
+glue\t''
+log\t''"
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l trap -d 'Functions that trap when called instead of staying imports: a name, a group of imports, or all the rest' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l allocator -d 'The heap that is put inside where the module imports malloc, free and their family' -r -f -a "wee\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l host -d 'Target host (id or TOML file): imports it provides are kept, and the result has to run on it' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l max-memory -d 'Raise the memory\'s maximum to SIZE, such as 256MiB, where the module declares a smaller one' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l glue -d 'The module\'s JavaScript, by Emscripten: says what its minified imports are' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l max-size -d 'Refuse files with more bytes than this, also after unpacking' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l color -d 'Colour the output' -r -f -a "auto\t''
 always\t''
@@ -147,11 +151,22 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l sample -d 'R
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l seed -d 'Seed of --sample; the same seed gives the same blocks' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l max-log -d 'The most memory that the recording may take, such as 256MiB; the log ends there, counts go on' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l profile -d 'Read this recording of FILE' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l diff -d 'Compare two recordings of FILE: what grew from the first to the second' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l collapsed -d 'Write the stacks as lines that flame graph tools read' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l metric -d 'The value of each stack in --collapsed' -r -f -a "peak\t'Bytes live at the peak'
 final\t'Bytes live at the end'
 allocated\t'Bytes asked for'
 count\t'Number of allocations'"
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l html -d 'Write a page with timeline, flame graph, histograms and call sites' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l dhat -d 'Write DHAT\'s JSON, for valgrind\'s dh_view.html' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l pprof -d 'Write a compressed profile.proto, for `go tool pprof`' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l firefox -d 'Write a profile with native allocations, for profiler.firefox.com' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l speedscope -d 'Write speedscope\'s JSON' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l heaptrack -d 'Write heaptrack\'s data, for heaptrack_print and heaptrack_gui' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l mgtr -d 'Write a trace for `memgrove bench --trace`; needs a recording whose log is complete' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l debug-file -d 'Take DWARF and names from this file, where FILE itself has none' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l source-map -d 'Take source files and lines from this source map' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l symbols -d 'Take function names from this symbol map (emcc --emit-symbol-map)' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l top -d 'Stacks in each list' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l max-size -d 'Refuse files with more bytes than this, also after unpacking' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l color -d 'Colour the output' -r -f -a "auto\t''

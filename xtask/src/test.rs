@@ -196,6 +196,7 @@ const ON_WASM32: &[(&str, &[&str], &str)] = &[
     ("memgrove", &["--all-features"], "core,alloc"),
     ("memgrove-trace", &[], "core,alloc"),
     ("memgrove-profile", &[], "std,panic_abort"),
+    ("memgrove-symbols", &[], "std,panic_abort"),
     ("memgrove-module", &["--no-default-features"], "std,panic_abort"),
     ("memgrove-inspect", &["--no-default-features"], "std,panic_abort"),
     ("memgrove-inspect", &["--all-features"], "std,panic_abort"),

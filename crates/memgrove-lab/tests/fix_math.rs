@@ -18,7 +18,8 @@ const fn one(name: &'static str, of: fn(f64, f64) -> f64, bound_ulps: u64) -> Ca
     Case { name, of, has_two: false, bound_ulps }
 }
 
-const CASES: [Case; 14] = [
+const CASES: [Case; 15] = [
+    one("round", |x, _| x.round(), 0),
     one("exp", |x, _| x.exp(), 2),
     one("exp2", |x, _| x.exp2(), 2),
     one("log", |x, _| x.ln(), 2),

@@ -107,8 +107,8 @@ fn what_was_not_run_makes_it_verified_in_part() {
             Reason::NoSecondImplementation,
         ),
         (
-            r#"(module (import "env" "memory" (memory 1 4 shared))
-                (import "env" "emscripten_resize_heap" (func $resize (param i32) (result i32)))
+            r#"(module (import "env" "emscripten_resize_heap" (func $resize (param i32) (result i32)))
+                (memory (export "memory") 1 4 shared)
                 (func (export "g") (result i32) (call $resize (i32.const 100000)))
                 (func (export "f") (result i32) (i32.atomic.rmw.add (i32.const 8) (i32.const 1))))"#,
             Reason::OneThread,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use memgrove_lab::engine::EngineId;
-use memgrove_profile::{Metric, Site, What};
+use memgrove_profile::{Export, Frame, Metric, Names, Site, What};
 use memgrove_rewrite::trace::{Options, Role, TraceError, trace};
 
 mod trace_support;
@@ -165,10 +165,15 @@ fn stacks_collapse_into_lines() {
     let mut instance = start(EngineId::Wasmtime, &traced.wasm);
     call(&mut *instance, "outer", &[24]);
     let profile = located(&mut *instance, &wasm);
-    let text = profile.collapsed(&profile.summary(), Metric::Peak, |site| match site {
-        Site::Entry(func) => format!("export;{func}"),
-        Site::Call(_) | Site::Within(_) => "call".to_owned(),
-    });
+    let names = |site| {
+        let function = match site {
+            Site::Entry(func) => format!("export;{func}"),
+            Site::Call(_) | Site::Within(_) => "call".to_owned(),
+        };
+        vec![Frame { function, ..Frame::default() }]
+    };
+    let (names, summary): (&dyn Names, _) = (&names, profile.summary());
+    let text = Export { profile: &profile, summary: &summary, names, module: "" }.collapsed(Metric::Peak);
     assert_eq!(text, "export_5;call;call 24\n");
 }
 

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! memory of a traced module ── bytes_of_memory() ──▶ profile ── read() ──▶ Profile ── summary() ──▶ Summary
-//!                                                                            └─ replay(): every change of the heap
+//!                                                                            ├─ replay(): every change of the heap
+//!                                                                            └─ Export: other tools' formats
 //! ```
 //!
 //! # Format, version 1
@@ -50,8 +51,8 @@
 //! Parts are only ever added: a reader ignores what follows the log. `profile.mjs` makes a profile of the memory in JavaScript.
 #![forbid(unsafe_code)]
 
-mod collapsed;
 mod error;
+mod format;
 pub mod layout;
 mod links;
 mod read;
@@ -59,12 +60,12 @@ mod replay;
 mod sample;
 mod summary;
 
-pub use collapsed::Metric;
 pub use error::Error;
+pub use format::{Export, Frame, Metric, Names, NotReplayable};
 pub use read::{Event, Node, NumberedCall, Profile, Site, What};
 pub use replay::{Block, Contradictions, Heap, Step};
 pub use sample::{Estimate, Estimates};
-pub use summary::{NodeSummary, Summary};
+pub use summary::{CLASSES, Extent, NodeSummary, Point, SizeClass, Summary, class, class_bounds};
 
 /// The README's example.
 #[cfg(doctest)]

@@ -16,6 +16,8 @@ pub struct Block {
     pub address: u32,
     /// Bytes asked for.
     pub size: u32,
+    /// The alignment asked for, as a power of two; 0 if none was.
+    pub align_log2: u8,
     /// Position in [`Profile::nodes`] of the stack that allocated it, or last reallocated it.
     pub node: u32,
     /// Number of the change that made it, from 0.
@@ -148,19 +150,21 @@ impl Heap {
                 self.moving = Some(block);
                 return;
             }
-            What::Allocated { block, size, .. } => Some(Step::Born(self.born(block, size, event.node))),
+            What::Allocated { block, size, align_log2 } => {
+                Some(Step::Born(self.born(block, size, align_log2, event.node)))
+            }
             What::Freed { block, .. } => self.died(block).map(|block| Step::Died(block, event.node)),
             What::Refused { size } => {
                 self.moving = None;
                 Some(Step::Refused(size))
             }
-            What::Moved { block, size, .. } => {
+            What::Moved { block, size, align_log2 } => {
                 let old = self.moving.take().and_then(|old| self.died(old));
                 match (old, block) {
                     (Some(old), 0) => Some(Step::Died(old, event.node)),
                     (None, 0) => None,
-                    (Some(old), _) => Some(Step::Moved(old, self.born(block, size, event.node))),
-                    (None, _) => Some(Step::Born(self.born(block, size, event.node))),
+                    (Some(old), _) => Some(Step::Moved(old, self.born(block, size, align_log2, event.node))),
+                    (None, _) => Some(Step::Born(self.born(block, size, align_log2, event.node))),
                 }
             }
         };
@@ -170,8 +174,8 @@ impl Heap {
         }
     }
 
-    fn born(&mut self, address: u32, size: u32, node: u32) -> Block {
-        let block = Block { address, size, node, born: self.changes };
+    fn born(&mut self, address: u32, size: u32, align_log2: u8, node: u32) -> Block {
+        let block = Block { address, size, align_log2, node, born: self.changes };
         if self.live.insert(address, block).is_some() {
             self.contradictions.allocated_live += 1;
         }

@@ -109,3 +109,12 @@
 ;; AssemblyScript's env.seed: what its Math.random starts from.
 (func (export "seed") (result f64)
   (f64.convert_i64_u (i64.shr_u (call $next_random) (i64.const 11))))
+
+;; Math.random: the same with a point before its 53 bits.
+(func (export "math_random") (result f64)
+  (f64.mul
+    (f64.convert_i64_u (i64.shr_u (call $next_random) (i64.const 11)))
+    (f64.const 0x1p-53)))
+;; TinyGo's clock, in nanoseconds.
+(func (export "ticks") (result i64)
+  (call $tick))

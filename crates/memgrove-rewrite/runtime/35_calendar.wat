@@ -119,3 +119,28 @@
         (i64.load32_s align=4 (local.get $tm)))))
   (call $broken_down (local.get $time) (local.get $tm))
   (local.get $time))
+
+;; The same with the time in two halves.
+(func (export "gmtime_js_legal") (param $low i32) (param $high i32) (param $tm i32)
+  (call $broken_down
+    (i64.or
+      (i64.extend_i32_u (local.get $low))
+      (i64.shl (i64.extend_i32_u (local.get $high)) (i64.const 32)))
+    (local.get $tm)))
+
+;; The same with the time's address. It has 32 bits in some releases and 64 in others: what would be
+;; another time in the one than in the other ends the program.
+(func (export "gmtime_js_at") (param $time i32) (param $tm i32)
+  (if (i32.ne
+        (i32.load offset=4 (local.get $time))
+        (i32.shr_s (i32.load (local.get $time)) (i32.const 31)))
+    (then (unreachable)))
+  (call $broken_down (i64.load32_s (local.get $time)) (local.get $tm)))
+
+;; Once the third address was that of two pointers to names. Both point to the word that says that
+;; there is no daylight saving: it stays 0, so the names are empty.
+(func (export "tzset_js_pointers") (param $timezone i32) (param $daylight i32) (param $names i32)
+  (i32.store (local.get $timezone) (i32.const 0))
+  (i32.store (local.get $daylight) (i32.const 0))
+  (i32.store (local.get $names) (local.get $daylight))
+  (i32.store offset=4 (local.get $names) (local.get $daylight)))

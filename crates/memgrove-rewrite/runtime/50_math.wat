@@ -427,3 +427,13 @@
       (local.set $a (f64.sub (local.get $a) (local.get $part)))
       (br $subtract)))
   (f64.copysign (local.get $a) (local.get $x)))
+
+;; Half away from zero; what is between two whole numbers is exact.
+(func (export "round") (param $x f64) (result f64)
+  (local $whole f64)
+  (local.set $whole (f64.trunc (local.get $x)))
+  (if (f64.ge (f64.abs (f64.sub (local.get $x) (local.get $whole))) (f64.const 0.5))
+    (then
+      (local.set $whole
+        (f64.add (local.get $whole) (f64.copysign (f64.const 1) (local.get $x))))))
+  (local.get $whole))

@@ -3,7 +3,7 @@
 //! Indices of the output exist only in `edit`: until then an imported function keeps its
 //! identity whether it stays or is given a body.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wasmparser::{ExternalKind, MemoryType, TableType};
 
@@ -34,10 +34,16 @@ pub(crate) struct Edits {
     pub exports: Vec<(String, ExternalKind, u32)>,
     /// Store instructions that move a break: growth is put behind them (see `pass/host_grown`).
     pub watched_breaks: Vec<WatchedBreak>,
+    /// Atomic waits have nobody to wait for.
+    pub never_waits: bool,
+    /// Where the program ends, if a stand-in ends it.
+    pub exit: Option<Exit>,
     /// Layout constants that stand-ins refer to.
     pub layout: Layout,
     /// Contents of the section that says what has been decided (see `mark.rs`).
     pub mark: Option<[u8; 8]>,
+    /// Exports to leave out, by name.
+    pub drop_exports: Vec<String>,
     /// Custom sections to leave out, by name.
     pub drop_customs: Vec<String>,
 }
@@ -51,17 +57,32 @@ pub(crate) enum WatchedBreak {
     Cell(u32),
 }
 
+/// How a program's end is told.
+#[derive(Debug, Clone)]
+pub(crate) struct Exit {
+    /// The exported global that holds the exit code.
+    pub name: String,
+    /// The entry, where it may end by returning.
+    pub start: Option<u32>,
+    /// The functions that end the program: imports, and those that hand on to them.
+    pub exits: BTreeSet<u32>,
+}
+
 /// The body of an imported function.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum StandIn {
     /// `unreachable`.
     Trap,
+    /// Keeps its argument as the exit code, then `unreachable`.
+    Exit,
     /// Ignores its arguments; every result is this number.
     Return(i64),
     /// A function of `runtime/*.wat`, its arguments and results adapted.
     Runtime(RuntimeFunction),
     /// A function of a heap that is put inside.
     Heap(Allocator, HeapFunction),
+    /// Grows this table by four null entries.
+    GrowTable(u32),
     /// Calls the table's entry given by the first argument with the others.
     Invoke,
     /// Stores its argument where the module's function (by index) says `errno` is.
@@ -78,11 +99,15 @@ pub(crate) enum Op {
     F64Ceil,
     F64Abs,
     F64Trunc,
+    F64Nearest,
+    F64Copysign,
     F32Sqrt,
     F32Floor,
     F32Ceil,
     F32Abs,
     F32Trunc,
+    F32Nearest,
+    F32Copysign,
     I32DivS,
     I32DivU,
     I32RemS,
@@ -111,6 +136,7 @@ impl Edits {
             && self.data.is_empty()
             && self.constructors.is_empty()
             && self.exports.is_empty()
+            && self.drop_exports.is_empty()
             && self.watched_breaks.is_empty()
     }
 }

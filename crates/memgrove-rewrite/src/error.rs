@@ -69,6 +69,9 @@ pub enum Error {
         /// Where, in bytes from the start of the output.
         offset: u64,
     },
+    /// The JavaScript beside the module is not its glue.
+    #[error("the glue was not understood: {0}")]
+    Glue(crate::glue::GlueError),
     /// Something that the encoder cannot express.
     #[error("cannot re-encode the module: {0}")]
     Encode(String),

@@ -16,6 +16,7 @@ pub mod edit;
 mod edits;
 mod encode;
 mod error;
+mod glue;
 pub mod graft;
 mod heap;
 mod mark;
@@ -29,9 +30,11 @@ pub mod trace;
 #[cfg(test)]
 mod unproven;
 
+pub use contract::{Form, forms};
 pub use error::Error;
+pub use glue::{Glue, GlueError};
 pub use heap::{Allocator, HeapFunction};
-pub use plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, StubGroup, Stubs};
+pub use plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, StubGroup, Stubs, Traps};
 pub use runtime::RuntimeFunction;
 
 pub use memgrove_module::recognise::Purpose;

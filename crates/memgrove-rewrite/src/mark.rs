@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 
 use wasmparser::Import;
 
+use crate::glue::Glue;
 use crate::module::Module;
 use crate::plan::{Options, StubGroup};
 
@@ -20,9 +21,13 @@ pub(crate) fn contents<'a>(options: &Options, remaining: impl Iterator<Item = &'
     let mut digest = Digest(0xcbf2_9ce4_8422_2325);
     // Writing into a digest cannot fail.
     // Written out, so that a module stays marked when the types of this crate change.
-    let Options { stubs, provided, export_memory, max_memory_bytes, allocator } = options;
+    let Options { stubs, provided, export_memory, max_memory_bytes, allocator, glue, trap } = options;
     let groups: Vec<String> =
-        StubGroup::ALL.iter().map(|group| format!("{}: {}", group.name(), stubs.allows(*group))).collect();
+        // A group that came later shows only where it is allowed.
+        StubGroup::ALL
+            .iter()
+            .filter(|group| **group != StubGroup::Log || stubs.allows(**group))
+            .map(|group| format!("{}: {}", group.name(), stubs.allows(*group))).collect();
     let _ = write!(
         digest,
         "{} Options {{ stubs: Stubs {{ {} }}, provided: {provided:?}, export_memory: {export_memory:?}, \
@@ -33,6 +38,13 @@ pub(crate) fn contents<'a>(options: &Options, remaining: impl Iterator<Item = &'
     // Without it the mark is that of versions that had no such option.
     if let Some(allocator) = allocator {
         let _ = write!(digest, " {}", allocator.name());
+    }
+    if !trap.is_empty() {
+        let purposes: Vec<&str> = trap.purposes.iter().map(|purpose| purpose.id()).collect();
+        let _ = write!(digest, " trap {} {purposes:?} {:?}", trap.rest, trap.names);
+    }
+    for ((module, name), told) in glue.iter().flat_map(Glue::all) {
+        let _ = write!(digest, " glue {module:?} {name:?} {:?} {:?}", told.name, told.body);
     }
     for import in remaining {
         let _ = write!(digest, "{:?} {:?} {:?}", import.module, import.name, import.ty);

@@ -49,6 +49,7 @@ pub(crate) struct Asked {
     pub is_minified: OnceCell<bool>,
     pub is_emscripten: OnceCell<bool>,
     pub has_panic_hook: OnceCell<bool>,
+    pub tool_is_gone: OnceCell<bool>,
     /// Names of modules from which wasm-bindgen's functions are imported.
     pub glue_modules: OnceCell<BTreeSet<String>>,
 }

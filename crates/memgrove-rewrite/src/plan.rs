@@ -6,6 +6,7 @@ use memgrove_module::recognise::Purpose;
 use serde::Serialize;
 
 use crate::edits::Edits;
+use crate::glue::Glue;
 use crate::heap::{Allocator, HeapFunction};
 use crate::runtime::RuntimeFunction;
 
@@ -24,6 +25,38 @@ pub struct Options {
     pub max_memory_bytes: Option<u64>,
     /// The heap that is put inside where the module imports C's `malloc` and its family. Without it they stay.
     pub allocator: Option<Allocator>,
+    /// What the JavaScript beside the module says of its imports. Where it says nothing of one, the module decides.
+    pub glue: Option<Glue>,
+    /// Functions that trap when they are called, where they would stay imports.
+    pub trap: Traps,
+}
+
+/// Functions that are to trap when called, where nothing else stands for them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Traps {
+    /// All that would stay.
+    pub rest: bool,
+    /// Those that are for these purposes.
+    pub purposes: Vec<Purpose>,
+    /// Those of these names: `name`, `module.name`, or what a minified name is known to be.
+    pub names: Vec<String>,
+}
+
+impl Traps {
+    /// Adds what a word on the command line stands for: `rest`, a purpose, or else a name.
+    pub fn add(&mut self, word: &str) {
+        match Purpose::ALL.iter().find(|purpose| purpose.id() == word) {
+            _ if word == "rest" => self.rest = true,
+            Some(&purpose) => self.purposes.push(purpose),
+            None => self.names.push(word.to_owned()),
+        }
+    }
+
+    /// Nothing is to trap.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Options {
@@ -43,6 +76,8 @@ impl Default for Options {
             export_memory: false,
             max_memory_bytes: None,
             allocator: None,
+            glue: None,
+            trap: Traps::default(),
         }
     }
 }
@@ -82,6 +117,7 @@ stub_groups! {
     Random "random" "the same bytes in every run, NOT for keys",
     Exceptions "exceptions" "what is thrown ends the program",
     Glue "glue" "error paths of JavaScript glue",
+    Log "log" "functions of your own that show a text (pointer, length), which is dropped; not a part of all",
 }
 
 /// A set of [`StubGroup`]s.
@@ -100,10 +136,10 @@ impl fmt::Debug for Stubs {
 }
 
 impl Stubs {
-    /// Every group.
+    /// Every group but [`StubGroup::Log`]: only their authors know what those functions are.
     #[must_use]
     pub const fn all() -> Self {
-        Self((1 << StubGroup::ALL.len()) - 1)
+        Self((1 << StubGroup::ALL.len()) - 1 - (1 << StubGroup::Log as u8))
     }
 
     /// No group: only what can be satisfied exactly.
@@ -127,7 +163,7 @@ impl Stubs {
     /// Adds what a name on the command line stands for: a group, `all` or `none`. `false` if there is none of that name.
     pub fn set(&mut self, name: &str) -> bool {
         *self = match (name, StubGroup::ALL.iter().find(|group| group.name() == name)) {
-            ("all", _) => Self::all(),
+            ("all", _) => Self(self.0 | Self::all().0),
             ("none", _) => Self::none(),
             (_, Some(group)) => self.with(*group),
             (_, None) => return false,
@@ -150,6 +186,11 @@ pub enum Decision {
         exact: bool,
         /// What proves that the import is what the stand-in replaces.
         decided_by: DecidedBy,
+    },
+    /// It is a function that traps when it is called, because that was asked for.
+    Traps {
+        /// Why it would have stayed.
+        why: String,
     },
     /// It stays an import.
     Stays {
@@ -176,6 +217,8 @@ pub enum DecidedBy {
 pub enum Behaviour {
     /// A function that traps.
     Traps,
+    /// A function that ends the program with its argument as exit code (see [`Plan::exit_code`]).
+    Exits,
     /// A function that answers this number.
     Answers(i64),
     /// A function that does what this one of the runtime does.
@@ -216,12 +259,25 @@ pub struct Item {
     /// The module asks for memory through it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub grows: bool,
+    /// What it is given to show is dropped, because that was asked for.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub drops_output: bool,
     /// What becomes of it.
     #[serde(flatten)]
     pub decision: Decision,
     /// The same for a machine.
     #[serde(skip)]
     pub behaviour: Behaviour,
+}
+
+impl Item {
+    /// Whether a user may mean it by this name: `name`, `module.name`, or what a minified name is known to be.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        let plain = |known: &str| known.trim_start_matches('_') == name.trim_start_matches('_');
+        let of_module = || name.strip_prefix(self.module.as_str()).and_then(|rest| rest.strip_prefix('.'));
+        self.name == name || of_module() == Some(&self.name) || self.known_as.as_deref().is_some_and(plain)
+    }
 }
 
 /// A change that no import asks for: the break, constructors, growth, sections left out.
@@ -255,6 +311,11 @@ impl Plan {
     /// Imports that stay.
     pub fn remaining(&self) -> impl Iterator<Item = &Item> {
         self.imports.iter().filter(|item| matches!(item.decision, Decision::Stays { .. }))
+    }
+
+    /// Functions that trap when they are called, because that was asked for.
+    pub fn trapping(&self) -> impl Iterator<Item = &Item> {
+        self.imports.iter().filter(|item| matches!(item.decision, Decision::Traps { .. }))
     }
 
     /// The output will import nothing.
@@ -292,6 +353,17 @@ impl Plan {
     pub fn maximum_pages(&self) -> Option<u64> {
         let own = || self.edits.own_memories.get(&0);
         self.edits.memories.get(&0).or_else(own).and_then(|ty| ty.maximum)
+    }
+
+    /// The exported global that holds the exit code once the program has ended, and -1 before.
+    #[must_use]
+    pub fn exit_code(&self) -> Option<&str> {
+        self.edits.exit.as_ref().map(|exit| exit.name.as_str())
+    }
+
+    /// Exports that the output has not any more.
+    pub fn dropped_exports(&self) -> impl Iterator<Item = &str> {
+        self.edits.drop_exports.iter().map(String::as_str)
     }
 
     /// The module moves a break without growing memory, which was left to its host, and the output grows memory

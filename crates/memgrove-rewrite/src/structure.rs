@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use wasmparser::{FunctionBody, Operator, ValType};
 
 use crate::Error;
+use crate::glue::Glue;
 use crate::module::Module;
 
 /// A function type like `i32 i32 -> i32`, `-> i32`, `->`.
@@ -16,11 +17,13 @@ pub(crate) fn signature_text(ty: &wasmparser::FuncType) -> String {
 /// Whether something in the module may catch what a call throws, so that a trap in its place would
 /// not do the same: a handler in some code, Emscripten's calls through JavaScript that catch, or
 /// `setjmp`, which has been in all of these.
-pub(crate) fn can_catch(module: &Module<'_>) -> bool {
+pub(crate) fn can_catch(module: &Module<'_>, glue: Option<&Glue>) -> bool {
     const CATCHERS: [&str; 3] = ["invoke_", "setjmp", "longjmp"];
     module.facts.catches
         || module.imports.iter().any(|entry| {
-            let name = entry.import.name.to_ascii_lowercase();
+            let told = glue.and_then(|glue| glue.told(entry.import.module, entry.import.name));
+            let name = told.and_then(|told| told.name.as_deref()).unwrap_or(entry.import.name);
+            let name = name.to_ascii_lowercase();
             CATCHERS.iter().any(|part| name.contains(part))
         })
 }

@@ -24,7 +24,7 @@ fn why(plan: &Plan, name: &str) -> Option<String> {
     let item = plan.imports.iter().find(|item| item.name == name).expect("it is imported");
     match &item.decision {
         Decision::Stays { why } => Some(why.clone()),
-        Decision::Inside { .. } => None,
+        Decision::Inside { .. } | Decision::Traps { .. } => None,
     }
 }
 

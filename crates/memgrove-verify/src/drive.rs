@@ -190,9 +190,10 @@ fn exports<'a>(sides: &'a Sides<'_>, subject: &Subject<'_>) -> Exports<'a> {
     let mut exports = Exports { callable: Vec::new(), not_callable: Vec::new(), globals: Vec::new() };
     // Called from outside, an import has no module behind it, so that a host cannot find the memory to work on.
     let imports: BTreeSet<&str> = subject.original.exported_imports().collect();
+    let dropped: BTreeSet<&str> = subject.plan.dropped_exports().collect();
     for export in &sides.original().shape().exports {
         let name = export.name.as_str();
-        if subject.original_copy.is_added(name) {
+        if dropped.contains(name) || subject.original_copy.is_added(name) {
             continue;
         }
         match &export.kind {

@@ -39,6 +39,8 @@ impl Verdict {
 pub enum Reason {
     /// Imports stay, and what they do only their host knows.
     ImportsStay,
+    /// Functions trap when called, as was asked for; what they did in the original is not known.
+    TrapsAsAsked,
     /// The engine is not part of this build, or failed.
     EngineAbsent,
     /// The engine lacks a proposal that the original needs too.

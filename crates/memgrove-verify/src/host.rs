@@ -4,14 +4,14 @@
 //! What a function is, it tells by itself from the name (`library.rs`); what it does is in `twins.rs`. Where there is no name, it has
 //! to take the plan's word, and says so: [`Emulated::unconfirmed`].
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use memgrove_rewrite::{Behaviour, DecidedBy, Decision, Item, Plan};
 
 use super::heap::{Layout, Shared};
 use super::library::{self, Action};
-use super::twins::{Call, State, twin};
+use super::twins::{Call, State, divisor, twin};
 use crate::engine::{Caller, Host, HostTrap, Value, ValueType};
 
 /// A host for a fixed module: the functions that stay are there and trap.
@@ -34,7 +34,12 @@ pub struct Emulated {
     /// Set whenever a function has ended the program, which is another reason to trap than what a function found
     /// to be wrong.
     pub ended: Arc<AtomicBool>,
+    /// The code with which the program ended last; [`NO_EXIT`] before.
+    pub exit_code: Arc<AtomicI64>,
 }
+
+/// No exit code: those have 32 bits.
+pub(super) const NO_EXIT: i64 = i64::MIN;
 
 /// Returns the host that keeps the contract of a module's original imports.
 ///
@@ -49,6 +54,7 @@ pub fn emulate(plan: &Plan) -> Result<Emulated, String> {
 /// The same with C's heap given, for a module that imports one.
 pub(super) fn emulate_on(plan: &Plan, heap: &Shared) -> Result<Emulated, String> {
     let ended = Arc::new(AtomicBool::new(false));
+    let exit_code = Arc::new(AtomicI64::new(NO_EXIT));
     let break_cell = plan.initial_data().next().map_or(0, |(at, _)| at);
     let state = Arc::new(Mutex::new(State::new(plan.page_bytes(), break_cell)));
     let mut host = Host::new();
@@ -78,12 +84,13 @@ pub(super) fn emulate_on(plan: &Plan, heap: &Shared) -> Result<Emulated, String>
                 continue;
             }
             Behaviour::Traps => own_or(item, Action::Traps),
+            Behaviour::Exits => own_or(item, Action::Exits),
             Behaviour::Answers(number) => own_or(item, Action::Returns(number)),
             Behaviour::Computes(function) => own_or(item, Action::Computes(function)),
             Behaviour::Allocates(function) => own_or(item, Action::Allocates(function)),
             _ => return Err(format!("`{name}` needs the module itself")),
         };
-        if !is_confirmed {
+        if !is_confirmed && !matches!(item.decision, Decision::Traps { .. }) {
             unconfirmed.push((item.module.clone(), item.name.clone()));
         }
         host = match action {
@@ -91,6 +98,17 @@ pub(super) fn emulate_on(plan: &Plan, heap: &Shared) -> Result<Emulated, String>
                 let (ended, words) = (Arc::clone(&ended), format!("`{name}` ends the program"));
                 host.function(module, name, move |_, _| {
                     ended.store(true, Ordering::Relaxed);
+                    Err(HostTrap(words.clone()))
+                })
+            }
+            Action::Exits => {
+                let (ended, words) = (Arc::clone(&ended), format!("`{name}` ends the program"));
+                let exit_code = Arc::clone(&exit_code);
+                host.function(module, name, move |_, arguments| {
+                    ended.store(true, Ordering::Relaxed);
+                    if let [Value::I32(code)] = arguments {
+                        exit_code.store(i64::from(*code), Ordering::Relaxed);
+                    }
                     Err(HostTrap(words.clone()))
                 })
             }
@@ -106,7 +124,7 @@ pub(super) fn emulate_on(plan: &Plan, heap: &Shared) -> Result<Emulated, String>
                     let mut state = state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     let number = twin(&mut Call { caller: &mut *caller, arguments, state: &mut state });
                     ended.fetch_or(state.has_ended, Ordering::Relaxed);
-                    Ok(answer(caller, number?))
+                    Ok(divided(answer(caller, number?), divisor(function)))
                 })
             }
             Action::Allocates(function) => {
@@ -121,7 +139,7 @@ pub(super) fn emulate_on(plan: &Plan, heap: &Shared) -> Result<Emulated, String>
             Action::ReturnsConstant => return Err(format!("what `{name}` returns is not known")),
         };
     }
-    Ok(Emulated { host, unconfirmed, ended })
+    Ok(Emulated { host, unconfirmed, ended, exit_code })
 }
 
 /// What the host does for a function, and whether it knows that by itself: from the name that the
@@ -130,9 +148,10 @@ fn own_or(item: &Item, planned: Action) -> (Action, bool) {
     let params = item.ty.split("->").next().map_or(0, |params| params.split_whitespace().skip(1).count());
     let decided_by = match &item.decision {
         Decision::Inside { decided_by, .. } => Some(*decided_by),
-        Decision::Stays { .. } => None,
+        Decision::Traps { .. } | Decision::Stays { .. } => None,
     };
     let own = match (decided_by, &item.known_as) {
+        _ if item.drops_output => library::shows_text(&item.name).then_some(Action::Returns(0)),
         (Some(DecidedBy::Name), _) => library::action(&item.module, &item.name, params),
         (Some(DecidedBy::Glue), Some(known)) => library::action("env", known, params),
         _ => None,
@@ -148,6 +167,18 @@ fn own_or(item: &Item, planned: Action) -> (Action, bool) {
 /// Only the code around its uses says what it is.
 fn is_by_use(item: &Item) -> bool {
     matches!(item.decision, Decision::Inside { decided_by: DecidedBy::Use, .. })
+}
+
+/// Numbers in floating point, divided.
+fn divided(mut values: Vec<Value>, by: u64) -> Vec<Value> {
+    for value in &mut values {
+        if let (Value::F64(bits), 2..) = (&mut *value, by) {
+            #[expect(clippy::cast_precision_loss, reason = "it is a power of two")]
+            let quotient = f64::from_bits(*bits) / by as f64;
+            *bits = quotient.to_bits();
+        }
+    }
+    values
 }
 
 /// A number as the import's result type wants it; nothing if it has none.

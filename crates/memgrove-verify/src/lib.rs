@@ -28,6 +28,7 @@ mod library;
 mod pair;
 mod stand_ins;
 pub mod swap;
+mod text;
 mod twins;
 
 use memgrove_inspect::{Report, conclude};
@@ -165,6 +166,7 @@ pub fn verify_facts(
     if let Ok(subject) = &subject {
         asked.note_guesses(subject);
     }
+    asked.note_traps(plan);
     Verification::conclude(inspected::check(report, plan), asked.checks, asked.evidence, asked.not_run)
 }
 
@@ -372,6 +374,17 @@ impl Asked {
             self.gaps(id, question, gaps);
             self.answer(id, question, outcome);
         }
+    }
+
+    /// Of functions that trap because that was asked for, nothing is compared with what they were.
+    fn note_traps(&mut self, plan: &Plan) {
+        let words = match plan.trapping().count() {
+            0 => return,
+            1 => "1 import traps when called, as --trap asks".to_owned(),
+            count => format!("{count} imports trap when called, as --trap asks"),
+        };
+        let gap = Gap::new(Reason::TrapsAsAsked, words);
+        self.not_run.push(NotRun { question: Some(Question::Agrees), engine: None, gap });
     }
 
     /// Nothing independent says of some imports that they are what the plan takes them for.

@@ -10,6 +10,8 @@ use memgrove_rewrite::{HeapFunction, RuntimeFunction};
 pub(super) enum Action {
     /// It does not return.
     Traps,
+    /// It does not return; its argument is the program's exit code.
+    Exits,
     /// It returns this number and does nothing else.
     Returns(i64),
     /// It does what this function's twin does (see `twins.rs`).
@@ -20,7 +22,7 @@ pub(super) enum Action {
     ReturnsConstant,
 }
 
-use Action::{Allocates, Computes, Returns, ReturnsConstant, Traps};
+use Action::{Allocates, Computes, Exits, Returns, ReturnsConstant, Traps};
 use RuntimeFunction as F;
 
 /// What the function called `name` in `module` does; `params` is how many parameters it has.
@@ -33,16 +35,22 @@ pub(super) fn action(module: &str, name: &str, params: usize) -> Option<Action> 
             _ => wasi(name),
         },
         "wali" => wali(name),
-        "env" => {
-            musl(name, params).or_else(|| emscripten(name)).or_else(|| libc(name)).or_else(|| wasi(name))
-        }
+        "wasi" => (name == "thread-spawn").then_some(Returns(-6)),
+        "env" => musl(name, params)
+            .or_else(|| emscripten(name, params))
+            .or_else(|| libc(name))
+            .or_else(|| wasi(name))
+            .or_else(|| javascript(name)),
+        "console" | "Date" | "performance" | "process" | "Math" => javascript(&format!("{module}.{name}")),
+        "gojs" => javascript(name),
         _ => wasm_bindgen(name),
     }
 }
 
 fn wasi(name: &str) -> Option<Action> {
     Some(match name {
-        "proc_exit" | "proc_raise" => Traps,
+        "proc_exit" => Exits,
+        "proc_raise" => Traps,
         "args_sizes_get" | "environ_sizes_get" => Computes(F::SizesGet),
         "args_get" | "environ_get" | "fd_fdstat_set_flags" | "sched_yield" => Returns(0),
         "fd_close" | "fd_sync" | "fd_datasync" => Computes(F::FdStandard),
@@ -103,14 +111,34 @@ fn musl(name: &str, params: usize) -> Option<Action> {
     (params == arguments + 1).then_some(Computes(RAW[arguments].1))
 }
 
-fn emscripten(name: &str) -> Option<Action> {
+/// AssemblyScript's standard library and TinyGo's.
+fn javascript(name: &str) -> Option<Action> {
+    Some(match name {
+        "Date.now" | "performance.now" => Computes(F::EmscriptenGetNow),
+        "Math.random" => Computes(F::MathRandom),
+        "process.exit" => Exits,
+        _ if name.starts_with("console.") => Returns(0),
+        // Milliseconds or nanoseconds, by the type of the result: whichever was planned is the only one that fits.
+        "runtime.ticks" => return None,
+        "runtime.sleepTicks" | "syscall/js.finalizeRef" => Returns(0),
+        _ => return None,
+    })
+}
+
+/// Whether a function of the user's, by its name, takes a text to show; then it returns nothing.
+pub(super) fn shows_text(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["log", "print", "debug"].iter().any(|part| name.contains(part))
+}
+
+fn emscripten(name: &str, params: usize) -> Option<Action> {
     let plain = name.trim_start_matches('_');
     Some(match plain {
         "emscripten_resize_heap" => Computes(F::EmscriptenResizeHeap),
         "emscripten_get_heap_size" | "getTotalMemory" => Computes(F::EmscriptenGetHeapSize),
         "emscripten_get_heap_max" => ReturnsConstant,
         "emscripten_get_sbrk_ptr" => Computes(F::EmscriptenGetSbrkPtr),
-        "tzset_js" => Computes(F::TzsetJs),
+        "tzset_js" => Computes(if params == 4 { F::TzsetJs } else { F::TzsetJsPointers }),
         "enlargeMemory" => Computes(F::EnlargeMemory),
         "emscripten_memcpy_big" | "emscripten_memcpy_js" => Computes(F::EmscriptenMemcpyBig),
         "setTempRet0" => Computes(F::SetTempRet0),
@@ -161,14 +189,37 @@ fn libc(name: &str) -> Option<Action> {
             "malloc_usable_size" => Allocates(HeapFunction::UsableSize),
             "sbrk" => Computes(F::Sbrk),
             "memcpy" | "memmove" => Computes(F::EmscriptenMemcpyBig),
+            "memset" => Computes(F::Memset),
+            "memcmp" => Computes(F::Memcmp),
+            "memchr" => Computes(F::Memchr),
+            "strlen" => Computes(F::Strlen),
+            "strcmp" => Computes(F::Strcmp),
+            "strncmp" => Computes(F::Strncmp),
+            "strcpy" => Computes(F::Strcpy),
+            "strncpy" => Computes(F::Strncpy),
+            "strcat" => Computes(F::Strcat),
+            "strchr" => Computes(F::Strchr),
+            "strrchr" => Computes(F::Strrchr),
+            "isdigit" | "iswdigit" => Computes(F::Isdigit),
+            "isalpha" | "iswalpha" => Computes(F::Isalpha),
+            "isalnum" | "iswalnum" => Computes(F::Isalnum),
+            "isupper" | "iswupper" => Computes(F::Isupper),
+            "islower" | "iswlower" => Computes(F::Islower),
+            "isxdigit" | "iswxdigit" => Computes(F::Isxdigit),
+            "isspace" | "iswspace" => Computes(F::Isspace),
+            "isprint" => Computes(F::Isprint),
+            "iscntrl" => Computes(F::Iscntrl),
+            "ispunct" => Computes(F::Ispunct),
+            "toupper" | "towupper" => Computes(F::Toupper),
+            "tolower" | "towlower" => Computes(F::Tolower),
+            "abs" | "labs" => Computes(F::Abs),
+            "putchar" => Computes(F::Putchar),
+            "puts" => Returns(0),
             "time" => Computes(F::Time),
             "clock" => Computes(F::Clock),
             "gettimeofday" => Computes(F::Gettimeofday),
+            "exit" | "_exit" | "_Exit" | "quick_exit" => Exits,
             "abort"
-            | "exit"
-            | "_exit"
-            | "_Exit"
-            | "quick_exit"
             | "__assert_fail"
             | "__assert_func"
             | "__cxa_pure_virtual"
@@ -219,7 +270,22 @@ fn libc(name: &str) -> Option<Action> {
 
 /// wasm-bindgen's, in whatever module its glue is.
 fn wasm_bindgen(name: &str) -> Option<Action> {
+    // Renamed intrinsics end in a hash, too.
+    let renamed = name
+        .strip_prefix("__wbg_")
+        .and_then(|rest| rest.rsplit_once('_'))
+        .map(|(name, _)| name.replace('_', ""));
+    match renamed.as_deref() {
+        Some("wbindgenthrow" | "wbindgenrethrow") => return Some(Traps),
+        Some("wbindgenobjectdropref") => return Some(Returns(0)),
+        Some("wbindgenobjectcloneref") => return Some(Computes(F::SameHandle)),
+        Some("wbindgenstringnew" | "wbindgenerrornew") => return Some(Computes(F::TwoToHandle)),
+        _ => {}
+    }
     Some(match name {
+        // What only wasm-bindgen's own tool runs.
+        "__wbindgen_describe" | "__wbindgen_describe_closure" => Traps,
+        "__wbindgen_externref_table_grow" | "__wbindgen_externref_table_set_null" => Traps,
         "__wbindgen_throw" | "__wbindgen_rethrow" => Traps,
         "__wbindgen_object_drop_ref" => Returns(0),
         "__wbindgen_object_clone_ref" => Computes(F::SameHandle),

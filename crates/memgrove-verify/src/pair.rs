@@ -1,13 +1,13 @@
 //! Original and fixed module side by side: started alike, called alike, compared.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
 use memgrove_rewrite::{Behaviour, Plan};
 
 use super::heap::{ByBlock, Layout, Shared};
 use super::host::emulate_on;
-use super::{Gap, Reason, emulate, host};
+use super::{Emulated, Gap, Reason, emulate, host};
 use crate::engine::{
     Engine, EngineError, Host, HostTrap, Instance, Memory, Module, Outcome, TrapReason, Value,
 };
@@ -40,6 +40,8 @@ struct Notes {
     reached: Arc<AtomicBool>,
     /// Set when it has called an import that ends the program.
     ended: Arc<AtomicBool>,
+    /// The code with which it has ended the program.
+    exit_code: Arc<AtomicI64>,
     /// Which import that stays was called last, by its position plus 1.
     stayed: Arc<AtomicUsize>,
 }
@@ -52,6 +54,8 @@ pub(super) struct Pair<'s> {
     stayed: Arc<AtomicUsize>,
     /// The original once more, on another heap, where the two have heaps of their own.
     by_block: Option<ByBlock<'s>>,
+    /// Where the fixed module keeps the exit code.
+    exit_global: Option<&'s str>,
     /// Sizes of both memories at the start, in bytes.
     sizes: (u64, u64),
 }
@@ -132,6 +136,7 @@ pub(super) const fn is_function(behaviour: Behaviour) -> bool {
     matches!(
         behaviour,
         Behaviour::Traps
+            | Behaviour::Exits
             | Behaviour::Answers(_)
             | Behaviour::Computes(_)
             | Behaviour::Allocates(_)
@@ -143,9 +148,10 @@ pub(super) const fn is_function(behaviour: Behaviour) -> bool {
 impl Original {
     /// Calls it; also which import that stays it called last.
     pub fn call(&mut self, export: &str, arguments: &[Value]) -> (Answer, usize) {
-        let Notes { reached, ended, stayed, .. } = &self.notes;
+        let Notes { reached, ended, exit_code, stayed, .. } = &self.notes;
         reached.store(false, Ordering::Relaxed);
         ended.store(false, Ordering::Relaxed);
+        exit_code.store(host::NO_EXIT, Ordering::Relaxed);
         stayed.store(0, Ordering::Relaxed);
         (self.instance.call(export, arguments), stayed.load(Ordering::Relaxed))
     }
@@ -156,6 +162,11 @@ impl Original {
             return Some(Same::Unknown);
         }
         self.heap().lock().incomparable().map(Same::Open)
+    }
+
+    /// The code with which the last call ended the program, if it did.
+    fn exit_code(&self) -> Option<i64> {
+        Some(self.notes.exit_code.load(Ordering::Relaxed)).filter(|code| *code != host::NO_EXIT)
     }
 
     /// C's heap, where the host gives one.
@@ -196,7 +207,8 @@ impl<'a> Sides<'a> {
         let before = self.original_on(Layout::FIRST).map_err(NoPair::Original)?;
         let (host, stayed) = self.host_of_the_rest();
         let after = self.fixed.instantiate(&host).map_err(NoPair::Fixed)?;
-        let mut pair = Pair { before, after, stayed, by_block: None, sizes: (0, 0) };
+        let exit_global = self.plan.exit_code();
+        let mut pair = Pair { before, after, stayed, by_block: None, exit_global, sizes: (0, 0) };
         pair.sizes = pair.memory_bytes();
         Ok(pair)
     }
@@ -231,7 +243,8 @@ impl<'a> Sides<'a> {
         }
         let heap = Shared::new(layout, self.plan.page_bytes());
         let emulated = emulate_on(&known, &heap)?;
-        let (mut host, reached, stayed) = (emulated.host, Arc::<AtomicBool>::default(), Arc::default());
+        let (mut host, reached, stayed) =
+            (emulated.host.clone(), Arc::<AtomicBool>::default(), Arc::default());
         for &at in self.missing {
             let item = &self.plan.imports[at];
             let reached = reached.clone();
@@ -241,7 +254,8 @@ impl<'a> Sides<'a> {
             });
         }
         host = self.notes_what_stays(host, &stayed);
-        Ok((host, Notes { heap, reached, ended: emulated.ended, stayed }))
+        let Emulated { ended, exit_code, .. } = emulated;
+        Ok((host, Notes { heap, reached, ended, exit_code, stayed }))
     }
 
     /// The same answer on both sides: what the program does with it can be compared, and a trap would end most calls
@@ -321,6 +335,22 @@ impl Pair<'_> {
         };
         if was_at != is_at {
             return differs(&was, &is);
+        }
+        if let (Err(_), Some(code), Some(global)) = (&was, self.before.exit_code(), self.exit_global) {
+            // A global that cannot be read tells nothing.
+            let told = self.after.global(global).ok().and_then(|value| match value {
+                Value::I32(code) => Some(i64::from(code)),
+                _ => None,
+            });
+            if told != Some(code) {
+                return Same::Different(format!(
+                    "`{before}` with {arguments:?}: ended with code {code} before, and {told:?} is told after"
+                ));
+            }
+            // The end of the program at the end of its entry: a return instead of an exit.
+            if code == 0 && is.as_ref().is_ok_and(|is| is.values.is_empty()) {
+                return Same::Returned;
+            }
         }
         if let (Some(by_block), Some(also)) = (&mut self.by_block, also) {
             return match by_block.compare(&mut self.before, &was, &also, &is) {

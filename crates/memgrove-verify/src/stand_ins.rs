@@ -165,7 +165,7 @@ fn run(
             continue;
         }
         let mut calls: Vec<Vec<Value>> = match item.behaviour {
-            Behaviour::Traps => vec![typed(signature, |at| at)],
+            Behaviour::Traps | Behaviour::Exits => vec![typed(signature, |at| at)],
             _ => vec![
                 typed(signature, |_| 0),
                 typed(signature, |at| at),
@@ -178,7 +178,7 @@ fn run(
         if let Some(call) = growth(item.behaviour, subject.plan, &mut pair, signature) {
             calls.push(call);
         }
-        let mut is_silent = item.behaviour != Behaviour::Traps;
+        let mut is_silent = !matches!(item.behaviour, Behaviour::Traps | Behaviour::Exits);
         for arguments in calls {
             match pair.call((&stand_in.before, &stand_in.after), &arguments) {
                 Same::Returned => {

@@ -188,8 +188,45 @@ pub(super) fn twin(function: RuntimeFunction) -> Result<Twin, Checked> {
             call.caller.write(call.argument(0) + 4, &[0; 4])?;
             Ok(0)
         },
-        F::GmtimeJs | F::TimegmJs => return Err(Checked::AgainstCalendar),
-        F::Exp
+        // Names that end where they begin, in the word that is 0.
+        F::TzsetJsPointers => |call| {
+            let daylight = u32::try_from(call.argument(1)).unwrap_or(0).to_le_bytes();
+            call.write(0, &[0; 4])?;
+            call.write(1, &[0; 4])?;
+            call.write(2, &daylight)?;
+            call.caller.write(call.argument(2) + 4, &daylight)?;
+            Ok(0)
+        },
+        F::MathRandom => |call| Ok((random(&mut call.state.seed) >> 11).cast_signed()),
+        F::Ticks => |call| Ok(call.tick().cast_signed()),
+        F::Memset
+        | F::Memcmp
+        | F::Memchr
+        | F::Strlen
+        | F::Strcmp
+        | F::Strncmp
+        | F::Strcpy
+        | F::Strncpy
+        | F::Strcat
+        | F::Strchr
+        | F::Strrchr
+        | F::Isdigit
+        | F::Isalpha
+        | F::Isalnum
+        | F::Isupper
+        | F::Islower
+        | F::Isxdigit
+        | F::Isspace
+        | F::Isprint
+        | F::Iscntrl
+        | F::Ispunct
+        | F::Toupper
+        | F::Tolower
+        | F::Abs
+        | F::Putchar => return Ok(super::text::twin(function)),
+        F::GmtimeJs | F::GmtimeJsLegal | F::GmtimeJsAt | F::TimegmJs => return Err(Checked::AgainstCalendar),
+        F::Round
+        | F::Exp
         | F::Log
         | F::Log2
         | F::Log10
@@ -207,8 +244,17 @@ pub(super) fn twin(function: RuntimeFunction) -> Result<Twin, Checked> {
     Ok(twin)
 }
 
+/// What a twin's number is to be divided by.
+pub(super) fn divisor(function: RuntimeFunction) -> u64 {
+    match function {
+        // 53 bits behind the point.
+        RuntimeFunction::MathRandom => 1 << 53,
+        _ => 1,
+    }
+}
+
 impl Call<'_> {
-    fn argument(&self, at: usize) -> u64 {
+    pub(super) fn argument(&self, at: usize) -> u64 {
         self.arguments.get(at).and_then(|value| value.as_u64()).unwrap_or(0)
     }
 

@@ -1,7 +1,7 @@
 //! What `fix` does to a module: the plan, the verdict on the host it is for, and what verification came to.
 
 use memgrove_inspect::report::{self, Reason as HostReason};
-use memgrove_rewrite::{Decision, Plan};
+use memgrove_rewrite::{Decision, Item, Plan};
 use memgrove_text::{Line, Text, Tone, escape_name, shorten};
 use memgrove_verify::{Outcome, Question, Reason, Verdict, Verification};
 use serde::Serialize;
@@ -91,6 +91,9 @@ struct Record<'a> {
     schema: u32,
     file: &'a str,
     complete: bool,
+    /// Imports that trap when called, because that was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    traps: Vec<String>,
     bytes_before: usize,
     bytes_after: Option<usize>,
     plan: &'a Plan,
@@ -113,6 +116,7 @@ impl Fix<'_> {
             schema: SCHEMA,
             file: self.name,
             complete: self.plan.is_complete(),
+            traps: self.plan.trapping().map(|item| format!("{}.{}", item.module, item.name)).collect(),
             bytes_before: self.bytes_before,
             bytes_after: done.map(|done| done.bytes_after),
             plan: self.plan,
@@ -143,6 +147,12 @@ impl Fix<'_> {
 /// The plan for people.
 fn describe(name: &str, plan: &Plan) -> Text {
     let mut text = Text::from(Line::new().with(Tone::Heading, escape_name(name)));
+    if let Some(words) = describe_dropped(plan) {
+        text.line(Line::new().plain("  ").with(Tone::Warn, words));
+    }
+    if let Some(words) = describe_traps(plan) {
+        text.line(Line::new().plain("  ").with(Tone::Bad, words));
+    }
     if plan.is_empty() {
         text.line("  nothing to change");
     }
@@ -155,6 +165,7 @@ fn describe(name: &str, plan: &Plan) -> Text {
             Decision::Inside { stand_in, why, exact: false, .. } => {
                 (Tone::Warn, "stub  ", stand_in.as_str(), why)
             }
+            Decision::Traps { why } => (Tone::Bad, "TRAPS ", "traps when called", why),
             Decision::Stays { why } => (Tone::Bad, "stays ", "stays an import", why),
         };
         let about = format!("{} · {}", shorten(&item.ty, LONGEST_SENTENCE), item.purpose);
@@ -178,6 +189,32 @@ fn describe(name: &str, plan: &Plan) -> Text {
         );
     }
     text
+}
+
+/// What ends the program when it is called, loudly: it was asked for, and is no stand-in.
+fn describe_traps(plan: &Plan) -> Option<String> {
+    let names = names(plan.trapping());
+    let count = match names.len() {
+        0 => return None,
+        1 => "1 import TRAPS WHEN CALLED".to_owned(),
+        count => format!("{count} imports TRAP WHEN CALLED"),
+    };
+    Some(shorten(&format!("{count}: {}", names.join(", ")), LONGEST_SENTENCE).into_owned())
+}
+
+/// Whose texts are dropped, because that was asked for.
+fn describe_dropped(plan: &Plan) -> Option<String> {
+    let names = names(plan.imports.iter().filter(|item| item.drops_output));
+    (!names.is_empty())
+        .then(|| shorten(&format!("output dropped: {}", names.join(", ")), LONGEST_SENTENCE).into_owned())
+}
+
+fn names<'p>(items: impl Iterator<Item = &'p Item>) -> Vec<String> {
+    let name = |item: &Item| {
+        let name = item.known_as.as_ref().unwrap_or(&item.name);
+        shorten(&format!("{}.{name}", item.module), LONGEST_NAME).into_owned()
+    };
+    items.map(name).collect()
 }
 
 /// What the inspector says of the result on the host that it is for.

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bench;
+pub mod explain;
 pub mod fix;
 pub mod html;
 pub mod profile;

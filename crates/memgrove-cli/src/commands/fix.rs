@@ -7,10 +7,11 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use memgrove_inspect::facts::MemoryType;
 use memgrove_inspect::{Facts, Report, facts};
-use memgrove_rewrite::{Allocator, Fixed, Options, StubGroup, Stubs};
+use memgrove_rewrite::{Allocator, Fixed, Options, StubGroup, Stubs, Traps};
 use memgrove_text::{escape_file_name, shorten};
 use memgrove_view::fix::{Done, Fix, HostVerdict};
 
+use super::fix_glue;
 use super::fix_host::HostTarget;
 use crate::args::size;
 use crate::exit::{self, Exit, UserError};
@@ -40,9 +41,12 @@ const EXAMPLES: &str = "\
 Examples:
   memgrove fix app.wasm -o anywhere.wasm      plan, rewrite, verify, write
   memgrove fix app.wasm --dry-run             only say what would be done
+  memgrove fix app.wasm --explain env.log     why one import is satisfied or stays, and what to try
   memgrove fix app.wasm -o out.wasm --host wasmtime   leave WASI to the host
   memgrove fix app.wasm -o out.wasm --stub none       only what can be satisfied exactly
   memgrove fix app.wasm -o out.wasm --allocator wee   put a heap inside for imported malloc and free
+  memgrove fix app.wasm -o out.wasm --glue app.js     Emscripten's JavaScript says what minified names are
+  memgrove fix app.wasm -o out.wasm --trap rest       it has to load; what is not known traps when called
   memgrove fix app.wasm -o out.wasm --json | jq '.plan.imports'";
 
 /// The reasons of a host quote names, which may be as long as the file; of all this many characters are shown.
@@ -57,16 +61,30 @@ pub(crate) struct FixArgs {
     path: PathBuf,
 
     /// Where to write the new module; a file that is there is replaced at once, when all is done
-    #[arg(short, long, value_name = "OUT", required_unless_present = "dry_run")]
+    #[arg(short, long, value_name = "OUT", required_unless_present_any = ["dry_run", "explain"])]
     output: Option<PathBuf>,
 
     /// Only say what would be done
     #[arg(short = 'n', long, conflicts_with = "output")]
     dry_run: bool,
 
+    /// Explain one import: its purpose, known types, what becomes of it and why, and what to try; writes nothing
+    ///
+    /// NAME or MODULE.NAME.
+    #[arg(long, value_name = "IMPORT", conflicts_with_all = ["output", "json"])]
+    explain: Option<String>,
+
     #[arg(long, value_name = "GROUP", value_delimiter = ',', default_value = "all", value_parser = stub_names(),
           help = STUB_HELP, long_help = stub_help())]
     stub: Vec<String>,
+
+    /// Functions that trap when called instead of staying imports: a name, a group of imports, or all the rest
+    ///
+    /// A name is NAME or MODULE.NAME; a group is what imports are for, as in the plan's JSON: js-glue, wasi, threads,
+    /// unknown and so on; rest: every function that would stay. What is called that traps ends the program; the plan and
+    /// the verdict name these functions.
+    #[arg(long, value_name = "NAME|GROUP|rest", value_delimiter = ',')]
+    trap: Vec<String>,
 
     /// The heap that is put inside where the module imports malloc, free and their family
     ///
@@ -94,6 +112,14 @@ pub(crate) struct FixArgs {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_memory: Option<u64>,
 
+    /// The module's JavaScript, by Emscripten: says what its minified imports are
+    ///
+    /// Understood are ES modules, UMD and MODULARIZE, also minified: the object that is passed to the module, as an object
+    /// literal, with functions called by their names in Emscripten's library or of one statement. Of a FILE that is
+    /// JavaScript with the module inside, it is taken from there.
+    #[arg(long, value_name = "JS")]
+    glue: Option<PathBuf>,
+
     /// Write plan and verification as JSON
     #[arg(long)]
     json: bool,
@@ -117,17 +143,19 @@ fn stub_help() -> String {
 }
 
 pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
-    if !args.dry_run && !cfg!(feature = "engines") {
+    if !args.dry_run && args.explain.is_none() && !cfg!(feature = "engines") {
         return Err(UserError::no_engine("fix").into());
     }
     let name = escape_file_name(args.path.as_os_str());
     let host = HostTarget::named(&args.host)?;
     let target = target(args)?;
-    let wasm = input::read_one(&args.path, args.max_size, "fix")?;
+    let (wasm, script) = input::read_one_with_script(&args.path, args.max_size, "fix")?;
     let original = facts(&wasm).context(name.clone())?;
-    let options = options(args, &host, &original).context(name.clone())?;
-    let fixed = memgrove_rewrite::fix_facts(&original, &options).context(name.clone())?;
+    let (options, fixed) = fixed(args, &host, &original, script.as_deref()).context(name.clone())?;
     let planned = Planned::new(args, &options, &host, (&original, &fixed), name.clone()).context(name)?;
+    if let Some(name) = &args.explain {
+        return planned.explain(name, out);
+    }
     if args.dry_run {
         planned.show(args, None, out)?;
         return Ok(if planned.is_allowed && !planned.on_host.is_no() { Exit::Done } else { Exit::No });
@@ -141,14 +169,40 @@ pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
     verify_and_write(args, &planned, target.as_ref(), out)
 }
 
+/// The module fixed as it was asked for, with what the JavaScript beside or around it says.
+fn fixed(
+    args: &FixArgs,
+    host: &HostTarget,
+    original: &Facts<'_>,
+    script: Option<&str>,
+) -> Result<(Options, Fixed)> {
+    let mut options = options(args, host, original)?;
+    let fixed = match &args.glue {
+        Some(path) => {
+            options.glue = Some(fix_glue::named(path, args.max_size, original)?);
+            memgrove_rewrite::fix_facts(original, &options).map_err(|error| fix_glue::refused(path, error))?
+        }
+        None => fix_glue::fix_with_own(script, original, &mut options)?,
+    };
+    let is_missing = |name: &&String| !fixed.plan.imports.iter().any(|item| item.is_called(name));
+    if let Some(name) = options.trap.names.iter().find(is_missing) {
+        return Err(UserError::usage(format!("--trap: the module imports nothing called `{name}`"))
+            .hint("--dry-run lists its imports; groups are memory, wasi, js-glue, unknown and so on, or rest")
+            .into());
+    }
+    Ok((options, fixed))
+}
+
 /// A plan carried out in memory, and what is known of the result without running it. Original and result are read once.
 struct Planned<'a> {
     name: String,
     original: &'a Facts<'a>,
     fixed: &'a Fixed,
     /// What the result says.
+    #[cfg_attr(not(feature = "engines"), expect(dead_code, reason = "only verification reads it"))]
     result: Facts<'a>,
     /// What the inspector says of the result.
+    #[cfg_attr(not(feature = "engines"), expect(dead_code, reason = "only verification reads it"))]
     report: Report,
     on_host: HostVerdict,
     /// Nothing stays that the target does not provide, or the user wants it anyway.
@@ -182,6 +236,20 @@ impl<'a> Planned<'a> {
             1 => Some("1 import stays".to_owned()),
             count => Some(format!("{count} imports stay")),
         }
+    }
+
+    /// Explains the imports of a name.
+    fn explain(&self, name: &str, out: &mut Output) -> Result<Exit> {
+        let mut named = self.fixed.plan.imports.iter().filter(|item| item.is_called(name)).peekable();
+        if named.peek().is_none() {
+            return Err(UserError::usage(format!("--explain: the module imports nothing called `{name}`"))
+                .hint("--dry-run lists its imports")
+                .into());
+        }
+        for item in named {
+            out.print(memgrove_view::explain::explain(item))?;
+        }
+        Ok(Exit::Done)
     }
 
     fn show(&self, args: &FixArgs, done: Option<Done<'_>>, out: &mut Output) -> Result<()> {
@@ -251,6 +319,10 @@ fn options(args: &FixArgs, host: &HostTarget, facts: &Facts<'_>) -> Result<Optio
     for group in &args.stub {
         stubs.set(group);
     }
+    let mut trap = Traps::default();
+    for word in &args.trap {
+        trap.add(word);
+    }
     if let (Some(bytes), Some(memory)) = (args.max_memory, facts.memories.first()) {
         check_maximum(bytes, &memory.ty)?;
     }
@@ -260,6 +332,8 @@ fn options(args: &FixArgs, host: &HostTarget, facts: &Facts<'_>) -> Result<Optio
         export_memory: host.needs_memory_export(facts),
         max_memory_bytes: args.max_memory,
         allocator: args.allocator.as_deref().and_then(Allocator::named),
+        glue: None,
+        trap,
     })
 }
 
@@ -284,6 +358,9 @@ fn target(args: &FixArgs) -> Result<Option<Target>> {
     let Some(path) = &args.output else { return Ok(None) };
     let target = Target::new(path, "OUT")?;
     let profile = Some(Path::new(&args.host)).filter(|host| host.exists());
-    output_file::refuse_clashes(&[(&target, "OUT")], std::iter::once(&*args.path).chain(profile))?;
+    output_file::refuse_clashes(
+        &[(&target, "OUT")],
+        std::iter::once(&*args.path).chain(profile).chain(args.glue.as_deref()),
+    )?;
     Ok(Some(target))
 }

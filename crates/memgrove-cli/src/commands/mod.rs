@@ -9,6 +9,7 @@ mod completions;
 #[cfg(not(feature = "engines"))]
 mod disabled;
 mod fix;
+mod fix_glue;
 mod fix_host;
 mod inspect;
 mod man;
@@ -16,6 +17,7 @@ mod man;
 mod survey;
 mod swap;
 mod trace;
+mod trace_read;
 
 use anyhow::Result;
 use clap::Subcommand;

@@ -5,18 +5,17 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use memgrove_inspect::facts::{Facts, Proposal};
 use memgrove_inspect::report::{AllocatorFunction, AllocatorRole, Level, Param};
-use memgrove_profile::{Metric, Profile};
 use memgrove_rewrite::trace::{EXPORT, Options, ROLES, Role, Sample, TraceError, Traced, trace};
 use memgrove_text::escape_file_name;
-use memgrove_view::profile::HeapProfile;
 use memgrove_view::{bytes, count};
 
+use super::trace_read::{self, Original, ReadArgs};
 use crate::args::size;
 use crate::exit::{self, Exit, UserError};
-use crate::input::{self, Source};
+use crate::input;
 use crate::output::Output;
 use crate::output_file::{self, Target};
 
@@ -36,7 +35,8 @@ Examples:
   memgrove trace app.wasm -o traced.wasm
   memgrove trace app.wasm -o traced.wasm --alloc 244=malloc,1827=free
   memgrove trace app.wasm --profile app.mgpr
-  memgrove trace app.wasm --profile app.mgpr --collapsed stacks.txt --metric final";
+  memgrove trace app.wasm --profile app.mgpr --pprof app.pb.gz --dhat dhat.json
+  memgrove trace app.wasm --diff first.mgpr second.mgpr";
 
 /// Record what a module's heap does, without rebuilding it
 #[derive(Clone, Debug, Args)]
@@ -47,7 +47,7 @@ pub(crate) struct TraceArgs {
     path: PathBuf,
 
     /// Where to write the instrumented module
-    #[arg(short, long, value_name = "OUT", required_unless_present = "profile")]
+    #[arg(short, long, value_name = "OUT", required_unless_present_any = ["profile", "diff"])]
     output: Option<PathBuf>,
 
     #[arg(long, value_name = "FUNC=ROLE", value_delimiter = ',', help = ALLOC_HELP, long_help = alloc_help())]
@@ -73,42 +73,12 @@ pub(crate) struct TraceArgs {
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "1GiB", conflicts_with = "profile")]
     max_log: u64,
 
-    /// Read this recording of FILE
-    #[arg(long, value_name = "PROFILE", conflicts_with = "output")]
-    profile: Option<PathBuf>,
-
-    /// Write the stacks as lines that flame graph tools read
-    #[arg(long, value_name = "OUT", requires = "profile")]
-    collapsed: Option<PathBuf>,
-
-    /// The value of each stack in --collapsed
-    #[arg(long, value_enum, default_value = "peak", requires = "collapsed")]
-    metric: MetricName,
-
-    /// Stacks in each list
-    #[arg(long, value_name = "COUNT", default_value_t = 5, requires = "profile")]
-    top: usize,
-
-    /// Write what is known as JSON
-    #[arg(long, requires = "profile")]
-    json: bool,
+    #[command(flatten)]
+    read: ReadArgs,
 
     /// Refuse files with more bytes than this, also after unpacking
     #[arg(long, value_name = "BYTES", default_value_t = memgrove_open::DEFAULT_MAX_BYTES)]
     max_size: u64,
-}
-
-/// What a stack's value is.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum MetricName {
-    /// Bytes live at the peak
-    Peak,
-    /// Bytes live at the end
-    Final,
-    /// Bytes asked for
-    Allocated,
-    /// Number of allocations
-    Count,
 }
 
 const ALLOC_HELP: &str =
@@ -126,10 +96,11 @@ pub(crate) fn run(args: &TraceArgs, out: &mut Output) -> Result<Exit> {
     let name = escape_file_name(args.path.as_os_str());
     let wasm = input::read_one(&args.path, args.max_size, "trace")?;
     let facts = memgrove_inspect::facts(&wasm).with_context(|| name.clone())?;
-    match &args.profile {
-        Some(profile) => read_profile(args, profile, &name, &facts, out),
-        None => instrument(args, &name, &wasm, &facts, out),
+    if args.read.is_asked() {
+        let original = Original { path: &args.path, name: &name, facts: &facts, max_size: args.max_size };
+        return trace_read::run(&args.read, &original, out);
     }
+    instrument(args, &name, &wasm, &facts, out)
 }
 
 fn instrument(
@@ -182,52 +153,6 @@ fn done(traced: &Traced, bytes_before: usize, facts: &Facts<'_>, target: &str) -
         traced.framed,
         count(facts.functions.len() as u64, "function"),
     )
-}
-
-fn read_profile(
-    args: &TraceArgs,
-    path: &PathBuf,
-    name: &str,
-    facts: &Facts<'_>,
-    out: &mut Output,
-) -> Result<Exit> {
-    let target = args.collapsed.as_ref().map(|path| Target::new(path, "OUT")).transpose()?;
-    if let Some(target) = &target {
-        output_file::refuse_clashes(&[(target, "OUT")], [&*args.path, &**path])?;
-    }
-    let profile_name = escape_file_name(path.as_os_str());
-    let recorded = Source::File(path.clone())
-        .read(args.max_size.max(1 << 32))
-        .with_context(|| format!("reading {profile_name}"))?;
-    // A copy of the whole memory is a recording with holes.
-    let recorded = match Profile::bytes_of_memory(&recorded) {
-        Ok(bytes) => bytes,
-        Err(_) => recorded,
-    };
-    let mut profile = Profile::read(&recorded).with_context(|| profile_name.clone())?;
-    if profile.original != memgrove_rewrite::trace::fingerprint(facts.bytes()) {
-        return Err(UserError::failed(format!("{profile_name} is not a recording of {name}"))
-            .hint("give the module that was traced, as it was before")
-            .into());
-    }
-    memgrove_view::profile::locate(&mut profile, facts);
-    let summary = profile.summary();
-    let view = HeapProfile { name, module: facts, profile: &profile, summary: &summary, top: args.top };
-    if let Some(target) = target {
-        let metric = match args.metric {
-            MetricName::Peak => Metric::Peak,
-            MetricName::Final => Metric::Final,
-            MetricName::Allocated => Metric::Allocated,
-            MetricName::Count => Metric::Count,
-        };
-        target.write(view.collapsed(metric).as_bytes())?;
-    }
-    if args.json {
-        out.json(&view.json()?)?
-    } else {
-        out.print(view.text())?
-    }
-    Ok(Exit::Done)
 }
 
 /// Says so early of what cannot be traced whatever its functions are.

@@ -48,14 +48,33 @@ impl Source {
 
 /// The one module in a file or in standard input (`-`); `verb` says what is to be done with it.
 pub(crate) fn read_one(path: &Path, max_bytes: u64, verb: &str) -> Result<Vec<u8>> {
+    read_one_with_script(path, max_bytes, verb).map(|(module, _)| module)
+}
+
+/// The same, and the JavaScript that the module is inlined in, if it is.
+pub(crate) fn read_one_with_script(
+    path: &Path,
+    max_bytes: u64,
+    verb: &str,
+) -> Result<(Vec<u8>, Option<String>)> {
     let source = if path.as_os_str() == "-" { Source::Stdin } else { Source::File(path.to_owned()) };
     let name = source.name();
     let bytes = source.read(max_bytes).with_context(|| format!("reading {name}"))?;
+    let script = is_text(&bytes).then(|| bytes.clone());
     let mut binaries = memgrove_open::binaries(bytes, &name, max_bytes).with_context(|| name.clone())?;
     match (binaries.pop(), binaries.len()) {
-        (Some(binary), 0) => Ok(binary.bytes),
+        (Some(binary), 0) => {
+            let is_inlined = binary.wrapped_in.iter().any(|around| around.starts_with("base64"));
+            let script = script.filter(|_| is_inlined).and_then(|script| String::from_utf8(script).ok());
+            Ok((binary.bytes, script))
+        }
         (_, more) => Err(UserError::failed(format!("{name} holds {} modules", more + 1))
             .hint(format!("extract the one to {verb} into a file of its own"))
             .into()),
     }
+}
+
+/// A file that may be JavaScript: nothing in its head says that it is not text.
+fn is_text(bytes: &[u8]) -> bool {
+    !bytes.iter().take(64).any(|&byte| byte == 0)
 }

@@ -182,6 +182,9 @@ fn text_files(names: &Names) -> Vec<(&'static str, Vec<u8>)> {
     };
     vec![
         ("module.wasm", module(names)),
+        ("module.mgpr", recording(&module(names))),
+        ("hostile.map", source_map(names, &module(names))),
+        ("hostile.symbols", symbol_map(names)),
         ("fixable.wasm", fixable(names)),
         ("twice.wat", twice.into_bytes()),
         ("component.wat", component.into_bytes()),
@@ -193,6 +196,62 @@ fn text_files(names: &Names) -> Vec<(&'static str, Vec<u8>)> {
         ("bad.toml", format!("id = \"x\"\n{} = 1\n", toml_string(&names.name(0))).into_bytes()),
         ("broken.toml", format!("id = \"x\"\ntitle = {}", &names.name(0)).into_bytes()),
     ]
+}
+
+/// A recording of [`module`], in which its functions allocate: called by the host, and at the start of each body.
+fn recording(wasm: &[u8]) -> Vec<u8> {
+    use memgrove_profile::layout;
+    let sites: Vec<u32> = (0..6).map(|func| layout::ENTRY | func).chain(bodies(wasm)).collect();
+    let mut bytes = vec![0; layout::HEADER_BYTES as usize];
+    let mut put = |at: u32, value: u32| bytes[at as usize..][..4].copy_from_slice(&value.to_le_bytes());
+    let count = u32::try_from(sites.len()).unwrap();
+    put(0, u32::from_le_bytes(layout::MAGIC));
+    put(4, layout::VERSION);
+    put(layout::LOG_CURSOR, layout::LOG + count * layout::EVENT_BYTES);
+    put(layout::NODE_COUNT, 1 + count);
+    put(layout::EVENT_COUNT, count);
+    bytes[layout::ORIGINAL as usize..].copy_from_slice(&memgrove_rewrite::trace::fingerprint(wasm));
+    bytes.resize(bytes.len() + layout::NODE_BYTES as usize, 0);
+    for site in sites {
+        // Each is called by the root.
+        bytes.extend([0, site, 0, 0, 1, 0, 8, 0].into_iter().flat_map(u32::to_le_bytes));
+    }
+    for node in 1..=count {
+        bytes.extend([layout::kind::ALLOCATED, node, node * 16, 8].into_iter().flat_map(u32::to_le_bytes));
+    }
+    bytes
+}
+
+/// Where the bodies of the functions of a module begin.
+fn bodies(wasm: &[u8]) -> Vec<u32> {
+    let payloads = wasmparser::Parser::new(0).parse_all(wasm).map_while(Result::ok);
+    let starts = payloads.filter_map(|payload| match payload {
+        wasmparser::Payload::CodeSectionEntry(body) => u32::try_from(body.range().start).ok(),
+        _ => None,
+    });
+    starts.collect()
+}
+
+/// A source map in which the first body is of a file with a hostile name.
+fn source_map(names: &Names, wasm: &[u8]) -> Vec<u8> {
+    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut column = bodies(wasm)[0] << 1;
+    let mut mappings = String::new();
+    while column > 31 {
+        mappings.push(char::from(DIGITS[(column & 31 | 32) as usize]));
+        column >>= 5;
+    }
+    mappings.push(char::from(DIGITS[column as usize]));
+    mappings.push_str("AAA");
+    serde_json::json!({ "version": 3, "names": [], "sources": [names.name(1)], "mappings": mappings })
+        .to_string()
+        .into_bytes()
+}
+
+/// A symbol map that gives every function a hostile name.
+fn symbol_map(names: &Names) -> Vec<u8> {
+    let escaped = |name: String| name.bytes().map(|byte| format!("\\{byte:02x}")).collect::<String>();
+    (0..9).map(|func| format!("{func}:{}\n", escaped(names.name(func)))).collect::<String>().into_bytes()
 }
 
 fn toml_string(text: &str) -> String {
@@ -208,7 +267,7 @@ fn folder(names: &Names) -> tempfile::TempDir {
     for (name, bytes) in text_files(names) {
         fs::write(folder.path().join(name), bytes).unwrap();
     }
-    for name in [".wasm", ".wat", ".png"] {
+    for name in [".wasm", ".wat", ".png", ".symbols"] {
         // What a file is said to be that is no module depends on its bytes, so those are the same in both tries.
         let bytes = if name == ".wasm" { module(names) } else { b"\x01nothing".to_vec() };
         fs::write(folder.path().join(names.file(name)), bytes).unwrap();
@@ -270,6 +329,18 @@ const ASKED: &[&str] = &[
     "trace module.wasm --profile @.missing",
     "trace module.wasm --profile @.wasm",
     "trace module.wasm --profile @.wasm --collapsed @.wasm",
+    "trace module.wasm --diff @.missing @.wasm",
+    "trace module.wasm --profile module.mgpr",
+    "trace module.wasm --profile module.mgpr --json",
+    "trace module.wasm --diff module.mgpr module.mgpr",
+    "trace module.wasm --diff module.mgpr module.mgpr --json",
+    "trace module.wasm --profile module.mgpr --html @.html --speedscope @.json --dhat dhat.json",
+    "trace module.wasm --profile module.mgpr --collapsed @.txt --heaptrack heaptrack.txt --firefox firefox.json",
+    "trace module.wasm --profile module.mgpr --symbols @.symbols",
+    "trace module.wasm --profile module.mgpr --symbols hostile.symbols --source-map hostile.map",
+    "trace module.wasm --profile module.mgpr --source-map @.wasm",
+    "trace module.wasm --profile module.mgpr --debug-file @.wasm",
+    "trace module.wasm --profile module.mgpr --debug-file @.missing",
     "%",
     "man %",
     "man --dir @.wasm",
@@ -280,6 +351,10 @@ const ASKED: &[&str] = &[
 const ASKED_OF_ENGINES: &[&str] = &[
     "fix module.wasm -n",
     "fix module.wasm -n --json",
+    "fix module.wasm -n --trap rest",
+    "fix module.wasm -n --trap %",
+    "fix module.wasm --explain %",
+    "fix module.wasm -n --glue @.wasm",
     "fix module.wasm -o out.wasm",
     "fix module.wasm -o partial.wasm --partial",
     "fix fixable.wasm -o fixed.wasm",
@@ -330,7 +405,7 @@ fn ask(names: &Names, folder: &Path, asked: &str) -> Vec<(String, String)> {
         vec![("stdout".to_owned(), text(done.stdout)), ("stderr".to_owned(), text(done.stderr))];
     for path in listing(folder).into_iter().filter(|path| !before.contains(path)) {
         let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default();
-        if ["html", "md", "svg"].contains(&ending) {
+        if ["html", "md", "svg", "txt"].contains(&ending) {
             let name = path.strip_prefix(folder).unwrap().to_string_lossy().into_owned();
             printed.push((name, text(fs::read(&path).unwrap())));
         }

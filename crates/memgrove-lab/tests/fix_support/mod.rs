@@ -41,3 +41,29 @@ pub fn corpus() -> Option<Vec<(String, Vec<u8>)>> {
 pub fn say(text: &str) {
     eprintln!("{text}");
 }
+
+/// Fetches a package with npm, once, without running anything of it.
+pub fn fetch(package: &str) -> Result<PathBuf, String> {
+    let folder = root().join("out/npm").join(package.replace(['/', '@'], "_"));
+    if folder.join("package.json").exists() {
+        return Ok(folder);
+    }
+    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    let run = |program: &str, arguments: &[&str]| {
+        let output = std::process::Command::new(program)
+            .args(arguments)
+            .current_dir(&folder)
+            .output()
+            .map_err(|error| format!("{program}: {error}"))?;
+        if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        } else {
+            Err(format!("{program} failed: {:.200}", String::from_utf8_lossy(&output.stderr)))
+        }
+    };
+    let archive = run("npm", &["pack", "--silent", "--ignore-scripts", package])?;
+    let archive = archive.lines().last().unwrap_or_default().to_owned();
+    run("tar", &["-xzf", &archive, "--strip-components=1", "--no-same-owner"])?;
+    fs::remove_file(folder.join(&archive)).map_err(|error| error.to_string())?;
+    Ok(folder)
+}

@@ -24,8 +24,18 @@ const fn ends(name: &'static str, types: Types) -> Contract {
     Contract { name, types, does: Does::Trap, stub: None, why: WHY }
 }
 
-/// Broken-down time. With the time's address in its place, as it once was, nothing says how many
-/// bits are there.
+/// The time's address in its place, as it once was: it has 64 bits but in 3.1.11 to 3.1.15, where it has 32.
+const fn time_at(name: &'static str) -> Contract {
+    Contract {
+        name,
+        types: &["i32 i32 ->", "i32 i32 -> i32"],
+        does: Does::Run(RuntimeFunction::GmtimeJsAt),
+        stub: Some(Group::Clock),
+        why: "the calendar is the same everywhere; the time zone is UTC; a time that differs as 32 and as 64 bits ends the program",
+    }
+}
+
+/// Broken-down time.
 const fn calendar(name: &'static str, function: RuntimeFunction, types: Types) -> Contract {
     Contract {
         name,
@@ -46,6 +56,8 @@ const SIZE: Types = &["-> p"];
 const TEXT: Types = &["p ->"];
 /// With and without its first argument as a result.
 const COPY: Types = &["p p p ->", "p p p -> p"];
+/// Where JavaScript is not given i64s.
+const TIME_IN_HALVES: Types = &["i32 i32 i32 ->", "i32 i32 i32 -> i32"];
 const TIME_TO_TM: Types = &["i64 p ->", "i64 p -> i32"];
 
 /// By the names of its JavaScript library, without underscores before them.
@@ -106,8 +118,20 @@ pub(super) const CONTRACTS: &[Contract] = &[
         stub: Some(Group::Clock),
         why: "the time zone is UTC",
     },
+    // 3.1.4 to 3.1.3x: two pointers to names instead of the names.
+    Contract {
+        name: "tzset_js",
+        types: &["i32 i32 i32 ->"],
+        does: Does::Run(RuntimeFunction::TzsetJsPointers),
+        stub: Some(Group::Clock),
+        why: "the time zone is UTC; its name is empty",
+    },
     calendar("localtime_js", RuntimeFunction::GmtimeJs, TIME_TO_TM),
     calendar("gmtime_js", RuntimeFunction::GmtimeJs, TIME_TO_TM),
+    calendar("localtime_js", RuntimeFunction::GmtimeJsLegal, TIME_IN_HALVES),
+    calendar("gmtime_js", RuntimeFunction::GmtimeJsLegal, TIME_IN_HALVES),
+    time_at("localtime_js"),
+    time_at("gmtime_js"),
     calendar("mktime_js", RuntimeFunction::TimegmJs, &["p -> i64"]),
     calendar("timegm_js", RuntimeFunction::TimegmJs, &["p -> i64"]),
     // The offset was an i32, is an i64, and is two halves where JavaScript is not given i64s;
@@ -170,6 +194,9 @@ pub(super) fn lookup(module: &Module<'_>, name: &str, import: u32) -> Option<Ans
     if plain == "setErrNo" {
         return has_form(module, import, &["i32 ->"]).then(|| set_errno(module));
     }
+    if matches!(plain, "mktime_js" | "timegm_js") && has_form(module, import, &["i32 -> i32"]) {
+        return seconds(module, import);
+    }
     if plain == HEAP_MAX && has_form(module, import, SIZE) {
         let max = heap_max(module, module.memories.first()?, import)?;
         return Some(Answer {
@@ -201,6 +228,22 @@ pub(super) fn lookup(module: &Module<'_>, name: &str, import: u32) -> Option<Ans
         return system_calls::lookup(module, name, import);
     }
     first_fit(module, CONTRACTS, plain, import)
+}
+
+/// Seconds in 32 bits, as they once were. Where an upper half is handed over beside a result, it may be the lower half.
+fn seconds(module: &Module<'_>, import: u32) -> Option<Answer> {
+    let hands_over = |name: &str| {
+        let plain = name.trim_start_matches('_').to_ascii_lowercase().replace('_', "");
+        ["tempret", "settempret0", "gettempret0"].iter().any(|part| plain.contains(part))
+    };
+    let has_upper_half = module.imports.iter().any(|entry| hands_over(entry.import.name))
+        || module.exports.iter().any(|export| hands_over(export.name))
+        || module.is_minified();
+    (!has_upper_half).then_some(Answer {
+        stand_in: fit(module, Does::Run(RuntimeFunction::TimegmJs), import)?,
+        stub: Some(Group::Clock),
+        why: "the calendar is the same everywhere; the time zone is UTC",
+    })
 }
 
 /// The function whose result is the memory's maximum in bytes, without the underscores before it.

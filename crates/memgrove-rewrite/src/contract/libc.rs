@@ -13,6 +13,25 @@ const fn ends(name: &'static str, types: Types) -> Contract {
     }
 }
 
+const INT: Types = &["i32 -> i32"];
+const BYTES: &str = "byte by byte, as the C standard has it";
+const ASCII: &str = "by ASCII, as in the C locale";
+
+const fn run(name: &'static str, function: RuntimeFunction, types: Types, why: &'static str) -> Contract {
+    Contract { name, types, does: Does::Run(function), stub: None, why }
+}
+
+/// A wide character's class, of ASCII alone.
+const fn wide(name: &'static str, function: RuntimeFunction) -> Contract {
+    const WHY: &str = "by ASCII: characters beyond it belong to no class";
+    Contract { name, types: INT, does: Does::Run(function), stub: Some(Group::Libc), why: WHY }
+}
+
+const fn exits(name: &'static str) -> Contract {
+    const WHY: &str = "it must not return: the code is kept for the host, then the program ends with a trap";
+    Contract { name, types: &["i32 ->"], does: Does::Exit, stub: None, why: WHY }
+}
+
 const fn thread(name: &'static str, types: Types) -> Contract {
     Contract { name, types, does: Does::Return(0), stub: Some(Group::Libc), why: ONE_THREAD }
 }
@@ -56,12 +75,57 @@ pub(super) const CONTRACTS: &[Contract] = &[
         stub: None,
         why: "copies; the regions may overlap",
     },
+    run("memset", RuntimeFunction::Memset, &["p i32 p -> p"], "fills"),
+    run("memcmp", RuntimeFunction::Memcmp, &["p p p -> i32"], BYTES),
+    run("memchr", RuntimeFunction::Memchr, &["p i32 p -> p"], BYTES),
+    run("strlen", RuntimeFunction::Strlen, &["p -> p"], BYTES),
+    run("strcmp", RuntimeFunction::Strcmp, &["p p -> i32"], BYTES),
+    run("strncmp", RuntimeFunction::Strncmp, &["p p p -> i32"], BYTES),
+    run("strcpy", RuntimeFunction::Strcpy, &["p p -> p"], BYTES),
+    run("strncpy", RuntimeFunction::Strncpy, &["p p p -> p"], BYTES),
+    run("strcat", RuntimeFunction::Strcat, &["p p -> p"], BYTES),
+    run("strchr", RuntimeFunction::Strchr, &["p i32 -> p"], BYTES),
+    run("strrchr", RuntimeFunction::Strrchr, &["p i32 -> p"], BYTES),
+    run("isdigit", RuntimeFunction::Isdigit, INT, ASCII),
+    run("isalpha", RuntimeFunction::Isalpha, INT, ASCII),
+    run("isalnum", RuntimeFunction::Isalnum, INT, ASCII),
+    run("isupper", RuntimeFunction::Isupper, INT, ASCII),
+    run("islower", RuntimeFunction::Islower, INT, ASCII),
+    run("isxdigit", RuntimeFunction::Isxdigit, INT, ASCII),
+    run("isspace", RuntimeFunction::Isspace, INT, ASCII),
+    run("isprint", RuntimeFunction::Isprint, INT, ASCII),
+    run("iscntrl", RuntimeFunction::Iscntrl, INT, ASCII),
+    run("ispunct", RuntimeFunction::Ispunct, INT, ASCII),
+    run("toupper", RuntimeFunction::Toupper, INT, ASCII),
+    run("tolower", RuntimeFunction::Tolower, INT, ASCII),
+    wide("iswdigit", RuntimeFunction::Isdigit),
+    wide("iswalpha", RuntimeFunction::Isalpha),
+    wide("iswalnum", RuntimeFunction::Isalnum),
+    wide("iswupper", RuntimeFunction::Isupper),
+    wide("iswlower", RuntimeFunction::Islower),
+    wide("iswxdigit", RuntimeFunction::Isxdigit),
+    wide("iswspace", RuntimeFunction::Isspace),
+    wide("towupper", RuntimeFunction::Toupper),
+    wide("towlower", RuntimeFunction::Tolower),
+    run("abs", RuntimeFunction::Abs, INT, "the number without its sign"),
+    run("labs", RuntimeFunction::Abs, INT, "the number without its sign"),
+    Contract {
+        stub: Some(Group::Wasi),
+        ..run("putchar", RuntimeFunction::Putchar, INT, "the character is dropped, and returned as written")
+    },
+    Contract {
+        name: "puts",
+        types: &["p -> i32"],
+        does: Does::Return(0),
+        stub: Some(Group::Wasi),
+        why: "the line is dropped; 0 says that it was written",
+    },
     // C's; fastcomp's, with a reason; AssemblyScript's, with message, file, line and column.
     ends("abort", &["->", "i32 ->", "i32 i32 i32 i32 ->"]),
-    ends("exit", &["i32 ->"]),
-    ends("_exit", &["i32 ->"]),
-    ends("_Exit", &["i32 ->"]),
-    ends("quick_exit", &["i32 ->"]),
+    exits("exit"),
+    exits("_exit"),
+    exits("_Exit"),
+    exits("quick_exit"),
     ends("__assert_fail", &["p p i32 p ->"]),
     ends("__assert_func", &["p i32 p p ->"]),
     ends("__cxa_pure_virtual", &["->"]),

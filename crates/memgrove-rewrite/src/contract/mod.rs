@@ -4,11 +4,15 @@
 //! its family gives it; each entry lists them. An entry says what a host would do; the stand-in does the same inside the module, or,
 //! where its [`Group`] is allowed, something poorer that keeps the promise.
 
+mod assemblyscript;
 mod emscripten;
 mod libc;
 mod libm;
 mod linux;
+mod log;
 mod system_calls;
+mod threads;
+mod tinygo;
 mod wasi;
 mod wasm_bindgen;
 
@@ -56,6 +60,8 @@ const fn libc_answer(name: &'static str, types: Types, answer: i64, why: &'stati
 #[derive(Clone, Copy)]
 pub(crate) enum Does {
     Trap,
+    /// Ends the program; its argument, if it is one i32, is the exit code.
+    Exit,
     Return(i64),
     Run(RuntimeFunction),
     Operator(Op),
@@ -76,25 +82,48 @@ pub(crate) fn lookup(module: &Module<'_>, module_name: &str, name: &str, import:
     if is_wasi(module_name) {
         return first_fit(module, wasi::contracts(module_name), name, import);
     }
-    match module_name {
+    let known = match module_name {
         "wali" => linux::wali(module, name, import),
+        "wasi" => first_fit(module, threads::CONTRACTS, name, import),
         "asm2wasm" => first_fit(module, libm::ASM2WASM, name, import),
-        "global.Math" | "Math" => first_fit(module, libm::CONTRACTS, name, import),
+        "global.Math" => first_fit(module, libm::CONTRACTS, name, import),
         "env" => in_env(module, name, import),
+        "gojs" => tinygo::lookup(module, name, import),
         _ => None,
-    }
+    };
+    known
+        .or_else(|| {
+            assemblyscript::is_module(module_name).then(|| by_global(module, module_name, name, import))?
+        })
+        .or_else(|| log::lookup(module, name, import))
+}
+
+/// A property of a global object of JavaScript: AssemblyScript's, and fastcomp's `Math`.
+fn by_global(module: &Module<'_>, object: &str, name: &str, import: u32) -> Option<Answer> {
+    let of_c = || (object == "Math").then(|| first_fit(module, libm::CONTRACTS, name, import))?;
+    first_fit(module, assemblyscript::CONTRACTS, &format!("{object}.{name}"), import).or_else(of_c)
 }
 
 /// The promise behind a name in `env`, where C's, Rust's, AssemblyScript's and Emscripten's are.
 fn in_env(module: &Module<'_>, name: &str, import: u32) -> Option<Answer> {
+    // A minifier makes names like `log`, too.
+    by_env_name(module, name, import, !module.is_minified())
+        .or_else(|| first_fit(module, assemblyscript::CONTRACTS, name, import))
+        .or_else(|| tinygo::lookup(module, name, import))
+}
+
+/// The promise behind a name that the module's glue gives to an import.
+pub(crate) fn lookup_told(module: &Module<'_>, name: &str, import: u32) -> Option<Answer> {
+    by_env_name(module, name, import, true)
+}
+
+fn by_env_name(module: &Module<'_>, name: &str, import: u32, with_c: bool) -> Option<Answer> {
     if let Some(answer) =
         linux::raw_syscall(module, name, import).or_else(|| emscripten::lookup(module, name, import))
     {
         return Some(answer);
     }
-    // A minifier makes names like `log`, too.
-    let of_c: &[&'static [Contract]] =
-        if module.is_minified() { &[] } else { &[libc::CONTRACTS, libm::CONTRACTS] };
+    let of_c: &[&'static [Contract]] = if with_c { &[libc::CONTRACTS, libm::CONTRACTS] } else { &[] };
     // fastcomp put an underscore before every C name.
     let plain = name.strip_prefix('_');
     let tables = || of_c.iter().copied().chain([wasi::PREVIEW1]);
@@ -110,6 +139,18 @@ pub(crate) fn has_form(module: &Module<'_>, import: u32, types: Types) -> bool {
     let is_wide = module.memories.first().is_some_and(|memory| memory.memory64);
     let address = if is_wide { "i64" } else { "i32" };
     types.iter().any(|form| form.replace('p', address) == text)
+}
+
+/// The glue's name for an import is known here, but never with the import's type: the glue is another module's.
+pub(crate) fn contradicts(module: &Module<'_>, name: &str, import: u32) -> bool {
+    let plain = name.trim_start_matches('_');
+    let tables = [emscripten::CONTRACTS, libc::CONTRACTS, libm::CONTRACTS, wasi::PREVIEW1];
+    let mut named = tables
+        .iter()
+        .flat_map(|table| table.iter())
+        .filter(|contract| contract.name.trim_start_matches('_') == plain)
+        .peekable();
+    named.peek().is_some() && !named.any(|contract| has_form(module, import, contract.types))
 }
 
 /// Why a name that is known proves nothing here; `None` where no name is known.
@@ -137,8 +178,10 @@ pub(crate) fn why_not(module: &Module<'_>, from: &str, name: &str) -> Option<&'s
 
 /// Promises of wasm-bindgen, which hold together or not at all (see `pass/functions`).
 pub(crate) use emscripten::{HEAP_MAX, heap_max};
-pub(crate) use wasi::is_wasi;
-pub(crate) use wasm_bindgen::{is_glue_module, lookup as wasm_bindgen_lookup};
+pub(crate) use wasi::{is_wasi, is_wasi_name};
+pub(crate) use wasm_bindgen::{
+    is_description, is_for_the_tool, is_glue_module, lookup as wasm_bindgen_lookup,
+};
 
 /// Why an import stays that nothing satisfies, where what it is for says so.
 pub(crate) fn why_it_stays(purpose: Purpose, module_name: &str) -> Option<&'static str> {
@@ -176,6 +219,10 @@ pub(crate) fn fit(module: &Module<'_>, does: Does, import: u32) -> Option<StandI
     let ty = module.func_type(import)?;
     match does {
         Does::Trap => Some(StandIn::Trap),
+        Does::Exit => Some(match (ty.params(), ty.results()) {
+            ([wasmparser::ValType::I32], []) => StandIn::Exit,
+            _ => StandIn::Trap,
+        }),
         Does::Return(number) => ty
             .results()
             .iter()
@@ -199,25 +246,76 @@ pub(crate) fn fit(module: &Module<'_>, does: Does, import: u32) -> Option<StandI
 pub(crate) fn describe(stand_in: &StandIn) -> String {
     match stand_in {
         StandIn::Trap => "traps".to_owned(),
+        StandIn::Exit => "keeps the exit code and traps".to_owned(),
         StandIn::Return(number) => format!("answers {number}"),
         StandIn::Runtime(function) => format!("`{}`, written in WebAssembly", function.name()),
         StandIn::Heap(allocator, function) => {
             format!("`{}` of memgrove's {}", function.name(), allocator.title())
         }
+        StandIn::GrowTable(_) => "grows the module's own table".to_owned(),
         StandIn::Invoke => "calls the function through the table".to_owned(),
         StandIn::StoreErrno(_) => "stores to the module's errno".to_owned(),
         StandIn::Operator(op) => format!("the instruction {}", op.name()),
     }
 }
 
-/// Every contract with a module that its name counts in, for tests.
-#[cfg(test)]
+/// One form of a known function: a type that it has had, and what stands for it then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Form {
+    /// Its types, like `i32 p -> i32`; `p` is an address or a size.
+    pub types: Vec<&'static str>,
+    /// What stands for it.
+    pub stand_in: String,
+    /// Why that is right, or how it is poorer.
+    pub why: &'static str,
+    /// The group that allows it; none where it is exact.
+    pub stub: Option<Group>,
+}
+
+/// The forms of a function that is known by its name, over the versions of its toolchain; none where the name is a pattern
+/// or not known.
+#[must_use]
+pub fn forms(module: &str, name: &str) -> Vec<Form> {
+    let plain = name.trim_start_matches('_');
+    let in_object = format!("{module}.{name}");
+    let is_named = |from: &str, contract: &Contract| {
+        let is_env = module == from || from == "env" && assemblyscript::is_module(module);
+        is_env && (contract.name.trim_start_matches('_') == plain || contract.name == in_object)
+    };
+    all()
+        .into_iter()
+        .filter(|(from, contract)| is_named(from, contract))
+        .map(|(_, contract)| Form {
+            types: contract.types.to_vec(),
+            stand_in: describe_promise(contract.does),
+            why: contract.why,
+            stub: contract.stub,
+        })
+        .collect()
+}
+
+fn describe_promise(does: Does) -> String {
+    match does {
+        Does::Trap => describe(&StandIn::Trap),
+        Does::Exit => describe(&StandIn::Exit),
+        Does::Return(number) => describe(&StandIn::Return(number)),
+        Does::Run(function) => describe(&StandIn::Runtime(function)),
+        Does::Operator(op) => describe(&StandIn::Operator(op)),
+        Does::Invoke => describe(&StandIn::Invoke),
+    }
+}
+
+/// Every contract with a module that its name counts in.
 pub(crate) fn all() -> Vec<(&'static str, &'static Contract)> {
     let tables = [
         ("env", emscripten::CONTRACTS),
         ("env", libc::CONTRACTS),
         ("env", libm::CONTRACTS),
         ("env", wasi::PREVIEW1),
+        ("env", assemblyscript::CONTRACTS),
+        ("env", tinygo::CONTRACTS),
+        ("gojs", tinygo::CONTRACTS),
+        ("wasi", threads::CONTRACTS),
         ("asm2wasm", libm::ASM2WASM),
         ("global.Math", libm::CONTRACTS),
         ("wasi_snapshot_preview1", wasi::PREVIEW1),

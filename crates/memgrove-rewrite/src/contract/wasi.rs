@@ -11,6 +11,11 @@ pub(crate) fn is_wasi(module: &str) -> bool {
     matches!(module, "wasi_snapshot_preview1" | "wasi_unstable")
 }
 
+/// A function of preview 1.
+pub(crate) fn is_wasi_name(name: &str) -> bool {
+    PREVIEW1.iter().any(|contract| contract.name == name)
+}
+
 /// The promises of one of them.
 pub(super) fn contracts(module: &str) -> &'static [Contract] {
     if module == "wasi_unstable" { UNSTABLE } else { PREVIEW1 }
@@ -77,8 +82,8 @@ macro_rules! common {
         answer("path_symlink", &["i32 i32 i32 i32 i32 -> i32"], 8, NO_FILE),
         answer("path_unlink_file", &["i32 i32 i32 -> i32"], 8, NO_FILE),
         answer("sched_yield", &["-> i32"], 0, "there is nobody to yield to"),
-        Contract { name: "proc_exit", types: &["i32 ->"], does: Does::Trap, stub: Some(Group::Wasi),
-            why: "must not return: ends the program with a trap" },
+        Contract { name: "proc_exit", types: &["i32 ->"], does: Does::Exit, stub: Some(Group::Wasi),
+            why: "must not return: the code is kept for the host, then the program ends with a trap" },
         Contract { name: "proc_raise", types: &["i32 -> i32"], does: Does::Trap, stub: Some(Group::Wasi),
             why: "a signal without a handler ends the program" },
         answer("sock_accept", &["i32 i32 i32 -> i32"], 8, NO_FILE),

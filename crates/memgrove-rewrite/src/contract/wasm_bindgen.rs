@@ -1,6 +1,12 @@
-//! wasm-bindgen's error path: the only part of it that needs no JavaScript object.
+//! wasm-bindgen's functions that need no JavaScript object: the error path, the table of objects, and what only its own
+//! tool runs.
+
+use std::collections::BTreeSet;
+
+use memgrove_module::facts::ExternKind;
 
 use super::{Answer, Does, Group, fit};
+use crate::edits::StandIn;
 use crate::module::Module;
 use crate::runtime::RuntimeFunction;
 
@@ -23,13 +29,25 @@ fn is_glue_name(name: &str) -> bool {
     name.starts_with("__wbindgen_") || stem(name).is_some()
 }
 
+/// The intrinsics that are known here. In releases of 2025 their names became `__wbg_wbindgenthrow_HASH`, then
+/// `__wbg___wbindgen_throw_HASH`.
+const INTRINSICS: [&str; 7] = [
+    "__wbindgen_throw",
+    "__wbindgen_rethrow",
+    "__wbindgen_string_new",
+    "__wbindgen_error_new",
+    "__wbindgen_object_drop_ref",
+    "__wbindgen_object_clone_ref",
+    "__wbindgen_init_externref_table",
+];
+
 /// The promise of one function.
 ///
 /// `new`, `stack` and `error` are the three that the panic hook uses: creating an error,
 /// taking its stack as text, and printing it. Their names end in a hash.
 pub(crate) fn lookup(module: &Module<'_>, name: &str, import: u32) -> Option<Answer> {
     let ty = module.func_type(import).map(crate::structure::signature_text)?;
-    let stem = stem(name).unwrap_or(name);
+    let stem = intrinsic(name).or_else(|| stem(name)).unwrap_or(name);
     let (does, why) = match (stem, ty.as_str()) {
         ("__wbindgen_throw", "i32 i32 ->") | ("__wbindgen_rethrow", "i32 ->") => {
             (Does::Trap, "it must not return; a trap ends the call as an exception would")
@@ -50,9 +68,28 @@ pub(crate) fn lookup(module: &Module<'_>, name: &str, import: u32) -> Option<Ans
         ("__wbg_error", "i32 i32 ->") if has_panic_hook(module) => {
             (Does::Return(0), "the panic's message goes nowhere")
         }
+        ("__wbindgen_init_externref_table", "->") => {
+            return Some(Answer {
+                stand_in: StandIn::GrowTable(objects(module)?),
+                stub: Some(Group::Glue),
+                why: "grows the table of JavaScript objects by four, as the glue does; the new entries are null",
+            });
+        }
+        _ if is_for_the_tool(name, &ty) && tool_is_gone(module) => (
+            Does::Trap,
+            "only reached from exports that wasm-bindgen's tool runs or that nothing has an object for: the module never went through it",
+        ),
         _ => return None,
     };
     Some(Answer { stand_in: fit(module, does, import)?, stub: Some(Group::Glue), why })
+}
+
+/// The intrinsic that a name has stood for in some release, without its hash.
+fn intrinsic(name: &str) -> Option<&'static str> {
+    let squashed = |name: &str| name.replace('_', "");
+    let renamed = stem(name)?.strip_prefix("__wbg_")?;
+    let wanted = squashed(renamed);
+    INTRINSICS.into_iter().find(|known| squashed(known) == wanted)
 }
 
 /// A name of the glue without its hash: `__wbg_new` of `__wbg_new_693216e109162396`.
@@ -60,6 +97,61 @@ fn stem(name: &str) -> Option<&str> {
     let (stem, hash) = name.rsplit_once('_')?;
     let is_hash = hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
     (is_hash && stem.starts_with("__wbg_")).then_some(stem)
+}
+
+/// The module's one table of JavaScript objects.
+fn objects(module: &Module<'_>) -> Option<u32> {
+    let is_for_objects = |table: &wasmparser::TableType| {
+        table.element_type == wasmparser::RefType::EXTERNREF && !table.table64
+    };
+    let mut tables = (0..).zip(&module.tables).filter(|(_, table)| is_for_objects(table)).map(|(at, _)| at);
+    tables.next().filter(|_| tables.next().is_none())
+}
+
+/// What wasm-bindgen's tool replaces or runs while it makes the glue.
+pub(crate) fn is_for_the_tool(name: &str, ty: &str) -> bool {
+    match name {
+        "__wbindgen_describe" => ty == "i32 ->",
+        "__wbindgen_describe_closure" => ty == "i32 i32 i32 -> i32",
+        "__wbindgen_externref_table_grow" => ty == "i32 -> i32",
+        "__wbindgen_externref_table_set_null" => ty == "i32 ->",
+        _ => false,
+    }
+}
+
+/// All that reaches a function of the tool, by whatever ways, is exported for the tool, or for objects that nothing has.
+/// Linear in the calls, once.
+fn tool_is_gone(module: &Module<'_>) -> bool {
+    *module.asked.tool_is_gone.get_or_init(|| {
+        let is_for_nobody = |name: &str| is_description(name) || name.starts_with("__externref_");
+        let taken: BTreeSet<u32> = module.facts.address_taken().into_iter().collect();
+        let of_tool = module.imports.iter().filter(|entry| {
+            let ty = module.func_type(entry.index).map(crate::structure::signature_text);
+            is_func_import(&entry.import) && ty.is_some_and(|ty| is_for_the_tool(entry.import.name, &ty))
+        });
+        let mut seen: BTreeSet<u32> = of_tool.map(|entry| entry.index).collect();
+        let mut open: Vec<u32> = seen.iter().copied().collect();
+        while let Some(func) = open.pop() {
+            let mut exports = module.facts.exports_of(ExternKind::Func, func);
+            if taken.contains(&func)
+                || module.start == Some(func)
+                || !exports.all(|export| is_for_nobody(export.name))
+            {
+                return false;
+            }
+            open.extend(module.code.callers(func).iter().filter(|&&caller| seen.insert(caller)));
+        }
+        true
+    })
+}
+
+fn is_func_import(import: &wasmparser::Import<'_>) -> bool {
+    matches!(import.ty, wasmparser::TypeRef::Func(_) | wasmparser::TypeRef::FuncExact(_))
+}
+
+/// An export that says nothing but what the glue of another export has to be.
+pub(crate) fn is_description(name: &str) -> bool {
+    name.starts_with("__wbindgen_describe_")
 }
 
 /// The module imports all three functions of the panic hook.

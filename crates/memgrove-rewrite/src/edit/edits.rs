@@ -35,6 +35,8 @@ pub struct Edits<'m, 'a> {
     pub(super) elements: Vec<Elements>,
     pub(super) exports: Vec<(String, ExternalKind, u32)>,
     added_names: HashSet<String>,
+    /// Exports to leave out, by name.
+    pub(super) drop_exports: HashSet<String>,
     /// Exports of these functions become exports of others.
     pub(super) export_instead: BTreeMap<u32, u32>,
     pub(super) start: Option<u32>,
@@ -75,6 +77,7 @@ impl<'m, 'a> Edits<'m, 'a> {
             elements: Vec::new(),
             exports: Vec::new(),
             added_names: HashSet::new(),
+            drop_exports: HashSet::new(),
             export_instead: BTreeMap::new(),
             start: None,
             drop_customs: Vec::new(),
@@ -241,6 +244,11 @@ impl<'m, 'a> Edits<'m, 'a> {
         Ok(())
     }
 
+    /// Leaves out the module's export of this name.
+    pub fn drop_export(&mut self, name: impl Into<String>) {
+        self.drop_exports.insert(name.into());
+    }
+
     /// Exports `instead` wherever the module exports the function `func`; calls from inside stay as they are.
     pub fn export_instead(&mut self, func: u32, instead: u32) {
         self.export_instead.insert(func, instead);
@@ -287,7 +295,8 @@ impl<'m, 'a> Edits<'m, 'a> {
         let has_tables = !self.set_tables.is_empty() || !self.tables.is_empty();
         let has_globals = !self.set_globals.is_empty() || !self.globals.is_empty();
         let has_segments = !self.data.is_empty() || !self.elements.is_empty();
-        let has_exports = !self.exports.is_empty() || !self.export_instead.is_empty();
+        let has_exports =
+            !self.exports.is_empty() || !self.export_instead.is_empty() || !self.drop_exports.is_empty();
         let has_customs = !self.customs.is_empty() || !self.drop_customs.is_empty();
         let has_others = self.start.is_some() || !self.types.is_empty();
         !(has_functions

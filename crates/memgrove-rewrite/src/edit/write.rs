@@ -329,6 +329,9 @@ impl<'e, 'm, 'a> Writer<'e, 'm, 'a> {
         let mut exports = ExportSection::new();
         for export in edits.sections.items::<wasmparser::Export<'_>>(id::EXPORT)?.into_iter().flatten() {
             let export = export?;
+            if edits.drop_exports.contains(export.name) {
+                continue;
+            }
             let index = match edits.export_instead.get(&export.index) {
                 Some(&instead) if crate::module::is_func(export.kind) => instead,
                 _ => export.index,

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
-use wasm_encoder::{BlockType, ConstExpr, Function, GlobalType, Instruction, ValType};
+use wasm_encoder::{BlockType, ConstExpr, Function, GlobalType, HeapType, Instruction, ValType};
 
 use super::growth::I32;
 use super::heap;
+use wasmparser::ExternalKind;
+
 use crate::Error;
 use crate::edit::{Edits as Editor, Signature, count};
 use crate::edits::{Edits, StandIn};
@@ -17,13 +19,30 @@ use crate::runtime::{self, Adapter, PAGE_LOG2, RuntimeFunction, Tail, adapt};
 /// What makes memory reach the end of a watched break.
 const COVER: RuntimeFunction = RuntimeFunction::EmscriptenResizeHeap;
 
-/// Adds what `edits` ask for. Returns the function that makes memory reach an address, for watched breaks.
+/// What instruments refer to.
+pub(super) struct Added {
+    /// The function that makes memory reach an address, for watched breaks.
+    pub cover: Option<u32>,
+    /// The global that holds the exit code.
+    pub exit_code: Option<u32>,
+}
+
+/// Adds what `edits` ask for.
 pub(super) fn add(
     module: &Module<'_>,
     edits: &Edits,
     donor: &Donor<'_>,
     editor: &mut Editor<'_, '_>,
-) -> Result<Option<u32>, Error> {
+) -> Result<Added, Error> {
+    let exit_code = match &edits.exit {
+        Some(exit) => {
+            let ty = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
+            let global = editor.add_global(ty, ConstExpr::i32_const(-1));
+            editor.add_export(&exit.name, ExternalKind::Global, global)?;
+            Some(global)
+        }
+        None => None,
+    };
     // Which functions and globals of the runtime come along, and where they go. A body is copied to the one
     // import that it stands for; where it stands for several, they call it.
     let mut uses: BTreeMap<RuntimeFunction, usize> = BTreeMap::new();
@@ -53,7 +72,7 @@ pub(super) fn add(
     let joint = Joint {
         bind: &|import| runtime::bind(import, edits.layout, page_shift),
         memory: None,
-        name: &|func| format!("memgrove.{func}"),
+        name: &|func| donor.name_behind("memgrove.", func),
         data: Data::Segments,
     };
     let roots = Roots { funcs: &funcs, bodies: &bodies };
@@ -68,13 +87,25 @@ pub(super) fn add(
             },
             // All of a heap at once, below.
             StandIn::Heap(..) => continue,
+            StandIn::Exit => ends(exit_code).into(),
             other => plain(module, import, other, editor)?.into(),
         };
         editor.satisfy(import, body)?;
     }
     heap::graft(edits, editor)?;
     add_start(module, edits, editor);
-    Ok(grafted.func(COVER.index()).filter(|_| !edits.watched_breaks.is_empty()))
+    let cover = grafted.func(COVER.index()).filter(|_| !edits.watched_breaks.is_empty());
+    Ok(Added { cover, exit_code })
+}
+
+/// Keeps the exit code and does not return.
+fn ends(exit_code: Option<u32>) -> Function {
+    let mut body = Function::new([]);
+    if let Some(global) = exit_code {
+        body.instruction(&Instruction::LocalGet(0)).instruction(&Instruction::GlobalSet(global));
+    }
+    body.instruction(&Instruction::Unreachable).instruction(&Instruction::End);
+    body
 }
 
 /// Bodies that need nothing from the runtime.
@@ -87,7 +118,7 @@ fn plain(
     let (params, results) = signature(func_type(module, import)?)?;
     let mut body = Function::new([]);
     match stand_in {
-        StandIn::Trap | StandIn::Runtime(_) | StandIn::Heap(..) => {
+        StandIn::Trap | StandIn::Exit | StandIn::Runtime(_) | StandIn::Heap(..) => {
             body.instruction(&Instruction::Unreachable);
         }
         StandIn::Return(number) => {
@@ -108,6 +139,16 @@ fn plain(
             if !results.is_empty() {
                 body.instruction(&Instruction::LocalGet(0));
             }
+        }
+        StandIn::GrowTable(table) => {
+            body.instruction(&Instruction::RefNull(HeapType::EXTERN))
+                .instruction(&Instruction::I32Const(4))
+                .instruction(&Instruction::TableGrow(*table))
+                .instruction(&Instruction::I32Const(-1))
+                .instruction(&Instruction::I32Eq)
+                .instruction(&Instruction::If(BlockType::Empty))
+                .instruction(&Instruction::Unreachable)
+                .instruction(&Instruction::End);
         }
         StandIn::Invoke => {
             let type_index = editor.add_type(params[1..].to_vec(), results);

@@ -23,8 +23,12 @@ pub(super) fn graft(edits: &Edits, editor: &mut Editor<'_, '_>) -> Result<(), Er
     let Some(allocator) = allocator else { return Ok(()) };
     let donor = Donor::read(allocator.donor()).map_err(encode)?;
     let state = State::add(editor);
-    let bind = |import: &wasmparser::Import<'_>| state.bind(import.name);
-    let joint = Joint { bind: &bind, memory: Some(0), name: &name, data: Data::Segments };
+    let joint = Joint {
+        bind: &|import| state.bind(import.name),
+        memory: Some(0),
+        name: &|func| donor.name_behind(NAMES, func),
+        data: Data::Segments,
+    };
 
     // By the donor's function, which can have several names.
     let mut imports: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
@@ -44,7 +48,10 @@ pub(super) fn graft(edits: &Edits, editor: &mut Editor<'_, '_>) -> Result<(), Er
                 editor.satisfy(first, body)?;
                 (first, rest)
             }
-            _ => (grafted.func(func).ok_or_else(|| missing(&name(func)))?, imports.as_slice()),
+            _ => (
+                grafted.func(func).ok_or_else(|| missing(&donor.name_behind(NAMES, func)))?,
+                imports.as_slice(),
+            ),
         };
         let params = donor.func_type(func).map_or(0, |ty| count(ty.params().len()));
         for &import in rest {
@@ -93,10 +100,8 @@ impl State {
     }
 }
 
-/// The name of a function of the donor in the module's name section.
-fn name(func: u32) -> String {
-    format!("memgrove.heap.{func}")
-}
+/// What the names of the heap's functions begin with in the module's name section.
+const NAMES: &str = "memgrove.heap.";
 
 fn missing(name: &str) -> Error {
     Error::Encode(format!("the heap has no function `{name}`"))

@@ -1,11 +1,14 @@
 //! Carries out what the passes decided, as edits (see `edit/mod.rs`).
 
 mod added;
+mod exit;
 mod growth;
 mod heap;
+mod wait;
 
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 
+use self::exit::Instruments;
 use self::growth::Growth;
 use crate::edit::{Address, Edits as Editor, Sections, Segment};
 use crate::edits::Edits;
@@ -36,6 +39,9 @@ pub(crate) fn encode(module: &Module<'_>, edits: &Edits, donor: &Donor<'_>) -> R
     for (name, kind, index) in &edits.exports {
         editor.add_export(name, *kind, *index)?;
     }
+    for name in &edits.drop_exports {
+        editor.drop_export(name);
+    }
     for name in &edits.drop_customs {
         editor.drop_custom(name);
     }
@@ -44,6 +50,9 @@ pub(crate) fn encode(module: &Module<'_>, edits: &Edits, donor: &Donor<'_>) -> R
     if let Some(mark) = edits.mark {
         editor.add_custom(mark::SECTION, mark.to_vec());
     }
-    let cover = added::add(module, edits, donor, &mut editor)?;
-    Ok(editor.apply(&mut Growth::new(&edits.watched_breaks, cover))?.wasm)
+    let added = added::add(module, edits, donor, &mut editor)?;
+    let growth = Growth::new(&edits.watched_breaks, added.cover);
+    Ok(editor
+        .apply(&mut Instruments::new(growth, edits.exit.as_ref().zip(added.exit_code), edits.never_waits))?
+        .wasm)
 }

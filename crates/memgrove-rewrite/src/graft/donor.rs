@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use wasmparser::{
-    Data, DataKind, Element, ElementItems, ElementKind, FuncType, FunctionBody, Global, Import, Operator,
-    Parser, Payload, Table, TypeRef,
+    Data, DataKind, Element, ElementItems, ElementKind, FuncType, FunctionBody, Global, Import, KnownCustom,
+    Name, NameSectionReader, Operator, Parser, Payload, Table, TypeRef,
 };
 
 use super::{Constant, GraftError, unsupported};
@@ -16,6 +16,8 @@ pub struct Donor<'a> {
     /// Imports by index space: functions, tables, memories, globals.
     pub(super) imports: Imports<'a>,
     exports: HashMap<&'a str, u32>,
+    /// By function: its name in the name section, else the first of its exports in the order of the alphabet.
+    names: HashMap<u32, &'a str>,
     pub(super) bodies: Vec<FunctionBody<'a>>,
     pub(super) tables: Vec<Table<'a>>,
     pub(super) globals: Vec<Global<'a>>,
@@ -68,6 +70,7 @@ impl<'a> Donor<'a> {
             sections,
             imports: Imports::default(),
             exports: HashMap::new(),
+            names: HashMap::new(),
             bodies: Vec::new(),
             tables: Vec::new(),
             globals: Vec::new(),
@@ -76,6 +79,11 @@ impl<'a> Donor<'a> {
         };
         for payload in Parser::new(0).parse_all(bytes) {
             donor.take(payload?)?;
+        }
+        let mut exports: Vec<(&str, u32)> = donor.funcs().collect();
+        exports.sort_unstable();
+        for (name, func) in exports {
+            donor.names.entry(func).or_insert(name);
         }
         Ok(donor)
     }
@@ -124,9 +132,37 @@ impl<'a> Donor<'a> {
                 }
             }
             Payload::CodeSectionEntry(body) => self.bodies.push(body),
+            Payload::CustomSection(section) => {
+                if let KnownCustom::Name(names) = section.as_known() {
+                    self.read_names(names);
+                }
+            }
             _ => {}
         }
         Ok(())
+    }
+
+    /// Names that cannot be read are none.
+    fn read_names(&mut self, names: NameSectionReader<'a>) {
+        for names in names.into_iter().map_while(Result::ok) {
+            if let Name::Function(functions) = names {
+                self.names.extend(
+                    functions.into_iter().map_while(Result::ok).map(|naming| (naming.index, naming.name)),
+                );
+            }
+        }
+    }
+
+    /// What a function is called: in the name section, else as an export.
+    #[must_use]
+    pub fn name(&self, func: u32) -> Option<&'a str> {
+        self.names.get(&func).copied()
+    }
+
+    /// What a function is called in a module that it is put into: `prefix` and its name, or its number.
+    #[must_use]
+    pub fn name_behind(&self, prefix: &str, func: u32) -> String {
+        self.name(func).map_or_else(|| format!("{prefix}{func}"), |name| format!("{prefix}{name}"))
     }
 
     /// The index of the function exported as `name`.

@@ -23,7 +23,7 @@ use wasmparser::{Dylink0Subsection, KnownCustom, MemoryType, TypeRef, ValType};
 use super::{PAGE, Pass, functions};
 use crate::Error;
 use crate::edits::{Layout, Value};
-use crate::module::Module;
+use crate::module::{ImportEntry, Module};
 use crate::plan::DecidedBy;
 use crate::runtime::RuntimeFunction;
 
@@ -72,7 +72,9 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) -> Result<(), Error> {
             pass.address_stays = true;
             continue;
         }
-        let role = role_by_name(entry.import.module, entry.import.name, ty.content_type)
+        let told = name_by_glue(pass, entry).and_then(|name| role_by_name("env", name, ty.content_type));
+        let role = told
+            .or_else(|| role_by_name(entry.import.module, entry.import.name, ty.content_type))
             .or_else(|| (recovered == Some(entry.index)).then_some(Role::BreakPointer))
             .or_else(|| role_by_use(module, entry.index));
         match role {
@@ -272,12 +274,23 @@ fn satisfy(
     };
     let entry = pass.module.imports[at].import;
     let ty = pass.module.globals[global as usize].content_type;
+    let told =
+        name_by_glue(pass, &pass.module.imports[at]).filter(|name| role_by_name("env", name, ty).is_some());
     let decided_by = match role_by_name(entry.module, entry.name, ty) {
+        _ if told.is_some() => DecidedBy::Glue,
         Some(_) => DecidedBy::Name,
         None => DecidedBy::Use,
     };
+    if let Some(told) = told {
+        pass.items[at].known_as = Some(told.to_owned());
+    }
     pass.inside(at, stand_in, why, true, decided_by);
     pass.edits.globals.insert(global, value);
+}
+
+/// The name that the glue beside the module gives to an import.
+fn name_by_glue<'m>(pass: &Pass<'m, '_>, entry: &ImportEntry<'_>) -> Option<&'m str> {
+    pass.options.glue.as_ref()?.told(entry.import.module, entry.import.name)?.name.as_deref()
 }
 
 fn is_address(role: Role) -> bool {

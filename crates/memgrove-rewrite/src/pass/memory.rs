@@ -48,9 +48,6 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
                 pass.stays(at, "its threads are instances that meet in this memory, and functions they need stay as well");
                 continue;
             }
-            pass.notes.push(
-                "the memory is shared: with a memory of its own the module runs as one thread".to_owned(),
-            );
         }
         pass.edits.memories.insert(entry.index, ty);
         let name = pass.export("memory", ExternalKind::Memory, entry.index);

@@ -15,10 +15,11 @@
 //! (func $c (param i32 i32) (result i32) (i32.const -52))
 //! ```
 
-use memgrove_module::facts::{ExternKind, ValType};
+use memgrove_module::facts::{ExternKind, Import, ValType};
 use memgrove_module::recognise::{self, Numbers, Role};
 
 use crate::contract::{Answer, Does, Group, fit, lookup};
+use crate::glue::Glue;
 use crate::module::Module;
 use crate::runtime::RuntimeFunction;
 
@@ -52,14 +53,19 @@ pub(super) fn answer(module: &Module<'_>, role: Role, import: u32) -> Option<Ans
 
 /// Whether an import that stays unknown may call back into the module and catch what is thrown there, as Emscripten's
 /// `invoke_*` do, of which no name is left: it can be given the index of a table's function first.
-pub(super) fn may_catch(module: &Module<'_>) -> bool {
+pub(super) fn may_catch(module: &Module<'_>, glue: Option<&Glue>) -> bool {
     let code = &module.code;
     let takes_index = |import: u32| {
         module.facts.func_type(import).is_some_and(|ty| ty.params().first() == Some(&ValType::I32))
     };
+    let is_told = |import: u32| {
+        let told = |import: &Import<'_>| glue?.told(import.module, import.name);
+        module.facts.import_of(ExternKind::Func, import).and_then(told).is_some_and(super::glue::is_certain)
+    };
     !module.facts.tables.is_empty()
         && (0..module.imported_funcs)
             .filter(|&import| code.imports().role(import).is_none() && has_minified_name(module, import))
+            .filter(|&import| !is_told(import))
             .any(|import| takes_index(import) && !code.never_returns(import))
 }
 

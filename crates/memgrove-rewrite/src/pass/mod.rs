@@ -6,15 +6,19 @@
 
 mod active;
 mod allocator;
+mod alone;
 mod constructors;
 mod customs;
+mod exit;
 mod first_break;
 mod functions;
 mod globals;
+mod glue;
 mod host_grown;
 mod memory;
 mod minified;
 mod tables;
+mod trap;
 
 use std::collections::{HashMap, HashSet};
 
@@ -63,7 +67,11 @@ pub(crate) fn run(module: &Module<'_>, options: &Options) -> Result<Plan, Error>
         added_names: HashSet::new(),
         next_number: HashMap::new(),
     };
+    if let Some(glue) = &options.glue {
+        glue::check(module, glue)?;
+    }
     functions::run(&mut pass);
+    trap::run(&mut pass);
     tables::run(&mut pass);
     memory::run(&mut pass);
     allocator::run(&mut pass);
@@ -72,6 +80,10 @@ pub(crate) fn run(module: &Module<'_>, options: &Options) -> Result<Plan, Error>
     active::run(&mut pass);
     host_grown::run(&mut pass);
     constructors::run(&mut pass);
+    // What a later pass gave back.
+    trap::run(&mut pass);
+    alone::run(&mut pass);
+    exit::run(&mut pass);
     customs::run(&mut pass);
     for (item, entry) in pass.items.iter_mut().zip(&module.imports) {
         item.behaviour = behaviour(&pass.edits, entry);
@@ -88,7 +100,7 @@ fn mark(pass: &mut Pass<'_, '_>) {
         pass.changes.clear();
         pass.notes.clear();
         for item in &mut pass.items {
-            if let Decision::Inside { .. } = item.decision {
+            if let Decision::Inside { .. } | Decision::Traps { .. } = item.decision {
                 let why = "it stayed when the module was fixed with the same options".to_owned();
                 item.decision = Decision::Stays { why };
             }
@@ -147,6 +159,14 @@ impl Pass<'_, '_> {
         if let Some(name) = module.exported_as(kind, index) {
             return name.to_owned();
         }
+        let name = self.free_name(wanted);
+        self.edits.exports.push((name.clone(), kind, index));
+        name
+    }
+
+    /// A name like `wanted` that nothing is exported under, and nothing else will be.
+    pub fn free_name(&mut self, wanted: &str) -> String {
+        let module = self.module;
         // Names are never free again, so the search goes on where the last one of this name ended.
         let next = self.next_number.entry(wanted.to_owned()).or_default();
         let name = loop {
@@ -157,7 +177,6 @@ impl Pass<'_, '_> {
             }
         };
         self.added_names.insert(name.clone());
-        self.edits.exports.push((name.clone(), kind, index));
         name
     }
 
@@ -201,10 +220,13 @@ fn behaviour(edits: &Edits, entry: &crate::module::ImportEntry<'_>) -> Behaviour
     let found = match entry.import.ty {
         TypeRef::Func(_) | TypeRef::FuncExact(_) => edits.funcs.get(index).map(|stand_in| match stand_in {
             StandIn::Trap => Behaviour::Traps,
+            StandIn::Exit => Behaviour::Exits,
             StandIn::Return(number) => Behaviour::Answers(*number),
             StandIn::Runtime(function) => Behaviour::Computes(*function),
             StandIn::Heap(_, function) => Behaviour::Allocates(*function),
-            StandIn::Invoke | StandIn::StoreErrno(_) | StandIn::Operator(_) => Behaviour::Other,
+            StandIn::GrowTable(_) | StandIn::Invoke | StandIn::StoreErrno(_) | StandIn::Operator(_) => {
+                Behaviour::Other
+            }
         }),
         TypeRef::Memory(_) => edits.memories.get(index).map(|ty| Behaviour::Memory(ty.initial)),
         TypeRef::Table(_) => edits.tables.get(index).map(|ty| Behaviour::Table(ty.initial)),
@@ -243,6 +265,7 @@ fn undecided(module: &Module<'_>, at: usize, import: &wasmparser::Import<'_>) ->
         known_as: None,
         purpose: known.purpose(),
         grows: known.grows(),
+        drops_output: false,
         decision: Decision::Stays { why: "nothing stands for a tag: exceptions meet in the host".to_owned() },
         behaviour: Behaviour::Stays,
     }

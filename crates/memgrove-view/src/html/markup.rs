@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display, Write};
 
+use crate::Json;
+
 /// A piece of HTML or SVG whose text has been escaped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Html(String);
@@ -199,6 +201,14 @@ pub fn badge(tone: Tone, text: impl Into<Html>) -> Html {
     element("span").class(&format!("badge {}", tone.class())).child(text).into()
 }
 
+/// Values for a script of the page, which finds them by `id` and parses them. Nothing in them can be taken for markup.
+#[must_use]
+pub fn data(id: &'static str, json: &Json) -> Html {
+    // These stand in a document of JSON only inside of strings.
+    let text = json.as_str().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
+    Html(format!("<script type=\"application/json\" id=\"{id}\">{text}</script>"))
+}
+
 /// Something that is folded until the reader opens it.
 pub fn details(summary: impl Into<Html>, content: impl Into<Html>) -> Html {
     element("details").child(element("summary").child(summary)).child(content).into()
@@ -227,6 +237,15 @@ mod tests {
     fn attributes_are_escaped_and_void_elements_have_no_end() {
         let html: Html = element("p").attr("title", "\"><script>").child(element("br")).into();
         assert_eq!(html.as_str(), "<p title=\"&quot;&gt;&lt;script&gt;\"><br></p>");
+    }
+
+    #[test]
+    fn data_cannot_leave_its_element() {
+        let json = Json::compact(&"</script><b>&\u{202e}").expect("it is a string");
+        let html = data("x", &json);
+        let inside = html.as_str().strip_prefix("<script type=\"application/json\" id=\"x\">");
+        let inside = inside.and_then(|rest| rest.strip_suffix("</script>")).expect("one element");
+        assert_eq!(inside, r#""\u003c/script\u003e\u003cb\u003e\u0026\u202e""#);
     }
 
     #[test]

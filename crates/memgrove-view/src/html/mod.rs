@@ -29,7 +29,7 @@ mod table;
 mod xy;
 
 pub use bar::BarChart;
-pub use markup::{Element, Html, Tone, badge, details, element};
+pub use markup::{Element, Html, Tone, badge, data, details, element};
 pub use page::Page;
 pub use table::{Cell, Column, Table};
 pub use xy::{Axis, XyChart};

@@ -10,6 +10,8 @@ pub struct Page {
     contents: bool,
     sections: Vec<Section>,
     footer: Html,
+    styles: Vec<&'static str>,
+    scripts: Vec<&'static str>,
 }
 
 #[derive(Clone, Debug)]
@@ -28,6 +30,8 @@ impl Page {
             contents: false,
             sections: Vec::new(),
             footer: Html::empty(),
+            styles: Vec::new(),
+            scripts: Vec::new(),
         }
     }
 
@@ -54,6 +58,19 @@ impl Page {
     /// What stands at the end: how the page was made.
     pub fn footer(&mut self, footer: impl Into<Html>) -> &mut Self {
         self.footer = footer.into();
+        self
+    }
+
+    /// Adds rules to the style sheet: written in our own source.
+    pub fn style(&mut self, style: &'static str) -> &mut Self {
+        self.styles.push(style);
+        self
+    }
+
+    /// Adds a script that runs when all of the page is there: written in our own source. What it works on is
+    /// [`data`](super::data).
+    pub fn script(&mut self, script: &'static str) -> &mut Self {
+        self.scripts.push(script);
         self
     }
 
@@ -89,10 +106,14 @@ impl Page {
         };
         let title = Html::text(&self.title);
         let style = concat!(include_str!("colours.css"), include_str!("style.css"), include_str!("svg.css"));
-        let script = match main.as_str().contains("<table class=\"sortable\"") {
-            true => concat!("<script>\n", include_str!("sort.js"), "</script>\n"),
-            false => "",
-        };
+        let style = style.to_owned() + &self.styles.concat();
+        let mut script = String::new();
+        let sort = main.as_str().contains("<table class=\"sortable\"").then_some(include_str!("sort.js"));
+        for text in sort.iter().chain(&self.scripts) {
+            script.push_str("<script>\n");
+            script.push_str(text);
+            script.push_str("</script>\n");
+        }
         format!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\

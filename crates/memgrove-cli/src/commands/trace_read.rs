@@ -1,0 +1,303 @@
+//! The reading half of `memgrove trace`: what a recording says, in text, JSON, HTML and other tools' formats.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use memgrove_inspect::facts::Facts;
+use memgrove_profile::{Metric, NotReplayable, Profile};
+use memgrove_symbols::Symbols;
+use memgrove_text::escape_file_name;
+use memgrove_view::profile::{HeapProfile, ProfileDiff};
+
+use crate::exit::{Exit, UserError};
+use crate::input::Source;
+use crate::output::Output;
+use crate::output_file::{self, Target};
+
+/// What is read, and what is written of it.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ReadArgs {
+    /// Read this recording of FILE
+    #[arg(long, value_name = "PROFILE", conflicts_with = "output")]
+    profile: Option<PathBuf>,
+
+    /// Compare two recordings of FILE: what grew from the first to the second
+    #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"], conflicts_with_all = ["output", "profile"])]
+    diff: Option<Vec<PathBuf>>,
+
+    /// Write the stacks as lines that flame graph tools read
+    #[arg(long, value_name = "OUT", requires = "profile")]
+    collapsed: Option<PathBuf>,
+
+    /// The value of each stack in --collapsed
+    #[arg(long, value_enum, default_value = "peak", requires = "collapsed")]
+    metric: MetricName,
+
+    /// Write a page with timeline, flame graph, histograms and call sites
+    #[arg(long, value_name = "OUT", requires = "profile")]
+    html: Option<PathBuf>,
+
+    /// Write DHAT's JSON, for valgrind's dh_view.html
+    #[arg(long, value_name = "OUT", requires = "profile")]
+    dhat: Option<PathBuf>,
+
+    /// Write a compressed profile.proto, for `go tool pprof`
+    #[arg(long, value_name = "OUT", requires = "profile")]
+    pprof: Option<PathBuf>,
+
+    /// Write a profile with native allocations, for profiler.firefox.com
+    #[arg(long, value_name = "OUT", requires = "profile")]
+    firefox: Option<PathBuf>,
+
+    /// Write speedscope's JSON
+    #[arg(long, value_name = "OUT", requires = "profile")]
+    speedscope: Option<PathBuf>,
+
+    /// Write heaptrack's data, for heaptrack_print and heaptrack_gui
+    #[arg(long, value_name = "OUT", requires = "profile")]
+    heaptrack: Option<PathBuf>,
+
+    /// Write a trace for `memgrove bench --trace`; needs a recording whose log is complete
+    #[arg(long, value_name = "OUT", requires = "profile")]
+    mgtr: Option<PathBuf>,
+
+    /// Take DWARF and names from this file, where FILE itself has none
+    #[arg(long, value_name = "WASM")]
+    debug_file: Option<PathBuf>,
+
+    /// Take source files and lines from this source map
+    #[arg(long, value_name = "MAP")]
+    source_map: Option<PathBuf>,
+
+    /// Take function names from this symbol map (emcc --emit-symbol-map)
+    #[arg(long, value_name = "SYMBOLS")]
+    symbols: Option<PathBuf>,
+
+    /// Stacks in each list
+    #[arg(long, value_name = "COUNT", default_value_t = 5)]
+    top: usize,
+
+    /// Write what is known as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a stack's value is.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum MetricName {
+    /// Bytes live at the peak
+    Peak,
+    /// Bytes live at the end
+    Final,
+    /// Bytes asked for
+    Allocated,
+    /// Number of allocations
+    Count,
+}
+
+impl From<MetricName> for Metric {
+    fn from(name: MetricName) -> Self {
+        match name {
+            MetricName::Peak => Self::Peak,
+            MetricName::Final => Self::Final,
+            MetricName::Allocated => Self::Allocated,
+            MetricName::Count => Self::Count,
+        }
+    }
+}
+
+/// The module that was traced.
+pub(crate) struct Original<'m> {
+    /// Its path, as the user gave it.
+    pub path: &'m Path,
+    /// Its name, for people.
+    pub name: &'m str,
+    /// What it says.
+    pub facts: &'m Facts<'m>,
+    /// Files with more bytes are refused.
+    pub max_size: u64,
+}
+
+/// A format with its file.
+struct Wanted {
+    format: Format,
+    target: Target,
+    option: &'static str,
+}
+
+#[derive(Clone, Copy)]
+enum Format {
+    Html,
+    Collapsed(Metric),
+    Dhat,
+    Pprof,
+    Firefox,
+    Speedscope,
+    Heaptrack,
+    Mgtr,
+}
+
+impl ReadArgs {
+    /// Whether a recording is to be read, and no module to be written.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.profile.is_some() || self.diff.is_some()
+    }
+
+    /// The files that are read, beside the module.
+    fn inputs(&self) -> impl Iterator<Item = &Path> {
+        let diff = self.diff.iter().flatten();
+        let names = [&self.profile, &self.debug_file, &self.source_map, &self.symbols];
+        names.into_iter().flatten().chain(diff).map(PathBuf::as_path)
+    }
+
+    /// The files that are to be written; refused before the work if they cannot be.
+    fn wanted(&self) -> Result<Vec<Wanted>> {
+        let asked = [
+            (Format::Html, "--html", &self.html),
+            (Format::Collapsed(self.metric.into()), "--collapsed", &self.collapsed),
+            (Format::Dhat, "--dhat", &self.dhat),
+            (Format::Pprof, "--pprof", &self.pprof),
+            (Format::Firefox, "--firefox", &self.firefox),
+            (Format::Speedscope, "--speedscope", &self.speedscope),
+            (Format::Heaptrack, "--heaptrack", &self.heaptrack),
+            (Format::Mgtr, "--mgtr", &self.mgtr),
+        ];
+        let targets =
+            asked.into_iter().filter_map(|(format, option, path)| Some((format, option, path.as_ref()?)));
+        targets
+            .map(|(format, option, path)| Ok(Wanted { format, target: Target::new(path, option)?, option }))
+            .collect()
+    }
+}
+
+/// Reads what is asked for, and says and writes what it says.
+pub(crate) fn run(args: &ReadArgs, original: &Original<'_>, out: &mut Output) -> Result<Exit> {
+    let wanted = args.wanted()?;
+    let targets: Vec<_> = wanted.iter().map(|wanted| (&wanted.target, wanted.option)).collect();
+    output_file::refuse_clashes(&targets, std::iter::once(original.path).chain(args.inputs()))?;
+    let read = |path: &Path| read_profile(path, original);
+    let profiles: Vec<Profile> = args
+        .profile
+        .iter()
+        .chain(args.diff.iter().flatten())
+        .map(|path| read(path))
+        .collect::<Result<_>>()?;
+    with_symbols(args, original, out, |symbols, out| {
+        let summaries: Vec<_> = profiles.iter().map(Profile::summary).collect();
+        let views: Vec<_> = profiles
+            .iter()
+            .zip(&summaries)
+            .map(|(profile, summary)| HeapProfile {
+                name: original.name,
+                names: symbols,
+                profile,
+                summary,
+                top: args.top,
+            })
+            .collect();
+        match &views[..] {
+            [before, after] => {
+                let diff = ProfileDiff { before, after };
+                if args.json { out.json(&diff.json()?)? } else { out.print(diff.text())? }
+            }
+            [view] => {
+                for wanted in &wanted {
+                    let bytes = write(wanted.format, view)?;
+                    wanted.target.write(&bytes)?;
+                }
+                if args.json { out.json(&view.json()?)? } else { out.print(view.text())? }
+            }
+            _ => {}
+        }
+        Ok(Exit::Done)
+    })
+}
+
+/// The recording in a file, if it is one of this module.
+pub(crate) fn read_profile(path: &Path, original: &Original<'_>) -> Result<Profile> {
+    let name = escape_file_name(path.as_os_str());
+    let recorded = Source::File(path.to_owned())
+        .read(original.max_size.max(1 << 32))
+        .with_context(|| format!("reading {name}"))?;
+    // A copy of the whole memory is a recording with holes.
+    let recorded = match Profile::bytes_of_memory(&recorded) {
+        Ok(bytes) => bytes,
+        Err(_) => recorded,
+    };
+    let mut profile = Profile::read(&recorded).with_context(|| name.clone())?;
+    if profile.original != memgrove_rewrite::trace::fingerprint(original.facts.bytes()) {
+        return Err(UserError::failed(format!("{name} is not a recording of {}", original.name))
+            .hint("give the module that was traced, as it was before")
+            .into());
+    }
+    memgrove_view::profile::locate(&mut profile, original.facts);
+    Ok(profile)
+}
+
+/// The names of the module, with what the options add.
+fn with_symbols<T>(
+    args: &ReadArgs,
+    original: &Original<'_>,
+    out: &mut Output,
+    then: impl FnOnce(&Symbols<'_>, &mut Output) -> Result<T>,
+) -> Result<T> {
+    let read = |path: &PathBuf| {
+        let name = escape_file_name(path.as_os_str());
+        let bytes = Source::File(path.clone()).read(original.max_size);
+        bytes.with_context(|| format!("reading {name}")).map(|bytes| (name, bytes))
+    };
+    let debug = args.debug_file.as_ref().map(read).transpose()?;
+    let debug = debug.as_ref().map(|(name, bytes)| {
+        let facts = memgrove_inspect::facts(bytes).with_context(|| name.clone())?;
+        Ok::<_, anyhow::Error>((name, facts))
+    });
+    let debug = debug.transpose()?;
+    let mut symbols = Symbols::new(original.facts);
+    if let Some(error) = symbols.dwarf_error() {
+        out.note(format!("{}: {error}; lines are left out", original.name));
+    }
+    if let Some((name, facts)) = &debug {
+        symbols = symbols.with_debug_file(facts, name).with_context(|| (*name).clone())?;
+    } else if let Some(named) = original.facts.custom.external_debug_info {
+        out.note(format!("its debug information is in {named}: give that file with --debug-file"));
+    }
+    if let Some(path) = &args.source_map {
+        let (name, bytes) = read(path)?;
+        symbols = symbols.with_source_map(&bytes).with_context(|| name)?;
+    }
+    if let Some(path) = &args.symbols {
+        let (name, bytes) = read(path)?;
+        symbols = symbols.with_symbol_map(&String::from_utf8_lossy(&bytes)).with_context(|| name)?;
+    }
+    then(&symbols, out)
+}
+
+/// The bytes of a format.
+fn write(format: Format, view: &HeapProfile<'_>) -> Result<Vec<u8>> {
+    Ok(match format {
+        Format::Html => view.html()?.into_bytes(),
+        Format::Collapsed(metric) => view.collapsed(metric).into_bytes(),
+        Format::Dhat => view.export(|export| export.dhat())?,
+        Format::Pprof => view.export(|export| export.pprof())?,
+        Format::Firefox => view.export(|export| export.firefox())?,
+        Format::Speedscope => view.export(|export| export.speedscope())?,
+        Format::Heaptrack => view.export(|export| export.heaptrack()).into_bytes(),
+        Format::Mgtr => view.profile.mgtr().map_err(|error| explain(error, view.name))?,
+    })
+}
+
+/// Why a recording cannot be replayed, with what can be done about it.
+pub(crate) fn explain(error: NotReplayable, name: &str) -> anyhow::Error {
+    let hint = match error {
+        NotReplayable::Cut { .. } => {
+            "record again with room for the whole log: memgrove trace -o OUT --max-log SIZE"
+        }
+        NotReplayable::Sampled { .. } => "record again without --sample",
+        NotReplayable::Contradicts(_) => {
+            "name all of the allocator's functions with --alloc, and record again"
+        }
+        _ => "record a run that allocates",
+    };
+    UserError::failed(format!("{name}: the recording cannot be replayed: {error}")).hint(hint).into()
+}

@@ -1,0 +1,161 @@
+;; The C library: strings, memory and characters, byte by byte, as the C standard has them.
+
+;; The first byte equal to `c` among `len`, or null.
+(func $memchr (export "memchr") (param $at i32) (param $c i32) (param $len i32) (result i32)
+  (local.set $c (i32.and (local.get $c) (i32.const 255)))
+  (block $none
+    (loop $next
+      (br_if $none (i32.eqz (local.get $len)))
+      (if (i32.eq (i32.load8_u (local.get $at)) (local.get $c))
+        (then (return (local.get $at))))
+      (local.set $at (i32.add (local.get $at) (i32.const 1)))
+      (local.set $len (i32.sub (local.get $len) (i32.const 1)))
+      (br $next)))
+  (i32.const 0))
+
+(func (export "memcmp") (param $a i32) (param $b i32) (param $len i32) (result i32)
+  (local $difference i32)
+  (block $equal
+    (loop $next
+      (br_if $equal (i32.eqz (local.get $len)))
+      (local.set $difference
+        (i32.sub (i32.load8_u (local.get $a)) (i32.load8_u (local.get $b))))
+      (if (local.get $difference) (then (return (local.get $difference))))
+      (local.set $a (i32.add (local.get $a) (i32.const 1)))
+      (local.set $b (i32.add (local.get $b) (i32.const 1)))
+      (local.set $len (i32.sub (local.get $len) (i32.const 1)))
+      (br $next)))
+  (i32.const 0))
+
+(func (export "memset") (param $to i32) (param $c i32) (param $len i32) (result i32)
+  (local $at i32)
+  (local.set $at (local.get $to))
+  (block $done
+    (loop $next
+      (br_if $done (i32.eqz (local.get $len)))
+      (i32.store8 (local.get $at) (local.get $c))
+      (local.set $at (i32.add (local.get $at) (i32.const 1)))
+      (local.set $len (i32.sub (local.get $len) (i32.const 1)))
+      (br $next)))
+  (local.get $to))
+
+(func $strlen (export "strlen") (param $at i32) (result i32)
+  (local $end i32)
+  (local.set $end (local.get $at))
+  (block $done
+    (loop $next
+      (br_if $done (i32.eqz (i32.load8_u (local.get $end))))
+      (local.set $end (i32.add (local.get $end) (i32.const 1)))
+      (br $next)))
+  (i32.sub (local.get $end) (local.get $at)))
+
+(func $strncmp (export "strncmp") (param $a i32) (param $b i32) (param $len i32) (result i32)
+  (local $byte i32)
+  (local $difference i32)
+  (block $equal
+    (loop $next
+      (br_if $equal (i32.eqz (local.get $len)))
+      (local.set $byte (i32.load8_u (local.get $a)))
+      (local.set $difference (i32.sub (local.get $byte) (i32.load8_u (local.get $b))))
+      (if (local.get $difference) (then (return (local.get $difference))))
+      (br_if $equal (i32.eqz (local.get $byte)))
+      (local.set $a (i32.add (local.get $a) (i32.const 1)))
+      (local.set $b (i32.add (local.get $b) (i32.const 1)))
+      (local.set $len (i32.sub (local.get $len) (i32.const 1)))
+      (br $next)))
+  (i32.const 0))
+
+;; No string is as long as the address space.
+(func (export "strcmp") (param $a i32) (param $b i32) (result i32)
+  (call $strncmp (local.get $a) (local.get $b) (i32.const -1)))
+
+(func $strcpy (export "strcpy") (param $to i32) (param $from i32) (result i32)
+  (local $at i32)
+  (local $byte i32)
+  (local.set $at (local.get $to))
+  (loop $next
+    (local.set $byte (i32.load8_u (local.get $from)))
+    (i32.store8 (local.get $at) (local.get $byte))
+    (local.set $at (i32.add (local.get $at) (i32.const 1)))
+    (local.set $from (i32.add (local.get $from) (i32.const 1)))
+    (br_if $next (local.get $byte)))
+  (local.get $to))
+
+;; What is left of `len` is filled with zeros.
+(func (export "strncpy") (param $to i32) (param $from i32) (param $len i32) (result i32)
+  (local $at i32)
+  (local $byte i32)
+  (local.set $at (local.get $to))
+  (block $done
+    (loop $next
+      (br_if $done (i32.eqz (local.get $len)))
+      (local.set $byte (i32.load8_u (local.get $from)))
+      (i32.store8 (local.get $at) (local.get $byte))
+      (local.set $at (i32.add (local.get $at) (i32.const 1)))
+      (local.set $from (i32.add (local.get $from) (i32.ne (local.get $byte) (i32.const 0))))
+      (local.set $len (i32.sub (local.get $len) (i32.const 1)))
+      (br $next)))
+  (local.get $to))
+
+(func (export "strcat") (param $to i32) (param $from i32) (result i32)
+  (drop (call $strcpy (i32.add (local.get $to) (call $strlen (local.get $to))) (local.get $from)))
+  (local.get $to))
+
+;; The end of the string counts as a part of it.
+(func (export "strchr") (param $at i32) (param $c i32) (result i32)
+  (call $memchr (local.get $at) (local.get $c)
+    (i32.add (call $strlen (local.get $at)) (i32.const 1))))
+
+(func (export "strrchr") (param $at i32) (param $c i32) (result i32)
+  (local $found i32)
+  (local $byte i32)
+  (local.set $c (i32.and (local.get $c) (i32.const 255)))
+  (loop $next
+    (local.set $byte (i32.load8_u (local.get $at)))
+    (if (i32.eq (local.get $byte) (local.get $c)) (then (local.set $found (local.get $at))))
+    (local.set $at (i32.add (local.get $at) (i32.const 1)))
+    (br_if $next (local.get $byte)))
+  (local.get $found))
+
+;; Characters of ASCII, which are those of the C locale. 1 or 0.
+(func $isdigit (export "isdigit") (param $c i32) (result i32)
+  (i32.lt_u (i32.sub (local.get $c) (i32.const 48)) (i32.const 10)))
+(func $isalpha (export "isalpha") (param $c i32) (result i32)
+  (i32.lt_u (i32.sub (i32.or (local.get $c) (i32.const 32)) (i32.const 97)) (i32.const 26)))
+(func $isalnum (export "isalnum") (param $c i32) (result i32)
+  (i32.or (call $isalpha (local.get $c)) (call $isdigit (local.get $c))))
+(func $isupper (export "isupper") (param $c i32) (result i32)
+  (i32.lt_u (i32.sub (local.get $c) (i32.const 65)) (i32.const 26)))
+(func $islower (export "islower") (param $c i32) (result i32)
+  (i32.lt_u (i32.sub (local.get $c) (i32.const 97)) (i32.const 26)))
+(func (export "isxdigit") (param $c i32) (result i32)
+  (i32.or
+    (call $isdigit (local.get $c))
+    (i32.lt_u (i32.sub (i32.or (local.get $c) (i32.const 32)) (i32.const 97)) (i32.const 6))))
+(func (export "isspace") (param $c i32) (result i32)
+  (i32.or
+    (i32.eq (local.get $c) (i32.const 32))
+    (i32.lt_u (i32.sub (local.get $c) (i32.const 9)) (i32.const 5))))
+(func (export "isprint") (param $c i32) (result i32)
+  (i32.lt_u (i32.sub (local.get $c) (i32.const 32)) (i32.const 95)))
+(func (export "iscntrl") (param $c i32) (result i32)
+  (i32.or (i32.lt_u (local.get $c) (i32.const 32)) (i32.eq (local.get $c) (i32.const 127))))
+(func (export "ispunct") (param $c i32) (result i32)
+  (i32.and
+    (i32.lt_u (i32.sub (local.get $c) (i32.const 33)) (i32.const 94))
+    (i32.eqz (call $isalnum (local.get $c)))))
+(func (export "toupper") (param $c i32) (result i32)
+  (i32.sub (local.get $c) (i32.shl (call $islower (local.get $c)) (i32.const 5))))
+(func (export "tolower") (param $c i32) (result i32)
+  (i32.add (local.get $c) (i32.shl (call $isupper (local.get $c)) (i32.const 5))))
+
+;; `abs`, which wraps around at the least number as every compiler has it.
+(func (export "abs") (param $n i32) (result i32)
+  (select
+    (i32.sub (i32.const 0) (local.get $n))
+    (local.get $n)
+    (i32.lt_s (local.get $n) (i32.const 0))))
+
+;; A character that is written nowhere is returned, as `putchar` does.
+(func (export "putchar") (param $c i32) (result i32)
+  (i32.and (local.get $c) (i32.const 255)))
