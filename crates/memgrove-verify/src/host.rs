@@ -34,7 +34,7 @@ pub struct Emulated {
     /// Set whenever a function has ended the program, which is another reason to trap than what a function found
     /// to be wrong.
     pub ended: Arc<AtomicBool>,
-    /// The code with which the program ended last; [`NO_EXIT`] before.
+    /// The code with which the program ended last; `i64::MIN` before, which is none: those have 32 bits.
     pub exit_code: Arc<AtomicI64>,
 }
 
