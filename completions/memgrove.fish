@@ -150,6 +150,12 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l alloc -d 'A 
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l sample -d 'Record some blocks only: one in so many bytes asked for, such as 512KiB; each figure is then an estimate' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l seed -d 'Seed of --sample; the same seed gives the same blocks' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l max-log -d 'The most memory that the recording may take, such as 256MiB; the log ends there, counts go on' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l dir -d 'A folder that the program may use, and its name inside; several with one option each' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l env -d 'A variable of the program\'s environment, which is empty otherwise' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l invoke -d 'Call this export with numbers in place of `_start`; a library\'s `_initialize` is called first' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l engine -d 'Run it on wasmtime or on wasmi' -r -f -a "wasmtime\t''
+wasmi\t''"
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l save -d 'Write the recording, too, for --profile and --diff' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l profile -d 'Read this recording of FILE' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l diff -d 'Compare two recordings of FILE: what grew from the first to the second' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l collapsed -d 'Write the stacks as lines that flame graph tools read' -r -F

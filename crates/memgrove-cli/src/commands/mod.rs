@@ -18,6 +18,7 @@ mod survey;
 mod swap;
 mod trace;
 mod trace_read;
+mod trace_run;
 
 use anyhow::Result;
 use clap::Subcommand;

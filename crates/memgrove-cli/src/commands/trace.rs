@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -13,6 +13,7 @@ use memgrove_text::escape_file_name;
 use memgrove_view::{bytes, count};
 
 use super::trace_read::{self, Original, ReadArgs};
+use super::trace_run::{self, RunArgs};
 use crate::args::size;
 use crate::exit::{self, Exit, UserError};
 use crate::input;
@@ -21,6 +22,9 @@ use crate::output_file::{self, Target};
 
 const LONG_ABOUT: &str = "\
 Record what a module's heap does, without rebuilding it, and read the recording
+
+Without -o, the module is run: a command with the arguments behind `--`, this process's streams and the folders of --dir, or \
+a function of a library with --invoke. What its heap did is then said, and written in the formats that are asked for.
 
 With -o, the module is instrumented: the same imports and exports, and one more, the memory `memgrove_profile`, in which \
 each call of the allocator is noted with its size, its block and the stack of calls that led to it. Which functions those \
@@ -32,6 +36,8 @@ asks most often. FILE is then the original module, which has the names. A record
 
 const EXAMPLES: &str = "\
 Examples:
+  memgrove trace app.wasm --dir . --html heap.html -- input.txt
+  memgrove trace library.wasm --invoke work 1000
   memgrove trace app.wasm -o traced.wasm
   memgrove trace app.wasm -o traced.wasm --alloc 244=malloc,1827=free
   memgrove trace app.wasm --profile app.mgpr
@@ -47,7 +53,7 @@ pub(crate) struct TraceArgs {
     path: PathBuf,
 
     /// Where to write the instrumented module
-    #[arg(short, long, value_name = "OUT", required_unless_present_any = ["profile", "diff"])]
+    #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
 
     #[arg(long, value_name = "FUNC=ROLE", value_delimiter = ',', help = ALLOC_HELP, long_help = alloc_help())]
@@ -74,6 +80,9 @@ pub(crate) struct TraceArgs {
     max_log: u64,
 
     #[command(flatten)]
+    run: RunArgs,
+
+    #[command(flatten)]
     read: ReadArgs,
 
     /// Refuse files with more bytes than this, also after unpacking
@@ -96,23 +105,40 @@ pub(crate) fn run(args: &TraceArgs, out: &mut Output) -> Result<Exit> {
     let name = escape_file_name(args.path.as_os_str());
     let wasm = input::read_one(&args.path, args.max_size, "trace")?;
     let facts = memgrove_inspect::facts(&wasm).with_context(|| name.clone())?;
+    let original = Original { path: &args.path, name: &name, facts: &facts, max_size: args.max_size };
     if args.read.is_asked() {
-        let original = Original { path: &args.path, name: &name, facts: &facts, max_size: args.max_size };
         return trace_read::run(&args.read, &original, out);
     }
-    instrument(args, &name, &wasm, &facts, out)
+    match &args.output {
+        Some(path) => instrument(args, path, &original, &wasm, out),
+        None => {
+            let instrument = |out: &mut Output| traced(args, &original, &wasm, out);
+            trace_run::run(&args.run, &args.read, &original, instrument, out)
+        }
+    }
 }
 
 fn instrument(
     args: &TraceArgs,
-    name: &str,
+    path: &Path,
+    original: &Original<'_>,
     wasm: &[u8],
-    facts: &Facts<'_>,
     out: &mut Output,
 ) -> Result<Exit> {
-    let Some(path) = &args.output else { return Err(UserError::usage("-o OUT is missing").into()) };
     let target = Target::new(path, "OUT")?;
     output_file::refuse_clashes(&[(&target, "OUT")], std::iter::once(&*args.path))?;
+    let traced = traced(args, original, wasm, out)?;
+    target.write(&traced.wasm)?;
+    for note in &traced.notes {
+        out.note(note.clone());
+    }
+    out.note(done(&traced, wasm.len(), original.facts, &target.name()));
+    Ok(Exit::Done)
+}
+
+/// The module with recorder, and what there is to say of it.
+fn traced(args: &TraceArgs, original: &Original<'_>, wasm: &[u8], out: &mut Output) -> Result<Traced> {
+    let (name, facts) = (original.name, original.facts);
     refuse_what_has_no_heap(facts, wasm, name, !args.alloc.is_empty())?;
     let functions = match args.alloc.is_empty() {
         true => Some(recognised(facts)).filter(is_traceable).ok_or_else(|| {
@@ -134,13 +160,7 @@ fn instrument(
         call_sites: !args.no_call_sites,
         max_bytes: args.max_log,
     };
-    let traced = trace(wasm, &options).map_err(|error| explain(error, name))?;
-    target.write(&traced.wasm)?;
-    for note in &traced.notes {
-        out.note(note.clone());
-    }
-    out.note(done(&traced, wasm.len(), facts, &target.name()));
-    Ok(Exit::Done)
+    trace(wasm, &options).map_err(|error| explain(error, name))
 }
 
 /// What was written, for people.

@@ -27,7 +27,7 @@ pub(crate) struct ReadArgs {
     diff: Option<Vec<PathBuf>>,
 
     /// Write the stacks as lines that flame graph tools read
-    #[arg(long, value_name = "OUT", requires = "profile")]
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["output", "diff"])]
     collapsed: Option<PathBuf>,
 
     /// The value of each stack in --collapsed
@@ -35,31 +35,31 @@ pub(crate) struct ReadArgs {
     metric: MetricName,
 
     /// Write a page with timeline, flame graph, histograms and call sites
-    #[arg(long, value_name = "OUT", requires = "profile")]
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["output", "diff"])]
     html: Option<PathBuf>,
 
     /// Write DHAT's JSON, for valgrind's dh_view.html
-    #[arg(long, value_name = "OUT", requires = "profile")]
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["output", "diff"])]
     dhat: Option<PathBuf>,
 
     /// Write a compressed profile.proto, for `go tool pprof`
-    #[arg(long, value_name = "OUT", requires = "profile")]
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["output", "diff"])]
     pprof: Option<PathBuf>,
 
     /// Write a profile with native allocations, for profiler.firefox.com
-    #[arg(long, value_name = "OUT", requires = "profile")]
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["output", "diff"])]
     firefox: Option<PathBuf>,
 
     /// Write speedscope's JSON
-    #[arg(long, value_name = "OUT", requires = "profile")]
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["output", "diff"])]
     speedscope: Option<PathBuf>,
 
     /// Write heaptrack's data, for heaptrack_print and heaptrack_gui
-    #[arg(long, value_name = "OUT", requires = "profile")]
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["output", "diff"])]
     heaptrack: Option<PathBuf>,
 
     /// Write a trace for `memgrove bench --trace`; needs a recording whose log is complete
-    #[arg(long, value_name = "OUT", requires = "profile")]
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["output", "diff"])]
     mgtr: Option<PathBuf>,
 
     /// Take DWARF and names from this file, where FILE itself has none
@@ -120,7 +120,7 @@ pub(crate) struct Original<'m> {
 }
 
 /// A format with its file.
-struct Wanted {
+pub(crate) struct Wanted {
     format: Format,
     target: Target,
     option: &'static str,
@@ -139,7 +139,7 @@ enum Format {
 }
 
 impl ReadArgs {
-    /// Whether a recording is to be read, and no module to be written.
+    /// Whether a recording is to be read from a file.
     pub(crate) fn is_asked(&self) -> bool {
         self.profile.is_some() || self.diff.is_some()
     }
@@ -151,7 +151,19 @@ impl ReadArgs {
         names.into_iter().flatten().chain(diff).map(PathBuf::as_path)
     }
 
-    /// The files that are to be written; refused before the work if they cannot be.
+    /// The files that are to be written, and one more that is; refused before the work if they cannot be.
+    pub(crate) fn targets(
+        &self,
+        original: &Original<'_>,
+        more: Option<(&Target, &'static str)>,
+    ) -> Result<Vec<Wanted>> {
+        let wanted = self.wanted()?;
+        let targets = wanted.iter().map(|wanted| (&wanted.target, wanted.option)).chain(more);
+        let targets: Vec<_> = targets.collect();
+        output_file::refuse_clashes(&targets, std::iter::once(original.path).chain(self.inputs()))?;
+        Ok(wanted)
+    }
+
     fn wanted(&self) -> Result<Vec<Wanted>> {
         let asked = [
             (Format::Html, "--html", &self.html),
@@ -173,9 +185,7 @@ impl ReadArgs {
 
 /// Reads what is asked for, and says and writes what it says.
 pub(crate) fn run(args: &ReadArgs, original: &Original<'_>, out: &mut Output) -> Result<Exit> {
-    let wanted = args.wanted()?;
-    let targets: Vec<_> = wanted.iter().map(|wanted| (&wanted.target, wanted.option)).collect();
-    output_file::refuse_clashes(&targets, std::iter::once(original.path).chain(args.inputs()))?;
+    let wanted = args.targets(original, None)?;
     let read = |path: &Path| read_profile(path, original);
     let profiles: Vec<Profile> = args
         .profile
@@ -183,6 +193,17 @@ pub(crate) fn run(args: &ReadArgs, original: &Original<'_>, out: &mut Output) ->
         .chain(args.diff.iter().flatten())
         .map(|path| read(path))
         .collect::<Result<_>>()?;
+    present(args, original, &wanted, &profiles, out)
+}
+
+/// Says and writes what one recording says, or what two differ in.
+pub(crate) fn present(
+    args: &ReadArgs,
+    original: &Original<'_>,
+    wanted: &[Wanted],
+    profiles: &[Profile],
+    out: &mut Output,
+) -> Result<Exit> {
     with_symbols(args, original, out, |symbols, out| {
         let summaries: Vec<_> = profiles.iter().map(Profile::summary).collect();
         let views: Vec<_> = profiles
@@ -202,7 +223,7 @@ pub(crate) fn run(args: &ReadArgs, original: &Original<'_>, out: &mut Output) ->
                 if args.json { out.json(&diff.json()?)? } else { out.print(diff.text())? }
             }
             [view] => {
-                for wanted in &wanted {
+                for wanted in wanted {
                     let bytes = write(wanted.format, view)?;
                     wanted.target.write(&bytes)?;
                 }
@@ -225,7 +246,12 @@ pub(crate) fn read_profile(path: &Path, original: &Original<'_>) -> Result<Profi
         Ok(bytes) => bytes,
         Err(_) => recorded,
     };
-    let mut profile = Profile::read(&recorded).with_context(|| name.clone())?;
+    let profile = Profile::read(&recorded).with_context(|| name.clone())?;
+    of_original(profile, &name, original)
+}
+
+/// A recording with the places of its calls, if it is one of this module.
+pub(crate) fn of_original(mut profile: Profile, name: &str, original: &Original<'_>) -> Result<Profile> {
     if profile.original != memgrove_rewrite::trace::fingerprint(original.facts.bytes()) {
         return Err(UserError::failed(format!("{name} is not a recording of {}", original.name))
             .hint("give the module that was traced, as it was before")
