@@ -129,6 +129,8 @@ fn npm(workspace: &Workspace, sh: &Shell, dry_run: bool) -> Result<()> {
         sh.create_dir(&tools)?;
         // All at once: npm takes away what it is not told of.
         cmd!(sh, "npm install --silent --no-save --ignore-scripts --prefix {tools} {packages...}").run()?;
+        // The machine's own Node stays the one that is called `node`: this one is for what asks for it.
+        sh.remove_path(tools.join("node_modules/.bin/node"))?;
     }
     Ok(())
 }
