@@ -193,3 +193,21 @@ fn a_folder_that_is_not_there_is_an_error() {
     };
     assert!(wasi::host(command).is_err());
 }
+
+/// `wasi_unstable` has functions of the same names, with other layouts: half of them would do something else.
+#[test]
+fn an_older_interface_is_not_taken_for_this_one() {
+    let command = wasi::Command {
+        arguments: Vec::new(),
+        environment: Vec::new(),
+        folders: Vec::new(),
+        streams: Streams::inherited(),
+    };
+    let (host, _) = wasi::host(command).unwrap();
+    assert!(host.supplies("wasi_snapshot_preview1", "fd_seek"));
+    let old = r#"(module (import "wasi_unstable" "fd_seek" (func (param i32 i64 i32 i32) (result i32)))
+        (memory (export "memory") 1))"#;
+    let engine = engine::open(EngineId::Wasmtime, &Settings::default()).unwrap();
+    let module = engine.compile(&wat::parse_str(old).unwrap()).unwrap();
+    assert!(matches!(module.instantiate(&host), Err(engine::EngineError::Import { .. })));
+}

@@ -47,10 +47,12 @@ enum Node {
         file: File,
         appends: bool,
     },
-    /// Its path has no links; the name is that under which the program knows it from the start.
+    /// Its path has no links; the name is that under which the program knows it from the start; the entries are those
+    /// that it had when they were last read from the first on.
     Folder {
         path: PathBuf,
         name: Option<String>,
+        entries: Vec<(String, u8)>,
     },
 }
 
@@ -68,7 +70,7 @@ impl Descriptors {
             if !path.is_dir() {
                 return Err(io::Error::from(io::ErrorKind::NotADirectory));
             }
-            open.insert(number, Node::Folder { path, name: Some(folder.guest) });
+            open.insert(number, Node::Folder { path, name: Some(folder.guest), entries: Vec::new() });
         }
         Ok(Self { open, streams })
     }
@@ -239,7 +241,7 @@ impl Descriptors {
                 if how.rights & RIGHT_TO_WRITE != 0 && !has(FOLDER) {
                     return Err(Errno::ISDIR);
                 }
-                Node::Folder { path, name: None }
+                Node::Folder { path, name: None, entries: Vec::new() }
             }
             Ok(_) if has(FOLDER) => return Err(Errno::NOTDIR),
             _ => {
@@ -264,20 +266,14 @@ impl Descriptors {
 
     /// The entries of a folder from a cookie on, as many bytes as fit: the last one may be cut off, which says that
     /// there are more.
-    pub(super) fn entries(&self, number: u32, cookie: u64, most_bytes: usize) -> Result<Vec<u8>, Errno> {
-        let folder = self.folder(number)?;
-        let mut names = vec![(".".to_owned(), DIRECTORY), ("..".to_owned(), DIRECTORY)];
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            // What is not UTF-8 cannot be named in the interface.
-            if let Ok(name) = entry.file_name().into_string() {
-                names.push((name, entry.file_type().map_or(UNKNOWN, kind)));
-            }
+    pub(super) fn entries(&mut self, number: u32, cookie: u64, most_bytes: usize) -> Result<Vec<u8>, Errno> {
+        let Node::Folder { path, entries, .. } = self.node(number)? else { return Err(Errno::NOTDIR) };
+        // Once for all calls that go on from it: a cookie means the same entry in each.
+        if cookie == 0 || entries.is_empty() {
+            *entries = read_entries(path)?;
         }
-        // The order of a folder is nobody's; sorted, a cookie means the same entry in the next call.
-        names[2..].sort();
         let mut out = Vec::new();
-        for (next, (name, kind)) in (1u64..).zip(&names).skip(usize::try_from(cookie)?) {
+        for (next, (name, kind)) in (1u64..).zip(entries.iter()).skip(usize::try_from(cookie)?) {
             if out.len() >= most_bytes {
                 break;
             }
@@ -290,6 +286,20 @@ impl Descriptors {
         out.truncate(most_bytes);
         Ok(out)
     }
+}
+
+/// The names in a folder and what they are, sorted.
+fn read_entries(folder: &Path) -> io::Result<Vec<(String, u8)>> {
+    let mut entries = vec![(".".to_owned(), DIRECTORY), ("..".to_owned(), DIRECTORY)];
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        // What is not UTF-8 cannot be named in the interface.
+        if let Ok(name) = entry.file_name().into_string() {
+            entries.push((name, entry.file_type().map_or(UNKNOWN, kind)));
+        }
+    }
+    entries[2..].sort();
+    Ok(entries)
 }
 
 fn write_all(stream: &mut dyn Write, bytes: &[u8]) -> Result<usize, Errno> {

@@ -18,15 +18,16 @@ mod path;
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use self::errno::Errno;
 use self::files::Descriptors;
 use self::memory::{Arguments, Guest};
-use crate::engine::{Caller, Host, HostTrap, Value};
+use crate::engine::{Caller, Host, HostFunction, HostTrap, Signature, Value, ValueType};
 
-/// The module that preview 1 is imported from, and an older name of it with the same functions.
-const MODULES: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
+/// The module that preview 1 is imported from. `wasi_unstable` before it has the same names and lays its data out
+/// otherwise: a program of that time is told that this host is not its own.
+const MODULE: &str = "wasi_snapshot_preview1";
 /// Bytes that a call moves at once, however long the buffer is that the program gives.
 const MOST_BYTES: u32 = 16 << 20;
 
@@ -249,26 +250,24 @@ pub fn host(command: Command) -> io::Result<(Host, ExitStatus)> {
     let system = Arc::new(Mutex::new(system));
     let status = ExitStatus::default();
     let mut host = Host::new();
-    for module in MODULES {
-        for &(name, function) in FUNCTIONS {
-            let system = Arc::clone(&system);
-            host = host.function(module, name, move |caller, arguments| {
-                // A panic in between would be a defect of this host; what it has is still its own.
-                let mut system = system.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                Ok(vec![call(function, &mut system, caller, arguments)])
-            });
-        }
-        let ended = status.clone();
-        host = host.function(module, "proc_exit", move |_, arguments| {
-            let code = Arguments(arguments).u32(0).unwrap_or(0);
-            // A second exit cannot be: the first did not come back.
-            let _ = ended.0.set(code);
-            Err(HostTrap(format!("exit status {code}")))
+    for &(name, function) in FUNCTIONS {
+        let system = Arc::clone(&system);
+        host = host.function(MODULE, name, move |caller, arguments| {
+            // A panic in between would be a defect of this host; what it has is still its own.
+            let mut system = system.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(vec![call(function, &mut system, caller, arguments)])
         });
     }
-    let others = |module: &str, _: &str, signature: &crate::engine::Signature| {
-        let is_ours = MODULES.contains(&module) && signature.results == [crate::engine::ValueType::I32];
-        let refuse: crate::engine::HostFunction = Arc::new(|_, _| Ok(vec![Errno::NOSYS.value()]));
+    let ended = status.clone();
+    host = host.function(MODULE, "proc_exit", move |_, arguments| {
+        let code = Arguments(arguments).u32(0).unwrap_or(0);
+        // A second exit cannot be: the first did not come back.
+        let _ = ended.0.set(code);
+        Err(HostTrap(format!("exit status {code}")))
+    });
+    let others = |module: &str, _: &str, signature: &Signature| {
+        let is_ours = module == MODULE && signature.results == [ValueType::I32];
+        let refuse: HostFunction = Arc::new(|_, _| Ok(vec![Errno::NOSYS.value()]));
         is_ours.then_some(refuse)
     };
     Ok((host.fallback(others), status))
