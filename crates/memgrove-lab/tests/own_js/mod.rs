@@ -227,7 +227,7 @@ pub fn run(
     arguments: &[String],
     environment: &[(&str, String)],
 ) -> Result<String, String> {
-    let folder = fetch(package.package)?;
+    let folder = fix_support::fetch(package.package)?;
     let script = format!("{INPUT}\nconst SOURCE = {SOURCE:?}, QUERY = {QUERY:?};\n{}", package.javascript);
     let output = Command::new(&node.0)
         .args(arguments)
@@ -245,30 +245,4 @@ pub fn run(
         return Err(format!("node failed: {last:.200}"));
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
-/// Fetches a package with npm, once, without running anything of it.
-fn fetch(package: &str) -> Result<PathBuf, String> {
-    let folder = fix_support::root().join("out/npm").join(package.replace(['/', '@'], "_"));
-    if folder.join("package.json").exists() {
-        return Ok(folder);
-    }
-    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-    let run = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program)
-            .args(arguments)
-            .current_dir(&folder)
-            .output()
-            .map_err(|error| format!("{program}: {error}"))?;
-        if output.status.success() {
-            Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-        } else {
-            Err(format!("{program} failed: {:.200}", String::from_utf8_lossy(&output.stderr)))
-        }
-    };
-    let archive = run("npm", &["pack", "--silent", "--ignore-scripts", package])?;
-    let archive = archive.lines().last().unwrap_or_default().to_owned();
-    run("tar", &["-xzf", &archive, "--strip-components=1", "--no-same-owner"])?;
-    std::fs::remove_file(folder.join(&archive)).map_err(|error| error.to_string())?;
-    Ok(folder)
 }

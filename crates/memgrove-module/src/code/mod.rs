@@ -3,12 +3,14 @@
 //! [`Facts`] come from one pass over all of a module. What only some questions need is found here on first use, so that
 //! a module about which nobody asks pays nothing; and what is read again is bounded, so that time stays linear.
 
+mod access;
 mod data;
 mod flow;
 mod flows;
 mod lists;
 mod numbers;
 
+pub use access::access;
 pub use flow::Flow;
 pub use flows::Flows;
 pub(crate) use flows::MOST_CALLERS;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use memgrove_module::code::{Code, Flow};
+use memgrove_module::code::{Code, Flow, access};
 use wasmparser::Operator;
 
 /// Addresses below are taken for numbers: linkers leave the first kilobyte free.
@@ -203,39 +203,4 @@ fn sum(left: Address, right: Address) -> Address {
 /// A 32-bit number with its sign.
 fn signed(value: i64) -> i64 {
     i64::from(((value & 0xffff_ffff) as u32).cast_signed())
-}
-
-/// The constant that an access adds to its address, and whether it is a store.
-fn access(operator: &Operator<'_>) -> Option<(u64, bool)> {
-    use Operator as O;
-    Some(match operator {
-        O::I32Load { memarg }
-        | O::I64Load { memarg }
-        | O::F32Load { memarg }
-        | O::F64Load { memarg }
-        | O::I32Load8S { memarg }
-        | O::I32Load8U { memarg }
-        | O::I32Load16S { memarg }
-        | O::I32Load16U { memarg }
-        | O::I64Load8S { memarg }
-        | O::I64Load8U { memarg }
-        | O::I64Load16S { memarg }
-        | O::I64Load16U { memarg }
-        | O::I64Load32S { memarg }
-        | O::I64Load32U { memarg }
-        | O::V128Load { memarg }
-        | O::V128Load64Zero { memarg }
-        | O::V128Load32Zero { memarg } => (memarg.offset, false),
-        O::I32Store { memarg }
-        | O::I64Store { memarg }
-        | O::F32Store { memarg }
-        | O::F64Store { memarg }
-        | O::I32Store8 { memarg }
-        | O::I32Store16 { memarg }
-        | O::I64Store8 { memarg }
-        | O::I64Store16 { memarg }
-        | O::I64Store32 { memarg }
-        | O::V128Store { memarg } => (memarg.offset, true),
-        _ => return None,
-    })
 }

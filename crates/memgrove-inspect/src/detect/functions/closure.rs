@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
+use memgrove_module::code::access;
 use wasmparser::Operator;
 
 use super::code::{Code, read};
@@ -139,7 +140,7 @@ impl Closure {
                         globals.remove(&global_index);
                     }
                     other => {
-                        if let Some(offset) = offset_of(&other) {
+                        if let Some((offset, _)) = access(&other) {
                             strange.add(offset);
                         }
                     }
@@ -258,37 +259,6 @@ impl Strange {
                 self.add(u64::from(u32::from_le_bytes(word)));
             }
         }
-    }
-}
-
-/// The constant that an access of memory adds to its address.
-fn offset_of(operator: &Operator<'_>) -> Option<u64> {
-    use Operator as O;
-    match operator {
-        O::I32Load { memarg }
-        | O::I64Load { memarg }
-        | O::F32Load { memarg }
-        | O::F64Load { memarg }
-        | O::I32Load8S { memarg }
-        | O::I32Load8U { memarg }
-        | O::I32Load16S { memarg }
-        | O::I32Load16U { memarg }
-        | O::I64Load8S { memarg }
-        | O::I64Load8U { memarg }
-        | O::I64Load16S { memarg }
-        | O::I64Load16U { memarg }
-        | O::I64Load32S { memarg }
-        | O::I64Load32U { memarg }
-        | O::I32Store { memarg }
-        | O::I64Store { memarg }
-        | O::F32Store { memarg }
-        | O::F64Store { memarg }
-        | O::I32Store8 { memarg }
-        | O::I32Store16 { memarg }
-        | O::I64Store8 { memarg }
-        | O::I64Store16 { memarg }
-        | O::I64Store32 { memarg } => Some(memarg.offset),
-        _ => None,
     }
 }
 
