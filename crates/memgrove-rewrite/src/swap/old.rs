@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use memgrove_module::code::Flow;
-use memgrove_module::facts::{ExternKind, Facts};
+use memgrove_module::facts::{ExternKind, Facts, Numbers};
 use memgrove_module::{Code, PAGE_BYTES};
 use wasmparser::Operator;
 
@@ -375,11 +375,15 @@ fn knows(
     if tests.is_empty() { Knows::Nothing } else { Knows::Tests(tests) }
 }
 
-/// Whether a function holds a number that may lead to one of these addresses. O(its operators).
+/// Whether a function holds a number that may lead to one of these addresses. O(1) for most that hold none, else O(its
+/// operators).
 fn mentions(facts: &Facts<'_>, func: u32, state: &BTreeSet<u32>) -> bool {
     let (Some(first), Some(last)) = (state.first().copied(), state.last().copied()) else { return false };
     // A base and a distance from it: the base is the number.
     let range = u64::from(first.saturating_sub(1024))..=u64::from(last.saturating_add(WORD_BYTES));
+    if facts.function(func).is_some_and(|function| !function.numbers.may_meet(Numbers::of_range(&range))) {
+        return false;
+    }
     let Some(operators) = facts.operators(func) else { return true };
     for operator in operators {
         let number = match operator {
