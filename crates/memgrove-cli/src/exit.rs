@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use memgrove_open::OpenError;
 use memgrove_view::report::Failure;
 
 /// What the process tells its parent.
@@ -115,26 +114,16 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// An error as it is shown.
 pub(crate) fn failure(error: &anyhow::Error) -> Failure {
-    let inspect = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<memgrove_inspect::Error>().map(memgrove_inspect::Error::offset)
-    };
-    Failure { message: format!("{error:#}"), offset: error.chain().find_map(inspect), hint: hint_of(error) }
+    let known = error.chain().find_map(known);
+    let offset = known.as_ref().and_then(|known| known.offset);
+    let user = error.chain().find_map(|cause| cause.downcast_ref::<UserError>()?.hint.clone());
+    Failure { message: format!("{error:#}"), offset, hint: user.or(known.and_then(|known| known.hint)) }
 }
 
-/// What the user could try, where the error or one of its causes knows.
-fn hint_of(error: &anyhow::Error) -> Option<String> {
-    error.chain().find_map(|cause| {
-        let user = cause.downcast_ref::<UserError>().and_then(|error| error.hint.clone());
-        let inspect = || {
-            cause.downcast_ref::<memgrove_inspect::Error>().and_then(|error| error.hint().map(str::to_owned))
-        };
-        user.or_else(|| cause.downcast_ref().and_then(hint_of_opening)).or_else(inspect)
-    })
-}
-
-fn hint_of_opening(error: &OpenError) -> Option<String> {
-    let raise = || error.is_too_large().then_some("raise the limit with --max-size");
-    error.hint().or_else(raise).map(str::to_owned)
+/// What the libraries' errors say beside their message.
+fn known(cause: &(dyn std::error::Error + 'static)) -> Option<Failure> {
+    let opening = cause.downcast_ref().map(memgrove_api::of_opening);
+    opening.or_else(|| cause.downcast_ref().map(memgrove_api::of_module))
 }
 
 #[cfg(test)]
@@ -157,7 +146,7 @@ mod tests {
         let error = anyhow::Error::new(UserError::usage("no such host").hint("see --list-hosts"));
         let error = Err::<(), _>(error).context("reading the command line").unwrap_err();
         assert_eq!(status_of(&error), Exit::Usage);
-        assert_eq!(hint_of(&error).as_deref(), Some("see --list-hosts"));
+        assert_eq!(failure(&error).hint.as_deref(), Some("see --list-hosts"));
     }
 
     #[test]
