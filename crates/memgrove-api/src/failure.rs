@@ -16,15 +16,11 @@ pub fn of_opening(error: &OpenError) -> Failure {
 /// Bytes that are no valid module.
 #[must_use]
 pub fn of_module(error: &memgrove_inspect::Error) -> Failure {
-    Failure {
-        message: message(error),
-        offset: Some(error.offset()),
-        hint: error.hint().map(str::to_owned),
-    }
+    Failure { message: message(error), offset: Some(error.offset()), hint: error.hint().map(str::to_owned) }
 }
 
 /// An error and what caused it, in one line.
-fn message(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn message(error: &(dyn Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |&error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -31,6 +31,8 @@ pub extern "C" fn memgrove_buffer(length_bytes: usize) -> *mut u8 {
 // SAFETY: no other function of this name is linked; the name begins with the crate's.
 #[unsafe(no_mangle)]
 pub extern "C" fn memgrove_call() -> usize {
+    #[cfg(target_arch = "wasm32")]
+    crate::engine::tell_panics();
     let mut parts = INBOX.take().into_iter();
     OUTBOX.take();
     let request = parts.next().unwrap_or_default();
@@ -52,4 +54,14 @@ pub extern "C" fn memgrove_pointer(part: usize) -> *const u8 {
 #[unsafe(no_mangle)]
 pub extern "C" fn memgrove_length(part: usize) -> usize {
     OUTBOX.with_borrow(|out| out.get(part).map_or(0, Vec::len))
+}
+
+/// The last buffer that JavaScript has filled; empty if there is none.
+pub(crate) fn take_last() -> Vec<u8> {
+    INBOX.with_borrow_mut(Vec::pop).unwrap_or_default()
+}
+
+/// What comes out next, as the only part.
+pub(crate) fn put(part: Vec<u8>) {
+    OUTBOX.set(vec![part]);
 }

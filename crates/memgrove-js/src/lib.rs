@@ -7,6 +7,7 @@
 //! No bindings are generated: strings and bytes are all that passes. A request names its operation and the options; what
 //! comes out is a JSON object first, and bytes behind it. See [`operation`].
 
+mod engine;
 mod exchange;
 pub mod operation;
 

@@ -4,10 +4,12 @@
 //! |---|---|---|---|
 //! | `version` | | | `{version, hosts}` |
 //! | `inspect` | `names`, `as`, `verbose`, `hosts`, `maxBytes` | the files | `{files, failed}`, the document |
+//! | `fix` | `name`, `engine`, and those of `memgrove fix` | the file | `{exit, refusal, verdict}`, the JSON document, the text, the module |
 //!
 //! The document is what the command line prints, byte for byte. `{error: {message, hint, offset}}` comes out where a
 //! request cannot be understood.
 
+mod fix;
 mod inspect;
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +23,7 @@ use memgrove_view::report::Failure;
 enum Request {
     Version,
     Inspect(inspect::Request),
+    Fix(fix::Request),
 }
 
 /// Runs a request. The first part that comes out is JSON, the others are what the operation says.
@@ -29,17 +32,15 @@ pub fn run(request: &[u8], inputs: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     let outcome = match serde_json::from_slice(request) {
         Ok(Request::Version) => Ok(version()),
         Ok(Request::Inspect(request)) => request.run(inputs),
+        Ok(Request::Fix(request)) => request.run(inputs),
         Err(error) => Err(usage(format!("the request cannot be understood: {error}"))),
     };
     outcome.unwrap_or_else(|failure| vec![to_json(&json!({ "error": failure }))])
 }
 
 fn version() -> Vec<Vec<u8>> {
-    let hosts: Vec<_> = Knowledge::builtin()
-        .hosts
-        .iter()
-        .map(|host| json!({ "id": host.id, "title": host.title }))
-        .collect();
+    let hosts: Vec<_> =
+        Knowledge::builtin().hosts.iter().map(|host| json!({ "id": host.id, "title": host.title })).collect();
     vec![to_json(&json!({ "version": env!("CARGO_PKG_VERSION"), "hosts": hosts }))]
 }
 
@@ -59,7 +60,9 @@ mod tests {
 
     #[test]
     fn a_request_that_makes_no_sense_is_an_error() {
-        for request in ["", "{}", r#"{"operation":"dance"}"#, r#"{"operation":"inspect","names":["a"],"colour":1}"#] {
+        for request in
+            ["", "{}", r#"{"operation":"dance"}"#, r#"{"operation":"inspect","names":["a"],"colour":1}"#]
+        {
             let out = run(request.as_bytes(), Vec::new());
             let said: serde_json::Value = serde_json::from_slice(&out[0]).unwrap();
             assert!(said["error"]["message"].is_string(), "{request}: {said}");

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
-use memgrove_api::Document;
-use memgrove_inspect::knowledge::ProfileErrors;
+use memgrove_api::{Document, profile_error};
 use memgrove_inspect::report::{Outcome, Verdict};
 use memgrove_inspect::{Knowledge, Report};
 use memgrove_text::{Line, Tone, escape_file_name, escape_name};
@@ -157,14 +156,6 @@ fn knowledge(hosts: &[PathBuf]) -> Result<Knowledge> {
         knowledge.add_host(&name, &text).map_err(|errors| profile_error(&errors))?;
     }
     Ok(knowledge)
-}
-
-/// What is wrong with a host profile: the first fault is the error, the others are listed behind it.
-pub(super) fn profile_error(errors: &ProfileErrors) -> UserError {
-    let list: Vec<String> = errors.0.iter().map(ToString::to_string).collect();
-    let text = list.join("; ");
-    let hint = "a profile needs id, title and what it provides; the files in knowledge/hosts/ are examples";
-    UserError::usage(format!("host profile {text}")).hint(hint)
 }
 
 /// The widest that the column of ids becomes.

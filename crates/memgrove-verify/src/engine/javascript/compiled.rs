@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
+use super::Channel;
 use super::meter::{Meter, Metering};
 use super::wire::{all_from_json, all_to_json, from_hex, from_json, in_bounds, to_hex, to_json};
-use super::Channel;
 use crate::engine::{
     Demand, EngineError, ExportKind, Host, HostFunction, ImportKind, Instance, Memory, Module, Outcome,
     Shape, Signature, Supply, TrapReason, Value, ValueType, check_arguments,
