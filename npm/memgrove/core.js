@@ -54,6 +54,36 @@ export class Core {
     }
   }
 
+  /** Reports on files, written: see `render` of memgrove.js. */
+  render(input, { as = 'text', verbose = false, hosts = [], maxBytes, name } = {}) {
+    const files = named(input, name);
+    const request = { operation: 'inspect', names: files.map((file) => file.name), as, verbose, hosts, maxBytes };
+    const { parts } = this.run(request, files.map((file) => file.bytes));
+    return decoder.decode(parts[0]);
+  }
+
+  /** A module that runs anywhere: see `fix` of memgrove.js. */
+  fix(input, { name, ...options } = {}) {
+    const [file] = named(input, name);
+    const request = { operation: 'fix', name: file.name, engine: engineName(), ...options };
+    const { head, parts } = this.run(request, [file.bytes]);
+    const [json, text] = parts.slice(0, 2).map((part) => decoder.decode(part));
+    return {
+      exit: head.exit,
+      refusal: head.refusal ?? null,
+      verdict: head.verdict ?? null,
+      document: JSON.parse(json),
+      json,
+      text,
+      wasm: parts[2] ?? null,
+    };
+  }
+
+  /** Version of memgrove, and the hosts that it knows. */
+  about() {
+    return this.run({ operation: 'version' }).head;
+  }
+
   #instantiate() {
     let exports = null;
     const serve = javascriptEngine((question) => {
@@ -85,4 +115,26 @@ export class Core {
     const address = exports.memgrove_pointer(part) >>> 0;
     return new Uint8Array(exports.memory.buffer, address, exports.memgrove_length(part)).slice();
   }
+}
+
+/** Bytes, or files with names, as files. */
+function named(input, name = 'module.wasm') {
+  const files = Array.isArray(input) ? input : [{ name: input?.name ?? name, bytes: input?.bytes ?? input }];
+  return files.map((file) => ({ name: String(file.name), bytes: bytesOf(file.bytes) }));
+}
+
+function bytesOf(bytes) {
+  if (bytes instanceof ArrayBuffer) return new Uint8Array(bytes);
+  if (ArrayBuffer.isView(bytes)) return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (typeof bytes === 'string') return new TextEncoder().encode(bytes);
+  throw new TypeError('a module is an ArrayBuffer, a view of one, or text');
+}
+
+/** What runs this, as a verification names it. */
+function engineName() {
+  const { process, Deno, navigator } = globalThis;
+  if (Deno) return `Deno ${Deno.version.deno} (V8 ${Deno.version.v8})`;
+  if (process?.versions?.bun) return `Bun ${process.versions.bun}`;
+  if (process?.versions?.node) return `Node ${process.version} (V8 ${process.versions.v8})`;
+  return navigator?.userAgent ?? 'JavaScript';
 }

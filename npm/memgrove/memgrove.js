@@ -39,27 +39,22 @@ export async function inspect(input, options = {}) {
 }
 
 /** The same, written: `text`, `table`, `json`, `ndjson`, or `html` for a report as one self-contained page. */
-export async function render(input, { as = 'text', verbose = false, hosts = [], maxBytes, name } = {}) {
-  const files = named(input, name);
-  const request = { operation: 'inspect', names: files.map((file) => file.name), as, verbose, hosts, maxBytes };
-  const { parts } = (await load()).run(request, files.map((file) => file.bytes));
-  return new TextDecoder().decode(parts[0]);
+export async function render(input, options) {
+  return (await load()).render(input, options);
+}
+
+/**
+ * Satisfies a module's imports inside the module, and verifies the result on the engine that runs this.
+ *
+ * Resolves to the plan as `memgrove fix --json` prints it, the same for reading, and `wasm`: the result, or null where
+ * there is none to be used; `refusal` says why, or the document's verification which check failed. Nothing of it has
+ * been executed where `verdict` is `not-verified`.
+ */
+export async function fix(input, options) {
+  return (await load()).fix(input, options);
 }
 
 /** Version of memgrove, and the hosts that it knows. */
 export async function about() {
-  return (await load()).run({ operation: 'version' }).head;
-}
-
-/** Bytes, or files with names, as files. */
-function named(input, name = 'module.wasm') {
-  const files = Array.isArray(input) ? input : [{ name: input?.name ?? name, bytes: input?.bytes ?? input }];
-  return files.map((file) => ({ name: String(file.name), bytes: bytesOf(file.bytes) }));
-}
-
-function bytesOf(bytes) {
-  if (bytes instanceof ArrayBuffer) return new Uint8Array(bytes);
-  if (ArrayBuffer.isView(bytes)) return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (typeof bytes === 'string') return new TextEncoder().encode(bytes);
-  throw new TypeError('a module is an ArrayBuffer, a view of one, or text');
+  return (await load()).about();
 }

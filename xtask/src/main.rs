@@ -8,6 +8,7 @@ mod donors;
 mod fingerprints;
 mod guests;
 mod npm;
+mod page;
 mod regenerate;
 mod report;
 mod setup;
@@ -46,6 +47,8 @@ enum Task {
     Guests(guests::GuestsTask),
     /// Build the npm package into out/package.
     Npm(npm::NpmArgs),
+    /// Build the page into out/page.
+    Page(page::PageArgs),
     /// Make every generated file anew, in the right order; nothing is measured.
     Regenerate(regenerate::RegenerateArgs),
     /// Render docs/results.md from results/bench.json; `--measure` measures first.
@@ -70,6 +73,7 @@ fn main() -> anyhow::Result<()> {
         Task::Fingerprints(task) => fingerprints::run(&workspace, &task),
         Task::Guests(task) => guests::run(&workspace, &task),
         Task::Npm(args) => npm::run(&workspace, &args),
+        Task::Page(args) => page::run(&workspace, &args),
         Task::Regenerate(args) => regenerate::run(&workspace, &args),
         Task::Report(args) => report::run(&workspace, &args),
         Task::Setup(args) => setup::run(&workspace, &args),

@@ -13,9 +13,9 @@ use crate::workspace::Workspace;
 pub struct NpmArgs {}
 
 /// What is written by hand.
-const PACKAGE: &str = "npm/memgrove";
+pub const PACKAGE: &str = "npm/memgrove";
 /// The half of an engine that is JavaScript; verification in the package and by Node use the same.
-const SERVER: &str = "crates/memgrove-verify/src/engine/javascript/engine.js";
+pub const SERVER: &str = "crates/memgrove-verify/src/engine/javascript/engine.js";
 
 pub fn run(workspace: &Workspace, _: &NpmArgs) -> Result<()> {
     let tarball = pack(workspace)?;
@@ -43,7 +43,7 @@ pub fn pack(workspace: &Workspace) -> Result<PathBuf> {
 }
 
 /// The module for wasm32.
-fn module(workspace: &Workspace) -> Result<Vec<u8>> {
+pub fn module(workspace: &Workspace) -> Result<Vec<u8>> {
     let sh = workspace.shell()?;
     let rust = WasmRust::find(&sh)?;
     let target = std::env::var_os("CARGO_TARGET_DIR")

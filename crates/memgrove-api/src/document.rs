@@ -77,7 +77,7 @@ impl Document {
     }
 
     /// What comes between the files written so far and the next.
-    pub fn next(&mut self) -> Option<Piece> {
+    pub fn before_next(&mut self) -> Option<Piece> {
         let is_first = self.written == 0;
         self.written += 1;
         match self.format {
@@ -119,7 +119,7 @@ pub fn document(format: Format, files: &[Inspected], verbose: bool) -> serde_jso
     let mut text: String = document.begin()?.iter().map(Piece::plain).collect();
     for file in files {
         if let Some(piece) = document.file(file)? {
-            text.extend(document.next().iter().chain([&piece]).map(Piece::plain));
+            text.extend(document.before_next().iter().chain([&piece]).map(Piece::plain));
         }
     }
     text.extend(document.end().iter().map(Piece::plain));

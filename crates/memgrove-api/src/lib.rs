@@ -22,3 +22,8 @@ pub use failure::{of_module, of_opening};
 pub use host::{HostTarget, profile_error};
 pub use inspect::{inspect, report};
 pub use open::open_one;
+
+/// The README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

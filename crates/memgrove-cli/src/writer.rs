@@ -75,7 +75,7 @@ impl Writer {
     }
 
     fn next(&mut self, piece: Piece, out: &mut Output) -> Result<()> {
-        write(self.document.next(), out)?;
+        write(self.document.before_next(), out)?;
         write(Some(piece), out)
     }
 }

@@ -30,9 +30,12 @@ const BODY_BYTES: u64 = 4 << 20;
 /// Calls of the host inside each other.
 const NESTED_CALLS: u32 = 100;
 
+/// The functions that one request may call: [`Functions`] with a place of their own.
+type Callable = Vec<Option<(HostFunction, Signature)>>;
+
 thread_local! {
     /// The functions that the requests under way may call, the innermost last.
-    static CALLABLE: RefCell<Vec<Vec<Option<(HostFunction, Signature)>>>> = const { RefCell::new(Vec::new()) };
+    static CALLABLE: RefCell<Vec<Callable>> = const { RefCell::new(Vec::new()) };
     static NESTED: RefCell<u32> = const { RefCell::new(0) };
 }
 
