@@ -111,7 +111,7 @@ fn find_break_global(pass: &Pass<'_, '_>, heap_base: u32, starts: &[u32]) -> Opt
     let module = pass.module;
     let global = module.facts.written_globals.iter().copied().find(|&index| {
         let starts_there = matches!(module.code.init(index), Some(ConstExpr::I32(value)) if starts.contains(&value.cast_unsigned()));
-        starts_there && module.globals[index as usize].mutable
+        starts_there && module.sections.globals[index as usize].mutable
     })?;
     let is_stack = module.bodies.iter().any(|body| takes_from(body, global).unwrap_or(true));
     let sets = |operator: &Operator<'_>| matches!(operator, Operator::GlobalSet { global_index } if *global_index == global);
