@@ -3,7 +3,7 @@
 mod edit_support;
 
 use memgrove_rewrite::Error;
-use memgrove_rewrite::edit::{Edited, Edits, Frame, Instrument, Sections, Subject, Untouched, applied};
+use memgrove_rewrite::edit::{Edits, Frame, Instrument, Sections, Subject, applied};
 use wasm_encoder::{ConstExpr, Function, GlobalType, Instruction, MemoryType, ValType};
 use wasmparser::{Parser, Payload};
 

@@ -119,10 +119,6 @@ fn read_u32(caller: &mut dyn Caller, address: u32) -> Result<u32, HostTrap> {
     Ok(u32::from_le_bytes(bytes))
 }
 
-fn write_u32(caller: &mut dyn Caller, address: u32, value: u32) -> Result<(), HostTrap> {
-    Ok(caller.write(u64::from(address), &value.to_le_bytes())?)
-}
-
 /// The argument at `index`, an address or a size.
 fn argument(arguments: &[Value], index: usize) -> Result<u32, HostTrap> {
     let value = arguments.get(index).and_then(|value| value.as_u32());
