@@ -16,6 +16,9 @@ _memgrove() {
             ",$1")
                 cmd="memgrove"
                 ;;
+            memgrove,advise)
+                cmd="memgrove__subcmd__advise"
+                ;;
             memgrove,bench)
                 cmd="memgrove__subcmd__bench"
                 ;;
@@ -47,12 +50,38 @@ _memgrove() {
 
     case "${cmd}" in
         memgrove)
-            opts="-q -h -V --color --quiet --help --version inspect survey bench fix swap trace completions man"
+            opts="-q -h -V --color --quiet --help --version inspect survey bench fix swap trace advise completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        memgrove__subcmd__advise)
+            opts="-q -h -V --allocators --json --max-size --color --quiet --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --allocators)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0

@@ -4,6 +4,8 @@
 //! engines needs the feature of that name; without it, `disabled` has a twin that says so.
 
 #[cfg(feature = "engines")]
+mod advise;
+#[cfg(feature = "engines")]
 mod bench;
 mod completions;
 #[cfg(not(feature = "engines"))]
@@ -21,7 +23,7 @@ mod trace_run;
 use anyhow::Result;
 use clap::Subcommand;
 #[cfg(not(feature = "engines"))]
-use disabled::{bench, survey};
+use disabled::{advise, bench, survey};
 
 use crate::exit::Exit;
 use crate::output::Output;
@@ -52,6 +54,7 @@ commands! {
     Fix(fix::FixArgs),
     Swap(swap::SwapArgs),
     Trace(trace::TraceArgs),
+    Advise(advise::AdviseArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }

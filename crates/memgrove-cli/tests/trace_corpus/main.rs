@@ -14,6 +14,8 @@ mod fix_support;
 #[path = "../../../memgrove-lab/tests/own_js/mod.rs"]
 mod own_js;
 
+mod leak;
+
 use own_js::{Node, OwnJs, PACKAGES};
 
 /// Modules of the corpus that must have been compared.

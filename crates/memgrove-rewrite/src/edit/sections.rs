@@ -258,7 +258,7 @@ impl<'a> Sections<'a> {
     }
 
     /// The function type with this index; `None` if there is none.
-    pub(crate) fn func_type_at(&self, ty: u32) -> Option<&FuncType> {
+    pub fn func_type_at(&self, ty: u32) -> Option<&FuncType> {
         self.types().get(ty as usize)?.as_ref()
     }
 
