@@ -30,7 +30,8 @@ Exit status:
   0  done; of fix and swap: verified, whole or in part
   1  a file could not be read, or some of the work failed
   2  the command line could not be understood
-  3  the answer is no: a required host cannot run a module, something stays bound to its host, or an allocator stays
+  3  the answer is no: a required host cannot run a module, something stays bound to its host, an allocator stays,
+     or misuse of a heap was found
   4  fix or swap has written its result, but nothing of it could be run (--accept-unverified makes it 0)";
 
 impl Exit {
@@ -80,6 +81,11 @@ impl UserError {
     /// The work could not be done.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self { message: message.into(), hint: None, exit: Exit::Failed }
+    }
+
+    /// The answer is no.
+    pub(crate) fn no(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None, exit: Exit::No }
     }
 
     /// Adds what the user could try.

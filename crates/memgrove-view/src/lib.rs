@@ -7,6 +7,7 @@
 //! Results ──────────────► bench: text, Markdown, HTML, SVG
 //! Survey ───────────────► survey: text, HTML
 //! Profile, Summary ─────► profile: text, JSON, collapsed stacks
+//! Profile, Findings ────► check: text, JSON, SARIF
 //! ```
 //!
 //! Every text is a [`memgrove_text::Text`] and every page is made of escaped markup, so that no name out of a module can forge
@@ -14,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bench;
+pub mod check;
 pub mod explain;
 pub mod fix;
 pub mod html;

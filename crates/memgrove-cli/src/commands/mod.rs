@@ -5,6 +5,7 @@
 
 #[cfg(feature = "engines")]
 mod bench;
+mod check;
 mod completions;
 #[cfg(not(feature = "engines"))]
 mod disabled;
@@ -54,6 +55,7 @@ commands! {
     Fix(fix::FixArgs),
     Swap(swap::SwapArgs),
     Trace(trace::TraceArgs),
+    Check(check::CheckArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }
