@@ -30,8 +30,7 @@ Exit status:
   0  done; of fix and swap: verified, whole or in part
   1  a file could not be read, or some of the work failed
   2  the command line could not be understood
-  3  the answer is no: a required host cannot run a module, something stays bound to its host, an allocator stays,
-     or misuse of a heap was found
+  3  the answer is no: a required host cannot run a module, something stays bound to its host, an allocator stays, or misuse was found
   4  fix or swap has written its result, but nothing of it could be run (--accept-unverified makes it 0)";
 
 impl Exit {

@@ -20,8 +20,11 @@
   (import "memgrove" "log" (func $log (param i32 i32 i32 i32)))
   ;; The program's own data ends here: no block lies below. 0: not known.
   (import "memgrove" "data_end" (global $data_end i32))
+  ;; 1: no block was live when the module was made.
+  (import "memgrove" "is_fresh" (global $is_fresh i32))
   ;; In the recording's memory, behind the header (layout.rs): 0x104 head and 0x108 tail of the quarantine, 0x10c its
-  ;; bytes, 0x110 sites that were reported, 0x114 frees of blocks that are not known, 0x118 reports left out.
+  ;; bytes, 0x110 sites that were reported, 0x114 frees of blocks that are not known, 0x118 reports left out,
+  ;; 0x11c the lowest address that the allocator gave (0: none yet).
 
   ;; Bytes to ask the allocator for: header, what aligning may take, 16 bytes behind. Too many stay too many.
   (func $total (export "total") (param $size i32) (param $align i32) (result i32)
@@ -41,6 +44,10 @@
     (local $user i32) (local $most i32) (local $end i32) (local $at i32)
     (if (i32.eqz (local.get $base)) (then (return (i32.const 0))))
     (call $sync)
+    (if (i32.lt_u
+          (i32.sub (local.get $base) (i32.const 1))
+          (i32.sub (i32.load $recording (i32.const 0x11c)) (i32.const 1)))
+      (then (i32.store $recording (i32.const 0x11c) (local.get $base))))
     (local.set $most
       (select (local.get $align) (i32.const 16) (i32.gt_u (local.get $align) (i32.const 16))))
     (local.set $user (i32.and
@@ -211,10 +218,14 @@
       (br $down))
     (i32.const 0))
 
-  ;; What is freed here cannot be a block: it lies in one, or where the program has its data.
+  ;; What is freed here cannot be a block: it lies in one, or below the first of all.
   (func $is_no_block (param $address i32) (result i32)
     (local $user i32)
     (if (i32.lt_u (local.get $address) (global.get $data_end)) (then (return (i32.const 1))))
+    (if (i32.and
+          (global.get $is_fresh)
+          (i32.lt_u (local.get $address) (i32.load $recording (i32.const 0x11c))))
+      (then (return (i32.const 1))))
     (if (i64.ge_u
           (i64.extend_i32_u (local.get $address))
           (i64.shl (i64.extend_i32_u (memory.size $program)) (i64.const 16)))
@@ -309,6 +320,58 @@
   (func (export "write_16") (param i32 i32 i32)
     (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 16) (i32.const 1)))
 
+  ;; The same without a test before: the address is handed on.
+  (func (export "pass_read_1") (param i32 i32 i32) (result i32)
+    (if (call $is_not_whole (i32.add (local.get 0) (local.get 1)) (i32.const 0))
+      (then (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 1) (i32.const 0))))
+    (local.get 0))
+  (func (export "pass_read_2") (param i32 i32 i32) (result i32)
+    (if (call $is_not_whole (i32.add (local.get 0) (local.get 1)) (i32.const 1))
+      (then (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 2) (i32.const 0))))
+    (local.get 0))
+  (func (export "pass_read_4") (param i32 i32 i32) (result i32)
+    (if (call $is_not_whole (i32.add (local.get 0) (local.get 1)) (i32.const 3))
+      (then (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 4) (i32.const 0))))
+    (local.get 0))
+  (func (export "pass_read_8") (param i32 i32 i32) (result i32)
+    (if (call $is_not_whole (i32.add (local.get 0) (local.get 1)) (i32.const 7))
+      (then (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 8) (i32.const 0))))
+    (local.get 0))
+  (func (export "pass_read_16") (param i32 i32 i32) (result i32)
+    (if (call $is_not_whole (i32.add (local.get 0) (local.get 1)) (i32.const 15))
+      (then (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 16) (i32.const 0))))
+    (local.get 0))
+  (func (export "pass_write_1") (param i32 i32 i32) (result i32)
+    (if (call $is_not_whole (i32.add (local.get 0) (local.get 1)) (i32.const 0))
+      (then (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 1) (i32.const 1))))
+    (local.get 0))
+  (func (export "pass_write_2") (param i32 i32 i32) (result i32)
+    (if (call $is_not_whole (i32.add (local.get 0) (local.get 1)) (i32.const 1))
+      (then (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 2) (i32.const 1))))
+    (local.get 0))
+  (func (export "pass_write_4") (param i32 i32 i32) (result i32)
+    (if (call $is_not_whole (i32.add (local.get 0) (local.get 1)) (i32.const 3))
+      (then (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 4) (i32.const 1))))
+    (local.get 0))
+  (func (export "pass_write_8") (param i32 i32 i32) (result i32)
+    (if (call $is_not_whole (i32.add (local.get 0) (local.get 1)) (i32.const 7))
+      (then (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 8) (i32.const 1))))
+    (local.get 0))
+  (func (export "pass_write_16") (param i32 i32 i32) (result i32)
+    (if (call $is_not_whole (i32.add (local.get 0) (local.get 1)) (i32.const 15))
+      (then (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 16) (i32.const 1))))
+    (local.get 0))
+
+  ;; Whether one of the granules is not whole that hold the bytes from here to there.
+  (func $is_not_whole (param $from i32) (param $more i32) (result i32)
+    (local $at i32)
+    (local.set $at (i32.shr_u (local.get $from) (i32.const 3)))
+    (i32.or
+      (i32.load8_u $shadow (i32.shr_u (i32.add (local.get $from) (local.get $more)) (i32.const 3)))
+      (if (result i32) (i32.eq (local.get $more) (i32.const 15))
+        (then (i32.load16_u $shadow (local.get $at)))
+        (else (i32.load8_u $shadow (local.get $at))))))
+
   ;; All bytes of a range are read or written.
   (func (export "range") (param $from i32) (param $length i32) (param $site i32)
     (local $to i64) (local $bad i32)
@@ -319,6 +382,22 @@
       (then (return)))
     (if (local.tee $bad (call $first_bad (local.get $from) (local.get $to)))
       (then (call $misused (local.get $from) (local.get $bad) (local.get $site)))))
+
+  ;; The allocator's header, where code of the program looks for it that has a reallocation of dlmalloc's inside: that of a
+  ;; block that was mapped, so that it is copied. It copies whole granules.
+  (func (export "header") (param $address i32) (param $offset i32) (result i32)
+    (local $user i32) (local $end i32)
+    (local.set $user (i32.add (i32.add (local.get $address) (local.get $offset)) (i32.const 4)))
+    (if (i32.eqz (call $state (local.get $user)))
+      (then (return (i32.load $program (i32.sub (local.get $user) (i32.const 4))))))
+    (local.set $end (i32.add (local.get $user) (call $size (local.get $user))))
+    (if (i32.and
+          (i32.ne (i32.and (local.get $end) (i32.const 7)) (i32.const 0))
+          (i32.eq (call $state (local.get $user)) (i32.const 1)))
+      (then (i32.store8 $shadow (i32.shr_u (local.get $end) (i32.const 3)) (i32.const 0))))
+    (i32.add
+      (i32.and (i32.add (call $size (local.get $user)) (i32.const 7)) (i32.const -8))
+      (i32.const 8)))
 
   ;; A block is reallocated that has been freed.
   (func (export "stale") (param $user i32) (param $frame i32)

@@ -170,6 +170,7 @@ impl CheckReport<'_> {
                 at if at.unsigned_abs() < u64::from(block.size) => {
                     format!("{} into a block of {size}", count(at.unsigned_abs(), "byte"))
                 }
+                at if at.unsigned_abs() == u64::from(block.size) => format!("right behind a block of {size}"),
                 at => {
                     let behind = at.unsigned_abs() - u64::from(block.size);
                     format!("{} behind a block of {size}", count(behind, "byte"))

@@ -10,7 +10,7 @@ use memgrove_rewrite::check::{CheckError, Checked, FINISH, Options, check};
 use memgrove_rewrite::swap::To;
 use memgrove_text::escape_file_name;
 use memgrove_view::check::{CheckReport, Suppression};
-use memgrove_view::{bytes, count};
+use memgrove_view::bytes;
 
 use super::trace_read::{self, NameArgs, Original};
 use super::trace_run::{self, RunArgs};
@@ -188,11 +188,11 @@ fn instrument(args: &CheckArgs, path: &Path, original: &Original<'_>, out: &mut 
     }
     let before = original.facts.bytes().len() as u64;
     out.note(format!(
-        "{}: {} ({} % of the original); {} checked, {} that touch no block left out",
+        "{}: {} ({} % of the original); accesses checked: {}; left out, as they touch no block: {}",
         target.name(),
         bytes(checked.wasm.len() as u64),
         (checked.wasm.len() as u64 * 100) / before.max(1),
-        count(checked.sites.into(), "access"),
+        checked.sites,
         checked.proven,
     ));
     Ok(Exit::Done)

@@ -6,6 +6,8 @@ use memgrove_module::Code;
 use wasm_encoder::{Instruction, MemArg, MemArgTarget, ValType};
 use wasmparser::Operator;
 
+use super::headers::Headers;
+use super::proven::proven;
 use super::shape::shape;
 use super::wrap::Checker;
 use crate::Error;
@@ -59,8 +61,8 @@ pub(super) struct Accesses {
     /// Accesses that are checked, and those that need not be.
     pub sites: u32,
     pub proven: u32,
-    /// The program's own data ends here: no block lies below.
-    data_end: u64,
+    /// By function: the positions of those that need not be.
+    proven_at: BTreeMap<u32, Vec<usize>>,
 }
 
 /// How many values of each type are kept: i32 (the address included), i64, f32, f64, v128.
@@ -95,15 +97,15 @@ impl Accesses {
     /// Finds the accesses of all functions but the exempt ones. Linear in the module.
     pub fn find(code: &Code<'_>, exempt: &BTreeSet<u32>) -> Self {
         let facts = code.facts();
-        let mut found =
-            Self { funcs: BTreeMap::new(), sites: 0, proven: 0, data_end: code.data_end() };
+        let stack_pointer = code.stack_pointer().map(|pointer| pointer.global);
+        let mut found = Self { funcs: BTreeMap::new(), sites: 0, proven: 0, proven_at: BTreeMap::new() };
         for func in (facts.imported_func_count()..facts.func_count()).filter(|func| !exempt.contains(func)) {
             let Some(reader) = facts.operators(func) else { continue };
             let mut kept = None::<Kept>;
-            let mut last = None;
-            for operator in reader.into_iter().map_while(Result::ok) {
+            let places = proven(code, func, stack_pointer);
+            for (position, operator) in reader.into_iter().map_while(Result::ok).enumerate() {
                 if let Some(access) = Access::of(&operator) {
-                    if found.is_proven(access, last.as_ref()) {
+                    if places.binary_search(&position).is_ok() {
                         found.proven += 1;
                     } else {
                         found.sites += u32::from(access != Access::Grow);
@@ -115,7 +117,9 @@ impl Accesses {
                         kept.get_or_insert_default().add(operands);
                     }
                 }
-                last = Some(operator);
+            }
+            if !places.is_empty() {
+                found.proven_at.insert(func, places);
             }
             if let Some(kept) = kept {
                 found.funcs.insert(func, kept);
@@ -140,15 +144,9 @@ impl Accesses {
         self.funcs.keys().copied()
     }
 
-    /// An access that touches no block: at a constant address in the program's own data.
-    fn is_proven(&self, access: Access, before: Option<&Operator<'_>>) -> bool {
-        match (access, before) {
-            (Access::At { memarg, width, operands: [], .. }, Some(Operator::I32Const { value })) => {
-                let end = u64::from(value.cast_unsigned()) + memarg.offset + u64::from(width);
-                end <= self.data_end
-            }
-            _ => false,
-        }
+    /// An access of this function at this position needs no test.
+    fn is_proven(&self, func: u32, position: usize) -> bool {
+        self.proven_at.get(&func).is_some_and(|places| places.binary_search(&position).is_ok())
     }
 }
 
@@ -157,8 +155,7 @@ pub(super) struct Checks<'c, 't, 'm, 'a> {
     stacks: Stacks<'t, 'm, 'a>,
     accesses: &'c Accesses,
     checker: &'c Checker,
-    /// Loads that ask a header whether a new block must be cleared, by function and position.
-    tests: &'c BTreeMap<u32, BTreeSet<usize>>,
+    headers: &'c Headers,
     exempt: &'c BTreeSet<u32>,
     in_line: bool,
     /// Position of the next instruction of the function.
@@ -166,8 +163,6 @@ pub(super) struct Checks<'c, 't, 'm, 'a> {
     has_frame: bool,
     is_checked: bool,
     starts: [u32; 5],
-    /// The instruction before is a constant of this value.
-    last: Option<i32>,
 }
 
 impl<'c, 't, 'm, 'a> Checks<'c, 't, 'm, 'a> {
@@ -175,7 +170,7 @@ impl<'c, 't, 'm, 'a> Checks<'c, 't, 'm, 'a> {
         stacks: Stacks<'t, 'm, 'a>,
         accesses: &'c Accesses,
         checker: &'c Checker,
-        tests: &'c BTreeMap<u32, BTreeSet<usize>>,
+        headers: &'c Headers,
         exempt: &'c BTreeSet<u32>,
         in_line: bool,
     ) -> Self {
@@ -183,19 +178,25 @@ impl<'c, 't, 'm, 'a> Checks<'c, 't, 'm, 'a> {
             stacks,
             accesses,
             checker,
-            tests,
+            headers,
             exempt,
             in_line,
             at: 0,
             has_frame: false,
             is_checked: false,
             starts: [0; 5],
-            last: None,
         }
     }
 
     /// Keeps the operands above an address; the address stays on the stack, and in a local.
     fn keep(&self, operands: &[ValType], splice: &mut Splice) -> (u32, Vec<u32>) {
+        let locals = self.keep_above(operands, splice);
+        splice.before(&Instruction::LocalTee(self.starts[0]));
+        (self.starts[0], locals)
+    }
+
+    /// Takes the operands above an address from the stack into locals.
+    fn keep_above(&self, operands: &[ValType], splice: &mut Splice) -> Vec<u32> {
         let mut next = self.starts;
         next[0] += 1;
         let locals: Vec<u32> = operands
@@ -209,8 +210,7 @@ impl<'c, 't, 'm, 'a> Checks<'c, 't, 'm, 'a> {
         for local in locals.iter().rev() {
             splice.before(&Instruction::LocalSet(*local));
         }
-        splice.before(&Instruction::LocalTee(self.starts[0]));
-        (self.starts[0], locals)
+        locals
     }
 
     fn test(&self, memarg: wasmparser::MemArg, width: u32, stores: bool, site: u32, splice: &mut Splice) {
@@ -227,25 +227,21 @@ impl<'c, 't, 'm, 'a> Checks<'c, 't, 'm, 'a> {
             let load = if wide { Instruction::I32Load16U(shadow) } else { Instruction::I32Load8U(shadow) };
             splice.before(&load);
         };
-        if self.in_line {
-            let last = offset + (width - 1);
-            if width == 16 || 1 << memarg.align < width {
-                granule(offset, width == 16, splice);
-                granule(last, false, splice);
-                splice.before(&Instruction::I32Or);
-            } else {
-                granule(last, false, splice);
-            }
-            splice.before(&IF);
+        let last = offset + (width - 1);
+        if width == 16 || 1 << memarg.align < width {
+            granule(offset, width == 16, splice);
+            granule(last, false, splice);
+            splice.before(&Instruction::I32Or);
+        } else {
+            granule(last, false, splice);
         }
         splice
+            .before(&IF)
             .before(&Instruction::LocalGet(address))
             .before(&Instruction::I32Const(offset.cast_signed()))
             .before(&Instruction::I32Const(site.cast_signed()))
-            .before(&Instruction::Call(self.checker.access(width, stores)));
-        if self.in_line {
-            splice.before(&Instruction::End);
-        }
+            .before(&Instruction::Call(self.checker.access(width, stores)))
+            .before(&Instruction::End);
     }
 
     /// Tests a range of which the address and the length are on the stack, or in locals.
@@ -261,12 +257,13 @@ impl<'c, 't, 'm, 'a> Checks<'c, 't, 'm, 'a> {
 impl Instrument for Checks<'_, '_, '_, '_> {
     fn function(&mut self, function: &Subject<'_, '_>) -> Result<Option<Frame>, Error> {
         self.at = 0;
-        self.last = None;
         let frame = self.stacks.function(function)?;
         self.has_frame = frame.is_some();
         let kept = self.accesses.funcs.get(&function.index);
         self.is_checked = kept.is_some();
-        if kept.is_none() && frame.is_none() && !self.tests.contains_key(&function.index) {
+        let Headers { tests, inlined } = self.headers;
+        let looks = tests.contains_key(&function.index) || inlined.contains_key(&function.index);
+        if kept.is_none() && frame.is_none() && !looks {
             return Ok(None);
         }
         let mut frame = frame.unwrap_or_default();
@@ -283,12 +280,20 @@ impl Instrument for Checks<'_, '_, '_, '_> {
         if self.has_frame {
             self.stacks.instruction(site, splice)?;
         }
-        let before = self.last.map(|value| Operator::I32Const { value });
-        self.last = match site.operator {
-            Operator::I32Const { value } => Some(*value),
-            _ => None,
+        let is_one = |of: &BTreeMap<u32, BTreeSet<usize>>| {
+            of.get(&site.function.index).is_some_and(|places| places.contains(&position))
         };
-        if self.tests.get(&site.function.index).is_some_and(|places| places.contains(&position)) {
+        if let Operator::I32Load { memarg } = site.operator
+            && is_one(&self.headers.inlined)
+        {
+            let offset = u32::try_from(memarg.offset).unwrap_or(u32::MAX).cast_signed();
+            splice
+                .remove()
+                .before(&Instruction::I32Const(offset))
+                .before(&Instruction::Call(self.checker.header));
+            return Ok(());
+        }
+        if is_one(&self.headers.tests) {
             // The header is not the allocator's: a block looks as one that was not mapped, so that it is cleared.
             splice.remove().before(&Instruction::Drop).before(&Instruction::I32Const(IN_USE));
             return Ok(());
@@ -301,7 +306,8 @@ impl Instrument for Checks<'_, '_, '_, '_> {
             splice.remove().before(&Instruction::Call(self.checker.grow));
             return Ok(());
         }
-        if self.exempt.contains(&site.function.index) || self.accesses.is_proven(access, before.as_ref()) {
+        let func = site.function.index;
+        if self.exempt.contains(&func) || self.accesses.is_proven(func, position) {
             return Ok(());
         }
         let offset = u32::try_from(site.offset).unwrap_or(u32::MAX);
@@ -309,6 +315,21 @@ impl Instrument for Checks<'_, '_, '_, '_> {
             Access::At { operands, .. } => operands,
             _ => &[ValType::I32, ValType::I32],
         };
+        if let Access::At { memarg, width, stores, .. } = access
+            && !self.in_line
+        {
+            // The function hands the address on.
+            let kept = self.keep_above(operands, splice);
+            let distance = u32::try_from(memarg.offset).unwrap_or(u32::MAX).cast_signed();
+            splice
+                .before(&Instruction::I32Const(distance))
+                .before(&Instruction::I32Const(offset.cast_signed()))
+                .before(&Instruction::Call(self.checker.pass(width, stores)));
+            for local in &kept {
+                splice.before(&Instruction::LocalGet(*local));
+            }
+            return Ok(());
+        }
         let (address, kept) = self.keep(operands, splice);
         match (access, &kept[..]) {
             (Access::At { memarg, width, stores, .. }, _) => self.test(memarg, width, stores, offset, splice),

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! facts, members ─► old        what the allocator is, and that nothing else knows how it works inside    swap/old.rs
+//!                ─► headers    code of the program that looks at the allocator's headers                       headers.rs
 //!                ─► accesses   which instructions are checked, and how                                    access.rs
+//!                ─► proven     which of them need no test                                                    proven.rs
 //!                ─► frames     who called                                                                 frames
 //!                ─► wrappers   of the allocator's functions                                               wrap.rs
 //!                ─► checker    grafted, with a memory for the shadow                                      trace/checker.wat
@@ -25,6 +27,8 @@
 //! it leaves the quarantine.
 
 mod access;
+mod headers;
+mod proven;
 mod shape;
 mod wrap;
 
@@ -35,6 +39,7 @@ use thiserror::Error;
 use wasm_encoder::{Function, Instruction, MemoryType};
 
 use self::access::{Accesses, Checks};
+use self::headers::Headers;
 pub use self::access::access_at;
 use self::wrap::{Checker, Family};
 use crate::edit::{Edits, Map, Sections, applied};
@@ -97,6 +102,9 @@ pub enum CheckError {
     /// No function of an allocator is known.
     #[error("no function of an allocator is known")]
     NoFunctions,
+    /// Nothing is known that frees: what does may look for the allocator's headers.
+    #[error("no function that frees blocks is known")]
+    NothingFrees,
     /// The allocator is not in the module.
     #[error("its allocator is the host's: function {func} is imported")]
     Imported {
@@ -110,6 +118,12 @@ pub enum CheckError {
         func: u32,
         /// What it does.
         role: &'static str,
+    },
+    /// A function knows a block's header, and what it promises is not known.
+    #[error("function {func} looks before the blocks that it is given")]
+    Header {
+        /// Its index.
+        func: u32,
     },
     /// It was checked already.
     #[error("it is checked already, by memgrove {version}")]
@@ -159,9 +173,12 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         return Err(CheckError::NoFunctions);
     }
     let manners = Manners { errno: old.errno, ..options.manners };
-    let family = Family::of(facts, &old, manners)?;
+    let headers = Headers::find(&code, &old, &options.members)?;
     let exempt: BTreeSet<u32> = old.replaced.keys().chain(&old.dead).chain(&old.primers).copied().collect();
     let accesses = Accesses::find(&code, &exempt);
+    let mut old = old;
+    old.replaced.retain(|func, _| !headers.inlined.contains_key(func));
+    let family = Family::of(facts, &old, manners)?;
 
     let sections = Sections::read_valid(wasm)?;
     let mut edits = Edits::new(&sections);
@@ -196,6 +213,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
                 "here" => Item::Func(*here),
                 "ask" => Item::Func(stack.ask),
                 "log" => Item::Func(*log),
+                "is_fresh" => Item::Constant(Constant::I32(u32::from(!old.is_snapshot()))),
                 "data_end" => Item::Constant(Constant::I32(data_end)),
                 _ => return None,
             })
@@ -231,7 +249,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
     family.wrap(&mut edits, &checker)?;
     edits.record(TOOL, env!("CARGO_PKG_VERSION"));
     let stacks = Stacks::new(&sections, &reach, added, stack, options.call_sites);
-    let mut checks = Checks::new(stacks, &accesses, &checker, &old.tests, &exempt, options.in_line);
+    let mut checks = Checks::new(stacks, &accesses, &checker, &headers, &exempt, options.in_line);
     let edited = edits.apply(&mut checks)?;
     Ok(Checked {
         wasm: edited.wasm,

@@ -25,8 +25,10 @@ pub(super) struct Checker {
     pub grow: u32,
     pub finish: u32,
     pub range: u32,
+    pub header: u32,
     reads: [u32; 5],
     writes: [u32; 5],
+    passes: [[u32; 5]; 2],
     total: u32,
     place: u32,
     state_of: u32,
@@ -59,8 +61,10 @@ impl Checker {
             grow: find("grow")?,
             finish: find("finish")?,
             range: find("range")?,
+            header: find("header")?,
             reads: widths("read")?,
             writes: widths("write")?,
+            passes: [widths("pass_read")?, widths("pass_write")?],
             total: find("total")?,
             place: find("place")?,
             state_of: find("state_of")?,
@@ -81,6 +85,11 @@ impl Checker {
     pub fn access(&self, width: u32, stores: bool) -> u32 {
         let at = width.trailing_zeros().min(4) as usize;
         if stores { self.writes[at] } else { self.reads[at] }
+    }
+
+    /// The same, for an address that it hands on, and of which nothing was tested before.
+    pub fn pass(&self, width: u32, stores: bool) -> u32 {
+        self.passes[usize::from(stores)][width.trailing_zeros().min(4) as usize]
     }
 }
 
@@ -120,6 +129,9 @@ impl Family {
         let all: Vec<Member> = old.replaced.values().copied().collect();
         let frees: Vec<Member> = all.iter().copied().filter(|member| member.role.frees()).collect();
         let alone = |member: &Member| CheckError::Alone { func: member.func, role: member.role.name() };
+        if frees.is_empty() {
+            return Err(CheckError::NothingFrees);
+        }
         if let Some(last) = frees.get(NO_FREE as usize) {
             return Err(alone(last));
         }
@@ -153,7 +165,12 @@ impl Family {
                     Some(choose(member, &plain)?.unwrap_or(*member))
                 }
                 Role::Realloc | Role::RustRealloc | Role::PosixMemalign => {
-                    Some(choose(member, &plain)?.ok_or_else(|| alone(member))?)
+                    let found = match choose(member, &plain)? {
+                        // Some allocators have no other of that level.
+                        None => choose(member, &|role| role == Role::Memalign)?,
+                        found => found,
+                    };
+                    Some(found.ok_or_else(|| alone(member))?)
                 }
                 _ => None,
             };

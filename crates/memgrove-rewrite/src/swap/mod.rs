@@ -16,8 +16,8 @@ mod growth;
 mod heap;
 pub(crate) mod old;
 mod refusal;
-mod role;
-mod uses;
+pub(crate) mod role;
+pub(crate) mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -45,7 +45,7 @@ pub(crate) struct Old {
 }
 
 /// Reads functions once each.
-pub(super) struct Reader<'c, 'a> {
+pub(crate) struct Reader<'c, 'a> {
     code: &'c Code<'a>,
     known: BTreeMap<u32, Option<Uses>>,
 }
