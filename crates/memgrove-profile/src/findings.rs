@@ -111,7 +111,8 @@ impl Findings {
             kind::MISUSE => {
                 let Some(kind) = MisuseKind::numbered(low) else { return false };
                 // Twelve bits, signed.
-                let number = (what >> 16 << (32 - layout::FUNC_SHIFT)).cast_signed() >> (32 - layout::FUNC_SHIFT);
+                let number =
+                    (what >> 16 << (32 - layout::FUNC_SHIFT)).cast_signed() >> (32 - layout::FUNC_SHIFT);
                 self.misuses.push(Misuse {
                     kind,
                     address: block,

@@ -190,9 +190,7 @@ impl CheckReport<'_> {
             0 => "no misuse of the heap was seen".to_owned(),
             found => count(found as u64, "report"),
         };
-        lines.line(
-            Line::new().with(Tone::Heading, escape_name(self.name)).plain(format!(": {verdict}")),
-        );
+        lines.line(Line::new().with(Tone::Heading, escape_name(self.name)).plain(format!(": {verdict}")));
         for caution in self.cautions() {
             lines.field("caution", Tone::Warn, &caution);
         }

@@ -9,8 +9,8 @@ use memgrove_profile::{MisuseKind, Profile};
 use memgrove_rewrite::check::{CheckError, Checked, FINISH, Options, check};
 use memgrove_rewrite::swap::To;
 use memgrove_text::escape_file_name;
-use memgrove_view::check::{CheckReport, Suppression};
 use memgrove_view::bytes;
+use memgrove_view::check::{CheckReport, Suppression};
 
 use super::trace_read::{self, NameArgs, Original};
 use super::trace_run::{self, RunArgs};
@@ -162,7 +162,11 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Output) -> Result<Exit> {
         if let Some(target) = &sarif {
             target.write(report.sarif()?.as_str().as_bytes())?;
         }
-        if args.json { out.json(&report.json()?)? } else { out.print(report.text())? }
+        if args.json {
+            out.json(&report.json()?)?
+        } else {
+            out.print(report.text())?
+        }
         // What was found says more than how the program ended, which it may have been the cause of.
         Ok(if fails(args, &report) { Exit::No } else { ended })
     })
@@ -205,8 +209,8 @@ fn checked(args: &CheckArgs, original: &Original<'_>, out: &mut Output) -> Resul
         UserError::no(format!("{name} cannot be checked: {why}"))
             .hint("memgrove inspect -v shows what is known of its allocator; memgrove trace needs less of it")
     };
-    let members = memgrove_verify::swap::options_for(facts, To::ALL[0])
-        .map_err(|why| refused(why.to_string()))?;
+    let members =
+        memgrove_verify::swap::options_for(facts, To::ALL[0]).map_err(|why| refused(why.to_string()))?;
     let options = Options {
         members: members.members,
         sbrk: members.sbrk,
@@ -239,9 +243,9 @@ fn suppressions(path: &Path) -> Result<Vec<Suppression>> {
             continue;
         }
         let kinds = fail_on_values();
-        let parts = line.split_once(':').filter(|(kind, function)| {
-            (*kind == "*" || kinds.contains(kind)) && !function.is_empty()
-        });
+        let parts = line
+            .split_once(':')
+            .filter(|(kind, function)| (*kind == "*" || kinds.contains(kind)) && !function.is_empty());
         let (kind, function) = parts.ok_or_else(|| {
             UserError::usage(format!("{name}, line {number} is not KIND:FUNCTION"))
                 .hint(format!("the kinds are *, {}", kinds.join(", ")))

@@ -170,7 +170,10 @@ fn checked_modules_answer_as_the_originals_do_and_report_nothing() {
                 problems.push(format!("{}: {misuse:?}", package.package));
             }
         }
-        fix_support::say(&format!("{}: the same, {allocated} stacks, {unknown} unknown frees", package.package));
+        fix_support::say(&format!(
+            "{}: the same, {allocated} stacks, {unknown} unknown frees",
+            package.package
+        ));
         // What allocates nothing is no evidence.
         compared += usize::from(allocated > 0);
     }

@@ -20,11 +20,17 @@ static void *(*volatile __attribute__((used)) c_realloc)(void *, size_t) = reall
 static void *(*volatile __attribute__((used)) c_aligned)(size_t, size_t) = aligned_alloc;
 static void (*volatile __attribute__((used)) c_free)(void *) = free;
 
+/* Nothing uninitialised is read: that would depend on addresses. */
+KEPT char *set(char *p, size_t n) {
+  for (size_t i = 0; i < n; i++) ((volatile char *)p)[i] = 7;
+  return p;
+}
+
 #ifdef NEW
-KEPT char *take(size_t n) { char *p = new char[n]; hide(p); return p; }
+KEPT char *take(size_t n) { return set(new char[n], n); }
 KEPT void give(void *p) { hide(p); delete[] (char *)p; }
 #else
-KEPT char *take(size_t n) { char *p = (char *)c_malloc(n); hide(p); return p; }
+KEPT char *take(size_t n) { return set((char *)c_malloc(n), n); }
 KEPT void give(void *p) { hide(p); c_free(p); }
 #endif
 KEPT int get1(const volatile char *p) { return *p; }

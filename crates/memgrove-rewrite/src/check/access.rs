@@ -43,7 +43,9 @@ impl Access {
             _ => {
                 let (memarg, width, stores, operands) = shape(operator)?;
                 // Larger distances are those of memories with 64-bit addresses.
-                if memarg.target != wasmparser::MemArgTarget::Memory(0) || memarg.offset > u64::from(u32::MAX - 16) {
+                if memarg.target != wasmparser::MemArgTarget::Memory(0)
+                    || memarg.offset > u64::from(u32::MAX - 16)
+                {
                     return None;
                 }
                 Self::At { memarg, width, stores, operands }
@@ -52,7 +54,6 @@ impl Access {
         Some(access)
     }
 }
-
 
 /// What is checked in a module.
 pub(super) struct Accesses {
@@ -128,9 +129,10 @@ impl Accesses {
         // Wherever the memory is grown, the shadow is.
         for func in exempt {
             let grows = facts.operators(*func).is_some_and(|reader| {
-                reader.into_iter().map_while(Result::ok).any(|operator| {
-                    Access::of(&operator) == Some(Access::Grow)
-                })
+                reader
+                    .into_iter()
+                    .map_while(Result::ok)
+                    .any(|operator| Access::of(&operator) == Some(Access::Grow))
             });
             if grows {
                 found.funcs.insert(*func, Kept::default());

@@ -38,9 +38,8 @@ fn tests(
 ) -> Result<BTreeMap<u32, BTreeSet<usize>>, CheckError> {
     let facts = code.facts();
     let mut tests = old.tests.clone();
-    let is_own = |func: &u32| {
-        old.replaced.contains_key(func) || old.dead.contains(func) || old.primers.contains(func)
-    };
+    let is_own =
+        |func: &u32| old.replaced.contains_key(func) || old.dead.contains(func) || old.primers.contains(func);
     let callers: BTreeSet<u32> = old
         .replaced
         .values()
@@ -114,6 +113,7 @@ fn header_loads(code: &Code<'_>, func: u32, places: impl Iterator<Item = usize>)
     };
     let loads: BTreeSet<usize> =
         places.filter(|place| matches!(flow.code[*place], Operator::I32Load { .. })).collect();
-    let is_header = !loads.is_empty() && loads.iter().all(|place| masked_by(*place, -8) && masked_by(*place, 3));
+    let is_header =
+        !loads.is_empty() && loads.iter().all(|place| masked_by(*place, -8) && masked_by(*place, 3));
     is_header.then_some(loads)
 }

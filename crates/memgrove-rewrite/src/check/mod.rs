@@ -38,9 +38,9 @@ use memgrove_module::{Code, Facts};
 use thiserror::Error;
 use wasm_encoder::{Function, Instruction, MemoryType};
 
+pub use self::access::access_at;
 use self::access::{Accesses, Checks};
 use self::headers::Headers;
-pub use self::access::access_at;
 use self::wrap::{Checker, Family};
 use crate::edit::{Edits, Map, Sections, applied};
 use crate::frames::{self, Contents, EXPORT, Reach, Recorder, Stacks};

@@ -140,8 +140,7 @@ impl Family {
         }
         // Of several, the one that the function itself calls.
         let choose = |member: &Member, of: &dyn Fn(Role) -> bool| -> Result<Option<Member>, CheckError> {
-            let like =
-                |other: &&Member| of(other.role) && is_rust(other.role) == is_rust(member.role);
+            let like = |other: &&Member| of(other.role) && is_rust(other.role) == is_rust(member.role);
             let found: Vec<&Member> = all.iter().filter(like).collect();
             match found[..] {
                 [] => Ok(None),
@@ -225,13 +224,7 @@ impl Family {
             I::BrIf(1),
         ]);
         for (number, member) in (0..).zip(&self.frees) {
-            push(&[
-                I::LocalGet(user),
-                I::Call(checker.which_of),
-                I::I32Const(number),
-                I::I32Eq,
-                IF,
-            ]);
+            push(&[I::LocalGet(user), I::Call(checker.which_of), I::I32Const(number), I::I32Eq, IF]);
             if member.has_heap {
                 push(&[I::I32Const(self.heap.unwrap_or(0).cast_signed())]);
             }
@@ -454,13 +447,7 @@ impl<'w> Wrapper<'w> {
 
     /// Bytes of so many of a size, or more than there can be.
     fn product(&mut self, number: u32, size: u32) {
-        let product = [
-            I::LocalGet(number),
-            I::I64ExtendI32U,
-            I::LocalGet(size),
-            I::I64ExtendI32U,
-            I::I64Mul,
-        ];
+        let product = [I::LocalGet(number), I::I64ExtendI32U, I::LocalGet(size), I::I64ExtendI32U, I::I64Mul];
         self.push(&[I::I32Const(-1)]);
         self.push(&[I::LocalGet(number), I::LocalGet(size), I::I32Mul]);
         self.push(&product);
@@ -507,7 +494,13 @@ impl<'w> Wrapper<'w> {
         self.push(&[I::LocalGet(block), I::I32Eqz, IF]);
         self.allocate(size, told.map(|(_, align)| align), false);
         self.push(&[I::LocalGet(result), I::Return, I::End]);
-        self.push(&[I::LocalGet(block), I::Call(self.checker.state_of), I::LocalTee(self.state), I::I32Eqz, IF]);
+        self.push(&[
+            I::LocalGet(block),
+            I::Call(self.checker.state_of),
+            I::LocalTee(self.state),
+            I::I32Eqz,
+            IF,
+        ]);
         self.as_it_was();
         self.push(&[I::Return, I::End]);
         if told.is_none() && self.family.manners.realloc_zero_frees {

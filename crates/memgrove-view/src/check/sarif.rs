@@ -8,7 +8,8 @@ use super::CheckReport;
 use crate::Json;
 
 /// Where the schema is.
-const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 impl CheckReport<'_> {
     /// As a SARIF log of one run.
