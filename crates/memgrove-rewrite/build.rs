@@ -36,6 +36,8 @@ fn main() {
     println!("cargo::rerun-if-changed=trace");
     let recorder = wat::parse_file("trace/recorder.wat").unwrap_or_else(|error| panic!("{error}"));
     fs::write(out.join("recorder.wasm"), recorder).expect("OUT_DIR is writable");
+    let checker = wat::parse_file("trace/checker.wat").unwrap_or_else(|error| panic!("{error}"));
+    fs::write(out.join("checker.wasm"), checker).expect("OUT_DIR is writable");
     fs::write(out.join("runtime.wasm"), wasm).expect("OUT_DIR is writable");
     fs::write(out.join("runtime.rs"), generated).expect("OUT_DIR is writable");
 }

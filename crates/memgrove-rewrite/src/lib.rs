@@ -11,11 +11,13 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod check;
 mod contract;
 pub mod edit;
 mod edits;
 mod encode;
 mod error;
+mod frames;
 mod glue;
 pub mod graft;
 mod heap;

@@ -1,4 +1,4 @@
-// Puts traced modules in place of the originals, whatever way they come in, and writes their recordings at the end.
+// Puts traced or checked modules in place of the originals, whatever way they come in, and writes their recordings at the end.
 // TRACED: JSON, sha256 of each original to the path of the traced module. PROFILES: folder for the recordings.
 const { createHash } = require('crypto');
 const fs = require('fs');
@@ -35,6 +35,7 @@ WebAssembly.instantiateStreaming = async (response, ...rest) =>
 
 process.on('exit', () => {
   instances.forEach((instance, at) => {
+    instance.exports.memgrove_finish?.();
     const memory = Buffer.from(instance.exports.memgrove_profile.buffer);
     fs.writeFileSync(path.join(process.env.PROFILES, `${at}.memory`), memory);
   });
