@@ -14,6 +14,7 @@
 mod adaptor;
 mod growth;
 mod heap;
+mod observe;
 mod old;
 mod refusal;
 mod role;
@@ -27,6 +28,7 @@ use wasm_encoder::{Function, Instruction};
 
 pub use self::growth::{Beyond, Growth};
 pub use self::heap::To;
+pub use self::observe::{LOG_BYTES, NO_FILL, Observed, RECORD_BYTES, RETURNED, observe};
 pub use self::refusal::{Refusal, Why};
 pub use self::role::{Member, ROLES, Role};
 
@@ -90,6 +92,8 @@ pub struct Swapped {
     pub growth: Growth,
     /// Where the old heap was, if its functions were told.
     pub heap: Option<u32>,
+    /// Addresses of variables of the old allocator, which nothing uses any more.
+    pub state: Vec<u32>,
     /// Where the old allocator set errno.
     pub errno: Option<u32>,
 }
@@ -179,6 +183,7 @@ pub fn swap(facts: &Facts<'_>, options: &Options) -> Result<Swapped, SwapError> 
         dead: old.dead.into_iter().collect(),
         growth,
         heap: old.heap,
+        state: old.state.into_iter().collect(),
         errno: old.errno.map(|(address, _)| address),
     })
 }

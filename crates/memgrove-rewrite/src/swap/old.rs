@@ -38,6 +38,8 @@ pub(super) struct Old {
     pub break_cell: Option<u32>,
     /// Where the old heap is, if its functions are told.
     pub heap: Option<u32>,
+    /// Addresses that only these functions read and write.
+    pub state: BTreeSet<u32>,
     /// Where errno is, if the old allocator sets it, and the number for exhausted memory.
     pub errno: Option<(u32, i32)>,
 }
@@ -113,6 +115,7 @@ impl Old {
                     tests,
                     primers,
                     heap: own.heap,
+                    state: own.state,
                     errno: own.errno,
                     break_cell: own.break_cell,
                 });

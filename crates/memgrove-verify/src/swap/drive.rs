@@ -5,6 +5,7 @@
 
 use memgrove_rewrite::swap::{Member, Role};
 
+use super::random::Random;
 use crate::engine::{EngineError, Instance, Memory, Value};
 
 /// Calls of the allocator in one run.
@@ -63,23 +64,12 @@ struct Live {
     mark: u8,
 }
 
-/// Numbers from a seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u32) -> u32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        u32::try_from(self.0 >> 33).unwrap_or(0) % limit.max(1)
-    }
-
-    fn size(&mut self) -> u32 {
-        match self.below(10) {
-            0 => 1 + self.below(MOST_BYTES),
-            1..=3 => 1 + self.below(4096),
-            _ => 1 + self.below(256),
-        }
+/// A length that programs ask for.
+fn size(random: &mut Random) -> u32 {
+    match random.below(10) {
+        0 => 1 + random.below(MOST_BYTES),
+        1..=3 => 1 + random.below(4096),
+        _ => 1 + random.below(256),
     }
 }
 
@@ -115,24 +105,9 @@ impl<'d> Drive<'d> {
         Self { instance, functions, live: Vec::new(), next_mark: 1, noted: Vec::new() }
     }
 
-    /// Moves the heap: everything that follows lies that much further on.
-    pub fn shift(&mut self, bytes: u32) -> Result<(), Fault> {
-        if let Some((name, member)) =
-            self.functions.of(&[Role::Malloc, Role::RustAlloc, Role::RustAllocAlignFirst])
-        {
-            let arguments = match member.role {
-                Role::RustAlloc => self.functions.arguments(member, &[bytes, 8]),
-                Role::RustAllocAlignFirst => self.functions.arguments(member, &[8, bytes]),
-                _ => self.functions.arguments(member, &[bytes]),
-            };
-            self.instance.call(name, &arguments)?;
-        }
-        Ok(())
-    }
-
     /// All of it: ordinary calls, then memory beyond the initial one, then what the standards leave free.
     pub fn run(&mut self, seed: u64) -> Result<(), Fault> {
-        let mut random = Random(seed | 1);
+        let mut random = Random::new(seed);
         for _ in 0..CALLS {
             self.step(&mut random)?;
         }
@@ -152,20 +127,20 @@ impl<'d> Drive<'d> {
         match choice {
             0..=2 if !self.live.is_empty() => self.free(at),
             3 | 4 if !self.live.is_empty() => {
-                let size = random.size();
+                let size = size(random);
                 self.reallocate(at, size)
             }
             _ if full => self.free(at),
             5 => {
-                let (size, align) = (random.size(), 1 << (3 + random.below(9)));
+                let (size, align) = (size(random), 1 << (3 + random.below(9)));
                 self.allocate(size, align, false)
             }
             6 | 7 => {
-                let size = random.size();
+                let size = size(random);
                 self.allocate(size, 8, true)
             }
             _ => {
-                let size = random.size();
+                let size = size(random);
                 self.allocate(size, 8, false)
             }
         }

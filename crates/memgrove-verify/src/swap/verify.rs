@@ -3,8 +3,8 @@
 //! ```text
 //! roles      the original's own functions keep their promises when they are called: they are what they are taken for
 //! heap       the new functions keep them under the same calls, and a program sees the same
-//! exports    the same calls return the same; what depends on addresses is told by the original in a heap that lies 64 KiB
-//!            further on, and is only compared for being null
+//! exports    the same calls return the same, ask the heap for the same, and leave the same in memory: what depends on
+//!            addresses is compared by block and offset
 //! ```
 
 use std::collections::BTreeSet;
@@ -15,21 +15,16 @@ use memgrove_rewrite::{Options, Plan};
 use serde::Serialize;
 
 use super::drive::{Drive, Fault, Functions, Noted, Seen};
+use super::exports::{self, Observation};
 use crate::copy::{Anatomy, Copy, Shown};
-use crate::engine::{Engine, EngineError, ExportKind, Instance, Value};
+use crate::engine::{Engine, EngineError, Export, ExportKind, Instance};
 use crate::pair::Sides;
-use crate::{Gap, Outcome, Reason, Verdict, Witness, drive, pair};
+use crate::{Gap, Outcome, Reason, Verdict, Witness, pair};
 
-/// How far apart the heaps of the two originals lie, in bytes.
-const APART_BYTES: u32 = 1 << 16;
 /// The calls are drawn from these.
 const SEEDS: [u64; 2] = [0x9e37_79b9, 0x1234_5678_9abc];
-/// Exports called at most.
-const MOST_EXPORTS: usize = 200;
-/// New starts after calls that could not be compared.
-const MOST_STARTS: usize = 24;
 /// Exports that a glue calls once, first.
-const CONSTRUCTORS: [&str; 3] = ["__wasm_call_ctors", "___wasm_call_ctors", "_initialize"];
+pub(super) const CONSTRUCTORS: [&str; 3] = ["__wasm_call_ctors", "___wasm_call_ctors", "_initialize"];
 
 /// What was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -120,16 +115,18 @@ enum Side {
     Swapped,
 }
 
-struct Subject<'a> {
-    facts: &'a Facts<'a>,
-    plan: Plan,
-    missing: Vec<usize>,
+pub(super) struct Subject<'a> {
+    pub facts: &'a Facts<'a>,
+    pub plan: Plan,
+    pub missing: Vec<usize>,
+    /// What the original exports.
+    pub exports: Vec<Export>,
+    /// The functions that were replaced.
+    pub interface: BTreeSet<u32>,
     original: Copy,
     swapped: Copy,
     functions: Functions,
-    /// Exports from which a block can be given back: what they are given they may free.
-    freeing: BTreeSet<u32>,
-    interface: BTreeSet<u32>,
+    observation: Result<Observation, Gap>,
 }
 
 impl<'a> Subject<'a> {
@@ -149,6 +146,7 @@ impl<'a> Subject<'a> {
         let (original, new) = (original.ok_or_else(|| cannot(words))?, new.ok_or_else(|| cannot(words))?);
         let members = swapped.replaced.iter().map(|member| (original.name(member.func), *member)).collect();
         let functions = Functions { members, heap: swapped.heap };
+        let observation = Observation::new(facts, swapped, plan.maximum_pages());
         Ok(Self {
             facts,
             plan,
@@ -156,7 +154,8 @@ impl<'a> Subject<'a> {
             original,
             swapped: new,
             functions,
-            freeing: freeing(facts, &interface),
+            observation,
+            exports: crate::engine::Shape::of(facts.bytes()).map_or_else(|_| Vec::new(), |shape| shape.exports),
             interface,
         })
     }
@@ -178,17 +177,6 @@ impl<'a> Subject<'a> {
         }
         Ok(instance)
     }
-}
-
-/// Functions that lead to one of the allocator's by direct calls.
-fn freeing(facts: &Facts<'_>, interface: &BTreeSet<u32>) -> BTreeSet<u32> {
-    let callers = facts.call_graph.callers();
-    let mut found = interface.clone();
-    let mut open: Vec<u32> = interface.iter().copied().collect();
-    while let Some(func) = open.pop() {
-        open.extend(callers.of(func).iter().filter(|caller| found.insert(**caller)));
-    }
-    found
 }
 
 struct Asked {
@@ -237,7 +225,10 @@ impl Asked {
         let failed = matches!(outcome, Outcome::Failed(_));
         self.answer(id, SwapQuestion::Heap, outcome);
         if !failed {
-            let outcome = self.exports(subject, &sides);
+            let outcome = match &subject.observation {
+                Ok(observation) => exports::check(subject, observation, engine, &mut self.not_run),
+                Err(gap) => Outcome::Skipped(gap.clone()),
+            };
             self.answer(id, SwapQuestion::Exports, outcome);
         }
     }
@@ -256,77 +247,6 @@ impl Asked {
             noted.append(&mut drive.noted);
         }
         Ok(())
-    }
-
-    /// Calls the exports on the original, on the original with its heap further on, and on the new module.
-    fn exports(&mut self, subject: &Subject<'_>, sides: &Sides<'_>) -> Outcome {
-        let start = || -> Result<[Box<dyn Instance>; 3], EngineError> {
-            let first = subject.start(sides, Side::Original)?;
-            let mut moved = subject.start(sides, Side::Original)?;
-            if let Err(Fault::Engine(error)) =
-                Drive::new(moved.as_mut(), &subject.functions).shift(APART_BYTES)
-            {
-                return Err(error);
-            }
-            Ok([first, moved, subject.start(sides, Side::Swapped)?])
-        };
-        let mut instances = match start() {
-            Ok(instances) => instances,
-            Err(error) => return Outcome::Skipped(gap_of(&error)),
-        };
-        let (mut agree, mut by_address, mut skipped, mut starts) = (0_usize, 0_usize, 0_usize, 0);
-        for export in sides.original().shape().exports.iter().take(MOST_EXPORTS) {
-            let ExportKind::Function(signature) = &export.kind else { continue };
-            let index = subject.facts.exported_func(&export.name);
-            if subject.original.is_added(&export.name)
-                || CONSTRUCTORS.contains(&export.name.as_str())
-                || index.is_some_and(|index| subject.interface.contains(&index))
-            {
-                continue;
-            }
-            // A number that is no block would be freed: what then happens is nobody's promise.
-            let may_free = index.is_none_or(|index| subject.freeing.contains(&index));
-            if !drive::can_drive(signature) || may_free && !signature.parameters.is_empty() {
-                skipped += 1;
-                continue;
-            }
-            let arguments = drive::arguments(signature, 0);
-            let results = instances.each_mut().map(|side| call(side.as_mut(), &export.name, &arguments));
-            let [first, moved, new] = &results;
-            let same = match (first, moved, new) {
-                (Called::Ended, ..) | (_, Called::Ended, _) | (_, _, Called::Ended) => None,
-                (first, moved, new) if first == moved => Some(first == new),
-                (Called::Returned(first), Called::Returned(_), Called::Returned(new)) => {
-                    by_address += 1;
-                    let nulls =
-                        |values: &[Value]| values.iter().map(|value| value.as_u64() == Some(0)).collect();
-                    let (first, new): (Vec<bool>, Vec<bool>) = (nulls(first), nulls(new));
-                    Some(first == new)
-                }
-                _ => None,
-            };
-            match same {
-                Some(true) => agree += 1,
-                Some(false) if signature.parameters.is_empty() => {
-                    return Outcome::Failed(format!("`{}`: {first:?} before, {new:?} after", export.name));
-                }
-                _ => {
-                    skipped += 1;
-                    starts += 1;
-                    match start() {
-                        Ok(fresh) if starts < MOST_STARTS => instances = fresh,
-                        _ => break,
-                    }
-                }
-            }
-        }
-        if skipped > 0 {
-            let words = format!(
-                "{skipped} exports take what may be freed, or cannot be compared without knowing what they are for"
-            );
-            self.not_run.push(Gap::new(Reason::CannotBeCalled, words));
-        }
-        Outcome::Passed(format!("{agree} agree, {by_address} of them in all but addresses"))
     }
 
     fn conclude(self) -> SwapVerification {
@@ -352,25 +272,6 @@ impl Asked {
     }
 }
 
-/// What came of a call.
-#[derive(Debug, PartialEq, Eq)]
-enum Called {
-    Returned(Vec<Value>),
-    Trapped(String),
-    /// A budget ended it.
-    Ended,
-}
-
-fn call(instance: &mut dyn Instance, name: &str, arguments: &[Value]) -> Called {
-    match instance.call(name, arguments) {
-        Ok(outcome) => Called::Returned(outcome.values),
-        Err(error) if error.is_exhausted() => Called::Ended,
-        Err(error) => {
-            Called::Trapped(error.trap().map_or_else(|| error.to_string(), |trap| format!("{trap:?}")))
-        }
-    }
-}
-
 /// Whether a program sees the same.
 fn compare(was: &[Noted], is: &[Noted]) -> Outcome {
     // More than there can be: an old allocator that gives it out has overflowed.
@@ -388,7 +289,7 @@ fn compare(was: &[Noted], is: &[Noted]) -> Outcome {
     }
 }
 
-fn gap_of(error: &EngineError) -> Gap {
+pub(super) fn gap_of(error: &EngineError) -> Gap {
     let reason = match error.is_exhausted() {
         true => Reason::OutOfBudget,
         false => Reason::OriginalDoesNotStart,
