@@ -142,10 +142,10 @@ pub fn swap(facts: &Facts<'_>, options: &Options) -> Result<Swapped, SwapError> 
     // Only a function by which the heap grows lives on for it.
     let old = match growth {
         Growth::Sbrk(_) => old,
-        Growth::Instruction | Growth::Break { .. } if options.sbrk.is_some() => {
+        Growth::Instruction { .. } | Growth::Break { .. } if options.sbrk.is_some() => {
             Old::find(&code, &options.members, None).unwrap_or(old)
         }
-        Growth::Instruction | Growth::Break { .. } => old,
+        Growth::Instruction { .. } | Growth::Break { .. } => old,
     };
 
     let sections = Sections::read_valid(wasm)?;

@@ -346,7 +346,15 @@ fn knows(
     own: &Own,
     replaced: &BTreeMap<u32, Member>,
 ) -> Knows {
-    let calls = facts.call_graph.callees(func).iter().any(|callee| replaced.contains_key(callee));
+    let calls_any = |func: u32| facts.call_graph.callees(func).iter().any(|callee| replaced.contains_key(callee));
+    let calls = calls_any(func);
+    let callers = reader.code.callers(func);
+    if !callers.is_empty()
+        && callers.iter().all(|caller| calls_any(*caller))
+        && let knows @ (Knows::Inside(_) | Knows::Tests(_)) = asks_header(reader, func, own, callers)
+    {
+        return knows;
+    }
     // Reading a function takes longer than seeing that none of its numbers is an address of interest.
     if !calls && !mentions(facts, func, &own.state) {
         return Knows::Nothing;
@@ -376,6 +384,29 @@ fn knows(
     }
     let tests: BTreeSet<usize> = headers().map(|(_, place, _)| *place).collect();
     if tests.is_empty() { Knows::Nothing } else { Knows::Tests(tests) }
+}
+
+/// Whether a function that is only called where blocks are allocated or freed looks before a block that it is handed: it
+/// was part of the allocator.
+fn asks_header(reader: &mut Reader<'_, '_>, func: u32, own: &Own, callers: &[u32]) -> Knows {
+    let is_leaf = reader.code.facts().call_graph.callees(func).is_empty();
+    let Some(uses) = reader.uses(func) else { return Knows::Nothing };
+    if uses.before_params.is_empty() {
+        return Knows::Nothing;
+    }
+    let tests: BTreeSet<usize> =
+        uses.before_params_at.iter().filter(|(_, is_test)| *is_test).map(|(place, _)| *place).collect();
+    let only_tests = tests.len() == uses.before_params_at.len();
+    let has_other_uses = !uses.loads.is_empty() || !uses.stores.is_empty();
+    if is_leaf && only_tests && !has_other_uses {
+        return Knows::Tests(tests);
+    }
+    // One that is told where the heap is: nothing but the allocator is.
+    let is_told = own.heap.is_some_and(|heap| {
+        let told = (func, heap.cast_signed());
+        callers.iter().any(|caller| reader.uses(*caller).is_some_and(|uses| uses.first_constants.contains(&told)))
+    });
+    if is_told { Knows::Inside(Why::Header) } else { Knows::Nothing }
 }
 
 /// Whether a function holds a number that may lead to one of these addresses. O(1) for most that hold none, else O(its

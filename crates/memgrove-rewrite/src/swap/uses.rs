@@ -23,6 +23,8 @@ pub(super) struct Uses {
     pub before_results: BTreeSet<(u32, usize, bool)>,
     /// Parameters before whose address it reads or writes.
     pub before_params: BTreeSet<u32>,
+    /// Where it does so, and whether that is only to see whether flags are set.
+    pub before_params_at: BTreeSet<(usize, bool)>,
     /// Parameters at a small distance behind whose address it reads, with the distance.
     pub at_params: BTreeSet<(u32, u32)>,
     /// The same for writes.
@@ -111,6 +113,7 @@ impl Uses {
                 let at = base.wrapping_add(offset);
                 if (-HEADER_BYTES..0).contains(&at) {
                     self.before_params.insert(param);
+                    self.before_params_at.insert((place, is_test));
                 } else if let Ok(at) = u32::try_from(at)
                     && i64::from(at) < FIRST_ADDRESS
                 {

@@ -1,5 +1,5 @@
 import('./js/index.js').then(async m => {
-  await m.init('fast');
+  await m.init('small');
   for (const lines of [10, 60000, 300]) {
     const text = Array.from({ length: lines }, (_, n) => `## Part ${n}\n\n* *a* [l${n}](http://x.y/${n})\n* \`c\`\n\n| a | b |\n|---|---|\n| ${n} | ~~x~~ |\n`).join('\n');
     const html = m.mdToHtml(text);

@@ -11,7 +11,7 @@ Promise.resolve(require('./dist/Yoga.cjs.js')).then(Y => {
     }
     return node;
   };
-  const root = make(5, 10);
+  const root = make(4, 10);
   root.calculateLayout(1000, 1000, 1);
   const layouts = all.filter((_, n) => n % 50 === 0).map(node => JSON.stringify(node.getComputedLayout()));
   console.log(all.length, layouts[7], hash(Buffer.from(layouts.join())));
