@@ -49,6 +49,8 @@ pub struct Manners {
     pub rounds_alignment: bool,
     /// Rust's functions return the alignment for an empty block, and free nothing then.
     pub empty_is_alignment: bool,
+    /// `malloc(0)` returns null; else it is a block of the least size. Found in the code.
+    zero_is_null: bool,
     /// Where errno is, and the number for exhausted memory: found in the code.
     errno: Option<(u32, i32)>,
 }
@@ -153,7 +155,12 @@ pub fn swap(facts: &Facts<'_>, options: &Options) -> Result<Swapped, SwapError> 
     let mut wanted = BTreeSet::new();
     old.replaced.values().for_each(|member| adaptor::needed(member.role, &mut wanted));
     let heap = Heap::add(&mut edits, options.to, growth, &wanted)?;
-    let manners = Manners { errno: old.errno, ..options.manners };
+    let manners = Manners {
+        errno: old.errno,
+        zero_is_null: old.zero_is_null,
+        realloc_zero_frees: options.manners.realloc_zero_frees || old.realloc_zero_frees,
+        ..options.manners
+    };
     for member in old.replaced.values() {
         edits.replace(member.func, adaptor::body(member, &heap, &manners))?;
     }

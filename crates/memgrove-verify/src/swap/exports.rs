@@ -210,6 +210,7 @@ impl<'w> Work<'w> {
             Some(_) => (sides.original_alone()?, &observation.original),
             None => (sides.fixed_on_host_of_original()?, &observation.new),
         };
+        subject.make_room(instance.as_mut())?;
         let mut seen = Seen::new(None);
         // What the start function asked for was not filled.
         seen.learn(instance.as_mut(), names, &observation.members)?;

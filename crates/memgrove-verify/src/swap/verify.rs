@@ -10,17 +10,21 @@
 use std::collections::BTreeSet;
 
 use memgrove_inspect::Facts;
-use memgrove_rewrite::swap::Swapped;
+use memgrove_rewrite::swap::{Beyond, Growth, Swapped};
 use memgrove_rewrite::{Options, Plan};
 use serde::Serialize;
 
-use super::drive::{Drive, Fault, Functions, Noted, Seen};
+use super::drive::{Drive, Driven, Fault, Functions, Noted, Seen};
 use super::exports::{self, Observation};
 use crate::copy::{Anatomy, Copy, Shown};
-use crate::engine::{Engine, EngineError, Export, ExportKind, Instance};
+use crate::engine::{Engine, EngineError, Export, ExportKind, Instance, Memory};
 use crate::pair::Sides;
 use crate::{Gap, Outcome, Reason, Verdict, Witness, pair};
 
+/// Of memory that cannot grow, less than one part in so many may be lost.
+const ROOM_PARTS: u64 = 8;
+/// What a host grows memory by where the module does not: as much as the calls need.
+const ROOM_PAGES: u64 = 512;
 /// The calls are drawn from these.
 const SEEDS: [u64; 2] = [0x9e37_79b9, 0x1234_5678_9abc];
 /// Exports that a glue calls once, first.
@@ -119,6 +123,8 @@ pub(super) struct Subject<'a> {
     pub facts: &'a Facts<'a>,
     pub plan: Plan,
     pub missing: Vec<usize>,
+    /// Only the host makes its memory longer.
+    host_grows: bool,
     /// What the original exports.
     pub exports: Vec<Export>,
     /// The functions that were replaced.
@@ -130,6 +136,14 @@ pub(super) struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
+    /// Memory that a module leaves to its host to grow.
+    pub fn make_room(&self, instance: &mut dyn Instance) -> Result<(), EngineError> {
+        if self.host_grows {
+            instance.grow(Memory::Main, ROOM_PAGES)?;
+        }
+        Ok(())
+    }
+
     fn new(facts: &'a Facts<'a>, swapped: &'a Swapped) -> Result<Self, Gap> {
         let cannot = |words: &str| Gap::new(Reason::CannotBeCalled, words);
         let plan = memgrove_rewrite::plan(facts.bytes(), &Options::default())
@@ -155,6 +169,7 @@ impl<'a> Subject<'a> {
             swapped: new,
             functions,
             observation,
+            host_grows: matches!(swapped.growth, Growth::Break { beyond: Beyond::Never, .. }),
             exports: crate::engine::Shape::of(facts.bytes()).map_or_else(|_| Vec::new(), |shape| shape.exports),
             interface,
         })
@@ -165,6 +180,7 @@ impl<'a> Subject<'a> {
             Side::Original => (sides.original(), sides.original_alone()?),
             Side::Swapped => (sides.fixed(), sides.fixed_on_host_of_original()?),
         };
+        self.make_room(instance.as_mut())?;
         for name in CONSTRUCTORS {
             let is_there = module.shape().exports.iter().any(|export| {
                 export.name == name
@@ -202,22 +218,23 @@ impl Asked {
                 return self.answer(id, SwapQuestion::Roles, Outcome::Skipped(gap));
             }
         };
-        let mut seen = Vec::new();
-        match self.drive(subject, &sides, Side::Original, &mut seen) {
-            Ok(()) => {
-                let words = format!("{} calls, each promise kept", seen.len());
-                self.answer(id, SwapQuestion::Roles, Outcome::Passed(words));
-            }
+        let seen = match self.drive(subject, &sides, Side::Original) {
+            Ok(seen) => seen,
             Err(Fault::Promise(words)) => {
                 return self.answer(id, SwapQuestion::Roles, Outcome::Failed(words));
             }
             Err(Fault::Engine(error)) => {
                 return self.answer(id, SwapQuestion::Roles, Outcome::Skipped(gap_of(&error)));
             }
-        }
-        let mut new = Vec::new();
-        let outcome = match self.drive(subject, &sides, Side::Swapped, &mut new) {
-            Ok(()) => compare(&seen, &new),
+        };
+        let calls: usize = seen.iter().map(|driven| driven.noted.len()).sum();
+        self.answer(
+            id,
+            SwapQuestion::Roles,
+            Outcome::Passed(format!("{calls} calls, each promise kept")),
+        );
+        let outcome = match self.drive(subject, &sides, Side::Swapped) {
+            Ok(new) => compare(&seen, &new),
             Err(Fault::Promise(words)) => Outcome::Failed(words),
             Err(Fault::Engine(error)) if error.is_exhausted() => Outcome::Skipped(gap_of(&error)),
             Err(Fault::Engine(error)) => Outcome::Failed(error.to_string()),
@@ -238,15 +255,12 @@ impl Asked {
         subject: &Subject<'_>,
         sides: &Sides<'_>,
         side: Side,
-        noted: &mut Vec<Noted>,
-    ) -> Result<(), Fault> {
-        for seed in SEEDS {
+    ) -> Result<Vec<Driven>, Fault> {
+        let run = |seed: &u64| {
             let mut instance = subject.start(sides, side)?;
-            let mut drive = Drive::new(instance.as_mut(), &subject.functions);
-            drive.run(seed)?;
-            noted.append(&mut drive.noted);
-        }
-        Ok(())
+            Drive::new(instance.as_mut(), &subject.functions).run(*seed)
+        };
+        SEEDS.iter().map(run).collect()
     }
 
     fn conclude(self) -> SwapVerification {
@@ -272,20 +286,51 @@ impl Asked {
     }
 }
 
-/// Whether a program sees the same.
-fn compare(was: &[Noted], is: &[Noted]) -> Outcome {
+/// Whether a program sees the same, seed by seed.
+fn compare(was: &[Driven], is: &[Driven]) -> Outcome {
+    let mut calls = 0;
+    let mut notes = BTreeSet::new();
+    for (was, is) in was.iter().zip(is) {
+        match compare_one(was, is) {
+            Ok((compared, note)) => {
+                calls += compared;
+                notes.extend(note);
+            }
+            Err(words) => return Outcome::Failed(words),
+        }
+    }
+    let notes: String = notes.into_iter().map(|note| format!("; {note}")).collect();
+    Outcome::Passed(format!("{calls} calls, seen alike by a program{notes}"))
+}
+
+/// How many calls were compared, and what is to be said of them; else how they differ.
+fn compare_one(was: &Driven, is: &Driven) -> Result<(usize, Option<String>), String> {
     // More than there can be: an old allocator that gives it out has overflowed.
     let is_refused =
         |(words, seen): &Noted| words.contains("4294967280") && *seen == Seen::Block { is_null: false };
     // Rust's functions need not take null.
     let is_free = |(words, seen): &Noted| words == "free[0]" && matches!(seen, Seen::Trapped(_));
-    let differs = was.iter().zip(is).find(|(was, is)| was != is && !is_free(was) && !is_refused(was));
+    let mut both = was.noted.iter().zip(&is.noted).enumerate();
+    let differs = both.find(|(_, (was, is))| was != is && !is_free(was) && !is_refused(was));
     match differs {
-        Some(((words, was), (_, is))) => Outcome::Failed(format!("{words}: {was:?} before, {is:?} after")),
-        None if was.len() != is.len() => {
-            Outcome::Failed(format!("{} calls before, {} after", was.len(), is.len()))
+        // Memory that cannot grow is exhausted sooner or later with every heap, and what follows is not the same.
+        Some((at, _)) if is.refused.is_some_and(|(refused, _)| refused <= at) => {
+            let in_use = is.refused.map_or(0, |(_, bytes)| bytes);
+            let (before, now) = (was.refused.map_or(was.peak_bytes, |(_, bytes)| bytes), in_use);
+            let words = format!("memory, which cannot grow, is exhausted with {now} bytes in use, before with {before}");
+            match now * ROOM_PARTS >= before * (ROOM_PARTS - 1) {
+                true => Ok((at, Some(words))),
+                false => Err(format!("{words}; another heap may waste less, as dlmalloc does")),
+            }
         }
-        None => Outcome::Passed(format!("{} calls, seen alike by a program", is.len())),
+        Some((at, _)) if was.refused.is_some_and(|(refused, _)| refused <= at) => {
+            Ok((at, Some("memory, which cannot grow, is exhausted later than before".to_owned())))
+        }
+        Some((_, ((words, was), (_, is)))) => Err(format!("{words}: {was:?} before, {is:?} after")),
+        None if was.noted.len() != is.noted.len() => {
+            Err(format!("{} calls before, {} after", was.noted.len(), is.noted.len()))
+        }
+        None => Ok((is.noted.len(), None)),
     }
 }
 
