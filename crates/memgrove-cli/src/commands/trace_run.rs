@@ -45,7 +45,7 @@ mod without {
 
     use super::super::trace_read::{Original, ReadArgs};
     use super::RunArgs;
-    use crate::exit::{Exit, UserError};
+    use crate::exit::{self, Exit};
     use crate::output::Output;
 
     /// Says why nothing is run.
@@ -56,7 +56,7 @@ mod without {
         _: impl FnOnce(&mut Output) -> Result<Traced>,
         _: &mut Output,
     ) -> Result<Exit> {
-        Err(UserError::no_engine("trace FILE").into())
+        Err(exit::no_engine("trace FILE").into())
     }
 }
 
