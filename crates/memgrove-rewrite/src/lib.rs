@@ -19,6 +19,7 @@ mod error;
 mod glue;
 pub mod graft;
 mod heap;
+mod lower;
 mod mark;
 mod module;
 mod pass;
@@ -34,6 +35,7 @@ pub use contract::{Form, forms};
 pub use error::Error;
 pub use glue::{Glue, GlueError};
 pub use heap::{Allocator, HeapFunction};
+pub use lower::LOWERABLE;
 pub use plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, StubGroup, Stubs, Traps};
 pub use runtime::RuntimeFunction;
 
@@ -102,7 +104,11 @@ fn write(module: &module::Module<'_>, plan: &Plan) -> Result<Vec<u8>, Error> {
     if plan.is_empty() {
         return Ok(module.bytes.to_vec());
     }
-    encode::encode(module, &plan.edits, &runtime::donor()?)
+    let wasm = match plan.edits.is_empty() {
+        true => module.bytes.to_vec(),
+        false => encode::encode(module, &plan.edits, &runtime::donor()?)?,
+    };
+    lower::lower(wasm, &plan.lower)
 }
 
 fn validator() -> Validator {

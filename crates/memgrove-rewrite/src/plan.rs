@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use memgrove_module::facts::Proposal;
 use memgrove_module::recognise::Purpose;
 use serde::Serialize;
 
@@ -29,6 +30,8 @@ pub struct Options {
     pub glue: Option<Glue>,
     /// Functions that trap when they are called, where they would stay imports.
     pub trap: Traps,
+    /// Proposals that the output is to do without, as far as possible (see [`LOWERABLE`](crate::LOWERABLE)).
+    pub lower: Vec<Proposal>,
 }
 
 /// Functions that are to trap when called, where nothing else stands for them.
@@ -78,6 +81,7 @@ impl Default for Options {
             allocator: None,
             glue: None,
             trap: Traps::default(),
+            lower: Vec::new(),
         }
     }
 }
@@ -302,6 +306,8 @@ pub struct Plan {
     /// Things to know that change nothing.
     pub notes: Vec<String>,
     #[serde(skip)]
+    pub(crate) lower: Vec<Proposal>,
+    #[serde(skip)]
     pub(crate) page_bytes: u64,
     #[serde(skip)]
     pub(crate) edits: Edits,
@@ -376,6 +382,6 @@ impl Plan {
     /// There is nothing to change.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.edits.is_empty()
+        self.edits.is_empty() && self.lower.is_empty()
     }
 }

@@ -13,6 +13,7 @@ use memgrove_view::fix::{Done, Fix, HostVerdict};
 
 use super::fix_glue;
 use super::fix_host::HostTarget;
+use super::fix_lower;
 use crate::args::size;
 use crate::exit::{self, Exit, UserError};
 use crate::input;
@@ -47,6 +48,7 @@ Examples:
   memgrove fix app.wasm -o out.wasm --allocator wee   put a heap inside for imported malloc and free
   memgrove fix app.wasm -o out.wasm --glue app.js     Emscripten's JavaScript says what minified names are
   memgrove fix app.wasm -o out.wasm --trap rest       it has to load; what is not known traps when called
+  memgrove fix app.wasm -o out.wasm --host wasm3 --lower   write in older instructions what the host lacks
   memgrove fix app.wasm -o out.wasm --json | jq '.plan.imports'";
 
 /// The reasons of a host quote names, which may be as long as the file; of all this many characters are shown.
@@ -105,6 +107,15 @@ pub(crate) struct FixArgs {
     #[arg(long)]
     accept_unverified: bool,
 
+    /// Write in WebAssembly 1.0 what can be: of the proposals that the target host lacks, of those named, or of all
+    ///
+    /// Sign extension, saturating conversions, several values at once, memory.copy and memory.fill, long numbers of
+    /// linkers; results and traps stay the same. What needs such a proposal nevertheless (segments that code copies, tables
+    /// that grow, exported functions of several results) is named, and the result is written only with --partial.
+    #[arg(long, value_name = "PROPOSAL", value_delimiter = ',', num_args = 0..=1, require_equals = true,
+          default_missing_value = fix_lower::HOST, value_parser = fix_lower::values())]
+    lower: Vec<String>,
+
     /// Raise the memory's maximum to SIZE, such as 256MiB, where the module declares a smaller one
     ///
     /// A number of bytes, or of KiB, MiB or GiB. Without it a declared maximum is kept, so that a program that meets
@@ -158,7 +169,8 @@ pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
     }
     if args.dry_run {
         planned.show(args, None, out)?;
-        return Ok(if planned.is_allowed && !planned.on_host.is_no() { Exit::Done } else { Exit::No });
+        let is_done = planned.is_allowed && !planned.on_host.is_no() && planned.still_needed.is_empty();
+        return Ok(if is_done { Exit::Done } else { Exit::No });
     }
     if let Some(refusal) = planned.refusal(args) {
         planned.show(args, None, out)?;
@@ -177,7 +189,7 @@ fn fixed(
     script: Option<&str>,
 ) -> Result<(Options, Fixed)> {
     let mut options = options(args, host, original)?;
-    let fixed = match &args.glue {
+    let mut fixed = match &args.glue {
         Some(path) => {
             options.glue = Some(fix_glue::named(path, args.max_size, original)?);
             memgrove_rewrite::fix_facts(original, &options).map_err(|error| fix_glue::refused(path, error))?
@@ -189,6 +201,9 @@ fn fixed(
         return Err(UserError::usage(format!("--trap: the module imports nothing called `{name}`"))
             .hint("--dry-run lists its imports; groups are memory, wasi, js-glue, unknown and so on, or rest")
             .into());
+    }
+    if !options.lower.is_empty() {
+        fixed.plan.notes.extend(fix_lower::still_needed(&options.lower, &facts(&fixed.wasm)?));
     }
     Ok((options, fixed))
 }
@@ -205,6 +220,10 @@ struct Planned<'a> {
     #[cfg_attr(not(feature = "engines"), expect(dead_code, reason = "only verification reads it"))]
     report: Report,
     on_host: HostVerdict,
+    /// Of what the target host lacks, something could be lowered.
+    lower_helps: bool,
+    /// What the result was to do without and needs nevertheless.
+    still_needed: Vec<String>,
     /// Nothing stays that the target does not provide, or the user wants it anyway.
     is_allowed: bool,
 }
@@ -220,19 +239,26 @@ impl<'a> Planned<'a> {
         let result = facts(&fixed.wasm)?;
         let report = host.report(&result);
         let on_host = host.verdict(&report)?;
+        let lower_helps = args.lower.is_empty() && fix_lower::helps(host, &result);
+        let still_needed = fix_lower::still_needed(&options.lower, &result);
         let mut remaining = fixed.plan.remaining();
         let is_allowed = args.partial || remaining.all(|item| options.is_provided(&item.module, &item.name));
-        Ok(Self { name, original, fixed, result, report, on_host, is_allowed })
+        Ok(Self { name, original, fixed, result, report, on_host, lower_helps, still_needed, is_allowed })
     }
 
     /// Why the result is not to be written.
     fn refusal(&self, args: &FixArgs) -> Option<String> {
         match self.fixed.plan.remaining().count() {
             _ if args.partial => None,
-            _ if self.is_allowed => self
-                .on_host
-                .is_no()
-                .then(|| format!("the target host does not run the result: {}", self.on_host.words())),
+            _ if self.is_allowed && self.on_host.is_no() => {
+                let hint = if self.lower_helps {
+                    "; --lower writes what it lacks in older instructions"
+                } else {
+                    ""
+                };
+                Some(format!("the target host does not run the result: {}{hint}", self.on_host.words()))
+            }
+            _ if self.is_allowed => (!self.still_needed.is_empty()).then(|| self.still_needed.join("; ")),
             1 => Some("1 import stays".to_owned()),
             count => Some(format!("{count} imports stay")),
         }
@@ -298,7 +324,7 @@ fn verify_and_write(
             .hint("the failed checks are listed above; the input is unchanged")
             .into());
     }
-    if planned.on_host.is_no() {
+    if planned.on_host.is_no() || !planned.still_needed.is_empty() {
         return Ok(Exit::No);
     }
     if verification.verdict == Verdict::NotVerified && !args.accept_unverified {
@@ -334,6 +360,7 @@ fn options(args: &FixArgs, host: &HostTarget, facts: &Facts<'_>) -> Result<Optio
         allocator: args.allocator.as_deref().and_then(Allocator::named),
         glue: None,
         trap,
+        lower: fix_lower::proposals(&args.lower, host, facts),
     })
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use memgrove_inspect::facts::Proposal;
 use memgrove_inspect::knowledge::Host;
 use memgrove_inspect::{Facts, Knowledge, Report, conclude_with};
 use memgrove_view::fix::HostVerdict;
@@ -48,6 +49,11 @@ impl HostTarget {
     /// It needs the module to export a memory as `memory`.
     pub(super) fn needs_memory_export(&self, facts: &Facts<'_>) -> bool {
         self.host.needs_memory_export(facts)
+    }
+
+    /// The proposals that the module uses and it has not, or only under a condition.
+    pub(super) fn lacking(&self, facts: &Facts<'_>) -> Vec<Proposal> {
+        self.host.lacking(facts, &self.knowledge)
     }
 
     /// What the inspector says of a module, on this host and on those that are built in.

@@ -11,6 +11,7 @@ mod disabled;
 mod fix;
 mod fix_glue;
 mod fix_host;
+mod fix_lower;
 mod inspect;
 mod man;
 #[cfg(feature = "engines")]

@@ -27,7 +27,7 @@ use wasmparser::{ExternalKind, TypeRef};
 use crate::edits::{Edits, StandIn, Value};
 use crate::module::Module;
 use crate::plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan};
-use crate::{Error, mark, structure};
+use crate::{Error, lower, mark, structure};
 
 /// Bytes of a WebAssembly page, unless a memory's type says otherwise.
 pub(crate) use memgrove_module::PAGE_BYTES as PAGE;
@@ -89,8 +89,20 @@ pub(crate) fn run(module: &Module<'_>, options: &Options) -> Result<Plan, Error>
         item.behaviour = behaviour(&pass.edits, entry);
     }
     mark(&mut pass);
+    let (changes, notes) = lower::changes(module.bytes, &options.lower)?;
+    // Only what there is something to do about.
+    let lower = if changes.is_empty() { Vec::new() } else { options.lower.clone() };
+    pass.changes.extend(changes);
+    pass.notes.extend(notes);
     let page_bytes = module.memories.first().map_or(PAGE, page_bytes);
-    Ok(Plan { imports: pass.items, changes: pass.changes, notes: pass.notes, page_bytes, edits: pass.edits })
+    Ok(Plan {
+        imports: pass.items,
+        changes: pass.changes,
+        notes: pass.notes,
+        lower,
+        page_bytes,
+        edits: pass.edits,
+    })
 }
 
 /// Marks what imports stay as decided; decides nothing about a module that is marked.

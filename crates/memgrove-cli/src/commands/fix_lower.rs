@@ -1,0 +1,44 @@
+//! `--lower`: which proposals the result is to do without, and which of them it needs nevertheless.
+
+use clap::builder::PossibleValuesParser;
+use memgrove_inspect::Facts;
+use memgrove_inspect::facts::Proposal;
+use memgrove_rewrite::LOWERABLE;
+
+use super::fix_host::HostTarget;
+
+/// What `--lower` without a list stands for.
+pub(super) const HOST: &str = "host";
+const ALL: &str = "all";
+
+pub(super) fn values() -> PossibleValuesParser {
+    PossibleValuesParser::new([HOST, ALL].into_iter().chain(LOWERABLE.iter().map(|proposal| proposal.id())))
+}
+
+/// The proposals that the words on the command line stand for.
+pub(super) fn proposals(words: &[String], host: &HostTarget, facts: &Facts<'_>) -> Vec<Proposal> {
+    let is_asked = |word: &str| words.iter().any(|asked| asked == word);
+    let lacking = if is_asked(HOST) { host.lacking(facts) } else { Vec::new() };
+    let is_wanted =
+        |proposal: &Proposal| is_asked(ALL) || is_asked(proposal.id()) || lacking.contains(proposal);
+    LOWERABLE.iter().copied().filter(is_wanted).collect()
+}
+
+/// The host lacks something that can be lowered, at least in part.
+pub(super) fn helps(host: &HostTarget, result: &Facts<'_>) -> bool {
+    host.lacking(result).iter().any(|proposal| LOWERABLE.contains(proposal))
+}
+
+/// What of the result needs one of these proposals still.
+pub(super) fn still_needed(proposals: &[Proposal], result: &Facts<'_>) -> Vec<String> {
+    let used = proposals.iter().filter_map(|&proposal| result.proposals.first_use(proposal));
+    used.map(|first| {
+        let id = first.proposal.id();
+        format!(
+            "{id} is still needed: {} at {:#x} of the result cannot be lowered",
+            first.describe(),
+            first.offset
+        )
+    })
+    .collect()
+}
