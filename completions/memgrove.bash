@@ -153,7 +153,7 @@ _memgrove() {
             return 0
             ;;
         memgrove__subcmd__fix)
-            opts="-o -n -q -h -V --output --dry-run --explain --stub --trap --allocator --host --partial --accept-unverified --lower --max-memory --glue --json --max-size --color --quiet --help --version"
+            opts="-o -n -q -h -V --output --dry-run --explain --stub --trap --allocator --host --partial --accept-unverified --lower --discard --max-memory --glue --json --max-size --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -188,7 +188,11 @@ _memgrove() {
                     return 0
                     ;;
                 --lower)
-                    COMPREPLY=($(compgen -W "host all sign-extension saturating-float-to-int multi-value bulk-memory reference-types" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "host all sign-extension saturating-float-to-int multi-value bulk-memory reference-types memory-control" -- "${cur}"))
+                    return 0
+                    ;;
+                --discard)
+                    COMPREPLY=($(compgen -W "lower raise" -- "${cur}"))
                     return 0
                     ;;
                 --max-memory)

@@ -122,7 +122,10 @@ sign-extension\t''
 saturating-float-to-int\t''
 multi-value\t''
 bulk-memory\t''
-reference-types\t''"
+reference-types\t''
+memory-control\t''"
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l discard -d 'What becomes of giving memory back (`__wbindgen_memory_discard`, `memory.discard`)' -r -f -a "lower\t''
+raise\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l max-memory -d 'Raise the memory\'s maximum to SIZE, such as 256MiB, where the module declares a smaller one' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l glue -d 'The module\'s JavaScript, by Emscripten: says what its minified imports are' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l max-size -d 'Refuse files with more bytes than this, also after unpacking' -r

@@ -52,7 +52,12 @@
                 (i32.load8_u (i32.add (local.get $from) (local.get $count))))
               (br $bytes)))))))
 
-  (func (export "memory.fill") (param $to i32) (param $byte i32) (param $count i32)
+  ;; Whole pages read as zeros from then on; other ranges trap.
+  (func (export "memory.discard") (param $at i32) (param $count i32)
+    (if (i32.and (i32.or (local.get $at) (local.get $count)) (i32.const 0xffff)) (then unreachable))
+    (call $fill (local.get $at) (i32.const 0) (local.get $count)))
+
+  (func $fill (export "memory.fill") (param $to i32) (param $byte i32) (param $count i32)
     (local $word i64)
     (call $check (local.get $to) (local.get $count))
     (local.set $word

@@ -36,7 +36,9 @@ pub use error::Error;
 pub use glue::{Glue, GlueError};
 pub use heap::{Allocator, HeapFunction};
 pub use lower::LOWERABLE;
-pub use plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, StubGroup, Stubs, Traps};
+pub use plan::{
+    Behaviour, Change, DecidedBy, Decision, Discard, Item, Options, Plan, StubGroup, Stubs, Traps,
+};
 pub use runtime::RuntimeFunction;
 
 pub use memgrove_module::recognise::Purpose;

@@ -1,7 +1,7 @@
 //! What is lowered, what is not and why, and that no edit is more than it says.
 
 use memgrove_module::facts::Proposal;
-use memgrove_rewrite::{Fixed, LOWERABLE, Options, fix, plan};
+use memgrove_rewrite::{Discard, Fixed, LOWERABLE, Options, fix, plan};
 use wasmparser::{Validator, WasmFeatures};
 
 fn lower(wasm: &[u8], lower: &[Proposal]) -> Fixed {
@@ -148,4 +148,24 @@ fn many_values_do_not_make_a_module_many_times_larger() {
     let many = "(block (type 0) unreachable) unreachable ".repeat(2000);
     let text = format!("(module (type (func (result {types}))) (func {many}))");
     stays(&text, "so many values travel at once");
+}
+
+#[test]
+fn giving_memory_back_is_lowered_or_raised() {
+    let text = r#"(module
+        (import "env" "__wbindgen_memory_discard" (func $discard (param i32 i32)))
+        (memory (export "memory") 2)
+        (func (export "f") (call $discard (i32.const 0) (i32.const 65536))))"#;
+    let wasm = wat::parse_str(text).expect("well-formed");
+    let print = |wasm: &[u8]| wasmprinter::print_bytes(wasm).expect("it can be printed");
+    let filled = fix(&wasm, &Options::default()).expect("it can be fixed");
+    assert!(filled.plan.is_complete() && is_first_version(&filled.wasm), "{:#?}", filled.plan.imports);
+    let options = Options { discard: Discard::Raise, ..Options::default() };
+    let raised = fix(&wasm, &options).expect("it can be fixed");
+    assert!(raised.plan.is_complete() && print(&raised.wasm).contains("memory.discard"));
+    assert!(raised.plan.imports[0].ty.ends_with("i32 i32 ->"));
+    // And back: whole pages are filled, anything else traps.
+    let lowered = lower(&raised.wasm, &[Proposal::MemoryControl]);
+    assert!(is_first_version(&lowered.wasm), "{:#?}", lowered.plan);
+    assert!(print(&lowered.wasm).contains("i32.const 65535"));
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use memgrove_inspect::facts::MemoryType;
 use memgrove_inspect::{Facts, Report, facts};
-use memgrove_rewrite::{Allocator, Fixed, Options, StubGroup, Stubs, Traps};
+use memgrove_rewrite::{Allocator, Discard, Fixed, Options, StubGroup, Stubs, Traps};
 use memgrove_text::{escape_file_name, shorten};
 use memgrove_view::fix::{Done, Fix, HostVerdict};
 
@@ -115,6 +115,13 @@ pub(crate) struct FixArgs {
     #[arg(long, value_name = "PROPOSAL", value_delimiter = ',', num_args = 0..=1, require_equals = true,
           default_missing_value = fix_lower::HOST, value_parser = fix_lower::values())]
     lower: Vec<String>,
+
+    /// What becomes of giving memory back (`__wbindgen_memory_discard`, `memory.discard`)
+    ///
+    /// lower: the range is filled with zeros, which any engine can; also of the instruction. raise: the import becomes the
+    /// instruction, for engines with the proposal memory-control. Without it an import is lowered, and an instruction stays.
+    #[arg(long, value_name = "WAY", value_parser = ["lower", "raise"])]
+    discard: Option<String>,
 
     /// Raise the memory's maximum to SIZE, such as 256MiB, where the module declares a smaller one
     ///
@@ -360,7 +367,11 @@ fn options(args: &FixArgs, host: &HostTarget, facts: &Facts<'_>) -> Result<Optio
         allocator: args.allocator.as_deref().and_then(Allocator::named),
         glue: None,
         trap,
-        lower: fix_lower::proposals(&args.lower, host, facts),
+        discard: match args.discard.as_deref() {
+            Some("raise") => Discard::Raise,
+            _ => Discard::Lower,
+        },
+        lower: fix_lower::proposals(&args.lower, args.discard.as_deref() == Some("lower"), host, facts),
     })
 }
 

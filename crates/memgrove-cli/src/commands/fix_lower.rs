@@ -15,12 +15,19 @@ pub(super) fn values() -> PossibleValuesParser {
     PossibleValuesParser::new([HOST, ALL].into_iter().chain(LOWERABLE.iter().map(|proposal| proposal.id())))
 }
 
-/// The proposals that the words on the command line stand for.
-pub(super) fn proposals(words: &[String], host: &HostTarget, facts: &Facts<'_>) -> Vec<Proposal> {
+/// The proposals that the words on the command line stand for, and that of `memory.discard` where that is to go.
+pub(super) fn proposals(
+    words: &[String],
+    discards: bool,
+    host: &HostTarget,
+    facts: &Facts<'_>,
+) -> Vec<Proposal> {
     let is_asked = |word: &str| words.iter().any(|asked| asked == word);
     let lacking = if is_asked(HOST) { host.lacking(facts) } else { Vec::new() };
-    let is_wanted =
-        |proposal: &Proposal| is_asked(ALL) || is_asked(proposal.id()) || lacking.contains(proposal);
+    let is_wanted = |proposal: &Proposal| {
+        let is_discard = discards && *proposal == Proposal::MemoryControl;
+        is_asked(ALL) || is_asked(proposal.id()) || lacking.contains(proposal) || is_discard
+    };
     LOWERABLE.iter().copied().filter(is_wanted).collect()
 }
 

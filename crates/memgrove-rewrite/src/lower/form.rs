@@ -41,6 +41,7 @@ macro_rules! helpers {
 helpers! {
     Copy "memory.copy",
     Fill "memory.fill",
+    Discard "memory.discard",
     I32F32S "i32.trunc_sat_f32_s",
     I32F32U "i32.trunc_sat_f32_u",
     I32F64S "i32.trunc_sat_f64_s",
@@ -56,6 +57,7 @@ pub(super) struct Lowerable {
     sign_extension: bool,
     saturating: bool,
     bulk: bool,
+    discard: bool,
     reference_types: bool,
 }
 
@@ -66,10 +68,12 @@ impl Lowerable {
         let is_plain = |ty: &wasmparser::MemoryType| {
             !ty.memory64 && ty.page_size_log2.is_none_or(|log2| log2 == PAGE_LOG2)
         };
+        let is_plain = sections.memories.first().is_some_and(is_plain);
         Self {
             sign_extension: wanted.contains(&Proposal::SignExtension),
             saturating: wanted.contains(&Proposal::SaturatingFloatToInt),
-            bulk: wanted.contains(&Proposal::BulkMemory) && sections.memories.first().is_some_and(is_plain),
+            bulk: wanted.contains(&Proposal::BulkMemory) && is_plain,
+            discard: wanted.contains(&Proposal::MemoryControl) && is_plain,
             reference_types: wanted.contains(&Proposal::ReferenceTypes),
         }
     }
@@ -97,6 +101,9 @@ impl Lowerable {
             O::I64TruncSatF64U => converts(Helper::I64F64U),
             O::MemoryCopy { dst_mem: 0, src_mem: 0 } => bulk(Helper::Copy),
             O::MemoryFill { mem: 0 } => bulk(Helper::Fill),
+            O::MemoryDiscard { mem: 0 } => {
+                (Proposal::MemoryControl, Helper::Discard.name(), Form::Call(Helper::Discard))
+            }
             // The index stands last: where the byte before its last one says that more follows, it is long.
             O::CallIndirect { table_index: 0, .. }
                 if bytes.iter().rev().nth(1).is_some_and(|byte| byte & 0x80 != 0) =>
@@ -112,6 +119,7 @@ impl Lowerable {
             Proposal::SignExtension => self.sign_extension,
             Proposal::SaturatingFloatToInt => self.saturating,
             Proposal::BulkMemory => self.bulk,
+            Proposal::MemoryControl => self.discard,
             _ => self.reference_types,
         };
         is_wanted.then_some(found)

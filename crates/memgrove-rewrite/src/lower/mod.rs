@@ -39,6 +39,7 @@ pub const LOWERABLE: &[Proposal] = &[
     Proposal::MultiValue,
     Proposal::BulkMemory,
     Proposal::ReferenceTypes,
+    Proposal::MemoryControl,
 ];
 
 static WASM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lower.wasm"));

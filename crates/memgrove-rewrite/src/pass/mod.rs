@@ -95,14 +95,22 @@ pub(crate) fn run(module: &Module<'_>, options: &Options) -> Result<Plan, Error>
     pass.changes.extend(changes);
     pass.notes.extend(notes);
     let page_bytes = module.memories.first().map_or(PAGE, page_bytes);
-    Ok(Plan {
+    let mut plan = Plan {
         imports: pass.items,
         changes: pass.changes,
         notes: pass.notes,
         lower,
         page_bytes,
         edits: pass.edits,
-    })
+    };
+    let openers: Vec<String> = plan.file_openers().map(Item::told).collect();
+    if !openers.is_empty() {
+        plan.notes.push(format!(
+            "it can open files, by {}: inside there are none, so that what reads or writes one behaves otherwise",
+            openers.join(", ")
+        ));
+    }
+    Ok(plan)
 }
 
 /// Marks what imports stay as decided; decides nothing about a module that is marked.
