@@ -119,6 +119,8 @@ Register-ArgumentCompleter -Native -CommandName 'memgrove' -ScriptBlock {
             [CompletionResult]::new('--trap', '--trap', [CompletionResultType]::ParameterName, 'Functions that trap when called instead of staying imports: a name, a group of imports, or all the rest')
             [CompletionResult]::new('--allocator', '--allocator', [CompletionResultType]::ParameterName, 'The heap that is put inside where the module imports malloc, free and their family')
             [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'Target host (id or TOML file): imports it provides are kept, and the result has to run on it')
+            [CompletionResult]::new('--lower', '--lower', [CompletionResultType]::ParameterName, 'Write in WebAssembly 1.0 what can be: of the proposals that the target host lacks, of those named, or of all')
+            [CompletionResult]::new('--discard', '--discard', [CompletionResultType]::ParameterName, 'What becomes of giving memory back (`__wbindgen_memory_discard`, `memory.discard`)')
             [CompletionResult]::new('--max-memory', '--max-memory', [CompletionResultType]::ParameterName, 'Raise the memory''s maximum to SIZE, such as 256MiB, where the module declares a smaller one')
             [CompletionResult]::new('--glue', '--glue', [CompletionResultType]::ParameterName, 'The module''s JavaScript, by Emscripten: says what its minified imports are')
             [CompletionResult]::new('--max-size', '--max-size', [CompletionResultType]::ParameterName, 'Refuse files with more bytes than this, also after unpacking')

@@ -271,7 +271,7 @@ _memgrove() {
             return 0
             ;;
         memgrove__subcmd__fix)
-            opts="-o -n -q -h -V --output --dry-run --explain --stub --trap --allocator --host --partial --accept-unverified --max-memory --glue --json --max-size --color --quiet --help --version"
+            opts="-o -n -q -h -V --output --dry-run --explain --stub --trap --allocator --host --partial --accept-unverified --lower --discard --max-memory --glue --json --max-size --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -303,6 +303,14 @@ _memgrove() {
                     ;;
                 --host)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lower)
+                    COMPREPLY=($(compgen -W "host all sign-extension saturating-float-to-int multi-value bulk-memory reference-types memory-control" -- "${cur}"))
+                    return 0
+                    ;;
+                --discard)
+                    COMPREPLY=($(compgen -W "lower raise" -- "${cur}"))
                     return 0
                     ;;
                 --max-memory)

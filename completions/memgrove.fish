@@ -117,6 +117,16 @@ log\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l trap -d 'Functions that trap when called instead of staying imports: a name, a group of imports, or all the rest' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l allocator -d 'The heap that is put inside where the module imports malloc, free and their family' -r -f -a "wee\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l host -d 'Target host (id or TOML file): imports it provides are kept, and the result has to run on it' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l lower -d 'Write in WebAssembly 1.0 what can be: of the proposals that the target host lacks, of those named, or of all' -r -f -a "host\t''
+all\t''
+sign-extension\t''
+saturating-float-to-int\t''
+multi-value\t''
+bulk-memory\t''
+reference-types\t''
+memory-control\t''"
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l discard -d 'What becomes of giving memory back (`__wbindgen_memory_discard`, `memory.discard`)' -r -f -a "lower\t''
+raise\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l max-memory -d 'Raise the memory\'s maximum to SIZE, such as 256MiB, where the module declares a smaller one' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l glue -d 'The module\'s JavaScript, by Emscripten: says what its minified imports are' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l max-size -d 'Refuse files with more bytes than this, also after unpacking' -r

@@ -402,6 +402,7 @@ const ASKED_OF_ENGINES: &[&str] = &[
     "fix module.wasm -n --trap %",
     "fix module.wasm --explain %",
     "fix module.wasm -n --glue @.wasm",
+    "fix module.wasm -n --lower=all --discard raise",
     "fix module.wasm -o out.wasm",
     "fix module.wasm -o partial.wasm --partial",
     "fix fixable.wasm -o fixed.wasm",

@@ -50,7 +50,7 @@ pub struct Manners {
     /// Rust's functions return the alignment for an empty block, and free nothing then.
     pub empty_is_alignment: bool,
     /// `malloc(0)` returns null; else it is a block of the least size. Found in the code.
-    zero_is_null: bool,
+    pub(crate) zero_is_null: bool,
     /// Where errno is, and the number for exhausted memory: found in the code.
     pub(crate) errno: Option<(u32, i32)>,
 }

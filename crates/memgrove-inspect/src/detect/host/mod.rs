@@ -7,7 +7,7 @@ mod support;
 
 pub(in crate::detect) use instantiate::needed_memory;
 pub(crate) use interface::needs_memory_export;
-pub(crate) use support::engines;
+pub(crate) use support::{engines, lacking};
 
 use crate::facts::{BinaryKind, ExternKind, Facts, Import, offset32};
 use crate::knowledge::{FunctionTypes, Host, Knowledge, MissingFunctions};
