@@ -34,6 +34,7 @@ Register-ArgumentCompleter -Native -CommandName 'memgrove' -ScriptBlock {
             [CompletionResult]::new('fix', 'fix', [CompletionResultType]::ParameterValue, 'Make a module run anywhere: satisfy its imports inside the module')
             [CompletionResult]::new('swap', 'swap', [CompletionResultType]::ParameterValue, 'Put another allocator into an existing module')
             [CompletionResult]::new('trace', 'trace', [CompletionResultType]::ParameterValue, 'Record what a module''s heap does, without rebuilding it')
+            [CompletionResult]::new('advise', 'advise', [CompletionResultType]::ParameterValue, 'Say which allocator serves a recorded program best')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print a completion script for a shell')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print a manual page, or write all of them')
             break
@@ -118,6 +119,8 @@ Register-ArgumentCompleter -Native -CommandName 'memgrove' -ScriptBlock {
             [CompletionResult]::new('--trap', '--trap', [CompletionResultType]::ParameterName, 'Functions that trap when called instead of staying imports: a name, a group of imports, or all the rest')
             [CompletionResult]::new('--allocator', '--allocator', [CompletionResultType]::ParameterName, 'The heap that is put inside where the module imports malloc, free and their family')
             [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'Target host (id or TOML file): imports it provides are kept, and the result has to run on it')
+            [CompletionResult]::new('--lower', '--lower', [CompletionResultType]::ParameterName, 'Write in WebAssembly 1.0 what can be: of the proposals that the target host lacks, of those named, or of all')
+            [CompletionResult]::new('--discard', '--discard', [CompletionResultType]::ParameterName, 'What becomes of giving memory back (`__wbindgen_memory_discard`, `memory.discard`)')
             [CompletionResult]::new('--max-memory', '--max-memory', [CompletionResultType]::ParameterName, 'Raise the memory''s maximum to SIZE, such as 256MiB, where the module declares a smaller one')
             [CompletionResult]::new('--glue', '--glue', [CompletionResultType]::ParameterName, 'The module''s JavaScript, by Emscripten: says what its minified imports are')
             [CompletionResult]::new('--max-size', '--max-size', [CompletionResultType]::ParameterName, 'Refuse files with more bytes than this, also after unpacking')
@@ -185,6 +188,19 @@ Register-ArgumentCompleter -Native -CommandName 'memgrove' -ScriptBlock {
             [CompletionResult]::new('--no-stacks', '--no-stacks', [CompletionResultType]::ParameterName, 'Record sizes and blocks only, without the stacks of calls')
             [CompletionResult]::new('--no-call-sites', '--no-call-sites', [CompletionResultType]::ParameterName, 'Record stacks of functions only, not by which of its calls a function called another')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write what is known as JSON')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'memgrove;advise' {
+            [CompletionResult]::new('--allocators', '--allocators', [CompletionResultType]::ParameterName, 'Allocators or groups to try (all, ours, peers), beside dlmalloc [default: all]')
+            [CompletionResult]::new('--max-size', '--max-size', [CompletionResultType]::ParameterName, 'Refuse modules with more bytes than this, also after unpacking')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour the output')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write the advice as JSON')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')

@@ -31,6 +31,40 @@ fn importing(functions: &[(&str, &str)]) -> String {
 }
 
 #[test]
+fn more_strings_as_c_has_them() {
+    const TWO: &str = "i32 i32 -> i32";
+    const THREE: &str = "i32 i32 i32 -> i32";
+    let two =
+        ["strnlen", "stpcpy", "strstr", "strspn", "strcspn", "strpbrk", "strcasecmp"].map(|name| (name, TWO));
+    let three = ["strncat", "strncasecmp", "bcmp"].map(|name| (name, THREE));
+    let others =
+        [("atoi", "i32 -> i32"), ("bzero", "i32 i32 ->"), ("__wbindgen_memory_discard", "i32 i32 ->")];
+    let all: Vec<_> = two.into_iter().chain(three).chain(others).collect();
+    let mut trio = Trio::new(&importing(&all));
+    trio.write(100, b"banana split\0");
+    trio.write(200, b"an\0BANANAS\0\0 \t\x0b-0120x\0+7\0-2147483648\0");
+    assert_eq!([3, 6, 40].map(|most| trio.call("strnlen", &[103, most])), [3, 6, 9]);
+    assert_eq!([200, 203, 211].map(|wanted| trio.call("strstr", &[100, wanted])), [101, 0, 100]);
+    // Of "an": none of "banana split" at first, then five.
+    assert_eq!((trio.call("strspn", &[100, 200]), trio.call("strspn", &[101, 200])), (0, 5));
+    assert_eq!((trio.call("strcspn", &[100, 200]), trio.call("strcspn", &[106, 203])), (1, 6));
+    assert_eq!((trio.call("strpbrk", &[100, 200]), trio.call("strpbrk", &[106, 203])), (101, 0));
+    assert_eq!((trio.call("strncasecmp", &[100, 203, 6]), trio.call("strncasecmp", &[100, 203, 0])), (0, 0));
+    assert!(trio.call("strcasecmp", &[100, 203]) < 0 && trio.call("strncasecmp", &[203, 100, 7]) > 0);
+    assert_eq!((trio.call("bcmp", &[101, 103, 3]), trio.call("bcmp", &[101, 103, 4]) != 0), (0, true));
+    assert_eq!([212, 222, 225, 200].map(|at| trio.call("atoi", &[at])), [-120, 7, i32::MIN, 0]);
+    assert_eq!(trio.call("stpcpy", &[300, 100]), 312);
+    trio.fill(&(320..330), 7);
+    assert_eq!(trio.call("strncat", &[312, 203, 3]), 312);
+    assert_eq!(trio.call("strncat", &[300, 200, 9]), 300);
+    assert_eq!(trio.read(300, 18), b"banana splitBANan\0");
+    trio.call("bzero", &[321, 3]);
+    trio.call("__wbindgen_memory_discard", &[326, 2]);
+    assert_eq!(trio.read(320, 10), b"\x07\0\0\0\x07\x07\0\0\x07\x07");
+    assert_eq!(trio.try_call("bzero", &[65530, 100].map(Value::u32)), None);
+}
+
+#[test]
 fn strings_as_c_has_them() {
     const TWO: &str = "i32 i32 -> i32";
     const THREE: &str = "i32 i32 i32 -> i32";
@@ -83,7 +117,7 @@ fn strings_as_c_has_them() {
 #[test]
 fn characters_as_the_c_locale_has_them() {
     type Class = fn(u8) -> bool;
-    const CLASSES: [(&str, Class); 10] = [
+    const CLASSES: [(&str, Class); 12] = [
         ("isdigit", |c| c.is_ascii_digit()),
         ("isalpha", |c| c.is_ascii_alphabetic()),
         ("isalnum", |c| c.is_ascii_alphanumeric()),
@@ -92,6 +126,8 @@ fn characters_as_the_c_locale_has_them() {
         ("isxdigit", |c| c.is_ascii_hexdigit()),
         ("isspace", |c| matches!(c, 9..=13 | b' ')),
         ("isprint", |c| (32..127).contains(&c)),
+        ("isgraph", |c| c.is_ascii_graphic()),
+        ("isblank", |c| matches!(c, b' ' | b'\t')),
         ("iscntrl", |c| c < 32 || c == 127),
         ("ispunct", |c| c.is_ascii_punctuation()),
     ];

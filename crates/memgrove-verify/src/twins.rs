@@ -210,6 +210,19 @@ pub(super) fn twin(function: RuntimeFunction) -> Result<Twin, Checked> {
         | F::Strcat
         | F::Strchr
         | F::Strrchr
+        | F::Strnlen
+        | F::Strncat
+        | F::Stpcpy
+        | F::Strstr
+        | F::Strspn
+        | F::Strcspn
+        | F::Strpbrk
+        | F::Strcasecmp
+        | F::Strncasecmp
+        | F::Bzero
+        | F::Atoi
+        | F::Isgraph
+        | F::Isblank
         | F::Isdigit
         | F::Isalpha
         | F::Isalnum

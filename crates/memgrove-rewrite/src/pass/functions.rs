@@ -26,7 +26,7 @@ use memgrove_module::recognise::{self, Purpose};
 use super::{Pass, allocator, glue as by_glue, minified};
 use crate::contract::{self, Answer};
 use crate::edits::StandIn;
-use crate::plan::{DecidedBy, Decision};
+use crate::plan::{DecidedBy, Decision, Discard};
 use crate::runtime::RuntimeFunction;
 use crate::structure;
 
@@ -79,6 +79,11 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
             let answer = if can_catch { None } else { no_return(pass, at, entry.index) };
             Some((answer?, DecidedBy::Use))
         });
+        let raises = pass.options.discard == Discard::Raise && name == contract::DISCARD;
+        let answer = answer.map(|(answer, by)| {
+            let raised = raises.then(|| contract::raised_discard(module)).flatten();
+            (raised.unwrap_or(answer), by)
+        });
         decide(pass, at, entry.index, answer);
         if let (Some(told), Decision::Stays { why }) = (told, &mut pass.items[at].decision)
             && [super::ONLY_ITS_HOST_KNOWS, minified::why_unknown(module, entry.index).unwrap_or_default()]
@@ -97,7 +102,7 @@ fn drop_descriptions(pass: &mut Pass<'_, '_>) {
     let is_gone = module.imports.iter().zip(&pass.items).any(|(entry, item)| {
         contract::is_glue_module(module, entry.import.module)
             && matches!(entry.import.ty, TypeRef::Func(_))
-            && module.func_type(entry.index).is_some_and(|ty| {
+            && module.sections.func_type(entry.index).is_some_and(|ty| {
                 contract::is_for_the_tool(entry.import.name, &structure::signature_text(ty))
             })
             && matches!(item.decision, Decision::Inside { .. })
@@ -150,7 +155,7 @@ fn decide(pass: &mut Pass<'_, '_>, at: usize, import: u32, answer: Option<(Answe
                 let what = known.meaning.unwrap_or_else(|| known.purpose.title());
                 why = format!("it is known ({what}), but nothing stands for it yet").into();
             }
-            if pass.module.memories.first().is_some_and(|memory| memory.memory64) {
+            if pass.module.sections.memories.first().is_some_and(|memory| memory.memory64) {
                 why = "the memory's addresses have 64 bits, and stand-ins that use memory know 32".into();
             } else if counts_other_pages(pass, imported.name) {
                 why = "its stand-in counts pages of 64 KiB, and the memory's are of another size".into();
@@ -173,7 +178,7 @@ fn decide(pass: &mut Pass<'_, '_>, at: usize, import: u32, answer: Option<(Answe
 
 /// There is a stand-in of that name, but not for a memory with pages of this size.
 fn counts_other_pages(pass: &Pass<'_, '_>, name: &str) -> bool {
-    let memory = pass.module.memories.first();
+    let memory = pass.module.sections.memories.first();
     let name = name.trim_start_matches('_');
     memory.is_some_and(|memory| super::page_bytes(memory) != super::PAGE)
         && RuntimeFunction::ALL.iter().any(|function| function.name() == name && !function.works_on(memory))
