@@ -63,10 +63,8 @@ fn drive(packages: &[OwnJs], heaps: &[To]) -> Option<(usize, usize)> {
             problems.push(format!("{}: not in the corpus", package.id));
             continue;
         };
-        let sha256: String = memgrove_rewrite::trace::fingerprint(wasm)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let sha256: String =
+            memgrove_rewrite::trace::fingerprint(wasm).iter().map(|byte| format!("{byte:02x}")).collect();
         let original = match run(package, &node, &sha256, None, &sizes) {
             Ok(original) => original,
             Err(why) => {
@@ -112,7 +110,11 @@ fn drive(packages: &[OwnJs], heaps: &[To]) -> Option<(usize, usize)> {
                     fix_support::say(&format!("{} to {}: traps on misuse", package.package, to.name()));
                 }
                 Err(why) if SHORT_OF_MEMORY.contains(&(package.id, to)) => {
-                    fix_support::say(&format!("{} to {}: out of memory: {why:.60}", package.package, to.name()));
+                    fix_support::say(&format!(
+                        "{} to {}: out of memory: {why:.60}",
+                        package.package,
+                        to.name()
+                    ));
                 }
                 other => problems.push(format!(
                     "{} to {}: {:.300}\n  after: {other:.300?}",

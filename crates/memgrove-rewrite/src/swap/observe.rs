@@ -86,7 +86,9 @@ pub fn observe(facts: &Facts<'_>, members: &[Member]) -> Result<Observed, crate:
     let pointer = Code::new(facts).stack_pointer().map(|pointer| pointer.global);
     let pointer = pointer.filter(|global| {
         let global = facts.globals.get(*global as usize);
-        global.is_some_and(|global| global.ty.mutable && global.ty.content == memgrove_module::facts::ValType::I32)
+        global.is_some_and(|global| {
+            global.ty.mutable && global.ty.content == memgrove_module::facts::ValType::I32
+        })
     });
     let stack = pointer.map(|global| {
         let name = "memgrove.observed.stack".to_owned();

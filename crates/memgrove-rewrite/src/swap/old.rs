@@ -75,7 +75,8 @@ impl Old {
     /// Finds what has to be replaced. Linear in the module, for each round in which something is added.
     pub fn find(code: &Code<'_>, members: &[Member], sbrk: Option<u32>) -> Result<Self, Refusal> {
         let facts = code.facts();
-        let mut by_func: BTreeMap<u32, Member> = members.iter().map(|member| (member.func, *member)).collect();
+        let mut by_func: BTreeMap<u32, Member> =
+            members.iter().map(|member| (member.func, *member)).collect();
         // What a member hands all its arguments to is called directly, too, where it was inlined.
         for member in members {
             let func = forwarded(code, member.func);
@@ -246,9 +247,8 @@ fn inner(facts: &Facts<'_>, replaced: &BTreeMap<u32, Member>, sbrk: Option<u32>)
     let mut open: VecDeque<(u32, usize)> = replaced.keys().map(|func| (*func, 0)).collect();
     while let Some((func, depth)) = open.pop_front() {
         for &callee in facts.call_graph.callees(func) {
-            let is_its_own = facts.function(callee).is_some()
-                && !replaced.contains_key(&callee)
-                && Some(callee) != sbrk;
+            let is_its_own =
+                facts.function(callee).is_some() && !replaced.contains_key(&callee) && Some(callee) != sbrk;
             if is_its_own && depth < MOST_FORWARDS && found.insert(callee) {
                 open.push_back((callee, depth + 1));
             }
@@ -270,9 +270,9 @@ fn forwarded(code: &Code<'_>, func: u32) -> u32 {
         let [arguments @ .., Operator::Call { function_index }, Operator::End] = operators.as_slice() else {
             break;
         };
-        let in_order = arguments.iter().zip(0_u32..).all(|(operator, at)| {
-            matches!(operator, Operator::LocalGet { local_index } if *local_index == at)
-        });
+        let in_order = arguments.iter().zip(0_u32..).all(
+            |(operator, at)| matches!(operator, Operator::LocalGet { local_index } if *local_index == at),
+        );
         let is_same_type = facts.func_type(last) == facts.func_type(*function_index)
             && facts.func_type(last).is_some_and(|ty| ty.params().len() == arguments.len());
         if !in_order || !is_same_type || facts.function(*function_index).is_none() {
@@ -424,7 +424,8 @@ fn knows(
     own: &Own,
     (replaced, inner): (&BTreeMap<u32, Member>, &BTreeSet<u32>),
 ) -> Knows {
-    let calls_any = |func: u32| facts.call_graph.callees(func).iter().any(|callee| replaced.contains_key(callee));
+    let calls_any =
+        |func: u32| facts.call_graph.callees(func).iter().any(|callee| replaced.contains_key(callee));
     let calls = calls_any(func) || facts.call_graph.callees(func).iter().any(|callee| inner.contains(callee));
     let callers = reader.code.callers(func);
     if !callers.is_empty()
@@ -486,7 +487,9 @@ fn asks_header(reader: &mut Reader<'_, '_>, func: u32, own: &Own, callers: &[u32
     // One that is told where the heap is: nothing but the allocator is.
     let is_told = own.heap.is_some_and(|heap| {
         let told = (func, heap.cast_signed());
-        callers.iter().any(|caller| reader.uses(*caller).is_some_and(|uses| uses.first_constants.contains(&told)))
+        callers
+            .iter()
+            .any(|caller| reader.uses(*caller).is_some_and(|uses| uses.first_constants.contains(&told)))
     });
     if is_told { Knows::Inside(Why::Header) } else { Knows::Nothing }
 }

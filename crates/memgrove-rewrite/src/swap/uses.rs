@@ -75,7 +75,9 @@ impl Uses {
                         Address::Param(param, 0) => {
                             uses.passed.insert((*function_index, position, param));
                         }
-                        Address::Param(_, base) | Address::Result(_, base) if (-HEADER_BYTES..0).contains(&base) => {
+                        Address::Param(_, base) | Address::Result(_, base)
+                            if (-HEADER_BYTES..0).contains(&base) =>
+                        {
                             uses.passed_before.insert(*function_index);
                         }
                         Address::Constant(value) if argument == 0 => {

@@ -22,7 +22,9 @@ use super::random::Random;
 use super::verify::{CONSTRUCTORS, Subject, gap_of};
 use crate::copy::{Anatomy, Copy, Shown};
 use crate::drive::{self, counted};
-use crate::engine::{Engine, EngineError, ExportKind, Instance, Memory, Signature, TrapReason, Value, ValueType};
+use crate::engine::{
+    Engine, EngineError, ExportKind, Instance, Memory, Signature, TrapReason, Value, ValueType,
+};
 use crate::heap::{Blocks, Heap, Heaps, Own, Place, Run, Runs, Word, number};
 use crate::pair::Sides;
 use crate::{Gap, Outcome, Reason};
@@ -100,8 +102,7 @@ impl Observation {
             let facts = memgrove_module::facts(wasm).map_err(|error| cannot(error.to_string()))?;
             let observed = memgrove_rewrite::swap::observe(&facts, &members)
                 .map_err(|error| cannot(format!("its allocator cannot be observed: {error}")))?;
-            let facts =
-                memgrove_module::facts(&observed.wasm).map_err(|error| cannot(error.to_string()))?;
+            let facts = memgrove_module::facts(&observed.wasm).map_err(|error| cannot(error.to_string()))?;
             let shown =
                 Shown { functions: members.iter().map(|member| member.func).collect(), maximum_pages };
             let copy = Anatomy::new(&facts).map(|anatomy| anatomy.copy(&shown));
@@ -166,7 +167,10 @@ enum Argument {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Call { export: String, arguments: Vec<Argument> },
+    Call {
+        export: String,
+        arguments: Vec<Argument>,
+    },
     /// A new block with these contents.
     Block(Vec<u8>),
 }
@@ -233,7 +237,8 @@ impl<'w> Work<'w> {
     }
 
     fn member(&self, roles: &[Role]) -> Option<(String, Member)> {
-        let member = |role: &Role| self.members.values().find(|member| member.role == *role && !member.has_heap);
+        let member =
+            |role: &Role| self.members.values().find(|member| member.role == *role && !member.has_heap);
         roles.iter().find_map(member).map(|member| (self.copy.name(member.func), *member))
     }
 
@@ -362,9 +367,7 @@ impl<'c> Check<'c, '_> {
         if let Some(why) = three.first.seen.incomparable().or_else(|| three.second.seen.incomparable()) {
             return Ok(Same::Open(why));
         }
-        let is_out_of_bounds = |answer: &Answer| {
-            matches!(&answer.called, Called::Trapped(reason) if *reason == format!("{:?}", TrapReason::MemoryOutOfBounds))
-        };
+        let is_out_of_bounds = |answer: &Answer| matches!(&answer.called, Called::Trapped(reason) if *reason == format!("{:?}", TrapReason::MemoryOutOfBounds));
         if is_out_of_bounds(&was) || is_out_of_bounds(&also) {
             return Ok(Same::Open(NOT_THERE));
         }
@@ -445,7 +448,8 @@ impl<'c> Check<'c, '_> {
 
     /// Memory in all three: how it differs, else how many bytes and blocks were compared.
     fn memory(&self, three: &mut Three<'c>) -> Result<Result<(u64, usize), String>, EngineError> {
-        let lowest = [&three.first, &three.second, &three.new].into_iter().filter_map(|work| work.seen.lowest());
+        let lowest =
+            [&three.first, &three.second, &three.new].into_iter().filter_map(|work| work.seen.lowest());
         // A header lies before a block.
         let end = lowest.min().map_or(self.observation.data_end, |lowest| lowest.saturating_sub(64));
         let end = end.min(self.observation.initial_bytes);
@@ -541,8 +545,10 @@ fn run(check: &Check<'_, '_>, not_run: &mut Vec<Gap>) -> Result<Outcome, EngineE
         not_run.push(Gap::new(Reason::CannotBeCalled, words));
     }
     if exports.len() > MOST_EXPORTS {
-        let words =
-            format!("{} beyond the first {MOST_EXPORTS}", counted(exports.len() - MOST_EXPORTS, "export", "exports"));
+        let words = format!(
+            "{} beyond the first {MOST_EXPORTS}",
+            counted(exports.len() - MOST_EXPORTS, "export", "exports")
+        );
         not_run.push(Gap::new(Reason::TooManyExports, words));
     }
     let mut three = check.start()?;
@@ -660,7 +666,8 @@ fn block<'c>(
     three: &mut Three<'c>,
     random: &mut Random,
 ) -> Result<Option<usize>, EngineError> {
-    let mut contents: Vec<u8> = (1..BLOCK_BYTES).map(|_| u8::try_from(32 + random.below(95)).unwrap_or(0)).collect();
+    let mut contents: Vec<u8> =
+        (1..BLOCK_BYTES).map(|_| u8::try_from(32 + random.below(95)).unwrap_or(0)).collect();
     contents.push(0);
     let number = three.first.seen.count();
     let same = check.step(three, Step::Block(contents))?;

@@ -103,7 +103,10 @@ impl Seen {
                 break;
             }
             let word = |at: usize| {
-                record.get(at * 4..at * 4 + 4).and_then(|word| word.try_into().ok()).map_or(0, u32::from_le_bytes)
+                record
+                    .get(at * 4..at * 4 + 4)
+                    .and_then(|word| word.try_into().ok())
+                    .map_or(0, u32::from_le_bytes)
             };
             let Some(member) = members.get(&word(0)) else { continue };
             let arguments = [word(1), word(2), word(3), word(4)];
@@ -181,7 +184,11 @@ impl Seen {
         let clears = matches!(member.role, R::Calloc | R::RustAllocZeroed);
         let unfilled = if self.fill.is_none() && !clears {
             kept.min(size)..size
-        } else if is_filled { 0..0 } else { kept.min(size)..size };
+        } else if is_filled {
+            0..0
+        } else {
+            kept.min(size)..size
+        };
         self.add(at.into(), size, unfilled);
         asked
     }
