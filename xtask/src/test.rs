@@ -205,6 +205,8 @@ const ON_WASM32: &[(&str, &[&str], &str)] = &[
     ("memgrove-open", &[], "std,panic_abort"),
     ("memgrove-results", &[], "std,panic_abort"),
     ("memgrove-view", &[], "std,panic_abort"),
+    ("memgrove-api", &[], "std,panic_abort"),
+    ("memgrove-js", &[], "std,panic_abort"),
 ];
 
 pub fn run(workspace: &Workspace, args: &TestArgs) -> Result<()> {

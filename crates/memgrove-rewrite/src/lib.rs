@@ -102,7 +102,7 @@ fn read(wasm: &[u8]) -> Result<Facts<'_>, Error> {
 
 fn write(module: &module::Module<'_>, plan: &Plan) -> Result<Vec<u8>, Error> {
     if plan.is_empty() {
-        return Ok(module.bytes.to_vec());
+        return Ok(module.sections.bytes.to_vec());
     }
     encode::encode(module, &plan.edits, &runtime::donor()?)
 }

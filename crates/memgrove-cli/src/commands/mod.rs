@@ -10,8 +10,6 @@ mod completions;
 #[cfg(not(feature = "engines"))]
 mod disabled;
 mod fix;
-mod fix_glue;
-mod fix_host;
 mod inspect;
 mod man;
 #[cfg(feature = "engines")]

@@ -52,7 +52,7 @@ mod without {
 
     use super::super::trace_read::{Original, ReadArgs};
     use super::RunArgs;
-    use crate::exit::{Exit, UserError};
+    use crate::exit::{self, Exit};
     use crate::output::Output;
 
     /// Says why nothing is run.
@@ -63,7 +63,7 @@ mod without {
         _: impl FnOnce(&mut Output) -> Result<Traced>,
         _: &mut Output,
     ) -> Result<Exit> {
-        Err(UserError::no_engine("trace FILE").into())
+        Err(exit::no_engine("trace FILE").into())
     }
 
     /// Says why nothing is run.
@@ -74,7 +74,7 @@ mod without {
         _: Option<&str>,
         _: &mut Output,
     ) -> Result<(Vec<u8>, Exit)> {
-        Err(UserError::no_engine("check FILE").into())
+        Err(exit::no_engine("check FILE").into())
     }
 }
 

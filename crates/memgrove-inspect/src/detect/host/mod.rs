@@ -9,9 +9,9 @@ pub(in crate::detect) use instantiate::needed_memory;
 pub(crate) use interface::needs_memory_export;
 pub(crate) use support::engines;
 
-use crate::detect::Toolchain;
 use crate::facts::{BinaryKind, ExternKind, Facts, Import, offset32};
 use crate::knowledge::{FunctionTypes, Host, Knowledge, MissingFunctions};
+use crate::report::Toolchain;
 use crate::report::{Conclusion, Level, Outcome, Reason, Verdict, short};
 use memgrove_module::pattern::glob;
 

@@ -2,13 +2,16 @@
 //!
 //! Each instruction is decoded once: [`Scanner`] looks at it and hands it on to wasmparser's validator.
 
+mod immediates;
+
+use self::immediates::Immediate;
 use super::encoding::{self, Encoding};
 use super::numbers::Numbers;
 use super::proposals::{Proposal, ProposalsUsed};
 use super::types::{Site, SiteKind};
 use super::{offset32, wasm_types};
 use wasmparser::{
-    BlockType, FrameKind, FrameStack, FuncToValidate, FuncValidator, FuncValidatorAllocations, FunctionBody,
+    FrameKind, FrameStack, FuncToValidate, FuncValidator, FuncValidatorAllocations, FunctionBody,
     ModuleArity, ValidatorResources, VisitOperator, VisitSimdOperator, WasmModuleResources,
 };
 
@@ -196,19 +199,6 @@ impl<V: ModuleArity> FrameStack for Scanner<'_, V> {
     }
 }
 
-/// Immediates that can need a proposal, whatever instruction they belong to.
-trait Immediate {
-    fn note<V>(&self, _scanner: &mut Scanner<'_, V>, _instruction: &'static str) {}
-}
-
-macro_rules! plain_immediates {
-    ($($ty:ty)*) => { $(impl Immediate for $ty {})* };
-}
-plain_immediates! {
-    u8 u32 i32 i64 wasmparser::Ieee32 wasmparser::Ieee64 wasmparser::V128 [u8; 16] wasmparser::BrTable<'_>
-    wasmparser::ResumeTable
-}
-
 /// Whether an instruction has to do with floating point, told by the name of wasmparser's visit method.
 const fn is_float(visit: &str) -> bool {
     let name = visit.as_bytes();
@@ -220,77 +210,6 @@ const fn is_float(visit: &str) -> bool {
         at += 1;
     }
     false
-}
-
-impl Immediate for wasmparser::Ordering {
-    #[inline]
-    fn note<V>(&self, scanner: &mut Scanner<'_, V>, instruction: &'static str) {
-        // Instructions of shared-everything-threads have always had an ordering.
-        if instruction == "visit_atomic_fence" && *self != Self::SeqCst {
-            scanner.note(Proposal::AcquireReleaseAtomics, "atomic.fence with an ordering");
-        }
-    }
-}
-
-impl Immediate for wasmparser::MemArg {
-    #[inline]
-    fn note<V>(&self, scanner: &mut Scanner<'_, V>, instruction: &'static str) {
-        scanner.encoding = Encoding::MemArg;
-        scanner.scan.named.note(self.offset);
-        match self.target {
-            wasmparser::MemArgTarget::Memory(0) => {}
-            wasmparser::MemArgTarget::Memory(_) => scanner.note(Proposal::MultiMemory, instruction),
-            wasmparser::MemArgTarget::Array(_) => scanner.note(Proposal::MultibyteArrayAccess, instruction),
-        }
-        if self.ordering.is_some() {
-            scanner.note(Proposal::AcquireReleaseAtomics, instruction);
-        }
-    }
-}
-
-impl Immediate for BlockType {
-    #[inline]
-    fn note<V>(&self, scanner: &mut Scanner<'_, V>, instruction: &'static str) {
-        match self {
-            Self::Empty => {}
-            Self::Type(ty) => ty.note(scanner, instruction),
-            Self::FuncType(_) => scanner.note(Proposal::MultiValue, instruction),
-        }
-    }
-}
-
-impl Immediate for wasmparser::ValType {
-    #[inline]
-    fn note<V>(&self, scanner: &mut Scanner<'_, V>, _instruction: &'static str) {
-        let (func, offset) = (scanner.func, scanner.offset);
-        wasm_types::note_val_type(*self, Some(func), offset, &mut scanner.scan.proposals);
-    }
-}
-
-impl Immediate for Vec<wasmparser::ValType> {
-    fn note<V>(&self, scanner: &mut Scanner<'_, V>, instruction: &'static str) {
-        self.iter().for_each(|ty| ty.note(scanner, instruction));
-    }
-}
-
-impl Immediate for wasmparser::RefType {
-    fn note<V>(&self, scanner: &mut Scanner<'_, V>, instruction: &'static str) {
-        wasmparser::ValType::Ref(*self).note(scanner, instruction);
-    }
-}
-
-impl Immediate for wasmparser::HeapType {
-    fn note<V>(&self, scanner: &mut Scanner<'_, V>, instruction: &'static str) {
-        let (func, offset) = (scanner.func, scanner.offset);
-        let is_nullable = !instruction.ends_with("non_null");
-        wasm_types::note_heap_type(*self, is_nullable, Some(func), offset, &mut scanner.scan.proposals);
-    }
-}
-
-impl Immediate for wasmparser::TryTable {
-    fn note<V>(&self, scanner: &mut Scanner<'_, V>, instruction: &'static str) {
-        self.ty.note(scanner, instruction);
-    }
 }
 
 /// The proposal that an instruction's group in wasmparser stands for.

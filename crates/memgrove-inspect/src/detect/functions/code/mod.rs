@@ -3,10 +3,13 @@
 //! Values are followed through locals and branches. Where two ways meet with different values, nothing is known of
 //! them; ways back to the start of a loop are not followed, so an answer is a hint that others must confirm.
 
+mod blocks;
+
 use std::collections::BTreeSet;
 
 use wasmparser::Operator;
 
+use self::blocks::Block;
 use crate::facts::{Facts, ValType};
 
 /// Functions longer than this in bytes are not read: allocators are a few kilobytes.
@@ -102,17 +105,6 @@ struct Reader<'f, 'a> {
     blocks: Vec<Block>,
     /// Whether the code that follows, up to the end of the block, is never reached.
     left: bool,
-}
-
-/// A block that is open.
-struct Block {
-    is_loop: bool,
-    /// What the locals are for whoever branches to its end.
-    meeting: Option<Vec<Value>>,
-    /// What they are where the condition of an `if` does not hold.
-    otherwise: Option<Vec<Value>>,
-    /// Whether it was never reached.
-    dead: bool,
 }
 
 /// Locals followed, so that a branch costs no more: the parameters come first.
@@ -234,63 +226,6 @@ impl Reader<'_, '_> {
                 }
             }
             ref other => self.memory_or_other(other),
-        }
-    }
-
-    /// Opens and closes blocks; whether the operator was one of theirs.
-    fn block(&mut self, operator: &Operator<'_>) -> bool {
-        use Operator as O;
-        match operator {
-            O::Block { .. } | O::Loop { .. } | O::If { .. } | O::TryTable { .. } | O::Try { .. } => {
-                if matches!(operator, O::If { .. }) {
-                    self.pop();
-                }
-                self.blocks.push(Block {
-                    is_loop: matches!(operator, O::Loop { .. }),
-                    meeting: None,
-                    otherwise: matches!(operator, O::If { .. }).then(|| self.locals.clone()),
-                    dead: self.left,
-                });
-            }
-            O::Else | O::Catch { .. } | O::CatchAll => {
-                let Some(mut block) = self.blocks.pop() else { return true };
-                if !self.left {
-                    meet(&mut block.meeting, &self.locals);
-                }
-                self.left = block.dead;
-                match block.otherwise.take() {
-                    Some(otherwise) => self.locals = otherwise,
-                    None => self.locals.fill(Value::Other),
-                }
-                self.stack.clear();
-                self.blocks.push(block);
-            }
-            O::End if !self.blocks.is_empty() => {
-                let Some(mut block) = self.blocks.pop() else { return true };
-                if let Some(otherwise) = &block.otherwise {
-                    meet(&mut block.meeting, otherwise);
-                }
-                if self.left {
-                    self.stack.clear();
-                } else if block.meeting.is_some() {
-                    meet(&mut block.meeting, &self.locals);
-                }
-                self.left = block.dead || (self.left && block.meeting.is_none());
-                if let Some(meeting) = block.meeting {
-                    self.locals = meeting;
-                }
-            }
-            _ => return false,
-        }
-        true
-    }
-
-    fn branch(&mut self, depth: u32) {
-        let at = self.blocks.len().checked_sub(1 + depth as usize);
-        if let Some(block) = at.and_then(|at| self.blocks.get_mut(at))
-            && !block.is_loop
-        {
-            meet(&mut block.meeting, &self.locals);
         }
     }
 
@@ -435,17 +370,6 @@ impl Reader<'_, '_> {
             self.stack.push(Value::Result(callee, 0));
         } else {
             self.stack.clear();
-        }
-    }
-}
-
-/// Where ways meet, a value is known if it is the same on each.
-fn meet(meeting: &mut Option<Vec<Value>>, locals: &[Value]) {
-    let Some(met) = meeting else { return *meeting = Some(locals.to_vec()) };
-    met.resize(met.len().max(locals.len()), Value::Other);
-    for (at, value) in met.iter_mut().enumerate() {
-        if locals.get(at) != Some(value) {
-            *value = Value::Other;
         }
     }
 }

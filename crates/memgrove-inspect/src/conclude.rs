@@ -1,13 +1,13 @@
 //! Puts the report together.
 
-use super::{
-    ComponentReport, Counts, DylinkReport, Evidence, ExportReport, InnerModule, Metadata, ProducerReport,
-    ProposalUse, Report, SCHEMA_VERSION, SectionReport, short_to,
-};
 use crate::Code;
 use crate::detect::{self, ImportMeanings};
 use crate::facts::{ExternKind, ExternType, Facts, offset32};
 use crate::knowledge::Knowledge;
+use crate::report::{
+    ComponentReport, Counts, DylinkReport, Evidence, ExportReport, InnerModule, Metadata, ProducerReport,
+    ProposalUse, Report, SCHEMA_VERSION, SectionReport, short_to,
+};
 
 /// Concludes everything that the facts allow, with the knowledge that comes with this crate.
 #[must_use]
