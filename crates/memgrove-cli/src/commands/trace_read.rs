@@ -266,7 +266,7 @@ pub(crate) fn of_original(mut profile: Profile, name: &str, original: &Original<
 }
 
 /// The names of the module, with what the options add.
-fn with_symbols<T>(
+pub(crate) fn with_symbols<T>(
     args: &ReadArgs,
     original: &Original<'_>,
     out: &mut Output,

@@ -4,9 +4,11 @@ mod diff;
 mod flame;
 mod html;
 mod json;
+mod resolve;
 mod text;
 
 pub use diff::ProfileDiff;
+pub use resolve::resolve;
 
 use memgrove_module::code::CallOffsets;
 use memgrove_module::facts::Facts;
