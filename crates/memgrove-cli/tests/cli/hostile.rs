@@ -188,6 +188,7 @@ fn text_files(names: &Names) -> Vec<(&'static str, Vec<u8>)> {
         ("module.wasm", module(names)),
         ("module.mgpr", recording(&module(names))),
         ("module.mgck", check_recording(&module(names))),
+        ("stack.txt", stack(names)),
         ("hostile.map", source_map(names, &module(names))),
         ("hostile.symbols", symbol_map(names)),
         ("fixable.wasm", fixable(names)),
@@ -279,6 +280,16 @@ fn source_map(names: &Names, wasm: &[u8]) -> Vec<u8> {
     serde_json::json!({ "version": 3, "names": [], "sources": [names.name(1)], "mappings": mappings })
         .to_string()
         .into_bytes()
+}
+
+/// An engine's stack with hostile names, in the code of the module.
+fn stack(names: &Names) -> Vec<u8> {
+    let places = (0..64_u32).map(|at| {
+        // Line feeds are the text's own.
+        let name = names.name(at).replace('\n', "");
+        format!("    at {name} (wasm-function[{at}]:{:#x})\n", at * 8)
+    });
+    places.collect::<String>().into_bytes()
 }
 
 /// A symbol map that gives every function a hostile name.
@@ -384,6 +395,11 @@ const ASKED: &[&str] = &[
     "trace @.wasm --alloc 0=malloc,1=free --invoke malloc %",
     "trace @.wasm --dir @.missing::% --env % -- %",
     "trace @.wasm --engine % --save @.wasm",
+    "trace @.wasm --alloc 0=malloc -o traced.wasm --map hostile.json",
+    "trace @.wasm --alloc 0=malloc -o traced.wasm --map @.wasm",
+    "trace module.wasm --map hostile.json --resolve stack.txt",
+    "trace module.wasm --map @.missing --resolve @.wasm",
+    "trace module.wasm --map @.wasm --resolve stack.txt",
     "trace twice.wat -o out.wasm",
     "trace module.wasm --profile @.missing",
     "trace module.wasm --profile @.wasm",
