@@ -34,6 +34,7 @@ Register-ArgumentCompleter -Native -CommandName 'memgrove' -ScriptBlock {
             [CompletionResult]::new('fix', 'fix', [CompletionResultType]::ParameterValue, 'Make a module run anywhere: satisfy its imports inside the module')
             [CompletionResult]::new('swap', 'swap', [CompletionResultType]::ParameterValue, 'Put another allocator into an existing module')
             [CompletionResult]::new('trace', 'trace', [CompletionResultType]::ParameterValue, 'Record what a module''s heap does, without rebuilding it')
+            [CompletionResult]::new('advise', 'advise', [CompletionResultType]::ParameterValue, 'Say which allocator serves a recorded program best')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print a completion script for a shell')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print a manual page, or write all of them')
             break
@@ -187,6 +188,19 @@ Register-ArgumentCompleter -Native -CommandName 'memgrove' -ScriptBlock {
             [CompletionResult]::new('--no-stacks', '--no-stacks', [CompletionResultType]::ParameterName, 'Record sizes and blocks only, without the stacks of calls')
             [CompletionResult]::new('--no-call-sites', '--no-call-sites', [CompletionResultType]::ParameterName, 'Record stacks of functions only, not by which of its calls a function called another')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write what is known as JSON')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'memgrove;advise' {
+            [CompletionResult]::new('--allocators', '--allocators', [CompletionResultType]::ParameterName, 'Allocators or groups to try (all, ours, peers), beside dlmalloc [default: all]')
+            [CompletionResult]::new('--max-size', '--max-size', [CompletionResultType]::ParameterName, 'Refuse modules with more bytes than this, also after unpacking')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour the output')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write the advice as JSON')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')

@@ -36,6 +36,7 @@ complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "bench" -d 'Measur
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "fix" -d 'Make a module run anywhere: satisfy its imports inside the module'
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "swap" -d 'Put another allocator into an existing module'
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "trace" -d 'Record what a module\'s heap does, without rebuilding it'
+complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "advise" -d 'Say which allocator serves a recorded program best'
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "man" -d 'Print a manual page, or write all of them'
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -s f -l format -d 'How to write the results' -r -f -a "auto\t'`text` for one file, `table` for several'
@@ -194,6 +195,15 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l json -d 'Wri
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s V -l version -d 'Print version'
+complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -l allocators -d 'Allocators or groups to try (all, ours, peers), beside dlmalloc [default: all]' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -l max-size -d 'Refuse modules with more bytes than this, also after unpacking' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -l color -d 'Colour the output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -l json -d 'Write the advice as JSON'
+complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
+complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -s V -l version -d 'Print version'
 complete -c memgrove -n "__fish_memgrove_using_subcommand completions" -l color -d 'Colour the output' -r -f -a "auto\t''
 always\t''
 never\t''"

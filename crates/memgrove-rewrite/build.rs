@@ -43,6 +43,8 @@ fn main() {
         .unwrap_or_else(|error| panic!("lower/lower.wat is not WebAssembly 1.0: {error}"));
     fs::write(out.join("lower.wasm"), lower).expect("OUT_DIR is writable");
     fs::write(out.join("recorder.wasm"), recorder).expect("OUT_DIR is writable");
+    let checker = wat::parse_file("trace/checker.wat").unwrap_or_else(|error| panic!("{error}"));
+    fs::write(out.join("checker.wasm"), checker).expect("OUT_DIR is writable");
     fs::write(out.join("runtime.wasm"), wasm).expect("OUT_DIR is writable");
     fs::write(out.join("runtime.rs"), generated).expect("OUT_DIR is writable");
 }

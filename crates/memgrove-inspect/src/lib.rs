@@ -9,6 +9,7 @@
 //! `docs/inspect-json.md` describes.
 #![forbid(unsafe_code)]
 
+mod conclude;
 pub mod detect;
 pub mod fingerprint;
 pub mod knowledge;
@@ -16,9 +17,10 @@ pub mod report;
 #[doc(hidden)]
 pub mod robust;
 
+pub use conclude::{conclude, conclude_with};
 pub use knowledge::{Knowledge, KnowledgeError};
 pub use memgrove_module::{Code, Error, Facts, facts};
-pub use report::{Conclusion, Confidence, Evidence, Report, conclude, conclude_with};
+pub use report::{Conclusion, Confidence, Evidence, Report};
 
 /// The README's example is a test.
 #[cfg(doctest)]

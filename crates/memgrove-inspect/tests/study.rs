@@ -1,8 +1,9 @@
 //! The three modules of the study that the project grew from, as their import lists stand there, and today's
 //! counterparts: each is told with its evidence.
 
-use memgrove_inspect::detect::{Allocator, Toolchain, origin};
+use memgrove_inspect::detect::origin;
 use memgrove_inspect::report::Level;
+use memgrove_inspect::report::{Allocator, Toolchain};
 use memgrove_inspect::{Conclusion, facts};
 
 fn origin_of(wat: &str) -> (Conclusion<Toolchain>, Conclusion<Allocator>) {

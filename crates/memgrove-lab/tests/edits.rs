@@ -3,6 +3,8 @@
 #[path = "../../memgrove-rewrite/examples/count_mallocs.rs"]
 mod count_mallocs;
 mod fix_support;
+#[path = "fix_support/random.rs"]
+mod random;
 #[path = "fix_support/smith.rs"]
 #[allow(dead_code, reason = "the parts that make and compare modules")]
 mod smith;
@@ -15,24 +17,11 @@ use memgrove_lab::engine::{self, EngineId, Host, HostTrap, Instance, Memory, Set
 use memgrove_rewrite::edit::{Edits, Frame, Instrument, Sections, Subject, Untouched, applied};
 use memgrove_rewrite::graft::{Constant, Data, Donor, Item, Joint, Roots, graft};
 use memgrove_rewrite::{Options, fix, plan};
+use random::bytes;
 use wasm_encoder::{ConstExpr, Function, GlobalType, Instruction, ValType};
 use wasmparser::ExternalKind;
 
 const ENGINES: [EngineId; 2] = [EngineId::Wasmtime, EngineId::Wasmi];
-
-/// Bytes from a seed (splitmix64).
-fn bytes(seed: u64, count: usize) -> Vec<u8> {
-    let mut state = seed;
-    (0..count)
-        .map(|_| {
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut z = state;
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            z.to_le_bytes()[0] ^ (z >> 40).to_le_bytes()[0]
-        })
-        .collect()
-}
 
 fn start(engine: EngineId, wasm: &[u8]) -> Box<dyn Instance> {
     let engine = engine::open(engine, &Settings::default()).expect("the engine is linked in");

@@ -2,12 +2,16 @@
 //! engines, with others growing memory in between and growth refused.
 #![allow(clippy::print_stderr, reason = "a test says what it left out")]
 
+#[path = "fix_support/random.rs"]
+mod random;
+
 use std::collections::BTreeMap;
 use std::process::Command;
 
 use memgrove_lab::engine::{self, Engine, EngineId, Host, Instance, Memory, Settings, Value};
 use memgrove_lab::verify::{ENGINES, Verdict, verify};
 use memgrove_rewrite::{Allocator, Fixed, Options, fix};
+use random::Random;
 
 const PAGE: u32 = 65536;
 /// What C aligns blocks to on wasm32.
@@ -37,22 +41,6 @@ fn fixed(text: &str) -> (Vec<u8>, Fixed) {
 
 fn open(id: EngineId) -> Box<dyn Engine> {
     engine::open(id, &Settings::default()).expect("a linked engine")
-}
-
-/// splitmix64 (Steele, Lea, Flood 2014).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: u32) -> u32 {
-        u32::try_from(self.next() % u64::from(bound)).expect("below a u32")
-    }
 }
 
 /// A heap at work, and what must be true of it.

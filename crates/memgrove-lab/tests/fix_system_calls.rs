@@ -1,6 +1,8 @@
 //! System calls and `sbrk` over `memory.grow`, executed: on two engines, beside the original under
 //! a host that keeps the original contract, and held against what Linux promises.
 
+#[path = "fix_support/random.rs"]
+mod random;
 #[path = "fix_support/trio.rs"]
 mod trio;
 
@@ -8,6 +10,7 @@ use std::ops::Range;
 
 use memgrove_lab::engine::{self, EngineId, Host, Instance, Limits, Settings, Value};
 use memgrove_rewrite::{Options, fix};
+use random::Random;
 use trio::Trio;
 
 const PAGE: u32 = 65536;
@@ -167,17 +170,6 @@ fn advice_files_and_unknown_calls() {
     }
     for number in [1, 252] {
         assert_eq!(trio.try_call("number", &[Value::u32(number)]), None, "exit does not return");
-    }
-}
-
-/// A stream of numbers (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u32) -> u32 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        u32::try_from((z >> 33) % u64::from(bound)).expect("below a u32")
     }
 }
 

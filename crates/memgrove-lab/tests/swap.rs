@@ -97,6 +97,11 @@ fn check_corpus(modules: &[(String, Vec<u8>)], heaps: &[To]) {
                     let is_driven =
                         verification.checks.iter().any(|check| check.question == SwapQuestion::Heap);
                     ran += usize::from(is_driven);
+                    for check in &verification.checks {
+                        if check.question == SwapQuestion::Exports && check.engine == "wasmtime" {
+                            eprintln!("{id} to {}: {:?}", to.name(), check.outcome);
+                        }
+                    }
                     let needs_showing = swapped.replaced.iter().any(|member| !member.is_certain);
                     let is_short =
                         verification.failures().count() > 0 && SHORT_OF_MEMORY.contains(&id.as_str());

@@ -11,11 +11,13 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod check;
 mod contract;
 pub mod edit;
 mod edits;
 mod encode;
 mod error;
+mod frames;
 mod glue;
 pub mod graft;
 mod heap;
@@ -104,10 +106,10 @@ fn read(wasm: &[u8]) -> Result<Facts<'_>, Error> {
 
 fn write(module: &module::Module<'_>, plan: &Plan) -> Result<Vec<u8>, Error> {
     if plan.is_empty() {
-        return Ok(module.bytes.to_vec());
+        return Ok(module.sections.bytes.to_vec());
     }
     let wasm = match plan.edits.is_empty() {
-        true => module.bytes.to_vec(),
+        true => module.sections.bytes.to_vec(),
         false => encode::encode(module, &plan.edits, &runtime::donor()?)?,
     };
     lower::lower(wasm, &plan.lower)

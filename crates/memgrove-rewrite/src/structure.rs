@@ -38,7 +38,7 @@ pub(crate) fn cells(module: &Module<'_>, function: u32) -> BTreeSet<u32> {
     let code = module.code.operators(function);
     let constant = |operator: &Operator<'_>| match operator {
         Operator::I32Const { value } => Some(value.cast_unsigned()),
-        Operator::Call { function_index } if *function_index >= module.imported_funcs => {
+        Operator::Call { function_index } if *function_index >= module.sections.imported_funcs => {
             match module.code.operators(*function_index).as_slice() {
                 [Operator::I32Const { value }, Operator::End] => Some(value.cast_unsigned()),
                 _ => None,

@@ -1,5 +1,5 @@
 //! What `inspect` and `fix` say of one module is the same: what each import is for, what it is under a minified name,
-//! and which imports memory is asked for through.
+//! which imports memory is asked for through, and where the shadow stack begins.
 //!
 //! The two are compared by their JSON, over the corpus where it has been fetched (`cargo xtask corpus`), the samples,
 //! the cases of `tests/cases` and generated modules: five hundred of each kind each time, ten thousand with `--include-ignored`.
@@ -11,7 +11,8 @@ mod generated;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use memgrove_rewrite::{Fixed, Options, Stubs, fix};
+use memgrove_module::facts::{ConstExpr, ExternKind};
+use memgrove_rewrite::{Behaviour, Fixed, Options, Stubs, fix};
 use serde_json::Value;
 
 use generated::{Smith, misleading};
@@ -91,16 +92,53 @@ fn differences(report: &Value, plan: &Value) -> Vec<String> {
     found
 }
 
+/// Where the shadow stack begins and which way it grows, as the JSON of `inspect` says.
+fn stack(report: &Value) -> Option<(Option<u64>, String)> {
+    let stack = report["memory"]["stack"]["value"].as_object()?;
+    Some((stack["base"].as_u64(), text(&stack["direction"])))
+}
+
+/// What `inspect` says of the result's shadow stack has to be what it says of the module's. `fix` reports no stack; what it
+/// knows of one is the value that it gives to an imported stack pointer, and there the result's stack has to begin.
+fn stack_after(wasm: &[u8], before: &Value, fixed: &Fixed, after: &Value) -> Option<String> {
+    let (mut base, direction) = stack(before)?;
+    let facts = memgrove_inspect::facts(wasm).expect("a valid module");
+    let pointer = before["memory"]["stack"]["value"]["pointer_global"].as_u64().expect("a global");
+    let pointer = u32::try_from(pointer).expect("an index");
+    // The import itself, or the one that the global starts with.
+    let source = match facts.globals[pointer as usize].init {
+        None => Some(pointer),
+        Some(ConstExpr::Global(source)) => Some(source),
+        Some(_) => None,
+    };
+    if let Some(source) = source {
+        let at = facts
+            .imports
+            .iter()
+            .position(|import| import.ty.kind() == ExternKind::Global && import.index == source);
+        match at.map(|at| fixed.plan.imports[at].behaviour) {
+            Some(Behaviour::I32(value)) => base = Some(value.into()),
+            _ => base = None,
+        }
+    }
+    let is = stack(after);
+    // A global that no code moves is known by its import's name alone, and nameless afterwards.
+    let is_forgotten = is.is_none() && direction == "unknown" && source.is_some();
+    (is != Some((base, direction.clone())) && !is_forgotten)
+        .then(|| format!("stack: fix places {base:?} {direction}, inspect {is:?}"))
+}
+
 /// What is said of the result has to follow from what is said of the module.
-fn after(before: &Value, fixed: &Fixed) -> Option<String> {
+fn after(wasm: &[u8], before: &Value, fixed: &Fixed) -> Vec<String> {
     let is_growing = |report: &Value| {
         let growth = &report["memory"]["growth"]["value"];
         (!list(&growth["imports"]).is_empty(), !list(&growth["sites"]).is_empty())
     };
     let after = report(&fixed.wasm);
     let ((by_import, _), (still_by_import, inside)) = (is_growing(before), is_growing(&after));
-    (fixed.plan.is_complete() && by_import && (still_by_import || !inside))
-        .then(|| "memory was grown by the host, and is not grown inside afterwards".to_owned())
+    let growth = (fixed.plan.is_complete() && by_import && (still_by_import || !inside))
+        .then(|| "memory was grown by the host, and is not grown inside afterwards".to_owned());
+    growth.into_iter().chain(stack_after(wasm, before, fixed, &after)).collect()
 }
 
 fn check(what: &str, wasm: &[u8], faults: &mut Vec<String>) {
@@ -112,7 +150,7 @@ fn check(what: &str, wasm: &[u8], faults: &mut Vec<String>) {
         let Ok(fixed) = fix(wasm, &Options { stubs, ..Options::default() }) else { continue };
         let plan = serde_json::to_value(&fixed.plan).expect("a plan serialises");
         faults.extend(differences(&report, &plan).into_iter().map(|text| format!("{what}: {text}")));
-        faults.extend(after(&report, &fixed).map(|text| format!("{what}: {text}")));
+        faults.extend(after(wasm, &report, &fixed).into_iter().map(|text| format!("{what}: {text}")));
     }
 }
 
@@ -210,4 +248,30 @@ fn a_falsified_answer_is_found() {
         falsified["imports"][at][field] = value;
         assert_eq!(differences(&report, &falsified).len(), 1, "{field} of import {at}");
     }
+}
+
+/// A stack that `fix` places is where `inspect` finds it, and one that lay elsewhere would be noticed.
+#[test]
+fn a_falsified_stack_is_found() {
+    let text = r#"(module
+        (import "env" "memory" (memory 1))
+        (import "env" "STACKTOP" (global $top i32))
+        (global $sp (mut i32) (global.get $top))
+        (func (export "f") (result i32) (local i32)
+            (local.set 0 (global.get $sp))
+            (global.set $sp (i32.add (global.get $sp) (i32.const 16)))
+            (i32.store (local.get 0) (i32.const 7))
+            (global.set $sp (local.get 0))
+            (i32.load (local.get 0))))"#;
+    let wasm = wat::parse_str(text).expect("well-formed");
+    let before = report(&wasm);
+    let fixed = fix(&wasm, &Options::default()).expect("a valid module");
+    let mut after = report(&fixed.wasm);
+    assert_eq!(stack_after(&wasm, &before, &fixed, &after), None);
+    let (base, direction) = stack(&after).expect("it is still moved");
+    assert_eq!(direction, "up");
+    after["memory"]["stack"]["value"]["base"] = (base.expect("fix placed it") + 16).into();
+    assert!(stack_after(&wasm, &before, &fixed, &after).is_some());
+    after["memory"]["stack"]["value"] = Value::Null;
+    assert!(stack_after(&wasm, &before, &fixed, &after).is_some());
 }

@@ -1,5 +1,7 @@
 //! Edits: WAT in, WAT out; the map; what is refused. `memgrove-lab/tests/edits.rs` runs them.
 
+mod edit_support;
+
 use std::collections::BTreeMap;
 
 use arbitrary::Unstructured;
@@ -10,21 +12,7 @@ use memgrove_rewrite::edit::{
 use wasm_encoder::{ConstExpr, Function, GlobalType, Instruction, MemoryType, ValType};
 use wasmparser::{FunctionBody, Operator, Parser, Payload};
 
-fn parse(text: &str) -> Vec<u8> {
-    wat::parse_str(text).unwrap()
-}
-
-/// The text of a module, its indentation taken away.
-fn text(wasm: &[u8]) -> String {
-    wasmprinter::print_bytes(wasm).unwrap()
-}
-
-fn edit(wasm: &[u8], with: impl FnOnce(&mut Edits<'_, '_>)) -> Edited {
-    let sections = Sections::read(wasm).unwrap();
-    let mut edits = Edits::new(&sections);
-    with(&mut edits);
-    edits.apply(&mut Untouched).unwrap()
-}
+use edit_support::{edit, parse, text};
 
 /// A function that passes its arguments on.
 fn pass_on(to: u32, params: u32) -> Function {

@@ -1,24 +1,13 @@
 //! Custom sections of an edited module: what speaks of functions and code is kept right, or left out with a note.
 
+mod edit_support;
+
 use memgrove_rewrite::Error;
-use memgrove_rewrite::edit::{Edited, Edits, Frame, Instrument, Sections, Subject, Untouched, applied};
+use memgrove_rewrite::edit::{Edits, Frame, Instrument, Sections, Subject, applied};
 use wasm_encoder::{ConstExpr, Function, GlobalType, Instruction, MemoryType, ValType};
 use wasmparser::{Parser, Payload};
 
-fn parse(text: &str) -> Vec<u8> {
-    wat::parse_str(text).unwrap()
-}
-
-fn text(wasm: &[u8]) -> String {
-    wasmprinter::print_bytes(wasm).unwrap()
-}
-
-fn edit(wasm: &[u8], with: impl FnOnce(&mut Edits<'_, '_>)) -> Edited {
-    let sections = Sections::read(wasm).unwrap();
-    let mut edits = Edits::new(&sections);
-    with(&mut edits);
-    edits.apply(&mut Untouched).unwrap()
-}
+use edit_support::{edit, parse, text};
 
 /// Restores a global at every exit of every function.
 struct Restored {

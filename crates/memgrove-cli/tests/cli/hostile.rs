@@ -183,6 +183,7 @@ fn text_files(names: &Names) -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("module.wasm", module(names)),
         ("module.mgpr", recording(&module(names))),
+        ("module.mgck", check_recording(&module(names))),
         ("hostile.map", source_map(names, &module(names))),
         ("hostile.symbols", symbol_map(names)),
         ("fixable.wasm", fixable(names)),
@@ -219,6 +220,34 @@ fn recording(wasm: &[u8]) -> Vec<u8> {
     for node in 1..=count {
         bytes.extend([layout::kind::ALLOCATED, node, node * 16, 8].into_iter().flat_map(u32::to_le_bytes));
     }
+    bytes
+}
+
+/// A recording of a check of [`module`], in which each function misuses a block that the host asked it for.
+fn check_recording(wasm: &[u8]) -> Vec<u8> {
+    use memgrove_profile::layout::{self, kind, misuse};
+    let sites = bodies(wasm);
+    let mut events = Vec::new();
+    for (site, node) in sites.iter().zip(1..) {
+        events.push([kind::MISUSE | misuse::USE_AFTER_FREE << 8, node, 64, *site]);
+        events.push([kind::OF_BLOCK, node, 64, 8]);
+        events.push([kind::FREED_AT | 1 << 8, node, 0, 0]);
+    }
+    events.push([kind::CHECKED, 0, 1, 1]);
+    let (nodes, len) = (u32::try_from(sites.len()).unwrap(), u32::try_from(events.len()).unwrap());
+    let mut bytes = vec![0; layout::HEADER_BYTES as usize];
+    let mut put = |at: u32, value: u32| bytes[at as usize..][..4].copy_from_slice(&value.to_le_bytes());
+    put(0, u32::from_le_bytes(layout::MAGIC));
+    put(4, layout::VERSION);
+    put(layout::LOG_CURSOR, layout::log_start(true) + len * layout::EVENT_BYTES);
+    put(layout::NODE_COUNT, 1 + nodes);
+    put(layout::IS_CHECK, 1);
+    bytes[layout::ORIGINAL as usize..].copy_from_slice(&memgrove_rewrite::trace::fingerprint(wasm));
+    bytes.resize(bytes.len() + layout::NODE_BYTES as usize, 0);
+    for func in 0..nodes {
+        bytes.extend([0, layout::ENTRY | func, 0, 0, 1, 0, 8, 0].into_iter().flat_map(u32::to_le_bytes));
+    }
+    bytes.extend(events.into_iter().flatten().flat_map(u32::to_le_bytes));
     bytes
 }
 
@@ -319,6 +348,18 @@ const ASKED: &[&str] = &[
     "inspect module.wasm --html @.missing/report.html",
     "inspect @.wasm --html @.wasm",
     "inspect module.wasm --html @",
+    "check module.wasm -o checked.wasm",
+    "check @.wasm -o @.out --fail-on %",
+    "check @.wasm",
+    "check @.wasm --suppress @.missing",
+    "check @.wasm --suppress @.wat",
+    "check @.wasm --invoke %",
+    "check @.wasm --dir @.missing::% --env % -- %",
+    "check module.wasm --profile @.missing",
+    "check module.wasm --profile module.mgpr",
+    "check module.wasm --profile module.mgck",
+    "check module.wasm --profile module.mgck --json",
+    "check module.wasm --profile module.mgck --sarif @.sarif",
     "trace module.wasm -o traced.wasm",
     "trace module.wasm -o traced.wasm --alloc 0=malloc",
     "trace @.wasm -o @.out --alloc %",
@@ -379,6 +420,13 @@ const ASKED_OF_ENGINES: &[&str] = &[
     "fix no-name.wat -o out.wasm",
     "fix @.missing -o out.wasm",
     "fix fixable.wasm -o @.missing/out.wasm",
+    "advise module.mgpr module.wasm --allocators memgrove-wee",
+    "advise module.mgpr module.wasm --allocators memgrove-wee --json",
+    "advise module.mgpr @.wasm --allocators %",
+    "advise @.missing",
+    "advise @.wasm",
+    "advise module.mgpr @.missing",
+    "advise module.mgpr fixable.wasm",
     "survey --build --samples @.missing",
     "bench --from @.json --report bench.html --markdown bench.md --plots",
     "bench --from @.json --json",

@@ -7,34 +7,16 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use serde::Serialize;
-
 use super::allocator_sites::sites;
 use super::entries::{Entries, Judged, MAX_CONFIDENCE};
 use super::origin::{self, by_default, by_definition, default_of};
 use super::rules::Subject;
 use super::structure::Structure;
-use super::toolchain::{Toolchain, strongest};
+use super::toolchain::strongest;
 use crate::facts::Facts;
 use crate::fingerprint::{Library, Match, Search, Searched, library};
-use crate::knowledge::{AllocatorEntry, Defect};
-use crate::report::{Conclusion, Confidence, Evidence};
-
-/// An allocator.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Allocator {
-    /// Id in knowledge/allocators, such as `dlmalloc-rs`.
-    pub id: String,
-    /// Family, such as `dlmalloc` or `wee_alloc`; `none` where the module allocates nothing itself.
-    pub family: String,
-    /// Name for people, variant included.
-    pub name: String,
-    /// Version, as far as it is known.
-    pub version: Option<String>,
-    /// What is known to be wrong with it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub defects: Vec<Defect>,
-}
+use crate::knowledge::AllocatorEntry;
+use crate::report::{Allocator, Conclusion, Confidence, Evidence, Toolchain};
 
 /// Concludes which allocator is inside the module.
 #[must_use]

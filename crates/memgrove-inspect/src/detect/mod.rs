@@ -21,7 +21,7 @@ mod toolchain;
 mod warnings;
 
 pub use crate::knowledge::Defect;
-pub use allocator::{Allocator, allocator};
+pub use allocator::allocator;
 pub(crate) use host::{engines, lacking, needs_memory_export, verdicts};
 pub(crate) use imports::ImportMeanings;
 pub(crate) use memory::memory;
@@ -32,5 +32,5 @@ pub(crate) use requirements::requirements;
 pub(crate) use rules::Rule;
 pub use startup::startup;
 pub(crate) use tables::tables;
-pub use toolchain::{Toolchain, toolchain};
+pub use toolchain::toolchain;
 pub(crate) use warnings::{Known, warnings};

@@ -9,17 +9,17 @@
 
 use memgrove_module::recognise::Purpose;
 
-use super::allocator::{self, Allocator, Basis, describe};
+use super::allocator::{self, Basis, describe};
 use super::allocator_sites::Sites;
 use super::entries::{Entries, entries};
 use super::functions::{functions, is_allocation_name};
 use super::imports::ImportMeanings;
-use super::toolchain::{self, Toolchain};
+use super::toolchain;
 use crate::Code;
 use crate::facts::{ExternKind, Facts, Import};
 use crate::fingerprint::Searched;
 use crate::knowledge::{AllocatorEntry, Knowledge};
-use crate::report::{AllocatorReport, Conclusion, Confidence, Evidence, Level, short};
+use crate::report::{Allocator, AllocatorReport, Conclusion, Confidence, Evidence, Level, Toolchain, short};
 
 /// Concludes toolchain and allocator together: each is evidence for the other. O(operators) at worst.
 #[must_use]

@@ -1,34 +1,12 @@
 //! Which toolchain made the module.
 
-use serde::Serialize;
-
 use super::entries::{Entries, Judged};
 use super::mixture::{self, Mixture};
 use super::origin::{self, Hint};
 use super::rules::{Subject, combine};
 use crate::facts::Facts;
 use crate::knowledge::ToolchainEntry;
-use crate::report::{Conclusion, Confidence, Evidence, short, some_of};
-
-/// A toolchain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Toolchain {
-    /// Family, such as `emscripten` or `rust`: the name of a file in knowledge/toolchains.
-    pub family: String,
-    /// Era or target within the family, such as `fastcomp` or `wasm-bindgen`, as far as it is known.
-    pub variant: Option<String>,
-    /// Name for people, era and target included.
-    pub name: String,
-    /// The language of the source, as far as it is known.
-    pub language: Option<String>,
-    /// Version, as far as it is known.
-    pub version: Option<String>,
-    /// Whose version it is, as the file calls it: `rustc`, `clang`, `wasm-bindgen`.
-    pub version_of: Option<String>,
-    /// Languages that `producers` names, where there are several: what was linked together.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub languages: Vec<String>,
-}
+use crate::report::{Conclusion, Confidence, Evidence, Toolchain, short, some_of};
 
 /// Concludes which toolchain made the module.
 #[must_use]

@@ -3,8 +3,7 @@
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
-use super::{AddressRange, Conclusion, Confidence, Evidence};
-use crate::detect::Allocator;
+use super::{AddressRange, Allocator, Conclusion, Confidence, Evidence};
 
 /// Which allocator is inside, and which functions are its interface.
 #[derive(Debug, Clone, Serialize)]

@@ -1,15 +1,14 @@
 //! The report: everything concluded from the facts, ready to be shown or serialised.
 
-mod conclude;
 mod conclusion;
 mod functions;
 mod memory;
+mod origin;
 mod short;
 mod table;
 mod verdict;
 mod warning;
 
-pub use conclude::{conclude, conclude_with};
 pub use conclusion::{Conclusion, Confidence, Evidence, Level};
 pub use functions::{
     Abi, AllocatorFunction, AllocatorReport, Convention, Param, Returned, Role as AllocatorRole, SizeIs,
@@ -19,6 +18,7 @@ pub use memory::{
     AddressRange, GrowFunction, GrowSite, Grower, Growth, ImportName, MemoryReport, MemorySummary, Region,
     RegionKind, Stack, StackDirection, StackPlacement, StaticData,
 };
+pub use origin::{Allocator, Toolchain};
 pub(crate) use short::{short, short_to, some_of};
 pub use table::{TableGrower, TableReport};
 pub use verdict::{
@@ -27,7 +27,6 @@ pub use verdict::{
 };
 pub use warning::{Warning, WarningId};
 
-use crate::detect::Toolchain;
 use crate::facts::{BinaryKind, ExternKind};
 use serde::Serialize;
 

@@ -92,25 +92,13 @@ pub fn save(results: &Results, path: &Path) -> Result<(), ResultsError> {
 #[cfg(test)]
 mod tests {
     use memgrove_results::bench::failure::Failure;
-    use memgrove_results::bench::results::{Count, Machine};
+    use memgrove_results::bench::results::Count;
 
     use super::*;
 
+    /// That of the results in the repository.
     fn sample_setting() -> Setting {
-        Setting {
-            memgrove: "0.1.0".to_owned(),
-            commit: None,
-            machine: Machine { cpu: "test".to_owned(), cores: 2, system: "test".to_owned() },
-            engines: Vec::new(),
-            tools: Vec::new(),
-            scale_percent: 100,
-            seed: 1,
-            rounds: 3,
-            base: "base".to_owned(),
-            floor: None,
-            allocators: Vec::new(),
-            workloads: Vec::new(),
-        }
+        read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../results/bench.json"))).unwrap().setting
     }
 
     #[test]
@@ -127,7 +115,8 @@ mod tests {
         save(&results, &path).unwrap();
         assert_eq!(resume(&path, sample_setting()).unwrap(), results);
 
-        let other = Setting { seed: 2, ..sample_setting() };
+        let setting = sample_setting();
+        let other = Setting { seed: setting.seed + 1, ..setting };
         let error = resume(&path, other).unwrap_err();
         assert!(error.to_string().contains("another scale, seed"), "{error}");
         assert_eq!(read(&path).unwrap(), results, "nothing of it was lost");

@@ -1,10 +1,11 @@
 //! Trying a module on an engine: instantiated with nothing, and under the host it is made for.
 
 use super::glue;
-use super::host::{self, Exit, Start};
+use super::host::{self, Start};
 use super::{EngineState, EngineTrial, Trial};
 use crate::engine::{self, Engine, EngineError, EngineId, Host, Limits, Memory, Module, Settings};
 use crate::toolchain::{Contract, Program, Tools};
+use crate::wasi::ExitStatus;
 
 /// A module to be tried.
 #[derive(Debug, Clone, Copy)]
@@ -83,13 +84,11 @@ impl Engines {
             (Some(text), Contract::EmscriptenGlue, EngineId::Node) => {
                 glue::try_with(&self.tools, candidate, text)
             }
-            _ => try_both(module.as_ref(), candidate, |start, exit| {
-                host::host(candidate.contract, start, exit)
-            }),
+            _ => try_both(module.as_ref(), candidate, |start| host::host(candidate.contract, start)),
         };
         EngineTrial {
             engine: id.name(),
-            with_nothing: try_both(module.as_ref(), candidate, |_, _| Host::new()),
+            with_nothing: try_both(module.as_ref(), candidate, |_| Ok((Host::new(), ExitStatus::default()))),
             under_its_host: has_host.then(under_its_host),
         }
     }
@@ -103,19 +102,23 @@ fn absence(error: &EngineError) -> String {
 }
 
 /// Two runs, each in a new instance under a new host; both have to answer as expected.
-fn try_both(module: &dyn Module, candidate: &Candidate<'_>, host: impl Fn(Start, &Exit) -> Host) -> Trial {
+fn try_both(
+    module: &dyn Module,
+    candidate: &Candidate<'_>,
+    host: impl Fn(Start) -> Result<(Host, ExitStatus), EngineError>,
+) -> Trial {
     let mut memory_bytes = 0;
     for start in Start::both(candidate.program) {
-        let exit = Exit::default();
-        let mut instance = match module.instantiate(&host(start, &exit)) {
-            Ok(instance) => instance,
+        let made = host(start).and_then(|(host, exit)| Ok((module.instantiate(&host)?, exit)));
+        let (mut instance, exit) = match made {
+            Ok(made) => made,
             Err(error) => {
                 let import = error.import().map(|(module, name)| format!("{module}.{name}"));
                 return Trial::Refused { import, words: error.to_string() };
             }
         };
         let answer = match (host::run(candidate.contract, start, instance.as_mut()), exit.get()) {
-            (Err(_), Some(status)) => Ok(*status),
+            (Err(_), Some(status)) => Ok(status.cast_signed()),
             (answer, _) => answer.map_err(|error| error.to_string()),
         };
         if let Some(words) = complaint(start, answer) {

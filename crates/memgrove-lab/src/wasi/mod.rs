@@ -80,6 +80,13 @@ impl ExitStatus {
     pub fn get(&self) -> Option<u32> {
         self.0.get().copied()
     }
+
+    /// Ends the command: the error with which its call is ended.
+    pub(crate) fn end(&self, status: u32) -> HostTrap {
+        // A second exit cannot be: the first did not come back.
+        let _ = self.0.set(status);
+        HostTrap(format!("exit status {}", status.cast_signed()))
+    }
 }
 
 /// What the functions share.
@@ -260,10 +267,7 @@ pub fn host(command: Command) -> io::Result<(Host, ExitStatus)> {
     }
     let ended = status.clone();
     host = host.function(MODULE, "proc_exit", move |_, arguments| {
-        let code = Arguments(arguments).u32(0).unwrap_or(0);
-        // A second exit cannot be: the first did not come back.
-        let _ = ended.0.set(code);
-        Err(HostTrap(format!("exit status {code}")))
+        Err(ended.end(Arguments(arguments).u32(0).unwrap_or(0)))
     });
     let others = |module: &str, _: &str, signature: &Signature| {
         let is_ours = module == MODULE && signature.results == [ValueType::I32];

@@ -10,11 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use std::cell::Cell;
 use std::ops::Range;
-use wasmparser::{BlockType, ContType, FrameKind, FuncType, ModuleArity, Operator, RefType, SubType};
+use wasmparser::Operator;
 
 use super::Code;
 use super::lists::Lists;
-use crate::facts::Facts;
+use super::walk::{Frame, Walk};
 
 /// The flow of values through one function.
 pub struct Flow<'a> {
@@ -32,19 +32,6 @@ pub struct Flow<'a> {
     read_by: Lists,
     /// How often all operators were looked at.
     scans: Cell<u32>,
-}
-
-/// A block that is open.
-struct Frame {
-    is_loop: bool,
-    /// Height of the stack under its results.
-    height: usize,
-    params: usize,
-    results: usize,
-    /// Values that branches bring to its end.
-    incoming: Vec<Option<usize>>,
-    /// The code up to its end is not reached.
-    is_dead: bool,
 }
 
 impl<'a> Flow<'a> {
@@ -121,6 +108,11 @@ impl<'a> Flow<'a> {
     pub fn operand(&self, at: usize, which: usize) -> Option<usize> {
         let value = self.operands.of(at).nth(which)??;
         Some(self.source(value))
+    }
+
+    /// What made the operand of an operator, as it stands in the code: locals are not looked through.
+    pub fn made_by(&self, at: usize, which: usize) -> Option<usize> {
+        self.operands.of(at).nth(which)?
     }
 
     /// The operator that made a value, behind locals and blocks that only hand it on.
@@ -245,172 +237,11 @@ const MOST_CALLS: usize = 16;
 /// How often all operators of one function are looked at.
 const MOST_SCANS: u32 = 256;
 /// Parameters and results of a block or a function that a library's code has at most.
-const MOST_VALUES: usize = 32;
+pub(super) const MOST_VALUES: usize = 32;
 /// Locals and blocks between a value and its use that are looked through.
 const DEPTH: usize = 64;
 /// Values that one value may become.
 const MOST_USES: usize = 256;
-
-struct Walk<'a> {
-    facts: &'a Facts<'a>,
-    stack: Vec<Option<usize>>,
-    frames: Vec<Frame>,
-    operands: Lists,
-}
-
-impl Walk<'_> {
-    /// Moves over one operator and returns its operands.
-    fn step(&mut self, at: usize, operator: &Operator<'_>) -> Option<Vec<Option<usize>>> {
-        let taken = match operator {
-            Operator::Block { blockty } | Operator::Loop { blockty } => {
-                self.open(*blockty, matches!(operator, Operator::Loop { .. }))?;
-                Vec::new()
-            }
-            Operator::TryTable { try_table } => {
-                self.open(try_table.ty, false)?;
-                Vec::new()
-            }
-            Operator::If { blockty } => {
-                let condition = self.pop(1);
-                self.open(*blockty, false)?;
-                condition
-            }
-            Operator::Else => {
-                let (results, height, params) = {
-                    let frame = self.frames.last()?;
-                    (frame.results, frame.height, frame.params)
-                };
-                let arm = self.pop(results);
-                let frame = self.frames.last_mut()?;
-                if !frame.is_dead {
-                    frame.incoming.extend(arm);
-                }
-                frame.is_dead = false;
-                self.stack.truncate(height);
-                self.stack.extend(std::iter::repeat_n(None, params));
-                Vec::new()
-            }
-            Operator::End => {
-                let results = self.frames.last()?.results;
-                let last = self.pop(results);
-                let frame = self.frames.pop()?;
-                self.stack.truncate(frame.height);
-                self.push(results, at);
-                let mut all = frame.incoming;
-                if !frame.is_dead {
-                    all.extend(last);
-                }
-                all
-            }
-            Operator::Br { relative_depth } => {
-                self.branch(*relative_depth, true)?;
-                self.die();
-                Vec::new()
-            }
-            Operator::BrIf { relative_depth } => {
-                let condition = self.pop(1);
-                self.branch(*relative_depth, false)?;
-                condition
-            }
-            Operator::BrTable { targets } => {
-                let index = self.pop(1);
-                for depth in targets.targets().map_while(Result::ok) {
-                    self.branch(depth, false)?;
-                }
-                self.branch(targets.default(), true)?;
-                self.die();
-                index
-            }
-            Operator::Return => {
-                let values = self.pop(self.frames.first()?.results);
-                self.die();
-                values
-            }
-            Operator::Unreachable => {
-                self.die();
-                Vec::new()
-            }
-            Operator::Call { function_index } => {
-                let ty = self.facts.func_type(*function_index)?;
-                self.call(at, ty.params().len(), ty.results().len())?
-            }
-            Operator::CallIndirect { type_index, .. } => {
-                let ty = self.facts.func_type_at(*type_index)?;
-                self.call(at, ty.params().len() + 1, ty.results().len())?
-            }
-            plain => {
-                let (params, results) = plain.operator_arity(&Plain)?;
-                self.call(at, params as usize, results as usize)?
-            }
-        };
-        Some(taken)
-    }
-
-    fn call(&mut self, at: usize, params: usize, results: usize) -> Option<Vec<Option<usize>>> {
-        if params > MOST_VALUES || results > MOST_VALUES {
-            return None;
-        }
-        let taken = self.pop(params);
-        self.push(results, at);
-        Some(taken)
-    }
-
-    fn push(&mut self, count: usize, value: usize) {
-        self.stack.extend(std::iter::repeat_n(Some(value), count));
-    }
-
-    /// Takes values off the stack; of what is not there, as in code that is not reached, nothing
-    /// is known.
-    fn pop(&mut self, count: usize) -> Vec<Option<usize>> {
-        let height = self.frames.last().map_or(0, |frame| frame.height);
-        let have = count.min(self.stack.len().saturating_sub(height));
-        let mut taken = vec![None; count - have];
-        taken.extend(self.stack.split_off(self.stack.len() - have));
-        taken
-    }
-
-    fn open(&mut self, ty: BlockType, is_loop: bool) -> Option<()> {
-        let (params, results) = match ty {
-            BlockType::Empty => (0, 0),
-            BlockType::Type(_) => (0, 1),
-            BlockType::FuncType(ty) => {
-                let ty = self.facts.func_type_at(ty)?;
-                (ty.params().len(), ty.results().len())
-            }
-        };
-        if params > MOST_VALUES || results > MOST_VALUES {
-            return None;
-        }
-        let values = self.pop(params);
-        let height = self.stack.len();
-        self.stack.extend(values);
-        self.frames.push(Frame { is_loop, height, params, results, incoming: Vec::new(), is_dead: false });
-        Some(())
-    }
-
-    /// Gives the values of a branch to its target, and takes them off the stack or leaves them.
-    fn branch(&mut self, depth: u32, takes: bool) -> Option<()> {
-        let target = self.frames.len().checked_sub(1 + depth as usize)?;
-        let frame = &self.frames[target];
-        let count = if frame.is_loop { frame.params } else { frame.results };
-        let values = self.pop(count);
-        if !takes {
-            self.stack.extend(&values);
-        }
-        let frame = &mut self.frames[target];
-        if !frame.is_loop {
-            frame.incoming.extend(&values);
-        }
-        Some(())
-    }
-
-    fn die(&mut self) {
-        if let Some(frame) = self.frames.last_mut() {
-            frame.is_dead = true;
-            self.stack.truncate(frame.height);
-        }
-    }
-}
 
 /// Which `local.set` or `local.tee` each `local.get` reads.
 fn locals(code: &[Operator<'_>]) -> Lists {
@@ -430,37 +261,4 @@ fn locals(code: &[Operator<'_>]) -> Lists {
         }
     }
     set_by.shrunk()
-}
-
-/// Knows no types: operators that depend on some are asked about elsewhere, or not understood.
-struct Plain;
-
-impl ModuleArity for Plain {
-    fn sub_type_at(&self, _: u32) -> Option<&SubType> {
-        None
-    }
-
-    fn tag_type_arity(&self, _: u32) -> Option<(u32, u32)> {
-        None
-    }
-
-    fn type_index_of_function(&self, _: u32) -> Option<u32> {
-        None
-    }
-
-    fn func_type_of_cont_type(&self, _: &ContType) -> Option<&FuncType> {
-        None
-    }
-
-    fn sub_type_of_ref_type(&self, _: &RefType) -> Option<&SubType> {
-        None
-    }
-
-    fn control_stack_height(&self) -> u32 {
-        0
-    }
-
-    fn label_block(&self, _: u32) -> Option<(BlockType, FrameKind)> {
-        None
-    }
 }

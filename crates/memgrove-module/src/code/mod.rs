@@ -9,6 +9,7 @@ mod flow;
 mod flows;
 mod lists;
 mod numbers;
+mod walk;
 
 pub use access::access;
 pub use flow::Flow;

@@ -15,6 +15,7 @@ mod numbers;
 mod proposals;
 mod sections;
 mod types;
+mod value_types;
 mod wasm_types;
 
 pub use call_graph::{CallGraph, Callers};
@@ -24,9 +25,10 @@ pub use numbers::Numbers;
 pub use proposals::{FirstUse, FloatUse, Proposal, ProposalsUsed};
 pub use types::{
     ActiveData, ConstExpr, DataSegment, ElementMode, ElementSegment, Export, ExternKind, ExternType,
-    FuncType, Function, Global, GlobalType, Import, ImportedFunc, Memory, MemoryType, PAGE_BYTES,
-    PAGE_SIZE_LOG2, Section, Site, SiteKind, TableType, TypeDef, ValType,
+    Function, Global, GlobalType, Import, ImportedFunc, Memory, MemoryType, PAGE_BYTES, PAGE_SIZE_LOG2,
+    Section, Site, SiteKind, TableType,
 };
+pub use value_types::{FuncType, TypeDef, ValType};
 
 use crate::Error;
 use serde::Serialize;

@@ -4,8 +4,9 @@ use super::exports::ExportIndex;
 use super::proposals::Proposal;
 use super::types::{
     ActiveData, ConstExpr, DataSegment, ElementMode, ElementSegment, Export, ExternKind, ExternType,
-    FuncType, Function, Global, Import, ImportedFunc, Memory, Section, TypeDef,
+    Function, Global, Import, ImportedFunc, Memory, Section,
 };
+use super::value_types::{FuncType, TypeDef};
 use super::{CallGraph, ComponentItem, Facts, Numbers, Start, offset32, wasm_types};
 use wasmparser::{
     CompositeInnerType, DataKind, DataSectionReader, ElementItems, ElementKind, ElementSectionReader,

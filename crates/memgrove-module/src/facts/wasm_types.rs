@@ -1,7 +1,8 @@
 //! From wasmparser's types to ours, noting the proposals that a type needs.
 
 use super::proposals::{Proposal, ProposalsUsed};
-use super::types::{ConstExpr, GlobalType, MemoryType, PAGE_SIZE_LOG2, TableType, ValType};
+use super::types::{ConstExpr, GlobalType, MemoryType, PAGE_SIZE_LOG2, TableType};
+use super::value_types::ValType;
 use wasmparser::{AbstractHeapType, HeapType, Operator, RefType};
 
 pub(super) fn val_type(ty: wasmparser::ValType) -> ValType {

@@ -211,7 +211,7 @@ pub(super) fn lookup(module: &Module<'_>, name: &str, import: u32) -> Option<Ans
         return seconds(module, import);
     }
     if plain == HEAP_MAX && has_form(module, import, SIZE) {
-        let max = heap_max(module, module.memories.first()?, import)?;
+        let max = heap_max(module, module.sections.memories.first()?, import)?;
         return Some(Answer {
             stand_in: fit(module, Does::Return(max), import)?,
             stub: None,
@@ -272,7 +272,7 @@ pub(crate) fn heap_max(module: &Module<'_>, memory: &MemoryType, import: u32) ->
     let page = 1_u64 << memory.page_size_log2.unwrap_or(crate::runtime::PAGE_LOG2);
     let declared = memory.maximum.map(|pages| pages.saturating_mul(page));
     let max = if memory.memory64 { declared? } else { declared.unwrap_or(LAST).min(LAST) };
-    let is_narrow = module.func_type(import)?.results() == [wasmparser::ValType::I32];
+    let is_narrow = module.sections.func_type(import)?.results() == [wasmparser::ValType::I32];
     if is_narrow && u32::try_from(max).is_err() {
         return None;
     }
@@ -282,7 +282,7 @@ pub(crate) fn heap_max(module: &Module<'_>, memory: &MemoryType, import: u32) ->
 /// `cxa_find_matching_catch_N` takes N − 2 types of exceptions; without a number, any.
 fn finds_catch(module: &Module<'_>, plain: &str, import: u32) -> bool {
     let Some(rest) = plain.strip_prefix("cxa_find_matching_catch") else { return false };
-    let Some(ty) = module.func_type(import) else { return false };
+    let Some(ty) = module.sections.func_type(import) else { return false };
     let counts = rest.is_empty()
         || rest
             .strip_prefix('_')
@@ -295,7 +295,7 @@ fn finds_catch(module: &Module<'_>, plain: &str, import: u32) -> bool {
 /// Whether an import has the type that `invoke_viji` promises: the function's index, and what the
 /// letters say, of which the first is the result. A `j` is an i64, or two halves of one.
 fn is_invoke(module: &Module<'_>, letters: &str, import: u32) -> bool {
-    let Some(ty) = module.func_type(import) else { return false };
+    let Some(ty) = module.sections.func_type(import) else { return false };
     let text = crate::structure::signature_text(ty);
     let form = |j: &str, j_result: &str| {
         let word = |letter: char, j: &str| match letter {
@@ -324,7 +324,7 @@ fn set_errno(module: &Module<'_>) -> Answer {
         .find_map(|name| module.facts.exported_func(name))
         .filter(|&func| module.has_type(func, "-> i32"));
     let stand_in = match location {
-        Some(location) if module.memories.first().is_some_and(|memory| !memory.memory64) => {
+        Some(location) if module.sections.memories.first().is_some_and(|memory| !memory.memory64) => {
             StandIn::StoreErrno(location)
         }
         _ => StandIn::Return(0),

@@ -25,7 +25,7 @@ const WHY: &str = "brk, anonymous mmap2, munmap, mremap and madvise work on memo
 /// `(which, varargs)`: the number of parameters tells them apart.
 pub(super) fn raw_syscall(module: &Module<'_>, name: &str, import: u32) -> Option<Answer> {
     let arguments = RAW.iter().position(|(raw, _)| *raw == name)?;
-    let ty = module.func_type(import)?;
+    let ty = module.sections.func_type(import)?;
     let is_typed = ty.params().len() == arguments + 1
         && ty.params().iter().all(|param| *param == ValType::I32)
         && ty.results() == [ValType::I32];
@@ -91,7 +91,7 @@ pub(super) fn wali(module: &Module<'_>, name: &str, import: u32) -> Option<Answe
         (
             Does::Return(-38),
             "there is no operating system: −ENOSYS (−38)",
-            is_other && is_a_call(module.func_type(import)?),
+            is_other && is_a_call(module.sections.func_type(import)?),
         )
     };
     let stand_in = if is_typed { fit(module, does, import)? } else { return None };

@@ -134,9 +134,9 @@ fn by_env_name(module: &Module<'_>, name: &str, import: u32, with_c: bool) -> Op
 
 /// Whether a function import has one of these types.
 pub(crate) fn has_form(module: &Module<'_>, import: u32, types: Types) -> bool {
-    let Some(ty) = module.func_type(import) else { return false };
+    let Some(ty) = module.sections.func_type(import) else { return false };
     let text = crate::structure::signature_text(ty);
-    let is_wide = module.memories.first().is_some_and(|memory| memory.memory64);
+    let is_wide = module.sections.memories.first().is_some_and(|memory| memory.memory64);
     let address = if is_wide { "i64" } else { "i32" };
     types.iter().any(|form| form.replace('p', address) == text)
 }
@@ -216,7 +216,7 @@ pub(crate) fn first_fit(
 
 /// The stand-in, if it can have the import's type.
 pub(crate) fn fit(module: &Module<'_>, does: Does, import: u32) -> Option<StandIn> {
-    let ty = module.func_type(import)?;
+    let ty = module.sections.func_type(import)?;
     match does {
         Does::Trap => Some(StandIn::Trap),
         Does::Exit => Some(match (ty.params(), ty.results()) {
@@ -230,11 +230,11 @@ pub(crate) fn fit(module: &Module<'_>, does: Does, import: u32) -> Option<StandI
             .then_some(StandIn::Return(number)),
         Does::Run(function) => {
             adapt(ty, function)?;
-            function.works_on(module.memories.first()).then_some(StandIn::Runtime(function))
+            function.works_on(module.sections.memories.first()).then_some(StandIn::Runtime(function))
         }
         Does::Operator(op) => Some(StandIn::Operator(op)),
         Does::Invoke => {
-            let table = module.tables.first()?;
+            let table = module.sections.tables.first()?;
             let takes_index = ty.params().first() == Some(&wasmparser::ValType::I32);
             let of_functions = table.element_type == wasmparser::RefType::FUNCREF && !table.table64;
             (takes_index && of_functions).then_some(StandIn::Invoke)

@@ -30,7 +30,7 @@ pub(crate) const DISCARD: &str = "__wbindgen_memory_discard";
 
 /// The same as an instruction, where the module's memory has 32-bit addresses.
 pub(crate) fn raised_discard(module: &Module<'_>) -> Option<Answer> {
-    module.memories.first().filter(|memory| !memory.memory64)?;
+    module.sections.memories.first().filter(|memory| !memory.memory64)?;
     Some(Answer {
         stand_in: StandIn::Operator(Op::MemoryDiscard),
         stub: None,
@@ -59,7 +59,7 @@ const INTRINSICS: [&str; 7] = [
 /// `new`, `stack` and `error` are the three that the panic hook uses: creating an error,
 /// taking its stack as text, and printing it. Their names end in a hash.
 pub(crate) fn lookup(module: &Module<'_>, name: &str, import: u32) -> Option<Answer> {
-    let ty = module.func_type(import).map(crate::structure::signature_text)?;
+    let ty = module.sections.func_type(import).map(crate::structure::signature_text)?;
     let stem = intrinsic(name).or_else(|| stem(name)).unwrap_or(name);
     let (does, why) = match (stem, ty.as_str()) {
         ("__wbindgen_throw", "i32 i32 ->") | ("__wbindgen_rethrow", "i32 ->") => {
@@ -117,7 +117,8 @@ fn objects(module: &Module<'_>) -> Option<u32> {
     let is_for_objects = |table: &wasmparser::TableType| {
         table.element_type == wasmparser::RefType::EXTERNREF && !table.table64
     };
-    let mut tables = (0..).zip(&module.tables).filter(|(_, table)| is_for_objects(table)).map(|(at, _)| at);
+    let mut tables =
+        (0..).zip(&module.sections.tables).filter(|(_, table)| is_for_objects(table)).map(|(at, _)| at);
     tables.next().filter(|_| tables.next().is_none())
 }
 
@@ -139,7 +140,7 @@ fn tool_is_gone(module: &Module<'_>) -> bool {
         let is_for_nobody = |name: &str| is_description(name) || name.starts_with("__externref_");
         let taken: BTreeSet<u32> = module.facts.address_taken().into_iter().collect();
         let of_tool = module.imports.iter().filter(|entry| {
-            let ty = module.func_type(entry.index).map(crate::structure::signature_text);
+            let ty = module.sections.func_type(entry.index).map(crate::structure::signature_text);
             is_func_import(&entry.import) && ty.is_some_and(|ty| is_for_the_tool(entry.import.name, &ty))
         });
         let mut seen: BTreeSet<u32> = of_tool.map(|entry| entry.index).collect();
@@ -147,7 +148,7 @@ fn tool_is_gone(module: &Module<'_>) -> bool {
         while let Some(func) = open.pop() {
             let mut exports = module.facts.exports_of(ExternKind::Func, func);
             if taken.contains(&func)
-                || module.start == Some(func)
+                || module.sections.start == Some(func)
                 || !exports.all(|export| is_for_nobody(export.name))
             {
                 return false;

@@ -42,6 +42,7 @@ pub use self::edits::Edits;
 pub use self::map::{AddedFunction, Map};
 pub use self::record::{Applied, applied};
 pub use self::sections::Sections;
+pub(crate) use self::sections::{ImportEntry, id};
 pub use self::splice::{Code, Frame, Instrument, Site, Splice, Subject, Untouched};
 pub(crate) use self::types::signature;
 

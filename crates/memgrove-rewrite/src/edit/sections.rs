@@ -9,14 +9,14 @@ use std::ops::Range;
 
 use wasmparser::{
     BinaryReader, CompositeInnerType, CustomSectionReader, ElementSectionReader, FromReader, FuncType,
-    FunctionBody, GlobalType, ImportSectionReader, MemoryType, Parser, Payload, SectionLimited, TableType,
-    TagType, TypeRef, TypeSectionReader,
+    FunctionBody, GlobalType, Import, ImportSectionReader, Imports, MemoryType, Parser, Payload,
+    SectionLimited, TableType, TagType, TypeRef, TypeSectionReader,
 };
 
 use crate::Error;
 
 /// Ids of the sections, as the specification numbers them.
-pub(super) mod id {
+pub(crate) mod id {
     pub const CUSTOM: u8 = 0;
     pub const TYPE: u8 = 1;
     pub const IMPORT: u8 = 2;
@@ -55,6 +55,13 @@ pub struct Sections<'a> {
     type_count: u32,
     types: OnceCell<Vec<Option<FuncType>>>,
     export_names: OnceCell<HashSet<&'a str>>,
+}
+
+/// One import and its index in the index space of its kind.
+#[derive(Clone, Copy)]
+pub(crate) struct ImportEntry<'a> {
+    pub import: Import<'a>,
+    pub index: u32,
 }
 
 impl<'a> Sections<'a> {
@@ -200,11 +207,36 @@ impl<'a> Sections<'a> {
     }
 
     /// The items of a section, their offsets counted from the start of the file.
-    pub(super) fn items<T: FromReader<'a>>(&self, id: u8) -> Result<Option<SectionLimited<'a, T>>, Error> {
+    pub(crate) fn items<T: FromReader<'a>>(&self, id: u8) -> Result<Option<SectionLimited<'a, T>>, Error> {
         match (self.contents(id), self.start_of(id)) {
             (Some(bytes), Some(at)) => Ok(Some(SectionLimited::new(BinaryReader::new(bytes, at as u64))?)),
             _ => Ok(None),
         }
+    }
+
+    /// All items of a section.
+    pub(crate) fn all<T: FromReader<'a>>(&self, id: u8) -> Result<Vec<T>, Error> {
+        self.items(id)?.into_iter().flatten().map(|item| Ok(item?)).collect()
+    }
+
+    /// The imports, in order.
+    pub(crate) fn imports(&self) -> Result<Vec<ImportEntry<'a>>, Error> {
+        let mut imports = Vec::new();
+        let [mut funcs, mut tables, mut memories, mut globals, mut tags] = [0; 5];
+        let Some(section) = self.items::<Imports<'a>>(id::IMPORT)? else { return Ok(imports) };
+        for import in section.into_imports() {
+            let import = import?;
+            let counter = match import.ty {
+                TypeRef::Func(_) | TypeRef::FuncExact(_) => &mut funcs,
+                TypeRef::Table(_) => &mut tables,
+                TypeRef::Memory(_) => &mut memories,
+                TypeRef::Global(_) => &mut globals,
+                TypeRef::Tag(_) => &mut tags,
+            };
+            imports.push(ImportEntry { import, index: *counter });
+            *counter += 1;
+        }
+        Ok(imports)
     }
 
     /// The bodies of the functions that the module defines, in order.
@@ -221,6 +253,11 @@ impl<'a> Sections<'a> {
     pub(super) fn custom(&self, range: &Range<usize>) -> Result<CustomSectionReader<'a>, Error> {
         let bytes = self.bytes.get(range.clone()).unwrap_or_default();
         Ok(CustomSectionReader::new(BinaryReader::new(bytes, range.start as u64))?)
+    }
+
+    /// The custom sections, in the order of the file.
+    pub(crate) fn customs(&self) -> impl Iterator<Item = Result<CustomSectionReader<'a>, Error>> {
+        self.list.iter().filter(|(id, _)| *id == id::CUSTOM).map(|(_, range)| self.custom(range))
     }
 
     /// The flattened index space of types; `None` where a type is not a function's.
@@ -247,7 +284,7 @@ impl<'a> Sections<'a> {
     }
 
     /// The function type with this index; `None` if there is none.
-    pub(crate) fn func_type_at(&self, ty: u32) -> Option<&FuncType> {
+    pub fn func_type_at(&self, ty: u32) -> Option<&FuncType> {
         self.types().get(ty as usize)?.as_ref()
     }
 

@@ -12,7 +12,7 @@ use wasmparser::TypeRef;
 
 use super::body::Original;
 use super::map::{AddedFunction, Map};
-use super::sections::id;
+use super::sections::{ImportEntry, id};
 use super::spaces::Spaces;
 use super::splice::Instrument;
 use super::{Address, Edited, Edits, Signature, Value, count};
@@ -225,20 +225,13 @@ impl<'e, 'm, 'a> Writer<'e, 'm, 'a> {
 
     fn imports(&mut self, out: &mut Output) -> Result<(), Error> {
         let edits = self.edits;
-        let Some(items) = edits.sections.items::<wasmparser::Imports<'_>>(id::IMPORT)? else { return Ok(()) };
         let mut imports = ImportSection::new();
-        let mut next = [0_u32; 4];
-        for import in items.into_imports() {
-            let import = import?;
-            let mut index = |space: usize| {
-                next[space] += 1;
-                next[space] - 1
-            };
+        for ImportEntry { import, index } in edits.sections.imports()? {
             let inside = match import.ty {
-                TypeRef::Func(_) | TypeRef::FuncExact(_) => edits.satisfied.contains_key(&index(0)),
-                TypeRef::Table(_) => edits.set_tables.contains_key(&index(1)),
-                TypeRef::Memory(_) => edits.set_memories.contains_key(&index(2)),
-                TypeRef::Global(_) => edits.set_globals.contains_key(&index(3)),
+                TypeRef::Func(_) | TypeRef::FuncExact(_) => edits.satisfied.contains_key(&index),
+                TypeRef::Table(_) => edits.set_tables.contains_key(&index),
+                TypeRef::Memory(_) => edits.set_memories.contains_key(&index),
+                TypeRef::Global(_) => edits.set_globals.contains_key(&index),
                 TypeRef::Tag(_) => false,
             };
             if !inside {

@@ -56,7 +56,7 @@ pub(super) fn add(
         let is_typed = |ty: &wasmparser::FuncType| {
             ty.params() == function.params() && ty.results() == function.results()
         };
-        is_only && module.func_type(import).is_some_and(is_typed)
+        is_only && module.sections.func_type(import).is_some_and(is_typed)
     };
     let (mut funcs, mut bodies) = (Vec::new(), Vec::new());
     for (&import, stand_in) in &edits.funcs {
@@ -68,7 +68,8 @@ pub(super) fn add(
     if !edits.watched_breaks.is_empty() {
         funcs.push(COVER.index());
     }
-    let page_shift = module.memories.first().and_then(|memory| memory.page_size_log2).unwrap_or(PAGE_LOG2);
+    let page_shift =
+        module.sections.memories.first().and_then(|memory| memory.page_size_log2).unwrap_or(PAGE_LOG2);
     let joint = Joint {
         bind: &|import| runtime::bind(import, edits.layout, page_shift),
         memory: None,
@@ -170,7 +171,7 @@ fn add_start(module: &Module<'_>, edits: &Edits, editor: &mut Editor<'_, '_>) {
     }
     let ty = editor.add_type(Vec::new(), Vec::new());
     let mut start = Function::new([]);
-    if let Some(func) = module.start {
+    if let Some(func) = module.sections.start {
         start.instruction(&Instruction::Call(func));
     }
     for &constructor in &edits.constructors {
@@ -252,7 +253,10 @@ fn constant(ty: ValType, number: i64) -> Instruction<'static> {
 }
 
 fn func_type<'m>(module: &'m Module<'_>, func: u32) -> Result<&'m wasmparser::FuncType, Error> {
-    module.func_type(func).ok_or_else(|| Error::Encode(format!("function {func} has no function type")))
+    module
+        .sections
+        .func_type(func)
+        .ok_or_else(|| Error::Encode(format!("function {func} has no function type")))
 }
 
 fn signature(ty: &wasmparser::FuncType) -> Result<Signature, Error> {

@@ -10,7 +10,7 @@ use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 
 use self::exit::Instruments;
 use self::growth::Growth;
-use crate::edit::{Address, Edits as Editor, Sections, Segment};
+use crate::edit::{Address, Edits as Editor, Segment};
 use crate::edits::Edits;
 use crate::graft::Donor;
 use crate::module::Module;
@@ -18,8 +18,7 @@ use crate::{Error, mark};
 
 /// Encodes `module` with `edits` applied: validated. Linear in the size of the input.
 pub(crate) fn encode(module: &Module<'_>, edits: &Edits, donor: &Donor<'_>) -> Result<Vec<u8>, Error> {
-    let sections = Sections::read_valid(module.bytes)?;
-    let mut editor = Editor::new(&sections);
+    let mut editor = Editor::new(&module.sections);
     let mut encoder = RoundtripReencoder;
     for (&memory, ty) in edits.memories.iter().chain(&edits.own_memories) {
         editor.set_memory(memory, encoder.memory_type(*ty)?)?;

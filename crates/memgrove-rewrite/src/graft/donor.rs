@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use wasmparser::{
     Data, DataKind, Element, ElementItems, ElementKind, FuncType, FunctionBody, Global, Import, KnownCustom,
-    Name, NameSectionReader, Operator, Parser, Payload, Table, TypeRef,
+    Name, Operator, Table, TypeRef,
 };
 
 use super::{Constant, GraftError, unsupported};
-use crate::edit::{Sections, count};
+use crate::edit::{ImportEntry, Sections, count, id};
+use crate::module::is_func;
 
 /// A module that gives functions to others, read.
 pub struct Donor<'a> {
@@ -57,29 +58,42 @@ impl<'a> Donor<'a> {
     /// # Errors
     /// If it is not a valid core module, with the byte offset; or if it has a start function.
     pub fn read(bytes: &'a [u8]) -> Result<Self, GraftError> {
-        Self::from_sections(bytes, Sections::read(bytes)?)
+        Self::from_sections(Sections::read(bytes)?)
     }
 
     /// Reads a module that has been validated.
     pub(crate) fn read_valid(bytes: &'a [u8]) -> Result<Self, GraftError> {
-        Self::from_sections(bytes, Sections::read_valid(bytes)?)
+        Self::from_sections(Sections::read_valid(bytes)?)
     }
 
-    fn from_sections(bytes: &'a [u8], sections: Sections<'a>) -> Result<Self, GraftError> {
-        let mut donor = Self {
-            sections,
-            imports: Imports::default(),
-            exports: HashMap::new(),
-            names: HashMap::new(),
-            bodies: Vec::new(),
-            tables: Vec::new(),
-            globals: Vec::new(),
-            elements: Vec::new(),
-            data: Vec::new(),
-        };
-        for payload in Parser::new(0).parse_all(bytes) {
-            donor.take(payload?)?;
+    fn from_sections(sections: Sections<'a>) -> Result<Self, GraftError> {
+        if sections.start.is_some() {
+            return Err(GraftError::StartFunction);
         }
+        let mut imports = Imports::default();
+        for ImportEntry { import, .. } in sections.imports()? {
+            match import.ty {
+                TypeRef::Func(_) | TypeRef::FuncExact(_) => imports.funcs.push(import),
+                TypeRef::Table(_) => imports.tables.push(import),
+                TypeRef::Memory(_) => imports.memories.push(import),
+                TypeRef::Global(_) => imports.globals.push(import),
+                TypeRef::Tag(_) => {}
+            }
+        }
+        let funcs = sections.exports().filter(|export| is_func(export.kind));
+        let elements: Vec<Element<'_>> = sections.all(id::ELEMENT)?;
+        let mut donor = Self {
+            imports,
+            exports: funcs.map(|export| (export.name, export.index)).collect(),
+            names: HashMap::new(),
+            bodies: sections.all(id::CODE)?,
+            tables: sections.all(id::TABLE)?,
+            globals: sections.all(id::GLOBAL)?,
+            elements: elements.iter().map(segment).collect::<Result<_, _>>()?,
+            data: sections.all(id::DATA)?,
+            sections,
+        };
+        donor.read_names();
         let mut exports: Vec<(&str, u32)> = donor.funcs().collect();
         exports.sort_unstable();
         for (name, func) in exports {
@@ -88,64 +102,12 @@ impl<'a> Donor<'a> {
         Ok(donor)
     }
 
-    fn take(&mut self, payload: Payload<'a>) -> Result<(), GraftError> {
-        match payload {
-            Payload::ImportSection(section) => {
-                for import in section.into_imports() {
-                    let import = import?;
-                    match import.ty {
-                        TypeRef::Func(_) | TypeRef::FuncExact(_) => self.imports.funcs.push(import),
-                        TypeRef::Table(_) => self.imports.tables.push(import),
-                        TypeRef::Memory(_) => self.imports.memories.push(import),
-                        TypeRef::Global(_) => self.imports.globals.push(import),
-                        TypeRef::Tag(_) => {}
-                    }
-                }
-            }
-            Payload::ExportSection(section) => {
-                for export in section {
-                    let export = export?;
-                    if crate::module::is_func(export.kind) {
-                        self.exports.insert(export.name, export.index);
-                    }
-                }
-            }
-            Payload::TableSection(section) => {
-                for table in section {
-                    self.tables.push(table?);
-                }
-            }
-            Payload::GlobalSection(section) => {
-                for global in section {
-                    self.globals.push(global?);
-                }
-            }
-            Payload::StartSection { .. } => return Err(GraftError::StartFunction),
-            Payload::ElementSection(section) => {
-                for element in section {
-                    self.elements.push(segment(&element?)?);
-                }
-            }
-            Payload::DataSection(section) => {
-                for data in section {
-                    self.data.push(data?);
-                }
-            }
-            Payload::CodeSectionEntry(body) => self.bodies.push(body),
-            Payload::CustomSection(section) => {
-                if let KnownCustom::Name(names) = section.as_known() {
-                    self.read_names(names);
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
     /// Names that cannot be read are none.
-    fn read_names(&mut self, names: NameSectionReader<'a>) {
-        for names in names.into_iter().map_while(Result::ok) {
-            if let Name::Function(functions) = names {
+    fn read_names(&mut self) {
+        for custom in self.sections.customs().map_while(Result::ok) {
+            let KnownCustom::Name(names) = custom.as_known() else { continue };
+            for names in names.into_iter().map_while(Result::ok) {
+                let Name::Function(functions) = names else { continue };
                 self.names.extend(
                     functions.into_iter().map_while(Result::ok).map(|naming| (naming.index, naming.name)),
                 );

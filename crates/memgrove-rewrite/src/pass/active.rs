@@ -34,7 +34,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
 }
 
 fn memories(pass: &mut Pass<'_, '_>) {
-    let mut ends = vec![0_u64; pass.module.memories.len()];
+    let mut ends = vec![0_u64; pass.module.sections.memories.len()];
     for data in &pass.module.data {
         let DataKind::Active { memory_index, offset_expr } = &data.kind else { continue };
         let Some(at) = address(pass, offset_expr) else { continue };
@@ -66,7 +66,7 @@ fn memories(pass: &mut Pass<'_, '_>) {
 }
 
 fn tables(pass: &mut Pass<'_, '_>) {
-    let mut ends = vec![0_u64; pass.module.tables.len()];
+    let mut ends = vec![0_u64; pass.module.sections.tables.len()];
     for element in &pass.module.elements {
         let ElementKind::Active { table_index, offset_expr } = &element.kind else { continue };
         let Some(at) = address(pass, offset_expr) else { continue };

@@ -20,7 +20,7 @@ use super::{Pass, functions};
 /// Decides about memory 0.
 pub(super) fn run(pass: &mut Pass<'_, '_>) {
     let Some(ty) = pass.edits.memories.get(&0).copied() else { return };
-    if !ty.shared || ty.memory64 || pass.module.memories.len() > 1 || functions::any_stays(pass) {
+    if !ty.shared || ty.memory64 || pass.module.sections.memories.len() > 1 || functions::any_stays(pass) {
         return;
     }
     pass.edits.memories.insert(0, MemoryType { shared: false, ..ty });

@@ -39,7 +39,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
     let mut first = Vec::new();
     let mut constructors = Vec::new();
     for export in module.exports.iter().filter(|export| is_func(export.kind)) {
-        if !module.has_type(export.index, "->") || export.index < module.imported_funcs {
+        if !module.has_type(export.index, "->") || export.index < module.sections.imported_funcs {
             continue;
         }
         if FIRST.contains(&export.name) {

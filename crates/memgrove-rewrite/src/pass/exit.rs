@@ -58,7 +58,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
 /// The program's entry, where only a host calls it.
 fn start(module: &Module<'_>) -> Option<u32> {
     let start = module.facts.export("_start").filter(|export| export.kind == ExternKind::Func)?.index;
-    let is_own = start >= module.imported_funcs && module.start != Some(start);
+    let is_own = start >= module.sections.imported_funcs && module.sections.start != Some(start);
     // Exports take addresses too, so ask for elements and the code.
     let is_referred = || {
         module.elements.iter().any(|element| match &element.items {

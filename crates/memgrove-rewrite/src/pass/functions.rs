@@ -102,7 +102,7 @@ fn drop_descriptions(pass: &mut Pass<'_, '_>) {
     let is_gone = module.imports.iter().zip(&pass.items).any(|(entry, item)| {
         contract::is_glue_module(module, entry.import.module)
             && matches!(entry.import.ty, TypeRef::Func(_))
-            && module.func_type(entry.index).is_some_and(|ty| {
+            && module.sections.func_type(entry.index).is_some_and(|ty| {
                 contract::is_for_the_tool(entry.import.name, &structure::signature_text(ty))
             })
             && matches!(item.decision, Decision::Inside { .. })
@@ -155,7 +155,7 @@ fn decide(pass: &mut Pass<'_, '_>, at: usize, import: u32, answer: Option<(Answe
                 let what = known.meaning.unwrap_or_else(|| known.purpose.title());
                 why = format!("it is known ({what}), but nothing stands for it yet").into();
             }
-            if pass.module.memories.first().is_some_and(|memory| memory.memory64) {
+            if pass.module.sections.memories.first().is_some_and(|memory| memory.memory64) {
                 why = "the memory's addresses have 64 bits, and stand-ins that use memory know 32".into();
             } else if counts_other_pages(pass, imported.name) {
                 why = "its stand-in counts pages of 64 KiB, and the memory's are of another size".into();
@@ -178,7 +178,7 @@ fn decide(pass: &mut Pass<'_, '_>, at: usize, import: u32, answer: Option<(Answe
 
 /// There is a stand-in of that name, but not for a memory with pages of this size.
 fn counts_other_pages(pass: &Pass<'_, '_>, name: &str) -> bool {
-    let memory = pass.module.memories.first();
+    let memory = pass.module.sections.memories.first();
     let name = name.trim_start_matches('_');
     memory.is_some_and(|memory| super::page_bytes(memory) != super::PAGE)
         && RuntimeFunction::ALL.iter().any(|function| function.name() == name && !function.works_on(memory))

@@ -22,8 +22,9 @@ use wasmparser::{Dylink0Subsection, KnownCustom, MemoryType, TypeRef, ValType};
 
 use super::{PAGE, Pass, functions};
 use crate::Error;
+use crate::edit::ImportEntry;
 use crate::edits::{Layout, Value};
-use crate::module::{ImportEntry, Module};
+use crate::module::Module;
 use crate::plan::DecidedBy;
 use crate::runtime::RuntimeFunction;
 
@@ -273,7 +274,7 @@ fn satisfy(
         Value::F64(value) => format!("the constant {value}"),
     };
     let entry = pass.module.imports[at].import;
-    let ty = pass.module.globals[global as usize].content_type;
+    let ty = pass.module.sections.globals[global as usize].content_type;
     let told =
         name_by_glue(pass, &pass.module.imports[at]).filter(|name| role_by_name("env", name, ty).is_some());
     let decided_by = match role_by_name(entry.module, entry.name, ty) {
@@ -324,7 +325,7 @@ fn role_by_name(module: &str, name: &str, ty: ValType) -> Option<Role> {
 
 /// A global with a letter for a name: a copy of it that code moves is the top of the stack.
 fn role_by_use(module: &Module<'_>, imported: u32) -> Option<Role> {
-    let ty = module.globals[imported as usize];
+    let ty = module.sections.globals[imported as usize];
     if ty.content_type != ValType::I32 || ty.mutable || module.code.break_pointer().is_none() {
         return None;
     }

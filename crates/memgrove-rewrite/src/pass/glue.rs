@@ -13,9 +13,10 @@
 use wasmparser::{TypeRef, ValType};
 
 use crate::contract::{self, Answer, Does};
+use crate::edit::ImportEntry;
 use crate::error::Error;
 use crate::glue::{Body, Glue, GlueError, Told};
-use crate::module::{ImportEntry, Module};
+use crate::module::Module;
 
 /// The names in the glue fit the types in the module.
 pub(super) fn check(module: &Module<'_>, glue: &Glue) -> Result<(), Error> {
@@ -45,7 +46,7 @@ pub(super) fn answer(module: &Module<'_>, told: &Told, import: u32) -> Option<An
         Body::Copies => contract::lookup_told(module, "emscripten_memcpy_big", import),
         // What JavaScript returns becomes a number of the result's type, but for an i64, which takes no such number.
         Body::Returns(number) => {
-            let results = module.func_type(import)?.results();
+            let results = module.sections.func_type(import)?.results();
             let is_number = matches!(results, [] | [ValType::I32 | ValType::F32 | ValType::F64]);
             let stand_in = contract::fit(module, Does::Return(number), import).filter(|_| is_number)?;
             let why = match results {

@@ -106,14 +106,16 @@ fn find_break(pass: &Pass<'_, '_>, heap_base: u32) -> Option<WatchedBreak> {
         .or_else(|| find_break_global(pass, heap_base, &starts))
 }
 
-/// A mutable global that starts there and is not a stack pointer: nothing is subtracted from it.
+/// A mutable global that starts there, is not the stack pointer, and is never lowered, as what is a stack pointer or gives
+/// memory back would be.
 fn find_break_global(pass: &Pass<'_, '_>, heap_base: u32, starts: &[u32]) -> Option<WatchedBreak> {
     let module = pass.module;
     let global = module.facts.written_globals.iter().copied().find(|&index| {
         let starts_there = matches!(module.code.init(index), Some(ConstExpr::I32(value)) if starts.contains(&value.cast_unsigned()));
-        starts_there && module.globals[index as usize].mutable
+        starts_there && module.sections.globals[index as usize].mutable
     })?;
-    let is_stack = module.bodies.iter().any(|body| takes_from(body, global).unwrap_or(true));
+    let is_stack = module.code.stack_pointer().is_some_and(|pointer| pointer.global == global);
+    let is_lowered = || module.bodies.iter().any(|body| takes_from(body, global).unwrap_or(true));
     let sets = |operator: &Operator<'_>| matches!(operator, Operator::GlobalSet { global_index } if *global_index == global);
     let movers = module.bodies.iter().filter(|body| {
         body.get_operators_reader()
@@ -122,7 +124,8 @@ fn find_break_global(pass: &Pass<'_, '_>, heap_base: u32, starts: &[u32]) -> Opt
             .map_while(Result::ok)
             .any(|operator| sets(&operator))
     });
-    (!is_stack && is_moved_freely(pass, movers, heap_base, sets)).then_some(WatchedBreak::Global(global))
+    (!is_stack && !is_lowered() && is_moved_freely(pass, movers, heap_base, sets))
+        .then_some(WatchedBreak::Global(global))
 }
 
 /// One of `movers` puts a sum of what it has computed where the break is, and none of them knows an
@@ -170,7 +173,7 @@ fn is_moved_freely<'m, 'a: 'm>(
     is_moved
 }
 
-/// Something is subtracted from the global, as a stack pointer is moved.
+/// Something is subtracted from the global.
 fn takes_from(body: &FunctionBody<'_>, global: u32) -> wasmparser::Result<bool> {
     // How much of `global.get, i32.const` has just been read.
     let mut amount = None;

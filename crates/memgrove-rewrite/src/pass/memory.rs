@@ -64,7 +64,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
         StandIn::StoreErrno(_) => true,
         _ => false,
     });
-    if module.memories.len() > 1 && works_on_memory {
+    if module.sections.memories.len() > 1 && works_on_memory {
         pass.notes.push(
             "there are several memories: the stand-ins work on the first, where toolchains keep the heap"
                 .to_owned(),
@@ -147,10 +147,10 @@ fn export_for_host(pass: &mut Pass<'_, '_>) {
     let module = pass.module;
     let is_taken =
         module.facts.export(NAME).is_some() || pass.edits.exports.iter().any(|(name, ..)| name == NAME);
-    if !pass.options.export_memory || is_taken || module.memories.len() > 1 {
+    if !pass.options.export_memory || is_taken || module.sections.memories.len() > 1 {
         return;
     }
-    if module.memories.is_empty() {
+    if module.sections.memories.is_empty() {
         pass.edits.added_memory = Some(MemoryType {
             memory64: false,
             shared: false,

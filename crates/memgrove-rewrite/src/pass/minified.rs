@@ -68,7 +68,7 @@ pub(super) fn may_catch(module: &Module<'_>, glue: Option<&Glue>) -> bool {
         module.facts.import_of(ExternKind::Func, import).and_then(told).is_some_and(super::glue::is_certain)
     };
     !module.facts.tables.is_empty()
-        && (0..module.imported_funcs)
+        && (0..module.sections.imported_funcs)
             .filter(|&import| code.imports().role(import).is_none() && has_minified_name(module, import))
             .filter(|&import| !is_told(import))
             .any(|import| takes_index(import) && !code.never_returns(import))
@@ -83,7 +83,7 @@ pub(super) fn why_unknown(module: &Module<'_>, import: u32) -> Option<&'static s
     if !has_minified_name(module, import) {
         return None;
     }
-    let ty = module.func_type(import)?;
+    let ty = module.sections.func_type(import)?;
     Some(if module.code.callers(import).is_empty() {
         "its name is minified, and it is only called through the table, so that its use tells nothing"
     } else if ty.results().is_empty() {

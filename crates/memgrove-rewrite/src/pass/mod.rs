@@ -89,12 +89,12 @@ pub(crate) fn run(module: &Module<'_>, options: &Options) -> Result<Plan, Error>
         item.behaviour = behaviour(&pass.edits, entry);
     }
     mark(&mut pass);
-    let (changes, notes) = lower::changes(module.bytes, &options.lower)?;
+    let (changes, notes) = lower::changes(module.sections.bytes, &options.lower)?;
     // Only what there is something to do about.
     let lower = if changes.is_empty() { Vec::new() } else { options.lower.clone() };
     pass.changes.extend(changes);
     pass.notes.extend(notes);
-    let page_bytes = module.memories.first().map_or(PAGE, page_bytes);
+    let page_bytes = module.sections.memories.first().map_or(PAGE, page_bytes);
     let mut plan = Plan {
         imports: pass.items,
         changes: pass.changes,
@@ -203,7 +203,7 @@ impl Pass<'_, '_> {
     /// The type that memory 0 will have.
     pub fn memory0(&self) -> Option<wasmparser::MemoryType> {
         let changed = self.edits.memories.get(&0).or_else(|| self.edits.own_memories.get(&0));
-        changed.or_else(|| self.module.memories.first()).copied()
+        changed.or_else(|| self.module.sections.memories.first()).copied()
     }
 
     /// Addresses and layouts of memory 0 can be chosen: it is the module's own, with addresses of
@@ -214,13 +214,13 @@ impl Pass<'_, '_> {
 
     /// Memory 0 will be the module's own, so that its contents and limits can be chosen.
     pub fn owns_memory0(&self) -> bool {
-        !self.module.memories.is_empty()
-            && (self.module.imported_memories == 0 || self.edits.memories.contains_key(&0))
+        !self.module.sections.memories.is_empty()
+            && (self.module.sections.imported_memories == 0 || self.edits.memories.contains_key(&0))
     }
 
     /// Changes the limits of memory 0, which the module owns or will own.
     pub fn set_memory0(&mut self, ty: wasmparser::MemoryType) {
-        let of = if self.module.imported_memories > 0 {
+        let of = if self.module.sections.imported_memories > 0 {
             &mut self.edits.memories
         } else {
             &mut self.edits.own_memories
@@ -235,7 +235,7 @@ pub(crate) fn page_bytes(ty: &wasmparser::MemoryType) -> u64 {
 }
 
 /// What was decided, for a host that is to do the same.
-fn behaviour(edits: &Edits, entry: &crate::module::ImportEntry<'_>) -> Behaviour {
+fn behaviour(edits: &Edits, entry: &crate::edit::ImportEntry<'_>) -> Behaviour {
     let index = &entry.index;
     let found = match entry.import.ty {
         TypeRef::Func(_) | TypeRef::FuncExact(_) => edits.funcs.get(index).map(|stand_in| match stand_in {
@@ -265,7 +265,7 @@ fn behaviour(edits: &Edits, entry: &crate::module::ImportEntry<'_>) -> Behaviour
 fn undecided(module: &Module<'_>, at: usize, import: &wasmparser::Import<'_>) -> Item {
     let ty = match import.ty {
         TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
-            let ty = module.types.get(ty as usize).and_then(Option::as_ref);
+            let ty = module.sections.func_type_at(ty);
             format!("func {}", ty.map(structure::signature_text).unwrap_or_default())
         }
         TypeRef::Memory(ty) => memory::describe(&ty),

@@ -2,6 +2,9 @@
 //! what the original does.
 
 mod drive;
+mod exports;
+mod observed;
+mod random;
 mod verify;
 
 pub use verify::{SwapCheck, SwapQuestion, SwapVerification, verify};

@@ -11,15 +11,15 @@ use self::closure::Closure;
 pub(super) use self::names::is_allocation_name;
 use self::names::{Fit, by_name};
 use self::shapes::{ByCode, by_code, has_rules};
-use super::allocator::Allocator;
+
 use super::allocator_sites::sites;
 use super::entries::Entries;
 use crate::Code;
 use crate::facts::{ExternKind, Facts, SiteKind};
 use crate::fingerprint::{Searched, library, search};
 use crate::report::{
-    Abi, AllocatorFunction, AllocatorRole as Role, Conclusion, Confidence, Convention, Evidence, Param,
-    SizeIs, short,
+    Abi, Allocator, AllocatorFunction, AllocatorRole as Role, Conclusion, Confidence, Convention, Evidence,
+    Param, SizeIs, short,
 };
 
 /// Functions listed; no allocator has half as many.

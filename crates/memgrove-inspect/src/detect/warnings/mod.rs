@@ -7,9 +7,11 @@ mod origin;
 mod tables;
 
 use crate::Code;
-use crate::detect::{Allocator, Toolchain};
+
 use crate::facts::{BinaryKind, Facts};
-use crate::report::{Conclusion, Evidence, MemoryReport, TableReport, Warning, WarningId};
+use crate::report::{
+    Allocator, Conclusion, Evidence, MemoryReport, TableReport, Toolchain, Warning, WarningId,
+};
 
 /// What has been concluded about a module, for the warnings to rest on.
 pub(crate) struct Known<'k, 'a> {

@@ -2,8 +2,9 @@
 
 use std::sync::Mutex;
 
-use super::{ARGV_BYTES, Exit, PAGE_BYTES, broken, cover};
+use super::{ARGV_BYTES, PAGE_BYTES, broken, cover};
 use crate::engine::{Caller, EngineError, Host, HostTrap, Instance, Memory, Value};
+use crate::wasi::ExitStatus;
 
 const SYS_BRK: i32 = 45;
 const SYS_MUNMAP: i32 = 91;
@@ -22,20 +23,22 @@ struct Process {
     lowest_mapping: Option<u32>,
 }
 
-pub(super) fn host(exit: &Exit) -> Host {
+pub(super) fn host() -> (Host, ExitStatus) {
+    let status = ExitStatus::default();
     let process = std::sync::Arc::new(Mutex::new(Process::default()));
-    (0..=6).fold(Host::new(), |host, count| {
-        let (process, exit) = (process.clone(), exit.clone());
+    let host = (0..=6).fold(Host::new(), |host, count| {
+        let (process, exit) = (process.clone(), status.clone());
         host.function("env", &format!("__syscall{count}"), move |caller, arguments| {
             let mut process = process.lock().map_err(|_| HostTrap("the kernel panicked".into()))?;
             system_call(&mut process, &exit, caller, arguments).map(|answer| vec![Value::I32(answer)])
         })
-    })
+    });
+    (host, status)
 }
 
 fn system_call(
     process: &mut Process,
-    exit: &Exit,
+    exit: &ExitStatus,
     caller: &mut dyn Caller,
     arguments: &[Value],
 ) -> Result<i32, HostTrap> {
@@ -48,12 +51,7 @@ fn system_call(
         SYS_MMAP2 => process.map(argument(1), caller),
         // Unmapped pages are not handed out again.
         SYS_MUNMAP | SYS_MADVISE => Ok(0),
-        SYS_EXIT_GROUP => {
-            let status = argument(0).cast_signed();
-            // A second exit cannot be: the first did not come back.
-            let _ = exit.set(status);
-            Err(HostTrap(format!("exit status {status}")))
-        }
+        SYS_EXIT_GROUP => Err(exit.end(argument(0))),
         _ => Ok(-ENOSYS),
     }
 }

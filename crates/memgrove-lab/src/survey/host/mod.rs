@@ -7,12 +7,11 @@ mod emscripten;
 mod linux;
 mod wasi;
 
-use std::sync::{Arc, OnceLock};
-
 use memgrove_module::PAGE_BYTES;
 
 use crate::engine::{Caller, EngineError, Host, HostTrap, Instance, Memory, Value};
 use crate::toolchain::{Contract, Program};
+use crate::wasi::ExitStatus;
 
 /// One run of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,26 +48,30 @@ impl Start {
     }
 }
 
-/// The status that a program ended itself with, if it did: a call does not come back then.
-pub type Exit = Arc<OnceLock<i32>>;
-
-/// A new host for one run. `exit` is told when the program ends itself.
-pub fn host(contract: Contract, start: Start, exit: &Exit) -> Host {
-    match contract {
-        Contract::Bare => Host::new(),
-        Contract::WasiP1 => wasi::host(start.name(), exit),
-        Contract::EmscriptenStandalone => emscripten::noticing(wasi::host(start.name(), exit)),
-        Contract::EmscriptenGlue => emscripten::noticing(emscripten::glue()),
-        Contract::EmscriptenFastcomp => emscripten::fastcomp(),
-        Contract::LinuxSyscalls => linux::host(exit),
-        Contract::WasmBindgen => bindgen::host(),
-    }
+/// A new host for one run, and the status that the program ends itself with, if it does: a call does not come back then.
+///
+/// # Errors
+/// If the host cannot be made.
+pub fn host(contract: Contract, start: Start) -> Result<(Host, ExitStatus), EngineError> {
+    let never_exits = |host| (host, ExitStatus::default());
+    Ok(match contract {
+        Contract::Bare => never_exits(Host::new()),
+        Contract::WasiP1 => wasi::host(start.name())?,
+        Contract::EmscriptenStandalone => {
+            let (host, exit) = wasi::host(start.name())?;
+            (emscripten::noticing(host), exit)
+        }
+        Contract::EmscriptenGlue => never_exits(emscripten::noticing(emscripten::glue())),
+        Contract::EmscriptenFastcomp => never_exits(emscripten::fastcomp()),
+        Contract::LinuxSyscalls => linux::host(),
+        Contract::WasmBindgen => never_exits(bindgen::host()),
+    })
 }
 
 /// Starts the program the way its contract has it, and answers what it returned.
 ///
 /// # Errors
-/// As the engine has them. A program that ends itself is an error here; see [`Exit`].
+/// As the engine has them. A program that ends itself is an error here; see [`host`].
 pub fn run(contract: Contract, start: Start, instance: &mut dyn Instance) -> Result<i32, EngineError> {
     match (start.program, contract) {
         (Program::Life, _) => bindgen::run(start.seed(), instance),
@@ -114,10 +117,6 @@ fn read_u32(caller: &mut dyn Caller, address: u32) -> Result<u32, HostTrap> {
     let bytes = caller.read(u64::from(address), 4)?;
     let bytes = bytes.try_into().map_err(|_| HostTrap("a word of memory is cut short".into()))?;
     Ok(u32::from_le_bytes(bytes))
-}
-
-fn write_u32(caller: &mut dyn Caller, address: u32, value: u32) -> Result<(), HostTrap> {
-    Ok(caller.write(u64::from(address), &value.to_le_bytes())?)
 }
 
 /// The argument at `index`, an address or a size.
