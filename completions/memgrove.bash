@@ -53,7 +53,7 @@ _memgrove() {
 
     case "${cmd}" in
         memgrove)
-            opts="-q -h -V --color --quiet --help --version inspect survey bench fix swap trace advise completions man"
+            opts="-q -h -V --color --quiet --help --version inspect survey bench fix swap trace advise check completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

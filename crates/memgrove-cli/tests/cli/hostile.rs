@@ -180,7 +180,11 @@ fn text_files(names: &Names) -> Vec<(&'static str, Vec<u8>)> {
             "id = {id}\ntitle = {text}\ndescription = {text}\nsource = \"x\"\nengines = [\"wasmtime\"]\n\n[[provides]]\nmodule = {text}\nname = {text}\n"
         )
     };
+    // What depends on where blocks lie is told by its name.
+    let swappable = fs::read_to_string(root().join("tests/cli/files/swappable.wat")).unwrap();
+    let swappable = swappable.replace("(export \"sbrk\")", &format!("(export \"sbrk\") (export {})", n(1)));
     vec![
+        ("swappable.wat", swappable.into_bytes()),
         ("module.wasm", module(names)),
         ("module.mgpr", recording(&module(names))),
         ("module.mgck", check_recording(&module(names))),
@@ -360,6 +364,14 @@ const ASKED: &[&str] = &[
     "check module.wasm --profile module.mgck",
     "check module.wasm --profile module.mgck --json",
     "check module.wasm --profile module.mgck --sarif @.sarif",
+    "swap module.wasm --to wee --dry-run",
+    "swap module.wasm --to % --dry-run",
+    "swap @.wasm --to wee --dry-run --json",
+    "swap @.missing --to wee --dry-run",
+    "swap @.wasm --to wee -o @.out",
+    "swap @.wasm --to wee -o @.wasm",
+    "swap swappable.wat --to dlmalloc -o @.out",
+    "swap swappable.wat --to dlmalloc -o @.out --json",
     "trace module.wasm -o traced.wasm",
     "trace module.wasm -o traced.wasm --alloc 0=malloc",
     "trace @.wasm -o @.out --alloc %",

@@ -29,6 +29,7 @@ fn writers() -> Vec<(&'static str, &'static [u8])> {
         all.push(("fix allocates.wat -o OUT", b"\0asm"));
         all.push(("check heap.wat --invoke malloc 8 --save OUT", b"MGPR"));
         all.push(("check heap.wat --invoke malloc 8 --sarif OUT", b"{"));
+        all.push(("swap swappable.wat --to wee -o OUT", b"\0asm"));
         all.push(("trace heap.wat --invoke malloc 8 --save OUT", b"MGPR"));
         all.push(("trace heap.wat --invoke malloc 8 --html OUT", b"<!doctype html>"));
         all.push(("bench --from run.json --report OUT", b"<!doctype html>"));
