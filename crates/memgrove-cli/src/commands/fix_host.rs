@@ -28,8 +28,8 @@ impl HostTarget {
                 .hint("`memgrove inspect --list-hosts` names them; a profile of your own is a .toml file")
                 .into());
         }
-        let text =
-            std::fs::read_to_string(name).with_context(|| format!("reading the host profile {name}"))?;
+        let text = super::inspect::read_profile(Path::new(name))
+            .with_context(|| format!("reading the host profile {name}"))?;
         let id = knowledge.add_host(name, &text).map_err(|errors| profile_error(&errors))?;
         let host = knowledge.host(&id).cloned().context("the profile that was just read")?;
         Ok(Self { host, knowledge })

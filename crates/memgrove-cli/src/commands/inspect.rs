@@ -1,8 +1,9 @@
 //! `memgrove inspect`: what a module's memory is, what made it, where it runs.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
@@ -111,7 +112,7 @@ pub(crate) fn run(args: &InspectArgs, out: &mut Output) -> Result<Exit> {
     if let Some(jobs) = args.jobs {
         rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global().context("starting threads")?;
     }
-    let found = input::walk(&args.paths);
+    let found = input::walk(&args.paths, args.max_size);
     let html = html_target(args, &found.sources)?;
     let many = found.folders || found.sources.len() > 1;
     let mut session = Session::new(args, many, html);
@@ -152,11 +153,19 @@ fn knowledge(hosts: &[PathBuf]) -> Result<Knowledge> {
     let mut knowledge = Knowledge::builtin().clone();
     for path in hosts {
         let name = escape_file_name(path.as_os_str());
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("reading the host profile {name}"))?;
+        let text = read_profile(path).with_context(|| format!("reading the host profile {name}"))?;
         knowledge.add_host(&name, &text).map_err(|errors| profile_error(&errors))?;
     }
     Ok(knowledge)
+}
+
+/// The most bytes of a host profile: the longest of ours has a few thousand.
+const MOST_PROFILE_BYTES: u64 = 4 << 20;
+
+/// The text of a host profile, which may be a file without an end.
+pub(super) fn read_profile(path: &Path) -> Result<String> {
+    let bytes = memgrove_open::read_at_most(std::fs::File::open(path)?, MOST_PROFILE_BYTES)?;
+    Ok(String::from_utf8(bytes)?)
 }
 
 /// What is wrong with a host profile: the first fault is the error, the others are listed behind it.
@@ -209,11 +218,22 @@ fn inspect(source: &Source, knowledge: &Knowledge, max_bytes: u64) -> Vec<Inspec
         Ok(binaries) => binaries,
         Err(error) => return failed(error),
     };
-    let several = binaries.len() > 1;
-    let inspected = binaries.into_iter().enumerate().map(|(index, binary)| Inspected {
-        name: if several { format!("{name}#{}", index + 1) } else { name.clone() },
-        result: report(&binary.bytes, knowledge).map_err(|error| exit::failure(&error)),
-        wrapped_in: binary.wrapped_in,
+    // Where several are in one file, or in one member of an archive, they are numbered.
+    let mut of_each: BTreeMap<Option<String>, usize> = BTreeMap::new();
+    for binary in &binaries {
+        *of_each.entry(binary.member.clone()).or_default() += 1;
+    }
+    let mut seen: BTreeMap<Option<String>, usize> = BTreeMap::new();
+    let inspected = binaries.into_iter().map(|binary| {
+        let place = binary.member.as_ref().map_or_else(|| name.clone(), |member| format!("{name}/{member}"));
+        let number = seen.entry(binary.member.clone()).or_default();
+        *number += 1;
+        let is_alone = of_each.get(&binary.member) == Some(&1);
+        Inspected {
+            name: if is_alone { place } else { format!("{place}#{number}") },
+            result: report(&binary.bytes, knowledge).map_err(|error| exit::failure(&error)),
+            wrapped_in: binary.wrapped_in,
+        }
     });
     inspected.collect()
 }
