@@ -195,6 +195,37 @@ fn a_time_behind_an_address_has_as_many_bits_as_it_needs() {
 }
 
 #[test]
+fn fastcomps_calendar_has_times_of_32_bits() {
+    let mut instances = fixed(
+        r#"(module
+            (import "env" "memory" (memory 1))
+            (import "env" "_gmtime_r" (func $gmtime (param i32 i32) (result i32)))
+            (import "env" "_mktime" (func $mktime (param i32) (result i32)))
+            (export "gmtime" (func $gmtime)) (export "mktime" (func $mktime)))"#,
+    );
+    assert_eq!(instances.len(), 2);
+    // 2023-11-14 22:13:20, a Tuesday; 1969-12-31 23:59:59, a Wednesday; the last second of 32 bits, a Tuesday.
+    for (time, expected) in [
+        (1_700_000_000_i32, [20, 13, 22, 14, 10, 123, 2, 317, 0, 0, 0]),
+        (-1, [59, 59, 23, 31, 11, 69, 3, 364, 0, 0, 0]),
+        (i32::MAX, [7, 14, 3, 19, 0, 138, 2, 18, 0, 0, 0]),
+    ] {
+        for instance in &mut instances {
+            instance.write(Memory::Main, 100, &time.to_le_bytes()).unwrap();
+            // What lies behind a time of 32 bits is none of it, and what a name was before is none.
+            instance.write(Memory::Main, 104, &[0xaa; 200]).unwrap();
+            let at = instance.call("gmtime", &[100, 200].map(Value::u32)).unwrap();
+            assert_eq!(at.values, [Value::u32(200)]);
+            let bytes = instance.read(Memory::Main, 200, 44).unwrap();
+            let fields: Vec<i32> =
+                bytes.chunks(4).map(|word| i32::from_le_bytes(word.try_into().unwrap())).collect();
+            assert_eq!(fields, expected, "{time}");
+            assert_eq!(instance.call("mktime", &[Value::u32(200)]).unwrap().values, [Value::I32(time)]);
+        }
+    }
+}
+
+#[test]
 fn an_exit_code_can_be_read() {
     let text = |code: &str| {
         format!(

@@ -316,7 +316,7 @@ fn opens_files(module: &str, name: &str) -> bool {
         "wasi_snapshot_preview1" | "wasi_unstable" => plain == "path_open",
         "env" | "a" => {
             of_c || plain == "path_open"
-                || matches!(plain, "syscall_openat" | "syscall_open" | "syscall5" | "syscall295")
+                || matches!(plain, "syscall_openat" | "syscall_open" | "sys_open" | "syscall5" | "syscall295")
                     && name.starts_with("__")
         }
         _ => false,

@@ -237,7 +237,9 @@ pub(super) fn twin(function: RuntimeFunction) -> Result<Twin, Checked> {
         | F::Tolower
         | F::Abs
         | F::Putchar => return Ok(super::text::twin(function)),
-        F::GmtimeJs | F::GmtimeJsLegal | F::GmtimeJsAt | F::TimegmJs => return Err(Checked::AgainstCalendar),
+        F::GmtimeJs | F::GmtimeJsLegal | F::GmtimeJsAt | F::GmtimeR | F::TimegmJs => {
+            return Err(Checked::AgainstCalendar);
+        }
         F::Round
         | F::Exp
         | F::Log

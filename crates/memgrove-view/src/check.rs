@@ -17,8 +17,9 @@ const SCHEMA: u32 = 1;
 /// Frames of a stack that the text shows.
 const SHOWN_FRAMES: usize = 12;
 /// What no check of this kind sees, said with every result.
-const NOT_SEEN: &str = "uninitialised reads, errors inside a block that the program divides itself, memory \
-     that the host accesses, and whatever lies farther than a red zone from its block";
+const NOT_SEEN: &str = "uninitialised reads, errors inside a block that the program divides itself, what the host \
+     does to memory, overflow of the stack or of static data, blocks freed by another allocator's function, accesses \
+     farther from their block than its red zone (9 bytes or more)";
 
 /// The recording of a check, with the names of the module.
 pub struct CheckReport<'c> {

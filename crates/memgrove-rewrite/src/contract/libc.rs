@@ -48,6 +48,7 @@ const fn no_exception(name: &'static str, types: Types, why: &'static str) -> Co
 const ONE_THREAD: &str = "there is one thread: a lock is always free";
 const THROWN: &str = "an exception that is thrown ends the program";
 const JUMP: &str = "a long jump ends the program";
+const NO_JUMP: &str = "returns once: a long jump ends the program instead of returning here again";
 const NO_NAME: &str = "there is nothing of that name";
 const NOT_KEPT: &str = "the program never exits in an orderly way, so the destructor is not kept";
 const NO_THREAD_EXIT: &str = "the thread never exits, so the destructor is not kept";
@@ -223,6 +224,8 @@ pub(super) const CONTRACTS: &[Contract] = &[
     libc_answer("system", &["p -> i32"], -1, "there are no processes"),
     // AssemblyScript's: a message, how many numbers count, and five numbers.
     libc_answer("trace", &["i32 i32 f64 f64 f64 f64 f64 ->"], 0, "a trace goes nowhere"),
+    no_exception("setjmp", &["p -> i32"], NO_JUMP),
+    no_exception("sigsetjmp", &["p i32 -> i32"], NO_JUMP),
     exception("__cxa_throw", &["p p p ->"], THROWN),
     exception("__cxa_rethrow", &["->"], THROWN),
     exception("__resumeException", &["p ->"], THROWN),

@@ -309,6 +309,7 @@ fn describe_promise(does: Does) -> String {
 pub(crate) fn all() -> Vec<(&'static str, &'static Contract)> {
     let tables = [
         ("env", emscripten::CONTRACTS),
+        ("env", emscripten::FASTCOMP),
         ("env", libc::CONTRACTS),
         ("env", libm::CONTRACTS),
         ("env", wasi::PREVIEW1),

@@ -23,6 +23,9 @@ const SMALL_BYTES: u32 = 256;
 /// Blocks of that size.
 const LARGE_BLOCKS: u32 = 6;
 
+/// Blocks of a round that ends with none.
+const BLOCKS_OF_ROUND: u32 = 8;
+
 /// What a program sees of a call without looking at addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Seen {
@@ -109,6 +112,8 @@ pub(super) struct Driven {
     pub refused: Option<(usize, u64)>,
     /// The most bytes that were in blocks.
     pub peak_bytes: u64,
+    /// What the calls took, where the engine counts it.
+    pub instructions: Option<u64>,
 }
 
 impl<'d> Drive<'d> {
@@ -130,6 +135,19 @@ impl<'d> Drive<'d> {
         }
         self.corner_cases()?;
         Ok(self.driven)
+    }
+
+    /// So many rounds of a few blocks, all of which are given back: what is then still taken is lost.
+    pub fn rounds(&mut self, rounds: std::ops::Range<u32>) -> Result<(), Fault> {
+        for round in rounds {
+            for block in 0..BLOCKS_OF_ROUND {
+                self.allocate(40 + (round * 97 + block * 131) % 6000, 8, false)?;
+            }
+            while !self.live.is_empty() {
+                self.free(0)?;
+            }
+        }
+        Ok(())
     }
 
     fn live_bytes(&self) -> u64 {
@@ -172,7 +190,12 @@ impl<'d> Drive<'d> {
     /// The result of a call, if it returns.
     fn call(&mut self, name: &str, arguments: &[Value], words: &str) -> Result<Option<u32>, Fault> {
         match self.instance.call(name, arguments) {
-            Ok(outcome) => Ok(Some(outcome.values.first().and_then(|value| value.as_u32()).unwrap_or(0))),
+            Ok(outcome) => {
+                if let Some(fuel) = outcome.fuel {
+                    *self.driven.instructions.get_or_insert(0) += fuel;
+                }
+                Ok(Some(outcome.values.first().and_then(|value| value.as_u32()).unwrap_or(0)))
+            }
             Err(error) if error.is_exhausted() => Err(error.into()),
             Err(error) => match error.trap() {
                 Some(reason) => {

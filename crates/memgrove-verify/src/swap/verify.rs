@@ -14,6 +14,7 @@ use memgrove_rewrite::swap::{Beyond, Growth, Swapped};
 use memgrove_rewrite::{Options, Plan};
 use serde::Serialize;
 
+use super::cost::{self, Costs};
 use super::drive::{Drive, Driven, Fault, Functions, Noted, Seen};
 use super::exports::{self, Observation};
 use crate::copy::{Anatomy, Copy, Shown};
@@ -26,7 +27,7 @@ const ROOM_PARTS: u64 = 8;
 /// What a host grows memory by where the module does not: as much as the calls need.
 const ROOM_PAGES: u64 = 512;
 /// The calls are drawn from these.
-const SEEDS: [u64; 2] = [0x9e37_79b9, 0x1234_5678_9abc];
+pub(super) const SEEDS: [u64; 2] = [0x9e37_79b9, 0x1234_5678_9abc];
 /// Exports that a glue calls once, first.
 pub(super) const CONSTRUCTORS: [&str; 3] = ["__wasm_call_ctors", "___wasm_call_ctors", "_initialize"];
 
@@ -77,6 +78,8 @@ pub struct SwapVerification {
     pub checks: Vec<SwapCheck>,
     /// What was not run or compared, and why.
     pub not_run: Vec<Gap>,
+    /// What both heaps cost, if the new one is what it should be.
+    pub costs: Option<Costs>,
 }
 
 impl SwapVerification {
@@ -96,11 +99,17 @@ impl SwapVerification {
 #[must_use]
 pub fn verify(facts: &Facts<'_>, swapped: &Swapped, engines: &[Witness<'_>]) -> SwapVerification {
     let mut asked = Asked { checks: Vec::new(), not_run: Vec::new() };
+    let mut costs = None;
     match Subject::new(facts, swapped) {
         Ok(subject) => {
             for witness in engines {
                 match witness {
-                    Witness::Present(engine) => asked.ask(*engine, &subject),
+                    Witness::Present(engine) => {
+                        asked.ask(*engine, &subject);
+                        if costs.is_none() && asked.has_passed(SwapQuestion::Heap) {
+                            costs = cost::measure(*engine, &subject);
+                        }
+                    }
                     Witness::Absent { why, .. } => {
                         asked.not_run.push(Gap::new(Reason::EngineAbsent, why.clone()));
                     }
@@ -109,12 +118,12 @@ pub fn verify(facts: &Facts<'_>, swapped: &Swapped, engines: &[Witness<'_>]) -> 
         }
         Err(gap) => asked.not_run.push(gap),
     }
-    asked.conclude()
+    asked.conclude(costs)
 }
 
 /// Which of the two modules.
 #[derive(Clone, Copy)]
-enum Side {
+pub(super) enum Side {
     Original,
     Swapped,
 }
@@ -131,11 +140,16 @@ pub(super) struct Subject<'a> {
     pub interface: BTreeSet<u32>,
     original: Copy,
     swapped: Copy,
-    functions: Functions,
+    pub functions: Functions,
     observation: Result<Observation, Gap>,
 }
 
 impl<'a> Subject<'a> {
+    /// Both modules, with the allocator's functions exported.
+    pub fn copies(&self) -> (&[u8], &[u8]) {
+        (self.original.wasm.as_slice(), self.swapped.wasm.as_slice())
+    }
+
     /// Memory that a module leaves to its host to grow.
     pub fn make_room(&self, instance: &mut dyn Instance) -> Result<(), EngineError> {
         if self.host_grows {
@@ -176,7 +190,7 @@ impl<'a> Subject<'a> {
         })
     }
 
-    fn start(&self, sides: &Sides<'_>, side: Side) -> Result<Box<dyn Instance>, EngineError> {
+    pub fn start(&self, sides: &Sides<'_>, side: Side) -> Result<Box<dyn Instance>, EngineError> {
         let (module, mut instance) = match side {
             Side::Original => (sides.original(), sides.original_alone()?),
             Side::Swapped => (sides.fixed(), sides.fixed_on_host_of_original()?),
@@ -211,8 +225,7 @@ impl Asked {
 
     fn ask(&mut self, engine: &dyn Engine, subject: &Subject<'_>) {
         let id = engine.name();
-        let copies = (subject.original.wasm.as_slice(), subject.swapped.wasm.as_slice());
-        let sides = match Sides::new(engine, copies, &subject.plan, &[], &subject.missing) {
+        let sides = match Sides::new(engine, subject.copies(), &subject.plan, &[], &subject.missing) {
             Ok(sides) => sides,
             Err(error) => {
                 let gap = Gap::new(Reason::EngineLacksProposal, format!("{id}: {error}"));
@@ -255,12 +268,14 @@ impl Asked {
         SEEDS.iter().map(run).collect()
     }
 
-    fn conclude(self) -> SwapVerification {
-        let passed = |question: SwapQuestion| {
-            self.checks
-                .iter()
-                .any(|check| check.question == question && matches!(check.outcome, Outcome::Passed(_)))
-        };
+    fn has_passed(&self, question: SwapQuestion) -> bool {
+        self.checks
+            .iter()
+            .any(|check| check.question == question && matches!(check.outcome, Outcome::Passed(_)))
+    }
+
+    fn conclude(self, costs: Option<Costs>) -> SwapVerification {
+        let passed = |question: SwapQuestion| self.has_passed(question);
         let failed = self.checks.iter().any(|check| matches!(check.outcome, Outcome::Failed(_)));
         let verdict = if failed {
             Verdict::Failed
@@ -274,7 +289,7 @@ impl Asked {
         let are_roles_shown = passed(SwapQuestion::Roles);
         let mut not_run = self.not_run;
         not_run.dedup();
-        SwapVerification { verdict, are_roles_shown, checks: self.checks, not_run }
+        SwapVerification { verdict, are_roles_shown, checks: self.checks, not_run, costs }
     }
 }
 
