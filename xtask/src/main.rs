@@ -7,6 +7,8 @@ mod corpus;
 mod donors;
 mod fingerprints;
 mod guests;
+mod npm;
+mod page;
 mod regenerate;
 mod report;
 mod setup;
@@ -43,6 +45,10 @@ enum Task {
     /// The guests: wasm programs of one allocator and every workload.
     #[command(subcommand)]
     Guests(guests::GuestsTask),
+    /// Build the npm package into out/package.
+    Npm(npm::NpmArgs),
+    /// Build the page into out/page.
+    Page(page::PageArgs),
     /// Make every generated file anew, in the right order; nothing is measured.
     Regenerate(regenerate::RegenerateArgs),
     /// Render docs/results.md from results/bench.json; `--measure` measures first.
@@ -66,6 +72,8 @@ fn main() -> anyhow::Result<()> {
         Task::Donors(task) => donors::run(&workspace, &task),
         Task::Fingerprints(task) => fingerprints::run(&workspace, &task),
         Task::Guests(task) => guests::run(&workspace, &task),
+        Task::Npm(args) => npm::run(&workspace, &args),
+        Task::Page(args) => page::run(&workspace, &args),
         Task::Regenerate(args) => regenerate::run(&workspace, &args),
         Task::Report(args) => report::run(&workspace, &args),
         Task::Setup(args) => setup::run(&workspace, &args),

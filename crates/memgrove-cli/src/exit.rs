@@ -1,10 +1,9 @@
 //! The one place where errors become exit statuses.
 
-use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use memgrove_open::OpenError;
+use memgrove_api::ErrorKind;
 use memgrove_view::report::Failure;
 
 /// What the process tells its parent.
@@ -30,7 +29,7 @@ Exit status:
   0  done; of fix and swap: verified, whole or in part
   1  a file could not be read, or some of the work failed
   2  the command line could not be understood
-  3  the answer is no: a required host cannot run a module, something stays bound to its host, or an allocator stays
+  3  the answer is no: a required host cannot run a module, something stays bound to its host, an allocator stays, or misuse was found
   4  fix or swap has written its result, but nothing of it could be run (--accept-unverified makes it 0)";
 
 impl Exit {
@@ -56,53 +55,28 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// An error for the user: what is wrong, and what to try. Everything else that fails is [`Exit::Failed`]
-/// without a hint.
-#[derive(Debug)]
-pub(crate) struct UserError {
-    message: String,
-    hint: Option<String>,
-    exit: Exit,
+pub(crate) use memgrove_api::UserError;
+
+/// The command runs modules, and this build cannot.
+pub(crate) fn no_engine(command: &str) -> UserError {
+    let message = format!("`memgrove {command}` runs modules, and no engine is inside this build");
+    UserError::usage(message).hint("build it with the feature `engines`, which is on by default")
 }
-
-impl UserError {
-    /// The command line asks for something that does not exist.
-    pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, exit: Exit::Usage }
-    }
-
-    /// The command runs modules, and this build cannot.
-    pub(crate) fn no_engine(command: &str) -> Self {
-        let message = format!("`memgrove {command}` runs modules, and no engine is inside this build");
-        Self::usage(message).hint("build it with the feature `engines`, which is on by default")
-    }
-
-    /// The work could not be done.
-    pub(crate) fn failed(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, exit: Exit::Failed }
-    }
-
-    /// Adds what the user could try.
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-}
-
-impl fmt::Display for UserError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for UserError {}
 
 /// The status for an error that ended a command. A closed pipe is how `head` says thank you.
 pub(crate) fn status_of(error: &anyhow::Error) -> Exit {
     if is_broken_pipe(error) {
         return Exit::Done;
     }
-    error.downcast_ref::<UserError>().map_or(Exit::Failed, |error| error.exit)
+    let user = match error.downcast_ref() {
+        Some(memgrove_api::Error::User(user)) => Some(user),
+        _ => error.downcast_ref::<UserError>(),
+    };
+    match user.map(UserError::kind) {
+        Some(ErrorKind::Usage) => Exit::Usage,
+        Some(ErrorKind::No) => Exit::No,
+        Some(ErrorKind::Failed) | None => Exit::Failed,
+    }
 }
 
 /// Whether the reader of our output has gone.
@@ -115,26 +89,22 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// An error as it is shown.
 pub(crate) fn failure(error: &anyhow::Error) -> Failure {
-    let inspect = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<memgrove_inspect::Error>().map(memgrove_inspect::Error::offset)
+    let known = error.chain().find_map(known);
+    let (offset, hint) = known.map_or((None, None), |known| (known.offset, known.hint));
+    Failure { message: format!("{error:#}"), offset, hint }
+}
+
+/// What the libraries' errors say beside their message.
+fn known(cause: &(dyn std::error::Error + 'static)) -> Option<Failure> {
+    let user = |error: &UserError| Failure {
+        message: error.to_string(),
+        offset: None,
+        hint: error.what_to_try().map(str::to_owned),
     };
-    Failure { message: format!("{error:#}"), offset: error.chain().find_map(inspect), hint: hint_of(error) }
-}
-
-/// What the user could try, where the error or one of its causes knows.
-fn hint_of(error: &anyhow::Error) -> Option<String> {
-    error.chain().find_map(|cause| {
-        let user = cause.downcast_ref::<UserError>().and_then(|error| error.hint.clone());
-        let inspect = || {
-            cause.downcast_ref::<memgrove_inspect::Error>().and_then(|error| error.hint().map(str::to_owned))
-        };
-        user.or_else(|| cause.downcast_ref().and_then(hint_of_opening)).or_else(inspect)
-    })
-}
-
-fn hint_of_opening(error: &OpenError) -> Option<String> {
-    let raise = || error.is_too_large().then_some("raise the limit with --max-size");
-    error.hint().or_else(raise).map(str::to_owned)
+    let any = cause.downcast_ref().map(memgrove_api::Error::failure);
+    any.or_else(|| cause.downcast_ref().map(user))
+        .or_else(|| cause.downcast_ref().map(memgrove_api::of_opening))
+        .or_else(|| cause.downcast_ref().map(memgrove_api::of_module))
 }
 
 #[cfg(test)]
@@ -157,7 +127,7 @@ mod tests {
         let error = anyhow::Error::new(UserError::usage("no such host").hint("see --list-hosts"));
         let error = Err::<(), _>(error).context("reading the command line").unwrap_err();
         assert_eq!(status_of(&error), Exit::Usage);
-        assert_eq!(hint_of(&error).as_deref(), Some("see --list-hosts"));
+        assert_eq!(failure(&error).hint.as_deref(), Some("see --list-hosts"));
     }
 
     #[test]

@@ -2,10 +2,8 @@
 
 use anyhow::Result;
 use clap::ValueEnum;
-use memgrove_inspect::Report;
-use memgrove_text::Text;
-use memgrove_view::Json;
-use memgrove_view::report::{self, Columns, Inspected};
+use memgrove_api::{Document, Piece};
+use memgrove_view::report::Inspected;
 
 use crate::output::Output;
 use crate::select::SortKey;
@@ -25,42 +23,42 @@ pub(crate) enum Format {
     Ndjson,
 }
 
-/// What is printed for one file.
-enum Piece {
-    Text(Text),
-    Json(Json),
+impl Format {
+    /// What it is for one file, or for many.
+    pub(crate) fn resolve(self, many: bool) -> memgrove_api::Format {
+        match self {
+            Self::Auto if many => memgrove_api::Format::Table,
+            Self::Auto | Self::Text => memgrove_api::Format::Text,
+            Self::Table => memgrove_api::Format::Table,
+            Self::Json => memgrove_api::Format::Json,
+            Self::Ndjson => memgrove_api::Format::Ndjson,
+        }
+    }
 }
 
 /// The state between two files.
 pub(crate) struct Writer {
-    format: Format,
-    verbose: bool,
-    columns: Columns,
+    document: Document,
     sort: Option<SortKey>,
     /// What waits for its turn, if it has to be sorted.
     waiting: Vec<(Option<std::cmp::Reverse<u64>>, Piece)>,
-    written: usize,
 }
 
 impl Writer {
-    /// A writer; `required` are the hosts that the table's first column is about.
-    pub(crate) fn new(format: Format, verbose: bool, required: &[String], sort: Option<SortKey>) -> Self {
-        Self { format, verbose, columns: Columns::new(required), sort, waiting: Vec::new(), written: 0 }
+    /// A writer of a document, its files sorted if they are to be.
+    pub(crate) fn new(document: Document, sort: Option<SortKey>) -> Self {
+        Self { document, sort, waiting: Vec::new() }
     }
 
     /// What comes before the first file.
     pub(crate) fn begin(&self, out: &mut Output) -> Result<()> {
-        match self.format {
-            Format::Json => out.json(&report::json_head()?)?,
-            Format::Auto | Format::Text | Format::Table | Format::Ndjson => {}
-        }
-        Ok(())
+        write(self.document.begin()?, out)
     }
 
     /// One file. Failures are for JSON only: for people they go to standard error.
     pub(crate) fn file(&mut self, file: &Inspected, out: &mut Output) -> Result<()> {
-        let Some(piece) = self.piece(file)? else { return Ok(()) };
-        let Some(sort) = self.sort else { return self.write(piece, out) };
+        let Some(piece) = self.document.file(file)? else { return Ok(()) };
+        let Some(sort) = self.sort else { return self.next(piece, out) };
         // Failures have no key and come first.
         self.waiting.push((file.result.as_ref().ok().map(|report| sort.key(report)), piece));
         Ok(())
@@ -71,53 +69,22 @@ impl Writer {
         let mut waiting = std::mem::take(&mut self.waiting);
         waiting.sort_by_key(|(key, _)| *key);
         for (_, piece) in waiting {
-            self.write(piece, out)?;
+            self.next(piece, out)?;
         }
-        if self.format == Format::Json {
-            out.json(&report::json_foot())?;
-        }
-        Ok(())
+        write(self.document.end(), out)
     }
 
-    fn write(&mut self, piece: Piece, out: &mut Output) -> Result<()> {
-        match self.format {
-            Format::Table if self.written == 0 => out.print(self.columns.head())?,
-            Format::Auto | Format::Text if self.written > 0 => {
-                let mut gap = Text::new();
-                gap.gap();
-                gap.gap();
-                out.print(gap)?;
-            }
-            Format::Json if self.written > 0 => out.json(&Json::frame(","))?,
-            _ => {}
-        }
-        self.written += 1;
-        match piece {
-            Piece::Text(text) => out.print(text)?,
-            Piece::Json(json) => out.json(&json)?,
-        }
-        Ok(())
+    fn next(&mut self, piece: Piece, out: &mut Output) -> Result<()> {
+        write(self.document.before_next(), out)?;
+        write(Some(piece), out)
     }
+}
 
-    fn piece(&self, file: &Inspected) -> Result<Option<Piece>> {
-        Ok(match (self.format, &file.result) {
-            (Format::Json, _) => Some(Piece::Json(report::json(file)?)),
-            (Format::Ndjson, _) => Some(Piece::Json(report::ndjson(file)?)),
-            (_, Err(_)) => None,
-            (Format::Table, Ok(report)) => Some(Piece::Text(self.rows(&file.name, report))),
-            (Format::Auto | Format::Text, Ok(report)) => {
-                Some(Piece::Text(report::text(file, report, self.verbose)))
-            }
-        })
+fn write(piece: Option<Piece>, out: &mut Output) -> Result<()> {
+    match piece {
+        Some(Piece::Text(text)) => out.print(text)?,
+        Some(Piece::Json(json)) => out.json(&json)?,
+        None => {}
     }
-
-    fn rows(&self, name: &str, report: &Report) -> Text {
-        let mut rows = Text::from(report::table_row(&self.columns, name, report));
-        let inside = report.component.iter().flat_map(|component| &component.modules);
-        for (index, module) in inside.enumerate() {
-            let name = format!("{name}: core module {index}");
-            rows.line(report::table_row(&self.columns, &name, &module.report));
-        }
-        rows
-    }
+    Ok(())
 }

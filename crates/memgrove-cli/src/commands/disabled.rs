@@ -7,7 +7,7 @@ macro_rules! disabled {
             use anyhow::Result;
             use clap::Args;
 
-            use crate::exit::{Exit, UserError};
+            use crate::exit::{self, Exit};
             use crate::output::Output;
 
             /// (not in this build: it was built without engines)
@@ -20,11 +20,12 @@ macro_rules! disabled {
 
             /// Says why there is no such command, and how to get it.
             pub(crate) fn run(_: &$args, _: &mut Output) -> Result<Exit> {
-                Err(UserError::no_engine(stringify!($module)).into())
+                Err(exit::no_engine(stringify!($module)).into())
             }
         }
     };
 }
 
+disabled!(advise, AdviseArgs);
 disabled!(bench, BenchArgs);
 disabled!(survey, SurveyArgs);

@@ -5,17 +5,18 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use memgrove_inspect::facts::MemoryType;
-use memgrove_inspect::{Facts, Report, facts};
-use memgrove_rewrite::{Allocator, Fixed, Options, StubGroup, Stubs, Traps};
+use memgrove_api::HostTarget;
+use memgrove_api::fix::{self, Planned, Request, Script, lower};
+use memgrove_inspect::facts;
+use memgrove_rewrite::{Allocator, Discard, LOWERABLE, StubGroup, Stubs, Traps};
 use memgrove_text::{escape_file_name, shorten};
-use memgrove_view::fix::{Done, Fix, HostVerdict};
+#[cfg(feature = "engines")]
+use memgrove_view::fix::Done;
+use memgrove_view::fix::Fix;
 
-use super::fix_glue;
-use super::fix_host::HostTarget;
 use crate::args::size;
 use crate::exit::{self, Exit, UserError};
-use crate::input;
+use crate::input::{self, Source};
 #[cfg(feature = "engines")]
 use crate::interrupt::RunFolder;
 use crate::output::Output;
@@ -47,6 +48,7 @@ Examples:
   memgrove fix app.wasm -o out.wasm --allocator wee   put a heap inside for imported malloc and free
   memgrove fix app.wasm -o out.wasm --glue app.js     Emscripten's JavaScript says what minified names are
   memgrove fix app.wasm -o out.wasm --trap rest       it has to load; what is not known traps when called
+  memgrove fix app.wasm -o out.wasm --host wasm3 --lower   write in older instructions what the host lacks
   memgrove fix app.wasm -o out.wasm --json | jq '.plan.imports'";
 
 /// The reasons of a host quote names, which may be as long as the file; of all this many characters are shown.
@@ -105,6 +107,22 @@ pub(crate) struct FixArgs {
     #[arg(long)]
     accept_unverified: bool,
 
+    /// Write in WebAssembly 1.0 what can be: of the proposals that the target host lacks, of those named, or of all
+    ///
+    /// Sign extension, saturating conversions, several values at once, memory.copy and memory.fill, long numbers of
+    /// linkers; results and traps stay the same. What needs such a proposal nevertheless (segments that code copies, tables
+    /// that grow, exported functions of several results) is named, and the result is written only with --partial.
+    #[arg(long, value_name = "PROPOSAL", value_delimiter = ',', num_args = 0..=1, require_equals = true,
+          default_missing_value = lower::HOST, value_parser = lower_names())]
+    lower: Vec<String>,
+
+    /// What becomes of giving memory back (`__wbindgen_memory_discard`, `memory.discard`)
+    ///
+    /// lower: the range is filled with zeros, which any engine can; also of the instruction. raise: the import becomes the
+    /// instruction, for engines with the proposal memory-control. Without it an import is lowered, and an instruction stays.
+    #[arg(long, value_name = "WAY", value_parser = ["lower", "raise"])]
+    discard: Option<String>,
+
     /// Raise the memory's maximum to SIZE, such as 256MiB, where the module declares a smaller one
     ///
     /// A number of bytes, or of KiB, MiB or GiB. Without it a declared maximum is kept, so that a program that meets
@@ -137,6 +155,12 @@ fn stub_names() -> PossibleValuesParser {
     )
 }
 
+fn lower_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(
+        [lower::HOST, lower::ALL].into_iter().chain(LOWERABLE.iter().map(|proposal| proposal.id())),
+    )
+}
+
 fn stub_help() -> String {
     let groups = StubGroup::ALL.iter().map(|group| format!("{}: {}.", group.name(), group.about()));
     format!("{STUB_HELP}\n\n{}", groups.collect::<Vec<_>>().join(" "))
@@ -144,24 +168,34 @@ fn stub_help() -> String {
 
 pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
     if !args.dry_run && args.explain.is_none() && !cfg!(feature = "engines") {
-        return Err(UserError::no_engine("fix").into());
+        return Err(exit::no_engine("fix").into());
     }
     let name = escape_file_name(args.path.as_os_str());
-    let host = HostTarget::named(&args.host)?;
+    let host = host(&args.host)?;
     let target = target(args)?;
-    let (wasm, script) = input::read_one_with_script(&args.path, args.max_size, "fix")?;
+    let (wasm, around) = input::read_one_with_script(&args.path, args.max_size, "fix")?;
     let original = facts(&wasm).context(name.clone())?;
-    let (options, fixed) = fixed(args, &host, &original, script.as_deref()).context(name.clone())?;
-    let planned = Planned::new(args, &options, &host, (&original, &fixed), name.clone()).context(name)?;
-    if let Some(name) = &args.explain {
-        return planned.explain(name, out);
+    let glue = args.glue.as_deref().map(|path| read_glue(path, args.max_size)).transpose();
+    let glue = glue.context(name.clone())?;
+    let script = match &glue {
+        Some((name, text)) => Some(Script::Named { name, text }),
+        None => around.as_deref().map(Script::Around),
+    };
+    let request = request(args, &host, script);
+    let carried = fix::carry_out(&original, &request).context(name.clone())?;
+    let planned = Planned::new(&name, &original, &carried, &request).context(name.clone())?;
+    if let Some(import) = &args.explain {
+        for item in planned.explained(import).context(name.clone())? {
+            out.print(memgrove_view::explain::explain(item))?;
+        }
+        return Ok(Exit::Done);
     }
     if args.dry_run {
-        planned.show(args, None, out)?;
-        return Ok(if planned.is_allowed && !planned.on_host.is_no() { Exit::Done } else { Exit::No });
+        show(args, &planned.shown(None), out)?;
+        return Ok(if planned.is_as_wanted() { Exit::Done } else { Exit::No });
     }
-    if let Some(refusal) = planned.refusal(args) {
-        planned.show(args, None, out)?;
+    if let Some(refusal) = planned.refusal() {
+        show(args, &planned.shown(None), out)?;
         let refusal = shorten(&refusal, LONGEST_REFUSAL);
         out.note(format!("nothing written: {refusal}; --partial writes the module all the same"));
         return Ok(Exit::No);
@@ -169,104 +203,71 @@ pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
     verify_and_write(args, &planned, target.as_ref(), out)
 }
 
-/// The module fixed as it was asked for, with what the JavaScript beside or around it says.
-fn fixed(
-    args: &FixArgs,
-    host: &HostTarget,
-    original: &Facts<'_>,
-    script: Option<&str>,
-) -> Result<(Options, Fixed)> {
-    let mut options = options(args, host, original)?;
-    let fixed = match &args.glue {
-        Some(path) => {
-            options.glue = Some(fix_glue::named(path, args.max_size, original)?);
-            memgrove_rewrite::fix_facts(original, &options).map_err(|error| fix_glue::refused(path, error))?
-        }
-        None => fix_glue::fix_with_own(script, original, &mut options)?,
-    };
-    let is_missing = |name: &&String| !fixed.plan.imports.iter().any(|item| item.is_called(name));
-    if let Some(name) = options.trap.names.iter().find(is_missing) {
-        return Err(UserError::usage(format!("--trap: the module imports nothing called `{name}`"))
-            .hint("--dry-run lists its imports; groups are memory, wasi, js-glue, unknown and so on, or rest")
+/// What is asked for, but for files.
+fn request<'a>(args: &FixArgs, host: &'a HostTarget, script: Option<Script<'a>>) -> Request<'a> {
+    let mut stubs = Stubs::none();
+    for group in &args.stub {
+        stubs.set(group);
+    }
+    let mut trap = Traps::default();
+    for word in &args.trap {
+        trap.add(word);
+    }
+    Request {
+        host,
+        stubs,
+        trap,
+        allocator: args.allocator.as_deref().and_then(Allocator::named),
+        max_memory_bytes: args.max_memory,
+        lower: args.lower.clone(),
+        discard: discard(args),
+        script,
+        partial: args.partial,
+    }
+}
+
+fn discard(args: &FixArgs) -> Option<Discard> {
+    match args.discard.as_deref() {
+        Some("raise") => Some(Discard::Raise),
+        Some(_) => Some(Discard::Lower),
+        None => None,
+    }
+}
+
+/// The profile that `--host` names: by its id, or as a TOML file.
+fn host(name: &str) -> Result<HostTarget> {
+    if let Some(host) = HostTarget::built_in(name) {
+        return Ok(host);
+    }
+    if Path::new(name).extension().is_none_or(|extension| extension != "toml") {
+        return Err(UserError::usage(format!("there is no host profile `{name}`"))
+            .hint("`memgrove inspect --list-hosts` names them; a profile of your own is a .toml file")
             .into());
     }
-    Ok((options, fixed))
+    let text = input::host_profile(Path::new(name))?;
+    Ok(HostTarget::own(name, &text)?)
 }
 
-/// A plan carried out in memory, and what is known of the result without running it. Original and result are read once.
-struct Planned<'a> {
-    name: String,
-    original: &'a Facts<'a>,
-    fixed: &'a Fixed,
-    /// What the result says.
-    #[cfg_attr(not(feature = "engines"), expect(dead_code, reason = "only verification reads it"))]
-    result: Facts<'a>,
-    /// What the inspector says of the result.
-    #[cfg_attr(not(feature = "engines"), expect(dead_code, reason = "only verification reads it"))]
-    report: Report,
-    on_host: HostVerdict,
-    /// Nothing stays that the target does not provide, or the user wants it anyway.
-    is_allowed: bool,
+/// The JavaScript that `--glue` names, and its name as it is shown.
+fn read_glue(path: &Path, max_bytes: u64) -> Result<(String, String)> {
+    let name = escape_file_name(path.as_os_str());
+    let bytes =
+        Source::File(path.to_owned()).read(max_bytes).with_context(|| format!("reading the glue {name}"))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let offset = error.utf8_error().valid_up_to();
+        UserError::failed(format!("the glue {name} is no text in UTF-8 (at offset {offset:#x})"))
+            .hint("--glue wants the .js file that Emscripten wrote beside the module")
+    })?;
+    Ok((name, text))
 }
 
-impl<'a> Planned<'a> {
-    fn new(
-        args: &FixArgs,
-        options: &Options,
-        host: &HostTarget,
-        (original, fixed): (&'a Facts<'a>, &'a Fixed),
-        name: String,
-    ) -> Result<Self> {
-        let result = facts(&fixed.wasm)?;
-        let report = host.report(&result);
-        let on_host = host.verdict(&report)?;
-        let mut remaining = fixed.plan.remaining();
-        let is_allowed = args.partial || remaining.all(|item| options.is_provided(&item.module, &item.name));
-        Ok(Self { name, original, fixed, result, report, on_host, is_allowed })
+fn show(args: &FixArgs, fix: &Fix<'_>, out: &mut Output) -> Result<()> {
+    if args.json {
+        out.json(&fix.json()?)?
+    } else {
+        out.print(fix.text())?
     }
-
-    /// Why the result is not to be written.
-    fn refusal(&self, args: &FixArgs) -> Option<String> {
-        match self.fixed.plan.remaining().count() {
-            _ if args.partial => None,
-            _ if self.is_allowed => self
-                .on_host
-                .is_no()
-                .then(|| format!("the target host does not run the result: {}", self.on_host.words())),
-            1 => Some("1 import stays".to_owned()),
-            count => Some(format!("{count} imports stay")),
-        }
-    }
-
-    /// Explains the imports of a name.
-    fn explain(&self, name: &str, out: &mut Output) -> Result<Exit> {
-        let mut named = self.fixed.plan.imports.iter().filter(|item| item.is_called(name)).peekable();
-        if named.peek().is_none() {
-            return Err(UserError::usage(format!("--explain: the module imports nothing called `{name}`"))
-                .hint("--dry-run lists its imports")
-                .into());
-        }
-        for item in named {
-            out.print(memgrove_view::explain::explain(item))?;
-        }
-        Ok(Exit::Done)
-    }
-
-    fn show(&self, args: &FixArgs, done: Option<Done<'_>>, out: &mut Output) -> Result<()> {
-        let fix = Fix {
-            name: &self.name,
-            bytes_before: self.original.bytes().len(),
-            plan: &self.fixed.plan,
-            host: &self.on_host,
-            done,
-        };
-        if args.json {
-            out.json(&fix.json()?)?
-        } else {
-            out.print(fix.text())?
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 #[cfg(feature = "engines")]
@@ -292,13 +293,13 @@ fn verify_and_write(
         verification: &verification,
         written_to: written_to.as_deref(),
     };
-    planned.show(args, Some(done), out)?;
+    show(args, &planned.shown(Some(done)), out)?;
     if !verification.passed() {
         return Err(UserError::failed("the fixed module did not pass verification, so it was not written")
             .hint("the failed checks are listed above; the input is unchanged")
             .into());
     }
-    if planned.on_host.is_no() {
+    if !planned.is_as_wanted_but_for_imports() {
         return Ok(Exit::No);
     }
     if verification.verdict == Verdict::NotVerified && !args.accept_unverified {
@@ -311,46 +312,7 @@ fn verify_and_write(
 /// Without an engine nothing is verified, so nothing is written; see [`run`].
 #[cfg(not(feature = "engines"))]
 fn verify_and_write(_: &FixArgs, _: &Planned<'_>, _: Option<&Target>, _: &mut Output) -> Result<Exit> {
-    Err(UserError::no_engine("fix").into())
-}
-
-fn options(args: &FixArgs, host: &HostTarget, facts: &Facts<'_>) -> Result<Options> {
-    let mut stubs = Stubs::none();
-    for group in &args.stub {
-        stubs.set(group);
-    }
-    let mut trap = Traps::default();
-    for word in &args.trap {
-        trap.add(word);
-    }
-    if let (Some(bytes), Some(memory)) = (args.max_memory, facts.memories.first()) {
-        check_maximum(bytes, &memory.ty)?;
-    }
-    Ok(Options {
-        stubs,
-        provided: host.provided(facts),
-        export_memory: host.needs_memory_export(facts),
-        max_memory_bytes: args.max_memory,
-        allocator: args.allocator.as_deref().and_then(Allocator::named),
-        glue: None,
-        trap,
-    })
-}
-
-/// Whether the memory can have such a maximum.
-fn check_maximum(bytes: u64, memory: &MemoryType) -> Result<()> {
-    let page_bytes = memory.page_size_bytes();
-    if !bytes.is_multiple_of(page_bytes) {
-        return Err(UserError::usage(format!("--max-memory {bytes} is not a multiple of a page"))
-            .hint(format!("this memory's pages have {page_bytes} bytes"))
-            .into());
-    }
-    if !memory.memory64 && bytes > 1 << 32 {
-        return Err(UserError::usage(format!("--max-memory {bytes} is more than a 32-bit memory can have"))
-            .hint("the most is 4GiB")
-            .into());
-    }
-    Ok(())
+    Err(exit::no_engine("fix").into())
 }
 
 /// Where the result goes; refused before any work is done where it cannot.

@@ -1,15 +1,13 @@
 //! `memgrove inspect`: what a module's memory is, what made it, where it runs.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
-use memgrove_inspect::knowledge::ProfileErrors;
+use memgrove_api::{Document, profile_error};
 use memgrove_inspect::report::{Outcome, Verdict};
-use memgrove_inspect::{Knowledge, Report, conclude_with, facts};
+use memgrove_inspect::{Knowledge, Report};
 use memgrove_text::{Line, Tone, escape_file_name, escape_name};
 use memgrove_view::report::{Failure, HtmlReport, Inspected};
 use memgrove_view::{column, count};
@@ -153,27 +151,10 @@ fn knowledge(hosts: &[PathBuf]) -> Result<Knowledge> {
     let mut knowledge = Knowledge::builtin().clone();
     for path in hosts {
         let name = escape_file_name(path.as_os_str());
-        let text = read_profile(path).with_context(|| format!("reading the host profile {name}"))?;
+        let text = input::host_profile(path)?;
         knowledge.add_host(&name, &text).map_err(|errors| profile_error(&errors))?;
     }
     Ok(knowledge)
-}
-
-/// The most bytes of a host profile: the longest of ours has a few thousand.
-const MOST_PROFILE_BYTES: u64 = 4 << 20;
-
-/// The text of a host profile, which may be a file without an end.
-pub(super) fn read_profile(path: &Path) -> Result<String> {
-    let bytes = memgrove_open::read_at_most(std::fs::File::open(path)?, MOST_PROFILE_BYTES)?;
-    Ok(String::from_utf8(bytes)?)
-}
-
-/// What is wrong with a host profile: the first fault is the error, the others are listed behind it.
-pub(super) fn profile_error(errors: &ProfileErrors) -> UserError {
-    let list: Vec<String> = errors.0.iter().map(ToString::to_string).collect();
-    let text = list.join("; ");
-    let hint = "a profile needs id, title and what it provides; the files in knowledge/hosts/ are examples";
-    UserError::usage(format!("host profile {text}")).hint(hint)
 }
 
 /// The widest that the column of ids becomes.
@@ -207,46 +188,9 @@ fn check_host(id: &str, knowledge: &Knowledge) -> Result<()> {
 /// Reads one source and says what is in it. Never fails as a whole: a failure is a result, too.
 fn inspect(source: &Source, knowledge: &Knowledge, max_bytes: u64) -> Vec<Inspected> {
     let name = source.name();
-    let failed = |error| {
-        let failure = exit::failure(&error);
-        vec![Inspected { name: name.clone(), wrapped_in: Vec::new(), result: Err(failure) }]
-    };
-    let binaries = match source
-        .read(max_bytes)
-        .and_then(|bytes| Ok(memgrove_open::binaries(bytes, &name, max_bytes)?))
-    {
-        Ok(binaries) => binaries,
-        Err(error) => return failed(error),
-    };
-    // Where several are in one file, or in one member of an archive, they are numbered.
-    let mut of_each: BTreeMap<Option<String>, usize> = BTreeMap::new();
-    for binary in &binaries {
-        *of_each.entry(binary.member.clone()).or_default() += 1;
-    }
-    let mut seen: BTreeMap<Option<String>, usize> = BTreeMap::new();
-    let inspected = binaries.into_iter().map(|binary| {
-        let place = binary.member.as_ref().map_or_else(|| name.clone(), |member| format!("{name}/{member}"));
-        let number = seen.entry(binary.member.clone()).or_default();
-        *number += 1;
-        let is_alone = of_each.get(&binary.member) == Some(&1);
-        Inspected {
-            name: if is_alone { place } else { format!("{place}#{number}") },
-            result: report(&binary.bytes, knowledge).map_err(|error| exit::failure(&error)),
-            wrapped_in: binary.wrapped_in,
-        }
-    });
-    inspected.collect()
-}
-
-fn report(bytes: &[u8], knowledge: &Knowledge) -> Result<Report> {
-    // A defect of ours must cost the user one file of a thousand, not the whole run.
-    let report =
-        catch_unwind(AssertUnwindSafe(|| facts(bytes).map(|facts| conclude_with(&facts, knowledge))));
-    match report {
-        Ok(report) => Ok(report?),
-        Err(_) => Err(UserError::failed("internal error while inspecting it")
-            .hint("this is a defect of memgrove: please report it with the file")
-            .into()),
+    match source.read(max_bytes) {
+        Ok(bytes) => memgrove_api::inspect(bytes, &name, knowledge, max_bytes),
+        Err(error) => vec![Inspected { name, wrapped_in: Vec::new(), result: Err(exit::failure(&error)) }],
     }
 }
 
@@ -263,15 +207,11 @@ struct Session<'a> {
 
 impl<'a> Session<'a> {
     fn new(args: &'a InspectArgs, many: bool, html: Option<Target>) -> Self {
-        let format = match args.format {
-            _ if args.json => Format::Json,
-            Format::Auto if many => Format::Table,
-            Format::Auto => Format::Text,
-            format => format,
-        };
+        let format = if args.json { Format::Json } else { args.format };
+        let document = Document::new(format.resolve(many), args.verbose, &args.require);
         Self {
             args,
-            writer: Writer::new(format, args.verbose, &args.require, args.select.sort),
+            writer: Writer::new(document, args.select.sort),
             html: html.map(|target| (target, HtmlReport::new())),
             many,
             exit: Exit::Done,

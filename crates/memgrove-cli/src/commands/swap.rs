@@ -64,7 +64,7 @@ pub(crate) struct SwapArgs {
 
 pub(crate) fn run(args: &SwapArgs, out: &mut Output) -> Result<Exit> {
     if !args.dry_run && !cfg!(feature = "engines") {
-        return Err(UserError::no_engine("swap").into());
+        return Err(exit::no_engine("swap").into());
     }
     let name = escape_file_name(args.path.as_os_str());
     let target = args.output.as_ref().map(|path| Target::new(path, "OUT")).transpose()?;
@@ -170,5 +170,5 @@ fn verify_and_write(
     _: &Target,
     _: &mut Output,
 ) -> Result<Exit> {
-    Err(UserError::no_engine("swap").into())
+    Err(exit::no_engine("swap").into())
 }

@@ -10,8 +10,6 @@ use anyhow::{Context, Result};
 use memgrove_open::read_at_most;
 use memgrove_text::escape_file_name;
 
-use crate::exit::UserError;
-
 pub(crate) use walk::walk;
 
 /// Something that can be read.
@@ -46,6 +44,18 @@ impl Source {
     }
 }
 
+/// The most bytes of a host profile: the longest of ours has a few thousand.
+const MOST_PROFILE_BYTES: u64 = 4 << 20;
+
+/// The text of a host profile, which may be a file without an end.
+pub(crate) fn host_profile(path: &Path) -> Result<String> {
+    let read = || -> Result<String> {
+        let bytes = read_at_most(std::fs::File::open(path)?, MOST_PROFILE_BYTES)?;
+        Ok(String::from_utf8(bytes)?)
+    };
+    read().with_context(|| format!("reading the host profile {}", escape_file_name(path.as_os_str())))
+}
+
 /// The one module in a file or in standard input (`-`); `verb` says what is to be done with it.
 pub(crate) fn read_one(path: &Path, max_bytes: u64, verb: &str) -> Result<Vec<u8>> {
     read_one_with_script(path, max_bytes, verb).map(|(module, _)| module)
@@ -60,21 +70,9 @@ pub(crate) fn read_one_with_script(
     let source = if path.as_os_str() == "-" { Source::Stdin } else { Source::File(path.to_owned()) };
     let name = source.name();
     let bytes = source.read(max_bytes).with_context(|| format!("reading {name}"))?;
-    let script = is_text(&bytes).then(|| bytes.clone());
-    let mut binaries = memgrove_open::binaries(bytes, &name, max_bytes).with_context(|| name.clone())?;
-    match (binaries.pop(), binaries.len()) {
-        (Some(binary), 0) => {
-            let is_inlined = binary.wrapped_in.iter().any(|around| around.starts_with("base64"));
-            let script = script.filter(|_| is_inlined).and_then(|script| String::from_utf8(script).ok());
-            Ok((binary.bytes, script))
-        }
-        (_, more) => Err(UserError::failed(format!("{name} holds {} modules", more + 1))
-            .hint(format!("extract the one to {verb} into a file of its own"))
-            .into()),
+    match memgrove_api::open_one(bytes, &name, max_bytes, verb) {
+        // What several modules are in is said already.
+        Err(error @ memgrove_api::Error::User(_)) => Err(error.into()),
+        other => other.context(name),
     }
-}
-
-/// A file that may be JavaScript: nothing in its head says that it is not text.
-fn is_text(bytes: &[u8]) -> bool {
-    !bytes.iter().take(64).any(|&byte| byte == 0)
 }

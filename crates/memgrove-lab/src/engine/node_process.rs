@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value as Json, json};
+use memgrove_verify::engine::javascript::{Functions, answer as host_answer, error_of};
+use serde_json::Value as Json;
 
 use super::budget::{Account, deadline};
-use super::node::{Functions, all_to_json, error_of};
-use super::{Budget, EngineError, EngineId, Exceeded, HostTrap, Limits, Resource};
+use super::{Budget, EngineError, EngineId, Exceeded, Limits, Resource};
 
 /// Time for Node to start.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -41,6 +41,7 @@ pub(super) struct Process {
     /// The end of its standard error.
     said: Arc<Mutex<Vec<u8>>>,
     limits: Limits,
+    pub(super) budget: Budget,
     /// What its memories and tables have.
     pub(super) account: Account,
     /// The time of the current request, and when it is over.
@@ -98,6 +99,7 @@ impl Process {
             killed,
             said,
             limits,
+            budget: budget.clone(),
             account: Account::new(budget),
             limit: START_LIMIT,
             deadline: deadline(START_LIMIT),
@@ -142,10 +144,7 @@ impl Process {
                 }
                 return Err(error);
             }
-            let reply = match self.serve(&answer, functions)? {
-                Ok(values) => json!({ "operation": "return", "values": all_to_json(&values) }),
-                Err(HostTrap(words)) => json!({ "operation": "throw", "words": words }),
-            };
+            let reply = host_answer(&answer, functions, self)?;
             self.send(&reply)?;
         }
     }

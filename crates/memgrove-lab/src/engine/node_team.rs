@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use memgrove_module::PAGE_BYTES;
+use memgrove_verify::engine::javascript::{all_from_json, from_hex, in_bounds, to_hex};
 use serde_json::{Value as Json, json};
 
-use super::node::{all_from_json, from_hex, to_hex};
 use super::node_process::Process;
 use super::team::{Team, shared_memory};
 use super::{Budget, EngineError, Settings, Shape, Value};
@@ -69,7 +69,7 @@ impl Team for Workers {
 
     fn read(&mut self, address: u64, length_bytes: u64) -> Result<Vec<u8>, EngineError> {
         let answer = self.ask(json!({ "operation": "read", "address": address, "length": length_bytes }));
-        from_hex(&super::node::in_bounds(answer, address, length_bytes)?["bytes"])
+        from_hex(&in_bounds(answer, address, length_bytes)?["bytes"])
     }
 
     fn hire(&mut self, count: u32, address: u32, bytes_each: u32) -> Result<(), EngineError> {

@@ -25,6 +25,7 @@
 mod demand;
 mod error;
 mod host;
+pub mod javascript;
 mod shape;
 mod value;
 

@@ -1,0 +1,29 @@
+//! What memgrove's commands do, from bytes to values that are shown: shared by the command line and the npm package.
+//!
+//! ```text
+//! bytes ─► inspect() ─► Inspected ─► Document: text, table, JSON (memgrove-view)
+//!       ─► fix::carry_out() ─► fix::Planned ─► verified by the front end's engines ─► text, JSON
+//! ```
+//!
+//! No file, process or clock: what is around the bytes is the front end's.
+#![forbid(unsafe_code)]
+
+mod document;
+mod error;
+mod failure;
+pub mod fix;
+mod host;
+mod inspect;
+mod open;
+
+pub use document::{Document, Format, Piece, document};
+pub use error::{Error, ErrorKind, UserError};
+pub use failure::{of_module, of_opening};
+pub use host::{HostTarget, profile_error};
+pub use inspect::{inspect, report};
+pub use open::open_one;
+
+/// The README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

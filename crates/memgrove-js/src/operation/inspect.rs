@@ -1,0 +1,77 @@
+//! Reports on files, as the command line prints them.
+
+use memgrove_api::document;
+use memgrove_inspect::Knowledge;
+use memgrove_view::report::{Failure, HtmlReport, Inspected};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{to_json, usage};
+
+/// How the document is written.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    #[default]
+    Json,
+    Ndjson,
+    Text,
+    Table,
+    Html,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Request {
+    /// What each input is called.
+    names: Vec<String>,
+    #[serde(default, rename = "as")]
+    format: Format,
+    #[serde(default)]
+    verbose: bool,
+    /// Host profiles beside those that are known, as TOML.
+    #[serde(default)]
+    hosts: Vec<String>,
+    max_bytes: Option<u64>,
+}
+
+impl Request {
+    pub(super) fn run(self, inputs: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Failure> {
+        if self.names.len() != inputs.len() {
+            return Err(usage(format!("{} names for {} inputs", self.names.len(), inputs.len())));
+        }
+        let mut knowledge = Knowledge::builtin().clone();
+        for host in &self.hosts {
+            let added = knowledge.add_host("hosts", host);
+            added.map_err(|errors| {
+                let list: Vec<String> = errors.0.iter().map(ToString::to_string).collect();
+                usage(format!("host profile {}", list.join("; ")))
+            })?;
+        }
+        let max_bytes = self.max_bytes.unwrap_or(memgrove_open::DEFAULT_MAX_BYTES);
+        let files: Vec<Inspected> = self
+            .names
+            .iter()
+            .zip(inputs)
+            .flat_map(|(name, bytes)| memgrove_api::inspect(bytes, name, &knowledge, max_bytes))
+            .collect();
+        let failed = files.iter().filter(|file| file.result.is_err()).count();
+        let written = match self.format {
+            Format::Html => Ok(html(&files)),
+            Format::Json => document(memgrove_api::Format::Json, &files, self.verbose),
+            Format::Ndjson => document(memgrove_api::Format::Ndjson, &files, self.verbose),
+            Format::Text => document(memgrove_api::Format::Text, &files, self.verbose),
+            Format::Table => document(memgrove_api::Format::Table, &files, self.verbose),
+        };
+        let document = written.map_err(|error| usage(error.to_string()))?;
+        Ok(vec![to_json(&json!({ "files": files.len(), "failed": failed })), document.into_bytes()])
+    }
+}
+
+fn html(files: &[Inspected]) -> String {
+    let mut page = HtmlReport::new();
+    for file in files {
+        page.add(file);
+    }
+    page.render()
+}

@@ -1,0 +1,64 @@
+//! An engine in JavaScript, spoken to in messages: Node in a process of its own, or the engine around us on wasm32.
+//!
+//! ```text
+//! Compiled, Running --request--> Channel --> serve() of engine.js --> WebAssembly
+//! answer() <-------- call of the host's function ---------- askHost()
+//! ```
+//!
+//! A message is a JSON object, strictly in turn. A request has an `operation`; its answer is `{ok, held}` or
+//! `{error, words, held}`, `held` being the bytes of all memories and the elements of all tables that can be seen. While a
+//! function of the host runs, its caller may send requests. Values travel as `[type, decimal text]`, floats as their
+//! bits, bytes as hexadecimal. JavaScript counts no instructions and stops no loop: where nobody else does, the module
+//! is [metered](Metering).
+
+mod calling;
+mod compiled;
+mod meter;
+mod wire;
+
+use std::any::Any;
+
+use serde_json::Value as Json;
+
+pub use calling::answer;
+pub use compiled::Compiled;
+pub use meter::Metering;
+pub use wire::{all_from_json, error_of, from_hex, in_bounds, to_hex};
+
+use super::{Demand, EngineError, HostFunction, Signature};
+
+/// The JavaScript that serves requests: defines `javascriptEngine(askHost)`, which returns the server.
+pub const SERVER: &str = include_str!("engine.js");
+
+/// The functions that a host gave to an instance, by the index of the import.
+pub type Functions = [Option<(HostFunction, Signature)>];
+
+/// The way to the server.
+pub trait Channel: Send {
+    /// Sends a request and returns what comes back, serving calls of `functions` by [`answer`] in between.
+    ///
+    /// # Errors
+    /// What the server said, by [`error_of`], or what ended it or the way to it.
+    fn ask(&mut self, request: Json, functions: &Functions) -> Result<Json, EngineError>;
+
+    /// As [`ask`](Self::ask), from a function of the host while a request is under way.
+    ///
+    /// # Errors
+    /// Those of [`ask`](Self::ask).
+    fn ask_inside(&mut self, request: Json, functions: &Functions) -> Result<Json, EngineError>;
+
+    /// Takes what an instance will need at first; it is given back when what this returns is dropped.
+    ///
+    /// # Errors
+    /// [`EngineError::Budget`].
+    fn admit(&mut self, demand: &Demand) -> Result<Box<dyn Any + Send>, EngineError>;
+
+    /// A function of the host is called; no deeper than the budget allows.
+    ///
+    /// # Errors
+    /// [`EngineError::Budget`].
+    fn enter(&mut self) -> Result<(), EngineError>;
+
+    /// It has returned.
+    fn leave(&mut self);
+}

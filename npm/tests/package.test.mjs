@@ -1,0 +1,120 @@
+// The package as it was installed: MEMGROVE_PACKAGE is its folder, MEMGROVE the native tool, SAMPLES a folder of modules.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'node:test';
+import { pathToFileURL } from 'node:url';
+
+const packaged = process.env.MEMGROVE_PACKAGE;
+const native = process.env.MEMGROVE;
+const samples = process.env.SAMPLES;
+const memgrove = await import(pathToFileURL(join(packaged, 'memgrove.js')));
+const folder = mkdtempSync(join(tmpdir(), 'memgrove-npm-'));
+test.after(() => rmSync(folder, { recursive: true }));
+
+const modules = readdirSync(samples).filter((name) => name.endsWith('.wasm')).map((name) => join(samples, name));
+assert.ok(modules.length > 5, `${modules.length} samples`);
+
+const run = (program, args) => spawnSync(program, args, { encoding: 'utf8', maxBuffer: 1 << 28 });
+const npx = (...args) => run(process.execPath, [join(packaged, 'cli.js'), ...args]);
+
+test('reports are byte for byte those of the native tool', async () => {
+  for (const path of modules) {
+    const ours = await memgrove.render({ name: path, bytes: readFileSync(path) }, { as: 'json' });
+    assert.equal(ours, run(native, ['inspect', '--json', path]).stdout, path);
+  }
+  const text = await memgrove.render({ name: modules[0], bytes: readFileSync(modules[0]) });
+  assert.equal(text, run(native, ['inspect', modules[0]]).stdout);
+});
+
+test('the command line prints what the native tool prints', () => {
+  for (const args of [['inspect', '--json', modules[0]], ['inspect', '-v', modules[0]], ['inspect', ...modules]]) {
+    const [ours, theirs] = [npx(...args), run(native, args)];
+    assert.equal(ours.stdout, theirs.stdout, args.join(' '));
+    assert.equal(ours.status, theirs.status);
+  }
+});
+
+test('a fix gives the native tool\'s bytes and plan, and is verified here', async () => {
+  let verified = 0;
+  for (const path of modules) {
+    const out = join(folder, 'native.wasm');
+    rmSync(out, { force: true });
+    const theirs = run(native, ['fix', path, '-o', out, '--json']);
+    const ours = await memgrove.fix({ name: path, bytes: readFileSync(path) });
+    const [plan, expected] = [ours.document, JSON.parse(theirs.stdout)].map((one) => JSON.stringify(one.plan));
+    assert.equal(plan, expected, path);
+    assert.equal(ours.exit, theirs.status, `${path}: ${ours.text}`);
+    if (theirs.status === 0) {
+      assert.deepEqual(Buffer.from(ours.wasm), readFileSync(out), path);
+      verified += ours.verdict === 'verified' || ours.verdict === 'verified-in-part';
+      assert.ok(ours.document.verification.checks.every((check) => check.engine === 'javascript'));
+    }
+  }
+  assert.ok(verified > 3, `${verified} verified`);
+});
+
+test('what never ends is ended', async () => {
+  const loops = `(module (import "env" "emscripten_notify_memory_growth" (func (param i32)))
+    (memory (export "memory") 1) (func (export "spin") (loop (br 0)))
+    (func (export "deep") (call 2)))`;
+  const result = await memgrove.fix({ name: 'loops.wat', bytes: loops });
+  assert.notEqual(result.verdict, 'failed', result.text);
+});
+
+test('what is no module is an error that says what it is', async () => {
+  const { files: [file] } = await memgrove.inspect(new TextEncoder().encode('%PDF-1.7'), { name: 'a.pdf' });
+  assert.match(file.error.message, /PDF/);
+  await assert.rejects(memgrove.fix('hello'), (error) => error instanceof memgrove.MemgroveError);
+  await assert.rejects(memgrove.inspect(5), TypeError);
+  const broken = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 5, 3]);
+  assert.equal((await memgrove.inspect(broken)).files[0].error.offset !== null, true);
+});
+
+test('statuses are those of the native tool', () => {
+  assert.equal(npx('inspect', join(folder, 'absent.wasm')).status, 1);
+  assert.equal(npx('dance').status, 2);
+  assert.equal(npx('inspect', '--colour').status, 2);
+  assert.equal(npx('--help').status, 0);
+  const host = join(folder, 'host.wat');
+  writeFileSync(host, '(module (import "game" "draw" (func (param i32))) (func (export "f") (call 0 (i32.const 1))))');
+  const refused = npx('fix', host, '-o', join(folder, 'no.wasm'));
+  assert.equal(refused.status, 3);
+  assert.match(refused.stderr, /nothing written/);
+  assert.equal(run(native, ['fix', host, '-o', join(folder, 'no.wasm')]).status, 3);
+});
+
+test('names forge nothing', () => {
+  const said = npx('inspect', `${folder}/\u001b[2J\u202e.wasm`);
+  assert.ok(!/[\u001b\u202e]/.test(said.stderr), JSON.stringify(said.stderr));
+});
+
+test('the README\'s commands and example work in an empty folder', () => {
+  const readme = readFileSync(join(packaged, 'README.md'), 'utf8');
+  // Beside the folder of packages, where `memgrove` is found by its name.
+  const empty = mkdtempSync(join(packaged, '../../readme-'));
+  test.after(() => rmSync(empty, { recursive: true }));
+  const into = (name) => join(empty, name);
+  copyFileSync(join(samples, 'c-emscripten-dlmalloc.wasm'), into('app.wasm'));
+  const [, shell] = /```sh\n([^]*?)```/.exec(readme);
+  const commands = shell.trim().split('\n').map((line) => line.replace(/#.*/, '').trim());
+  assert.ok(commands.length > 3);
+  for (const command of commands) {
+    const [npx, name, ...args] = command.split(' ');
+    assert.deepEqual([npx, name], ['npx', 'memgrove']);
+    const done = spawnSync(process.execPath, [join(packaged, 'cli.js'), ...args], { cwd: empty, encoding: 'utf8' });
+    assert.equal(done.status, 0, `${command}: ${done.stderr}`);
+  }
+  for (const name of ['report.html', 'anywhere.wasm']) {
+    assert.ok(existsSync(into(name)), name);
+    rmSync(into(name));
+  }
+  const [, example] = /```js\n([^]*?)```/.exec(readme);
+  writeFileSync(into('example.mjs'), example);
+  const done = spawnSync(process.execPath, ['example.mjs'], { cwd: empty, encoding: 'utf8' });
+  assert.equal(done.status, 0, done.stderr);
+  assert.match(done.stdout, /dlmalloc/);
+  assert.ok(existsSync(into('report.html')) && existsSync(into('anywhere.wasm')));
+});

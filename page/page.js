@@ -1,0 +1,140 @@
+'use strict';
+(() => {
+  const byId = (id) => document.getElementById(id);
+  const status = byId('status');
+
+  /** A worker with the module in it, which answers in turn. What takes too long is ended with it. */
+  class Work {
+    #worker = null;
+    #waiting = new Map();
+    #next = 0;
+
+    ask(method, args, limitSeconds = 120) {
+      this.#worker ??= this.#start();
+      const id = this.#next++;
+      return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => this.#end(`ended after ${limitSeconds} seconds`), 1000 * limitSeconds);
+        this.#waiting.set(id, { resolve, reject, timer });
+        this.#worker.postMessage({ id, method, args });
+      });
+    }
+
+    #start() {
+      const url = URL.createObjectURL(new Blob([byId('worker').textContent], { type: 'text/javascript' }));
+      const worker = new Worker(url);
+      URL.revokeObjectURL(url);
+      worker.onmessage = ({ data: { id, result, error } }) => {
+        const waiting = this.#waiting.get(id);
+        if (!waiting) return;
+        this.#waiting.delete(id);
+        clearTimeout(waiting.timer);
+        if (error) waiting.reject(error); else waiting.resolve(result);
+      };
+      worker.onerror = (event) => this.#end(event.message ?? 'the work ended');
+      const bytes = Uint8Array.from(atob(byId('module').textContent.trim()), (c) => c.charCodeAt(0));
+      worker.postMessage({ id: -1, module: bytes.buffer }, [bytes.buffer]);
+      return worker;
+    }
+
+    #end(message) {
+      this.#worker?.terminate();
+      this.#worker = null;
+      for (const { reject, timer } of this.#waiting.values()) {
+        clearTimeout(timer);
+        reject({ message, hint: null });
+      }
+      this.#waiting.clear();
+    }
+  }
+  const work = new Work();
+
+  async function show(file) {
+    status.textContent = `Reading ${visible(file.name)} …`;
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    const input = { name: file.name, bytes };
+    const began = performance.now();
+    const html = await work.ask('render', [input, { as: 'html' }]);
+    const section = byId('result').content.firstElementChild.cloneNode(true);
+    const one = (selector) => section.querySelector(selector);
+    one('h2').textContent = visible(file.name);
+    // Nothing in the report runs: the sandbox allows no scripts. This page may look at it, to make the frame as high.
+    const frame = one('iframe');
+    const fit = () => {
+      const root = frame.contentDocument?.documentElement;
+      if (root) frame.style.height = `${root.scrollHeight + 2}px`;
+    };
+    frame.onload = () => {
+      fit();
+      new ResizeObserver(fit).observe(frame.contentDocument.body);
+    };
+    frame.srcdoc = html;
+    one('iframe').title = `Report on ${visible(file.name)}`;
+    one('.close').onclick = () => section.remove();
+    one('.save-report').onclick = () => save(`${file.name}.html`, html, 'text/html');
+    one('.fix').onclick = (event) => fix(event.target, section, input);
+    byId('results').prepend(section);
+    status.textContent = `${visible(file.name)}: reported in ${Math.round(performance.now() - began)} ms`;
+    section.focus();
+  }
+
+  async function fix(button, section, input) {
+    const one = (selector) => section.querySelector(selector);
+    button.disabled = true;
+    status.textContent = `Mending ${visible(input.name)}, and verifying it …`;
+    try {
+      const result = await work.ask('fix', [input, {}]);
+      const verdict = one('.verdict');
+      const words = { verified: 'Verified', 'verified-in-part': 'Verified in part', 'not-verified': 'Not verified: nothing of it could be run', failed: 'It did not pass verification' };
+      verdict.textContent = result.refusal ? `No module: ${result.refusal}` : words[result.verdict] ?? 'Done';
+      verdict.classList.toggle('bad', !result.wasm);
+      one('pre').textContent = result.text;
+      one('.download').hidden = !result.wasm;
+      one('.download').onclick = () => save(input.name.replace(/(\.wasm)?$/, '.anywhere.wasm'), result.wasm, 'application/wasm');
+      one('.fixed').hidden = false;
+      status.textContent = verdict.textContent;
+    } catch (error) {
+      complain(input.name, error);
+    } finally {
+      button.disabled = false;
+    }
+  }
+
+  function save(name, contents, type) {
+    const link = document.createElement('a');
+    link.href = URL.createObjectURL(new Blob([contents], { type }));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  }
+
+  function complain(name, error) {
+    const line = document.createElement('p');
+    line.className = 'failed';
+    line.textContent = `${visible(name)}: ${error.message}${error.hint ? ` (${error.hint})` : ''}`;
+    byId('results').prepend(line);
+    status.textContent = line.textContent;
+  }
+
+  /** No name of a file changes what stands beside it. */
+  function visible(text) {
+    return String(text).replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
+  }
+
+  async function take(files) {
+    for (const file of files) await show(file).catch((error) => complain(file.name, error));
+  }
+
+  byId('files').onchange = (event) => {
+    const files = [...event.target.files];
+    event.target.value = '';
+    take(files);
+  };
+  const drop = byId('drop');
+  for (const type of ['dragover', 'dragleave', 'drop']) {
+    addEventListener(type, (event) => {
+      event.preventDefault();
+      drop.classList.toggle('over', type === 'dragover');
+      if (type === 'drop') take([...event.dataTransfer.files]);
+    });
+  }
+})();

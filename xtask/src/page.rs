@@ -1,0 +1,70 @@
+//! The page: one file that inspects and mends modules, offline and from `file://` too.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use base64::prelude::{BASE64_STANDARD, Engine};
+use sha2::{Digest, Sha256};
+
+use crate::npm;
+use crate::workspace::Workspace;
+
+#[derive(clap::Args)]
+pub struct PageArgs {}
+
+const SOURCES: &str = "page";
+
+pub fn run(workspace: &Workspace, _: &PageArgs) -> Result<()> {
+    let module = npm::module(workspace)?;
+    let page = write(workspace, &module)?;
+    println!("{}: {} bytes", page.display(), fs::metadata(&page)?.len());
+    Ok(())
+}
+
+/// Puts everything into `out/page/index.html`.
+pub fn write(workspace: &Workspace, module: &[u8]) -> Result<PathBuf> {
+    let root = workspace.root();
+    let read = |name: &str| {
+        let path = root.join(SOURCES).join(name);
+        fs::read_to_string(&path).with_context(|| path.display().to_string())
+    };
+    let core = classic(&fs::read_to_string(root.join(npm::PACKAGE).join("core.js"))?)?;
+    let server = fs::read_to_string(root.join(npm::SERVER))?;
+    let worker = format!("{server}\n{core}\n{}", read("worker.js")?);
+    let script = read("page.js")?;
+    for part in [&worker, &script] {
+        // It would end the element that it stands in.
+        if part.to_ascii_lowercase().contains("</script") {
+            bail!("a script of the page ends its own element");
+        }
+    }
+    let hash = BASE64_STANDARD.encode(Sha256::digest(script.as_bytes()));
+    let policy = format!(
+        "default-src 'none'; script-src 'sha256-{hash}' 'wasm-unsafe-eval'; worker-src blob:; \
+         style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+    );
+    let policy = format!("<meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">");
+    let page = read("index.html")?
+        .replace("<!-- {{csp}} -->", &policy)
+        .replace("{{style}}", &read("style.css")?)
+        .replace("{{worker}}", &worker)
+        .replace("{{module}}", &BASE64_STANDARD.encode(module))
+        .replace("{{script}}", &script);
+    let folder = workspace.out().join("page");
+    fs::create_dir_all(&folder)?;
+    let path = folder.join("index.html");
+    fs::write(&path, page)?;
+    Ok(path)
+}
+
+/// A module of JavaScript as a part of a script: its imports stand before it already, and nobody imports it.
+fn classic(module: &str) -> Result<String> {
+    let lines = module.lines().filter(|line| !line.starts_with("import "));
+    let script: String =
+        lines.map(|line| format!("{}\n", line.strip_prefix("export ").unwrap_or(line))).collect();
+    if script.lines().any(|line| line.starts_with("export")) || script.contains("import.meta") {
+        bail!("core.js has become more than imports in one line each and exports of declarations");
+    }
+    Ok(script)
+}
