@@ -9,6 +9,7 @@ use crate::archives::{self, ArchivesArgs};
 use crate::corpus::{self, CorpusTask};
 use crate::donors::{self, DonorsTask};
 use crate::fingerprints::{self, FingerprintsTask};
+use crate::npm;
 use crate::report::{self, ReportArgs};
 use crate::size::{self, SizeArgs};
 use crate::wasm_rust::WasmRust;
@@ -69,23 +70,23 @@ impl Step {
 const EVERY_BUDGET_S: u32 = 50 * 60;
 
 const STEPS: &[Step] = &[
-    Step::every("format", 20, format),
-    Step::every("tidy", 20, |workspace, _| tidy::run(workspace)),
+    Step::every("format", 10, format),
+    Step::every("tidy", 5, |workspace, _| tidy::run(workspace)),
     // Among its lints: no function of std that is newer than the `rust-version` of its crate.
-    Step::every("clippy", 260, clippy),
+    Step::every("clippy", 220, clippy),
     Step::every("documentation", 90, documentation),
     Step::every("features-on-wasm32", 340, features_on_wasm32),
     Step::every("archives", 310, |workspace, _| archives::run(workspace, &ArchivesArgs::checked())),
-    Step::every("corpus", 60, |workspace, _| corpus::run(workspace, &CorpusTask::Fetch)),
-    Step::every("tests", 980, |_, sh| Ok(cmd!(sh, "cargo test --locked --workspace --no-fail-fast").run()?)),
+    Step::every("corpus", 45, |workspace, _| corpus::run(workspace, &CorpusTask::Fetch)),
+    Step::every("tests", 1040, |_, sh| Ok(cmd!(sh, "cargo test --locked --workspace --no-fail-fast").run()?)),
     // The allocators once more, with a secret in every list.
     Step::every("encoded-links", 80, encoded_links),
-    Step::every("results", 60, |workspace, _| report::run(workspace, &ReportArgs::checked())),
-    Step::every("size", 60, |workspace, _| size::run(workspace, &SizeArgs::default())),
+    Step::every("results", 25, |workspace, _| report::run(workspace, &ReportArgs::checked())),
+    Step::every("size", 45, |workspace, _| size::run(workspace, &SizeArgs::default())),
     // Every interleaving of the allocators' lock and of finding a block's heap; most of it compiling.
-    Step::every("loom", 90, loom),
+    Step::every("loom", 50, loom),
     // The peers and workloads run natively, which is quicker than a guest.
-    Step::every("guests-tests", 240, guests_tests),
+    Step::every("guests-tests", 110, guests_tests),
     Step::every("donors", 5, |workspace, _| donors::run(workspace, &DonorsTask::Check)),
     Step::every("oldest-dependencies-of-libraries", 80, |workspace, sh| {
         oldest_dependencies(
@@ -94,7 +95,9 @@ const STEPS: &[Step] = &[
             &["-p", "memgrove-inspect", "-p", "memgrove-rewrite", "-p", "memgrove-view"],
         )
     }),
-    Step::every("fingerprints", 30, |workspace, _| fingerprints::run(workspace, &FingerprintsTask::Read)),
+    Step::every("fingerprints", 10, |workspace, _| fingerprints::run(workspace, &FingerprintsTask::Read)),
+    // As it is packed, in Node and in Chromium.
+    Step::every("npm", 260, |workspace, _| npm::test(workspace)),
     // Every toolchain builds the survey's modules again, and their facts are what the prebuilt ones' manifest says.
     Step::every("survey", 240, survey),
     Step::long("fingerprints-held-out", "fingerprints", 1800, |workspace, _| {

@@ -8,6 +8,7 @@
 //! Survey ───────────────► survey: text, HTML
 //! Advice ───────────────► advise: text, JSON
 //! Profile, Summary ─────► profile: text, JSON, collapsed stacks
+//! Profile, Findings ────► check: text, JSON, SARIF
 //! ```
 //!
 //! Every text is a [`memgrove_text::Text`] and every page is made of escaped markup, so that no name out of a module can forge
@@ -16,6 +17,7 @@
 
 pub mod advise;
 pub mod bench;
+pub mod check;
 pub mod explain;
 pub mod fix;
 pub mod html;

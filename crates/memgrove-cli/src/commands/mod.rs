@@ -7,6 +7,7 @@
 mod advise;
 #[cfg(feature = "engines")]
 mod bench;
+mod check;
 mod completions;
 #[cfg(not(feature = "engines"))]
 mod disabled;
@@ -56,6 +57,7 @@ commands! {
     Swap(swap::SwapArgs),
     Trace(trace::TraceArgs),
     Advise(advise::AdviseArgs),
+    Check(check::CheckArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }

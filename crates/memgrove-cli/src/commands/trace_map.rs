@@ -64,7 +64,7 @@ pub(super) fn resolve(
     let shown = source.name();
     let text = source.read(original.max_size).with_context(|| format!("reading {shown}"))?;
     let text = String::from_utf8_lossy(&text);
-    with_symbols(names, original, out, |symbols, out| {
+    with_symbols(&names.names, original, out, |symbols, out| {
         out.print(resolved(&text, &file.map, symbols))?;
         Ok(Exit::Done)
     })

@@ -180,9 +180,14 @@ fn text_files(names: &Names) -> Vec<(&'static str, Vec<u8>)> {
             "id = {id}\ntitle = {text}\ndescription = {text}\nsource = \"x\"\nengines = [\"wasmtime\"]\n\n[[provides]]\nmodule = {text}\nname = {text}\n"
         )
     };
+    // What depends on where blocks lie is told by its name.
+    let swappable = fs::read_to_string(root().join("tests/cli/files/swappable.wat")).unwrap();
+    let swappable = swappable.replace("(export \"sbrk\")", &format!("(export \"sbrk\") (export {})", n(1)));
     vec![
+        ("swappable.wat", swappable.into_bytes()),
         ("module.wasm", module(names)),
         ("module.mgpr", recording(&module(names))),
+        ("module.mgck", check_recording(&module(names))),
         ("stack.txt", stack(names)),
         ("hostile.map", source_map(names, &module(names))),
         ("hostile.symbols", symbol_map(names)),
@@ -220,6 +225,34 @@ fn recording(wasm: &[u8]) -> Vec<u8> {
     for node in 1..=count {
         bytes.extend([layout::kind::ALLOCATED, node, node * 16, 8].into_iter().flat_map(u32::to_le_bytes));
     }
+    bytes
+}
+
+/// A recording of a check of [`module`], in which each function misuses a block that the host asked it for.
+fn check_recording(wasm: &[u8]) -> Vec<u8> {
+    use memgrove_profile::layout::{self, kind, misuse};
+    let sites = bodies(wasm);
+    let mut events = Vec::new();
+    for (site, node) in sites.iter().zip(1..) {
+        events.push([kind::MISUSE | misuse::USE_AFTER_FREE << 8, node, 64, *site]);
+        events.push([kind::OF_BLOCK, node, 64, 8]);
+        events.push([kind::FREED_AT | 1 << 8, node, 0, 0]);
+    }
+    events.push([kind::CHECKED, 0, 1, 1]);
+    let (nodes, len) = (u32::try_from(sites.len()).unwrap(), u32::try_from(events.len()).unwrap());
+    let mut bytes = vec![0; layout::HEADER_BYTES as usize];
+    let mut put = |at: u32, value: u32| bytes[at as usize..][..4].copy_from_slice(&value.to_le_bytes());
+    put(0, u32::from_le_bytes(layout::MAGIC));
+    put(4, layout::VERSION);
+    put(layout::LOG_CURSOR, layout::log_start(true) + len * layout::EVENT_BYTES);
+    put(layout::NODE_COUNT, 1 + nodes);
+    put(layout::IS_CHECK, 1);
+    bytes[layout::ORIGINAL as usize..].copy_from_slice(&memgrove_rewrite::trace::fingerprint(wasm));
+    bytes.resize(bytes.len() + layout::NODE_BYTES as usize, 0);
+    for func in 0..nodes {
+        bytes.extend([0, layout::ENTRY | func, 0, 0, 1, 0, 8, 0].into_iter().flat_map(u32::to_le_bytes));
+    }
+    bytes.extend(events.into_iter().flatten().flat_map(u32::to_le_bytes));
     bytes
 }
 
@@ -330,6 +363,26 @@ const ASKED: &[&str] = &[
     "inspect module.wasm --html @.missing/report.html",
     "inspect @.wasm --html @.wasm",
     "inspect module.wasm --html @",
+    "check module.wasm -o checked.wasm",
+    "check @.wasm -o @.out --fail-on %",
+    "check @.wasm",
+    "check @.wasm --suppress @.missing",
+    "check @.wasm --suppress @.wat",
+    "check @.wasm --invoke %",
+    "check @.wasm --dir @.missing::% --env % -- %",
+    "check module.wasm --profile @.missing",
+    "check module.wasm --profile module.mgpr",
+    "check module.wasm --profile module.mgck",
+    "check module.wasm --profile module.mgck --json",
+    "check module.wasm --profile module.mgck --sarif @.sarif",
+    "swap module.wasm --to wee --dry-run",
+    "swap module.wasm --to % --dry-run",
+    "swap @.wasm --to wee --dry-run --json",
+    "swap @.missing --to wee --dry-run",
+    "swap @.wasm --to wee -o @.out",
+    "swap @.wasm --to wee -o @.wasm",
+    "swap swappable.wat --to dlmalloc -o @.out",
+    "swap swappable.wat --to dlmalloc -o @.out --json",
     "trace module.wasm -o traced.wasm",
     "trace module.wasm -o traced.wasm --alloc 0=malloc",
     "trace @.wasm -o @.out --alloc %",
@@ -377,6 +430,7 @@ const ASKED_OF_ENGINES: &[&str] = &[
     "fix module.wasm -n --trap %",
     "fix module.wasm --explain %",
     "fix module.wasm -n --glue @.wasm",
+    "fix module.wasm -n --lower=all --discard raise",
     "fix module.wasm -o out.wasm",
     "fix module.wasm -o partial.wasm --partial",
     "fix fixable.wasm -o fixed.wasm",

@@ -15,6 +15,7 @@ fn writers() -> Vec<(&'static str, &'static [u8])> {
     let mut all: Vec<(&str, &[u8])> = vec![
         ("inspect add.wat --html OUT", b"<!doctype html>"),
         ("trace add.wat --alloc 0=memalign -o OUT", b"\0asm"),
+        ("check heap.wat -o OUT", b"\0asm"),
         ("trace traced.wat --profile traced.mgpr --html OUT", b"<!doctype html>"),
         ("trace traced.wat --profile traced.mgpr --collapsed OUT", b"(host) 8"),
         ("trace traced.wat --profile traced.mgpr --dhat OUT", b"{\"dhatFileVersion\":2"),
@@ -26,6 +27,9 @@ fn writers() -> Vec<(&'static str, &'static [u8])> {
     ];
     if cfg!(feature = "engines") {
         all.push(("fix allocates.wat -o OUT", b"\0asm"));
+        all.push(("check heap.wat --invoke malloc 8 --save OUT", b"MGPR"));
+        all.push(("check heap.wat --invoke malloc 8 --sarif OUT", b"{"));
+        all.push(("swap swappable.wat --to wee -o OUT", b"\0asm"));
         all.push(("trace heap.wat --invoke malloc 8 --save OUT", b"MGPR"));
         all.push(("trace heap.wat --invoke malloc 8 --html OUT", b"<!doctype html>"));
         all.push(("bench --from run.json --report OUT", b"<!doctype html>"));
