@@ -195,6 +195,7 @@ fn text_files(names: &Names) -> Vec<(&'static str, Vec<u8>)> {
         ("twice.wat", twice.into_bytes()),
         ("component.wat", component.into_bytes()),
         ("no-name.wat", no_name.into_bytes()),
+        ("archive.tar", archive(names)),
         ("archive.a", [b"!<arch>\n".as_slice(), names.name(1).as_bytes()].concat()),
         ("text.js", names.wat(1).into_bytes()),
         ("host.toml", profile(&toml_string(&names.name(0))).into_bytes()),
@@ -202,6 +203,16 @@ fn text_files(names: &Names) -> Vec<(&'static str, Vec<u8>)> {
         ("bad.toml", format!("id = \"x\"\n{} = 1\n", toml_string(&names.name(0))).into_bytes()),
         ("broken.toml", format!("id = \"x\"\ntitle = {}", &names.name(0)).into_bytes()),
     ]
+}
+
+/// A module under a hostile name.
+fn archive(names: &Names) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    let bytes = module(names);
+    header.set_size(bytes.len() as u64);
+    tar.append_data(&mut header, names.file(".wasm"), &bytes[..]).unwrap();
+    tar.into_inner().unwrap()
 }
 
 /// A recording of [`module`], in which its functions allocate: called by the host, and at the start of each body.
@@ -333,6 +344,9 @@ const ASKED: &[&str] = &[
     "inspect module.wasm",
     "inspect -v module.wasm",
     "inspect -f table module.wasm @.wasm",
+    "inspect archive.tar",
+    "inspect -v -f text archive.tar",
+    "inspect -f json archive.tar",
     "inspect -f json module.wasm twice.wat @.wat",
     "inspect -f ndjson module.wasm twice.wat",
     "inspect -v @.wasm --html report.html",
