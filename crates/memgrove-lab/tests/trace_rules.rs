@@ -218,6 +218,33 @@ fn a_collector_that_frees_inside_of_an_allocation_is_seen() {
     }
 }
 
+/// `malloc` that passes on to what does the work, over two functions, in both forms: each block is noted once, with the
+/// stack of who called the outermost.
+#[test]
+fn functions_that_pass_on_note_nothing_of_their_own() {
+    let wasm = module(
+        "",
+        r#"(func $middle (param i32) (result i32) (call $malloc (local.get 0)))
+        (func $outer (param i32) (result i32) (call $middle (local.get 0)))
+        (func $release (param i32) (call $free (local.get 0)))
+        (func $twice (param i32) (result i32) (call $malloc (i32.add (local.get 0) (i32.const 1))))
+        (func (export "run")
+            (call $release (call $outer (i32.const 24)))
+            (drop (call $twice (i32.const 8))))"#,
+    );
+    let malloc = Role::Malloc;
+    let functions = [(0, malloc), (1, Role::Free), (2, malloc), (3, malloc), (4, Role::Free), (5, malloc)];
+    let traced = traced(&wasm, &roles(&functions));
+    for engine in ENGINES {
+        let mut instance = start(engine, &traced.wasm);
+        assert!(instance.call("run", &[]).is_ok());
+        let profile = located(&mut *instance, &wasm);
+        // The last one asks for another size, so both say what they were asked for.
+        let expected = ["+1024:24 !6 6", "-1024 !6 6", "+1056:9 nested !6 6 5", "+1056:8 !6 6"];
+        assert_eq!(events(&profile, &wasm), expected, "{engine}");
+    }
+}
+
 #[test]
 fn one_function_may_serve_two_interfaces() {
     // Rust's functions over C's: 2 alloc, 3 dealloc; free is dealloc's whole body.

@@ -10,6 +10,7 @@
 //! The output asks for the same imports and has the same exports, and one more: the memory [`EXPORT`], in which the
 //! recording stands. It needs an engine with several memories.
 
+mod forward;
 mod role;
 mod wrap;
 
@@ -144,12 +145,20 @@ pub fn trace(wasm: &[u8], options: &Options) -> Result<Traced, TraceError> {
     let added = frames::add_recorder(&mut edits, &recorder)?.0;
     let targets: Vec<u32> = options.functions.keys().copied().collect();
     let reach = Reach::new(&sections, &targets, &[])?;
-    for (&func, &role) in &options.functions {
+    let behind = forward::behind(&sections, &options.functions)?;
+    let mut codes = BTreeMap::new();
+    let is_last = |func: &u32| !behind.contains_key(func);
+    // Those that pass on come last, as what they pass to must have been wrapped.
+    let (last, passing): (Vec<u32>, Vec<u32>) = targets.iter().copied().partition(is_last);
+    for func in last.into_iter().chain(passing) {
+        let Some(&role) = options.functions.get(&func) else { continue };
+        let code = behind.get(&func);
         let place = match func < sections.imported_funcs {
             true => Place::Host,
-            false => Place::Inside { nests: reach.nests(func) },
+            false => Place::Inside { nests: reach.nests(code.copied().unwrap_or(func)) },
         };
-        wrap::allocator(&mut edits, func, role, place, added)?;
+        let instead = code.and_then(|code| codes.get(code).copied());
+        codes.insert(func, wrap::allocator(&mut edits, func, role, place, instead, added)?);
     }
     edits.record(TOOL, env!("CARGO_PKG_VERSION"));
     let Some(stack) = added.stack else {

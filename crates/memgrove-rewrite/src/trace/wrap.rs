@@ -13,16 +13,22 @@ use memgrove_profile::layout::{ALIGN_SHIFT, NESTED, kind};
 /// Its event is noted when the call has returned, as only then the block is known, and that of `free` before, as
 /// its block may be handed out again from then on. What the call itself allocates or frees is marked as nested:
 /// whether it is about the same block shows when the log is read.
+///
+/// `instead` is the code to call in place of the function's own. Returns the edit index of the code that is called.
 pub(super) fn allocator(
     edits: &mut Edits<'_, '_>,
     func: u32,
     role: Role,
     place: Place,
+    instead: Option<u32>,
     added: Added,
-) -> Result<(), Error> {
+) -> Result<u32, Error> {
     let shape = role.shape();
     let params = u32::try_from(shape.params).unwrap_or(u32::MAX);
+    let mut called = func;
     edits.wrap(func, format!("memgrove.{role}"), |inner| {
+        let inner = instead.unwrap_or(inner);
+        called = inner;
         let locals = Locals { result: params, saved: params + 1, frame: params + 2 };
         let result = locals.result;
         let mut wrapper =
@@ -80,7 +86,8 @@ pub(super) fn allocator(
         }
         wrapper.push(&Instruction::End);
         wrapper.body
-    })
+    })?;
+    Ok(called)
 }
 
 /// Where a function of the allocator is.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{BY_CODE, FORWARDER_BYTES, MAX_FORWARDED, Shapes};
-use crate::detect::functions::code::{Call, Value};
+use crate::detect::functions::code::{Call, Code, Value};
 use crate::report::{
     Abi, AllocatorRole as Role, Convention,
     Param::{self, Align, Heap, OldSize, Pointer, Size},
@@ -81,7 +81,9 @@ impl Shapes<'_, '_> {
             let [func] = outside[..] else { continue };
             let short =
                 self.facts.function(func).is_some_and(|function| function.body_len <= FORWARDER_BYTES);
-            let Some(code) = self.code(func).filter(|_| short) else { continue };
+            // Who also reads or writes is the program's: it uses the block.
+            let is_bare = |code: &Code| short && !code.touches && code.globals.is_empty();
+            let Some(code) = self.code(func).filter(is_bare) else { continue };
             let [call] = &code.calls[..] else { continue };
             let own: Vec<Value> = (0..).take(code.params.len()).map(|at| Value::Param(at, 0)).collect();
             let same = self.facts.func_type(func) == self.facts.func_type(inner) && call.args == own;
