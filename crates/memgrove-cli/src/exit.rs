@@ -3,6 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
+use memgrove_api::ErrorKind;
 use memgrove_view::report::Failure;
 
 /// What the process tells its parent.
@@ -28,7 +29,7 @@ Exit status:
   0  done; of fix and swap: verified, whole or in part
   1  a file could not be read, or some of the work failed
   2  the command line could not be understood
-  3  the answer is no: a required host cannot run a module, something stays bound to its host, or an allocator stays
+  3  the answer is no: a required host cannot run a module, something stays bound to its host, an allocator stays, or misuse was found
   4  fix or swap has written its result, but nothing of it could be run (--accept-unverified makes it 0)";
 
 impl Exit {
@@ -71,7 +72,11 @@ pub(crate) fn status_of(error: &anyhow::Error) -> Exit {
         Some(memgrove_api::Error::User(user)) => Some(user),
         _ => error.downcast_ref::<UserError>(),
     };
-    if user.is_some_and(UserError::is_usage) { Exit::Usage } else { Exit::Failed }
+    match user.map(UserError::kind) {
+        Some(ErrorKind::Usage) => Exit::Usage,
+        Some(ErrorKind::No) => Exit::No,
+        Some(ErrorKind::Failed) | None => Exit::Failed,
+    }
 }
 
 /// Whether the reader of our output has gone.

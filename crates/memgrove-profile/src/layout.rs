@@ -39,6 +39,8 @@ pub const PENDING: u32 = 48;
 pub const LINKED: u32 = 52;
 /// Header: with sampling, the mean distance of hits in bytes asked for; else 0.
 pub const SAMPLE_BYTES: u32 = 56;
+/// Header: 1 if the module was checked, and the log holds reports of misuse.
+pub const IS_CHECK: u32 = 60;
 /// Header: SHA-256 of the original; 32 bytes.
 pub const ORIGINAL: u32 = 64;
 /// Length of the header.
@@ -70,10 +72,10 @@ pub const NODES: u32 = 0x15_0000;
 pub const NODE_BYTES: u32 = 32;
 /// The log. An event: what it is, node, address of the block, size.
 pub const LOG: u32 = 0x35_0000;
-/// Where the log begins: with sampling, behind the table of sampled blocks that are live.
+/// Where the log begins: behind the table of sampled blocks that are live, or of sites that were reported.
 #[must_use]
-pub const fn log_start(is_sampled: bool) -> u32 {
-    if is_sampled { LOG + 0x10_0000 } else { LOG }
+pub const fn log_start(has_table: bool) -> u32 {
+    if has_table { LOG + 0x10_0000 } else { LOG }
 }
 /// Length of an event.
 pub const EVENT_BYTES: u32 = 16;
@@ -95,6 +97,36 @@ pub mod kind {
     pub const LINKED: u32 = 6;
     /// The frames below this place on the stack go on.
     pub const RESUMED: u32 = 7;
+    /// Misuse, in a recording of a check: bits 8–15 say which ([`super::misuse`]), bits 16–27 are the number of the call
+    /// of the function that holds the site, if that has no frame. Its block is the address, its size the site: the offset
+    /// of the access, or 0 if it is a call of the allocator, whose frame is the node's.
+    pub const MISUSE: u32 = 8;
+    /// The block that the last misuse was about: bits 8–15 are the alignment that was asked for, as a power of two; the
+    /// node is that of its allocation.
+    pub const OF_BLOCK: u32 = 9;
+    /// Where the block was freed, if it was. Its block and size are what the misused call said: alignment and size.
+    pub const FREED_AT: u32 = 10;
+    /// The end of a check: frees of blocks that are not known, and reports for which there was no room.
+    pub const CHECKED: u32 = 11;
+}
+/// What a misuse is.
+pub mod misuse {
+    /// A block was read or written after it was freed.
+    pub const USE_AFTER_FREE: u32 = 1;
+    /// Behind the end of a block.
+    pub const OVERFLOW: u32 = 2;
+    /// Before the beginning of a block.
+    pub const UNDERFLOW: u32 = 3;
+    /// A block was freed a second time.
+    pub const DOUBLE_FREE: u32 = 4;
+    /// What was freed is not the beginning of a block.
+    pub const INVALID_FREE: u32 = 5;
+    /// It was freed with another size than it was asked for.
+    pub const WRONG_SIZE: u32 = 6;
+    /// It was freed with another alignment than it was asked for.
+    pub const WRONG_ALIGN: u32 = 7;
+    /// A block was reallocated after it was freed.
+    pub const REALLOC_AFTER_FREE: u32 = 8;
 }
 /// Set in an event of a function that was called by another function of the allocator.
 pub const NESTED: u32 = 1 << 4;

@@ -26,7 +26,8 @@
 //! 48      8  (the recorder's own)
 //! 56      4  with sampling: the mean distance of hits in bytes asked for. The log then has only blocks that were hit, and
 //!            a reallocation is a free and an allocation
-//! 60      4  0
+//! 60      4  1: the module was checked. The log then holds reports of misuse, and the counts of nodes are the blocks that
+//!            were live at the end
 //! 64     32  SHA-256 of the module that was traced
 //! 96         nodes, of 32 bytes:
 //!               0  4  the caller's node, less than its own number; 0 is the root
@@ -42,6 +43,12 @@
 //!               0  4  bits 0–3: 1 allocated, 2 freed, 3 to be reallocated, 4 reallocated, 5 refused;
 //!                     6 the host called what follows, called by the frames of this node, at this place (block) of the
 //!                     stack; 7 the frames below this place went on, which proves 6
+//!                     in a check 8 misuse, bits 8–15 which ([`layout::misuse`]), bits 16–27 the number of the call of the
+//!                     function that holds the site, if that has no frame; block: the address; size: the site, as an
+//!                     offset in the original, or 0 for a call of the allocator; 9 the block of that misuse, node of its
+//!                     allocation; 10 bit 8: it was freed, node of its free; size: bytes of the access before the first that
+//!                     is misuse, or the size that a freeing call told, block its alignment; 11 the end: block, frees of
+//!                     unknown blocks; size, reports left out
 //!                     bit 4: called by another function of the allocator; bits 8–15: log2 of the alignment
 //!               4  4  node
 //!               8  4  address of the block
@@ -52,6 +59,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod findings;
 mod format;
 pub mod layout;
 mod links;
@@ -61,6 +69,7 @@ mod sample;
 mod summary;
 
 pub use error::Error;
+pub use findings::{Findings, Misuse, MisuseKind, MisusedBlock};
 pub use format::{Export, Frame, Metric, Names, NotReplayable};
 pub use read::{Event, Node, NumberedCall, Profile, Site, What};
 pub use replay::{Block, Contradictions, Heap, Step};

@@ -1,6 +1,7 @@
 //! A profile's bytes, and what stands in them.
 
 use crate::Error;
+use crate::findings::Findings;
 use crate::layout::{self, kind};
 use crate::links::{self, Tree};
 
@@ -29,8 +30,12 @@ pub struct Profile {
     pub sample_bytes: Option<u32>,
     /// More sampled blocks were live than could be told apart: later ones are missing.
     pub are_samples_full: bool,
+    /// What a check has found, if this is the recording of one. The log then holds no events.
+    pub findings: Option<Findings>,
     /// By node: the call behind its site, where only its function is known yet.
     calls: Vec<Option<NumberedCall>>,
+    /// By node: its function, where nodes stand for frames.
+    pub(crate) funcs: Vec<Option<u32>>,
 }
 
 /// A call by its number: see `memgrove_module::code::CallNumbers`.
@@ -150,10 +155,20 @@ impl Profile {
         let log = slice(bytes, "the log", log_at, header.log_bytes()?)?;
         let mut tree = read_nodes(nodes, header.has_frames, nodes_at)?;
         let event = |(bytes, at): (&[u8], u64)| read_event(bytes, log_at + at, tree.nodes.len());
+        let node_count = tree.nodes.len();
+        let known = |node: u32| if (node as usize) < node_count { node } else { 0 };
         let places = (0..).step_by(layout::EVENT_BYTES as usize);
+        let mut findings = header.is_check.then(Findings::default);
+        let mut is_event = |event: &[u8]| match &mut findings {
+            Some(findings) => {
+                !findings.take(word(event, 0), known(word(event, 4)), word(event, 8), word(event, 12))
+            }
+            None => true,
+        };
         let entries: Vec<Entry> = log
             .chunks_exact(layout::EVENT_BYTES as usize)
             .zip(places)
+            .filter(|(event, _)| is_event(event))
             .map(event)
             .collect::<Result<_, _>>()?;
         let events = links::resolve(entries, &mut tree);
@@ -169,7 +184,9 @@ impl Profile {
             are_stacks_mixed: header.state & layout::OVERLAPPED != 0,
             sample_bytes: Some(header.sample_bytes).filter(|&bytes| bytes > 0),
             are_samples_full: header.state & layout::SAMPLES_FULL != 0,
+            findings,
             calls: tree.calls,
+            funcs: tree.funcs,
         })
     }
 
@@ -196,6 +213,7 @@ impl Profile {
 
 struct Header {
     has_frames: bool,
+    is_check: bool,
     sample_bytes: u32,
     log_start: u32,
     original: [u8; 32],
@@ -219,10 +237,12 @@ impl Header {
         let mut original = [0; 32];
         original.copy_from_slice(&header[layout::ORIGINAL as usize..]);
         let sample_bytes = word(header, layout::SAMPLE_BYTES as usize);
+        let is_check = word(header, layout::IS_CHECK as usize) != 0;
         let header = Self {
             has_frames: word(header, layout::FRAMES as usize) != 0,
+            is_check,
             sample_bytes,
-            log_start: layout::log_start(sample_bytes > 0),
+            log_start: layout::log_start(sample_bytes > 0 || is_check),
             original,
             state: word(header, layout::STATE as usize),
             node_count: word(header, layout::NODE_COUNT as usize),

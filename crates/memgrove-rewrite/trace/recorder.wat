@@ -206,7 +206,7 @@
     (call $note (local.get $what) (call $node_of (local.get $frame)) (local.get $block) (local.get $size)))
 
   ;; The node of the frames in progress and one more.
-  (func $node_of (param $frame i32) (result i32)
+  (func $node_of (export "node_of") (param $frame i32) (result i32)
     (local $node i32) (local $base i32) (local $is_entry i32)
     (local.set $base (i32.and (global.get $state) (i32.const -2)))
     (local.set $is_entry (i32.eq (i32.and (local.get $frame) (i32.const 0xfff)) (i32.const 0x800)))
@@ -226,6 +226,18 @@
     (if (i32.eqz (local.get $is_entry))
       (then (local.set $node (call $node (global.get $sp)))))
     (call $child (local.get $node) (local.get $frame)))
+
+  ;; The node of the frames in progress, where a function of the program has done something itself. If it has no frame,
+  ;; it is not among them: `ask` tells by which call it was called.
+  (func (export "here") (result i32)
+    (local $base i32)
+    (local.set $base (i32.and (global.get $state) (i32.const -2)))
+    (if (i32.eq (global.get $sp) (local.get $base)) (then (return (i32.const 0))))
+    (if (i32.gt_u (local.get $base) (i32.const 0x10000))
+      (then
+        (if (call $is_entry (local.get $base))
+          (then (call $link_slot (local.get $base) (i32.const 16))))))
+    (call $node (global.get $sp)))
 
   ;; The same without stacks.
   (func $record_flat (export "record_flat") (param $what i32) (param $block i32) (param $size i32)
@@ -422,7 +434,7 @@
     (i64.store (i32.const 32) (i64.add (i64.load (i32.const 32)) (i64.const 1)))
     (call $log (local.get $what) (local.get $node) (local.get $block) (local.get $size)))
 
-  (func $log (param $what i32) (param $node i32) (param $block i32) (param $size i32)
+  (func $log (export "log") (param $what i32) (param $node i32) (param $block i32) (param $size i32)
     (local $at i32)
     ;; An incomplete log ends at one point: nothing is noted behind a gap.
     (if (i32.and (i32.load (i32.const 8)) (i32.const 1)) (then (return)))

@@ -6,14 +6,18 @@
 //! Plan, Verification ───► fix: text, JSON
 //! Results ──────────────► bench: text, Markdown, HTML, SVG
 //! Survey ───────────────► survey: text, HTML
+//! Advice ───────────────► advise: text, JSON
 //! Profile, Summary ─────► profile: text, JSON, collapsed stacks
+//! Profile, Findings ────► check: text, JSON, SARIF
 //! ```
 //!
 //! Every text is a [`memgrove_text::Text`] and every page is made of escaped markup, so that no name out of a module can forge
 //! either. The same fact has the same words in all of them.
 #![forbid(unsafe_code)]
 
+pub mod advise;
 pub mod bench;
+pub mod check;
 pub mod explain;
 pub mod fix;
 pub mod html;

@@ -23,7 +23,7 @@ pub(crate) struct ReadArgs {
     profile: Option<PathBuf>,
 
     /// Compare two recordings of FILE: what grew from the first to the second
-    #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"], conflicts_with_all = ["output", "profile"])]
+    #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"], conflicts_with_all = ["output", "profile", "dir", "env", "invoke", "save", "arguments"])]
     diff: Option<Vec<PathBuf>>,
 
     /// Write the stacks as lines that flame graph tools read
@@ -62,6 +62,21 @@ pub(crate) struct ReadArgs {
     #[arg(long, value_name = "OUT", conflicts_with_all = ["output", "diff"])]
     mgtr: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub(super) names: NameArgs,
+
+    /// Stacks in each list
+    #[arg(long, value_name = "COUNT", default_value_t = 5)]
+    top: usize,
+
+    /// Write what is known as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where names come from, beside the module.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct NameArgs {
     /// Take DWARF and names from this file, where FILE itself has none
     #[arg(long, value_name = "WASM")]
     debug_file: Option<PathBuf>,
@@ -73,14 +88,13 @@ pub(crate) struct ReadArgs {
     /// Take function names from this symbol map (emcc --emit-symbol-map)
     #[arg(long, value_name = "SYMBOLS")]
     symbols: Option<PathBuf>,
+}
 
-    /// Stacks in each list
-    #[arg(long, value_name = "COUNT", default_value_t = 5)]
-    top: usize,
-
-    /// Write what is known as JSON
-    #[arg(long)]
-    json: bool,
+impl NameArgs {
+    /// The files that are read.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = &Path> {
+        [&self.debug_file, &self.source_map, &self.symbols].into_iter().flatten().map(PathBuf::as_path)
+    }
 }
 
 /// What a stack's value is.
@@ -147,8 +161,7 @@ impl ReadArgs {
     /// The files that are read, beside the module.
     fn inputs(&self) -> impl Iterator<Item = &Path> {
         let diff = self.diff.iter().flatten();
-        let names = [&self.profile, &self.debug_file, &self.source_map, &self.symbols];
-        names.into_iter().flatten().chain(diff).map(PathBuf::as_path)
+        self.profile.iter().chain(diff).map(PathBuf::as_path).chain(self.names.inputs())
     }
 
     /// The files that are to be written, and one more that is; refused before the work if they cannot be.
@@ -204,7 +217,7 @@ pub(crate) fn present(
     profiles: &[Profile],
     out: &mut Output,
 ) -> Result<Exit> {
-    with_symbols(args, original, out, |symbols, out| {
+    with_symbols(&args.names, original, out, |symbols, out| {
         let summaries: Vec<_> = profiles.iter().map(Profile::summary).collect();
         let views: Vec<_> = profiles
             .iter()
@@ -238,16 +251,20 @@ pub(crate) fn present(
 /// The recording in a file, if it is one of this module.
 pub(crate) fn read_profile(path: &Path, original: &Original<'_>) -> Result<Profile> {
     let name = escape_file_name(path.as_os_str());
-    let recorded = Source::File(path.to_owned())
-        .read(original.max_size.max(1 << 32))
-        .with_context(|| format!("reading {name}"))?;
-    // A copy of the whole memory is a recording with holes.
-    let recorded = match Profile::bytes_of_memory(&recorded) {
-        Ok(bytes) => bytes,
-        Err(_) => recorded,
-    };
-    let profile = Profile::read(&recorded).with_context(|| name.clone())?;
+    let profile = profile_of(read_recorded(path, original.max_size)?).with_context(|| name.clone())?;
     of_original(profile, &name, original)
+}
+
+/// The bytes of a recording, which may be longer than a module.
+pub(crate) fn read_recorded(path: &Path, max_size: u64) -> Result<Vec<u8>> {
+    let read = Source::File(path.to_owned()).read(max_size.max(1 << 32));
+    read.with_context(|| format!("reading {}", escape_file_name(path.as_os_str())))
+}
+
+/// The recording that these bytes are; a copy of the whole memory is one with holes.
+pub(crate) fn profile_of(recorded: Vec<u8>) -> Result<Profile, memgrove_profile::Error> {
+    let recorded = Profile::bytes_of_memory(&recorded).unwrap_or(recorded);
+    Profile::read(&recorded)
 }
 
 /// A recording with the places of its calls, if it is one of this module.
@@ -262,8 +279,8 @@ pub(crate) fn of_original(mut profile: Profile, name: &str, original: &Original<
 }
 
 /// The names of the module, with what the options add.
-fn with_symbols<T>(
-    args: &ReadArgs,
+pub(crate) fn with_symbols<T>(
+    args: &NameArgs,
     original: &Original<'_>,
     out: &mut Output,
     then: impl FnOnce(&Symbols<'_>, &mut Output) -> Result<T>,

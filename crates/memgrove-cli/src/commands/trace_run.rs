@@ -9,15 +9,15 @@ use clap::Args;
 #[cfg_attr(not(feature = "engines"), allow(dead_code, reason = "nothing is run there"))]
 pub(crate) struct RunArgs {
     /// A folder that the program may use, and its name inside; several with one option each
-    #[arg(long, value_name = "FOLDER[::NAME]", conflicts_with_all = ["output", "profile", "diff"])]
+    #[arg(long, value_name = "FOLDER[::NAME]", conflicts_with_all = ["output", "profile"])]
     dir: Vec<String>,
 
     /// A variable of the program's environment, which is empty otherwise
-    #[arg(long, value_name = "NAME=VALUE", conflicts_with_all = ["output", "profile", "diff"])]
+    #[arg(long, value_name = "NAME=VALUE", conflicts_with_all = ["output", "profile"])]
     env: Vec<String>,
 
     /// Call this export with numbers in place of `_start`; a library's `_initialize` is called first
-    #[arg(long, value_name = "EXPORT", conflicts_with_all = ["output", "profile", "diff"])]
+    #[arg(long, value_name = "EXPORT", conflicts_with_all = ["output", "profile"])]
     invoke: Option<String>,
 
     /// Run it on wasmtime or on wasmi
@@ -25,18 +25,25 @@ pub(crate) struct RunArgs {
     engine: String,
 
     /// Write the recording, too, for --profile and --diff
-    #[arg(long, value_name = "OUT", conflicts_with_all = ["output", "profile", "diff"])]
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["output", "profile"])]
     save: Option<PathBuf>,
 
     /// The program's arguments, or the numbers of --invoke
-    #[arg(value_name = "ARG", allow_negative_numbers = true, conflicts_with_all = ["output", "profile", "diff"])]
+    #[arg(value_name = "ARG", allow_negative_numbers = true, conflicts_with_all = ["output", "profile"])]
     arguments: Vec<String>,
 }
 
 #[cfg(feature = "engines")]
-pub(crate) use self::engines::run;
+pub(crate) use self::engines::{record, run};
 #[cfg(not(feature = "engines"))]
-pub(crate) use self::without::run;
+pub(crate) use self::without::{record, run};
+
+impl RunArgs {
+    /// Where the recording is to be written, too.
+    pub(crate) fn save(&self) -> anyhow::Result<Option<crate::output_file::Target>> {
+        self.save.as_deref().map(|path| crate::output_file::Target::new(path, "--save")).transpose()
+    }
+}
 
 #[cfg(not(feature = "engines"))]
 mod without {
@@ -57,6 +64,17 @@ mod without {
         _: &mut Output,
     ) -> Result<Exit> {
         Err(exit::no_engine("trace FILE").into())
+    }
+
+    /// Says why nothing is run.
+    pub(crate) fn record(
+        _: &RunArgs,
+        _: &Original<'_>,
+        _: impl FnOnce(&mut Output) -> Result<Vec<u8>>,
+        _: Option<&str>,
+        _: &mut Output,
+    ) -> Result<(Vec<u8>, Exit)> {
+        Err(exit::no_engine("check FILE").into())
     }
 }
 
@@ -90,27 +108,40 @@ mod engines {
         instrument: impl FnOnce(&mut Output) -> Result<Traced>,
         out: &mut Output,
     ) -> Result<Exit> {
-        let save = args.save.as_deref().map(|path| Target::new(path, "--save")).transpose()?;
+        let save = args.save()?;
         let wanted = read.targets(original, save.as_ref().map(|target| (target, "--save")))?;
-        let call = Call::of(args, original)?;
-        let (host, status) = host(args, original)?;
-        let traced = instrument(out)?;
-        let limits = Limits { call: LONGEST, body_bytes: u64::from(u32::MAX), ..Limits::OWN };
-        let engine: EngineId = args.engine.parse().map_err(|_| anyhow!("no engine {}", args.engine))?;
-        let engine = engine::open(engine, &Settings::within(limits))?;
-        let module = engine.compile(&traced.wasm).with_context(|| original.name.to_owned())?;
-        let mut instance = module.instantiate(&host).map_err(|error| missing(error, original))?;
-        let end = call.make(&mut *instance);
-        let exit = say_end(end, &status, original, out)?;
-
-        let memory = Memory::Export(EXPORT);
-        let bytes = instance.memory_bytes(memory)?;
-        let recording = Profile::bytes_of_memory(&instance.read(memory, 0, bytes)?)?;
+        let (recording, exit) = record(args, original, |out| Ok(instrument(out)?.wasm), None, out)?;
         if let Some(target) = &save {
             target.write(&recording)?;
         }
         let profile = trace_read::of_original(Profile::read(&recording)?, original.name, original)?;
         Ok(exit.and(trace_read::present(read, original, &wanted, &[profile], out)?))
+    }
+
+    /// Runs a module with its recorder. Returns what it recorded, and how the program ended. `finish` is called behind it.
+    pub(crate) fn record(
+        args: &RunArgs,
+        original: &Original<'_>,
+        instrument: impl FnOnce(&mut Output) -> Result<Vec<u8>>,
+        finish: Option<&str>,
+        out: &mut Output,
+    ) -> Result<(Vec<u8>, Exit)> {
+        let call = Call::of(args, original)?;
+        let (host, status) = host(args, original)?;
+        let wasm = instrument(out)?;
+        let limits = Limits { call: LONGEST, body_bytes: u64::from(u32::MAX), ..Limits::OWN };
+        let engine: EngineId = args.engine.parse().map_err(|_| anyhow!("no engine {}", args.engine))?;
+        let engine = engine::open(engine, &Settings::within(limits))?;
+        let module = engine.compile(&wasm).with_context(|| original.name.to_owned())?;
+        let mut instance = module.instantiate(&host).map_err(|error| missing(error, original))?;
+        let end = call.make(&mut *instance);
+        let exit = say_end(end, &status, original, out)?;
+        if let Some(finish) = finish {
+            instance.call(finish, &[])?;
+        }
+        let memory = Memory::Export(EXPORT);
+        let bytes = instance.memory_bytes(memory)?;
+        Ok((Profile::bytes_of_memory(&instance.read(memory, 0, bytes)?)?, exit))
     }
 
     /// What is called.

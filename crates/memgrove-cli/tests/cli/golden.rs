@@ -56,7 +56,7 @@ fn result(command: &str, folder: &Path) -> String {
     text
 }
 
-fn check(name: &str) {
+fn compare(name: &str) {
     let folder = support::workspace();
     let path = support::root().join("tests/cli").join(format!("{name}.txt"));
     let session = fs::read_to_string(&path).unwrap();
@@ -72,7 +72,7 @@ macro_rules! sessions {
         $(#[test]
         $(#[$attribute])?
         fn $name() {
-            check(stringify!($name));
+            compare(stringify!($name));
         })*
 
         /// A session that no test runs would be believed without cause.
@@ -89,7 +89,9 @@ macro_rules! sessions {
 }
 
 sessions! {
+    advise #[cfg_attr(not(feature = "engines"), ignore = "runs guests on an engine")],
     bench #[cfg_attr(not(feature = "engines"), ignore = "needs engines")],
+    check #[cfg_attr(not(feature = "engines"), ignore = "runs modules on engines")],
     errors,
     fix #[cfg_attr(not(feature = "engines"), ignore = "runs modules on engines")],
     formats,

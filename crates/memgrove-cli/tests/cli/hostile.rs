@@ -187,12 +187,15 @@ fn text_files(names: &Names) -> Vec<(&'static str, Vec<u8>)> {
         ("swappable.wat", swappable.into_bytes()),
         ("module.wasm", module(names)),
         ("module.mgpr", recording(&module(names))),
+        ("module.mgck", check_recording(&module(names))),
+        ("stack.txt", stack(names)),
         ("hostile.map", source_map(names, &module(names))),
         ("hostile.symbols", symbol_map(names)),
         ("fixable.wasm", fixable(names)),
         ("twice.wat", twice.into_bytes()),
         ("component.wat", component.into_bytes()),
         ("no-name.wat", no_name.into_bytes()),
+        ("archive.tar", archive(names)),
         ("archive.a", [b"!<arch>\n".as_slice(), names.name(1).as_bytes()].concat()),
         ("text.js", names.wat(1).into_bytes()),
         ("host.toml", profile(&toml_string(&names.name(0))).into_bytes()),
@@ -200,6 +203,16 @@ fn text_files(names: &Names) -> Vec<(&'static str, Vec<u8>)> {
         ("bad.toml", format!("id = \"x\"\n{} = 1\n", toml_string(&names.name(0))).into_bytes()),
         ("broken.toml", format!("id = \"x\"\ntitle = {}", &names.name(0)).into_bytes()),
     ]
+}
+
+/// A module under a hostile name.
+fn archive(names: &Names) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    let bytes = module(names);
+    header.set_size(bytes.len() as u64);
+    tar.append_data(&mut header, names.file(".wasm"), &bytes[..]).unwrap();
+    tar.into_inner().unwrap()
 }
 
 /// A recording of [`module`], in which its functions allocate: called by the host, and at the start of each body.
@@ -223,6 +236,34 @@ fn recording(wasm: &[u8]) -> Vec<u8> {
     for node in 1..=count {
         bytes.extend([layout::kind::ALLOCATED, node, node * 16, 8].into_iter().flat_map(u32::to_le_bytes));
     }
+    bytes
+}
+
+/// A recording of a check of [`module`], in which each function misuses a block that the host asked it for.
+fn check_recording(wasm: &[u8]) -> Vec<u8> {
+    use memgrove_profile::layout::{self, kind, misuse};
+    let sites = bodies(wasm);
+    let mut events = Vec::new();
+    for (site, node) in sites.iter().zip(1..) {
+        events.push([kind::MISUSE | misuse::USE_AFTER_FREE << 8, node, 64, *site]);
+        events.push([kind::OF_BLOCK, node, 64, 8]);
+        events.push([kind::FREED_AT | 1 << 8, node, 0, 0]);
+    }
+    events.push([kind::CHECKED, 0, 1, 1]);
+    let (nodes, len) = (u32::try_from(sites.len()).unwrap(), u32::try_from(events.len()).unwrap());
+    let mut bytes = vec![0; layout::HEADER_BYTES as usize];
+    let mut put = |at: u32, value: u32| bytes[at as usize..][..4].copy_from_slice(&value.to_le_bytes());
+    put(0, u32::from_le_bytes(layout::MAGIC));
+    put(4, layout::VERSION);
+    put(layout::LOG_CURSOR, layout::log_start(true) + len * layout::EVENT_BYTES);
+    put(layout::NODE_COUNT, 1 + nodes);
+    put(layout::IS_CHECK, 1);
+    bytes[layout::ORIGINAL as usize..].copy_from_slice(&memgrove_rewrite::trace::fingerprint(wasm));
+    bytes.resize(bytes.len() + layout::NODE_BYTES as usize, 0);
+    for func in 0..nodes {
+        bytes.extend([0, layout::ENTRY | func, 0, 0, 1, 0, 8, 0].into_iter().flat_map(u32::to_le_bytes));
+    }
+    bytes.extend(events.into_iter().flatten().flat_map(u32::to_le_bytes));
     bytes
 }
 
@@ -250,6 +291,16 @@ fn source_map(names: &Names, wasm: &[u8]) -> Vec<u8> {
     serde_json::json!({ "version": 3, "names": [], "sources": [names.name(1)], "mappings": mappings })
         .to_string()
         .into_bytes()
+}
+
+/// An engine's stack with hostile names, in the code of the module.
+fn stack(names: &Names) -> Vec<u8> {
+    let places = (0..64_u32).map(|at| {
+        // Line feeds are the text's own.
+        let name = names.name(at).replace('\n', "");
+        format!("    at {name} (wasm-function[{at}]:{:#x})\n", at * 8)
+    });
+    places.collect::<String>().into_bytes()
 }
 
 /// A symbol map that gives every function a hostile name.
@@ -293,6 +344,9 @@ const ASKED: &[&str] = &[
     "inspect module.wasm",
     "inspect -v module.wasm",
     "inspect -f table module.wasm @.wasm",
+    "inspect archive.tar",
+    "inspect -v -f text archive.tar",
+    "inspect -f json archive.tar",
     "inspect -f json module.wasm twice.wat @.wat",
     "inspect -f ndjson module.wasm twice.wat",
     "inspect -v @.wasm --html report.html",
@@ -323,6 +377,18 @@ const ASKED: &[&str] = &[
     "inspect module.wasm --html @.missing/report.html",
     "inspect @.wasm --html @.wasm",
     "inspect module.wasm --html @",
+    "check module.wasm -o checked.wasm",
+    "check @.wasm -o @.out --fail-on %",
+    "check @.wasm",
+    "check @.wasm --suppress @.missing",
+    "check @.wasm --suppress @.wat",
+    "check @.wasm --invoke %",
+    "check @.wasm --dir @.missing::% --env % -- %",
+    "check module.wasm --profile @.missing",
+    "check module.wasm --profile module.mgpr",
+    "check module.wasm --profile module.mgck",
+    "check module.wasm --profile module.mgck --json",
+    "check module.wasm --profile module.mgck --sarif @.sarif",
     "swap module.wasm --to wee --dry-run",
     "swap module.wasm --to % --dry-run",
     "swap @.wasm --to wee --dry-run --json",
@@ -343,6 +409,11 @@ const ASKED: &[&str] = &[
     "trace @.wasm --alloc 0=malloc,1=free --invoke malloc %",
     "trace @.wasm --dir @.missing::% --env % -- %",
     "trace @.wasm --engine % --save @.wasm",
+    "trace @.wasm --alloc 0=malloc -o traced.wasm --map hostile.json",
+    "trace @.wasm --alloc 0=malloc -o traced.wasm --map @.wasm",
+    "trace module.wasm --map hostile.json --resolve stack.txt",
+    "trace module.wasm --map @.missing --resolve @.wasm",
+    "trace module.wasm --map @.wasm --resolve stack.txt",
     "trace twice.wat -o out.wasm",
     "trace module.wasm --profile @.missing",
     "trace module.wasm --profile @.wasm",
@@ -373,6 +444,7 @@ const ASKED_OF_ENGINES: &[&str] = &[
     "fix module.wasm -n --trap %",
     "fix module.wasm --explain %",
     "fix module.wasm -n --glue @.wasm",
+    "fix module.wasm -n --lower=all --discard raise",
     "fix module.wasm -o out.wasm",
     "fix module.wasm -o partial.wasm --partial",
     "fix fixable.wasm -o fixed.wasm",
@@ -390,6 +462,13 @@ const ASKED_OF_ENGINES: &[&str] = &[
     "fix no-name.wat -o out.wasm",
     "fix @.missing -o out.wasm",
     "fix fixable.wasm -o @.missing/out.wasm",
+    "advise module.mgpr module.wasm --allocators memgrove-wee",
+    "advise module.mgpr module.wasm --allocators memgrove-wee --json",
+    "advise module.mgpr @.wasm --allocators %",
+    "advise @.missing",
+    "advise @.wasm",
+    "advise module.mgpr @.missing",
+    "advise module.mgpr fixable.wasm",
     "survey --build --samples @.missing",
     "bench --from @.json --report bench.html --markdown bench.md --plots",
     "bench --from @.json --json",

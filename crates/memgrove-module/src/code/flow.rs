@@ -110,6 +110,11 @@ impl<'a> Flow<'a> {
         Some(self.source(value))
     }
 
+    /// What made the operand of an operator, as it stands in the code: locals are not looked through.
+    pub fn made_by(&self, at: usize, which: usize) -> Option<usize> {
+        self.operands.of(at).nth(which)?
+    }
+
     /// The operator that made a value, behind locals and blocks that only hand it on.
     pub fn source(&self, mut at: usize) -> usize {
         for _ in 0..DEPTH {

@@ -15,10 +15,10 @@ mod adaptor;
 mod growth;
 mod heap;
 mod observe;
-mod old;
+pub(crate) mod old;
 mod refusal;
-mod role;
-mod uses;
+pub(crate) mod role;
+pub(crate) mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,14 +50,14 @@ pub struct Manners {
     /// Rust's functions return the alignment for an empty block, and free nothing then.
     pub empty_is_alignment: bool,
     /// `malloc(0)` returns null; else it is a block of the least size. Found in the code.
-    zero_is_null: bool,
+    pub(crate) zero_is_null: bool,
     /// Where errno is, and the number for exhausted memory: found in the code.
-    errno: Option<(u32, i32)>,
+    pub(crate) errno: Option<(u32, i32)>,
 }
 
 impl Manners {
     /// The error number for exhausted memory.
-    fn no_memory(&self) -> i32 {
+    pub(crate) fn no_memory(&self) -> i32 {
         self.errno.map_or(48, |(_, number)| number)
     }
 }
@@ -139,7 +139,7 @@ pub fn swap(facts: &Facts<'_>, options: &Options) -> Result<Swapped, SwapError> 
         return Err(Refusal::Already { version: earlier.version }.into());
     }
     let code = Code::new(facts);
-    let old = Old::find(&code, &options.members, options.sbrk)?;
+    let old = Old::find(&code, &options.members, options.sbrk)?.as_linked()?;
     let growth = Growth::find(&code, &old, options.sbrk)?;
     // Only a function by which the heap grows lives on for it.
     let old = match growth {

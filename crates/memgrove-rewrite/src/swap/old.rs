@@ -30,7 +30,7 @@ const BEGINNING: usize = 20;
 const CONSTRUCTORS: [&str; 3] = ["__wasm_call_ctors", "_initialize", "___wasm_call_ctors"];
 
 /// What is replaced, and what goes with it.
-pub(super) struct Old {
+pub(crate) struct Old {
     /// The functions that are replaced.
     pub replaced: BTreeMap<u32, Member>,
     /// Functions that only these called.
@@ -51,10 +51,12 @@ pub(super) struct Old {
     pub state: BTreeSet<u32>,
     /// Where errno is, if the old allocator sets it, and the number for exhausted memory.
     pub errno: Option<(u32, i32)>,
+    /// A variable of the allocator that points to a block from the beginning, and what it holds.
+    snapshot: Option<(u32, u32)>,
 }
 
 /// Reads functions once each.
-pub(super) struct Reader<'c, 'a> {
+pub(crate) struct Reader<'c, 'a> {
     code: &'c Code<'a>,
     known: BTreeMap<u32, Option<Uses>>,
 }
@@ -124,8 +126,8 @@ impl Old {
                 continue;
             }
             if knowing.is_empty() {
-                is_as_linked(code, &own)?;
                 return Ok(Self {
+                    snapshot: snapshot(code, &own),
                     zero_is_null: asks_for_zero(code, &replaced, Role::Malloc, 0),
                     realloc_zero_frees: asks_for_zero(code, &replaced, Role::Realloc, 1),
                     replaced,
@@ -162,6 +164,19 @@ impl Old {
             }
         }
         Err(Refusal::NotClosed)
+    }
+
+    /// Only an allocator that has not run yet can be replaced: blocks that are live would be lost.
+    pub fn as_linked(self) -> Result<Self, Refusal> {
+        match self.snapshot {
+            Some((address, value)) => Err(Refusal::Snapshot { address, value }),
+            None => Ok(self),
+        }
+    }
+
+    /// The allocator has run: there are blocks of which no call told.
+    pub fn is_snapshot(&self) -> bool {
+        self.snapshot.is_some()
     }
 }
 
@@ -472,8 +487,12 @@ fn asks_header(reader: &mut Reader<'_, '_>, func: u32, own: &Own, callers: &[u32
     if uses.before_params.is_empty() {
         return Knows::Nothing;
     }
-    let tests: BTreeSet<usize> =
-        uses.before_params_at.iter().filter(|(_, is_test)| *is_test).map(|(place, _)| *place).collect();
+    let tests: BTreeSet<usize> = uses
+        .before_params_at
+        .iter()
+        .filter(|(.., is_test)| *is_test)
+        .map(|(_, _, place, _)| *place)
+        .collect();
     let only_tests = tests.len() == uses.before_params_at.len();
     let has_other_uses = !uses.loads.is_empty() || !uses.stores.is_empty();
     if is_leaf && only_tests && !has_other_uses {
@@ -524,17 +543,14 @@ fn mentions(facts: &Facts<'_>, func: u32, state: &BTreeSet<u32>) -> bool {
     false
 }
 
-/// The old allocator has not run yet: what it keeps points to no block.
-fn is_as_linked(code: &Code<'_>, own: &Own) -> Result<(), Refusal> {
-    let Some(memory) = code.facts().memories.first() else { return Ok(()) };
+/// What the old allocator keeps that points to a block: it has run already.
+fn snapshot(code: &Code<'_>, own: &Own) -> Option<(u32, u32)> {
+    let memory = code.facts().memories.first()?;
     let end = memory.ty.min_pages.saturating_mul(PAGE_BYTES);
-    for &at in &own.state {
+    own.state.iter().find_map(|&at| {
         let value = code.initial_i32(at);
         // The heap lies behind its state, and links within the state are a linker's.
         let last = own.state.last().copied().unwrap_or_default().saturating_add(1024);
-        if value > last && value.is_multiple_of(4) && u64::from(value) <= end {
-            return Err(Refusal::Snapshot { address: at, value });
-        }
-    }
-    Ok(())
+        (value > last && value.is_multiple_of(4) && u64::from(value) <= end).then_some((at, value))
+    })
 }

@@ -68,7 +68,7 @@ impl Role {
     }
 
     /// It returns something.
-    pub(super) const fn returns(self) -> bool {
+    pub(crate) const fn returns(self) -> bool {
         !self.frees()
     }
 
@@ -79,7 +79,7 @@ impl Role {
     }
 
     /// It gives out blocks and takes none: what it returns is a new block.
-    pub(super) const fn is_new_block(self) -> bool {
+    pub(crate) const fn is_new_block(self) -> bool {
         matches!(
             self,
             Self::Malloc
@@ -92,7 +92,7 @@ impl Role {
     }
 
     /// Which of its parameters is a block, without a heap before them.
-    pub(super) const fn takes_block(self) -> bool {
+    pub(crate) const fn takes_block(self) -> bool {
         self.frees() || matches!(self, Self::Realloc | Self::UsableSize | Self::RustRealloc)
     }
 }
@@ -117,7 +117,7 @@ impl Member {
     }
 
     /// Whether a function of this type can have the role.
-    pub(super) fn fits(&self, ty: &FuncType) -> bool {
+    pub(crate) fn fits(&self, ty: &FuncType) -> bool {
         let is_i32 = |types: &[memgrove_module::facts::ValType]| {
             types.iter().all(|ty| *ty == memgrove_module::facts::ValType::I32)
         };

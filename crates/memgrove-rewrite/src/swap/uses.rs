@@ -14,7 +14,7 @@ const HEADER_BYTES: i64 = 64;
 
 /// What a function does with memory.
 #[derive(Debug, Default)]
-pub(super) struct Uses {
+pub(crate) struct Uses {
     /// Constant addresses that it reads.
     pub loads: BTreeSet<u32>,
     /// Constant addresses that it writes, and the number if that is a constant.
@@ -23,8 +23,10 @@ pub(super) struct Uses {
     pub before_results: BTreeSet<(u32, usize, bool)>,
     /// Parameters before whose address it reads or writes.
     pub before_params: BTreeSet<u32>,
-    /// Where it does so, and whether that is only to see whether flags are set.
-    pub before_params_at: BTreeSet<(usize, bool)>,
+    /// The same with the distance (below 0), where in the code, and whether it is a read that asks for flags.
+    pub before_params_at: BTreeSet<(u32, i64, usize, bool)>,
+    /// Calls that hand on what a call has returned: callee, position of the argument, and who returned it.
+    pub handed: BTreeSet<(u32, u32, u32)>,
     /// Parameters at a small distance behind whose address it reads, with the distance.
     pub at_params: BTreeSet<(u32, u32)>,
     /// The same for writes.
@@ -75,6 +77,9 @@ impl Uses {
                         Address::Param(param, 0) => {
                             uses.passed.insert((*function_index, position, param));
                         }
+                        Address::Result(from, 0) => {
+                            uses.handed.insert((*function_index, position, from));
+                        }
                         Address::Param(_, base) | Address::Result(_, base)
                             if (-HEADER_BYTES..0).contains(&base) =>
                         {
@@ -120,7 +125,7 @@ impl Uses {
                 let at = base.wrapping_add(offset);
                 if (-HEADER_BYTES..0).contains(&at) {
                     self.before_params.insert(param);
-                    self.before_params_at.insert((place, is_test));
+                    self.before_params_at.insert((param, at, place, is_test));
                 } else if let Ok(at) = u32::try_from(at)
                     && i64::from(at) < FIRST_ADDRESS
                 {

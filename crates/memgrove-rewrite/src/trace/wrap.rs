@@ -1,13 +1,11 @@
-//! The wrappers: of the allocator's functions, which note what was asked and given, of exports, by which the host
-//! enters, and of imports, by which it is called.
+//! The wrappers of the allocator's functions, which note what was asked and given.
 
 use wasm_encoder::{Function, Instruction, MemArg, MemArgTarget, ValType};
-use wasmparser::FuncType;
 
 use super::role::{Call, Role, Size};
-use super::stack::{Added, IF, StackFunctions};
 use crate::Error;
 use crate::edit::Edits;
+use crate::frames::{Added, IF};
 use memgrove_profile::layout::{ALIGN_SHIFT, NESTED, kind};
 
 /// Puts a wrapper before a function of the allocator.
@@ -227,49 +225,4 @@ impl Wrapper {
         let record = self.added.record;
         self.push(&Instruction::Call(record));
     }
-}
-
-/// A function that the host calls instead of `func`: it takes care of what a trap has left.
-pub(super) fn entry(func: u32, ty: &FuncType, stack: StackFunctions) -> Function {
-    let mut body = Function::new([]);
-    body.instruction(&Instruction::Call(stack.entry));
-    for (param, _) in (0..).zip(ty.params()) {
-        body.instruction(&Instruction::LocalGet(param));
-    }
-    body.instruction(&Instruction::Call(func)).instruction(&Instruction::End);
-    body
-}
-
-/// A wrapper of an import from which the host may call functions that allocate. What these leave when an exception
-/// ends them, it sets right.
-pub(super) fn import(
-    edits: &mut Edits<'_, '_>,
-    func: u32,
-    is_invoke: bool,
-    added: Added,
-    stack: StackFunctions,
-) -> Result<(), Error> {
-    let Some(ty) = edits.sections.func_type(func) else { return Ok(()) };
-    let params = u32::try_from(ty.params().len()).unwrap_or(u32::MAX);
-    edits.wrap(func, format!("memgrove.import.{func}"), |inner| {
-        let (sp, state) = (params, params + 1);
-        let mut body = Function::new([(2, ValType::I32)]);
-        body.instruction(&Instruction::GlobalGet(added.sp))
-            .instruction(&Instruction::LocalSet(sp))
-            .instruction(&Instruction::GlobalGet(added.state))
-            .instruction(&Instruction::LocalSet(state));
-        // What Emscripten's `invoke_` calls, is called by the frames in progress.
-        if !is_invoke {
-            body.instruction(&Instruction::I32Const(0)).instruction(&Instruction::Call(stack.out));
-        }
-        for param in 0..params {
-            body.instruction(&Instruction::LocalGet(param));
-        }
-        body.instruction(&Instruction::Call(inner))
-            .instruction(&Instruction::LocalGet(sp))
-            .instruction(&Instruction::LocalGet(state))
-            .instruction(&Instruction::Call(if is_invoke { stack.set } else { stack.back_at }))
-            .instruction(&Instruction::End);
-        body
-    })
 }

@@ -37,7 +37,7 @@ struct Stack<'a> {
 
 /// A frame of a stack.
 #[derive(Serialize)]
-pub(super) struct FrameRecord {
+pub(crate) struct FrameRecord {
     /// Function index; none where the offset lies in no function.
     func: Option<u32>,
     /// Its name; the index in words if it has none.

@@ -4,9 +4,12 @@ mod diff;
 mod flame;
 mod html;
 mod json;
+mod resolve;
 mod text;
 
 pub use diff::ProfileDiff;
+pub(crate) use json::FrameRecord;
+pub use resolve::resolve;
 
 use memgrove_module::code::CallOffsets;
 use memgrove_module::facts::Facts;
@@ -18,7 +21,19 @@ use crate::words::LONGEST_NAME;
 /// Finds out where the calls of a profile's stacks lie in the module that was traced.
 pub fn locate(profile: &mut Profile, module: &Facts<'_>) {
     let mut offsets = CallOffsets::new(module);
+    profile.settle(
+        |offset| function_at(module, offset),
+        |call| offsets.offset(call.caller, call.callee, call.number),
+    );
     profile.locate(|call| offsets.offset(call.caller, call.callee, call.number));
+}
+
+/// The function whose body holds this offset of the module. Logarithmic.
+fn function_at(module: &Facts<'_>, offset: u32) -> Option<u32> {
+    let at = module.functions.partition_point(|function| function.body_offset <= offset).checked_sub(1)?;
+    let function = module.functions.get(at)?;
+    let is_inside = offset - function.body_offset < function.body_len;
+    is_inside.then(|| module.imported_func_count().saturating_add(u32::try_from(at).unwrap_or(u32::MAX)))
 }
 
 /// A profile together with the names of the module that was traced.
@@ -36,7 +51,7 @@ pub struct HeapProfile<'p> {
 }
 
 /// Names as they may be shown: escaped, and not as long as a file.
-struct Shown<'p>(&'p dyn Names);
+pub(crate) struct Shown<'p>(pub(crate) &'p dyn Names);
 
 impl Names for Shown<'_> {
     fn frames(&self, site: Site) -> Vec<Frame> {

@@ -1,4 +1,4 @@
-//! Which functions can lead to an allocation: only these need a frame on the stack.
+//! Which functions can lead to one of interest, such as an allocator's: only these need a frame on the stack.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -11,7 +11,7 @@ use crate::Error;
 use crate::edit::Sections;
 
 /// What instrumenting needs to know of each function.
-pub(super) struct Reach {
+pub(crate) struct Reach {
     /// By function index: it can lead to a call of the allocator, or is one of its functions.
     reaches: Vec<bool>,
     /// By function index: it calls what can lead to the allocator.
@@ -57,11 +57,11 @@ struct Calls {
 }
 
 impl Reach {
-    /// Finds what leads to `targets`. O(calls × log calls).
-    pub fn new(sections: &Sections<'_>, targets: &[u32]) -> Result<Self, Error> {
+    /// Finds what leads to `targets`, which are wrapped, and to `others`, which are not. O(calls × log calls).
+    pub fn new(sections: &Sections<'_>, targets: &[u32], others: &[u32]) -> Result<Self, Error> {
         let found = Calls::read(sections)?;
         let mut walk = Walk::new(sections, &found);
-        targets.iter().for_each(|&func| walk.found(func));
+        targets.iter().chain(others).for_each(|&func| walk.found(func));
         walk.run(false);
         let calls_inside = walk.calls.clone();
         walk.run(true);
@@ -115,6 +115,11 @@ impl Reach {
             Indirect::All => true,
             Indirect::Of(_) => ty.is_none_or(|ty| self.silent_types.contains(ty)),
         }
+    }
+
+    /// The function does not take the number of the call, and is of interest.
+    pub fn leaves_number(&self, func: u32) -> bool {
+        !self.calls(func) && !self.targets.contains(&func)
     }
 
     /// The host can put functions of its own into a table or hand them over as references.

@@ -1,4 +1,4 @@
-//! Frames on the recorder's stack: a slot for each function in progress that can lead to an allocation.
+//! Frames on the recorder's stack: a slot for each function in progress that can lead to what is recorded.
 //!
 //! ```wat
 //! ;; before            ;; after
@@ -19,40 +19,14 @@
 use wasm_encoder::{BlockType, Instruction, ValType};
 
 use super::reach::Reach;
+use super::{Added, StackFunctions};
 use crate::Error;
 use crate::edit::{Code, Frame, Instrument, Sections, Site, Splice, Subject, is_tail_call};
 use memgrove_module::code::{CallNumbers, Callee};
 use memgrove_profile::layout;
 
-/// The globals and functions that are added to a module, by their edit indices.
-#[derive(Clone, Copy)]
-pub(super) struct Added {
-    pub sp: u32,
-    /// Where the stack begins for what the host calls next; bit 0: a function of the allocator is in progress.
-    pub state: u32,
-    /// The number of the call that is about to be made.
-    pub site: u32,
-    /// Functions of `trace/recorder.wat`; all but `record` are absent without stacks.
-    pub record: u32,
-    pub stack: Option<StackFunctions>,
-}
-
-/// Functions of `trace/recorder.wat` that keep the stack.
-#[derive(Clone, Copy)]
-pub(super) struct StackFunctions {
-    pub enter: u32,
-    pub entry: u32,
-    pub ask: u32,
-    pub out: u32,
-    pub back: u32,
-    pub back_at: u32,
-    pub restore: u32,
-    pub tail: u32,
-    pub set: u32,
-}
-
-/// Gives every function that can lead to an allocation a frame.
-pub(super) struct Stacks<'t, 'm, 'a> {
+/// Gives every function that can lead to what is recorded a frame.
+pub(crate) struct Stacks<'t, 'm, 'a> {
     sections: &'m Sections<'a>,
     reach: &'t Reach,
     added: Added,
@@ -150,9 +124,12 @@ impl Instrument for Stacks<'_, '_, '_> {
             set(number).iter().for_each(|instruction| {
                 splice.before(instruction);
             });
-            if let Callee::Open(ty) = callee
-                && self.reach.may_leave_number(self.sections.func_type_at(ty))
-            {
+            let stays = match callee {
+                Callee::Open(ty) => self.reach.may_leave_number(self.sections.func_type_at(ty)),
+                Callee::Own(func) => self.reach.leaves_number(func),
+                Callee::Host(_) => false,
+            };
+            if stays {
                 set(0).iter().for_each(|instruction| {
                     splice.after(instruction);
                 });
@@ -163,4 +140,4 @@ impl Instrument for Stacks<'_, '_, '_> {
 }
 
 /// An `if` without values.
-pub(super) const IF: Instruction<'static> = Instruction::If(BlockType::Empty);
+pub(crate) const IF: Instruction<'static> = Instruction::If(BlockType::Empty);

@@ -1,0 +1,256 @@
+//! `memgrove check`: misuse of the heap, in any module, without rebuilding it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use memgrove_profile::{MisuseKind, Profile};
+use memgrove_rewrite::check::{CheckError, Checked, FINISH, Options, check};
+use memgrove_rewrite::swap::To;
+use memgrove_text::escape_file_name;
+use memgrove_view::bytes;
+use memgrove_view::check::{CheckReport, Suppression};
+
+use super::trace_read::{self, NameArgs, Original};
+use super::trace_run::{self, RunArgs};
+use crate::args::size;
+use crate::exit::{self, Exit, UserError};
+use crate::input;
+use crate::output::Output;
+use crate::output_file::{self, Target};
+
+const LONG_ABOUT: &str = "\
+Find misuse of a module's heap, without rebuilding it
+
+Finds use after free, overflow and underflow of heap blocks by as little as one byte, double and invalid free, and wrong \
+sizes and alignments given to Rust's dealloc. Each report has the stacks of the access, of the block's allocation and of \
+its free. The program goes on: there is one report for each place in the code.
+
+Without -o, the module is run: a command with the arguments behind `--`, this process's streams and the folders of --dir, \
+or a function of a library with --invoke. With -o, the instrumented module is written: the same imports and exports, and \
+two more, the memory `memgrove_profile` with the reports and the function `memgrove_finish`, which counts what is still \
+live. With --profile, such a memory is read; FILE is then the original module.
+
+The module's allocator must be known from the code, and nothing else may know how it works inside, as for `memgrove swap`; \
+if not, the module is refused, with the reason. It needs an engine with several memories.";
+
+const EXAMPLES: &str = "\
+Examples:
+  memgrove check app.wasm --dir . -- input.txt
+  memgrove check library.wasm --invoke work 1000
+  memgrove check app.wasm -o app.checked.wasm
+  memgrove check app.wasm --profile memory.bin --sarif app.sarif
+  memgrove check app.wasm --fail-on use-after-free,double-free,leak";
+
+/// Find misuse of a module's heap, without rebuilding it
+#[derive(Clone, Debug, Args)]
+#[command(long_about = LONG_ABOUT, after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP))]
+pub(crate) struct CheckArgs {
+    /// The module; `-` is standard input
+    #[arg(value_name = "FILE")]
+    path: PathBuf,
+
+    /// Where to write the instrumented module
+    #[arg(short, long, value_name = "OUT")]
+    output: Option<PathBuf>,
+
+    /// Read the reports of this recording of FILE
+    #[arg(long, value_name = "PROFILE", conflicts_with = "output")]
+    profile: Option<PathBuf>,
+
+    #[arg(
+        long,
+        value_name = "KIND",
+        value_delimiter = ',',
+        value_parser = fail_on_values(),
+        help = "Exit with status 3 for these kinds only; by default for every kind but leak"
+    )]
+    fail_on: Vec<String>,
+
+    /// Leave out reports that a line `KIND:FUNCTION` of this file fits: a kind or `*`, and a part of a function's name
+    #[arg(long, value_name = "FILE", conflicts_with = "output")]
+    suppress: Option<PathBuf>,
+
+    /// Check by calls, not in line: slower, and half as many bytes more
+    #[arg(long, conflicts_with = "profile")]
+    by_call: bool,
+
+    /// Tell functions apart in stacks, not by which of its calls a function called another
+    #[arg(long, conflicts_with = "profile")]
+    no_call_sites: bool,
+
+    /// The most memory that stacks and reports may take
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "64MiB", conflicts_with = "profile")]
+    max_log: u64,
+
+    /// Write the reports as SARIF 2.1.0
+    #[arg(long, value_name = "OUT", conflicts_with = "output")]
+    sarif: Option<PathBuf>,
+
+    #[command(flatten)]
+    run: RunArgs,
+
+    #[command(flatten)]
+    names: NameArgs,
+
+    /// Stacks of blocks that are live at the end, to show
+    #[arg(long, value_name = "COUNT", default_value_t = 5)]
+    top: usize,
+
+    /// Write what is known as JSON
+    #[arg(long, conflicts_with = "output")]
+    json: bool,
+
+    /// Refuse files with more bytes than this, also after unpacking
+    #[arg(long, value_name = "BYTES", default_value_t = memgrove_open::DEFAULT_MAX_BYTES)]
+    max_size: u64,
+}
+
+/// Blocks that are live at the end, among the kinds of --fail-on.
+const LEAK: &str = "leak";
+
+fn fail_on_values() -> Vec<&'static str> {
+    MisuseKind::all().map(MisuseKind::id).chain([LEAK]).collect()
+}
+
+pub(crate) fn run(args: &CheckArgs, out: &mut Output) -> Result<Exit> {
+    let name = escape_file_name(args.path.as_os_str());
+    let wasm = input::read_one(&args.path, args.max_size, "check")?;
+    let facts = memgrove_inspect::facts(&wasm).with_context(|| name.clone())?;
+    let original = Original { path: &args.path, name: &name, facts: &facts, max_size: args.max_size };
+    if let Some(path) = &args.output {
+        return instrument(args, path, &original, out);
+    }
+    let suppressions = args.suppress.as_deref().map(suppressions).transpose()?.unwrap_or_default();
+    let save = args.run.save()?;
+    let sarif = args.sarif.as_deref().map(|path| Target::new(path, "--sarif")).transpose()?;
+    let targets: Vec<(&Target, &str)> = save
+        .iter()
+        .map(|target| (target, "--save"))
+        .chain(sarif.iter().map(|target| (target, "--sarif")))
+        .collect();
+    let inputs = [Some(&args.path), args.profile.as_ref(), args.suppress.as_ref()];
+    let inputs = inputs.into_iter().flatten().map(PathBuf::as_path).chain(args.names.inputs());
+    output_file::refuse_clashes(&targets, inputs)?;
+
+    let (profile, ended) = match &args.profile {
+        Some(path) => (trace_read::read_profile(path, &original)?, Exit::Done),
+        None => {
+            let instrument = |out: &mut Output| Ok(checked(args, &original, out)?.wasm);
+            let (recording, ended) = trace_run::record(&args.run, &original, instrument, Some(FINISH), out)?;
+            if let Some(target) = &save {
+                target.write(&recording)?;
+            }
+            (trace_read::of_original(Profile::read(&recording)?, original.name, &original)?, ended)
+        }
+    };
+    if profile.findings.is_none() {
+        return Err(UserError::failed(format!("{name}: the recording is not that of a check"))
+            .hint("read it with memgrove trace --profile")
+            .into());
+    }
+    trace_read::with_symbols(&args.names, &original, out, |names, out| {
+        let report = CheckReport {
+            name: original.name,
+            module: original.facts,
+            names,
+            profile: &profile,
+            suppressions: &suppressions,
+            top: args.top,
+        };
+        if let Some(target) = &sarif {
+            target.write(report.sarif()?.as_str().as_bytes())?;
+        }
+        if args.json {
+            out.json(&report.json()?)?
+        } else {
+            out.print(report.text())?
+        }
+        // What was found says more than how the program ended, which it may have been the cause of.
+        Ok(if fails(args, &report) { Exit::No } else { ended })
+    })
+}
+
+/// Whether something was found of the kinds that count.
+fn fails(args: &CheckArgs, report: &CheckReport<'_>) -> bool {
+    let counts = |kind: &str| match args.fail_on.is_empty() {
+        true => kind != LEAK,
+        false => args.fail_on.iter().any(|wanted| wanted == kind),
+    };
+    report.misuses().any(|misuse| counts(misuse.kind.id()))
+        || counts(LEAK) && report.live().is_some_and(|(blocks, _)| blocks > 0)
+}
+
+fn instrument(args: &CheckArgs, path: &Path, original: &Original<'_>, out: &mut Output) -> Result<Exit> {
+    let target = Target::new(path, "OUT")?;
+    output_file::refuse_clashes(&[(&target, "OUT")], std::iter::once(&*args.path))?;
+    let checked = checked(args, original, out)?;
+    target.write(&checked.wasm)?;
+    for note in &checked.notes {
+        out.note(note.clone());
+    }
+    let before = original.facts.bytes().len() as u64;
+    out.note(format!(
+        "{}: {} ({} % of the original); accesses checked: {}; left out, as they touch no block: {}",
+        target.name(),
+        bytes(checked.wasm.len() as u64),
+        (checked.wasm.len() as u64 * 100) / before.max(1),
+        checked.sites,
+        checked.proven,
+    ));
+    Ok(Exit::Done)
+}
+
+/// The module that reports, and what there is to say of it.
+fn checked(args: &CheckArgs, original: &Original<'_>, out: &mut Output) -> Result<Checked> {
+    let (name, facts) = (original.name, original.facts);
+    let refused = |why: String| {
+        UserError::no(format!("{name} cannot be checked: {why}"))
+            .hint("memgrove inspect -v shows what is known of its allocator; memgrove trace needs less of it")
+    };
+    let members =
+        memgrove_verify::swap::options_for(facts, To::ALL[0]).map_err(|why| refused(why.to_string()))?;
+    let options = Options {
+        members: members.members,
+        sbrk: members.sbrk,
+        manners: members.manners,
+        call_sites: !args.no_call_sites,
+        in_line: !args.by_call,
+        max_bytes: args.max_log,
+    };
+    let checked = check(facts, &options).map_err(|error| match error {
+        CheckError::Module(error) => anyhow::Error::new(error).context(name.to_owned()),
+        CheckError::Already { .. } => {
+            UserError::failed(format!("{name}: {error}")).hint("check the original").into()
+        }
+        other => refused(other.to_string()).into(),
+    })?;
+    for member in &checked.wrapped {
+        out.note(format!("function {} is {}", member.func, member.role.name()));
+    }
+    Ok(checked)
+}
+
+/// The lines of a file of suppressions; what follows `#` is a comment.
+fn suppressions(path: &Path) -> Result<Vec<Suppression>> {
+    let name = escape_file_name(path.as_os_str());
+    let text = fs::read_to_string(path).with_context(|| format!("reading {name}"))?;
+    let mut found = Vec::new();
+    for (line, number) in text.lines().zip(1_u64..) {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if line.is_empty() {
+            continue;
+        }
+        let kinds = fail_on_values();
+        let parts = line
+            .split_once(':')
+            .filter(|(kind, function)| (*kind == "*" || kinds.contains(kind)) && !function.is_empty());
+        let (kind, function) = parts.ok_or_else(|| {
+            UserError::usage(format!("{name}, line {number} is not KIND:FUNCTION"))
+                .hint(format!("the kinds are *, {}", kinds.join(", ")))
+        })?;
+        found.push(Suppression { kind: kind.to_owned(), function: function.to_owned() });
+    }
+    Ok(found)
+}

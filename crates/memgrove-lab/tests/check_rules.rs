@@ -1,0 +1,326 @@
+//! The rules of checking, on both engines: which accesses are reported, what becomes of blocks, what is refused.
+
+use memgrove_lab::engine::{EngineId, Host, Instance, Value};
+use memgrove_profile::{Misuse, MisuseKind, Profile};
+use memgrove_rewrite::check::{CheckError, FINISH, Options, check};
+use memgrove_rewrite::swap::{Manners, Member, Role};
+
+mod trace_support;
+
+use trace_support::{ENGINES, call, profile, start_with};
+
+/// An allocator that bumps, and reuses the block that was freed last if it is long enough: what `free` does shows. Its
+/// functions come first: 0 malloc, 1 free.
+const HEAP: &str = r#"
+    (global $next (mut i32) (i32.const 1024)) (global $freed (mut i32) (i32.const 0))
+    (func $malloc (export "malloc") (param $size i32) (result i32)
+        (local $block i32)
+        (if (i32.gt_u (local.get $size) (i32.const 100000)) (then (return (i32.const 0))))
+        (local.set $size (i32.and (i32.add (local.get $size) (i32.const 7)) (i32.const -8)))
+        (if (i32.and
+              (i32.ne (global.get $freed) (i32.const 0))
+              (i32.ge_u (i32.load (global.get $freed)) (local.get $size)))
+            (then
+                (local.set $block (i32.add (global.get $freed) (i32.const 8)))
+                (global.set $freed (i32.const 0))
+                (return (local.get $block))))
+        (i32.store (global.get $next) (local.get $size))
+        (local.set $block (i32.add (global.get $next) (i32.const 8)))
+        (global.set $next (i32.add (local.get $block) (local.get $size)))
+        (if (i32.gt_u (global.get $next) (i32.shl (memory.size) (i32.const 16)))
+            (then (drop (memory.grow (i32.const 2)))))
+        (local.get $block))
+    (func $free (export "free") (param $block i32)
+        (if (local.get $block)
+            (then (global.set $freed (i32.sub (local.get $block) (i32.const 8))))))"#;
+const MEMORY: &str = r#"(memory (export "memory") 1)"#;
+
+fn module(memory: &str, rest: &str) -> Vec<u8> {
+    wat::parse_str(format!("(module {memory} {HEAP} {rest})")).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn member(func: u32, role: Role) -> Member {
+    Member { func, role, has_heap: false, is_certain: true }
+}
+
+fn options(members: &[(u32, Role)]) -> Options {
+    Options {
+        members: members.iter().map(|(func, role)| member(*func, *role)).collect(),
+        sbrk: None,
+        manners: Manners::default(),
+        call_sites: true,
+        in_line: true,
+        max_bytes: 1 << 24,
+    }
+}
+
+const C: &[(u32, Role)] = &[(0, Role::Malloc), (1, Role::Free)];
+
+fn checked(wasm: &[u8], options: &Options) -> Vec<u8> {
+    let facts = memgrove_module::facts(wasm).expect("it is valid");
+    check(&facts, options).unwrap_or_else(|error| panic!("{error}")).wasm
+}
+
+fn refused(wasm: &[u8], members: &[(u32, Role)]) -> CheckError {
+    let facts = memgrove_module::facts(wasm).expect("it is valid");
+    check(&facts, &options(members)).expect_err("it cannot be checked")
+}
+
+fn finished(instance: &mut dyn Instance) -> Profile {
+    instance.call(FINISH, &[]).expect("it is exported");
+    profile(instance)
+}
+
+fn misuses(instance: &mut dyn Instance) -> Vec<Misuse> {
+    finished(instance).findings.expect("it is a check's").misuses
+}
+
+/// What one call of an export leads to, in line and by calls, on every engine that has what it needs.
+#[track_caller]
+fn expect(
+    engines: &[EngineId],
+    wasm: &[u8],
+    members: &[(u32, Role)],
+    export: &str,
+    expected: &[(MisuseKind, u32)],
+) {
+    for in_line in [true, false] {
+        let wasm = checked(wasm, &Options { in_line, ..options(members) });
+        for engine in engines {
+            let mut instance = start_with(*engine, &wasm, &Host::new());
+            instance.call(export, &[]).unwrap_or_else(|error| panic!("{engine}: {error}"));
+            let found: Vec<(MisuseKind, u32)> =
+                misuses(&mut *instance).iter().map(|one| (one.kind, one.into_access)).collect();
+            assert_eq!(found, expected, "{engine}, in line: {in_line}");
+        }
+    }
+}
+
+use MisuseKind::{Overflow, UseAfterFree, WrongAlignment, WrongSize};
+
+#[test]
+fn every_width_is_tested_to_the_byte() {
+    // A block of 21 bytes: granules of 8, 8 and 5.
+    let cases = [
+        ("(drop (i32.load8_u offset=20 (local.get 0)))", None),
+        ("(drop (i32.load8_u offset=21 (local.get 0)))", Some(0)),
+        ("(i32.store16 offset=20 (local.get 0) (i32.const 1))", Some(1)),
+        ("(i32.store offset=16 (local.get 0) (i32.const 1))", None),
+        ("(i32.store offset=20 (local.get 0) (i32.const 1))", Some(1)),
+        ("(i64.store offset=16 (local.get 0) (i64.const 1))", Some(5)),
+        ("(f64.store offset=16 (local.get 0) (f64.const 1))", Some(5)),
+        ("(f32.store offset=20 (local.get 0) (f32.const 1))", Some(1)),
+        // A word that is read aligned may go beyond the end, one that is not may not.
+        ("(drop (i64.load offset=16 (local.get 0)))", None),
+        ("(drop (i64.load offset=15 align=1 (local.get 0)))", Some(6)),
+        ("(drop (i32.load offset=24 (local.get 0)))", Some(0)),
+        ("(drop (i32.load offset=19 align=1 (local.get 0)))", Some(2)),
+        // Across two granules.
+        ("(i64.store offset=12 align=1 (local.get 0) (i64.const 1))", None),
+        ("(i64.store offset=14 align=1 (local.get 0) (i64.const 1))", Some(7)),
+        ("(memory.fill (local.get 0) (i32.const 0) (i32.const 21))", None),
+        ("(memory.fill (local.get 0) (i32.const 0) (i32.const 22))", Some(21)),
+        ("(memory.copy (i32.const 64) (local.get 0) (i32.const 22))", Some(21)),
+        ("(memory.copy (local.get 0) (i32.const 64) (i32.const 22))", Some(21)),
+        ("(memory.fill (local.get 0) (i32.const 0) (i32.const 0))", None),
+    ];
+    for (code, bad) in cases {
+        let wasm = module(
+            MEMORY,
+            &format!(
+                r#"(func (export "run") (local i32) (local.set 0 (call $malloc (i32.const 21))) {code})"#
+            ),
+        );
+        let expected: Vec<_> = bad.into_iter().map(|bad| (Overflow, bad)).collect();
+        expect(&ENGINES, &wasm, C, "run", &expected);
+    }
+}
+
+#[test]
+fn vectors_lanes_and_atomics_are_tested() {
+    let cases = [
+        ("(v128.store offset=16 (local.get 0) (v128.const i64x2 0 0))", Some(5)),
+        ("(v128.store (local.get 0) (v128.const i64x2 0 0))", None),
+        ("(drop (v128.load offset=16 (local.get 0)))", None),
+        ("(drop (v128.load offset=8 align=1 (local.get 0)))", Some(13)),
+        ("(drop (v128.load32_splat offset=24 (local.get 0)))", Some(0)),
+        ("(drop (v128.load64_lane offset=24 1 (local.get 0) (v128.const i64x2 0 0)))", Some(0)),
+        ("(v128.store8_lane offset=21 3 (local.get 0) (v128.const i64x2 0 0))", Some(0)),
+        ("(drop (i32.atomic.rmw.add offset=20 (local.get 0) (i32.const 1)))", Some(1)),
+        ("(drop (i32.atomic.rmw.cmpxchg offset=16 (local.get 0) (i32.const 1) (i32.const 2)))", None),
+        ("(drop (i64.atomic.rmw.cmpxchg offset=16 (local.get 0) (i64.const 1) (i64.const 2)))", Some(5)),
+        ("(i32.atomic.store8 offset=21 (local.get 0) (i32.const 1))", Some(0)),
+    ];
+    for (code, bad) in cases {
+        let wasm = module(
+            MEMORY,
+            &format!(
+                r#"(func (export "run") (local i32) (local.set 0 (call $malloc (i32.const 21))) {code})"#
+            ),
+        );
+        let expected: Vec<_> = bad.into_iter().map(|bad| (Overflow, bad)).collect();
+        expect(&[EngineId::Wasmtime], &wasm, C, "run", &expected);
+    }
+}
+
+#[test]
+fn a_freed_block_is_watched_until_it_leaves_the_quarantine() {
+    // An eighth of 64 KiB is 8 KiB: four blocks of 2,000 bytes with what is beside them fill it, and a fifth is one too many.
+    let text = r#"
+        (func (export "run") (param $more i32) (local $old i32)
+            (local.set $old (call $malloc (i32.const 2000)))
+            (call $free (local.get $old))
+            (loop $again
+                (if (local.get $more) (then
+                    (call $free (call $malloc (i32.const 2000)))
+                    (local.set $more (i32.sub (local.get $more) (i32.const 1)))
+                    (br $again))))
+            (i32.store (local.get $old) (i32.const 1)))"#;
+    let wasm = checked(&module(MEMORY, text), &options(C));
+    for engine in ENGINES {
+        for (more, expected) in [(0, &[UseAfterFree][..]), (2, &[UseAfterFree]), (4, &[])] {
+            let mut instance = start_with(engine, &wasm, &Host::new());
+            call(&mut *instance, "run", &[more]);
+            let found: Vec<MisuseKind> = misuses(&mut *instance).iter().map(|one| one.kind).collect();
+            assert_eq!(found, expected, "{engine}, {more}");
+        }
+    }
+}
+
+#[test]
+fn the_shadow_grows_with_the_memory() {
+    let text = r#"
+        (func (export "run") (result i32) (local $block i32) (local $i i32)
+            (loop $again
+                (local.set $block (call $malloc (i32.const 60000)))
+                (i32.store8 offset=59999 (local.get $block) (i32.const 1))
+                (br_if $again (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 20))))
+            (i32.store8 offset=60000 (local.get $block) (i32.const 1))
+            (memory.size))"#;
+    let original = module(MEMORY, text);
+    let wasm = checked(&original, &options(C));
+    for engine in ENGINES {
+        let mut instance = start_with(engine, &wasm, &Host::new());
+        let mut before = start_with(engine, &original, &Host::new());
+        assert_eq!(call(&mut *instance, "run", &[]), call(&mut *before, "run", &[]), "{engine}");
+        let found = misuses(&mut *instance);
+        assert_eq!(found.len(), 1, "{engine}: {found:?}");
+    }
+}
+
+#[test]
+fn an_access_outside_of_the_memory_traps_as_before() {
+    let text = r#"
+        (func (export "far") (param i32) (drop (i32.load offset=16 (local.get 0))))
+        (func (export "wide") (param i32) (memory.fill (local.get 0) (i32.const 0) (i32.const 100)))"#;
+    let wasm = checked(&module(MEMORY, text), &options(C));
+    for engine in ENGINES {
+        for (export, address) in
+            [("far", -1), ("far", 65530), ("far", i32::MIN), ("wide", 65500), ("wide", -20)]
+        {
+            let mut instance = start_with(engine, &wasm, &Host::new());
+            assert!(instance.call(export, &[Value::I32(address)]).is_err(), "{engine}: {export} {address}");
+            assert_eq!(misuses(&mut *instance), []);
+        }
+    }
+}
+
+#[test]
+fn a_refused_allocation_is_refused_still_and_the_old_block_stays() {
+    // 2 is realloc.
+    let text = r#"
+        (func $realloc (export "realloc") (param i32 i32) (result i32) (unreachable))
+        (func (export "run") (result i32) (local $block i32)
+            (local.set $block (call $malloc (i32.const 10)))
+            (i32.store8 offset=9 (local.get $block) (i32.const 42))
+            (if (call $realloc (local.get $block) (i32.const 1000000)) (then (unreachable)))
+            (if (call $malloc (i32.const -1)) (then (unreachable)))
+            (local.set $block (call $realloc (local.get $block) (i32.const 20)))
+            (i32.store8 offset=19 (local.get $block) (i32.const 1))
+            (i32.load8_u offset=9 (local.get $block)))"#;
+    let members = [C, &[(2, Role::Realloc)]].concat();
+    let wasm = checked(&module(MEMORY, text), &options(&members));
+    for engine in ENGINES {
+        let mut instance = start_with(engine, &wasm, &Host::new());
+        assert_eq!(call(&mut *instance, "run", &[]), Some(42), "{engine}");
+        let profile = finished(&mut *instance);
+        let findings = profile.findings.expect("it is a check's");
+        assert_eq!(findings.misuses, [], "{engine}");
+        assert_eq!(profile.nodes.iter().map(|node| node.bytes).sum::<u64>(), 20);
+    }
+}
+
+#[test]
+fn rusts_dealloc_is_told_what_alloc_was() {
+    // 0 alloc(size, align), 1 dealloc(block, size, align), 2 realloc(block, old, align, new).
+    let text = |call: &str| {
+        format!(
+            r#"(module (memory 1) (global $next (mut i32) (i32.const 1024))
+            (func $alloc (param i32 i32) (result i32)
+                (global.get $next) (global.set $next (i32.add (global.get $next) (local.get 0))))
+            (func $dealloc (param i32 i32 i32))
+            (func $realloc (param i32 i32 i32 i32) (result i32) (unreachable))
+            (func (export "run") (local i32) (local.set 0 (call $alloc (i32.const 24) (i32.const 4))) {call}))"#
+        )
+    };
+    let members = &[(0, Role::RustAlloc), (1, Role::RustDealloc), (2, Role::RustRealloc)];
+    let cases = [
+        ("(call $dealloc (local.get 0) (i32.const 24) (i32.const 4))", None),
+        ("(call $dealloc (local.get 0) (i32.const 23) (i32.const 4))", Some(WrongSize)),
+        ("(call $dealloc (local.get 0) (i32.const 24) (i32.const 8))", Some(WrongAlignment)),
+        ("(drop (call $realloc (local.get 0) (i32.const 24) (i32.const 4) (i32.const 50)))", None),
+        ("(drop (call $realloc (local.get 0) (i32.const 20) (i32.const 4) (i32.const 50)))", Some(WrongSize)),
+    ];
+    for (call, kind) in cases {
+        let wasm = wat::parse_str(text(call)).expect("well-formed");
+        let expected: Vec<_> = kind.into_iter().map(|kind| (kind, 0)).collect();
+        expect(&ENGINES, &wasm, members, "run", &expected);
+    }
+    // Blocks are aligned as they were asked for.
+    let aligned = text(
+        "(if (i32.and (call $alloc (i32.const 5) (i32.const 256)) (i32.const 255)) (then (unreachable)))",
+    );
+    expect(&ENGINES, &wat::parse_str(aligned).expect("well-formed"), members, "run", &[]);
+}
+
+#[test]
+fn memory_that_the_host_grows_is_allowed() {
+    let text = r#"
+        (func (export "run") (result i32) (call $grow) (i32.store (i32.const 65536) (i32.const 7)) (local.get 0))"#;
+    let text = text.replace("(result i32)", "(param i32) (result i32)");
+    let imports = r#"(import "env" "grow" (func $grow)) (memory (export "memory") 1)"#;
+    let wasm =
+        module(imports, &text.replace("(i32.const 65536)", "(i32.mul (local.get 0) (i32.const 65536))"));
+    let wasm = checked(&wasm, &options(&[(1, Role::Malloc), (2, Role::Free)]));
+    for engine in ENGINES {
+        let host = Host::new().function("env", "grow", |caller, _| {
+            caller.grow(40).expect("there is room");
+            Ok(Vec::new())
+        });
+        let mut instance = start_with(engine, &wasm, &host);
+        assert_eq!(call(&mut *instance, "run", &[40]), Some(40), "{engine}");
+        assert_eq!(misuses(&mut *instance), []);
+    }
+}
+
+#[test]
+fn what_cannot_be_checked_is_refused_by_its_name() {
+    let wasm = module("(memory 1 2 shared)", "");
+    assert!(matches!(refused(&wasm, C), CheckError::Shared));
+    let text = "(module (memory i64 1) (func (param i32) (result i32) (local.get 0)) (func (param i32)))";
+    assert!(matches!(refused(&wat::parse_str(text).expect("well-formed"), C), CheckError::Memory64));
+    let imported =
+        r#"(module (import "env" "malloc" (func (param i32) (result i32))) (memory 1) (func (param i32)))"#;
+    assert!(matches!(
+        refused(&wat::parse_str(imported).expect("well-formed"), C),
+        CheckError::Imported { func: 0 }
+    ));
+    assert!(matches!(refused(&module(MEMORY, ""), &C[..1]), CheckError::NothingFrees));
+    let twice = checked(&module(MEMORY, ""), &options(C));
+    assert!(matches!(refused(&twice, C), CheckError::Already { .. }));
+    // A function that looks before a block that it is given, for anything but whether it must be cleared.
+    let text = r#"
+        (func $length (param i32) (result i32) (i32.load (i32.sub (local.get 0) (i32.const 8))))
+        (func (export "run") (result i32) (call $length (call $malloc (i32.const 8))))"#;
+    assert!(matches!(refused(&module(MEMORY, text), C), CheckError::Header { func: 2 }));
+}

@@ -1,0 +1,278 @@
+//! Programs with one seeded misuse each: it is found at the right access, and their twins without it are not reported.
+//! The sources are compiled when the test runs; names are then taken away, too.
+
+use std::path::Path;
+use std::process::Command;
+
+use memgrove_lab::engine::{self, EngineId, Instance, Memory, Module, Settings, Value};
+use memgrove_lab::wasi::{self, Streams};
+use memgrove_profile::{MisuseKind, Profile, Site};
+use memgrove_rewrite::check::{Checked, FINISH, Options, check};
+use memgrove_rewrite::edit::{Edits, Sections, Untouched};
+use memgrove_rewrite::swap::To;
+use memgrove_rewrite::trace::EXPORT;
+
+mod fix_support;
+
+use MisuseKind::{DoubleFree, InvalidFree, Overflow, ReallocAfterFree, Underflow, UseAfterFree};
+
+/// By the number of the case: its function, the misuse, and the function that does it.
+const CASES: &[(&str, MisuseKind, &str)] = &[
+    ("use_after_free_read", UseAfterFree, "get1"),
+    ("use_after_free_write", UseAfterFree, "put4"),
+    ("use_after_reuse", UseAfterFree, "put8"),
+    ("overflow_read_1", Overflow, "get1"),
+    ("overflow_write_1", Overflow, "put1"),
+    ("overflow_write_whole", Overflow, "put1"),
+    ("overflow_read_2", Overflow, "get2"),
+    ("overflow_write_2", Overflow, "put2"),
+    ("overflow_read_4", Overflow, "get4"),
+    ("overflow_write_4", Overflow, "put4"),
+    ("overflow_write_last_byte", Overflow, "put8"),
+    ("overflow_read_8", Overflow, "get8"),
+    ("overflow_read_double", Overflow, "getd"),
+    ("overflow_write_float", Overflow, "putf"),
+    ("underflow_read_1", Underflow, "get1"),
+    ("underflow_write_4", Underflow, "put4"),
+    ("underflow_write_8", Underflow, "put8"),
+    ("overflow_copy_to", Overflow, "copy"),
+    ("overflow_copy_from", Overflow, "copy"),
+    ("overflow_fill", Overflow, "fill"),
+    ("double_free", DoubleFree, "give"),
+    ("invalid_free_inside", InvalidFree, "give"),
+    ("invalid_free_of_data", InvalidFree, "give"),
+    // C only.
+    ("use_after_realloc", UseAfterFree, "put1"),
+    ("overflow_of_realloc", Overflow, "put1"),
+    ("overflow_of_calloc", Overflow, "put1"),
+    ("realloc_after_free", ReallocAfterFree, "realloc_after_free"),
+    ("overflow_of_aligned", Overflow, "put1"),
+];
+/// Cases that C++ has, too.
+const OF_CPP: usize = 23;
+
+/// Compiles the cases; the words of the compiler if it cannot.
+fn compile(program: &str, arguments: &[&str], out: &Path) -> Result<Vec<u8>, String> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check_seeded/cases.c");
+    let mut command = Command::new(program);
+    command.args(arguments).arg(source).arg("-o").arg(out);
+    if let Ok(python) = std::env::current_dir() {
+        command.env("PYTHONPATH", python.join("../../out/tools/python"));
+    }
+    let output = command.output().map_err(|error| format!("{program}: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("{program}: {:.400}", String::from_utf8_lossy(&output.stderr)));
+    }
+    std::fs::read(out).map_err(|error| error.to_string())
+}
+
+/// The same module without names and debug information: no offset moves.
+fn stripped(wasm: &[u8]) -> Vec<u8> {
+    let sections = Sections::read(wasm).expect("it is valid");
+    let mut edits = Edits::new(&sections);
+    for section in [
+        "name",
+        "producers",
+        "target_features",
+        ".debug_info",
+        ".debug_line",
+        ".debug_str",
+        ".debug_abbrev",
+        ".debug_loc",
+        ".debug_ranges",
+        ".debug_aranges",
+        ".debug_pubnames",
+        ".debug_pubtypes",
+    ] {
+        edits.drop_custom(section);
+    }
+    edits.apply(&mut Untouched).expect("it can be written").wasm
+}
+
+fn checked(wasm: &[u8]) -> Result<Checked, String> {
+    let facts = memgrove_module::facts(wasm).expect("it is valid");
+    let known = memgrove_verify::swap::options_for(&facts, To::ALL[0]).map_err(|error| error.to_string())?;
+    let options = Options {
+        members: known.members,
+        sbrk: known.sbrk,
+        manners: known.manners,
+        call_sites: true,
+        in_line: true,
+        max_bytes: 1 << 26,
+    };
+    check(&facts, &options).map_err(|error| error.to_string())
+}
+
+fn start(module: &dyn Module) -> Box<dyn Instance> {
+    let streams = Streams {
+        input: Box::new(std::io::empty()),
+        output: Box::new(std::io::sink()),
+        errors: Box::new(std::io::sink()),
+    };
+    let command = wasi::Command {
+        arguments: vec!["cases".to_owned()],
+        environment: Vec::new(),
+        folders: Vec::new(),
+        streams,
+    };
+    let (host, _) = wasi::host(command).expect("no folders");
+    // Emscripten's glue is told that memory has grown.
+    let host = host.function("env", "emscripten_notify_memory_growth", |_, _| Ok(Vec::new()));
+    let mut instance = module.instantiate(&host).expect("it instantiates");
+    let _ = instance.call("_initialize", &[]);
+    instance
+}
+
+/// Runs a case in an instance of its own. Returns its result and what was recorded.
+fn run(module: &dyn Module, wasm: &[u8], case: i32, bad: i32) -> (Option<i32>, Profile) {
+    let mut instance = start(module);
+    let result = instance.call("run", &[Value::I32(case), Value::I32(bad)]);
+    let result = match result.map(|result| result.values) {
+        Ok(values) => match values[..] {
+            [Value::I32(value)] => Some(value),
+            _ => None,
+        },
+        Err(_) => None,
+    };
+    instance.call(FINISH, &[]).expect("it is exported");
+    let memory = Memory::Export(EXPORT);
+    let bytes = instance.memory_bytes(memory).expect("it is exported");
+    let bytes = instance.read(memory, 0, bytes).expect("it can be read");
+    let recording = Profile::bytes_of_memory(&bytes).expect("a recording");
+    let mut profile = Profile::read(&recording).expect("a whole one");
+    let facts = memgrove_module::facts(wasm).expect("it is valid");
+    memgrove_view::profile::locate(&mut profile, &facts);
+    (result, profile)
+}
+
+/// Runs all cases of one module, of which `named` has the names. Returns how many were found at the right access, of how
+/// many; says what was not, and what was found where nothing is.
+fn examine(
+    title: &str,
+    wasm: &[u8],
+    named: &[u8],
+    cases: &[(&str, MisuseKind, &str)],
+) -> (usize, usize, Vec<String>) {
+    let checked = match checked(wasm) {
+        Ok(checked) => checked,
+        // That is no miss, and no find.
+        Err(why) => return (0, 0, vec![format!("{title}: refused: {why}")]),
+    };
+    let facts = memgrove_module::facts(named).expect("it is valid");
+    let function = |site: Site| match site {
+        Site::Call(offset) => {
+            let at = facts.functions.partition_point(|function| function.body_offset <= offset);
+            let index = facts.imported_func_count() + u32::try_from(at).expect("few") - 1;
+            facts.func_name(index).unwrap_or("?").to_owned()
+        }
+        other => format!("{other:?}"),
+    };
+    let engine = engine::open(EngineId::Wasmtime, &Settings::default()).expect("it is linked in");
+    let module = engine.compile(&checked.wasm).expect("it compiles");
+    let original = engine.compile(wasm).expect("it compiles");
+    let (mut found, mut words) = (0, Vec::new());
+    let (_, profile) = run(&*module, wasm, -1, 0);
+    let misuses = profile.findings.expect("it is a check's").misuses;
+    if !misuses.is_empty() {
+        words.push(format!("FALSE {title}: clean: {misuses:?}"));
+    }
+    for (number, (name, kind, place)) in (0..).zip(cases) {
+        let (result, twin) = run(&*module, wasm, number, 0);
+        let expected =
+            start(&*original).call("run", &[Value::I32(number), Value::I32(0)]).expect("it runs").values;
+        if result.map(Value::I32).as_slice() != expected.as_slice() {
+            words.push(format!("FALSE {title}: {name}: its twin returns {result:?}, not {expected:?}"));
+        }
+        let misuses = &twin.findings.as_ref().expect("it is a check's").misuses;
+        if !misuses.is_empty() {
+            words.push(format!("FALSE {title}: {name}: its twin: {misuses:?}"));
+        }
+        let (_, profile) = run(&*module, wasm, number, 1);
+        let misuses = &profile.findings.as_ref().expect("it is a check's").misuses;
+        let stacks: Vec<Vec<String>> =
+            misuses.iter().map(|misuse| profile.misuse_stack(misuse).map(function).collect()).collect();
+        // A library's function may stand above that which calls it, and that may be in its caller.
+        let is_right = misuses.len() == 1
+            && misuses.iter().all(|misuse| {
+                misuse.kind == *kind && misuse.block.is_some() != (*name == "invalid_free_of_data")
+            })
+            && stacks.iter().all(|stack| {
+                let at = stack.iter().position(|function| function == place);
+                let is_there =
+                    at.is_some_and(|at| at <= 2) || stack.first().is_some_and(|first| first == name);
+                is_there && stack.iter().any(|function| function == name)
+            });
+        if is_right {
+            found += 1;
+        } else {
+            let kinds: Vec<_> = misuses.iter().map(|misuse| misuse.kind).collect();
+            words.push(format!("{title}: {name}: {kinds:?} {stacks:?}"));
+        }
+    }
+    (found, cases.len(), words)
+}
+
+/// Both forms of a module.
+fn both(title: &str, wasm: &[u8], cases: &[(&str, MisuseKind, &str)]) -> (usize, usize, Vec<String>) {
+    let (found, all, mut words) = examine(title, wasm, wasm, cases);
+    let (more_found, more, more_words) = examine(&format!("{title}, stripped"), &stripped(wasm), wasm, cases);
+    words.extend(more_words);
+    (found + more_found, all + more, words)
+}
+
+const WASI: &[&str] =
+    &["--target=wasm32-wasi", "--no-wasm-opt", "-mexec-model=reactor", "-fno-builtin-malloc", "-w"];
+
+#[test]
+fn seeded_misuse_is_found_and_its_twins_are_silent() {
+    let place = tempfile::tempdir().expect("a folder");
+    let arguments = [WASI, &["-O2"]].concat();
+    let wasm = compile("clang-22", &arguments, &place.path().join("cases.wasm"));
+    let wasm = wasm.expect("clang-22 is installed: cargo xtask setup");
+    let (found, all, words) = both("C, wasi-libc, -O2", &wasm, CASES);
+    assert!(found == all && words.is_empty(), "{found} of {all}\n{}", words.join("\n"));
+}
+
+#[test]
+#[ignore = "compiles with all toolchains there are: minutes"]
+fn seeded_misuse_is_found_with_every_toolchain() {
+    let place = tempfile::tempdir().expect("a folder");
+    let out = place.path().join("cases.wasm");
+    let zig = ["-m", "ziglang", "cc", "-target", "wasm32-wasi", "-mexec-model=reactor", "-w", "-g0"];
+    let zig_cpp = ["-m", "ziglang", "c++", "-target", "wasm32-wasi", "-mexec-model=reactor", "-w", "-g0"];
+    let cpp = ["-x", "c++", "-DNEW", "-fno-exceptions"];
+    let emscripten =
+        ["-sSTANDALONE_WASM", "--no-entry", "-sALLOW_MEMORY_GROWTH=1", "-w", "--profiling-funcs"];
+    let rows: Vec<(&str, &str, Vec<&str>, &[_])> = vec![
+        ("C, wasi-libc, -O1", "clang-22", [WASI, &["-O1"]].concat(), CASES),
+        ("C, wasi-libc, -O2", "clang-22", [WASI, &["-O2"]].concat(), CASES),
+        (
+            "C, wasi-libc, -Os, SIMD, bulk",
+            "clang-22",
+            [WASI, &["-Os", "-msimd128", "-mbulk-memory"]].concat(),
+            CASES,
+        ),
+        ("C, zig, -O2", "python3", [&zig[..], &["-O2"]].concat(), CASES),
+        ("C, zig, -Os", "python3", [&zig[..], &["-Os"]].concat(), CASES),
+        ("C++, zig, -O2", "python3", [&zig_cpp[..], &["-O2"], &cpp].concat(), &CASES[..OF_CPP]),
+        ("C, emcc dlmalloc", "emcc", [&emscripten[..], &["-O2"]].concat(), CASES),
+        ("C, emcc dlmalloc, -Os", "emcc", [&emscripten[..], &["-Os"]].concat(), CASES),
+        ("C, emcc emmalloc", "emcc", [&emscripten[..], &["-O2", "-sMALLOC=emmalloc"]].concat(), CASES),
+        ("C++, emcc dlmalloc", "emcc", [&emscripten[..], &["-O2"], &cpp].concat(), &CASES[..OF_CPP]),
+    ];
+    let (mut found, mut all, mut missed) = (0, 0, Vec::new());
+    for (title, program, arguments, cases) in rows {
+        match compile(program, &arguments, &out) {
+            Ok(wasm) => {
+                let (right, number, words) = both(title, &wasm, cases);
+                fix_support::say(&format!("{title}: {right} of {number}"));
+                (found, all) = (found + right, all + number);
+                missed.extend(words);
+            }
+            Err(why) => fix_support::say(&format!("skipped: {title}: {why}")),
+        }
+    }
+    fix_support::say(&format!("{found} of {all}\n{}", missed.join("\n")));
+    assert!(!missed.iter().any(|words| words.starts_with("FALSE")), "{}", missed.join("\n"));
+    assert!(found * 100 >= all * 95, "{found} of {all}");
+}

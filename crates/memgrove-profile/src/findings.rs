@@ -1,0 +1,186 @@
+//! What a check has found: misuse of the heap, as the recording has it.
+
+use crate::layout::{self, kind, misuse};
+use crate::read::{NumberedCall, Profile, Site};
+
+/// What was done to the heap that must not be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum MisuseKind {
+    /// A block was read or written after it was freed.
+    UseAfterFree,
+    /// Behind the end of a block.
+    Overflow,
+    /// Before the beginning of a block.
+    Underflow,
+    /// A block was freed a second time.
+    DoubleFree,
+    /// What was freed is not the beginning of a block.
+    InvalidFree,
+    /// A block was freed with another size than was asked for.
+    WrongSize,
+    /// A block was freed with another alignment than was asked for.
+    WrongAlignment,
+    /// A block was reallocated after it was freed.
+    ReallocAfterFree,
+}
+
+/// Every kind, with its number in the recording and its id.
+const KINDS: &[(u32, MisuseKind, &str)] = &[
+    (misuse::USE_AFTER_FREE, MisuseKind::UseAfterFree, "use-after-free"),
+    (misuse::OVERFLOW, MisuseKind::Overflow, "heap-overflow"),
+    (misuse::UNDERFLOW, MisuseKind::Underflow, "heap-underflow"),
+    (misuse::DOUBLE_FREE, MisuseKind::DoubleFree, "double-free"),
+    (misuse::INVALID_FREE, MisuseKind::InvalidFree, "invalid-free"),
+    (misuse::WRONG_SIZE, MisuseKind::WrongSize, "wrong-size"),
+    (misuse::WRONG_ALIGN, MisuseKind::WrongAlignment, "wrong-alignment"),
+    (misuse::REALLOC_AFTER_FREE, MisuseKind::ReallocAfterFree, "realloc-after-free"),
+];
+
+impl MisuseKind {
+    fn numbered(number: u32) -> Option<Self> {
+        KINDS.iter().find(|(known, ..)| *known == number).map(|(_, kind, _)| *kind)
+    }
+
+    /// Its name for programs and options.
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        KINDS.iter().find(|(_, kind, _)| *kind == self).map_or("", |(.., id)| id)
+    }
+
+    /// Every kind.
+    pub fn all() -> impl Iterator<Item = Self> {
+        KINDS.iter().map(|(_, kind, _)| *kind)
+    }
+}
+
+/// A report of misuse: the first at its site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misuse {
+    /// What was done.
+    pub kind: MisuseKind,
+    /// Where in the program's memory.
+    pub address: u32,
+    /// The access, in bytes from the start of the original; `None`: a call of the allocator.
+    pub site: Option<u32>,
+    /// Of an access, bytes from its first to the first that is misuse.
+    pub into_access: u32,
+    /// Size and alignment that a freeing call told, if it did.
+    pub told: Option<(u32, u32)>,
+    /// The block that it was about.
+    pub block: Option<MisusedBlock>,
+    /// Position of the stack in [`Profile::nodes`], without the access itself.
+    node: u32,
+    /// The number of the call of the function that holds the site, if that has no frame.
+    number: i32,
+    /// Where that function was called.
+    called_at: Option<Site>,
+}
+
+/// A block of a [`Misuse`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MisusedBlock {
+    /// Its address.
+    pub address: u32,
+    /// Bytes asked for.
+    pub size: u32,
+    /// Position of the stack of its allocation in [`Profile::nodes`].
+    pub allocated: u32,
+    /// The same of its free, if it was freed.
+    pub freed: Option<u32>,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Reports, in the order in which they were made.
+    pub misuses: Vec<Misuse>,
+    /// The check came to its end: [`crate::Node::count`] and `bytes` are then the blocks that were live.
+    pub is_finished: bool,
+    /// Frees of blocks that no known function had allocated: not checked.
+    pub unknown_frees: u32,
+    /// Reports for which there was no room.
+    pub left_out: u32,
+}
+
+impl Findings {
+    /// Takes an event of the log, if it is one of a check's. `what`, `node`, `block` and `size` are its words.
+    pub(crate) fn take(&mut self, what: u32, node: u32, block: u32, size: u32) -> bool {
+        let low = what >> 8 & 0xff;
+        match what & 0xf {
+            kind::MISUSE => {
+                let Some(kind) = MisuseKind::numbered(low) else { return false };
+                // Twelve bits, signed.
+                let number =
+                    (what >> 16 << (32 - layout::FUNC_SHIFT)).cast_signed() >> (32 - layout::FUNC_SHIFT);
+                self.misuses.push(Misuse {
+                    kind,
+                    address: block,
+                    site: Some(size).filter(|site| *site != 0),
+                    into_access: 0,
+                    told: None,
+                    block: None,
+                    node,
+                    number,
+                    called_at: None,
+                });
+            }
+            kind::OF_BLOCK => {
+                let Some(last) = self.misuses.last_mut() else { return false };
+                last.block = Some(MisusedBlock { address: block, size, allocated: node, freed: None });
+            }
+            kind::FREED_AT => {
+                let Some(last) = self.misuses.last_mut() else { return false };
+                match last.site {
+                    Some(_) => last.into_access = size,
+                    None => last.told = Some((size, block)).filter(|_| size != u32::MAX),
+                }
+                if let Some(block) = &mut last.block
+                    && low != 0
+                {
+                    block.freed = Some(node);
+                }
+            }
+            kind::CHECKED => {
+                self.is_finished = true;
+                (self.unknown_frees, self.left_out) = (block, size);
+            }
+            _ => return false,
+        }
+        true
+    }
+}
+
+impl Profile {
+    /// Finds out by which calls functions without frames were entered. `function_at` is given an offset in bytes from the
+    /// start of the original; `find` what tells a call, of which it returns the offset.
+    pub fn settle(
+        &mut self,
+        function_at: impl Fn(u32) -> Option<u32>,
+        mut find: impl FnMut(NumberedCall) -> Option<u32>,
+    ) {
+        let Some(findings) = &mut self.findings else { return };
+        for misuse in &mut findings.misuses {
+            let Some(callee) = misuse.site.and_then(&function_at) else { continue };
+            let innermost = self.funcs.get(misuse.node as usize).copied().flatten();
+            if innermost == Some(callee) {
+                continue;
+            }
+            misuse.called_at = match (misuse.number, innermost) {
+                (layout::HOST_CALL, _) => Some(Site::Entry(callee)),
+                (layout::UNKNOWN_CALL, Some(caller)) => Some(Site::Within(caller)),
+                (number, Some(caller)) => {
+                    let offset = find(NumberedCall { caller, callee, number });
+                    Some(offset.map_or(Site::Within(caller), Site::Call))
+                }
+                (_, None) => None,
+            };
+        }
+    }
+
+    /// The sites of a report, the innermost first.
+    pub fn misuse_stack(&self, misuse: &Misuse) -> impl Iterator<Item = Site> {
+        let access = misuse.site.map(Site::Call);
+        access.into_iter().chain(misuse.called_at).chain(self.stack(misuse.node))
+    }
+}

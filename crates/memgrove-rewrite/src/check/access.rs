@@ -1,0 +1,371 @@
+//! Which instructions access memory, which of them are checked, and the code that does so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use memgrove_module::Code;
+use wasm_encoder::{Instruction, MemArg, MemArgTarget, ValType};
+use wasmparser::Operator;
+
+use super::headers::Headers;
+use super::proven::proven;
+use super::shape::shape;
+use super::wrap::Checker;
+use crate::Error;
+use crate::edit::{Frame, Instrument, Site, Splice, Subject};
+use crate::frames::{IF, Stacks};
+
+/// Both flags of dlmalloc's header: this block and the one before it are in use.
+const IN_USE: i32 = 3;
+
+/// What an instruction does with memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Some bytes at an address, which lies under these operands.
+    At { memarg: wasmparser::MemArg, width: u32, stores: bool, operands: &'static [ValType] },
+    /// `memory.fill`.
+    Fill,
+    /// `memory.copy` within the memory.
+    Copy,
+    /// `memory.init`.
+    Init,
+    /// `memory.grow`.
+    Grow,
+}
+
+impl Access {
+    /// What an instruction does with the first memory; `None` for nothing, or what cannot be misuse.
+    pub fn of(operator: &Operator<'_>) -> Option<Self> {
+        let access = match operator {
+            Operator::MemoryFill { mem: 0 } => Self::Fill,
+            Operator::MemoryCopy { dst_mem: 0, src_mem: 0 } => Self::Copy,
+            Operator::MemoryInit { mem: 0, .. } => Self::Init,
+            Operator::MemoryGrow { mem: 0 } => Self::Grow,
+            _ => {
+                let (memarg, width, stores, operands) = shape(operator)?;
+                // Larger distances are those of memories with 64-bit addresses.
+                if memarg.target != wasmparser::MemArgTarget::Memory(0)
+                    || memarg.offset > u64::from(u32::MAX - 16)
+                {
+                    return None;
+                }
+                Self::At { memarg, width, stores, operands }
+            }
+        };
+        Some(access)
+    }
+}
+
+/// What is checked in a module.
+pub(super) struct Accesses {
+    /// By function: the most operands of each type that are kept while an access is tested.
+    funcs: BTreeMap<u32, Kept>,
+    /// Accesses that are checked, and those that need not be.
+    pub sites: u32,
+    pub proven: u32,
+    /// By function: the positions of those that need not be.
+    proven_at: BTreeMap<u32, Vec<usize>>,
+}
+
+/// How many values of each type are kept: i32 (the address included), i64, f32, f64, v128.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Kept([u32; 5]);
+
+const TYPES: [ValType; 5] = [ValType::I32, ValType::I64, ValType::F32, ValType::F64, ValType::V128];
+
+impl Kept {
+    /// Room for an address and the operands above it.
+    fn add(&mut self, operands: &[ValType]) {
+        for (most, ty) in self.0.iter_mut().zip(TYPES) {
+            let address = usize::from(ty == ValType::I32);
+            let count = address + operands.iter().filter(|operand| **operand == ty).count();
+            *most = (*most).max(u32::try_from(count).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// The locals, and where those of each type begin.
+    fn locals(self, first: u32) -> (Vec<ValType>, [u32; 5]) {
+        let mut starts = [first; 5];
+        let mut locals = Vec::new();
+        for ((count, ty), start) in self.0.into_iter().zip(TYPES).zip(&mut starts) {
+            *start = first + u32::try_from(locals.len()).unwrap_or(u32::MAX);
+            locals.extend((0..count).map(|_| ty));
+        }
+        (locals, starts)
+    }
+}
+
+impl Accesses {
+    /// Finds the accesses of all functions but the exempt ones. Linear in the module.
+    pub fn find(code: &Code<'_>, exempt: &BTreeSet<u32>) -> Self {
+        let facts = code.facts();
+        let stack_pointer = code.stack_pointer().map(|pointer| pointer.global);
+        let mut found = Self { funcs: BTreeMap::new(), sites: 0, proven: 0, proven_at: BTreeMap::new() };
+        for func in (facts.imported_func_count()..facts.func_count()).filter(|func| !exempt.contains(func)) {
+            let Some(reader) = facts.operators(func) else { continue };
+            let mut kept = None::<Kept>;
+            let places = proven(code, func, stack_pointer);
+            for (position, operator) in reader.into_iter().map_while(Result::ok).enumerate() {
+                if let Some(access) = Access::of(&operator) {
+                    if places.binary_search(&position).is_ok() {
+                        found.proven += 1;
+                    } else {
+                        found.sites += u32::from(access != Access::Grow);
+                        let operands: &[ValType] = match access {
+                            Access::At { operands, .. } => operands,
+                            Access::Grow => &[],
+                            _ => &[ValType::I32, ValType::I32],
+                        };
+                        kept.get_or_insert_default().add(operands);
+                    }
+                }
+            }
+            if !places.is_empty() {
+                found.proven_at.insert(func, places);
+            }
+            if let Some(kept) = kept {
+                found.funcs.insert(func, kept);
+            }
+        }
+        // Wherever the memory is grown, the shadow is.
+        for func in exempt {
+            let grows = facts.operators(*func).is_some_and(|reader| {
+                reader
+                    .into_iter()
+                    .map_while(Result::ok)
+                    .any(|operator| Access::of(&operator) == Some(Access::Grow))
+            });
+            if grows {
+                found.funcs.insert(*func, Kept::default());
+            }
+        }
+        found
+    }
+
+    /// Functions that are to be changed.
+    pub fn funcs(&self) -> impl Iterator<Item = u32> {
+        self.funcs.keys().copied()
+    }
+
+    /// An access of this function at this position needs no test.
+    fn is_proven(&self, func: u32, position: usize) -> bool {
+        self.proven_at.get(&func).is_some_and(|places| places.binary_search(&position).is_ok())
+    }
+}
+
+/// Puts tests before accesses, beside the frames.
+pub(super) struct Checks<'c, 't, 'm, 'a> {
+    stacks: Stacks<'t, 'm, 'a>,
+    accesses: &'c Accesses,
+    checker: &'c Checker,
+    headers: &'c Headers,
+    exempt: &'c BTreeSet<u32>,
+    in_line: bool,
+    /// Position of the next instruction of the function.
+    at: usize,
+    has_frame: bool,
+    is_checked: bool,
+    starts: [u32; 5],
+}
+
+impl<'c, 't, 'm, 'a> Checks<'c, 't, 'm, 'a> {
+    pub fn new(
+        stacks: Stacks<'t, 'm, 'a>,
+        accesses: &'c Accesses,
+        checker: &'c Checker,
+        headers: &'c Headers,
+        exempt: &'c BTreeSet<u32>,
+        in_line: bool,
+    ) -> Self {
+        Self {
+            stacks,
+            accesses,
+            checker,
+            headers,
+            exempt,
+            in_line,
+            at: 0,
+            has_frame: false,
+            is_checked: false,
+            starts: [0; 5],
+        }
+    }
+
+    /// Keeps the operands above an address; the address stays on the stack, and in a local.
+    fn keep(&self, operands: &[ValType], splice: &mut Splice) -> (u32, Vec<u32>) {
+        let locals = self.keep_above(operands, splice);
+        splice.before(&Instruction::LocalTee(self.starts[0]));
+        (self.starts[0], locals)
+    }
+
+    /// Takes the operands above an address from the stack into locals.
+    fn keep_above(&self, operands: &[ValType], splice: &mut Splice) -> Vec<u32> {
+        let mut next = self.starts;
+        next[0] += 1;
+        let locals: Vec<u32> = operands
+            .iter()
+            .map(|operand| {
+                let at = TYPES.iter().position(|ty| ty == operand).unwrap_or(0);
+                next[at] += 1;
+                next[at] - 1
+            })
+            .collect();
+        for local in locals.iter().rev() {
+            splice.before(&Instruction::LocalSet(*local));
+        }
+        locals
+    }
+
+    fn test(&self, memarg: wasmparser::MemArg, width: u32, stores: bool, site: u32, splice: &mut Splice) {
+        let address = self.starts[0];
+        let offset = u32::try_from(memarg.offset).unwrap_or(u32::MAX);
+        let granule = |distance: u32, wide: bool, splice: &mut Splice| {
+            splice.before(&Instruction::LocalGet(address));
+            if distance > 0 {
+                splice.before(&Instruction::I32Const(distance.cast_signed())).before(&Instruction::I32Add);
+            }
+            let target = MemArgTarget::Memory(self.checker.shadow);
+            let shadow = MemArg { offset: 0, align: 0, target, ordering: None };
+            splice.before(&Instruction::I32Const(3)).before(&Instruction::I32ShrU);
+            let load = if wide { Instruction::I32Load16U(shadow) } else { Instruction::I32Load8U(shadow) };
+            splice.before(&load);
+        };
+        let last = offset + (width - 1);
+        if width == 16 || 1 << memarg.align < width {
+            granule(offset, width == 16, splice);
+            granule(last, false, splice);
+            splice.before(&Instruction::I32Or);
+        } else {
+            granule(last, false, splice);
+        }
+        splice
+            .before(&IF)
+            .before(&Instruction::LocalGet(address))
+            .before(&Instruction::I32Const(offset.cast_signed()))
+            .before(&Instruction::I32Const(site.cast_signed()))
+            .before(&Instruction::Call(self.checker.access(width, stores)))
+            .before(&Instruction::End);
+    }
+
+    /// Tests a range of which the address and the length are on the stack, or in locals.
+    fn range(&self, address: u32, length: u32, site: u32, splice: &mut Splice) {
+        splice
+            .before(&Instruction::LocalGet(address))
+            .before(&Instruction::LocalGet(length))
+            .before(&Instruction::I32Const(site.cast_signed()))
+            .before(&Instruction::Call(self.checker.range));
+    }
+}
+
+impl Instrument for Checks<'_, '_, '_, '_> {
+    fn function(&mut self, function: &Subject<'_, '_>) -> Result<Option<Frame>, Error> {
+        self.at = 0;
+        let frame = self.stacks.function(function)?;
+        self.has_frame = frame.is_some();
+        let kept = self.accesses.funcs.get(&function.index);
+        self.is_checked = kept.is_some();
+        let Headers { tests, inlined } = self.headers;
+        let looks = tests.contains_key(&function.index) || inlined.contains_key(&function.index);
+        if kept.is_none() && frame.is_none() && !looks {
+            return Ok(None);
+        }
+        let mut frame = frame.unwrap_or_default();
+        let first = function.first_local + u32::try_from(frame.locals.len()).unwrap_or(u32::MAX);
+        let (locals, starts) = kept.copied().unwrap_or_default().locals(first);
+        frame.locals.extend(locals);
+        self.starts = starts;
+        Ok(Some(frame))
+    }
+
+    fn instruction(&mut self, site: &Site<'_, '_>, splice: &mut Splice) -> Result<(), Error> {
+        let position = self.at;
+        self.at += 1;
+        if self.has_frame {
+            self.stacks.instruction(site, splice)?;
+        }
+        let is_one = |of: &BTreeMap<u32, BTreeSet<usize>>| {
+            of.get(&site.function.index).is_some_and(|places| places.contains(&position))
+        };
+        if let Operator::I32Load { memarg } = site.operator
+            && is_one(&self.headers.inlined)
+        {
+            let offset = u32::try_from(memarg.offset).unwrap_or(u32::MAX).cast_signed();
+            splice
+                .remove()
+                .before(&Instruction::I32Const(offset))
+                .before(&Instruction::Call(self.checker.header));
+            return Ok(());
+        }
+        if is_one(&self.headers.tests) {
+            // The header is not the allocator's: a block looks as one that was not mapped, so that it is cleared.
+            splice.remove().before(&Instruction::Drop).before(&Instruction::I32Const(IN_USE));
+            return Ok(());
+        }
+        if !self.is_checked {
+            return Ok(());
+        }
+        let Some(access) = Access::of(site.operator) else { return Ok(()) };
+        if access == Access::Grow {
+            splice.remove().before(&Instruction::Call(self.checker.grow));
+            return Ok(());
+        }
+        let func = site.function.index;
+        if self.exempt.contains(&func) || self.accesses.is_proven(func, position) {
+            return Ok(());
+        }
+        let offset = u32::try_from(site.offset).unwrap_or(u32::MAX);
+        let operands: &[ValType] = match access {
+            Access::At { operands, .. } => operands,
+            _ => &[ValType::I32, ValType::I32],
+        };
+        if let Access::At { memarg, width, stores, .. } = access
+            && !self.in_line
+        {
+            // The function hands the address on.
+            let kept = self.keep_above(operands, splice);
+            let distance = u32::try_from(memarg.offset).unwrap_or(u32::MAX).cast_signed();
+            splice
+                .before(&Instruction::I32Const(distance))
+                .before(&Instruction::I32Const(offset.cast_signed()))
+                .before(&Instruction::Call(self.checker.pass(width, stores)));
+            for local in &kept {
+                splice.before(&Instruction::LocalGet(*local));
+            }
+            return Ok(());
+        }
+        let (address, kept) = self.keep(operands, splice);
+        match (access, &kept[..]) {
+            (Access::At { memarg, width, stores, .. }, _) => self.test(memarg, width, stores, offset, splice),
+            // Read first, as the instruction does.
+            (Access::Copy, [source, length]) => {
+                self.range(*source, *length, offset, splice);
+                self.range(address, *length, offset, splice);
+            }
+            (_, [_, length]) => self.range(address, *length, offset, splice),
+            _ => {}
+        }
+        for local in &kept {
+            splice.before(&Instruction::LocalGet(*local));
+        }
+        Ok(())
+    }
+}
+
+/// What the instruction at this offset of a module does with memory: how many bytes it accesses, if its immediate tells,
+/// and whether it writes.
+#[must_use]
+pub fn access_at(facts: &memgrove_module::Facts<'_>, offset: u32) -> Option<(Option<u32>, bool)> {
+    let at = facts.functions.partition_point(|function| function.body_offset <= offset).checked_sub(1)?;
+    let func = facts.imported_func_count().checked_add(u32::try_from(at).ok()?)?;
+    let mut reader = facts.operators(func)?;
+    while !reader.eof() {
+        let (operator, position) = reader.read_with_offset().ok()?;
+        if position >= u64::from(offset) {
+            return match Access::of(&operator).filter(|_| position == u64::from(offset))? {
+                Access::At { width, stores, .. } => Some((Some(width), stores)),
+                Access::Copy => Some((None, false)),
+                _ => Some((None, true)),
+            };
+        }
+    }
+    None
+}

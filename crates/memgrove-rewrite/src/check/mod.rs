@@ -1,0 +1,295 @@
+//! Instruments a module so that it reports misuse of its heap.
+//!
+//! ```text
+//! facts, members ─► old        what the allocator is, and that nothing else knows how it works inside    swap/old.rs
+//!                ─► headers    code of the program that looks at the allocator's headers                       headers.rs
+//!                ─► accesses   which instructions are checked, and how                                    access.rs
+//!                ─► proven     which of them need no test                                                    proven.rs
+//!                ─► frames     who called                                                                 frames
+//!                ─► wrappers   of the allocator's functions                                               wrap.rs
+//!                ─► checker    grafted, with a memory for the shadow                                      trace/checker.wat
+//! ```
+//!
+//! **Shadow.** A memory of its own has a byte for every 8 bytes of the program's memory, and grows with it. What must not
+//! be accessed is exactly: the header before each block (16 bytes), what lies behind it (9 bytes at least), and blocks that
+//! were freed, as long as they are in the quarantine. All else is allowed, so that no program without an error is reported.
+//!
+//! **Blocks.** The allocator is asked for more, and blocks begin at multiples of 16. Only its lowest functions are wrapped:
+//! those above which nothing knows the heap, found as for `swap`. Of these, one allocates and one frees; reallocating,
+//! clearing and aligning are built on them, as the allocator's own functions would look for its headers. Those, and what
+//! only they call, are not checked.
+//!
+//! **Accesses.** An instruction tests the granule of its last byte, and of its first where that may be another, in line;
+//! only if one is not whole, a function decides, to the byte. The site is where the instruction lies in the original. A
+//! word that is read aligned may go beyond the end of its block: libraries look for the end of a string so.
+//!
+//! **Reports.** One for each site, in the log of the recorder; the program goes on. A freed block keeps its contents until
+//! it leaves the quarantine.
+
+mod access;
+mod headers;
+mod proven;
+mod shape;
+mod wrap;
+
+use std::collections::BTreeSet;
+
+use memgrove_module::{Code, Facts};
+use thiserror::Error;
+use wasm_encoder::{Function, Instruction, MemoryType};
+
+pub use self::access::access_at;
+use self::access::{Accesses, Checks};
+use self::headers::Headers;
+use self::wrap::{Checker, Family};
+use crate::edit::{Edits, Map, Sections, applied};
+use crate::frames::{self, Contents, EXPORT, Reach, Recorder, Stacks};
+use crate::graft::{Constant, Data, Donor, GraftError, Item, Joint, Roots, graft};
+use crate::swap::old::Old;
+use crate::swap::{Manners, Member, Refusal};
+
+/// The name under which a checked module says that it is one.
+const TOOL: &str = "check";
+/// The function that the host calls when the program is over.
+pub const FINISH: &str = "memgrove_finish";
+
+static CHECKER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/checker.wasm"));
+
+/// What is checked, and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The functions of the allocator that are known.
+    pub members: Vec<Member>,
+    /// The function that moves the end of the heap, where there is one.
+    pub sbrk: Option<u32>,
+    /// What the allocator does where the standards leave it free.
+    pub manners: Manners,
+    /// Tell the calls of one function by another apart.
+    pub call_sites: bool,
+    /// Test in line, and call only where a test fails: quicker and longer.
+    pub in_line: bool,
+    /// The most memory that reports and stacks may take, in bytes.
+    pub max_bytes: u64,
+}
+
+/// A module that reports misuse of its heap.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// The instrumented module: validated.
+    pub wasm: Vec<u8>,
+    /// Where functions and instructions went.
+    pub map: Map,
+    /// What was left out or could not be kept right, for people.
+    pub notes: Vec<String>,
+    /// The functions that were wrapped.
+    pub wrapped: Vec<Member>,
+    /// Instructions that are checked.
+    pub sites: u32,
+    /// Instructions that need no check, as it is proven that they touch no block.
+    pub proven: u32,
+}
+
+/// Why a module cannot be checked.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CheckError {
+    /// It cannot be read or written.
+    #[error(transparent)]
+    Module(#[from] crate::Error),
+    /// It cannot be shown what its allocator is.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// No function of an allocator is known.
+    #[error("no function of an allocator is known")]
+    NoFunctions,
+    /// Nothing is known that frees: what does may look for the allocator's headers.
+    #[error("no function that frees blocks is known")]
+    NothingFrees,
+    /// The allocator is not in the module.
+    #[error("its allocator is the host's: function {func} is imported")]
+    Imported {
+        /// The function.
+        func: u32,
+    },
+    /// A function of the allocator cannot be built on others.
+    #[error("function {func} is {role}, and it is not known which function allocates or frees its blocks")]
+    Alone {
+        /// Its index.
+        func: u32,
+        /// What it does.
+        role: &'static str,
+    },
+    /// A function knows a block's header, and what it promises is not known.
+    #[error("function {func} looks before the blocks that it is given")]
+    Header {
+        /// Its index.
+        func: u32,
+    },
+    /// It was checked already.
+    #[error("it is checked already, by memgrove {version}")]
+    Already {
+        /// The version that did it.
+        version: String,
+    },
+    /// It has an export of a name that is needed.
+    #[error("it exports `{0}` itself")]
+    ExportTaken(&'static str),
+    /// It has no memory.
+    #[error("it has no memory")]
+    NoMemory,
+    /// Its memory has 64-bit addresses.
+    #[error("its memory has 64-bit addresses")]
+    Memory64,
+    /// Its memory is shared.
+    #[error("its memory is shared between threads, and each would have a shadow of its own")]
+    Shared,
+    /// A defect of this crate.
+    #[error("the checker cannot be grafted: {0}")]
+    Graft(GraftError),
+}
+
+impl From<GraftError> for CheckError {
+    fn from(error: GraftError) -> Self {
+        match error {
+            GraftError::Module(error) => Self::Module(error),
+            other => Self::Graft(other),
+        }
+    }
+}
+
+/// Instruments a module. Linear in its size, but for a sort of its calls.
+///
+/// # Errors
+/// If it cannot be shown that nothing but the members knows the allocator, or it is of a kind that cannot be checked.
+pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError> {
+    if facts.component.is_some() {
+        return Err(crate::Error::Component.into());
+    }
+    let wasm = facts.bytes();
+    refuse(facts, options)?;
+    let code = Code::new(facts);
+    let old = Old::find(&code, &options.members, options.sbrk)?;
+    if old.replaced.is_empty() {
+        return Err(CheckError::NoFunctions);
+    }
+    let manners = Manners { errno: old.errno, ..options.manners };
+    let headers = Headers::find(&code, &old, &options.members)?;
+    let exempt: BTreeSet<u32> = old.replaced.keys().chain(&old.dead).chain(&old.primers).copied().collect();
+    let accesses = Accesses::find(&code, &exempt);
+    let mut old = old;
+    old.replaced.retain(|func, _| !headers.inlined.contains_key(func));
+    let family = Family::of(facts, &old, manners)?;
+
+    let sections = Sections::read_valid(wasm)?;
+    let mut edits = Edits::new(&sections);
+    let recorder = Recorder {
+        stacks: true,
+        record: "node_of",
+        contents: Contents::Reports,
+        max_bytes: options.max_bytes,
+        more: &["here", "log"],
+    };
+    let (added, more) = frames::add_recorder(&mut edits, &recorder)?;
+    let (Some(stack), [here, log]) = (added.stack, &more[..]) else {
+        return Err(CheckError::Graft(GraftError::NoExport("here".to_owned())));
+    };
+    let pages = sections.memories.first().map_or(0, |memory| memory.initial);
+    let shadow = edits.add_memory(MemoryType {
+        minimum: pages.div_ceil(8) + 1,
+        maximum: Some((1 << 13) + 1),
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    });
+    // Where blocks are live from the beginning, data may be blocks.
+    let data_end = if old.is_snapshot() { 0 } else { u32::try_from(code.data_end()).unwrap_or(0) };
+    let joint = Joint {
+        bind: &|import| {
+            Some(match import.name {
+                "program" => Item::Memory(0),
+                "shadow" => Item::Memory(shadow),
+                "recording" => Item::Memory(added.memory),
+                "node_of" => Item::Func(added.record),
+                "here" => Item::Func(*here),
+                "ask" => Item::Func(stack.ask),
+                "log" => Item::Func(*log),
+                "is_fresh" => Item::Constant(Constant::I32(u32::from(!old.is_snapshot()))),
+                "data_end" => Item::Constant(Constant::I32(data_end)),
+                _ => return None,
+            })
+        },
+        memory: None,
+        name: &|func| format!("memgrove.checker.{func}"),
+        data: Data::Segments,
+    };
+    let donor = Donor::read(CHECKER)?;
+    let roots: Vec<u32> = donor.funcs().map(|(_, func)| func).collect::<BTreeSet<_>>().into_iter().collect();
+    let grafted = graft(&mut edits, &donor, Roots { funcs: &roots, bodies: &[] }, &joint)?;
+    let find = |name: &str| {
+        let func = donor.func(name).and_then(|func| grafted.func(func));
+        func.ok_or_else(|| GraftError::NoExport(name.to_owned()))
+    };
+    let checker = Checker::new(find, added, stack, shadow)?;
+    edits.add_export(FINISH, wasmparser::ExternalKind::Func, checker.finish)?;
+
+    let targets: Vec<u32> = old.replaced.keys().copied().collect();
+    let others: Vec<u32> = accesses.funcs().filter(|func| !old.replaced.contains_key(func)).collect();
+    let reach = Reach::new(&sections, &targets, &others)?;
+    // The memory may be longer than its type says, where the host makes it.
+    if let Some(start) = facts.start.filter(|_| sections.imported_memories > 0) {
+        let mut body = Function::new([]);
+        body.instruction(&Instruction::Call(checker.sync))
+            .instruction(&Instruction::Call(start.func))
+            .instruction(&Instruction::End);
+        let ty = edits.add_type(Vec::new(), Vec::new());
+        let start = edits.add_func(ty, body, "memgrove.start");
+        edits.set_start(start);
+    }
+    frames::host(&mut edits, &reach, added, stack, Some(checker.sync))?;
+    family.wrap(&mut edits, &checker)?;
+    edits.record(TOOL, env!("CARGO_PKG_VERSION"));
+    let stacks = Stacks::new(&sections, &reach, added, stack, options.call_sites);
+    let mut checks = Checks::new(stacks, &accesses, &checker, &headers, &exempt, options.in_line);
+    let edited = edits.apply(&mut checks)?;
+    Ok(Checked {
+        wasm: edited.wasm,
+        map: edited.map,
+        notes: edited.notes,
+        wrapped: old.replaced.into_values().collect(),
+        sites: accesses.sites,
+        proven: accesses.proven,
+    })
+}
+
+/// The version of memgrove that made this module a checked one, if one has.
+#[must_use]
+pub fn checked_by(wasm: &[u8]) -> Option<String> {
+    applied(wasm).into_iter().find(|applied| applied.tool == TOOL).map(|applied| applied.version)
+}
+
+/// Whether the module is one that can be checked so.
+fn refuse(facts: &Facts<'_>, options: &Options) -> Result<(), CheckError> {
+    if let Some(version) = checked_by(facts.bytes()) {
+        return Err(CheckError::Already { version });
+    }
+    let memory = facts.memories.first().ok_or(CheckError::NoMemory)?;
+    if memory.ty.memory64 {
+        return Err(CheckError::Memory64);
+    }
+    if facts.memories.iter().any(|memory| memory.ty.shared) {
+        return Err(CheckError::Shared);
+    }
+    if options.members.is_empty() {
+        return Err(CheckError::NoFunctions);
+    }
+    for name in [EXPORT, FINISH] {
+        if facts.export(name).is_some() {
+            return Err(CheckError::ExportTaken(name));
+        }
+    }
+    let imported = options.members.iter().find(|member| member.func < facts.imported_func_count());
+    match imported {
+        Some(member) => Err(CheckError::Imported { func: member.func }),
+        None => Ok(()),
+    }
+}

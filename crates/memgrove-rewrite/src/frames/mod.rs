@@ -1,0 +1,207 @@
+//! What a module is given so that it knows who called: shared by tracing and checking.
+//!
+//! ```text
+//! functions of interest ─► reach     which functions can lead to them                 reach.rs
+//!                       ─► frames    one slot for each function in progress            stack.rs
+//!                       ─► host      wrappers where the host enters and is called      host.rs
+//!                       ─► recorder  grafted, with a memory of its own                 trace/recorder.wat
+//! ```
+
+mod host;
+mod reach;
+mod stack;
+
+use memgrove_profile::layout;
+use sha2::{Digest, Sha256};
+use wasm_encoder::{ConstExpr, GlobalType, MemoryType, ValType};
+use wasmparser::ExternalKind;
+
+pub(crate) use self::host::host;
+pub(crate) use self::reach::Reach;
+pub(crate) use self::stack::{IF, Stacks};
+
+use crate::edit::{Address, Edits, Segment};
+use crate::graft::{Constant, Data, Donor, GraftError, Item, Joint, Roots, graft};
+
+/// The memory that holds the recording.
+pub const EXPORT: &str = "memgrove_profile";
+
+static RECORDER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/recorder.wasm"));
+
+/// Which blocks are recorded: each with the probability that one of its bytes is hit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sample {
+    /// Mean distance of hits in bytes asked for; at least 1.
+    pub mean_bytes: u32,
+    /// The same seed gives the same hits.
+    pub seed: u64,
+}
+
+/// What a recording holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Contents {
+    /// The log of all blocks.
+    Log,
+    /// The log of some blocks.
+    Sample(Sample),
+    /// Reports of misuse.
+    Reports,
+}
+
+/// The recorder that a module gets.
+pub(crate) struct Recorder<'r> {
+    /// With the stacks of calls.
+    pub stacks: bool,
+    /// The function that becomes [`Added::record`].
+    pub record: &'static str,
+    pub contents: Contents,
+    /// The most memory that the recording may take, in bytes.
+    pub max_bytes: u64,
+    /// Other functions of the recorder that are wanted.
+    pub more: &'r [&'static str],
+}
+
+/// The globals and functions that are added to a module, by their edit indices.
+#[derive(Clone, Copy)]
+pub(crate) struct Added {
+    pub sp: u32,
+    /// Where the stack begins for what the host calls next; bit 0: a function of the allocator is in progress.
+    pub state: u32,
+    /// The number of the call that is about to be made.
+    pub site: u32,
+    /// The memory of the recording.
+    pub memory: u32,
+    /// Functions of `trace/recorder.wat`; all but `record` are absent without stacks.
+    pub record: u32,
+    pub stack: Option<StackFunctions>,
+}
+
+/// Functions of `trace/recorder.wat` that keep the stack.
+#[derive(Clone, Copy)]
+pub(crate) struct StackFunctions {
+    pub enter: u32,
+    pub entry: u32,
+    pub ask: u32,
+    pub out: u32,
+    pub back: u32,
+    pub back_at: u32,
+    pub restore: u32,
+    pub tail: u32,
+    pub set: u32,
+}
+
+/// Adds the recorder: its memory with the header, its globals, its functions. Returns also those of `more`.
+pub(crate) fn add_recorder(
+    edits: &mut Edits<'_, '_>,
+    recorder: &Recorder<'_>,
+) -> Result<(Added, Vec<u32>), GraftError> {
+    let donor = Donor::read(RECORDER)?;
+    let log = recorder.contents.log_start();
+    let pages = u64::from(log >> 16);
+    let max_pages = (recorder.max_bytes >> 16).clamp(pages + 1, 1 << 16);
+    let memory = edits.add_memory(MemoryType {
+        minimum: pages,
+        maximum: Some(max_pages),
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    });
+    edits.add_export(EXPORT, ExternalKind::Memory, memory)?;
+    let original = fingerprint(edits.sections.bytes);
+    edits.add_data(Segment {
+        active: Some((memory, Address::I32(0))),
+        bytes: header(&original, recorder.contents),
+    });
+
+    let mut global = |value: u32| {
+        let ty = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
+        edits.add_global(ty, ConstExpr::i32_const(value.cast_signed()))
+    };
+    let (sp, state, site) = match recorder.stacks {
+        true => (global(layout::STACK), global(layout::STACK), global(0)),
+        // One does for all: without stacks only bit 0 of the state is used.
+        false => {
+            let state = global(0);
+            (state, state, state)
+        }
+    };
+    let max_pages = u32::try_from(max_pages).unwrap_or(u32::MAX);
+    let joint = Joint {
+        bind: &|import| match import.name {
+            "sp" => Some(Item::Global(sp)),
+            "state" => Some(Item::Global(state)),
+            "site" => Some(Item::Global(site)),
+            "max_pages" => Some(Item::Constant(Constant::I32(max_pages))),
+            _ => None,
+        },
+        memory: Some(memory),
+        name: &|func| format!("memgrove.recorder.{func}"),
+        data: Data::Segments,
+    };
+    let find = |name: &str| donor.func(name).ok_or_else(|| GraftError::NoExport(name.to_owned()));
+    let record = find(recorder.record)?;
+    let names = ["enter", "entry", "ask", "out", "back", "back_at", "restore", "tail", "set"];
+    let of_stack: Vec<u32> = match recorder.stacks {
+        true => names.iter().map(|name| find(name)).collect::<Result<_, _>>()?,
+        false => Vec::new(),
+    };
+    let more: Vec<u32> = recorder.more.iter().map(|name| find(name)).collect::<Result<_, _>>()?;
+    let roots: Vec<u32> = of_stack.iter().copied().chain([record]).chain(more.iter().copied()).collect();
+    let grafted = graft(edits, &donor, Roots { funcs: &roots, bodies: &[] }, &joint)?;
+    let placed = |func: u32| grafted.func(func).ok_or_else(|| GraftError::NoExport(func.to_string()));
+    let of_stack: Vec<u32> = of_stack.into_iter().map(placed).collect::<Result<_, _>>()?;
+    let stack = match of_stack[..] {
+        [enter, entry, ask, out, back, back_at, restore, tail, set] => {
+            Some(StackFunctions { enter, entry, ask, out, back, back_at, restore, tail, set })
+        }
+        _ => None,
+    };
+    let more = more.into_iter().map(placed).collect::<Result<_, _>>()?;
+    Ok((Added { sp, state, site, memory, record: placed(record)?, stack }, more))
+}
+
+/// What a recording says of the module that was instrumented: its SHA-256.
+#[must_use]
+pub fn fingerprint(wasm: &[u8]) -> [u8; 32] {
+    Sha256::digest(wasm).into()
+}
+
+impl Contents {
+    fn log_start(self) -> u32 {
+        layout::log_start(self != Self::Log)
+    }
+}
+
+/// The first bytes of the recording.
+fn header(original: &[u8; 32], contents: Contents) -> Vec<u8> {
+    let log = contents.log_start();
+    let mut bytes = vec![0; layout::ORIGINAL as usize];
+    let mut put = |at: u32, value: [u8; 4]| bytes[at as usize..][..4].copy_from_slice(&value);
+    put(0, layout::MAGIC);
+    put(4, layout::VERSION.to_le_bytes());
+    put(layout::LOG_START, log.to_le_bytes());
+    put(layout::LOG_CURSOR, log.to_le_bytes());
+    put(layout::LOG_END, log.to_le_bytes());
+    put(layout::FRAMES, 1_u32.to_le_bytes());
+    // The root: the host, or a frame that was not noted.
+    put(layout::NODE_COUNT, 1_u32.to_le_bytes());
+    match contents {
+        Contents::Log => {}
+        Contents::Sample(sample) => put(layout::SAMPLE_BYTES, sample.mean_bytes.max(1).to_le_bytes()),
+        Contents::Reports => put(layout::IS_CHECK, 1_u32.to_le_bytes()),
+    }
+    bytes.extend(original);
+    if let Contents::Sample(sample) = contents {
+        bytes.resize(layout::SEED as usize, 0);
+        bytes.extend(scrambled(sample.seed).to_le_bytes());
+    }
+    bytes
+}
+
+/// Seeds of which only few bits are set would give alike hits at first; 0 would give none. (SplitMix64.)
+fn scrambled(seed: u64) -> u64 {
+    let mut x = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (x ^ (x >> 31)).max(1)
+}

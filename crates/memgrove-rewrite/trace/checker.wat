@@ -1,0 +1,536 @@
+;; What a checked module knows of its memory, and how misuse is reported. Grafted into it, beside the recorder.
+;;
+;; The shadow has a byte for 8 bytes of the program's memory (a granule): 0, all may be accessed; 1 to 7, so many from
+;; its start; else none: 0xfa and 0xf9 the header of a block that is live, or freed; 0xfb what lies behind a block; 0xfd
+;; a block that was freed. All that is not a block or beside one is 0.
+;;
+;; A block begins 16 bytes behind its header, at a multiple of 16:
+;;   -16  bytes asked for
+;;   -12  node of its allocation (16 bits); node of its free (16 bits), while live 1 if its alignment was told
+;;    -8  log2 of the alignment (5 bits); distance from what the allocator gave (27 bits)
+;;    -4  0; freed: the next block of the quarantine, and which function frees (4 bits)
+(module
+  (import "memgrove" "program" (memory $program 0))
+  (import "memgrove" "shadow" (memory $shadow 0))
+  (import "memgrove" "recording" (memory $recording 0))
+  ;; Of the recorder.
+  (import "memgrove" "node_of" (func $node_of (param i32) (result i32)))
+  (import "memgrove" "here" (func $here (result i32)))
+  (import "memgrove" "ask" (func $ask (param i32) (result i32)))
+  (import "memgrove" "log" (func $log (param i32 i32 i32 i32)))
+  ;; The program's own data ends here: no block lies below. 0: not known.
+  (import "memgrove" "data_end" (global $data_end i32))
+  ;; 1: no block was live when the module was made.
+  (import "memgrove" "is_fresh" (global $is_fresh i32))
+  ;; In the recording's memory, behind the header (layout.rs): 0x104 head and 0x108 tail of the quarantine, 0x10c its
+  ;; bytes, 0x110 sites that were reported, 0x114 frees of blocks that are not known, 0x118 reports left out,
+  ;; 0x11c the lowest address that the allocator gave (0: none yet).
+
+  ;; Bytes to ask the allocator for: header, what aligning may take, 16 bytes behind. Too many stay too many.
+  (func $total (export "total") (param $size i32) (param $align i32) (result i32)
+    (local $all i64)
+    (local.set $all (i64.add
+      (i64.extend_i32_u (local.get $size))
+      (i64.add (i64.const 32) (i64.extend_i32_u
+        (select (local.get $align) (i32.const 16) (i32.gt_u (local.get $align) (i32.const 16)))))))
+    (if (result i32) (i32.or
+          (i64.gt_u (local.get $all) (i64.const 0xffffffff))
+          (i32.gt_u (local.get $align) (i32.const 0x4000000)))
+      (then (i32.const -1))
+      (else (i32.wrap_i64 (local.get $all)))))
+
+  ;; Makes a block of what the allocator gave. `align` is 0 where none was asked for.
+  (func (export "place") (param $base i32) (param $size i32) (param $align i32) (param $frame i32) (result i32)
+    (local $user i32) (local $most i32) (local $end i32) (local $at i32)
+    (if (i32.eqz (local.get $base)) (then (return (i32.const 0))))
+    (call $sync)
+    (if (i32.lt_u
+          (i32.sub (local.get $base) (i32.const 1))
+          (i32.sub (i32.load $recording (i32.const 0x11c)) (i32.const 1)))
+      (then (i32.store $recording (i32.const 0x11c) (local.get $base))))
+    (local.set $most
+      (select (local.get $align) (i32.const 16) (i32.gt_u (local.get $align) (i32.const 16))))
+    (local.set $user (i32.and
+      (i32.add (local.get $base) (i32.add (local.get $most) (i32.const 15)))
+      (i32.sub (i32.const 0) (local.get $most))))
+    (i32.store $program (i32.sub (local.get $user) (i32.const 16)) (local.get $size))
+    (i32.store $program (i32.sub (local.get $user) (i32.const 12)) (i32.or
+      (i32.and (call $node_of (local.get $frame)) (i32.const 0xffff))
+      (i32.shl (i32.ne (local.get $align) (i32.const 0)) (i32.const 16))))
+    (i32.store $program (i32.sub (local.get $user) (i32.const 8)) (i32.or
+      (i32.and (i32.ctz (local.get $align)) (i32.const 31))
+      (i32.shl (i32.sub (local.get $user) (local.get $base)) (i32.const 5))))
+    (i32.store $program (i32.sub (local.get $user) (i32.const 4)) (i32.const 0))
+    (i32.store16 $shadow (i32.shr_u (i32.sub (local.get $user) (i32.const 16)) (i32.const 3)) (i32.const 0xfafa))
+    (local.set $end (i32.add (local.get $user) (local.get $size)))
+    (local.set $at (i32.shr_u (local.get $end) (i32.const 3)))
+    (if (i32.and (local.get $end) (i32.const 7))
+      (then
+        (i32.store8 $shadow (local.get $at) (i32.and (local.get $end) (i32.const 7)))
+        (local.set $at (i32.add (local.get $at) (i32.const 1)))))
+    (memory.fill $shadow (local.get $at) (i32.const 0xfb)
+      (i32.sub (i32.shr_u (i32.add (local.get $end) (i32.const 16)) (i32.const 3)) (local.get $at)))
+    (local.get $user))
+
+  ;; 1, a block begins here; 2, one did, and it is freed; else 0.
+  (func $state (export "state_of") (param $user i32) (result i32)
+    (local $left i32)
+    (if (i32.or
+          (i32.or
+            (i32.ne (i32.and (local.get $user) (i32.const 15)) (i32.const 0))
+            (i32.lt_u (local.get $user) (i32.const 16)))
+          (i64.ge_u
+            (i64.extend_i32_u (local.get $user))
+            (i64.shl (i64.extend_i32_u (memory.size $program)) (i64.const 16))))
+      (then (return (i32.const 0))))
+    (local.set $left
+      (i32.load16_u $shadow (i32.sub (i32.shr_u (local.get $user) (i32.const 3)) (i32.const 2))))
+    (if (i32.eq (local.get $left) (i32.const 0xfafa)) (then (return (i32.const 1))))
+    (i32.shl (i32.eq (local.get $left) (i32.const 0xf9f9)) (i32.const 1)))
+
+  (func $size (export "size_of") (param $user i32) (result i32)
+    (i32.load $program (i32.sub (local.get $user) (i32.const 16))))
+
+  ;; What the allocator knows of a block, to free it: where it begins, how long it is, who frees it.
+  (func (export "base_of") (param $user i32) (result i32)
+    (i32.sub (local.get $user)
+      (i32.shr_u (i32.load $program (i32.sub (local.get $user) (i32.const 8))) (i32.const 5))))
+  (func $total_of (export "total_of") (param $user i32) (result i32)
+    (call $total (call $size (local.get $user))
+      (i32.shl (i32.const 1) (i32.and
+        (i32.load $program (i32.sub (local.get $user) (i32.const 8))) (i32.const 31)))))
+  (func (export "which_of") (param $user i32) (result i32)
+    (i32.and (i32.load $program (i32.sub (local.get $user) (i32.const 4))) (i32.const 15)))
+
+  ;; A block is freed. Returns 1 if it is one of those made here: it is in the quarantine, or misuse was reported. `size` is
+  ;; -1 where it was not told.
+  (func (export "free") (param $user i32) (param $frame i32) (param $which i32) (param $size i32) (param $align i32)
+        (result i32)
+    (local $state i32) (local $node i32)
+    (if (i32.eqz (local.get $user)) (then (return (i32.const 0))))
+    (local.set $state (call $state (local.get $user)))
+    (if (i32.eqz (local.get $state))
+      (then
+        (if (call $is_no_block (local.get $user))
+          (then
+            (call $report (i32.const 5) (call $node_of (local.get $frame)) (i32.const 0) (local.get $user)
+              (i32.const 0) (local.get $size) (local.get $align))
+            (return (i32.const 1))))
+        (i32.store $recording (i32.const 0x114)
+          (i32.add (i32.load $recording (i32.const 0x114)) (i32.const 1)))
+        (return (i32.const 0))))
+    (local.set $node (i32.and (call $node_of (local.get $frame)) (i32.const 0xffff)))
+    (if (i32.eq (local.get $state) (i32.const 2))
+      (then
+        (call $report (i32.const 4) (local.get $node) (i32.const 0) (local.get $user)
+          (i32.const 0) (local.get $size) (local.get $align))
+        (return (i32.const 1))))
+    ;; Both sides told size and alignment.
+    (if (i32.and
+          (i32.ne (local.get $size) (i32.const -1))
+          (i32.ne (i32.const 0) (i32.and
+            (i32.load $program (i32.sub (local.get $user) (i32.const 12))) (i32.const 0x10000))))
+      (then
+        (if (i32.ne (local.get $size) (call $size (local.get $user)))
+          (then
+            (call $report (i32.const 6) (local.get $node) (i32.const 0) (local.get $user)
+              (i32.const 0) (local.get $size) (local.get $align)))
+          (else
+            (if (i32.ne
+                  (i32.and (i32.ctz (local.get $align)) (i32.const 31))
+                  (i32.and (i32.load $program (i32.sub (local.get $user) (i32.const 8))) (i32.const 31)))
+              (then
+                (call $report (i32.const 7) (local.get $node) (i32.const 0) (local.get $user)
+                  (i32.const 0) (local.get $size) (local.get $align))))))))
+    (i32.store16 $program (i32.sub (local.get $user) (i32.const 10)) (local.get $node))
+    (i32.store $program (i32.sub (local.get $user) (i32.const 4)) (local.get $which))
+    (i32.store16 $shadow (i32.shr_u (i32.sub (local.get $user) (i32.const 16)) (i32.const 3)) (i32.const 0xf9f9))
+    (memory.fill $shadow (i32.shr_u (local.get $user) (i32.const 3)) (i32.const 0xfd)
+      (i32.shr_u (i32.add (call $size (local.get $user)) (i32.const 7)) (i32.const 3)))
+    (if (local.tee $state (i32.load $recording (i32.const 0x108)))
+      (then
+        (i32.store $program (i32.sub (local.get $state) (i32.const 4)) (i32.or
+          (local.get $user)
+          (i32.and (i32.load $program (i32.sub (local.get $state) (i32.const 4))) (i32.const 15)))))
+      (else (i32.store $recording (i32.const 0x104) (local.get $user))))
+    (i32.store $recording (i32.const 0x108) (local.get $user))
+    (i32.store $recording (i32.const 0x10c)
+      (i32.add (i32.load $recording (i32.const 0x10c)) (call $total_of (local.get $user))))
+    (i32.const 1))
+
+  ;; How many bytes may be in quarantine: an eighth of the memory, and 16 MiB at most.
+  (func (export "room") (result i32)
+    (select
+      (i32.shl (memory.size $program) (i32.const 13))
+      (i32.const 0x1000000)
+      (i32.lt_u (memory.size $program) (i32.const 0x800))))
+
+  ;; Takes the oldest block out of the quarantine, if more than `most` bytes are in it: it may be handed out again.
+  (func (export "pop") (param $most i32) (result i32)
+    (local $user i32) (local $next i32) (local $at i32)
+    (local.set $user (i32.load $recording (i32.const 0x104)))
+    (if (i32.or
+          (i32.eqz (local.get $user))
+          (i32.le_u (i32.load $recording (i32.const 0x10c)) (local.get $most)))
+      (then (return (i32.const 0))))
+    ;; Something that is not checked may have written over a header: its block is given up.
+    (local.set $next
+      (i32.and (i32.load $program (i32.sub (local.get $user) (i32.const 4))) (i32.const -16)))
+    (if (i32.or
+          (i32.ne (call $state (local.get $user)) (i32.const 2))
+          (i32.and
+            (i32.ne (local.get $next) (i32.const 0))
+            (i32.ne (call $state (local.get $next)) (i32.const 2))))
+      (then
+        (i32.store $recording (i32.const 0x104) (i32.const 0))
+        (i32.store $recording (i32.const 0x108) (i32.const 0))
+        (i32.store $recording (i32.const 0x10c) (i32.const 0))
+        (return (i32.const 0))))
+    (i32.store $recording (i32.const 0x104) (local.get $next))
+    (if (i32.eqz (local.get $next)) (then (i32.store $recording (i32.const 0x108) (i32.const 0))))
+    (i32.store $recording (i32.const 0x10c)
+      (i32.sub (i32.load $recording (i32.const 0x10c)) (call $total_of (local.get $user))))
+    (local.set $at (i32.shr_u (i32.sub (local.get $user) (i32.const 16)) (i32.const 3)))
+    (memory.fill $shadow (local.get $at) (i32.const 0)
+      (i32.sub
+        (i32.shr_u
+          (i32.add (i32.add (local.get $user) (call $size (local.get $user))) (i32.const 16)) (i32.const 3))
+        (local.get $at)))
+    (local.get $user))
+
+  ;; The block that begins behind the header below this address, or 0: that in which, or behind which, it lies.
+  (func $below (param $address i32) (result i32)
+    (local $at i32) (local $have i32) (local $fuel i32)
+    (local.set $at (i32.shr_u (local.get $address) (i32.const 3)))
+    (local.set $fuel (i32.const 0x200000))
+    (loop $down
+      (if (i32.or
+            (i32.eqz (local.get $at))
+            (i32.eqz (local.tee $fuel (i32.sub (local.get $fuel) (i32.const 1)))))
+        (then (return (i32.const 0))))
+      (local.set $have (i32.load8_u $shadow (local.get $at)))
+      (if (i32.or
+            (i32.eq (local.get $have) (i32.const 0xfa))
+            (i32.eq (local.get $have) (i32.const 0xf9)))
+        (then
+          (return (i32.shl (i32.add (local.get $at) (i32.const 1)) (i32.const 3)))))
+      (local.set $at (i32.sub (local.get $at) (i32.const 1)))
+      (br $down))
+    (i32.const 0))
+
+  ;; What is freed here cannot be a block: it lies in one, or below the first of all.
+  (func $is_no_block (param $address i32) (result i32)
+    (local $user i32)
+    (if (i32.lt_u (local.get $address) (global.get $data_end)) (then (return (i32.const 1))))
+    (if (i32.and
+          (global.get $is_fresh)
+          (i32.lt_u (local.get $address) (i32.load $recording (i32.const 0x11c))))
+      (then (return (i32.const 1))))
+    (if (i64.ge_u
+          (i64.extend_i32_u (local.get $address))
+          (i64.shl (i64.extend_i32_u (memory.size $program)) (i64.const 16)))
+      (then (return (i32.const 1))))
+    (local.set $user (call $below (local.get $address)))
+    (i32.and
+      (i32.ne (local.get $user) (i32.const 0))
+      (i32.lt_u
+        (i32.sub (local.get $address) (local.get $user))
+        (call $size (local.get $user)))))
+
+  ;; The first byte of a range that must not be accessed, or 0.
+  (func $first_bad (param $from i32) (param $to i64) (result i32)
+    (local $at i32) (local $have i32) (local $last i32)
+    (local.set $at (i32.shr_u (local.get $from) (i32.const 3)))
+    (local.set $last (i32.wrap_i64 (i64.shr_u (i64.sub (local.get $to) (i64.const 1)) (i64.const 3))))
+    (loop $next
+      (if (i32.and
+            (i32.eqz (i32.and (local.get $at) (i32.const 7)))
+            (i32.ge_u (i32.sub (local.get $last) (local.get $at)) (i32.const 8)))
+        (then
+          (if (i64.eqz (i64.load $shadow (local.get $at)))
+            (then
+              (local.set $at (i32.add (local.get $at) (i32.const 8)))
+              (br $next)))))
+      (if (local.tee $have (i32.load8_u $shadow (local.get $at)))
+        (then
+          ;; The first byte of the granule that is not accessible.
+          (if (i32.ge_u (local.get $have) (i32.const 8)) (then (local.set $have (i32.const 0))))
+          (local.set $have (i32.add (i32.shl (local.get $at) (i32.const 3)) (local.get $have)))
+          (if (i32.lt_u (local.get $have) (local.get $from)) (then (local.set $have (local.get $from))))
+          (if (i64.lt_u (i64.extend_i32_u (local.get $have)) (local.get $to))
+            (then (return (local.get $have))))))
+      (local.set $at (i32.add (local.get $at) (i32.const 1)))
+      (br_if $next (i32.le_u (local.get $at) (local.get $last))))
+    (i32.const 0))
+
+  ;; An access of `width` bytes at `address` + `offset` has met a granule that is not whole.
+  (func $test (param $address i32) (param $offset i32) (param $site i32) (param $width i32) (param $stores i32)
+    (local $from i32) (local $to i64) (local $bad i32)
+    (local.set $to (i64.add
+      (i64.add (i64.extend_i32_u (local.get $address)) (i64.extend_i32_u (local.get $offset)))
+      (i64.extend_i32_u (local.get $width))))
+    ;; What lies outside of the memory traps by itself.
+    (if (i64.gt_u (local.get $to) (i64.shl (i64.extend_i32_u (memory.size $program)) (i64.const 16)))
+      (then (return)))
+    (local.set $from (i32.add (local.get $address) (local.get $offset)))
+    (local.set $bad (call $first_bad (local.get $from) (local.get $to)))
+    (if (i32.eqz (local.get $bad)) (then (return)))
+    ;; A word is read whole where its first byte is the block's: that is how libraries look for the end of a string.
+    (if (i32.and
+          (i32.and
+            (i32.eqz (local.get $stores))
+            (i32.ne (local.get $bad) (local.get $from)))
+          (i32.eqz (i32.and (local.get $from) (i32.sub (local.get $width) (i32.const 1)))))
+      (then (return)))
+    (call $misused (local.get $from) (local.get $bad) (local.get $site)))
+
+  (func $misused (param $from i32) (param $bad i32) (param $site i32)
+    (local $have i32)
+    (local.set $have (i32.load8_u $shadow (i32.shr_u (local.get $bad) (i32.const 3))))
+    (call $report
+      (if (result i32) (i32.eq (local.get $have) (i32.const 0xfd))
+        (then (i32.const 1))
+        (else
+          (select (i32.const 3) (i32.const 2) (i32.or
+            (i32.eq (local.get $have) (i32.const 0xfa))
+            (i32.eq (local.get $have) (i32.const 0xf9))))))
+      (call $here)
+      (i32.and (call $ask (i32.const 0)) (i32.const 0xfff))
+      (local.get $from) (local.get $site) (i32.sub (local.get $bad) (local.get $from)) (i32.const 0)))
+
+  ;; Accesses by their width: read and written.
+  (func (export "read_1") (param i32 i32 i32)
+    (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 1) (i32.const 0)))
+  (func (export "read_2") (param i32 i32 i32)
+    (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 2) (i32.const 0)))
+  (func (export "read_4") (param i32 i32 i32)
+    (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 4) (i32.const 0)))
+  (func (export "read_8") (param i32 i32 i32)
+    (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 8) (i32.const 0)))
+  (func (export "read_16") (param i32 i32 i32)
+    (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 16) (i32.const 0)))
+  (func (export "write_1") (param i32 i32 i32)
+    (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 1) (i32.const 1)))
+  (func (export "write_2") (param i32 i32 i32)
+    (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 2) (i32.const 1)))
+  (func (export "write_4") (param i32 i32 i32)
+    (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 4) (i32.const 1)))
+  (func (export "write_8") (param i32 i32 i32)
+    (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 8) (i32.const 1)))
+  (func (export "write_16") (param i32 i32 i32)
+    (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 16) (i32.const 1)))
+
+  ;; The same without a test before: the address is handed on.
+  (func (export "pass_read_1") (param i32 i32 i32) (result i32)
+    (if (call $is_not_whole (i32.add (local.get 0) (local.get 1)) (i32.const 0))
+      (then (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 1) (i32.const 0))))
+    (local.get 0))
+  (func (export "pass_read_2") (param i32 i32 i32) (result i32)
+    (if (call $is_not_whole (i32.add (local.get 0) (local.get 1)) (i32.const 1))
+      (then (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 2) (i32.const 0))))
+    (local.get 0))
+  (func (export "pass_read_4") (param i32 i32 i32) (result i32)
+    (if (call $is_not_whole (i32.add (local.get 0) (local.get 1)) (i32.const 3))
+      (then (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 4) (i32.const 0))))
+    (local.get 0))
+  (func (export "pass_read_8") (param i32 i32 i32) (result i32)
+    (if (call $is_not_whole (i32.add (local.get 0) (local.get 1)) (i32.const 7))
+      (then (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 8) (i32.const 0))))
+    (local.get 0))
+  (func (export "pass_read_16") (param i32 i32 i32) (result i32)
+    (if (call $is_not_whole (i32.add (local.get 0) (local.get 1)) (i32.const 15))
+      (then (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 16) (i32.const 0))))
+    (local.get 0))
+  (func (export "pass_write_1") (param i32 i32 i32) (result i32)
+    (if (call $is_not_whole (i32.add (local.get 0) (local.get 1)) (i32.const 0))
+      (then (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 1) (i32.const 1))))
+    (local.get 0))
+  (func (export "pass_write_2") (param i32 i32 i32) (result i32)
+    (if (call $is_not_whole (i32.add (local.get 0) (local.get 1)) (i32.const 1))
+      (then (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 2) (i32.const 1))))
+    (local.get 0))
+  (func (export "pass_write_4") (param i32 i32 i32) (result i32)
+    (if (call $is_not_whole (i32.add (local.get 0) (local.get 1)) (i32.const 3))
+      (then (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 4) (i32.const 1))))
+    (local.get 0))
+  (func (export "pass_write_8") (param i32 i32 i32) (result i32)
+    (if (call $is_not_whole (i32.add (local.get 0) (local.get 1)) (i32.const 7))
+      (then (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 8) (i32.const 1))))
+    (local.get 0))
+  (func (export "pass_write_16") (param i32 i32 i32) (result i32)
+    (if (call $is_not_whole (i32.add (local.get 0) (local.get 1)) (i32.const 15))
+      (then (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 16) (i32.const 1))))
+    (local.get 0))
+
+  ;; Whether one of the granules is not whole that hold the bytes from here to there.
+  (func $is_not_whole (param $from i32) (param $more i32) (result i32)
+    (local $at i32)
+    (local.set $at (i32.shr_u (local.get $from) (i32.const 3)))
+    (i32.or
+      (i32.load8_u $shadow (i32.shr_u (i32.add (local.get $from) (local.get $more)) (i32.const 3)))
+      (if (result i32) (i32.eq (local.get $more) (i32.const 15))
+        (then (i32.load16_u $shadow (local.get $at)))
+        (else (i32.load8_u $shadow (local.get $at))))))
+
+  ;; All bytes of a range are read or written.
+  (func (export "range") (param $from i32) (param $length i32) (param $site i32)
+    (local $to i64) (local $bad i32)
+    (local.set $to (i64.add (i64.extend_i32_u (local.get $from)) (i64.extend_i32_u (local.get $length))))
+    (if (i32.or
+          (i32.eqz (local.get $length))
+          (i64.gt_u (local.get $to) (i64.shl (i64.extend_i32_u (memory.size $program)) (i64.const 16))))
+      (then (return)))
+    (if (local.tee $bad (call $first_bad (local.get $from) (local.get $to)))
+      (then (call $misused (local.get $from) (local.get $bad) (local.get $site)))))
+
+  ;; The allocator's header, where code of the program looks for it that has a reallocation of dlmalloc's inside: that of a
+  ;; block that was mapped, so that it is copied. It copies whole granules.
+  (func (export "header") (param $address i32) (param $offset i32) (result i32)
+    (local $user i32) (local $end i32)
+    (local.set $user (i32.add (i32.add (local.get $address) (local.get $offset)) (i32.const 4)))
+    (if (i32.eqz (call $state (local.get $user)))
+      (then (return (i32.load $program (i32.sub (local.get $user) (i32.const 4))))))
+    (local.set $end (i32.add (local.get $user) (call $size (local.get $user))))
+    (if (i32.and
+          (i32.ne (i32.and (local.get $end) (i32.const 7)) (i32.const 0))
+          (i32.eq (call $state (local.get $user)) (i32.const 1)))
+      (then (i32.store8 $shadow (i32.shr_u (local.get $end) (i32.const 3)) (i32.const 0))))
+    (i32.add
+      (i32.and (i32.add (call $size (local.get $user)) (i32.const 7)) (i32.const -8))
+      (i32.const 8)))
+
+  ;; A block is reallocated that has been freed.
+  (func (export "stale") (param $user i32) (param $frame i32)
+    (call $report (i32.const 8) (call $node_of (local.get $frame)) (i32.const 0) (local.get $user)
+      (i32.const 0) (i32.const -1) (i32.const 0)))
+
+  ;; Whether this is the first report of its site. The table is not filled beyond the half, so that it is quick.
+  (func $is_first (param $key i32) (result i32)
+    (local $at i32) (local $have i32)
+    (local.set $at (i32.shr_u (i32.mul (local.get $key) (i32.const 0x9e3779b1)) (i32.const 14)))
+    (loop $next
+      (local.set $have (i32.load $recording
+        (i32.add (i32.const 0x350000) (i32.shl (local.get $at) (i32.const 2)))))
+      (if (i32.eq (local.get $have) (local.get $key)) (then (return (i32.const 0))))
+      (if (local.get $have)
+        (then
+          (local.set $at (i32.and (i32.add (local.get $at) (i32.const 1)) (i32.const 0x3ffff)))
+          (br $next))))
+    (if (i32.ge_u (i32.load $recording (i32.const 0x110)) (i32.const 0x20000))
+      (then
+        (i32.store $recording (i32.const 0x118)
+          (i32.add (i32.load $recording (i32.const 0x118)) (i32.const 1)))
+        (return (i32.const 0))))
+    (i32.store $recording (i32.const 0x110)
+      (i32.add (i32.load $recording (i32.const 0x110)) (i32.const 1)))
+    (i32.store $recording
+      (i32.add (i32.const 0x350000) (i32.shl (local.get $at) (i32.const 2))) (local.get $key))
+    (i32.const 1))
+
+  ;; `told`: of an access, the distance of the first bad byte; of a free, size and alignment that were told.
+  (func $report (param $kind i32) (param $node i32) (param $number i32) (param $address i32) (param $site i32)
+        (param $told i32) (param $align i32)
+    (local $user i32) (local $bad i32) (local $have i32)
+    (local.set $node (i32.and (local.get $node) (i32.const 0xffff)))
+    ;; A call of the allocator has no site of its own: its node stands for it.
+    (if (i32.eqz (call $is_first
+          (select
+            (local.get $site)
+            (i32.or (i32.or (i32.const 0x80000000) (i32.shl (local.get $kind) (i32.const 16))) (local.get $node))
+            (local.get $site))))
+      (then (return)))
+    (call $log
+      (i32.or (i32.const 8) (i32.or
+        (i32.shl (local.get $kind) (i32.const 8)) (i32.shl (local.get $number) (i32.const 16))))
+      (local.get $node) (local.get $address) (local.get $site))
+    (local.set $bad (local.get $address))
+    (if (local.get $site) (then (local.set $bad (i32.add (local.get $address) (local.get $told)))))
+    ;; In a header it is about the block behind; else about the one below.
+    (if (i32.eq (local.get $kind) (i32.const 3))
+      (then
+        (local.set $user (i32.and (i32.add (local.get $bad) (i32.const 16)) (i32.const -16))))
+      (else
+        (if (i32.eqz (call $state (local.get $bad)))
+          (then (local.set $user (call $below (local.get $bad))))
+          (else (local.set $user (local.get $bad))))))
+    (if (i32.eqz (call $state (local.get $user))) (then (return)))
+    ;; What was freed outside of all blocks is about none.
+    (if (i32.and
+          (i32.eq (local.get $kind) (i32.const 5))
+          (i32.ge_u (i32.sub (local.get $bad) (local.get $user)) (call $size (local.get $user))))
+      (then (return)))
+    (local.set $have (i32.load $program (i32.sub (local.get $user) (i32.const 12))))
+    (call $log
+      (i32.or (i32.const 9) (i32.shl
+        (i32.and (i32.load $program (i32.sub (local.get $user) (i32.const 8))) (i32.const 31)) (i32.const 8)))
+      (call $known (i32.and (local.get $have) (i32.const 0xffff)))
+      (local.get $user) (call $size (local.get $user)))
+    (call $log
+      (i32.or (i32.const 10) (i32.shl (i32.eq (call $state (local.get $user)) (i32.const 2)) (i32.const 8)))
+      (select
+        (call $known (i32.shr_u (local.get $have) (i32.const 16)))
+        (i32.const 0)
+        (i32.eq (call $state (local.get $user)) (i32.const 2)))
+      (local.get $align) (local.get $told)))
+
+  ;; Something that is not checked may have written over a header: a node that there is.
+  (func $known (param $node i32) (result i32)
+    (select (local.get $node) (i32.const 0)
+      (i32.lt_u (local.get $node) (i32.load $recording (i32.const 24)))))
+
+  ;; The shadow is as long as the memory, which the host may have grown.
+  (func $sync (export "sync")
+    (local $missing i32)
+    (local.set $missing (i32.sub (call $pages (memory.size $program)) (memory.size $shadow)))
+    (if (i32.gt_s (local.get $missing) (i32.const 0))
+      (then
+        (if (i32.eq (memory.grow $shadow (local.get $missing)) (i32.const -1)) (then (unreachable))))))
+
+  ;; Pages of the shadow for so many of the program; one more, as wide accesses look at two granules at once.
+  (func $pages (param $program i32) (result i32)
+    (i32.add (i32.shr_u (i32.add (local.get $program) (i32.const 7)) (i32.const 3)) (i32.const 1)))
+
+  ;; Grows the shadow first: without it the program gets no memory.
+  (func (export "grow") (param $delta i32) (result i32)
+    (local $missing i32)
+    (local.set $missing (i32.add (memory.size $program) (local.get $delta)))
+    (if (i32.or
+          (i32.lt_u (local.get $missing) (local.get $delta))
+          (i32.gt_u (local.get $missing) (i32.const 0x10000)))
+      (then (return (memory.grow $program (local.get $delta)))))
+    (local.set $missing (i32.sub (call $pages (local.get $missing)) (memory.size $shadow)))
+    (if (i32.gt_s (local.get $missing) (i32.const 0))
+      (then
+        (if (i32.eq (memory.grow $shadow (local.get $missing)) (i32.const -1))
+          (then (return (i32.const -1))))))
+    (memory.grow $program (local.get $delta)))
+
+  ;; The program is over: each block that is live is counted at the node of its allocation.
+  (func (export "finish")
+    (local $at i32) (local $end i32) (local $user i32) (local $node i32)
+    (call $sync)
+    (local.set $end (i32.shl (memory.size $program) (i32.const 13)))
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
+        (if (i64.eqz (i64.load $shadow (local.get $at)))
+          (then
+            (local.set $at (i32.add (local.get $at) (i32.const 8)))
+            (br $next)))
+        ;; Headers begin at a multiple of 16: an even granule.
+        (if (i32.eq (i32.load16_u $shadow (local.get $at)) (i32.const 0xfafa))
+          (then
+            (local.set $user (i32.shl (i32.add (local.get $at) (i32.const 2)) (i32.const 3)))
+            (local.set $node (i32.add (i32.const 0x150000) (i32.shl
+              (call $known (i32.and
+                (i32.load $program (i32.sub (local.get $user) (i32.const 12))) (i32.const 0xffff)))
+              (i32.const 5))))
+            (i64.store $recording offset=16 (local.get $node)
+              (i64.add (i64.load $recording offset=16 (local.get $node)) (i64.const 1)))
+            (i64.store $recording offset=24 (local.get $node)
+              (i64.add (i64.load $recording offset=24 (local.get $node))
+                (i64.extend_i32_u (call $size (local.get $user)))))))
+        (local.set $at (i32.add (local.get $at) (i32.const 2)))
+        (br $next)))
+    (call $log (i32.const 11) (i32.const 0)
+      (i32.load $recording (i32.const 0x114)) (i32.load $recording (i32.const 0x118)))))

@@ -1,0 +1,323 @@
+//! What a check found: for people, as JSON, and as SARIF for tools that show results of analyses.
+
+mod sarif;
+
+use memgrove_module::facts::Facts;
+use memgrove_profile::{Frame, Misuse, MisuseKind, Names, Profile, Site};
+use memgrove_rewrite::check::access_at;
+use memgrove_text::{Line, Text, Tone, escape_name};
+use serde::Serialize;
+
+use crate::layout::Lines;
+use crate::profile::{FrameRecord, Shown};
+use crate::{Json, bytes, count};
+
+/// Version of the JSON.
+const SCHEMA: u32 = 1;
+/// Frames of a stack that the text shows.
+const SHOWN_FRAMES: usize = 12;
+/// What no check of this kind sees, said with every result.
+const NOT_SEEN: &str = "uninitialised reads, errors inside a block that the program divides itself, what the host \
+     does to memory, overflow of the stack or of static data, blocks freed by another allocator's function, accesses \
+     farther from their block than its red zone (9 bytes or more)";
+
+/// The recording of a check, with the names of the module.
+pub struct CheckReport<'c> {
+    /// The module's name.
+    pub name: &'c str,
+    /// The module that was checked.
+    pub module: &'c Facts<'c>,
+    /// What its functions and call sites are called.
+    pub names: &'c dyn Names,
+    /// The recording, whose places are located.
+    pub profile: &'c Profile,
+    /// Reports and leaks that are not wanted.
+    pub suppressions: &'c [Suppression],
+    /// Stacks of blocks that were live at the end, to show.
+    pub top: usize,
+}
+
+/// A kind, or all, and a part of the name of a function that stands in the stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suppression {
+    /// The id of a kind of misuse, `leak`, or `*`.
+    pub kind: String,
+    /// A part of the function's name.
+    pub function: String,
+}
+
+impl Suppression {
+    fn fits<'f>(&self, kind: &str, mut frames: impl Iterator<Item = &'f Frame>) -> bool {
+        (self.kind == "*" || self.kind == kind) && frames.any(|frame| frame.function.contains(&self.function))
+    }
+}
+
+/// Blocks that were live at the end, of one stack.
+#[derive(Serialize)]
+struct Leak {
+    blocks: u64,
+    bytes: u64,
+    stack: Vec<FrameRecord>,
+}
+
+#[derive(Serialize)]
+struct Record<'a> {
+    schema: u32,
+    file: &'a str,
+    reports: Vec<Report>,
+    suppressed: usize,
+    /// Blocks that were live at the end; none if the check did not come to its end.
+    live_at_end: Option<Vec<Leak>>,
+    frees_not_checked: u32,
+    reports_left_out: u32,
+    not_seen: &'static str,
+}
+
+#[derive(Serialize)]
+struct Report {
+    kind: &'static str,
+    message: String,
+    address: u32,
+    /// Offset of the access in the original.
+    site: Option<u32>,
+    access_bytes: Option<u32>,
+    writes: Option<bool>,
+    block: Option<BlockRecord>,
+    stack: Vec<FrameRecord>,
+}
+
+#[derive(Serialize)]
+struct BlockRecord {
+    address: u32,
+    size: u32,
+    /// Where the first byte that is misuse lies, from the block's beginning.
+    offset: i64,
+    allocated: Vec<FrameRecord>,
+    freed: Option<Vec<FrameRecord>>,
+}
+
+impl CheckReport<'_> {
+    /// Reports that are not suppressed.
+    pub fn misuses(&self) -> impl Iterator<Item = &Misuse> {
+        let all = self.profile.findings.iter().flat_map(|findings| &findings.misuses);
+        all.filter(|misuse| {
+            let frames = self.frames(self.profile.misuse_stack(misuse));
+            !self.suppressions.iter().any(|one| one.fits(misuse.kind.id(), frames.iter()))
+        })
+    }
+
+    /// Blocks and bytes that were live at the end, of stacks that are not suppressed; `None` if that is not known.
+    #[must_use]
+    pub fn live(&self) -> Option<(u64, u64)> {
+        let nodes = self.live_nodes()?;
+        let sum = |of: fn(&(u32, u64, u64)) -> u64| nodes.iter().map(of).sum();
+        Some((sum(|node| node.1), sum(|node| node.2)))
+    }
+
+    /// Node, blocks and bytes, the most bytes first.
+    fn live_nodes(&self) -> Option<Vec<(u32, u64, u64)>> {
+        self.profile.findings.as_ref().filter(|findings| findings.is_finished)?;
+        let nodes = (0..).zip(&self.profile.nodes).filter(|(_, node)| node.count > 0);
+        let mut live: Vec<(u32, u64, u64)> = nodes
+            .filter(|(at, _)| {
+                let frames = self.frames(self.profile.stack(*at));
+                !self.suppressions.iter().any(|one| one.fits("leak", frames.iter()))
+            })
+            .map(|(at, node)| (at, node.count, node.bytes))
+            .collect();
+        live.sort_unstable_by_key(|&(node, _, bytes)| (std::cmp::Reverse(bytes), node));
+        Some(live)
+    }
+
+    fn suppressed(&self) -> usize {
+        let all = self.profile.findings.as_ref().map_or(0, |findings| findings.misuses.len());
+        all - self.misuses().count()
+    }
+
+    fn frames(&self, sites: impl Iterator<Item = Site>) -> Vec<Frame> {
+        let names = Shown(self.names);
+        sites.flat_map(|site| names.frames(site)).collect()
+    }
+
+    /// What happened, in a sentence.
+    fn message(&self, misuse: &Misuse) -> String {
+        let what = match misuse.kind {
+            MisuseKind::UseAfterFree => "use after free",
+            MisuseKind::Overflow => "heap overflow",
+            MisuseKind::Underflow => "heap underflow",
+            MisuseKind::DoubleFree => "double free",
+            MisuseKind::InvalidFree => "free of what is not the beginning of a block",
+            MisuseKind::WrongSize => "freed with another size",
+            MisuseKind::WrongAlignment => "freed with another alignment",
+            MisuseKind::ReallocAfterFree => "realloc after free",
+            _ => "misuse",
+        };
+        let mut words = what.to_owned();
+        if let Some((width, writes)) = misuse.site.and_then(|site| access_at(self.module, site)) {
+            let verb = if writes { "write" } else { "read" };
+            let size = width.map_or("a range".to_owned(), |width| count(width.into(), "byte"));
+            words.push_str(&format!(": {verb} of {size} at {:#x}", misuse.address));
+        } else {
+            words.push_str(&format!(" at {:#x}", misuse.address));
+        }
+        if let Some((size, align)) = misuse.told {
+            words.push_str(&format!(", told to be {} with alignment {align}", count(size.into(), "byte")));
+        }
+        if let Some(block) = &misuse.block {
+            let size = count(block.size.into(), "byte");
+            let place = match offset(misuse) {
+                0 => format!("at the beginning of a block of {size}"),
+                at if at < 0 => format!("{} before a block of {size}", count(at.unsigned_abs(), "byte")),
+                at if at.unsigned_abs() < u64::from(block.size) => {
+                    format!("{} into a block of {size}", count(at.unsigned_abs(), "byte"))
+                }
+                at if at.unsigned_abs() == u64::from(block.size) => format!("right behind a block of {size}"),
+                at => {
+                    let behind = at.unsigned_abs() - u64::from(block.size);
+                    format!("{} behind a block of {size}", count(behind, "byte"))
+                }
+            };
+            words.push_str(&format!(", {place}"));
+        }
+        words
+    }
+
+    /// For people.
+    #[must_use]
+    pub fn text(&self) -> Text {
+        let mut lines = Lines::default();
+        let misuses: Vec<&Misuse> = self.misuses().collect();
+        let verdict = match misuses.len() {
+            0 => "no misuse of the heap was seen".to_owned(),
+            found => count(found as u64, "report"),
+        };
+        lines.line(Line::new().with(Tone::Heading, escape_name(self.name)).plain(format!(": {verdict}")));
+        for caution in self.cautions() {
+            lines.field("caution", Tone::Warn, &caution);
+        }
+        if let Some((blocks, live)) = self.live() {
+            let words = format!("{} live in {}", bytes(live), count(blocks, "block"));
+            lines.field("at the end", Tone::Plain, &words);
+        }
+        lines.field("not seen", Tone::Plain, NOT_SEEN);
+        for misuse in misuses {
+            lines.gap();
+            lines.line(
+                Line::new().with(Tone::Bad, misuse.kind.id()).plain(format!(": {}", self.message(misuse))),
+            );
+            self.stack(&mut lines, "at", self.profile.misuse_stack(misuse));
+            if let Some(block) = &misuse.block {
+                if let Some(freed) = block.freed {
+                    self.stack(&mut lines, "freed", self.profile.stack(freed));
+                }
+                self.stack(&mut lines, "allocated", self.profile.stack(block.allocated));
+            }
+        }
+        let live = self.live_nodes().unwrap_or_default();
+        if !live.is_empty() && self.top > 0 {
+            lines.gap();
+            lines.line(Line::new().with(Tone::Heading, "Live at the end"));
+            for &(node, blocks, held) in live.iter().take(self.top) {
+                lines.line(Line::new().plain(format!("  {} in {}", bytes(held), count(blocks, "block"))));
+                self.stack(&mut lines, "allocated", self.profile.stack(node));
+            }
+            if let Some(more) = live.len().checked_sub(self.top).filter(|more| *more > 0) {
+                lines.line(Line::new().plain(format!("  and {}", count(more as u64, "more stack"))));
+            }
+        }
+        lines.into_text()
+    }
+
+    fn cautions(&self) -> Vec<String> {
+        let mut cautions = Vec::new();
+        let Some(findings) = &self.profile.findings else { return cautions };
+        if findings.unknown_frees > 0 {
+            cautions.push(format!(
+                "{} of blocks that no known function had allocated: they were not checked",
+                count(findings.unknown_frees.into(), "free")
+            ));
+        }
+        if findings.left_out > 0 || self.profile.is_log_cut {
+            cautions.push("there was no room for all reports".to_owned());
+        }
+        if !findings.is_finished {
+            cautions.push("the check did not come to its end: what was live then is not known".to_owned());
+        }
+        let suppressed = self.suppressed();
+        if suppressed > 0 {
+            cautions.push(format!("{} suppressed", count(suppressed as u64, "report")));
+        }
+        cautions
+    }
+
+    fn stack(&self, lines: &mut Lines, label: &str, sites: impl Iterator<Item = Site>) {
+        let frames = self.frames(sites);
+        let mut first = Some(label);
+        let mut line = |words: String| {
+            let label = first.take().unwrap_or_default();
+            lines.line(Line::new().plain(format!("  {label:<10} ")).plain(words));
+        };
+        if frames.is_empty() {
+            line("(the host, without an entry)".to_owned());
+        }
+        for frame in frames.iter().take(SHOWN_FRAMES) {
+            let inlined = if frame.is_inlined { ", inlined" } else { "" };
+            line(format!("{}{inlined}", frame.label()));
+        }
+        if let Some(more) = frames.len().checked_sub(SHOWN_FRAMES).filter(|more| *more > 0) {
+            line(format!("and {}", count(more as u64, "more frame")));
+        }
+    }
+
+    fn records(&self, sites: impl Iterator<Item = Site>) -> Vec<FrameRecord> {
+        self.frames(sites).into_iter().map(Into::into).collect()
+    }
+
+    /// For programs.
+    ///
+    /// # Errors
+    /// What the serialiser says.
+    pub fn json(&self) -> serde_json::Result<Json> {
+        let report = |misuse: &Misuse| {
+            let access = misuse.site.and_then(|site| access_at(self.module, site));
+            Report {
+                kind: misuse.kind.id(),
+                message: self.message(misuse),
+                address: misuse.address,
+                site: misuse.site,
+                access_bytes: access.and_then(|(width, _)| width),
+                writes: access.map(|(_, writes)| writes),
+                block: misuse.block.map(|block| BlockRecord {
+                    address: block.address,
+                    size: block.size,
+                    offset: offset(misuse),
+                    allocated: self.records(self.profile.stack(block.allocated)),
+                    freed: block.freed.map(|freed| self.records(self.profile.stack(freed))),
+                }),
+                stack: self.records(self.profile.misuse_stack(misuse)),
+            }
+        };
+        let leak = |(node, blocks, bytes): (u32, u64, u64)| Leak {
+            blocks,
+            bytes,
+            stack: self.records(self.profile.stack(node)),
+        };
+        let findings = self.profile.findings.as_ref();
+        Json::pretty(&Record {
+            schema: SCHEMA,
+            file: self.name,
+            reports: self.misuses().map(report).collect(),
+            suppressed: self.suppressed(),
+            live_at_end: self.live_nodes().map(|nodes| nodes.into_iter().map(leak).collect()),
+            frees_not_checked: findings.map_or(0, |findings| findings.unknown_frees),
+            reports_left_out: findings.map_or(0, |findings| findings.left_out),
+            not_seen: NOT_SEEN,
+        })
+    }
+}
+
+/// Where the first byte that is misuse lies, from the beginning of its block.
+fn offset(misuse: &Misuse) -> i64 {
+    let at = i64::from(misuse.address) + i64::from(misuse.into_access);
+    misuse.block.map_or(0, |block| at - i64::from(block.address))
+}
