@@ -164,6 +164,8 @@ Register-ArgumentCompleter -Native -CommandName 'memgrove' -ScriptBlock {
             [CompletionResult]::new('--sample', '--sample', [CompletionResultType]::ParameterName, 'Record some blocks only: one in so many bytes asked for, such as 512KiB; each figure is then an estimate')
             [CompletionResult]::new('--seed', '--seed', [CompletionResultType]::ParameterName, 'Seed of --sample; the same seed gives the same blocks')
             [CompletionResult]::new('--max-log', '--max-log', [CompletionResultType]::ParameterName, 'The most memory that the recording may take, such as 256MiB; the log ends there, counts go on')
+            [CompletionResult]::new('--map', '--map', [CompletionResultType]::ParameterName, 'With -o: write where functions and instructions of FILE are in OUT. With --resolve: read it')
+            [CompletionResult]::new('--resolve', '--resolve', [CompletionResultType]::ParameterName, 'Print this text, an engine''s stack of the instrumented module, with places and names of FILE; `-` is standard input')
             [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'A folder that the program may use, and its name inside; several with one option each')
             [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'A variable of the program''s environment, which is empty otherwise')
             [CompletionResult]::new('--invoke', '--invoke', [CompletionResultType]::ParameterName, 'Call this export with numbers in place of `_start`; a library''s `_initialize` is called first')

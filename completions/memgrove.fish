@@ -162,6 +162,8 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l alloc -d 'A 
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l sample -d 'Record some blocks only: one in so many bytes asked for, such as 512KiB; each figure is then an estimate' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l seed -d 'Seed of --sample; the same seed gives the same blocks' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l max-log -d 'The most memory that the recording may take, such as 256MiB; the log ends there, counts go on' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l map -d 'With -o: write where functions and instructions of FILE are in OUT. With --resolve: read it' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l resolve -d 'Print this text, an engine\'s stack of the instrumented module, with places and names of FILE; `-` is standard input' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l dir -d 'A folder that the program may use, and its name inside; several with one option each' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l env -d 'A variable of the program\'s environment, which is empty otherwise' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l invoke -d 'Call this export with numbers in place of `_start`; a library\'s `_initialize` is called first' -r

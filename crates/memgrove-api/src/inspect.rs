@@ -1,5 +1,6 @@
 //! What the inspector says of each module in a file.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use memgrove_inspect::{Knowledge, Report, conclude_with, facts};
@@ -18,11 +19,23 @@ pub fn inspect(bytes: Vec<u8>, name: &str, knowledge: &Knowledge, max_bytes: u64
             return vec![Inspected { name: name.to_owned(), wrapped_in: Vec::new(), result }];
         }
     };
-    let several = binaries.len() > 1;
-    let inspected = binaries.into_iter().enumerate().map(|(index, binary)| Inspected {
-        name: if several { format!("{name}#{}", index + 1) } else { name.to_owned() },
-        result: report(&binary.bytes, knowledge),
-        wrapped_in: binary.wrapped_in,
+    // Where several are in one file, or in one member of an archive, they are numbered.
+    let mut of_each: BTreeMap<Option<String>, usize> = BTreeMap::new();
+    for binary in &binaries {
+        *of_each.entry(binary.member.clone()).or_default() += 1;
+    }
+    let mut seen: BTreeMap<Option<String>, usize> = BTreeMap::new();
+    let inspected = binaries.into_iter().map(|binary| {
+        let place =
+            binary.member.as_ref().map_or_else(|| name.to_owned(), |member| format!("{name}/{member}"));
+        let number = seen.entry(binary.member.clone()).or_default();
+        *number += 1;
+        let is_alone = of_each.get(&binary.member) == Some(&1);
+        Inspected {
+            name: if is_alone { place } else { format!("{place}#{number}") },
+            result: report(&binary.bytes, knowledge),
+            wrapped_in: binary.wrapped_in,
+        }
     });
     inspected.collect()
 }

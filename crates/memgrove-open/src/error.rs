@@ -20,10 +20,10 @@ pub enum OpenError {
         /// The most it may have.
         max_bytes: u64,
     },
-    /// It is compressed, and cannot be unpacked.
+    /// It is compressed or an archive, and cannot be unpacked.
     #[error("unpacking {compression}")]
     Unpack {
-        /// `gzip` or `zstd`.
+        /// `gzip`, `zstd`, `tar` or `zip`.
         compression: &'static str,
         /// What is wrong.
         source: Box<OpenError>,
@@ -32,6 +32,20 @@ pub enum OpenError {
     #[error("it is compressed more than {limit} times over")]
     TooDeep {
         /// How many times it may be.
+        limit: usize,
+    },
+    /// A member of an archive cannot be unpacked or assembled.
+    #[error("its member {path:?}")]
+    Member {
+        /// Its path in the archive.
+        path: String,
+        /// What is wrong.
+        source: Box<OpenError>,
+    },
+    /// An archive has too many members.
+    #[error("it has more than {limit} members")]
+    TooManyMembers {
+        /// How many it may have.
         limit: usize,
     },
     /// There is more of the text format than is assembled.
@@ -81,8 +95,11 @@ impl OpenError {
             Self::TooLarge { max_bytes } => Some(*max_bytes),
             Self::NotUtf8 { source } => Some(source.valid_up_to() as u64),
             Self::Text { place, .. } => Some(place.offset),
-            Self::Unpack { source, .. } => source.offset(),
-            Self::TooDeep { .. } | Self::TextTooLarge { .. } | Self::Read(_) => None,
+            Self::Unpack { source, .. } | Self::Member { source, .. } => source.offset(),
+            Self::TooDeep { .. }
+            | Self::TooManyMembers { .. }
+            | Self::TextTooLarge { .. }
+            | Self::Read(_) => None,
         }
     }
 

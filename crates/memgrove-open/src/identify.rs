@@ -1,5 +1,6 @@
 //! What a file is that holds no WebAssembly: a wrong file is the commonest mistake.
 
+use super::archive::Archive;
 use super::compressed::Compression;
 use super::text_format::is_text_format;
 
@@ -59,8 +60,8 @@ const SIGNATURES: &[Signature] = &[
         Some("link it into a module, or unpack it with `llvm-ar x` and inspect its members"),
     ),
     sig(0, b"!<thin>\n", "a thin archive, which only names object files", Some("inspect the files it names")),
-    sig(0, b"PK\x03\x04", "a zip archive", UNPACK),
-    sig(257, b"ustar", "a tar archive", UNPACK),
+    sig(0, b"PK\x03\x04", "a zip archive without a module", None),
+    sig(257, b"ustar", "a tar archive without a module", None),
     sig(0, b"\xfd7zXZ\0", "an xz file", UNPACK),
     sig(0, b"BZh", "a bzip2 file", UNPACK),
     sig(0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", UNPACK),
@@ -147,6 +148,10 @@ fn text_kind(text: &str, name: &str) -> Identity {
         ("an HTML page", Some("a download often gives a page instead of the file when the address is wrong"))
     } else if starts(&["<?xml", "<svg"]) {
         ("an XML document", None)
+    } else if has_extension(name, SCRIPTS)
+        || (starts(&["#!"]) && lower.lines().next().is_some_and(|line| line.contains("node")))
+    {
+        JAVASCRIPT
     } else if starts(&["#!"]) {
         ("a script", None)
     } else if starts(&["; moduleid", "source_filename ="]) {
@@ -155,8 +160,8 @@ fn text_kind(text: &str, name: &str) -> Identity {
         ("a test script of the WebAssembly text format (.wast)", Some("put one module into a .wat file"))
     } else if starts(&["{", "["]) && !trimmed.contains(';') {
         ("JSON", None)
-    } else if is_javascript(trimmed, name) {
-        ("JavaScript without a module inlined as base64", Some("inspect the .wasm file that it loads"))
+    } else if is_javascript(trimmed) {
+        JAVASCRIPT
     } else if has_extension(name, &["wat", "wast"]) {
         ("text that is not a module in the text format", Some("the text format begins with `(module`"))
     } else {
@@ -165,7 +170,13 @@ fn text_kind(text: &str, name: &str) -> Identity {
     Identity { what: what.to_owned(), hint }
 }
 
-fn is_javascript(text: &str, name: &str) -> bool {
+const JAVASCRIPT: (&str, Option<&str>) =
+    ("JavaScript without a module inlined as base64", Some("inspect the .wasm file that it loads"));
+
+/// Extensions of scripts for JavaScript engines.
+const SCRIPTS: &[&str] = &["js", "mjs", "cjs", "ts", "jsx", "tsx", "mts", "cts"];
+
+fn is_javascript(text: &str) -> bool {
     const WORDS: &[&str] = &[
         "function",
         "var ",
@@ -178,8 +189,7 @@ fn is_javascript(text: &str, name: &str) -> bool {
         "\"use strict\"",
         "module.exports",
     ];
-    has_extension(name, &["js", "mjs", "cjs", "ts", "jsx"])
-        || WORDS.iter().filter(|word| text.contains(**word)).count() >= 2
+    WORDS.iter().filter(|word| text.contains(**word)).count() >= 2
 }
 
 /// What the extension suggests where the bytes have no signature.
@@ -211,6 +221,21 @@ pub fn holds_wasm(head: &[u8]) -> bool {
     }
 }
 
+/// Whether a file that begins like this is an archive whose members are looked at, compressed or not.
+#[must_use]
+pub fn is_archive(head: &[u8]) -> bool {
+    match Compression::of(head) {
+        Some(compression) => Archive::of(&compression.peek(head, 512)).is_some(),
+        None => Archive::of(head).is_some(),
+    }
+}
+
+/// Whether a file of this name that begins like this is a script or a page, which may have a module inlined.
+#[must_use]
+pub fn may_inline(name: &str, head: &[u8]) -> bool {
+    (has_extension(name, SCRIPTS) || has_extension(name, &["html", "htm"])) && text(head).is_some()
+}
+
 fn is_wasm(head: &[u8]) -> bool {
     head.starts_with(b"\0asm") || is_text_format(head)
 }
@@ -237,6 +262,9 @@ mod tests {
         check(b"<!DOCTYPE html><html>", "a.wasm", "HTML");
         check(b"{\"a\": 1}", "a", "JSON");
         check(b"var Module = function() {};", "a", "JavaScript");
+        check(b"#!/usr/bin/env node\nmain()", "a", "JavaScript");
+        check(b"[1,2].map(f)", "a.mjs", "JavaScript");
+        check(b"(()=>{})()", "a.js", "JavaScript");
         check(b"version https://git-lfs.github.com/spec/v1\noid", "a.wasm", "Git LFS");
         check(b"\0asm\xef\xbf\xbd\0", "a.wasm", "read as text");
         check(b"hello world", "a", "text");

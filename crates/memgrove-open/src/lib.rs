@@ -3,6 +3,7 @@
 //! ```text
 //! bytes ─► gzip, zstd (one inside the other) ─► binary format ─► itself
 //!                                            ─► text format   ─► assembled
+//!                                            ─► tar, zip      ─► each member that holds one
 //!                                            ─► JavaScript, HTML: each module inlined as base64
 //! ```
 //!
@@ -10,6 +11,7 @@
 //! unpacked.
 #![forbid(unsafe_code)]
 
+mod archive;
 mod base64_text;
 mod compressed;
 mod error;
@@ -19,8 +21,9 @@ mod text_format;
 use std::io::Read;
 
 pub use error::{OpenError, Place};
-pub use identify::holds_wasm;
+pub use identify::{holds_wasm, is_archive, may_inline};
 
+use self::archive::Archive;
 use self::compressed::Compression;
 use self::text_format::is_text_format;
 
@@ -40,6 +43,8 @@ pub struct Binary {
     pub bytes: Vec<u8>,
     /// What it was wrapped in, outermost first: `gzip`, `base64 at offset 0x1f3`. Empty if it was the file itself.
     pub wrapped_in: Vec<String>,
+    /// Its path in an archive, where it was in one.
+    pub member: Option<String>,
 }
 
 /// The modules and components in a file, at least one: itself, or what is compressed, written as text or inlined in it.
@@ -58,22 +63,55 @@ pub fn binaries(bytes: Vec<u8>, name: &str, max_bytes: u64) -> Result<Vec<Binary
         bytes = compression.unpack(&bytes, max_bytes)?;
         wrapped_in.push(compression.name().to_owned());
     }
+    if let Some(archive) = Archive::of(&bytes) {
+        return in_archive(archive, &bytes, name, max_bytes, &wrapped_in);
+    }
     if is_text_format(&bytes) {
         wrapped_in.push("text format".to_owned());
-        return Ok(vec![Binary { bytes: text_format::assemble(&bytes, max_bytes)?, wrapped_in }]);
+        return Ok(vec![Binary {
+            bytes: text_format::assemble(&bytes, max_bytes)?,
+            wrapped_in,
+            member: None,
+        }]);
     }
     if is_binary(&bytes) {
-        return Ok(vec![Binary { bytes, wrapped_in }]);
+        return Ok(vec![Binary { bytes, wrapped_in, member: None }]);
     }
     let inlined: Vec<_> = base64_text::inlined(&bytes)
         .into_iter()
         .map(|found| {
             let mut wrapped_in = wrapped_in.clone();
             wrapped_in.push(format!("base64 at offset {:#x}", found.offset));
-            Binary { bytes: found.bytes, wrapped_in }
+            Binary { bytes: found.bytes, wrapped_in, member: None }
         })
         .collect();
     if inlined.is_empty() { Err(no_module(&bytes, name, &wrapped_in)) } else { Ok(inlined) }
+}
+
+/// The modules in an archive's members; members that are archives are left alone. A script without one is passed over,
+/// anything else that begins like a module and is none is the archive's error.
+fn in_archive(
+    archive: Archive,
+    bytes: &[u8],
+    name: &str,
+    max_bytes: u64,
+    wrapped_in: &[String],
+) -> Result<Vec<Binary>, OpenError> {
+    let is_wanted =
+        |path: &str, head: &[u8]| Archive::of(head).is_none() && (holds_wasm(head) || may_inline(path, head));
+    let mut found = Vec::new();
+    for member in archive.members(bytes, max_bytes, is_wanted)? {
+        match binaries(member.bytes, &member.path, max_bytes) {
+            Ok(inside) => found.extend(inside.into_iter().map(|mut binary| {
+                binary.wrapped_in.splice(..0, wrapped_in.iter().cloned().chain([archive.name().to_owned()]));
+                binary.member = Some(member.path.clone());
+                binary
+            })),
+            Err(OpenError::NoModule { .. }) => {}
+            Err(error) => return Err(OpenError::Member { path: member.path, source: Box::new(error) }),
+        }
+    }
+    if found.is_empty() { Err(no_module(bytes, name, wrapped_in)) } else { Ok(found) }
 }
 
 /// Reads to the end of a file, or fails when it has more than `max_bytes`. Of one that begins with a MiB of zeros that MiB:
@@ -127,16 +165,82 @@ mod tests {
     #[test]
     fn a_binary_is_itself() {
         let found = binaries(EMPTY.to_vec(), "a", 1000).unwrap();
-        assert_eq!(found, [Binary { bytes: EMPTY.to_vec(), wrapped_in: Vec::new() }]);
+        assert_eq!(found, [Binary { bytes: EMPTY.to_vec(), wrapped_in: Vec::new(), member: None }]);
     }
 
     #[test]
     fn text_and_inlined_modules_are_found() {
         let found = binaries(b";; c\n(module)".to_vec(), "a", 1000).unwrap();
-        assert_eq!(found, [Binary { bytes: EMPTY.to_vec(), wrapped_in: vec!["text format".to_owned()] }]);
+        assert_eq!(
+            found,
+            [Binary { bytes: EMPTY.to_vec(), wrapped_in: vec!["text format".to_owned()], member: None }]
+        );
         let found = binaries(b"load('AGFzbQEAAAA=')".to_vec(), "a.js", 1000).unwrap();
         assert_eq!(found[0].wrapped_in, ["base64 at offset 0x6"]);
         assert_eq!(found[0].bytes, EMPTY);
+    }
+
+    /// Files of an archive, one of them a script with a module inlined and one an archive.
+    const MEMBERS: [(&str, &[u8]); 5] = [
+        ("package/a.wasm", EMPTY),
+        ("package/read.me", b"no module"),
+        ("package/b.js", b"load('AGFzbQEAAAA=')"),
+        ("package/other.js", b"load('nothing')"),
+        ("package/c.wat", b"(memory 1)"),
+    ];
+
+    fn tar() -> Vec<u8> {
+        let mut tar = tar::Builder::new(Vec::new());
+        for (path, bytes) in MEMBERS {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(bytes.len() as u64);
+            tar.append_data(&mut header, path, bytes).unwrap();
+        }
+        tar.into_inner().unwrap()
+    }
+
+    fn zip() -> Vec<u8> {
+        use std::io::Write;
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        for (path, bytes) in MEMBERS {
+            zip.start_file(path, zip::write::SimpleFileOptions::default()).unwrap();
+            zip.write_all(bytes).unwrap();
+        }
+        zip.finish().unwrap().into_inner()
+    }
+
+    #[test]
+    fn members_of_archives_keep_their_path() {
+        use std::io::Write;
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&tar()).unwrap();
+        for (bytes, around) in
+            [(tar(), vec!["tar"]), (zip(), vec!["zip"]), (gzip.finish().unwrap(), vec!["gzip", "tar"])]
+        {
+            assert!(is_archive(&bytes), "{around:?}");
+            let found = binaries(bytes, "a", 100_000).unwrap();
+            let paths: Vec<_> = found.iter().filter_map(|binary| binary.member.as_deref()).collect();
+            assert_eq!(paths, ["package/a.wasm", "package/b.js", "package/c.wat"]);
+            assert_eq!(found[0].wrapped_in, around);
+            assert_eq!(found[1].wrapped_in.last().unwrap(), "base64 at offset 0x6");
+            assert_eq!((&found[0].bytes[..], &found[1].bytes[..]), (EMPTY, EMPTY));
+        }
+    }
+
+    #[test]
+    fn archives_are_bounded_and_their_faults_are_told() {
+        assert!(binaries(tar(), "a", 20).unwrap_err().to_string().contains("unpacking tar"));
+        let mut cut = zip();
+        cut.truncate(cut.len() / 2);
+        assert!(binaries(cut, "a", 1000).unwrap_err().to_string().contains("unpacking zip"));
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_ustar();
+        let text = b"(module (func (i33.const)))";
+        header.set_size(text.len() as u64);
+        tar.append_data(&mut header, "bad.wat", &text[..]).unwrap();
+        assert_eq!(error(&tar.into_inner().unwrap(), "a.tar"), "its member \"bad.wat\"");
+        let empty = tar::Builder::new(Vec::new()).into_inner().unwrap();
+        assert!(error(&empty, "a.tar").contains("zero bytes"));
     }
 
     #[test]

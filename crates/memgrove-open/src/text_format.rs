@@ -36,7 +36,24 @@ impl Place {
     }
 }
 
-/// Whether text begins with a module or component of the text format, after blanks and comments.
+/// What a text of the format may begin with: a module or component, or, without it, a field of a module.
+const FIRST_WORDS: [&[u8]; 13] = [
+    b"module",
+    b"component",
+    b"type",
+    b"rec",
+    b"import",
+    b"func",
+    b"table",
+    b"memory",
+    b"global",
+    b"export",
+    b"elem",
+    b"data",
+    b"tag",
+];
+
+/// Whether text begins with a module or component of the text format, after blanks, comments and annotations. Linear.
 pub(super) fn is_text_format(bytes: &[u8]) -> bool {
     let mut rest = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     loop {
@@ -44,17 +61,69 @@ pub(super) fn is_text_format(bytes: &[u8]) -> bool {
         if let Some(comment) = rest.strip_prefix(b";;") {
             let end = comment.iter().position(|&byte| byte == b'\n').unwrap_or(comment.len());
             rest = &comment[end..];
-        } else if let Some(comment) = rest.strip_prefix(b"(;") {
-            let Some(end) = comment.windows(2).position(|pair| pair == b";)") else { return false };
-            rest = &comment[end + 2..];
+        } else if rest.starts_with(b"(;") {
+            let Some(after) = after_comment(rest) else { return false };
+            rest = after;
+        } else if rest.starts_with(b"(@") {
+            let Some(after) = after_annotation(rest) else { return false };
+            rest = after;
         } else {
             break;
         }
     }
     let Some(rest) = rest.strip_prefix(b"(").map(<[u8]>::trim_ascii_start) else { return false };
-    [&b"module"[..], b"component"].iter().any(|word| {
-        rest.strip_prefix(*word).is_some_and(|rest| !matches!(rest.first(), Some(b'a'..=b'z' | b'-' | b'_')))
+    FIRST_WORDS.iter().any(|word| {
+        rest.strip_prefix(*word).is_some_and(|rest| match rest {
+            // JavaScript, too, has `(import(…))`.
+            [b'(', next, ..] => next.is_ascii_alphabetic() || matches!(next, b';' | b'@'),
+            [next, ..] => next.is_ascii_whitespace() || matches!(next, b'(' | b')' | b'$' | b'"' | b';'),
+            [] => true,
+        })
     })
+}
+
+/// What follows a comment `(; … ;)`, in which others may lie; `None` if it does not end.
+fn after_comment(text: &[u8]) -> Option<&[u8]> {
+    let mut depth = 0_usize;
+    let mut at = 0;
+    loop {
+        match text.get(at..at + 2)? {
+            b"(;" => (depth, at) = (depth + 1, at + 2),
+            b";)" if depth == 1 => return text.get(at + 2..),
+            b";)" => (depth, at) = (depth - 1, at + 2),
+            _ => at += 1,
+        }
+    }
+}
+
+/// What follows an annotation `(@name …)`, in which brackets, strings and comments may lie; `None` if it does not end.
+fn after_annotation(text: &[u8]) -> Option<&[u8]> {
+    let mut depth = 0_usize;
+    let mut rest = text;
+    loop {
+        match rest {
+            [b'(', b';', ..] => rest = after_comment(rest)?,
+            [b';', b';', ..] => rest = rest.get(rest.iter().position(|&byte| byte == b'\n')?..)?,
+            [b'"', ..] => rest = after_string(rest)?,
+            [b'(', after @ ..] => (depth, rest) = (depth + 1, after),
+            [b')', after @ ..] if depth == 1 => return Some(after),
+            [b')', after @ ..] => (depth, rest) = (depth.checked_sub(1)?, after),
+            [_, after @ ..] => rest = after,
+            [] => return None,
+        }
+    }
+}
+
+fn after_string(text: &[u8]) -> Option<&[u8]> {
+    let mut rest = text.get(1..)?;
+    loop {
+        match rest {
+            [b'\\', _, after @ ..] => rest = after,
+            [b'"', after @ ..] => return Some(after),
+            [_, after @ ..] => rest = after,
+            [] => return None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -63,10 +132,33 @@ mod tests {
 
     #[test]
     fn the_text_format_begins_with_a_module_or_component() {
-        for yes in ["(module)", " ;; c\n (; x ;) (module $a", "\u{feff}( module", "(component"] {
+        for yes in [
+            "(module)",
+            " ;; c\n (; x ;) (module $a",
+            "\u{feff}( module",
+            "(component)",
+            "(; a (; b ;) c ;) (module)",
+            "(@custom \"a)\" (x (; ) ;)))\n(module)",
+            "(func (export \"f\"))",
+            "(import \"a\" \"b\" (func))",
+            "(memory 1)",
+        ] {
             assert!(is_text_format(yes.as_bytes()), "{yes}");
         }
-        for no in ["", "(", "(modules)", "(; open", "module", ";; only", "(assert_invalid (module))"] {
+        for no in [
+            "",
+            "(",
+            "(modules)",
+            "(; open",
+            "(; a (; b ;) (module)",
+            "(@a (module)",
+            "module",
+            ";; only",
+            "(assert_invalid (module))",
+            "(function(){})()",
+            "(import('x'))",
+            "(data.a)",
+        ] {
             assert!(!is_text_format(no.as_bytes()), "{no}");
         }
     }

@@ -14,6 +14,7 @@ use memgrove_text::{escape_file_name, shorten};
 use memgrove_view::fix::Done;
 use memgrove_view::fix::Fix;
 
+use super::inspect::read_profile;
 use crate::args::size;
 use crate::exit::{self, Exit, UserError};
 use crate::input::{self, Source};
@@ -244,7 +245,7 @@ fn host(name: &str) -> Result<HostTarget> {
             .hint("`memgrove inspect --list-hosts` names them; a profile of your own is a .toml file")
             .into());
     }
-    let text = std::fs::read_to_string(name).with_context(|| format!("reading the host profile {name}"))?;
+    let text = read_profile(Path::new(name)).with_context(|| format!("reading the host profile {name}"))?;
     Ok(HostTarget::own(name, &text)?)
 }
 

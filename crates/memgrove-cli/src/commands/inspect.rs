@@ -1,7 +1,7 @@
 //! `memgrove inspect`: what a module's memory is, what made it, where it runs.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
@@ -110,7 +110,7 @@ pub(crate) fn run(args: &InspectArgs, out: &mut Output) -> Result<Exit> {
     if let Some(jobs) = args.jobs {
         rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global().context("starting threads")?;
     }
-    let found = input::walk(&args.paths);
+    let found = input::walk(&args.paths, args.max_size);
     let html = html_target(args, &found.sources)?;
     let many = found.folders || found.sources.len() > 1;
     let mut session = Session::new(args, many, html);
@@ -151,11 +151,19 @@ fn knowledge(hosts: &[PathBuf]) -> Result<Knowledge> {
     let mut knowledge = Knowledge::builtin().clone();
     for path in hosts {
         let name = escape_file_name(path.as_os_str());
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("reading the host profile {name}"))?;
+        let text = read_profile(path).with_context(|| format!("reading the host profile {name}"))?;
         knowledge.add_host(&name, &text).map_err(|errors| profile_error(&errors))?;
     }
     Ok(knowledge)
+}
+
+/// The most bytes of a host profile: the longest of ours has a few thousand.
+const MOST_PROFILE_BYTES: u64 = 4 << 20;
+
+/// The text of a host profile, which may be a file without an end.
+pub(super) fn read_profile(path: &Path) -> Result<String> {
+    let bytes = memgrove_open::read_at_most(std::fs::File::open(path)?, MOST_PROFILE_BYTES)?;
+    Ok(String::from_utf8(bytes)?)
 }
 
 /// The widest that the column of ids becomes.

@@ -18,6 +18,7 @@ mod man;
 mod survey;
 mod swap;
 mod trace;
+mod trace_map;
 mod trace_read;
 mod trace_run;
 

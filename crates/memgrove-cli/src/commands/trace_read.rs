@@ -63,7 +63,7 @@ pub(crate) struct ReadArgs {
     mgtr: Option<PathBuf>,
 
     #[command(flatten)]
-    names: NameArgs,
+    pub(super) names: NameArgs,
 
     /// Stacks in each list
     #[arg(long, value_name = "COUNT", default_value_t = 5)]

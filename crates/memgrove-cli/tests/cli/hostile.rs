@@ -188,12 +188,14 @@ fn text_files(names: &Names) -> Vec<(&'static str, Vec<u8>)> {
         ("module.wasm", module(names)),
         ("module.mgpr", recording(&module(names))),
         ("module.mgck", check_recording(&module(names))),
+        ("stack.txt", stack(names)),
         ("hostile.map", source_map(names, &module(names))),
         ("hostile.symbols", symbol_map(names)),
         ("fixable.wasm", fixable(names)),
         ("twice.wat", twice.into_bytes()),
         ("component.wat", component.into_bytes()),
         ("no-name.wat", no_name.into_bytes()),
+        ("archive.tar", archive(names)),
         ("archive.a", [b"!<arch>\n".as_slice(), names.name(1).as_bytes()].concat()),
         ("text.js", names.wat(1).into_bytes()),
         ("host.toml", profile(&toml_string(&names.name(0))).into_bytes()),
@@ -201,6 +203,16 @@ fn text_files(names: &Names) -> Vec<(&'static str, Vec<u8>)> {
         ("bad.toml", format!("id = \"x\"\n{} = 1\n", toml_string(&names.name(0))).into_bytes()),
         ("broken.toml", format!("id = \"x\"\ntitle = {}", &names.name(0)).into_bytes()),
     ]
+}
+
+/// A module under a hostile name.
+fn archive(names: &Names) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    let bytes = module(names);
+    header.set_size(bytes.len() as u64);
+    tar.append_data(&mut header, names.file(".wasm"), &bytes[..]).unwrap();
+    tar.into_inner().unwrap()
 }
 
 /// A recording of [`module`], in which its functions allocate: called by the host, and at the start of each body.
@@ -281,6 +293,16 @@ fn source_map(names: &Names, wasm: &[u8]) -> Vec<u8> {
         .into_bytes()
 }
 
+/// An engine's stack with hostile names, in the code of the module.
+fn stack(names: &Names) -> Vec<u8> {
+    let places = (0..64_u32).map(|at| {
+        // Line feeds are the text's own.
+        let name = names.name(at).replace('\n', "");
+        format!("    at {name} (wasm-function[{at}]:{:#x})\n", at * 8)
+    });
+    places.collect::<String>().into_bytes()
+}
+
 /// A symbol map that gives every function a hostile name.
 fn symbol_map(names: &Names) -> Vec<u8> {
     let escaped = |name: String| name.bytes().map(|byte| format!("\\{byte:02x}")).collect::<String>();
@@ -322,6 +344,9 @@ const ASKED: &[&str] = &[
     "inspect module.wasm",
     "inspect -v module.wasm",
     "inspect -f table module.wasm @.wasm",
+    "inspect archive.tar",
+    "inspect -v -f text archive.tar",
+    "inspect -f json archive.tar",
     "inspect -f json module.wasm twice.wat @.wat",
     "inspect -f ndjson module.wasm twice.wat",
     "inspect -v @.wasm --html report.html",
@@ -384,6 +409,11 @@ const ASKED: &[&str] = &[
     "trace @.wasm --alloc 0=malloc,1=free --invoke malloc %",
     "trace @.wasm --dir @.missing::% --env % -- %",
     "trace @.wasm --engine % --save @.wasm",
+    "trace @.wasm --alloc 0=malloc -o traced.wasm --map hostile.json",
+    "trace @.wasm --alloc 0=malloc -o traced.wasm --map @.wasm",
+    "trace module.wasm --map hostile.json --resolve stack.txt",
+    "trace module.wasm --map @.missing --resolve @.wasm",
+    "trace module.wasm --map @.wasm --resolve stack.txt",
     "trace twice.wat -o out.wasm",
     "trace module.wasm --profile @.missing",
     "trace module.wasm --profile @.wasm",
