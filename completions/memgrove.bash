@@ -16,6 +16,9 @@ _memgrove() {
             ",$1")
                 cmd="memgrove"
                 ;;
+            memgrove,advise)
+                cmd="memgrove__subcmd__advise"
+                ;;
             memgrove,bench)
                 cmd="memgrove__subcmd__bench"
                 ;;
@@ -50,12 +53,38 @@ _memgrove() {
 
     case "${cmd}" in
         memgrove)
-            opts="-q -h -V --color --quiet --help --version inspect survey bench fix swap trace check completions man"
+            opts="-q -h -V --color --quiet --help --version inspect survey bench fix swap trace advise check completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        memgrove__subcmd__advise)
+            opts="-q -h -V --allocators --json --max-size --color --quiet --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --allocators)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -242,7 +271,7 @@ _memgrove() {
             return 0
             ;;
         memgrove__subcmd__fix)
-            opts="-o -n -q -h -V --output --dry-run --explain --stub --trap --allocator --host --partial --accept-unverified --max-memory --glue --json --max-size --color --quiet --help --version"
+            opts="-o -n -q -h -V --output --dry-run --explain --stub --trap --allocator --host --partial --accept-unverified --lower --discard --max-memory --glue --json --max-size --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -274,6 +303,14 @@ _memgrove() {
                     ;;
                 --host)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lower)
+                    COMPREPLY=($(compgen -W "host all sign-extension saturating-float-to-int multi-value bulk-memory reference-types memory-control" -- "${cur}"))
+                    return 0
+                    ;;
+                --discard)
+                    COMPREPLY=($(compgen -W "lower raise" -- "${cur}"))
                     return 0
                     ;;
                 --max-memory)
@@ -460,7 +497,7 @@ _memgrove() {
             return 0
             ;;
         memgrove__subcmd__trace)
-            opts="-o -q -h -V --output --alloc --no-stacks --no-call-sites --sample --seed --max-log --dir --env --invoke --engine --save --profile --diff --collapsed --metric --html --dhat --pprof --firefox --speedscope --heaptrack --mgtr --debug-file --source-map --symbols --top --json --max-size --color --quiet --help --version"
+            opts="-o -q -h -V --output --alloc --no-stacks --no-call-sites --sample --seed --max-log --map --resolve --dir --env --invoke --engine --save --profile --diff --collapsed --metric --html --dhat --pprof --firefox --speedscope --heaptrack --mgtr --debug-file --source-map --symbols --top --json --max-size --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -487,6 +524,14 @@ _memgrove() {
                     return 0
                     ;;
                 --max-log)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --map)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --resolve)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -36,6 +36,7 @@ complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "bench" -d 'Measur
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "fix" -d 'Make a module run anywhere: satisfy its imports inside the module'
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "swap" -d 'Put another allocator into an existing module'
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "trace" -d 'Record what a module\'s heap does, without rebuilding it'
+complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "advise" -d 'Say which allocator serves a recorded program best'
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "check" -d 'Find misuse of a module\'s heap, without rebuilding it'
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "man" -d 'Print a manual page, or write all of them'
@@ -117,6 +118,16 @@ log\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l trap -d 'Functions that trap when called instead of staying imports: a name, a group of imports, or all the rest' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l allocator -d 'The heap that is put inside where the module imports malloc, free and their family' -r -f -a "wee\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l host -d 'Target host (id or TOML file): imports it provides are kept, and the result has to run on it' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l lower -d 'Write in WebAssembly 1.0 what can be: of the proposals that the target host lacks, of those named, or of all' -r -f -a "host\t''
+all\t''
+sign-extension\t''
+saturating-float-to-int\t''
+multi-value\t''
+bulk-memory\t''
+reference-types\t''
+memory-control\t''"
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l discard -d 'What becomes of giving memory back (`__wbindgen_memory_discard`, `memory.discard`)' -r -f -a "lower\t''
+raise\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l max-memory -d 'Raise the memory\'s maximum to SIZE, such as 256MiB, where the module declares a smaller one' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l glue -d 'The module\'s JavaScript, by Emscripten: says what its minified imports are' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l max-size -d 'Refuse files with more bytes than this, also after unpacking' -r
@@ -151,6 +162,8 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l alloc -d 'A 
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l sample -d 'Record some blocks only: one in so many bytes asked for, such as 512KiB; each figure is then an estimate' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l seed -d 'Seed of --sample; the same seed gives the same blocks' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l max-log -d 'The most memory that the recording may take, such as 256MiB; the log ends there, counts go on' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l map -d 'With -o: write where functions and instructions of FILE are in OUT. With --resolve: read it' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l resolve -d 'Print this text, an engine\'s stack of the instrumented module, with places and names of FILE; `-` is standard input' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l dir -d 'A folder that the program may use, and its name inside; several with one option each' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l env -d 'A variable of the program\'s environment, which is empty otherwise' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l invoke -d 'Call this export with numbers in place of `_start`; a library\'s `_initialize` is called first' -r
@@ -185,6 +198,15 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l json -d 'Wri
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s V -l version -d 'Print version'
+complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -l allocators -d 'Allocators or groups to try (all, ours, peers), beside dlmalloc [default: all]' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -l max-size -d 'Refuse modules with more bytes than this, also after unpacking' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -l color -d 'Colour the output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -l json -d 'Write the advice as JSON'
+complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
+complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -s V -l version -d 'Print version'
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -s o -l output -d 'Where to write the instrumented module' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l profile -d 'Read the reports of this recording of FILE' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l fail-on -d 'Exit with status 3 for these kinds only; by default for every kind but leak' -r -f -a "use-after-free\t''

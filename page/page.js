@@ -57,8 +57,17 @@
     const section = byId('result').content.firstElementChild.cloneNode(true);
     const one = (selector) => section.querySelector(selector);
     one('h2').textContent = visible(file.name);
-    // Nothing in the report runs: the frame is sandboxed, and its origin is no one's.
-    one('iframe').srcdoc = html;
+    // Nothing in the report runs: the sandbox allows no scripts. This page may look at it, to make the frame as high.
+    const frame = one('iframe');
+    const fit = () => {
+      const root = frame.contentDocument?.documentElement;
+      if (root) frame.style.height = `${root.scrollHeight + 2}px`;
+    };
+    frame.onload = () => {
+      fit();
+      new ResizeObserver(fit).observe(frame.contentDocument.body);
+    };
+    frame.srcdoc = html;
     one('iframe').title = `Report on ${visible(file.name)}`;
     one('.close').onclick = () => section.remove();
     one('.save-report').onclick = () => save(`${file.name}.html`, html, 'text/html');

@@ -35,6 +35,13 @@ fn main() {
     let out = Path::new(&out);
     println!("cargo::rerun-if-changed=trace");
     let recorder = wat::parse_file("trace/recorder.wat").unwrap_or_else(|error| panic!("{error}"));
+    println!("cargo::rerun-if-changed=lower");
+    let lower = wat::parse_file("lower/lower.wat").unwrap_or_else(|error| panic!("{error}"));
+    // They stand for what a host of that version lacks.
+    Validator::new_with_features(WasmFeatures::WASM1)
+        .validate_all(&lower)
+        .unwrap_or_else(|error| panic!("lower/lower.wat is not WebAssembly 1.0: {error}"));
+    fs::write(out.join("lower.wasm"), lower).expect("OUT_DIR is writable");
     fs::write(out.join("recorder.wasm"), recorder).expect("OUT_DIR is writable");
     let checker = wat::parse_file("trace/checker.wat").unwrap_or_else(|error| panic!("{error}"));
     fs::write(out.join("checker.wasm"), checker).expect("OUT_DIR is writable");

@@ -21,6 +21,8 @@ fix       a module that runs anywhere, from one that needs its host
   --stub GROUP         what may be answered by something poorer  [default: all]
   --trap NAME          what traps when called instead of staying an import
   --allocator wee      the heap for imported malloc and free
+  --lower PROPOSALS    write in WebAssembly 1.0 what can be: proposals, host or all
+  --discard WAY        lower or raise: what becomes of giving memory back
   --glue JS            Emscripten's JavaScript beside the module
   --partial            write it even if imports stay
   --accept-unverified  status 0 although nothing of it could be run
@@ -43,6 +45,8 @@ const options = {
   stub: { type: 'string', multiple: true },
   trap: { type: 'string', multiple: true },
   allocator: { type: 'string' },
+  lower: { type: 'string', multiple: true },
+  discard: { type: 'string' },
   glue: { type: 'string' },
   partial: { type: 'boolean' },
   'accept-unverified': { type: 'boolean' },
@@ -101,6 +105,8 @@ async function runFix(values, paths) {
     stub: list(values.stub),
     trap: list(values.trap),
     allocator: values.allocator,
+    lower: list(values.lower),
+    discard: values.discard,
     glue: values.glue === undefined ? undefined : await readFile(values.glue, 'utf8'),
     partial: values.partial,
   });

@@ -63,6 +63,10 @@ export interface FixOptions {
   allocator?: 'wee';
   /** Raise the memory's maximum to this many bytes. */
   maxMemory?: number;
+  /** Proposals to do without, written in WebAssembly 1.0: their ids, `host` for what the host lacks, or `all`. */
+  lower?: string[];
+  /** What becomes of giving memory back. */
+  discard?: 'lower' | 'raise';
   /** Emscripten's JavaScript beside the module. */
   glue?: string;
   /** The result is wanted even if imports stay. */

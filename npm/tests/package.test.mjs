@@ -1,7 +1,7 @@
 // The package as it was installed: MEMGROVE_PACKAGE is its folder, MEMGROVE the native tool, SAMPLES a folder of modules.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
@@ -19,7 +19,6 @@ assert.ok(modules.length > 5, `${modules.length} samples`);
 
 const run = (program, args) => spawnSync(program, args, { encoding: 'utf8', maxBuffer: 1 << 28 });
 const npx = (...args) => run(process.execPath, [join(packaged, 'cli.js'), ...args]);
-const wat = (text) => text;
 
 test('reports are byte for byte those of the native tool', async () => {
   for (const path of modules) {
@@ -58,9 +57,9 @@ test('a fix gives the native tool\'s bytes and plan, and is verified here', asyn
 });
 
 test('what never ends is ended', async () => {
-  const loops = wat(`(module (import "env" "emscripten_notify_memory_growth" (func (param i32)))
+  const loops = `(module (import "env" "emscripten_notify_memory_growth" (func (param i32)))
     (memory (export "memory") 1) (func (export "spin") (loop (br 0)))
-    (func (export "deep") (call 2)))`);
+    (func (export "deep") (call 2)))`;
   const result = await memgrove.fix({ name: 'loops.wat', bytes: loops });
   assert.notEqual(result.verdict, 'failed', result.text);
 });
@@ -90,4 +89,32 @@ test('statuses are those of the native tool', () => {
 test('names forge nothing', () => {
   const said = npx('inspect', `${folder}/\u001b[2J\u202e.wasm`);
   assert.ok(!/[\u001b\u202e]/.test(said.stderr), JSON.stringify(said.stderr));
+});
+
+test('the README\'s commands and example work in an empty folder', () => {
+  const readme = readFileSync(join(packaged, 'README.md'), 'utf8');
+  // Beside the folder of packages, where `memgrove` is found by its name.
+  const empty = mkdtempSync(join(packaged, '../../readme-'));
+  test.after(() => rmSync(empty, { recursive: true }));
+  const into = (name) => join(empty, name);
+  copyFileSync(join(samples, 'c-emscripten-dlmalloc.wasm'), into('app.wasm'));
+  const [, shell] = /```sh\n([^]*?)```/.exec(readme);
+  const commands = shell.trim().split('\n').map((line) => line.replace(/#.*/, '').trim());
+  assert.ok(commands.length > 3);
+  for (const command of commands) {
+    const [npx, name, ...args] = command.split(' ');
+    assert.deepEqual([npx, name], ['npx', 'memgrove']);
+    const done = spawnSync(process.execPath, [join(packaged, 'cli.js'), ...args], { cwd: empty, encoding: 'utf8' });
+    assert.equal(done.status, 0, `${command}: ${done.stderr}`);
+  }
+  for (const name of ['report.html', 'anywhere.wasm']) {
+    assert.ok(existsSync(into(name)), name);
+    rmSync(into(name));
+  }
+  const [, example] = /```js\n([^]*?)```/.exec(readme);
+  writeFileSync(into('example.mjs'), example);
+  const done = spawnSync(process.execPath, ['example.mjs'], { cwd: empty, encoding: 'utf8' });
+  assert.equal(done.status, 0, done.stderr);
+  assert.match(done.stdout, /dlmalloc/);
+  assert.ok(existsSync(into('report.html')) && existsSync(into('anywhere.wasm')));
 });

@@ -277,7 +277,7 @@ fn check_hardened(workspace: &Workspace, allocator: &str) -> Result<()> {
 }
 
 /// The newest clang that is here; Debian's oldest cannot build for wasm32 without its libraries, so 22 comes first.
-fn clang(sh: &Shell, name: &str) -> Result<String> {
+pub fn clang(sh: &Shell, name: &str) -> Result<String> {
     [format!("{name}-22"), name.to_owned()]
         .into_iter()
         .find(|command| cmd!(sh, "{command} --version").quiet().ignore_stdout().ignore_stderr().run().is_ok())

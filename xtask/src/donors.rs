@@ -24,8 +24,9 @@ pub enum DonorsTask {
 const SOURCES: [&str; 2] = ["crates/memgrove-donor", "crates/memgrove/src"];
 const PACKAGE: &str = "crates/memgrove-donor";
 const PREBUILT: &str = "crates/memgrove-rewrite/donors";
-const DONOR: &str = "wee.wasm";
 const MANIFEST: &str = "manifest.json";
+/// The heaps of `memgrove fix --allocator`, by the feature that chooses each.
+const LAZY: [&str; 1] = ["wee"];
 /// The heaps of `memgrove swap`, by the feature that chooses each.
 const PLACED: [&str; 5] = ["wee", "dlmalloc", "jemalloc", "hoard", "hardened"];
 /// What a heap exports: C's functions, those that its adaptors need, and those that trap.
@@ -52,12 +53,16 @@ fn build(workspace: &Workspace) -> Result<()> {
     rust.enter(&sh, &["-Ctarget-cpu=mvp"])?;
     sh.set_var("CARGO_TARGET_DIR", &target);
     sh.change_dir(PACKAGE);
-    let arguments = rust.arguments("core");
-    cmd!(sh, "cargo build --quiet --locked --release").args(arguments).quiet().run()?;
     let built = target.join("wasm32-unknown-unknown/release/memgrove_donor.wasm");
-    let module = fs::read(&built).with_context(|| built.display().to_string())?;
-
-    let mut modules = BTreeMap::from([(DONOR.to_owned(), module)]);
+    let mut modules = BTreeMap::new();
+    for feature in LAZY {
+        cmd!(sh, "cargo build --quiet --locked --release --no-default-features --features {feature}")
+            .args(rust.arguments("core"))
+            .quiet()
+            .run()?;
+        let module = fs::read(&built).with_context(|| built.display().to_string())?;
+        modules.insert(format!("{feature}.wasm"), module);
+    }
     for feature in PLACED {
         let module = build_placed(workspace, &rust, &target, feature)?;
         modules.insert(format!("placed/{feature}.wasm"), module);
@@ -117,7 +122,8 @@ fn check(workspace: &Workspace) -> Result<()> {
         bail!("the donors are older than their sources\n{HINT}");
     }
     let placed = PLACED.iter().map(|feature| format!("placed/{feature}.wasm"));
-    for name in placed.chain([DONOR.to_owned()]) {
+    let lazy = LAZY.iter().map(|feature| format!("{feature}.wasm"));
+    for name in placed.chain(lazy) {
         if manifest["donors"][&name]["sha256"] != sources::digest(&fs::read(prebuilt.join(&name))?) {
             bail!("{PREBUILT}/{name} is not what was built\n{HINT}");
         }

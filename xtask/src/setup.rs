@@ -13,6 +13,7 @@ use crate::workspace::Workspace;
 const DEBIAN: &[(Option<&str>, &str, &str)] = &[
     (None, "rustc-web", "a Rust compiler whose standard library can be built for wasm32"),
     (None, "rust-web-src", "the sources of that library"),
+    (None, "rust-web-clippy", "the lints of that compiler"),
     (Some("wasm-ld-22"), "lld-22", "the linker for wasm"),
     (Some("clang-22"), "clang-22", "C and C++ for wasm"),
     (None, "wasi-libc", "a C library over WASI"),

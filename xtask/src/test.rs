@@ -1,5 +1,7 @@
 //! The one list of what is checked, by hand and by CI. Every step runs even when one before it failed.
 
+mod wasm32;
+
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -9,9 +11,9 @@ use crate::archives::{self, ArchivesArgs};
 use crate::corpus::{self, CorpusTask};
 use crate::donors::{self, DonorsTask};
 use crate::fingerprints::{self, FingerprintsTask};
+use crate::npm;
 use crate::report::{self, ReportArgs};
 use crate::size::{self, SizeArgs};
-use crate::wasm_rust::WasmRust;
 use crate::workspace::Workspace;
 use crate::{setup, tidy};
 
@@ -69,23 +71,23 @@ impl Step {
 const EVERY_BUDGET_S: u32 = 50 * 60;
 
 const STEPS: &[Step] = &[
-    Step::every("format", 20, format),
-    Step::every("tidy", 20, |workspace, _| tidy::run(workspace)),
+    Step::every("format", 10, format),
+    Step::every("tidy", 5, |workspace, _| tidy::run(workspace)),
     // Among its lints: no function of std that is newer than the `rust-version` of its crate.
-    Step::every("clippy", 260, clippy),
+    Step::every("clippy", 220, clippy),
     Step::every("documentation", 90, documentation),
-    Step::every("features-on-wasm32", 340, features_on_wasm32),
+    Step::every("features-on-wasm32", 340, wasm32::features),
     Step::every("archives", 310, |workspace, _| archives::run(workspace, &ArchivesArgs::checked())),
-    Step::every("corpus", 60, |workspace, _| corpus::run(workspace, &CorpusTask::Fetch)),
-    Step::every("tests", 980, |_, sh| Ok(cmd!(sh, "cargo test --locked --workspace --no-fail-fast").run()?)),
+    Step::every("corpus", 45, |workspace, _| corpus::run(workspace, &CorpusTask::Fetch)),
+    Step::every("tests", 1040, |_, sh| Ok(cmd!(sh, "cargo test --locked --workspace --no-fail-fast").run()?)),
     // The allocators once more, with a secret in every list.
     Step::every("encoded-links", 80, encoded_links),
-    Step::every("results", 60, |workspace, _| report::run(workspace, &ReportArgs::checked())),
-    Step::every("size", 60, |workspace, _| size::run(workspace, &SizeArgs::default())),
+    Step::every("results", 25, |workspace, _| report::run(workspace, &ReportArgs::checked())),
+    Step::every("size", 45, |workspace, _| size::run(workspace, &SizeArgs::default())),
     // Every interleaving of the allocators' lock and of finding a block's heap; most of it compiling.
-    Step::every("loom", 90, loom),
+    Step::every("loom", 50, loom),
     // The peers and workloads run natively, which is quicker than a guest.
-    Step::every("guests-tests", 240, guests_tests),
+    Step::every("guests-tests", 110, guests_tests),
     Step::every("donors", 5, |workspace, _| donors::run(workspace, &DonorsTask::Check)),
     Step::every("oldest-dependencies-of-libraries", 80, |workspace, sh| {
         oldest_dependencies(
@@ -94,7 +96,9 @@ const STEPS: &[Step] = &[
             &["-p", "memgrove-inspect", "-p", "memgrove-rewrite", "-p", "memgrove-view"],
         )
     }),
-    Step::every("fingerprints", 30, |workspace, _| fingerprints::run(workspace, &FingerprintsTask::Read)),
+    Step::every("fingerprints", 10, |workspace, _| fingerprints::run(workspace, &FingerprintsTask::Read)),
+    // As it is packed, in Node and in Chromium.
+    Step::every("npm", 260, |workspace, _| npm::test(workspace)),
     // Every toolchain builds the survey's modules again, and their facts are what the prebuilt ones' manifest says.
     Step::every("survey", 240, survey),
     Step::long("fingerprints-held-out", "fingerprints", 1800, |workspace, _| {
@@ -107,10 +111,10 @@ const STEPS: &[Step] = &[
     Step::long("alloc-stress", "tests", 1200, alloc_stress),
 ];
 
-fn clippy(_: &Workspace, sh: &Shell) -> Result<()> {
+fn clippy(workspace: &Workspace, sh: &Shell) -> Result<()> {
     cmd!(sh, "cargo clippy --locked --workspace --all-targets -- -D warnings").run()?;
     cmd!(sh, "cargo clippy --locked -p memgrove --all-features --all-targets -- -D warnings").run()?;
-    // Without what is for wasm32 only, whose compiler comes without clippy.
+    // What is for wasm32 only has another compiler, see there.
     for (folder, only_wasm) in [("guests", "minimal"), ("samples", "study-no-std")] {
         let place = ["--manifest-path", &format!("{folder}/Cargo.toml"), "--target-dir", "target/guests"];
         cmd!(sh, "cargo clippy --locked --workspace --exclude {only_wasm} --all-targets")
@@ -118,7 +122,7 @@ fn clippy(_: &Workspace, sh: &Shell) -> Result<()> {
             .args(["--", "-D", "warnings"])
             .run()?;
     }
-    Ok(())
+    wasm32::clippy(workspace)
 }
 
 /// Workspaces of their own, each formatted like the main one.
@@ -190,25 +194,6 @@ fn survey(workspace: &Workspace, sh: &Shell) -> Result<()> {
     Ok(cmd!(sh, "{memgrove} survey --build --check").run()?)
 }
 
-/// Each crate that is meant for wasm32, with each of its sets of features, and the standard library it needs.
-const ON_WASM32: &[(&str, &[&str], &str)] = &[
-    ("memgrove", &["--no-default-features"], "core"),
-    ("memgrove", &["--all-features"], "core,alloc"),
-    ("memgrove-trace", &[], "core,alloc"),
-    ("memgrove-profile", &[], "std,panic_abort"),
-    ("memgrove-symbols", &[], "std,panic_abort"),
-    ("memgrove-module", &["--no-default-features"], "std,panic_abort"),
-    ("memgrove-inspect", &["--no-default-features"], "std,panic_abort"),
-    ("memgrove-inspect", &["--all-features"], "std,panic_abort"),
-    ("memgrove-rewrite", &[], "std,panic_abort"),
-    ("memgrove-verify", &[], "std,panic_abort"),
-    ("memgrove-open", &[], "std,panic_abort"),
-    ("memgrove-results", &[], "std,panic_abort"),
-    ("memgrove-view", &[], "std,panic_abort"),
-    ("memgrove-api", &[], "std,panic_abort"),
-    ("memgrove-js", &[], "std,panic_abort"),
-];
-
 pub fn run(workspace: &Workspace, args: &TestArgs) -> Result<()> {
     if args.list {
         list();
@@ -277,43 +262,6 @@ fn every_budget_s() -> u32 {
 fn documentation(_: &Workspace, sh: &Shell) -> Result<()> {
     sh.set_var("RUSTDOCFLAGS", "-D warnings");
     Ok(cmd!(sh, "cargo doc --locked --workspace --no-deps").run()?)
-}
-
-/// Checks each crate that is meant for wasm32 there, without and with the features of threads; the allocators for
-/// memory64, too.
-fn features_on_wasm32(_: &Workspace, sh: &Shell) -> Result<()> {
-    let rust = WasmRust::find(sh)?;
-    for (package, features, library) in ON_WASM32 {
-        rust.enter(sh, &["-Dwarnings"])?;
-        let arguments = rust.arguments(library);
-        cmd!(sh, "cargo check --quiet --locked --target-dir out/target/wasm32 -p {package}")
-            .args(*features)
-            .args(arguments)
-            .run()?;
-    }
-    // With threads: told apart by their stacks, by #[thread_local], by the standard library.
-    let atomics = "-Ctarget-feature=+atomics,+bulk-memory,+mutable-globals";
-    let ways: [(&[&str], &[&str], &str); 3] = [
-        (&["-Dwarnings", atomics], &[], "core"),
-        (&["-Dwarnings", atomics, "--cfg=memgrove_thread_local"], &[], "core"),
-        (&["-Dwarnings", atomics], &["--features=std"], "std,panic_abort"),
-    ];
-    for (flags, features, library) in ways {
-        rust.enter(sh, flags)?;
-        let arguments = rust.arguments(library);
-        cmd!(sh, "cargo check --quiet --locked --target-dir out/target/wasm32 -p memgrove")
-            .args(features)
-            .args(arguments)
-            .run()?;
-    }
-    let Some(arguments) = rust.arguments64("core") else {
-        println!("memory64 is left out: it needs a standard library built from source");
-        return Ok(());
-    };
-    rust.enter(sh, &["-Dwarnings"])?;
-    Ok(cmd!(sh, "cargo check --quiet --locked --target-dir out/target/wasm32 -p memgrove")
-        .args(arguments)
-        .run()?)
 }
 
 #[cfg(test)]

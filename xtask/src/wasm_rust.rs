@@ -44,6 +44,15 @@ impl WasmRust {
         self.linker.as_deref().unwrap_or("wasm-ld")
     }
 
+    /// The compiler's own clippy: `cargo clippy` for what is built with it. It takes `clippy` as its first argument.
+    pub fn clippy(&self) -> Result<PathBuf> {
+        let clippy = self.sysroot.join("bin/cargo-clippy");
+        if !clippy.is_file() {
+            bail!("no {}\nhint: cargo xtask setup, or rustup component add clippy", clippy.display());
+        }
+        Ok(clippy)
+    }
+
     /// Which compiler it is, for a manifest.
     pub fn version(&self, sh: &Shell) -> Result<String> {
         let rustc = &self.rustc;

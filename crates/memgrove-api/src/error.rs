@@ -12,18 +12,34 @@ use crate::failure;
 pub struct UserError {
     message: String,
     hint: Option<String>,
-    is_usage: bool,
+    kind: ErrorKind,
+}
+
+/// What an error means for whoever asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The request makes no sense.
+    Usage,
+    /// The work could not be done.
+    Failed,
+    /// Everything was read, and the answer is no.
+    No,
 }
 
 impl UserError {
     /// What was asked for does not exist.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, is_usage: true }
+        Self { message: message.into(), hint: None, kind: ErrorKind::Usage }
     }
 
     /// The work could not be done.
     pub fn failed(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, is_usage: false }
+        Self { message: message.into(), hint: None, kind: ErrorKind::Failed }
+    }
+
+    /// The answer is no.
+    pub fn no(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None, kind: ErrorKind::No }
     }
 
     /// Adds what the user could try.
@@ -33,10 +49,10 @@ impl UserError {
         self
     }
 
-    /// Whether the request is at fault, not the input.
+    /// What it means.
     #[must_use]
-    pub const fn is_usage(&self) -> bool {
-        self.is_usage
+    pub const fn kind(&self) -> ErrorKind {
+        self.kind
     }
 
     /// What the user could try.

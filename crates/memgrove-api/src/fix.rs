@@ -4,9 +4,11 @@
 //! Request ─► plan(): Planned ─► refusal()? ─► memgrove-verify ─► show(): text or JSON
 //! ```
 
+pub mod lower;
+
 use memgrove_inspect::facts::MemoryType;
 use memgrove_inspect::{Facts, Report, facts};
-use memgrove_rewrite::{Allocator, Fixed, Glue, GlueError, Item, Options, Stubs, Traps};
+use memgrove_rewrite::{Allocator, Discard, Fixed, Glue, GlueError, Item, Options, Stubs, Traps};
 use memgrove_view::fix::{Done, Fix, HostVerdict};
 
 use crate::error::{Error, UserError};
@@ -39,6 +41,10 @@ pub struct Request<'a> {
     pub allocator: Option<Allocator>,
     /// The maximum of a memory that declares a smaller one.
     pub max_memory_bytes: Option<u64>,
+    /// The proposals that the result is to do without: their ids, [`lower::HOST`] or [`lower::ALL`].
+    pub lower: Vec<String>,
+    /// What becomes of giving memory back; `None`: an import is lowered, and an instruction stays.
+    pub discard: Option<Discard>,
     /// The JavaScript beside or around the module.
     pub script: Option<Script<'a>>,
     /// A result is wanted even if imports stay or the host does not run it.
@@ -58,7 +64,7 @@ pub struct Carried {
 /// [`Error::User`] if the request does not fit the module, or what rewriting says.
 pub fn carry_out(original: &Facts<'_>, request: &Request<'_>) -> Result<Carried, Error> {
     let mut options = options(request, original)?;
-    let fixed = match request.script {
+    let mut fixed = match request.script {
         Some(Script::Named { name, text }) => {
             options.glue = Some(Glue::read(text, original).map_err(|error| not_understood(name, &error))?);
             memgrove_rewrite::fix_facts(original, &options).map_err(|error| match error {
@@ -74,6 +80,9 @@ pub fn carry_out(original: &Facts<'_>, request: &Request<'_>) -> Result<Carried,
         return Err(UserError::usage(format!("--trap: the module imports nothing called `{name}`"))
             .hint("--dry-run lists its imports; groups are memory, wasi, js-glue, unknown and so on, or rest")
             .into());
+    }
+    if !options.lower.is_empty() {
+        fixed.plan.notes.extend(lower::still_needed(&options.lower, &facts(&fixed.wasm)?));
     }
     Ok(Carried { fixed, options })
 }
@@ -92,6 +101,10 @@ pub struct Planned<'a> {
     pub report: Report,
     /// The part of it about the host that it is for.
     pub on_host: HostVerdict,
+    /// Of what the host lacks, something could be lowered.
+    lower_helps: bool,
+    /// What the result was to do without and needs nevertheless.
+    still_needed: Vec<String>,
     /// Nothing stays that the host does not provide, or the user wants it anyway.
     is_allowed: bool,
     partial: bool,
@@ -113,15 +126,34 @@ impl<'a> Planned<'a> {
         let report = request.host.report(&result);
         let on_host = request.host.verdict(&report)?;
         let partial = request.partial;
+        let lower_helps = request.lower.is_empty() && lower::helps(request.host, &result);
+        let still_needed = lower::still_needed(&options.lower, &result);
         let mut remaining = fixed.plan.remaining();
         let is_allowed = partial || remaining.all(|item| options.is_provided(&item.module, &item.name));
-        Ok(Self { name, original, fixed, result, report, on_host, is_allowed, partial })
+        Ok(Self {
+            name,
+            original,
+            fixed,
+            result,
+            report,
+            on_host,
+            lower_helps,
+            still_needed,
+            is_allowed,
+            partial,
+        })
     }
 
     /// Nothing has to stay, and the host runs it.
     #[must_use]
     pub fn is_as_wanted(&self) -> bool {
-        self.is_allowed && !self.on_host.is_no()
+        self.is_allowed && self.is_as_wanted_but_for_imports()
+    }
+
+    /// The host runs it, and what was to be lowered is.
+    #[must_use]
+    pub fn is_as_wanted_but_for_imports(&self) -> bool {
+        !self.on_host.is_no() && self.still_needed.is_empty()
     }
 
     /// Why the result is not to be written.
@@ -129,10 +161,15 @@ impl<'a> Planned<'a> {
     pub fn refusal(&self) -> Option<String> {
         match self.fixed.plan.remaining().count() {
             _ if self.partial => None,
-            _ if self.is_allowed => self
-                .on_host
-                .is_no()
-                .then(|| format!("the target host does not run the result: {}", self.on_host.words())),
+            _ if self.is_allowed && self.on_host.is_no() => {
+                let hint = if self.lower_helps {
+                    "; --lower writes what it lacks in older instructions"
+                } else {
+                    ""
+                };
+                Some(format!("the target host does not run the result: {}{hint}", self.on_host.words()))
+            }
+            _ if self.is_allowed => (!self.still_needed.is_empty()).then(|| self.still_needed.join("; ")),
             1 => Some("1 import stays".to_owned()),
             count => Some(format!("{count} imports stay")),
         }
@@ -204,6 +241,8 @@ fn options(request: &Request<'_>, facts: &Facts<'_>) -> Result<Options, UserErro
         allocator: request.allocator,
         glue: None,
         trap: request.trap.clone(),
+        discard: request.discard.unwrap_or(Discard::Lower),
+        lower: lower::proposals(&request.lower, request.discard == Some(Discard::Lower), request.host, facts),
     })
 }
 

@@ -1,5 +1,6 @@
 //! The host that a module is made for, and what the inspector says of the module there.
 
+use memgrove_inspect::facts::Proposal;
 use memgrove_inspect::knowledge::{Host, ProfileErrors};
 use memgrove_inspect::{Facts, Knowledge, Report, conclude_with};
 use memgrove_view::fix::HostVerdict;
@@ -57,6 +58,12 @@ impl HostTarget {
     #[must_use]
     pub fn needs_memory_export(&self, facts: &Facts<'_>) -> bool {
         self.host.needs_memory_export(facts)
+    }
+
+    /// The proposals that the module uses and it has not, or only under a condition.
+    #[must_use]
+    pub fn lacking(&self, facts: &Facts<'_>) -> Vec<Proposal> {
+        self.host.lacking(facts, &self.knowledge)
     }
 
     /// What the inspector says of a module, on this host and on those that are built in.

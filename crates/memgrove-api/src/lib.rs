@@ -17,7 +17,7 @@ mod inspect;
 mod open;
 
 pub use document::{Document, Format, Piece, document};
-pub use error::{Error, UserError};
+pub use error::{Error, ErrorKind, UserError};
 pub use failure::{of_module, of_opening};
 pub use host::{HostTarget, profile_error};
 pub use inspect::{inspect, report};

@@ -2,35 +2,27 @@
 
 use crate::source::Linear;
 
-#[cfg(not(any(feature = "wee", feature = "dlmalloc", feature = "jemalloc", feature = "hoard")))]
-compile_error!("choose the archive's allocator by one of the features wee, dlmalloc, jemalloc, hoard");
-
-#[cfg(feature = "wee")]
-type Chosen = memgrove::Wee<Linear>;
-#[cfg(feature = "wee")]
-const fn chosen() -> Chosen {
-    memgrove::Wee::with_source(Linear)
+/// The heap's type and its first value, by feature.
+macro_rules! by_feature {
+    ($($feature:literal: $heap:ty = $new:expr;)*) => {
+        $(
+            #[cfg(feature = $feature)]
+            type Chosen = $heap;
+            #[cfg(feature = $feature)]
+            const fn chosen() -> Chosen {
+                $new
+            }
+        )*
+        #[cfg(not(any($(feature = $feature),*)))]
+        compile_error!(concat!("choose the archive's allocator by one of the features", $(" ", $feature),*));
+    };
 }
 
-#[cfg(feature = "dlmalloc")]
-type Chosen = memgrove::Dlmalloc<Linear, { memgrove::c::ALIGN }>;
-#[cfg(feature = "dlmalloc")]
-const fn chosen() -> Chosen {
-    memgrove::Dlmalloc::with_grain(Linear)
-}
-
-#[cfg(feature = "jemalloc")]
-type Chosen = memgrove::Jemalloc<Linear>;
-#[cfg(feature = "jemalloc")]
-const fn chosen() -> Chosen {
-    memgrove::Jemalloc::with_source(Linear)
-}
-
-#[cfg(feature = "hoard")]
-type Chosen = memgrove::Hoard<Linear>;
-#[cfg(feature = "hoard")]
-const fn chosen() -> Chosen {
-    memgrove::Hoard::with_source(Linear)
+by_feature! {
+    "wee": memgrove::Wee<Linear> = memgrove::Wee::with_source(Linear);
+    "dlmalloc": memgrove::Dlmalloc<Linear, { memgrove::c::ALIGN }> = memgrove::Dlmalloc::with_grain(Linear);
+    "jemalloc": memgrove::Jemalloc<Linear> = memgrove::Jemalloc::with_source(Linear);
+    "hoard": memgrove::Hoard<Linear> = memgrove::Hoard::with_source(Linear);
 }
 
 #[cfg(not(feature = "hardened"))]

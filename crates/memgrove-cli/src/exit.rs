@@ -3,6 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
+use memgrove_api::ErrorKind;
 use memgrove_view::report::Failure;
 
 /// What the process tells its parent.
@@ -62,31 +63,20 @@ pub(crate) fn no_engine(command: &str) -> UserError {
     UserError::usage(message).hint("build it with the feature `engines`, which is on by default")
 }
 
-/// The answer is no, where a command ends by an error: it was asked for what cannot be.
-#[derive(Debug)]
-pub(crate) struct Refused(pub UserError);
-
-impl std::fmt::Display for Refused {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::error::Error for Refused {}
-
 /// The status for an error that ended a command. A closed pipe is how `head` says thank you.
 pub(crate) fn status_of(error: &anyhow::Error) -> Exit {
     if is_broken_pipe(error) {
         return Exit::Done;
     }
-    if error.downcast_ref::<Refused>().is_some() {
-        return Exit::No;
-    }
     let user = match error.downcast_ref() {
         Some(memgrove_api::Error::User(user)) => Some(user),
         _ => error.downcast_ref::<UserError>(),
     };
-    if user.is_some_and(UserError::is_usage) { Exit::Usage } else { Exit::Failed }
+    match user.map(UserError::kind) {
+        Some(ErrorKind::Usage) => Exit::Usage,
+        Some(ErrorKind::No) => Exit::No,
+        Some(ErrorKind::Failed) | None => Exit::Failed,
+    }
 }
 
 /// Whether the reader of our output has gone.
@@ -113,7 +103,6 @@ fn known(cause: &(dyn std::error::Error + 'static)) -> Option<Failure> {
     };
     let any = cause.downcast_ref().map(memgrove_api::Error::failure);
     any.or_else(|| cause.downcast_ref().map(user))
-        .or_else(|| cause.downcast_ref().map(|Refused(error)| user(error)))
         .or_else(|| cause.downcast_ref().map(memgrove_api::of_opening))
         .or_else(|| cause.downcast_ref().map(memgrove_api::of_module))
 }

@@ -24,12 +24,17 @@ fn alloc_check(target: &str) -> Guest<'_> {
 }
 
 /// The module for wasm32, built once.
+fn wasm32() -> &'static [u8] {
+    static MODULE: OnceLock<Vec<u8>> = OnceLock::new();
+    MODULE.get_or_init(|| compiler().build(&alloc_check(WASM32), "alloc-check", &[]))
+}
+
+/// It, compiled once.
 fn module() -> &'static dyn Module {
     static MODULE: OnceLock<Box<dyn Module>> = OnceLock::new();
     let module = MODULE.get_or_init(|| {
-        let wasm = compiler().build(&alloc_check(WASM32), "alloc-check", &[]);
         let engine = open(EngineId::Wasmtime, &Settings::default()).expect("wasmtime is built in");
-        let module = engine.compile(&wasm).expect("a valid module");
+        let module = engine.compile(wasm32()).expect("a valid module");
         assert!(module.shape().imports.is_empty(), "nothing but memory.grow is needed");
         module
     });
@@ -101,6 +106,71 @@ fn the_same_work_again_and_again_needs_no_more() {
             assert!(growth <= if kept { keeps } else { settled }, "{shown}");
             assert!(last <= second * percent / 100 + 1, "{shown}");
         }
+    }
+}
+
+/// Regions of 2 to 16 KiB that cannot grow, as hosts on microcontrollers give them: what is usable at 24, 100, 300 and 1000 bytes.
+#[test]
+fn small_regions_are_used() {
+    const SIZES: [u32; 4] = [24, 100, 300, 1_000];
+    // In percent, as the table in the crate's README.
+    const LEAST: [(&str, [[u64; 4]; 4]); 4] = [
+        ("Wee", [[75, 73, 43, 48], [75, 75, 51, 73], [75, 76, 54, 85], [75, 77, 56, 91]]),
+        ("Dlmalloc", [[65, 83, 73, 48], [69, 87, 87, 73], [72, 91, 91, 85], [73, 93, 95, 91]]),
+        ("Jemalloc", [[0, 0, 0, 0], [49, 43, 43, 48], [73, 65, 65, 73], [86, 76, 76, 85]]),
+        ("Hoard", [[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [49, 43, 45, 42]]),
+    ];
+    for (allocator, (name, least)) in (0..).zip(LEAST) {
+        for (kib, least) in [2, 4, 8, 16].into_iter().zip(least) {
+            let mut instance = instance(module());
+            let percent = SIZES.map(|size| {
+                let bytes = number(instance.as_mut(), "usable_bytes", &[allocator, kib << 10, size]);
+                assert_ne!(bytes, u64::MAX, "{name}, {kib} KiB, {size}: {}", message(instance.as_mut()));
+                bytes * 100 / (u64::from(kib) << 10)
+            });
+            let enough = percent.iter().zip(least).all(|(&percent, least)| percent >= least);
+            assert!(enough, "{name}, {kib} KiB: {percent:?} %, {least:?} expected");
+        }
+    }
+}
+
+/// The module with one of its exported functions as its start function.
+fn with_start(wasm: &[u8], export: &str) -> Vec<u8> {
+    let mut module = wasm_encoder::Module::new();
+    let mut function_index = None;
+    for payload in wasmparser::Parser::new(0).parse_all(wasm) {
+        let payload = payload.expect("a valid module");
+        if let wasmparser::Payload::ExportSection(exports) = &payload {
+            let mut exports = exports.clone().into_iter().map(|export| export.expect("a valid module"));
+            function_index = exports.find(|found| found.name == export).map(|found| found.index);
+        }
+        if let Some((id, range)) = payload.as_section() {
+            let bytes = [range.start, range.end].map(|at| usize::try_from(at).expect("within the file"));
+            module.section(&wasm_encoder::RawSection { id, data: &wasm[bytes[0]..bytes[1]] });
+            // The section that follows the exports.
+            if id == wasm_encoder::SectionId::Export as u8 {
+                let function_index = function_index.expect("the export");
+                module.section(&wasm_encoder::StartSection { function_index });
+            }
+        }
+    }
+    module.finish()
+}
+
+#[test]
+fn the_start_function_may_allocate() {
+    let started = with_start(wasm32(), "in_start");
+    for id in [EngineId::Wasmtime, EngineId::Wasmi] {
+        let engine = open(id, &Settings::default()).expect("it is built in");
+        let check = |wasm: &[u8]| {
+            let module = engine.compile(wasm).expect("a valid module");
+            let mut instance = instance(module.as_ref());
+            let failed = number(instance.as_mut(), "after_start", &[]);
+            (failed, message(instance.as_mut()))
+        };
+        assert_eq!(check(&started), (0, String::new()), "{id}");
+        // The same where it is not called: what is asked can be missing.
+        assert_eq!(check(wasm32()), (1, "the start function kept 0 blocks".into()), "{id}");
     }
 }
 

@@ -11,8 +11,12 @@ const ALLOCATORS: [&str; 4] = ["wee", "dlmalloc", "jemalloc", "hoard"];
 
 /// `alloc` and `free` on one allocator and nothing else, with a stack of 1 KiB.
 fn build(target: &str, allocator: &str, more: &str, flags: &[&str]) -> Option<Vec<u8>> {
-    let features = format!("memgrove-{allocator}{more}");
-    let guest = Guest { name: "minimal", target, profile: "size", library: "core", features: &features };
+    build_with(target, &format!("memgrove-{allocator}{more}"), flags)
+}
+
+/// The same for a set of the guest's features.
+fn build_with(target: &str, features: &str, flags: &[&str]) -> Option<Vec<u8>> {
+    let guest = Guest { name: "minimal", target, profile: "size", library: "core", features };
     let compiler = if target == WASM32 { compiler() } else { Compiler::find(target)? };
     let flags = [flags, &["-Clink-arg=-zstack-size=1024"]].concat();
     // Profiles are the workspace's of guests; a folder for each set of flags, so that nothing is compiled twice.
@@ -177,6 +181,31 @@ fn one_fixed_page_serves_on_every_target() {
             assert!(enough, "{allocator} on {target}: {given:?} % of a page, {least:?} expected");
         }
     }
+}
+
+/// The same page without growth: there is none in the module, and Dlmalloc keeps less for itself.
+#[test]
+fn initial_memory_alone_serves_without_growth() {
+    for target in [WASM32, NONE] {
+        let flags = ["-Clink-arg=--max-memory=65536"];
+        let Some(wasm) = build_with(target, "initial-memory", &flags) else { continue };
+        assert_eq!(growths(&wasm), 0, "{target}");
+        let given = [24, 100, 300, 1_000].map(|size| fill(&mut OnWasmtime::new(&wasm, 1), size) * 100 / PAGE);
+        let enough = given.iter().zip([71, 91, 94, 93]).all(|(given, least)| *given >= least);
+        assert!(enough, "{target}: {given:?} % of a page");
+    }
+}
+
+/// How often a module executes `memory.grow` by its code.
+fn growths(wasm: &[u8]) -> usize {
+    let bodies = wasmparser::Parser::new(0).parse_all(wasm).filter_map(|payload| match payload {
+        Ok(wasmparser::Payload::CodeSectionEntry(body)) => Some(body),
+        _ => None,
+    });
+    bodies
+        .flat_map(|body| body.get_operators_reader().expect("a valid module"))
+        .filter(|operator| matches!(operator, Ok(wasmparser::Operator::MemoryGrow { .. })))
+        .count()
 }
 
 #[test]

@@ -31,6 +31,40 @@ fn importing(functions: &[(&str, &str)]) -> String {
 }
 
 #[test]
+fn more_strings_as_c_has_them() {
+    const TWO: &str = "i32 i32 -> i32";
+    const THREE: &str = "i32 i32 i32 -> i32";
+    let two =
+        ["strnlen", "stpcpy", "strstr", "strspn", "strcspn", "strpbrk", "strcasecmp"].map(|name| (name, TWO));
+    let three = ["strncat", "strncasecmp", "bcmp"].map(|name| (name, THREE));
+    let others =
+        [("atoi", "i32 -> i32"), ("bzero", "i32 i32 ->"), ("__wbindgen_memory_discard", "i32 i32 ->")];
+    let all: Vec<_> = two.into_iter().chain(three).chain(others).collect();
+    let mut trio = Trio::new(&importing(&all));
+    trio.write(100, b"banana split\0");
+    trio.write(200, b"an\0BANANAS\0\0 \t\x0b-0120x\0+7\0-2147483648\0");
+    assert_eq!([3, 6, 40].map(|most| trio.call("strnlen", &[103, most])), [3, 6, 9]);
+    assert_eq!([200, 203, 211].map(|wanted| trio.call("strstr", &[100, wanted])), [101, 0, 100]);
+    // Of "an": none of "banana split" at first, then five.
+    assert_eq!((trio.call("strspn", &[100, 200]), trio.call("strspn", &[101, 200])), (0, 5));
+    assert_eq!((trio.call("strcspn", &[100, 200]), trio.call("strcspn", &[106, 203])), (1, 6));
+    assert_eq!((trio.call("strpbrk", &[100, 200]), trio.call("strpbrk", &[106, 203])), (101, 0));
+    assert_eq!((trio.call("strncasecmp", &[100, 203, 6]), trio.call("strncasecmp", &[100, 203, 0])), (0, 0));
+    assert!(trio.call("strcasecmp", &[100, 203]) < 0 && trio.call("strncasecmp", &[203, 100, 7]) > 0);
+    assert_eq!((trio.call("bcmp", &[101, 103, 3]), trio.call("bcmp", &[101, 103, 4]) != 0), (0, true));
+    assert_eq!([212, 222, 225, 200].map(|at| trio.call("atoi", &[at])), [-120, 7, i32::MIN, 0]);
+    assert_eq!(trio.call("stpcpy", &[300, 100]), 312);
+    trio.fill(&(320..330), 7);
+    assert_eq!(trio.call("strncat", &[312, 203, 3]), 312);
+    assert_eq!(trio.call("strncat", &[300, 200, 9]), 300);
+    assert_eq!(trio.read(300, 18), b"banana splitBANan\0");
+    trio.call("bzero", &[321, 3]);
+    trio.call("__wbindgen_memory_discard", &[326, 2]);
+    assert_eq!(trio.read(320, 10), b"\x07\0\0\0\x07\x07\0\0\x07\x07");
+    assert_eq!(trio.try_call("bzero", &[65530, 100].map(Value::u32)), None);
+}
+
+#[test]
 fn strings_as_c_has_them() {
     const TWO: &str = "i32 i32 -> i32";
     const THREE: &str = "i32 i32 i32 -> i32";
@@ -83,7 +117,7 @@ fn strings_as_c_has_them() {
 #[test]
 fn characters_as_the_c_locale_has_them() {
     type Class = fn(u8) -> bool;
-    const CLASSES: [(&str, Class); 10] = [
+    const CLASSES: [(&str, Class); 12] = [
         ("isdigit", |c| c.is_ascii_digit()),
         ("isalpha", |c| c.is_ascii_alphabetic()),
         ("isalnum", |c| c.is_ascii_alphanumeric()),
@@ -92,6 +126,8 @@ fn characters_as_the_c_locale_has_them() {
         ("isxdigit", |c| c.is_ascii_hexdigit()),
         ("isspace", |c| matches!(c, 9..=13 | b' ')),
         ("isprint", |c| (32..127).contains(&c)),
+        ("isgraph", |c| c.is_ascii_graphic()),
+        ("isblank", |c| matches!(c, b' ' | b'\t')),
         ("iscntrl", |c| c < 32 || c == 127),
         ("ispunct", |c| c.is_ascii_punctuation()),
     ];
@@ -155,6 +191,37 @@ fn a_time_behind_an_address_has_as_many_bits_as_it_needs() {
         let halves = [Value::u32(u32::try_from(time & 0xffff_ffff).unwrap()), Value::I32(0), Value::u32(200)];
         instance.call("halves", &halves).unwrap();
         assert_eq!(year(instance.as_mut()), 2100);
+    }
+}
+
+#[test]
+fn fastcomps_calendar_has_times_of_32_bits() {
+    let mut instances = fixed(
+        r#"(module
+            (import "env" "memory" (memory 1))
+            (import "env" "_gmtime_r" (func $gmtime (param i32 i32) (result i32)))
+            (import "env" "_mktime" (func $mktime (param i32) (result i32)))
+            (export "gmtime" (func $gmtime)) (export "mktime" (func $mktime)))"#,
+    );
+    assert_eq!(instances.len(), 2);
+    // 2023-11-14 22:13:20, a Tuesday; 1969-12-31 23:59:59, a Wednesday; the last second of 32 bits, a Tuesday.
+    for (time, expected) in [
+        (1_700_000_000_i32, [20, 13, 22, 14, 10, 123, 2, 317, 0, 0, 0]),
+        (-1, [59, 59, 23, 31, 11, 69, 3, 364, 0, 0, 0]),
+        (i32::MAX, [7, 14, 3, 19, 0, 138, 2, 18, 0, 0, 0]),
+    ] {
+        for instance in &mut instances {
+            instance.write(Memory::Main, 100, &time.to_le_bytes()).unwrap();
+            // What lies behind a time of 32 bits is none of it, and what a name was before is none.
+            instance.write(Memory::Main, 104, &[0xaa; 200]).unwrap();
+            let at = instance.call("gmtime", &[100, 200].map(Value::u32)).unwrap();
+            assert_eq!(at.values, [Value::u32(200)]);
+            let bytes = instance.read(Memory::Main, 200, 44).unwrap();
+            let fields: Vec<i32> =
+                bytes.chunks(4).map(|word| i32::from_le_bytes(word.try_into().unwrap())).collect();
+            assert_eq!(fields, expected, "{time}");
+            assert_eq!(instance.call("mktime", &[Value::u32(200)]).unwrap().values, [Value::I32(time)]);
+        }
     }
 }
 

@@ -392,3 +392,44 @@ fn what_only_use_says_has_no_witness() {
     }
     fix_support::say(&format!("{seen} modules with an import that is known by its use"));
 }
+
+#[test]
+fn constructors_that_register_with_the_host_do_not_stop_growth_from_being_seen() {
+    let (_, verification) = verified(
+        &assemble(
+            r#"(module
+            (import "app" "register" (func $register (param i32)))
+            (import "env" "emscripten_resize_heap" (func $grow (param i32) (result i32)))
+            (memory (export "memory") 1)
+            (global $break (mut i32) (i32.const 1024))
+            (func (export "__wasm_call_ctors") (call $register (i32.const 7)))
+            (func (export "malloc") (param $size i32) (result i32)
+                (local $at i32)
+                (local.set $at (global.get $break))
+                (local.set $size (i32.and (i32.add (local.get $size) (i32.const 15)) (i32.const -16)))
+                (global.set $break (i32.add (local.get $at) (local.get $size)))
+                (if (i32.gt_u (global.get $break) (i32.shl (memory.size) (i32.const 16)))
+                    (then (if (i32.eqz (call $grow (global.get $break))) (then (return (i32.const 0))))))
+                (local.get $at))
+            (func (export "free") (param i32)))"#,
+        ),
+        &Options::default(),
+    );
+    assert_eq!(verification.verdict, Verdict::VerifiedInPart, "{verification:#?}");
+    assert_eq!(reasons(&verification), [Reason::ImportsStay]);
+    assert!(verification.evidence.iter().all(|evidence| evidence.growth.is_some()), "{verification:#?}");
+}
+
+#[test]
+fn what_opens_files_is_verified_in_part() {
+    let module = |name: &str, ty: &str| {
+        let text = format!(
+            r#"(module (import "wasi_snapshot_preview1" "{name}" (func (param {ty}) (result i32)))
+                (memory (export "memory") 1) (func (export "f") (param i32) (result i32) (local.get 0)))"#
+        );
+        verified(&assemble(&text), &Options::default()).1
+    };
+    let opens = module("path_open", "i32 i32 i32 i32 i32 i64 i64 i32 i32");
+    assert_eq!((opens.verdict, reasons(&opens)), (Verdict::VerifiedInPart, vec![Reason::NoFiles]));
+    assert_eq!(module("fd_write", "i32 i32 i32 i32").verdict, Verdict::Verified);
+}

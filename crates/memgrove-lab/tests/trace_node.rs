@@ -142,3 +142,130 @@ fn a_host_that_throws_leaves_no_frames_behind() {
     ];
     assert_eq!(seen, expected);
 }
+
+/// V8's own stack of a trap in the instrumented module is, through the map, that of the same trap in the original.
+#[test]
+fn an_engines_stack_is_found_in_the_original() {
+    let Some(node) = Node::with_several_memories() else {
+        fix_support::say("skipped: no Node knows several memories; `cargo xtask setup` gets one");
+        return;
+    };
+    let text = format!(
+        r#"(module {MALLOC}
+            (func $deep (param i32) (result i32)
+                (drop (call $malloc (i32.const 8)))
+                (if (i32.eqz (local.get 0)) (then (unreachable)))
+                (call $deep (i32.sub (local.get 0) (i32.const 1))))
+            (func (export "run") (result i32) (drop (call $malloc (i32.const 16))) (call $deep (i32.const 3))))"#
+    );
+    let wasm = wat::parse_str(text).expect("it is valid");
+    let options = Options { functions: [(0, Role::Malloc)].into_iter().collect(), ..Options::default() };
+    let traced = traced(&wasm, &options);
+    let folder = tempfile::tempdir().expect("a folder");
+    let places = |name: &str, wasm: &[u8]| -> Vec<(u32, u32)> {
+        fs::write(folder.path().join(name), wasm).expect("it can be written");
+        let program = format!(
+            "const e = new WebAssembly.Instance(new WebAssembly.Module(require('fs').readFileSync('{name}'))).exports;
+             try {{ e.run() }} catch (error) {{ console.log(error.stack) }}"
+        );
+        let output = Command::new(node.path()).arg("-e").arg(program).current_dir(folder.path()).output();
+        let stack = String::from_utf8(output.expect("node starts").stdout).expect("it is UTF-8");
+        let places = stack.split("wasm-function[").skip(1).map(|place| {
+            let (index, rest) = place.split_once("]:0x").expect("an offset");
+            let digits = rest.split(|c: char| !c.is_ascii_hexdigit()).next().expect("some digits");
+            (index.parse().expect("a number"), u32::from_str_radix(digits, 16).expect("a number"))
+        });
+        places.collect()
+    };
+    let original = places("original.wasm", &wasm);
+    assert_eq!(original.len(), 5, "{original:?}");
+    let of_traced = places("traced.wasm", &traced.wasm);
+    let found: Vec<(u32, u32)> = of_traced
+        .iter()
+        .filter_map(|(func, offset)| {
+            Some((traced.map.original_function(*func)?, traced.map.original_offset(*offset)?))
+        })
+        .collect();
+    assert_eq!(found, original, "{of_traced:?}");
+    assert_ne!(of_traced, original, "nothing moved, so nothing was shown");
+}
+
+/// Recordings are read with the shipped reader: while the program goes on, of two instances, and of one that has trapped.
+#[test]
+fn a_recording_can_be_read_at_any_time_of_each_instance_and_after_a_trap() {
+    let Some(node) = Node::with_several_memories() else {
+        fix_support::say("skipped: no Node knows several memories; `cargo xtask setup` gets one");
+        return;
+    };
+    let text = format!(
+        r#"(module (import "host" "snapshot" (func $snapshot)) {MALLOC}
+            (func $free (param i32))
+            (func (export "run") (param i32) (result i32)
+                (drop (call $malloc (local.get 0)))
+                (call $snapshot)
+                (call $malloc (i32.add (local.get 0) (i32.const 1))))
+            (func (export "trap") (drop (call $malloc (i32.const 99))) unreachable)
+            (func (export "free") (param i32) (call $free (local.get 0))))"#
+    );
+    let wasm = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"));
+    let options = Options {
+        functions: [(1, Role::Malloc), (2, Role::Free)].into_iter().collect(),
+        ..Options::default()
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("traced.wasm"), traced(&wasm, &options).wasm).expect("it can be written");
+    let reader = fix_support::root().join("crates/memgrove-profile/profile.mjs");
+    let program = format!(
+        "const {{ readFileSync, writeFileSync }} = require('fs');
+         import({reader:?}).then(({{ readProfile }}) => {{
+             const module = new WebAssembly.Module(readFileSync('traced.wasm'));
+             const save = (name, e) => writeFileSync(name, readProfile(e.memgrove_profile));
+             let first, live = 0;
+             const host = {{ snapshot: () => {{ if (live++ === 0) save('live', first) }} }};
+             first = new WebAssembly.Instance(module, {{ host }}).exports;
+             const second = new WebAssembly.Instance(module, {{ host }}).exports;
+             const block = first.run(10);
+             second.run(20);
+             save('before', first);
+             first.free(block);
+             try {{ first.trap(); throw Error('no trap') }} catch (error) {{
+                 if (!(error instanceof WebAssembly.RuntimeError)) throw error;
+             }}
+             save('trapped', first);
+             first.run(30);
+             save('after', first);
+             save('second', second);
+         }})"
+    );
+    let output = Command::new(node.path()).arg("-e").arg(program).current_dir(folder.path()).output();
+    let output = output.expect("node starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let read = |name: &str| {
+        let bytes = fs::read(folder.path().join(name)).expect("it was written");
+        let mut profile = Profile::read(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let facts = memgrove_module::facts(&wasm).expect("it is valid");
+        memgrove_view::profile::locate(&mut profile, &facts);
+        profile
+    };
+    let sizes = |name: &str| -> Vec<u32> {
+        let mut sizes = Vec::new();
+        read(name).replay(|step, _| match step {
+            memgrove_profile::Step::Born(block) => sizes.push(block.size),
+            memgrove_profile::Step::Died(block, _) => sizes.push(1000 + block.size),
+            _ => {}
+        });
+        sizes
+    };
+    assert_eq!(sizes("live"), [10]);
+    assert_eq!(sizes("before"), [10, 11]);
+    assert_eq!(sizes("trapped"), [10, 11, 1011, 99]);
+    assert_eq!(sizes("after"), [10, 11, 1011, 99, 30, 31]);
+    assert_eq!(sizes("second"), [20, 21]);
+    // The trap leaves no frame under what is called next.
+    let after = read("after");
+    let depths: Vec<usize> = after.events.iter().map(|event| after.stack(event.node).count()).collect();
+    assert_eq!(depths[0], depths[4], "{depths:?}");
+    // What grew between two.
+    let [before, after] = [read("before"), after].map(|profile| profile.summary());
+    assert_eq!(after.final_bytes - before.final_bytes, 99 + 30 + 31 - 11);
+}

@@ -2,6 +2,7 @@
 //! clock; the lab makes them, views show them.
 #![forbid(unsafe_code)]
 
+pub mod advice;
 pub mod bench;
 mod engine_id;
 pub mod guest;

@@ -82,18 +82,35 @@ fn instrument(bytes: &[u8]) {
     black_box(depth::instrument(bytes).expect("a module that can be instrumented"));
 }
 
+/// The modules that can be swapped, with what is to be replaced: who asks has found that, and the facts are part of the task.
+fn swappable() -> Vec<(Module, memgrove_rewrite::swap::Options)> {
+    let options = |module: Module| {
+        let facts = memgrove_inspect::facts(&module.bytes).ok()?;
+        let options =
+            memgrove_verify::swap::options_for(&facts, memgrove_rewrite::swap::To::Dlmalloc).ok()?;
+        memgrove_rewrite::swap::swap(&facts, &options).ok()?;
+        Some((module, options))
+    };
+    modules().into_iter().filter_map(options).collect()
+}
+
+fn swap(bytes: &[u8], options: &memgrove_rewrite::swap::Options) {
+    let facts = memgrove_inspect::facts(bytes).expect("a valid module");
+    black_box(memgrove_rewrite::swap::swap(&facts, options).expect("it was swapped before"));
+}
+
 /// Prints how long a task takes beside re-encoding.
-fn print_ratios(name: &str, task: fn(&[u8])) {
-    let modules = modules();
+fn print_ratios(name: &str, modules: &[Module], task: &dyn Fn(usize, &[u8])) {
     println!("{:>10}  {:>9}  {name:>10}  {:>6}  module", "bytes", "reencode", "ratio");
     let mut sums = [Duration::ZERO; 2];
     let mut ratios = Vec::new();
     for (rank, module) in modules.iter().enumerate() {
         let mut best = [Duration::MAX; 2];
         for _ in 0..5 {
-            for (best, task) in best.iter_mut().zip([reencode, task]) {
+            let re_encoded = |_: usize, bytes: &[u8]| reencode(bytes);
+            for (best, task) in best.iter_mut().zip([&re_encoded as &dyn Fn(usize, &[u8]), task]) {
                 let start = Instant::now();
-                task(&module.bytes);
+                task(rank, &module.bytes);
                 *best = (*best).min(start.elapsed());
             }
         }
@@ -128,6 +145,9 @@ criterion_group!(benches, all_modules);
 fn main() {
     benches();
     Criterion::default().configure_from_args().final_summary();
-    print_ratios("fix", fix);
-    print_ratios("instrument", instrument);
+    let modules = modules();
+    print_ratios("fix", &modules, &|_, bytes| fix(bytes));
+    print_ratios("instrument", &modules, &|_, bytes| instrument(bytes));
+    let (modules, options): (Vec<Module>, Vec<_>) = swappable().into_iter().unzip();
+    print_ratios("swap", &modules, &|at, bytes| swap(bytes, &options[at]));
 }

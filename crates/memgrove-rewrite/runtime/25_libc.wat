@@ -27,7 +27,7 @@
       (br $next)))
   (i32.const 0))
 
-(func (export "memset") (param $to i32) (param $c i32) (param $len i32) (result i32)
+(func $memset (export "memset") (param $to i32) (param $c i32) (param $len i32) (result i32)
   (local $at i32)
   (local.set $at (local.get $to))
   (block $done
@@ -97,6 +97,129 @@
       (br $next)))
   (local.get $to))
 
+;; As many bytes as `strlen` counts, but no more than `len`.
+(func $strnlen (export "strnlen") (param $at i32) (param $len i32) (result i32)
+  (local $count i32)
+  (block $done
+    (loop $next
+      (br_if $done (i32.eq (local.get $count) (local.get $len)))
+      (br_if $done (i32.eqz (i32.load8_u (i32.add (local.get $at) (local.get $count)))))
+      (local.set $count (i32.add (local.get $count) (i32.const 1)))
+      (br $next)))
+  (local.get $count))
+
+;; Returns where the copy ends.
+(func (export "stpcpy") (param $to i32) (param $from i32) (result i32)
+  (i32.add (call $strcpy (local.get $to) (local.get $from)) (call $strlen (local.get $to))))
+
+;; At most `len` bytes, and always a 0 behind them.
+(func (export "strncat") (param $to i32) (param $from i32) (param $len i32) (result i32)
+  (local $at i32)
+  (local $byte i32)
+  (local.set $at (i32.add (local.get $to) (call $strlen (local.get $to))))
+  (block $done
+    (loop $next
+      (br_if $done (i32.eqz (local.get $len)))
+      (local.set $byte (i32.load8_u (local.get $from)))
+      (br_if $done (i32.eqz (local.get $byte)))
+      (i32.store8 (local.get $at) (local.get $byte))
+      (local.set $at (i32.add (local.get $at) (i32.const 1)))
+      (local.set $from (i32.add (local.get $from) (i32.const 1)))
+      (local.set $len (i32.sub (local.get $len) (i32.const 1)))
+      (br $next)))
+  (i32.store8 (local.get $at) (i32.const 0))
+  (local.get $to))
+
+;; Where a text begins first in another, or null; an empty one is everywhere.
+(func (export "strstr") (param $at i32) (param $wanted i32) (result i32)
+  (local $len i32)
+  (local.set $len (call $strlen (local.get $wanted)))
+  (block $none
+    (loop $next
+      (if (i32.eqz (call $strncmp (local.get $at) (local.get $wanted) (local.get $len)))
+        (then (return (local.get $at))))
+      (br_if $none (i32.eqz (i32.load8_u (local.get $at))))
+      (local.set $at (i32.add (local.get $at) (i32.const 1)))
+      (br $next)))
+  (i32.const 0))
+
+;; How many bytes from the beginning are among those of `set` (`wanted` is 1) or are not (0).
+(func $span (param $at i32) (param $set i32) (param $wanted i32) (result i32)
+  (local $count i32)
+  (local $len i32)
+  (local $byte i32)
+  (local.set $len (call $strlen (local.get $set)))
+  (block $done
+    (loop $next
+      (local.set $byte (i32.load8_u (i32.add (local.get $at) (local.get $count))))
+      (br_if $done (i32.eqz (local.get $byte)))
+      (br_if $done
+        (i32.ne
+          (i32.ne (call $memchr (local.get $set) (local.get $byte) (local.get $len)) (i32.const 0))
+          (local.get $wanted)))
+      (local.set $count (i32.add (local.get $count) (i32.const 1)))
+      (br $next)))
+  (local.get $count))
+(func (export "strspn") (param $at i32) (param $set i32) (result i32)
+  (call $span (local.get $at) (local.get $set) (i32.const 1)))
+(func $strcspn (export "strcspn") (param $at i32) (param $set i32) (result i32)
+  (call $span (local.get $at) (local.get $set) (i32.const 0)))
+(func (export "strpbrk") (param $at i32) (param $set i32) (result i32)
+  (local.set $at (i32.add (local.get $at) (call $strcspn (local.get $at) (local.get $set))))
+  (select (local.get $at) (i32.const 0) (i32.load8_u (local.get $at))))
+
+;; Letters of ASCII are equal in both cases.
+(func $strncasecmp (export "strncasecmp") (param $a i32) (param $b i32) (param $len i32) (result i32)
+  (local $byte i32)
+  (local $difference i32)
+  (block $equal
+    (loop $next
+      (br_if $equal (i32.eqz (local.get $len)))
+      (local.set $byte (call $tolower (i32.load8_u (local.get $a))))
+      (local.set $difference
+        (i32.sub (local.get $byte) (call $tolower (i32.load8_u (local.get $b)))))
+      (if (local.get $difference) (then (return (local.get $difference))))
+      (br_if $equal (i32.eqz (local.get $byte)))
+      (local.set $a (i32.add (local.get $a) (i32.const 1)))
+      (local.set $b (i32.add (local.get $b) (i32.const 1)))
+      (local.set $len (i32.sub (local.get $len) (i32.const 1)))
+      (br $next)))
+  (i32.const 0))
+(func (export "strcasecmp") (param $a i32) (param $b i32) (result i32)
+  (call $strncasecmp (local.get $a) (local.get $b) (i32.const -1)))
+
+;; Blanks, a sign, digits; what does not fit is not defined by C, and wraps around here.
+(func (export "atoi") (param $at i32) (result i32)
+  (local $number i32)
+  (local $sign i32)
+  (loop $blanks
+    (if (call $isspace (i32.load8_u (local.get $at)))
+      (then
+        (local.set $at (i32.add (local.get $at) (i32.const 1)))
+        (br $blanks))))
+  (local.set $sign (i32.load8_u (local.get $at)))
+  (if
+    (i32.or
+      (i32.eq (local.get $sign) (i32.const 43))
+      (i32.eq (local.get $sign) (i32.const 45)))
+    (then (local.set $at (i32.add (local.get $at) (i32.const 1)))))
+  (block $done
+    (loop $next
+      (br_if $done (i32.eqz (call $isdigit (i32.load8_u (local.get $at)))))
+      (local.set $number
+        (i32.add
+          (i32.mul (local.get $number) (i32.const 10))
+          (i32.sub (i32.load8_u (local.get $at)) (i32.const 48))))
+      (local.set $at (i32.add (local.get $at) (i32.const 1)))
+      (br $next)))
+  (if (result i32) (i32.eq (local.get $sign) (i32.const 45))
+    (then (i32.sub (i32.const 0) (local.get $number)))
+    (else (local.get $number))))
+
+;; What `memset` does with 0.
+(func (export "bzero") (param $to i32) (param $len i32)
+  (drop (call $memset (local.get $to) (i32.const 0) (local.get $len))))
+
 (func (export "strcat") (param $to i32) (param $from i32) (result i32)
   (drop (call $strcpy (i32.add (local.get $to) (call $strlen (local.get $to))) (local.get $from)))
   (local.get $to))
@@ -132,12 +255,16 @@
   (i32.or
     (call $isdigit (local.get $c))
     (i32.lt_u (i32.sub (i32.or (local.get $c) (i32.const 32)) (i32.const 97)) (i32.const 6))))
-(func (export "isspace") (param $c i32) (result i32)
+(func $isspace (export "isspace") (param $c i32) (result i32)
   (i32.or
     (i32.eq (local.get $c) (i32.const 32))
     (i32.lt_u (i32.sub (local.get $c) (i32.const 9)) (i32.const 5))))
 (func (export "isprint") (param $c i32) (result i32)
   (i32.lt_u (i32.sub (local.get $c) (i32.const 32)) (i32.const 95)))
+(func (export "isgraph") (param $c i32) (result i32)
+  (i32.lt_u (i32.sub (local.get $c) (i32.const 33)) (i32.const 94)))
+(func (export "isblank") (param $c i32) (result i32)
+  (i32.or (i32.eq (local.get $c) (i32.const 32)) (i32.eq (local.get $c) (i32.const 9))))
 (func (export "iscntrl") (param $c i32) (result i32)
   (i32.or (i32.lt_u (local.get $c) (i32.const 32)) (i32.eq (local.get $c) (i32.const 127))))
 (func (export "ispunct") (param $c i32) (result i32)
@@ -146,7 +273,7 @@
     (i32.eqz (call $isalnum (local.get $c)))))
 (func (export "toupper") (param $c i32) (result i32)
   (i32.sub (local.get $c) (i32.shl (call $islower (local.get $c)) (i32.const 5))))
-(func (export "tolower") (param $c i32) (result i32)
+(func $tolower (export "tolower") (param $c i32) (result i32)
   (i32.add (local.get $c) (i32.shl (call $isupper (local.get $c)) (i32.const 5))))
 
 ;; `abs`, which wraps around at the least number as every compiler has it.

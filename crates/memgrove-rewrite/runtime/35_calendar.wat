@@ -137,6 +137,13 @@
     (then (unreachable)))
   (call $broken_down (i64.load32_s (local.get $time)) (local.get $tm)))
 
+;; fastcomp's `gmtime_r` and `localtime_r`: the time's address, of 32 bits, and the answer's, which is returned. The
+;; zone's name is null: there is no place for one that lasts.
+(func (export "gmtime_r") (param $time i32) (param $tm i32) (result i32)
+  (call $broken_down (i64.load32_s (local.get $time)) (local.get $tm))
+  (i32.store offset=40 (local.get $tm) (i32.const 0))
+  (local.get $tm))
+
 ;; Once the third address was that of two pointers to names. Both point to the word that says that
 ;; there is no daylight saving: it stays 0, so the names are empty.
 (func (export "tzset_js_pointers") (param $timezone i32) (param $daylight i32) (param $names i32)

@@ -113,6 +113,7 @@ pub(crate) enum Op {
     I32RemS,
     I32RemU,
     I32TruncF64,
+    MemoryDiscard,
 }
 
 /// Constants that the stand-ins in `runtime/` import.

@@ -21,6 +21,7 @@ mod frames;
 mod glue;
 pub mod graft;
 mod heap;
+mod lower;
 mod mark;
 mod module;
 mod pass;
@@ -36,7 +37,10 @@ pub use contract::{Form, forms};
 pub use error::Error;
 pub use glue::{Glue, GlueError};
 pub use heap::{Allocator, HeapFunction};
-pub use plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan, StubGroup, Stubs, Traps};
+pub use lower::LOWERABLE;
+pub use plan::{
+    Behaviour, Change, DecidedBy, Decision, Discard, Item, Options, Plan, StubGroup, Stubs, Traps,
+};
 pub use runtime::RuntimeFunction;
 
 pub use memgrove_module::recognise::Purpose;
@@ -104,7 +108,11 @@ fn write(module: &module::Module<'_>, plan: &Plan) -> Result<Vec<u8>, Error> {
     if plan.is_empty() {
         return Ok(module.sections.bytes.to_vec());
     }
-    encode::encode(module, &plan.edits, &runtime::donor()?)
+    let wasm = match plan.edits.is_empty() {
+        true => module.sections.bytes.to_vec(),
+        false => encode::encode(module, &plan.edits, &runtime::donor()?)?,
+    };
+    lower::lower(wasm, &plan.lower)
 }
 
 fn validator() -> Validator {

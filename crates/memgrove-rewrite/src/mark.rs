@@ -11,7 +11,7 @@ use wasmparser::Import;
 
 use crate::glue::Glue;
 use crate::module::Module;
-use crate::plan::{Options, StubGroup};
+use crate::plan::{Discard, Options, StubGroup};
 
 /// Name of the custom section.
 pub(crate) const SECTION: &str = "memgrove.fixed";
@@ -21,7 +21,8 @@ pub(crate) fn contents<'a>(options: &Options, remaining: impl Iterator<Item = &'
     let mut digest = Digest(0xcbf2_9ce4_8422_2325);
     // Writing into a digest cannot fail.
     // Written out, so that a module stays marked when the types of this crate change.
-    let Options { stubs, provided, export_memory, max_memory_bytes, allocator, glue, trap } = options;
+    let Options { stubs, provided, export_memory, max_memory_bytes, allocator, glue, trap, discard, lower } =
+        options;
     let groups: Vec<String> =
         // A group that came later shows only where it is allowed.
         StubGroup::ALL
@@ -42,6 +43,13 @@ pub(crate) fn contents<'a>(options: &Options, remaining: impl Iterator<Item = &'
     if !trap.is_empty() {
         let purposes: Vec<&str> = trap.purposes.iter().map(|purpose| purpose.id()).collect();
         let _ = write!(digest, " trap {} {purposes:?} {:?}", trap.rest, trap.names);
+    }
+    if *discard != Discard::default() {
+        let _ = write!(digest, " discard {discard:?}");
+    }
+    if !lower.is_empty() {
+        let ids: Vec<&str> = lower.iter().map(|proposal| proposal.id()).collect();
+        let _ = write!(digest, " lower {ids:?}");
     }
     for ((module, name), told) in glue.iter().flat_map(Glue::all) {
         let _ = write!(digest, " glue {module:?} {name:?} {:?} {:?}", told.name, told.body);

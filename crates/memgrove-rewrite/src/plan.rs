@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use memgrove_module::facts::Proposal;
 use memgrove_module::recognise::Purpose;
 use serde::Serialize;
 
@@ -29,6 +30,20 @@ pub struct Options {
     pub glue: Option<Glue>,
     /// Functions that trap when they are called, where they would stay imports.
     pub trap: Traps,
+    /// What stands for wasm-bindgen's function that gives memory back.
+    pub discard: Discard,
+    /// Proposals that the output is to do without, as far as possible (see [`LOWERABLE`](crate::LOWERABLE)).
+    pub lower: Vec<Proposal>,
+}
+
+/// What stands for `__wbindgen_memory_discard`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Discard {
+    /// The range is filled with zeros, and stays the module's.
+    #[default]
+    Lower,
+    /// The instruction `memory.discard` of the proposal memory-control.
+    Raise,
 }
 
 /// Functions that are to trap when called, where nothing else stands for them.
@@ -78,6 +93,8 @@ impl Default for Options {
             allocator: None,
             glue: None,
             trap: Traps::default(),
+            discard: Discard::default(),
+            lower: Vec::new(),
         }
     }
 }
@@ -271,12 +288,38 @@ pub struct Item {
 }
 
 impl Item {
+    /// Its name, with what it is known to be, for people.
+    #[must_use]
+    pub fn told(&self) -> String {
+        match &self.known_as {
+            Some(known) => format!("{}.{} = {known}", self.module, self.name),
+            None => format!("{}.{}", self.module, self.name),
+        }
+    }
+
     /// Whether a user may mean it by this name: `name`, `module.name`, or what a minified name is known to be.
     #[must_use]
     pub fn is_called(&self, name: &str) -> bool {
         let plain = |known: &str| known.trim_start_matches('_') == name.trim_start_matches('_');
         let of_module = || name.strip_prefix(self.module.as_str()).and_then(|rest| rest.strip_prefix('.'));
         self.name == name || of_module() == Some(&self.name) || self.known_as.as_deref().is_some_and(plain)
+    }
+}
+
+/// Whether a function is one of those that every use of a file begins with: C's, WASI's, system calls by name, and by
+/// i386's numbers as fastcomp has them.
+fn opens_files(module: &str, name: &str) -> bool {
+    let plain = name.trim_start_matches('_');
+    let of_c = ["fopen", "freopen", "open", "openat", "creat", "opendir"].contains(&plain);
+    match module {
+        "wali" => matches!(plain, "SYS_open" | "SYS_openat"),
+        "wasi_snapshot_preview1" | "wasi_unstable" => plain == "path_open",
+        "env" | "a" => {
+            of_c || plain == "path_open"
+                || matches!(plain, "syscall_openat" | "syscall_open" | "sys_open" | "syscall5" | "syscall295")
+                    && name.starts_with("__")
+        }
+        _ => false,
     }
 }
 
@@ -302,6 +345,8 @@ pub struct Plan {
     /// Things to know that change nothing.
     pub notes: Vec<String>,
     #[serde(skip)]
+    pub(crate) lower: Vec<Proposal>,
+    #[serde(skip)]
     pub(crate) page_bytes: u64,
     #[serde(skip)]
     pub(crate) edits: Edits,
@@ -316,6 +361,14 @@ impl Plan {
     /// Functions that trap when they are called, because that was asked for.
     pub fn trapping(&self) -> impl Iterator<Item = &Item> {
         self.imports.iter().filter(|item| matches!(item.decision, Decision::Traps { .. }))
+    }
+
+    /// Imports that open files and are inside: there, no file is ever found.
+    pub fn file_openers(&self) -> impl Iterator<Item = &Item> {
+        self.imports.iter().filter(|item| {
+            let is_inside = matches!(item.decision, Decision::Inside { .. } | Decision::Traps { .. });
+            is_inside && opens_files(&item.module, item.known_as.as_deref().unwrap_or(&item.name))
+        })
     }
 
     /// The output will import nothing.
@@ -376,6 +429,6 @@ impl Plan {
     /// There is nothing to change.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.edits.is_empty()
+        self.edits.is_empty() && self.lower.is_empty()
     }
 }

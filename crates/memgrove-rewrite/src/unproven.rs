@@ -193,13 +193,16 @@ fn a_known_name_with_another_type_satisfies_nothing() {
         known.extend(contract.types.iter().map(|form| form.replace('p', "i32")));
     }
     // `__syscallN` is two things, and the names of some families are patterns.
-    let patterns: [(&str, &str, &[&str]); 9] = [
+    let patterns: [(&str, &str, &[&str]); 11] = [
         ("env", "emscripten_get_heap_max", &["-> i32"]),
         ("env", "__syscall5", &["i32 i32 -> i32", "i32 i32 i32 i32 i32 i32 -> i32"]),
         ("env", "___syscall1", &["i32 i32 -> i32"]),
         ("env", "__syscall_openat", &["i32 i32 i32 i32 -> i32"]),
         ("env", "invoke_vii", &["i32 i32 i32 ->"]),
         ("env", "___setErrNo", &["i32 ->"]),
+        // Seconds in 32 bits, where no upper half is handed over.
+        ("env", "mktime_js", &["i32 -> i32"]),
+        ("env", "timegm_js", &["i32 -> i32"]),
         ("wali", "SYS_brk", &["i32 -> i64"]),
         ("wali", "SYS_exit", &["i32 -> i64"]),
         ("wbg", "__wbindgen_throw", &["i32 i32 ->"]),

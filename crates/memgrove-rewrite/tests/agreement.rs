@@ -101,7 +101,7 @@ fn stack(report: &Value) -> Option<(Option<u64>, String)> {
 /// What `inspect` says of the result's shadow stack has to be what it says of the module's. `fix` reports no stack; what it
 /// knows of one is the value that it gives to an imported stack pointer, and there the result's stack has to begin.
 fn stack_after(wasm: &[u8], before: &Value, fixed: &Fixed, after: &Value) -> Option<String> {
-    let Some((mut base, direction)) = stack(before) else { return None };
+    let (mut base, direction) = stack(before)?;
     let facts = memgrove_inspect::facts(wasm).expect("a valid module");
     let pointer = before["memory"]["stack"]["value"]["pointer_global"].as_u64().expect("a global");
     let pointer = u32::try_from(pointer).expect("an index");

@@ -1,6 +1,6 @@
 //! Glue beside the module, traps that are asked for, what a program's end leaves behind, and memory that nobody shares.
 
-use memgrove_rewrite::{Behaviour, DecidedBy, Decision, Error, Fixed, Glue, Options, Traps, fix};
+use memgrove_rewrite::{Behaviour, DecidedBy, Decision, Error, Fixed, Glue, Options, Traps, fix, plan};
 use wasmparser::{Parser, Payload};
 
 fn assemble(text: &str) -> Vec<u8> {
@@ -173,4 +173,24 @@ fn memory_that_no_other_instance_can_have_is_not_shared() {
     assert_eq!(module(""), (false, false));
     // A function that stays may give it to another instance.
     assert_eq!(module(r#"(import "env" "start_thread" (func))"#), (true, true));
+}
+
+#[test]
+fn a_plan_says_that_there_are_no_files() {
+    let opens = |import: &str| {
+        let wasm = wat::parse_str(format!("(module {import} (memory 1))")).expect("well-formed");
+        let plan = plan(&wasm, &Options::default()).expect("it can be planned");
+        let is_told = plan.notes.iter().any(|note| note.starts_with("it can open files, by "));
+        assert_eq!(is_told, plan.file_openers().next().is_some(), "{:?}", plan.notes);
+        is_told
+    };
+    let four = "(func (param i32 i32 i32 i32) (result i32))";
+    let path_open = "(func (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32))";
+    assert!(opens(&format!(r#"(import "wasi_snapshot_preview1" "path_open" {path_open})"#)));
+    assert!(opens(&format!(r#"(import "env" "__syscall_openat" {four})"#)));
+    assert!(opens(r#"(import "env" "___syscall5" (func (param i32 i32) (result i32)))"#));
+    // What writes to standard streams only, and a function of that name elsewhere, which stays.
+    assert!(!opens(&format!(r#"(import "wasi_snapshot_preview1" "fd_write" {four})"#)));
+    assert!(!opens(r#"(import "env" "__syscall6" (func (param i32 i32) (result i32)))"#));
+    assert!(!opens(r#"(import "app" "open" (func (param i32 i32) (result i32)))"#));
 }

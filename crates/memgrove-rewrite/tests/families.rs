@@ -1,6 +1,6 @@
 //! One small module for each family: what becomes of it, and that it stays so.
 
-use memgrove_rewrite::{Decision, Error, Fixed, Options, Purpose, Stubs, fix, plan};
+use memgrove_rewrite::{Behaviour, Decision, Error, Fixed, Options, Purpose, Stubs, fix, plan};
 
 /// Fixes text, checks that nothing is imported and that fixing again changes nothing.
 fn complete(text: &str) -> (Fixed, String) {
@@ -378,4 +378,29 @@ fn no_room_for_a_stack_is_an_error() {
     let text = FASTCOMP.replace("256 256", "65536 65536");
     let result = fix(&wat::parse_str(text).unwrap(), &Options::default());
     assert!(matches!(result, Err(Error::NoRoom { .. })), "{result:?}");
+}
+
+#[test]
+fn system_calls_of_2020_and_jumps_have_stand_ins() {
+    let behaviour = |name: &str, ty: &str| {
+        let text = format!(r#"(module (import "env" "{name}" (func {ty})) (memory 1))"#);
+        let wasm = wat::parse_str(text).expect("well-formed");
+        plan(&wasm, &Options::default()).expect("it can be planned").imports[0].behaviour
+    };
+    let (two, three) = ("(param i32 i32) (result i32)", "(param i32 i32 i32) (result i32)");
+    for (name, ty) in [
+        ("__sys_stat64", two),
+        ("__sys_open", three),
+        ("__sys_fcntl64", three),
+        ("__sys_unlink", "(param i32) (result i32)"),
+    ] {
+        assert_eq!(behaviour(name, ty), Behaviour::Answers(-52), "{name}");
+    }
+    assert_eq!(behaviour("setjmp", "(param i32) (result i32)"), Behaviour::Answers(0));
+    // Not Emscripten's, not a call of that name, not its type.
+    for (name, ty) in
+        [("sys_open", three), ("__sys_frobnicate", two), ("__sys_stat64", three), ("setjmp", two)]
+    {
+        assert_eq!(behaviour(name, ty), Behaviour::StaysFunction, "{name} {ty}");
+    }
 }

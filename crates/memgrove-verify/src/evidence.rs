@@ -41,6 +41,8 @@ pub enum Reason {
     ImportsStay,
     /// Functions trap when called, as was asked for; what they did in the original is not known.
     TrapsAsAsked,
+    /// It can open files, and neither side had one.
+    NoFiles,
     /// The engine is not part of this build, or failed.
     EngineAbsent,
     /// The engine lacks a proposal that the original needs too.

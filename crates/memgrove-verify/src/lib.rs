@@ -167,6 +167,7 @@ pub fn verify_facts(
         asked.note_guesses(subject);
     }
     asked.note_traps(plan);
+    asked.note_files(plan);
     Verification::conclude(inspected::check(report, plan), asked.checks, asked.evidence, asked.not_run)
 }
 
@@ -385,6 +386,15 @@ impl Asked {
         };
         let gap = Gap::new(Reason::TrapsAsAsked, words);
         self.not_run.push(NotRun { question: Some(Question::Agrees), engine: None, gap });
+    }
+
+    /// The emulated host has no files either, so nothing shows what the module does with one.
+    fn note_files(&mut self, plan: &Plan) {
+        if plan.file_openers().next().is_some() {
+            let words = "what it does with files: there are none inside, and there were none to compare with";
+            let gap = Gap::new(Reason::NoFiles, words);
+            self.not_run.push(NotRun { question: Some(Question::Agrees), engine: None, gap });
+        }
     }
 
     /// Nothing independent says of some imports that they are what the plan takes them for.

@@ -167,7 +167,9 @@ fn emscripten(name: &str, params: usize) -> Option<Action> {
         _ if plain.starts_with("nullFunc_") || plain.starts_with("cxa_find_matching_catch") => Traps,
         "syscall1" | "syscall252" | "syscall_exit" | "syscall_exit_group" => Traps,
         // fastcomp's names have another underscore, and Linux's error numbers.
-        _ if plain.starts_with("syscall") => Returns(if name.starts_with("___") { -38 } else { -52 }),
+        _ if plain.starts_with("syscall") || plain.starts_with("sys_") => {
+            Returns(if name.starts_with("___") { -38 } else { -52 })
+        }
         _ => return None,
     })
 }
@@ -207,9 +209,24 @@ fn libc(name: &str) -> Option<Action> {
             "islower" | "iswlower" => Computes(F::Islower),
             "isxdigit" | "iswxdigit" => Computes(F::Isxdigit),
             "isspace" | "iswspace" => Computes(F::Isspace),
-            "isprint" => Computes(F::Isprint),
-            "iscntrl" => Computes(F::Iscntrl),
-            "ispunct" => Computes(F::Ispunct),
+            "isprint" | "iswprint" => Computes(F::Isprint),
+            "iscntrl" | "iswcntrl" => Computes(F::Iscntrl),
+            "ispunct" | "iswpunct" => Computes(F::Ispunct),
+            "isgraph" | "iswgraph" => Computes(F::Isgraph),
+            "isblank" | "iswblank" => Computes(F::Isblank),
+            "strnlen" => Computes(F::Strnlen),
+            "strncat" => Computes(F::Strncat),
+            "stpcpy" => Computes(F::Stpcpy),
+            "strstr" => Computes(F::Strstr),
+            "strspn" => Computes(F::Strspn),
+            "strcspn" => Computes(F::Strcspn),
+            "strpbrk" => Computes(F::Strpbrk),
+            "strcasecmp" => Computes(F::Strcasecmp),
+            "strncasecmp" => Computes(F::Strncasecmp),
+            "bcmp" => Computes(F::Memcmp),
+            "bzero" | "explicit_bzero" | "__wbindgen_memory_discard" => Computes(F::Bzero),
+            "atoi" | "atol" => Computes(F::Atoi),
+            "setjmp" | "sigsetjmp" | "_setjmp" => Returns(0),
             "toupper" | "towupper" => Computes(F::Toupper),
             "tolower" | "towlower" => Computes(F::Tolower),
             "abs" | "labs" => Computes(F::Abs),

@@ -293,9 +293,9 @@ impl<'a> Sides<'a> {
         Ok(instance)
     }
 
-    /// The fixed module alone.
+    /// The fixed module alone. What stays returns what it does for the original: constructors often call it first.
     pub fn fixed_alone(&self) -> Result<Box<dyn Instance>, EngineError> {
-        self.fixed.instantiate(&host::of_the_rest(self.plan))
+        self.fixed.instantiate(&self.host_of_the_rest().0)
     }
 
     /// The fixed module's outside.

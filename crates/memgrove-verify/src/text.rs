@@ -8,17 +8,8 @@ use crate::engine::HostTrap;
 /// The function's twin; those of other parts of the runtime have theirs in `twins.rs`.
 pub(super) fn twin(function: F) -> Twin {
     match function {
-        F::Memset => |call| {
-            let (to, byte, length) = (call.argument(0), low(call, 1), call.argument(2));
-            // As far as memory goes; then it traps.
-            let room = call.caller.memory_bytes()?.saturating_sub(to);
-            call.caller.write(to, &vec![byte; usize::try_from(length.min(room)).unwrap_or(0)])?;
-            if length > room {
-                Err(HostTrap("memset: out of bounds".to_owned()))
-            } else {
-                Ok(to.cast_signed())
-            }
-        },
+        F::Memset => |call| fill(call, low(call, 1), call.argument(2)),
+        F::Bzero => |call| fill(call, 0, call.argument(1)).map(|_| 0),
         F::Memcmp => |call| {
             for at in 0..call.argument(2) {
                 let (a, b) = (byte(call, call.argument(0) + at)?, byte(call, call.argument(1) + at)?);
@@ -39,6 +30,59 @@ pub(super) fn twin(function: F) -> Twin {
         F::Strlen => |call| string(call, call.argument(0)).map(|text| number(text.len())),
         F::Strcmp => |call| compare(call, u64::MAX),
         F::Strncmp => |call| compare(call, call.argument(2)),
+        F::Strcasecmp => |call| compare_by(call, u64::MAX, |byte| byte.to_ascii_lowercase()),
+        F::Strncasecmp => |call| compare_by(call, call.argument(2), |byte| byte.to_ascii_lowercase()),
+        F::Strnlen => |call| {
+            let (at, most) = (call.argument(0), call.argument(1));
+            let mut length = 0;
+            while length < most && byte(call, at + length)? != 0 {
+                length += 1;
+            }
+            Ok(length.cast_signed())
+        },
+        F::Stpcpy => |call| {
+            let to = call.argument(0);
+            copy(call, to)?;
+            Ok(to.cast_signed() + number(string(call, to)?.len()))
+        },
+        F::Strncat => |call| {
+            let to = call.argument(0);
+            let end = to + string(call, to)?.len() as u64;
+            let mut length = 0;
+            while length < call.argument(2) {
+                match byte(call, call.argument(1) + length)? {
+                    0 => break,
+                    byte => call.caller.write(end + length, &[byte])?,
+                }
+                length += 1;
+            }
+            call.caller.write(end + length, &[0])?;
+            Ok(to.cast_signed())
+        },
+        F::Strstr => |call| {
+            let (text, wanted) = (string(call, call.argument(0))?, string(call, call.argument(1))?);
+            let found = (0..=text.len()).find(|&at| text[at..].starts_with(&wanted));
+            Ok(found.map_or(0, |at| call.argument(0).cast_signed() + number(at)))
+        },
+        F::Strspn => |call| span(call, true).map(|(length, _)| number(length)),
+        F::Strcspn => |call| span(call, false).map(|(length, _)| number(length)),
+        F::Strpbrk => |call| {
+            let (length, of) = span(call, false)?;
+            Ok(if length == of { 0 } else { call.argument(0).cast_signed() + number(length) })
+        },
+        F::Atoi => |call| {
+            let text = string(call, call.argument(0))?;
+            let text = String::from_utf8_lossy(&text).into_owned();
+            let text = text.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\u{b}');
+            let (sign, digits) = match text.strip_prefix('-') {
+                Some(rest) => (-1, rest),
+                None => (1, text.strip_prefix('+').unwrap_or(text)),
+            };
+            let digits = digits.bytes().take_while(u8::is_ascii_digit).map(|digit| i32::from(digit - b'0'));
+            Ok(i64::from(digits.fold(0_i32, |all, digit| all.wrapping_mul(10).wrapping_add(sign * digit))))
+        },
+        F::Isgraph => |call| class(call, |c| c.is_ascii_graphic()),
+        F::Isblank => |call| class(call, |c| matches!(c, b' ' | b'\t')),
         F::Strcpy => |call| {
             let to = call.argument(0);
             copy(call, to)
@@ -120,9 +164,29 @@ fn string(call: &mut Call<'_>, at: u64) -> Result<Vec<u8>, HostTrap> {
     Ok(text)
 }
 
+/// Fills from the first argument on, as far as memory goes; then it traps.
+fn fill(call: &mut Call<'_>, byte: u8, length: u64) -> Result<i64, HostTrap> {
+    let to = call.argument(0);
+    let room = call.caller.memory_bytes()?.saturating_sub(to);
+    call.caller.write(to, &vec![byte; usize::try_from(length.min(room)).unwrap_or(0)])?;
+    if length > room { Err(HostTrap("out of bounds".to_owned())) } else { Ok(to.cast_signed()) }
+}
+
+/// How many bytes of the first string are in the second, or not, before one that is otherwise; and of how many.
+fn span(call: &mut Call<'_>, are_in: bool) -> Result<(usize, usize), HostTrap> {
+    let (text, set) = (string(call, call.argument(0))?, string(call, call.argument(1))?);
+    let length = text.iter().position(|byte| set.contains(byte) != are_in);
+    Ok((length.unwrap_or(text.len()), text.len()))
+}
+
 fn compare(call: &mut Call<'_>, most: u64) -> Result<i64, HostTrap> {
+    compare_by(call, most, |byte| byte)
+}
+
+fn compare_by(call: &mut Call<'_>, most: u64, by: fn(u8) -> u8) -> Result<i64, HostTrap> {
     for at in 0..most {
-        let (a, b) = (byte(call, call.argument(0) + at)?, byte(call, call.argument(1) + at)?);
+        let mut next = |argument: usize| byte(call, call.argument(argument) + at).map(by);
+        let (a, b) = (next(0)?, next(1)?);
         if a != b || a == 0 {
             return Ok(i64::from(a) - i64::from(b));
         }

@@ -210,6 +210,19 @@ pub(super) fn twin(function: RuntimeFunction) -> Result<Twin, Checked> {
         | F::Strcat
         | F::Strchr
         | F::Strrchr
+        | F::Strnlen
+        | F::Strncat
+        | F::Stpcpy
+        | F::Strstr
+        | F::Strspn
+        | F::Strcspn
+        | F::Strpbrk
+        | F::Strcasecmp
+        | F::Strncasecmp
+        | F::Bzero
+        | F::Atoi
+        | F::Isgraph
+        | F::Isblank
         | F::Isdigit
         | F::Isalpha
         | F::Isalnum
@@ -224,7 +237,9 @@ pub(super) fn twin(function: RuntimeFunction) -> Result<Twin, Checked> {
         | F::Tolower
         | F::Abs
         | F::Putchar => return Ok(super::text::twin(function)),
-        F::GmtimeJs | F::GmtimeJsLegal | F::GmtimeJsAt | F::TimegmJs => return Err(Checked::AgainstCalendar),
+        F::GmtimeJs | F::GmtimeJsLegal | F::GmtimeJsAt | F::GmtimeR | F::TimegmJs => {
+            return Err(Checked::AgainstCalendar);
+        }
         F::Round
         | F::Exp
         | F::Log

@@ -6,6 +6,7 @@
 //! Plan, Verification ───► fix: text, JSON
 //! Results ──────────────► bench: text, Markdown, HTML, SVG
 //! Survey ───────────────► survey: text, HTML
+//! Advice ───────────────► advise: text, JSON
 //! Profile, Summary ─────► profile: text, JSON, collapsed stacks
 //! Profile, Findings ────► check: text, JSON, SARIF
 //! ```
@@ -14,6 +15,7 @@
 //! either. The same fact has the same words in all of them.
 #![forbid(unsafe_code)]
 
+pub mod advise;
 pub mod bench;
 pub mod check;
 pub mod explain;

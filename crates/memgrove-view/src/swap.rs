@@ -3,7 +3,7 @@
 use memgrove_rewrite::swap::{Swapped, To};
 use memgrove_text::{Line, Text, Tone, escape_name};
 use memgrove_verify::Outcome;
-use memgrove_verify::swap::SwapVerification;
+use memgrove_verify::swap::{Costs, SwapVerification};
 use serde::Serialize;
 
 use crate::layout::Lines;
@@ -51,6 +51,41 @@ struct Replaced {
     func: u32,
     role: &'static str,
     certain: bool,
+}
+
+/// What both heaps cost under the calls by which they were verified.
+fn costs_lines(costs: &Costs, lines: &mut Lines) {
+    let Costs { before, after, leak_is_gone } = costs;
+    lines.field(
+        "pages",
+        Tone::Plain,
+        &format!(
+            "{} at the start; {} -> {} under the same calls; {} -> {} after 400 rounds that give all back",
+            before.initial_pages,
+            before.peak_pages,
+            after.peak_pages,
+            before.steady_pages,
+            after.steady_pages
+        ),
+    );
+    if let (Some(was), Some(is)) = (before.instructions, after.instructions) {
+        lines.field(
+            "instructions",
+            Tone::Plain,
+            &format!("{was} -> {is} for the same calls of the allocator"),
+        );
+    }
+    if *leak_is_gone {
+        let words = format!(
+            "memory lost although every block is given back: {} pages after 100 rounds, {} after 400",
+            before.early_pages, before.steady_pages
+        );
+        lines.field("defect gone", Tone::Good, &words);
+    }
+    if after.leaks() {
+        let words = format!("{} pages after 100 rounds, {} after 400", after.early_pages, after.steady_pages);
+        lines.field("still grows", Tone::Warn, &words);
+    }
 }
 
 impl Swap<'_> {
@@ -107,6 +142,9 @@ impl Swap<'_> {
                     Outcome::Failed(words) => (Tone::Bad, words.as_str()),
                 };
                 lines.answer(check.engine, tone, &format!("{}: {words}", check.question.text()));
+            }
+            if let Some(costs) = &verification.costs {
+                costs_lines(costs, &mut lines);
             }
             for gap in &verification.not_run {
                 lines.field("not run", Tone::Warn, &gap.words);

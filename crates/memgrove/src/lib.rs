@@ -31,6 +31,7 @@ pub mod source;
 mod stats;
 mod sync;
 mod thread;
+mod trap;
 pub mod wee;
 mod word;
 

@@ -68,7 +68,9 @@ impl<T> Lock<T> {
 
     #[cfg(all(target_family = "wasm", not(target_feature = "atomics")))]
     #[inline(always)]
-    fn acquire(&self) {}
+    fn acquire(&self) -> NoGuard {
+        NoGuard
+    }
 
     #[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
     #[inline(always)]
@@ -99,6 +101,10 @@ impl<T> Lock<T> {
         Guard(&self.taken)
     }
 }
+
+/// There is nothing to let go of.
+#[cfg(all(target_family = "wasm", not(target_feature = "atomics")))]
+struct NoGuard;
 
 /// Lets go of the lock, also when a page source of the program's own panics.
 #[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]

@@ -38,6 +38,7 @@
 
 use core::alloc::Layout;
 
+use crate::c;
 use crate::face::{Allocate, Inspect, move_block};
 use crate::link::{check_link, load_link, store_link};
 use crate::source::{PageSource, Platform, Region, obtain};
@@ -47,8 +48,6 @@ use crate::word::{WORD, load, pointer, store};
 
 /// One list for every number of leading zeros that a block's last offset can have.
 const LISTS: usize = usize::BITS as usize;
-/// What C's `malloc` aligns to, on every target; the list is kept in the word before.
-const C_ALIGN: usize = 16;
 
 /// The smallest code, and O(1): where the module's size counts most.
 ///
@@ -197,14 +196,14 @@ impl<S: PageSource> Wee<S> {
     /// C's `malloc`: `size` bytes at a multiple of 16, or null. O(1).
     #[inline]
     pub fn malloc(&self, size: usize) -> *mut u8 {
-        self.memalign(C_ALIGN, size)
+        self.memalign(c::ALIGN, size)
     }
 
     /// C's `memalign`: `size` bytes at a multiple of `align`, a power of two; or null. O(1). In front of them lie as
     /// many bytes as the alignment says (at least 16), the last word of which holds the list.
     #[inline]
     pub fn memalign(&self, align: usize, size: usize) -> *mut u8 {
-        let offset = align.max(C_ALIGN);
+        let offset = align.max(c::ALIGN);
         // An empty block needs a byte as well: else its address would be that of the block after it.
         let bytes = match size.max(1).checked_add(offset) {
             Some(bytes) if bytes <= isize::MAX as usize => bytes,

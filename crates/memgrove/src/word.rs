@@ -1,4 +1,4 @@
-//! Words of memory by address, and the arithmetic of alignment.
+//! Words of memory by address, the arithmetic of alignment, and the hash that secrets are mixed in by.
 //!
 //! Heap code computes addresses, so it keeps them as `usize` and turns them into pointers here only. All memory it
 //! touches came from a page source whose provenance was exposed when the region was handed over.
@@ -46,26 +46,13 @@ pub(crate) const fn align_up(value: usize, align: usize) -> usize {
     value.wrapping_add(align - 1) & align.wrapping_neg()
 }
 
-/// Whether an address lies behind the end of memory, or where no memory is.
-#[inline(always)]
-pub(crate) fn beyond_memory(address: usize) -> bool {
-    #[cfg(target_arch = "wasm32")]
-    use core::arch::wasm32::memory_size;
-    #[cfg(target_arch = "wasm64")]
-    use core::arch::wasm64::memory_size;
+/// Odd, and without pattern: 2^64 (or its upper half, 2^32) divided by the golden ratio, Knuth's multiplicative hash.
+#[allow(clippy::cast_possible_truncation, reason = "the upper half is shifted down where a word has no room")]
+pub(crate) const MIX: usize = (0x9e37_79b9_7f4a_7c15_u64 >> (64 - usize::BITS)) as usize | 1;
 
-    #[cfg(any(target_arch = "wasm32", target_arch = "wasm64"))]
-    {
-        let beyond = || address / crate::source::page_bytes() >= memory_size(0);
-        // It may lie in what another thread has grown, of which this one has not heard.
-        if beyond() {
-            crate::source::notice_growth();
-        }
-        beyond()
-    }
-    // Natively nobody knows where memory ends; but no system gives a program more than 48 bits of addresses unasked.
-    #[cfg(not(any(target_arch = "wasm32", target_arch = "wasm64")))]
-    {
-        size_of::<usize>() > 4 && address as u64 >> 48 != 0
-    }
+/// Half of a good hash; its high bits hang on all of `word`, and its low ones get their share by the shift.
+#[inline(always)]
+pub(crate) const fn mix(word: usize) -> usize {
+    let product = word.wrapping_mul(MIX);
+    product ^ (product >> (usize::BITS / 2))
 }

@@ -8,7 +8,7 @@
 
 #[path = "../src/hoard/owner.rs"]
 mod owner;
-#[path = "../src/jemalloc/published.rs"]
+#[path = "../src/jemalloc/thread_caches/published.rs"]
 mod published;
 #[path = "../src/sync.rs"]
 mod sync;

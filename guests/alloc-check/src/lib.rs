@@ -2,7 +2,9 @@
 //! allocator, which grows the same memory: the stranger in between.
 #![cfg_attr(target_arch = "wasm64", feature(simd_wasm64))] // memory_size for memory64 is not stable yet
 
+mod fixed;
 mod rounds;
+mod start;
 #[cfg(target_feature = "atomics")]
 mod threads;
 

@@ -3,7 +3,8 @@
 #![no_std]
 #![cfg(target_arch = "wasm32")]
 
-#[cfg(not(feature = "none"))]
+#[cfg(not(any(feature = "none", feature = "initial-memory")))]
+#[allow(clippy::declare_interior_mutable_const, reason = "the first value of a static")]
 #[path = "../../guest/src/allocator/mod.rs"]
 mod allocator;
 #[cfg(feature = "bump")]
@@ -13,9 +14,14 @@ mod floor;
 use core::alloc::{GlobalAlloc, Layout};
 
 // Global, because a dependency of an allocator may name `alloc`, and then rustc insists; unused, that costs nothing.
-#[cfg(not(feature = "none"))]
+#[cfg(not(any(feature = "none", feature = "initial-memory")))]
 #[global_allocator]
 static ALLOCATOR: allocator::Allocator = allocator::ALLOCATOR;
+
+#[cfg(feature = "initial-memory")]
+#[global_allocator]
+static ALLOCATOR: memgrove::Dlmalloc<memgrove::source::InitialMemory> =
+    memgrove::Dlmalloc::with_source(memgrove::source::InitialMemory);
 
 #[cfg(feature = "none")]
 #[global_allocator]

@@ -301,7 +301,7 @@ fn engines(args: &BenchArgs, out: &mut Output) -> Vec<EngineId> {
 }
 
 /// Gives an error its hint, and its exit status: a name that does not exist is a mistake of the command line.
-fn for_the_user(error: MeasureError) -> anyhow::Error {
+pub(crate) fn for_the_user(error: MeasureError) -> anyhow::Error {
     let hint = error.hint();
     let user = match &error {
         MeasureError::Catalogue(CatalogueError::Unknown { .. }) | MeasureError::Nothing(_) => {

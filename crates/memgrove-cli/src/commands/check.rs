@@ -206,10 +206,8 @@ fn instrument(args: &CheckArgs, path: &Path, original: &Original<'_>, out: &mut 
 fn checked(args: &CheckArgs, original: &Original<'_>, out: &mut Output) -> Result<Checked> {
     let (name, facts) = (original.name, original.facts);
     let refused = |why: String| {
-        let error = UserError::failed(format!("{name} cannot be checked: {why}"));
-        exit::Refused(error.hint(
-            "memgrove inspect -v shows what is known of its allocator; memgrove trace needs less of it",
-        ))
+        UserError::no(format!("{name} cannot be checked: {why}"))
+            .hint("memgrove inspect -v shows what is known of its allocator; memgrove trace needs less of it")
     };
     let members =
         memgrove_verify::swap::options_for(facts, To::ALL[0]).map_err(|why| refused(why.to_string()))?;

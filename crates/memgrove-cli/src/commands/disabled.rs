@@ -26,5 +26,6 @@ macro_rules! disabled {
     };
 }
 
+disabled!(advise, AdviseArgs);
 disabled!(bench, BenchArgs);
 disabled!(survey, SurveyArgs);

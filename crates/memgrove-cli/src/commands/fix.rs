@@ -6,9 +6,9 @@ use anyhow::{Context, Result};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use memgrove_api::HostTarget;
-use memgrove_api::fix::{self, Planned, Request, Script};
+use memgrove_api::fix::{self, Planned, Request, Script, lower};
 use memgrove_inspect::facts;
-use memgrove_rewrite::{Allocator, StubGroup, Stubs, Traps};
+use memgrove_rewrite::{Allocator, Discard, LOWERABLE, StubGroup, Stubs, Traps};
 use memgrove_text::{escape_file_name, shorten};
 #[cfg(feature = "engines")]
 use memgrove_view::fix::Done;
@@ -48,6 +48,7 @@ Examples:
   memgrove fix app.wasm -o out.wasm --allocator wee   put a heap inside for imported malloc and free
   memgrove fix app.wasm -o out.wasm --glue app.js     Emscripten's JavaScript says what minified names are
   memgrove fix app.wasm -o out.wasm --trap rest       it has to load; what is not known traps when called
+  memgrove fix app.wasm -o out.wasm --host wasm3 --lower   write in older instructions what the host lacks
   memgrove fix app.wasm -o out.wasm --json | jq '.plan.imports'";
 
 /// The reasons of a host quote names, which may be as long as the file; of all this many characters are shown.
@@ -106,6 +107,22 @@ pub(crate) struct FixArgs {
     #[arg(long)]
     accept_unverified: bool,
 
+    /// Write in WebAssembly 1.0 what can be: of the proposals that the target host lacks, of those named, or of all
+    ///
+    /// Sign extension, saturating conversions, several values at once, memory.copy and memory.fill, long numbers of
+    /// linkers; results and traps stay the same. What needs such a proposal nevertheless (segments that code copies, tables
+    /// that grow, exported functions of several results) is named, and the result is written only with --partial.
+    #[arg(long, value_name = "PROPOSAL", value_delimiter = ',', num_args = 0..=1, require_equals = true,
+          default_missing_value = lower::HOST, value_parser = lower_names())]
+    lower: Vec<String>,
+
+    /// What becomes of giving memory back (`__wbindgen_memory_discard`, `memory.discard`)
+    ///
+    /// lower: the range is filled with zeros, which any engine can; also of the instruction. raise: the import becomes the
+    /// instruction, for engines with the proposal memory-control. Without it an import is lowered, and an instruction stays.
+    #[arg(long, value_name = "WAY", value_parser = ["lower", "raise"])]
+    discard: Option<String>,
+
     /// Raise the memory's maximum to SIZE, such as 256MiB, where the module declares a smaller one
     ///
     /// A number of bytes, or of KiB, MiB or GiB. Without it a declared maximum is kept, so that a program that meets
@@ -135,6 +152,12 @@ const STUB_HELP: &str = "Groups of imports that may be answered by something poo
 fn stub_names() -> PossibleValuesParser {
     PossibleValuesParser::new(
         ["all", "none"].into_iter().chain(StubGroup::ALL.iter().map(|group| group.name())),
+    )
+}
+
+fn lower_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(
+        [lower::HOST, lower::ALL].into_iter().chain(LOWERABLE.iter().map(|proposal| proposal.id())),
     )
 }
 
@@ -196,8 +219,18 @@ fn request<'a>(args: &FixArgs, host: &'a HostTarget, script: Option<Script<'a>>)
         trap,
         allocator: args.allocator.as_deref().and_then(Allocator::named),
         max_memory_bytes: args.max_memory,
+        lower: args.lower.clone(),
+        discard: discard(args),
         script,
         partial: args.partial,
+    }
+}
+
+fn discard(args: &FixArgs) -> Option<Discard> {
+    match args.discard.as_deref() {
+        Some("raise") => Some(Discard::Raise),
+        Some(_) => Some(Discard::Lower),
+        None => None,
     }
 }
 
@@ -266,7 +299,7 @@ fn verify_and_write(
             .hint("the failed checks are listed above; the input is unchanged")
             .into());
     }
-    if planned.on_host.is_no() {
+    if !planned.is_as_wanted_but_for_imports() {
         return Ok(Exit::No);
     }
     if verification.verdict == Verdict::NotVerified && !args.accept_unverified {

@@ -4,6 +4,8 @@
 //! engines needs the feature of that name; without it, `disabled` has a twin that says so.
 
 #[cfg(feature = "engines")]
+mod advise;
+#[cfg(feature = "engines")]
 mod bench;
 mod check;
 mod completions;
@@ -16,13 +18,14 @@ mod man;
 mod survey;
 mod swap;
 mod trace;
+mod trace_map;
 mod trace_read;
 mod trace_run;
 
 use anyhow::Result;
 use clap::Subcommand;
 #[cfg(not(feature = "engines"))]
-use disabled::{bench, survey};
+use disabled::{advise, bench, survey};
 
 use crate::exit::Exit;
 use crate::output::Output;
@@ -53,6 +56,7 @@ commands! {
     Fix(fix::FixArgs),
     Swap(swap::SwapArgs),
     Trace(trace::TraceArgs),
+    Advise(advise::AdviseArgs),
     Check(check::CheckArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),

@@ -12,6 +12,7 @@ use memgrove_rewrite::trace::{EXPORT, Options, ROLES, Role, Sample, TraceError, 
 use memgrove_text::escape_file_name;
 use memgrove_view::{bytes, count};
 
+use super::trace_map;
 use super::trace_read::{self, Original, ReadArgs};
 use super::trace_run::{self, RunArgs};
 use crate::args::size;
@@ -40,6 +41,7 @@ Examples:
   memgrove trace library.wasm --invoke work 1000
   memgrove trace app.wasm -o traced.wasm
   memgrove trace app.wasm -o traced.wasm --alloc 244=malloc,1827=free
+  memgrove trace app.wasm -o traced.wasm --map app.map && memgrove trace app.wasm --map app.map --resolve stack.txt
   memgrove trace app.wasm --profile app.mgpr
   memgrove trace app.wasm --profile app.mgpr --pprof app.pb.gz --dhat dhat.json
   memgrove trace app.wasm --diff first.mgpr second.mgpr";
@@ -79,6 +81,14 @@ pub(crate) struct TraceArgs {
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "1GiB", conflicts_with = "profile")]
     max_log: u64,
 
+    /// With -o: write where functions and instructions of FILE are in OUT. With --resolve: read it
+    #[arg(long, value_name = "MAP", conflicts_with_all = ["profile", "diff"])]
+    map: Option<PathBuf>,
+
+    /// Print this text, an engine's stack of the instrumented module, with places and names of FILE; `-` is standard input
+    #[arg(long, value_name = "STACK", requires = "map", conflicts_with_all = ["output", "profile", "diff"])]
+    resolve: Option<PathBuf>,
+
     #[command(flatten)]
     run: RunArgs,
 
@@ -106,6 +116,14 @@ pub(crate) fn run(args: &TraceArgs, out: &mut Output) -> Result<Exit> {
     let wasm = input::read_one(&args.path, args.max_size, "trace")?;
     let facts = memgrove_inspect::facts(&wasm).with_context(|| name.clone())?;
     let original = Original { path: &args.path, name: &name, facts: &facts, max_size: args.max_size };
+    if let (Some(stack), Some(map)) = (&args.resolve, &args.map) {
+        return trace_map::resolve(stack, map, &args.read, &original, out);
+    }
+    if args.map.is_some() && args.output.is_none() {
+        return Err(UserError::usage("--map is written with -o and read with --resolve")
+            .hint("memgrove trace FILE -o OUT --map MAP, then memgrove trace FILE --map MAP --resolve STACK")
+            .into());
+    }
     if args.read.is_asked() {
         return trace_read::run(&args.read, &original, out);
     }
@@ -126,9 +144,15 @@ fn instrument(
     out: &mut Output,
 ) -> Result<Exit> {
     let target = Target::new(path, "OUT")?;
-    output_file::refuse_clashes(&[(&target, "OUT")], std::iter::once(&*args.path))?;
+    let map = args.map.as_deref().map(|path| Target::new(path, "--map")).transpose()?;
+    let targets: Vec<_> =
+        std::iter::once((&target, "OUT")).chain(map.iter().map(|map| (map, "--map"))).collect();
+    output_file::refuse_clashes(&targets, std::iter::once(&*args.path))?;
     let traced = traced(args, original, wasm, out)?;
     target.write(&traced.wasm)?;
+    if let Some(map) = &map {
+        map.write(&trace_map::written(&traced, wasm)?)?;
+    }
     for note in &traced.notes {
         out.note(note.clone());
     }

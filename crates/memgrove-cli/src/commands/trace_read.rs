@@ -63,7 +63,7 @@ pub(crate) struct ReadArgs {
     mgtr: Option<PathBuf>,
 
     #[command(flatten)]
-    names: NameArgs,
+    pub(super) names: NameArgs,
 
     /// Stacks in each list
     #[arg(long, value_name = "COUNT", default_value_t = 5)]
@@ -251,16 +251,20 @@ pub(crate) fn present(
 /// The recording in a file, if it is one of this module.
 pub(crate) fn read_profile(path: &Path, original: &Original<'_>) -> Result<Profile> {
     let name = escape_file_name(path.as_os_str());
-    let recorded = Source::File(path.to_owned())
-        .read(original.max_size.max(1 << 32))
-        .with_context(|| format!("reading {name}"))?;
-    // A copy of the whole memory is a recording with holes.
-    let recorded = match Profile::bytes_of_memory(&recorded) {
-        Ok(bytes) => bytes,
-        Err(_) => recorded,
-    };
-    let profile = Profile::read(&recorded).with_context(|| name.clone())?;
+    let profile = profile_of(read_recorded(path, original.max_size)?).with_context(|| name.clone())?;
     of_original(profile, &name, original)
+}
+
+/// The bytes of a recording, which may be longer than a module.
+pub(crate) fn read_recorded(path: &Path, max_size: u64) -> Result<Vec<u8>> {
+    let read = Source::File(path.to_owned()).read(max_size.max(1 << 32));
+    read.with_context(|| format!("reading {}", escape_file_name(path.as_os_str())))
+}
+
+/// The recording that these bytes are; a copy of the whole memory is one with holes.
+pub(crate) fn profile_of(recorded: Vec<u8>) -> Result<Profile, memgrove_profile::Error> {
+    let recorded = Profile::bytes_of_memory(&recorded).unwrap_or(recorded);
+    Profile::read(&recorded)
 }
 
 /// A recording with the places of its calls, if it is one of this module.

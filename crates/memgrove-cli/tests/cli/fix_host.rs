@@ -92,6 +92,35 @@ fn a_host_without_what_the_result_uses_is_no() {
 
 #[test]
 #[cfg_attr(not(feature = "engines"), ignore = "needs engines")]
+fn what_a_host_lacks_is_lowered_where_that_is_asked_for() {
+    let profile = case("proposal-lacking/mvp.toml");
+    let profile = profile.to_str().unwrap();
+    let first_version = |wasm: &[u8]| {
+        let features = wasmparser::WasmFeatures::WASM1;
+        wasmparser::Validator::new_with_features(features).validate_all(wasm).is_ok()
+    };
+    assert!(first_version(&runs("proposal-lacking/bulk.wat", &["--host", profile, "--lower"])));
+    assert!(first_version(&runs("proposal-lacking/bulk.wat", &["--lower=all"])));
+    let only = runs("proposal-lacking/bulk.wat", &["--lower=bulk-memory,sign-extension"]);
+    assert!(!first_version(&only));
+    // A host that lacks nothing, and a list that does not hold all that this one lacks.
+    assert_eq!(runs("proposal-lacking/bulk.wat", &["--lower"]), runs("proposal-lacking/bulk.wat", &[]));
+    let some = ["--host", profile, "--lower=bulk-memory"];
+    refused("proposal-lacking/bulk.wat", &some, "sign-extension is used");
+    // Without it, it is said that it would help.
+    let hint = fix(&case("proposal-lacking/bulk.wat"), &["--host", profile]).stderr;
+    assert!(hint.contains("--lower writes what it lacks"), "{hint}");
+    // What cannot be lowered is named, and then nothing is written unless that is asked for.
+    let done = fix(&case("proposal-lacking/passive.wat"), &["--lower=bulk-memory"]);
+    assert_eq!((done.status, &done.written), (3, &None));
+    assert!(done.stderr.contains("bulk-memory is still needed: "), "{}", done.stderr);
+    assert!(done.json["plan"]["notes"].to_string().contains("cannot be lowered"), "{}", done.json["plan"]);
+    let done = fix(&case("proposal-lacking/passive.wat"), &["--lower=bulk-memory", "--partial"]);
+    assert_eq!((done.status, done.written.is_some()), (3, true), "{}", done.stderr);
+}
+
+#[test]
+#[cfg_attr(not(feature = "engines"), ignore = "needs engines")]
 fn functions_of_wasi_find_the_memory_they_look_for() {
     for host in ["wasmtime", "wasmi", "wasmer", "node-wasi"] {
         for name in ["memory-export/mem0.wat", "memory-export/nomem.wat"] {

@@ -89,6 +89,7 @@ macro_rules! sessions {
 }
 
 sessions! {
+    advise #[cfg_attr(not(feature = "engines"), ignore = "runs guests on an engine")],
     bench #[cfg_attr(not(feature = "engines"), ignore = "needs engines")],
     check #[cfg_attr(not(feature = "engines"), ignore = "runs modules on engines")],
     errors,

@@ -180,10 +180,15 @@ fn text_files(names: &Names) -> Vec<(&'static str, Vec<u8>)> {
             "id = {id}\ntitle = {text}\ndescription = {text}\nsource = \"x\"\nengines = [\"wasmtime\"]\n\n[[provides]]\nmodule = {text}\nname = {text}\n"
         )
     };
+    // What depends on where blocks lie is told by its name.
+    let swappable = fs::read_to_string(root().join("tests/cli/files/swappable.wat")).unwrap();
+    let swappable = swappable.replace("(export \"sbrk\")", &format!("(export \"sbrk\") (export {})", n(1)));
     vec![
+        ("swappable.wat", swappable.into_bytes()),
         ("module.wasm", module(names)),
         ("module.mgpr", recording(&module(names))),
         ("module.mgck", check_recording(&module(names))),
+        ("stack.txt", stack(names)),
         ("hostile.map", source_map(names, &module(names))),
         ("hostile.symbols", symbol_map(names)),
         ("fixable.wasm", fixable(names)),
@@ -277,6 +282,16 @@ fn source_map(names: &Names, wasm: &[u8]) -> Vec<u8> {
         .into_bytes()
 }
 
+/// An engine's stack with hostile names, in the code of the module.
+fn stack(names: &Names) -> Vec<u8> {
+    let places = (0..64_u32).map(|at| {
+        // Line feeds are the text's own.
+        let name = names.name(at).replace('\n', "");
+        format!("    at {name} (wasm-function[{at}]:{:#x})\n", at * 8)
+    });
+    places.collect::<String>().into_bytes()
+}
+
 /// A symbol map that gives every function a hostile name.
 fn symbol_map(names: &Names) -> Vec<u8> {
     let escaped = |name: String| name.bytes().map(|byte| format!("\\{byte:02x}")).collect::<String>();
@@ -360,6 +375,14 @@ const ASKED: &[&str] = &[
     "check module.wasm --profile module.mgck",
     "check module.wasm --profile module.mgck --json",
     "check module.wasm --profile module.mgck --sarif @.sarif",
+    "swap module.wasm --to wee --dry-run",
+    "swap module.wasm --to % --dry-run",
+    "swap @.wasm --to wee --dry-run --json",
+    "swap @.missing --to wee --dry-run",
+    "swap @.wasm --to wee -o @.out",
+    "swap @.wasm --to wee -o @.wasm",
+    "swap swappable.wat --to dlmalloc -o @.out",
+    "swap swappable.wat --to dlmalloc -o @.out --json",
     "trace module.wasm -o traced.wasm",
     "trace module.wasm -o traced.wasm --alloc 0=malloc",
     "trace @.wasm -o @.out --alloc %",
@@ -372,6 +395,11 @@ const ASKED: &[&str] = &[
     "trace @.wasm --alloc 0=malloc,1=free --invoke malloc %",
     "trace @.wasm --dir @.missing::% --env % -- %",
     "trace @.wasm --engine % --save @.wasm",
+    "trace @.wasm --alloc 0=malloc -o traced.wasm --map hostile.json",
+    "trace @.wasm --alloc 0=malloc -o traced.wasm --map @.wasm",
+    "trace module.wasm --map hostile.json --resolve stack.txt",
+    "trace module.wasm --map @.missing --resolve @.wasm",
+    "trace module.wasm --map @.wasm --resolve stack.txt",
     "trace twice.wat -o out.wasm",
     "trace module.wasm --profile @.missing",
     "trace module.wasm --profile @.wasm",
@@ -402,6 +430,7 @@ const ASKED_OF_ENGINES: &[&str] = &[
     "fix module.wasm -n --trap %",
     "fix module.wasm --explain %",
     "fix module.wasm -n --glue @.wasm",
+    "fix module.wasm -n --lower=all --discard raise",
     "fix module.wasm -o out.wasm",
     "fix module.wasm -o partial.wasm --partial",
     "fix fixable.wasm -o fixed.wasm",
@@ -419,6 +448,13 @@ const ASKED_OF_ENGINES: &[&str] = &[
     "fix no-name.wat -o out.wasm",
     "fix @.missing -o out.wasm",
     "fix fixable.wasm -o @.missing/out.wasm",
+    "advise module.mgpr module.wasm --allocators memgrove-wee",
+    "advise module.mgpr module.wasm --allocators memgrove-wee --json",
+    "advise module.mgpr @.wasm --allocators %",
+    "advise @.missing",
+    "advise @.wasm",
+    "advise module.mgpr @.missing",
+    "advise module.mgpr fixable.wasm",
     "survey --build --samples @.missing",
     "bench --from @.json --report bench.html --markdown bench.md --plots",
     "bench --from @.json --json",

@@ -29,6 +29,7 @@ fn writers() -> Vec<(&'static str, &'static [u8])> {
         all.push(("fix allocates.wat -o OUT", b"\0asm"));
         all.push(("check heap.wat --invoke malloc 8 --save OUT", b"MGPR"));
         all.push(("check heap.wat --invoke malloc 8 --sarif OUT", b"{"));
+        all.push(("swap swappable.wat --to wee -o OUT", b"\0asm"));
         all.push(("trace heap.wat --invoke malloc 8 --save OUT", b"MGPR"));
         all.push(("trace heap.wat --invoke malloc 8 --html OUT", b"<!doctype html>"));
         all.push(("bench --from run.json --report OUT", b"<!doctype html>"));
@@ -333,6 +334,8 @@ fn no_output_is_an_input_or_another_output() {
         ("inspect folder --html folder/inner/b.bin", "is the input file folder/inner/b.bin"),
         ("inspect grow.wat --host ours.toml --html ours.hard", "is the input file ours.toml"),
         ("inspect - --html hard", "is the input file -"),
+        ("trace add.wasm --alloc 0=memalign -o new --map hard", "is the input file add.wasm"),
+        ("trace add.wasm --alloc 0=memalign -o new --map ./new", "two outputs would go to the same file"),
     ];
     if cfg!(feature = "engines") {
         asked.extend([

@@ -14,6 +14,8 @@ mod fix_support;
 #[path = "../../../memgrove-lab/tests/own_js/mod.rs"]
 mod own_js;
 
+mod leak;
+
 use own_js::{Node, OwnJs, PACKAGES};
 
 /// Modules of the corpus that must have been compared.
@@ -55,7 +57,7 @@ fn run_traced(
     let sha256: String = fingerprint(original).iter().map(|byte| format!("{byte:02x}")).collect();
     let table = serde_json::json!({ sha256: traced }).to_string();
     let arguments = ["--require".to_owned(), hook.to_string_lossy().into_owned()];
-    let environment = [("TRACED", table), ("PROFILES", profiles.to_string_lossy().into_owned())];
+    let environment = [("REPLACED", table), ("PROFILES", profiles.to_string_lossy().into_owned())];
     let printed = own_js::run(package, node, &arguments, &environment);
     let mut recordings = Vec::new();
     for entry in fs::read_dir(&profiles).expect("a folder").map_while(Result::ok) {

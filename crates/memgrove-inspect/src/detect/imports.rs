@@ -113,7 +113,7 @@ fn meaning_of(role: Role, known: Known) -> String {
             "one of the two calls that copy the environment, under a minified name".to_owned()
         }
         (Role::SystemCall(_), _) => "a system call under a minified name".to_owned(),
-        (Role::WasiCall, _) => "a call of WASI under a minified name".to_owned(),
+        (Role::WasiCall | Role::OfWasi, _) => "a call of WASI under a minified name".to_owned(),
     }
 }
 
@@ -124,6 +124,7 @@ fn why(role: Role) -> &'static str {
         Role::Clock => "its result is split into seconds and a fraction, or waited for",
         Role::Environment => "the sizes of a list are asked for, room for it is made, and it is filled",
         Role::SystemCall(_) => "its callers compare the result with −4096",
+        Role::OfWasi => "its module is WASI's, of whose functions none has so short a name",
         Role::WasiCall => "its callers hand any result but 0 to the function that stores errno",
     }
 }

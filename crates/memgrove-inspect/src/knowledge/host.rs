@@ -2,7 +2,7 @@
 
 use super::engine::EngineUse;
 use super::{Interface, Knowledge};
-use crate::facts::{ExternKind, Facts, Import};
+use crate::facts::{ExternKind, Facts, Import, Proposal};
 use memgrove_module::pattern::{ImportPattern, Names};
 use serde::Deserialize;
 
@@ -172,6 +172,12 @@ impl Host {
     #[must_use]
     pub fn needs_memory_export(&self, facts: &Facts<'_>) -> bool {
         crate::detect::needs_memory_export(facts, self)
+    }
+
+    /// The proposals that a module uses and this host has not, or only under a condition.
+    #[must_use]
+    pub fn lacking(&self, facts: &Facts<'_>, knowledge: &Knowledge) -> Vec<Proposal> {
+        crate::detect::lacking(facts, self, knowledge)
     }
 
     /// What provides an import, whatever its function type; `None` where nothing does.

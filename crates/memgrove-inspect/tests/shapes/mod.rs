@@ -13,7 +13,6 @@ mod wasm;
 use code::*;
 use imports::*;
 use sections::*;
-pub use wasm::{Wasm, section};
 
 /// A kind of module, by the number of its parts.
 pub type Shape = fn(usize) -> Vec<u8>;

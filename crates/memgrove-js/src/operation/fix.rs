@@ -3,7 +3,7 @@
 use memgrove_api::fix::{self, Planned, Script};
 use memgrove_api::{Error, HostTarget, UserError};
 use memgrove_inspect::facts;
-use memgrove_rewrite::{Allocator, Plan, Stubs, Traps};
+use memgrove_rewrite::{Allocator, Discard, Plan, Stubs, Traps};
 use memgrove_verify::{Verdict, Verification, Witness, verify_facts};
 use memgrove_view::fix::Done;
 use memgrove_view::report::Failure;
@@ -32,6 +32,10 @@ pub(super) struct Request {
     trap: Vec<String>,
     allocator: Option<String>,
     max_memory: Option<u64>,
+    /// Proposals to do without, `host` or `all`.
+    #[serde(default)]
+    lower: Vec<String>,
+    discard: Option<String>,
     glue: Option<String>,
     #[serde(default)]
     partial: bool,
@@ -73,6 +77,8 @@ impl Request {
             trap: self.traps(),
             allocator: self.allocator()?,
             max_memory_bytes: self.max_memory,
+            lower: self.lower.clone(),
+            discard: self.discard()?,
             script,
             partial: self.partial,
         };
@@ -95,7 +101,7 @@ impl Request {
         let shown = planned.shown(Some(done));
         let exit = match verification.verdict {
             _ if !passed => 1,
-            _ if planned.on_host.is_no() => 3,
+            _ if !planned.is_as_wanted_but_for_imports() => 3,
             Verdict::NotVerified => 4,
             _ => 0,
         };
@@ -139,6 +145,15 @@ impl Request {
             traps.add(word);
         }
         traps
+    }
+
+    fn discard(&self) -> Result<Option<Discard>, UserError> {
+        match self.discard.as_deref() {
+            None => Ok(None),
+            Some("lower") => Ok(Some(Discard::Lower)),
+            Some("raise") => Ok(Some(Discard::Raise)),
+            Some(other) => Err(UserError::usage(format!("discard is `lower` or `raise`, not `{other}`"))),
+        }
     }
 
     fn allocator(&self) -> Result<Option<Allocator>, UserError> {

@@ -9,6 +9,7 @@
 //!
 //! What is deterministic is counted first, and decides; wall time confirms.
 
+pub mod advise;
 pub mod catalogue;
 pub mod count;
 pub mod lock;
@@ -22,6 +23,7 @@ mod clock;
 mod failed;
 mod machine;
 mod phases;
+mod replayer;
 
 use std::path::PathBuf;
 

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use super::failed::failure;
 use super::failure::Failure;
+use super::replayer;
 use crate::engine::{Engine, EngineError, Host, Instance, Memory, Module, Value};
 use crate::guest::{ABI_VERSION, Status};
+use memgrove_results::advice::PAGE_BYTES;
 
 /// Names in a guest longer than this are a broken guest's.
 const NAME_LIMIT_BYTES: u64 = 256;
@@ -79,6 +81,14 @@ impl Subject {
         Ok(Self { module, workloads })
     }
 
+    /// Compiles a guest that can replay and nothing else.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub(super) fn load_replayer(engine: &dyn Engine, wasm: &[u8]) -> Result<Self, EngineError> {
+        Ok(Self { module: engine.compile(wasm)?, workloads: BTreeMap::new() })
+    }
+
     /// Ids of the workloads that the guest holds.
     pub fn workloads(&self) -> impl Iterator<Item = &str> {
         self.workloads.keys().map(String::as_str)
@@ -116,6 +126,19 @@ impl Subject {
 }
 
 impl Bout {
+    /// Refuses memory beyond so many pages more than there are now; for a guest that [`replayer`] has made.
+    ///
+    /// [`replayer`]: super::replayer
+    ///
+    /// # Errors
+    /// [`Failure::Unusable`] for another guest.
+    pub(super) fn limit_pages(&mut self, more: u64) -> Result<(), Failure> {
+        let unusable = |error: EngineError| Failure::Unusable { words: error.to_string() };
+        let pages = self.instance.memory_bytes(Memory::Main).map_err(unusable)? / PAGE_BYTES;
+        let limit = u32::try_from(pages.saturating_add(more)).unwrap_or(u32::MAX);
+        self.instance.set_global(replayer::LIMIT, Value::u32(limit)).map_err(unusable)
+    }
+
     /// Does the work once, with this much fuel where that is counted.
     ///
     /// # Errors

@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use memgrove_trace::Summary;
+
 use super::catalogue::sha256;
 use super::subject::{Task, Work};
 use crate::guest::{WorkloadInfo, WorkloadKind};
@@ -15,6 +17,7 @@ pub struct Trace {
     pub info: WorkloadInfo,
     bytes: Vec<u8>,
     slots: u32,
+    summary: Summary,
 }
 
 /// A trace cannot be used.
@@ -53,6 +56,14 @@ impl Trace {
     /// [`TraceError`].
     pub fn read(path: &Path) -> Result<Self, TraceError> {
         let bytes = fs::read(path).map_err(|error| TraceError::File { path: path.to_owned(), error })?;
+        Self::of(bytes, path)
+    }
+
+    /// The same of bytes that a file of this name would have.
+    ///
+    /// # Errors
+    /// [`TraceError`].
+    pub fn of(bytes: Vec<u8>, path: &Path) -> Result<Self, TraceError> {
         let broken = |error| TraceError::Broken { path: path.to_owned(), error };
         let summary = memgrove_trace::summarize(&bytes).map_err(broken)?;
         let slots = u32::try_from(summary.allocations)
@@ -64,7 +75,13 @@ impl Trace {
             source: format!("a recorded trace, SHA-256 {}", sha256(&bytes)),
             kind: WorkloadKind::Trace,
         };
-        Ok(Self { info, bytes, slots })
+        Ok(Self { info, bytes, slots, summary })
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn summary(&self) -> &Summary {
+        &self.summary
     }
 
     pub(super) fn work(&self) -> Work {

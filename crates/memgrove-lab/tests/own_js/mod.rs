@@ -10,6 +10,7 @@ use std::process::Command;
 use crate::fix_support;
 
 /// A package's work.
+#[derive(Clone, Copy)]
 pub struct OwnJs {
     /// Id of its module in the corpus.
     pub id: &'static str,
@@ -19,9 +20,22 @@ pub struct OwnJs {
     pub javascript: &'static str,
 }
 
+/// A package's work in a file of its own.
+macro_rules! large {
+    ($id:literal, $package:literal) => {
+        large!($id, $package, $package)
+    };
+    ($id:literal, $package:literal, $file:literal) => {
+        OwnJs { id: $id, package: $package, javascript: include_str!(concat!("large/", $file, ".js")) }
+    };
+}
+
 const INPUT: &str =
     "const input = Buffer.from(Array.from({length: 300000}, (_, i) => (Math.imul(i, i) >>> 7) & 63));
-     const show = b => console.log(Buffer.from(b).toString('hex'));";
+     const show = b => console.log(Buffer.from(b).toString('hex'));
+     const hash = b => require('crypto').createHash('sha256').update(b).digest('hex').slice(0, 16);
+     const bytes = n => { const b = Buffer.alloc(n); let x = 12345;
+         for (let i = 0; i < n; i++) { x = Math.imul(x, 1103515245) + 12345; b[i] = x >>> 24 & 31 } return b };";
 
 pub const SOURCE: &str =
     "import a from 'x'; import('y'); export const q = 1; export { a as b } from './z.js';";
@@ -218,6 +232,38 @@ impl Node {
             Command::new(&node.0).args(["-e", knows]).status().is_ok_and(|status| status.success())
         })
     }
+}
+
+/// The same packages and others, at work that needs far more memory than the module has at its start, where its maximum
+/// allows for it. A file in `large` each, by the package's name.
+pub const LARGE: &[OwnJs] = &[
+    large!("0734155c83e49398", "sql.js@1.13.0"),
+    large!("cfda8a42f05eca2c", "sql.js@1.0.0"),
+    large!("f7f630370f0ec106", "node-sqlite3-wasm@0.8.60"),
+    large!("0c2149886c13e4ea", "argon2-browser@1.18.0"),
+    large!("9f8026eb7514ac35", "argon2-browser@1.5.2"),
+    large!("80260eee5795ee80", "@bokuweb/zstd-wasm@0.0.27", "@bokuweb+zstd-wasm@0.0.27"),
+    large!("67d12d34f82ef700", "zstddec@0.1.0"),
+    large!("0f0209cc4ee5ffd8", "wasm-brotli@2.0.2"),
+    large!("72d3e3a2553b4508", "harfbuzzjs@0.4.8"),
+    large!("26f7e3780b2bb520", "@cwasm/lodepng@0.1.9", "@cwasm+lodepng@0.1.9"),
+    large!("ac117124a64442a4", "wasm-flate@1.0.2"),
+    large!("99fbb1e2895986dc", "@netlify/binary-info@1.0.0", "@netlify+binary-info@1.0.0"),
+    large!("ceba77d6f845797a", "@polkadot/wasm-crypto@1.4.1", "@polkadot+wasm-crypto@1.4.1"),
+    large!("e61b1989f3745f67", "@polkadot/wasm-crypto@0.2.1", "@polkadot+wasm-crypto@0.2.1"),
+    large!("47c8c14da56c5f72", "md4w@0.2.7"),
+    large!("bc0caf7816dcda07", "yoga-dom@0.0.15"),
+    large!("795b3d1b8233cd8b", "mcl-wasm@0.3.7"),
+    large!("96cd041e337ade6c", "rust-verkle-wasm@0.0.1"),
+    large!("51fd40ef5b4f4515", "hunspell-asm@4.0.2"),
+    large!("376a6db1cdb04d1f", "@hpcc-js/wasm@0.3.6", "@hpcc-js+wasm@0.3.6"),
+    large!("1ae6d8be503e5b8c", "keccak-wasm@0.10.3"),
+    large!("b63d2d2d3b0be091", "onigasm@2.2.4"),
+];
+
+/// The script that puts other modules in place of a package's own: see its head.
+pub fn hook() -> String {
+    fix_support::root().join("crates/memgrove-lab/tests/own_js/replaced.cjs").to_string_lossy().into_owned()
 }
 
 /// What the package's own JavaScript prints. `arguments` are for Node, before the script; `environment` is added.

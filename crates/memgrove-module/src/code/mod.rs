@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 
 use wasmparser::Operator;
 
-use crate::facts::{Callers, ConstExpr, ExternKind, Facts, SiteKind};
+use crate::facts::{Callers, ConstExpr, ElementMode, ExternKind, Facts, SiteKind};
 use crate::recognise::{BreakPointer, Errno, Imports, Prologues, StackPointer, growth};
 use data::InitialData;
 
@@ -238,6 +238,41 @@ impl<'a> Code<'a> {
             address += 1;
             byte
         }))
+    }
+
+    /// Entries of table 0 that active segments with a constant offset fill: index and function.
+    fn table_entries(&self) -> impl Iterator<Item = (u32, u32)> {
+        let facts = self.facts;
+        facts.elements.iter().flat_map(|segment| {
+            let at = match segment.mode {
+                ElementMode::Active { table: 0, start } => start.address(),
+                _ => None,
+            };
+            let funcs = facts.element_funcs.get(segment.funcs.start as usize..segment.funcs.end as usize);
+            let at = at.and_then(|at| u32::try_from(at).ok());
+            at.into_iter().flat_map(move |at| (at..).zip(funcs.unwrap_or_default().iter().copied()))
+        })
+    }
+
+    /// Where a function stands in table 0 first. Linear in the elements.
+    #[must_use]
+    pub fn table_index(&self, func: u32) -> Option<u32> {
+        self.table_entries().find(|(_, entry)| *entry == func).map(|(index, _)| index)
+    }
+
+    /// The function at an index of table 0. Linear in the elements.
+    #[must_use]
+    pub fn in_table(&self, index: u32) -> Option<u32> {
+        self.table_entries().find(|(at, func)| *at == index && *func != u32::MAX).map(|(_, func)| func)
+    }
+
+    /// Addresses, multiples of four, where data segments put an i32 or a part of it, the rest being 0. Linear in the data.
+    pub fn addresses_of(&self, value: u32) -> impl Iterator<Item = u32> {
+        let words = self.active_data().flat_map(|(at, data)| {
+            let end = at.saturating_add(data.len() as u64).min(1 << 32);
+            (at & !3..end).step_by(4)
+        });
+        words.filter_map(|at| u32::try_from(at).ok()).filter(move |&at| self.initial_i32(at) == value)
     }
 
     /// Whether code loads an i32 from this constant address. Linear in the code for the first question.

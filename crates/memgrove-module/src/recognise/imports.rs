@@ -38,6 +38,8 @@ pub enum Role {
     SystemCall(Numbers),
     /// A call of WASI: it answers an error number.
     WasiCall,
+    /// One of WASI's functions by its module, whatever its name; its use does not tell which.
+    OfWasi,
 }
 
 /// Whose error numbers a C library has.
@@ -64,7 +66,7 @@ impl Role {
         Some(match self {
             Self::Library(_) => return None,
             Self::Clock => Purpose::ClockRandom,
-            Self::Environment | Self::WasiCall => Purpose::Wasi,
+            Self::Environment | Self::WasiCall | Self::OfWasi => Purpose::Wasi,
             Self::SystemCall(_) => Purpose::Libc,
         })
     }

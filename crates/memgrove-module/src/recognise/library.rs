@@ -9,7 +9,7 @@ use crate::code::{Flow, Flows};
 /// `memcpy` is given to the host from this size on: 512 in most of Emscripten's versions, 8192 before.
 const MEMCPY_THRESHOLDS: [i32; 2] = [512, 8192];
 /// Offset of `fd` in musl's `FILE` on wasm32: the functions behind a stream load it.
-const MUSL_FILE_FD: u64 = 60;
+const MUSL_FILE_FD: u32 = 60;
 
 /// Whether `memcpy` gives large copies to an import: its three parameters, of which the last is
 /// compared with the threshold. Below that it copies itself, and for this looks at how the two
@@ -262,9 +262,48 @@ pub(super) fn sets_errno_for_stream(flows: &Flows<'_, '_>, import: u32) -> bool 
     })
 }
 
+/// Whether a stream's `close` calls an import: the function stands beside one that writes in a loop, in a `FILE` that the
+/// module begins with, and gives its stream's descriptor on.
+pub(super) fn closes_stream(flows: &Flows<'_, '_>, import: u32) -> bool {
+    /// Offsets of `close` and `write` in musl's `FILE` on wasm32.
+    const FILE_CLOSE: u32 = 12;
+    const FILE_WRITE: u32 = 36;
+    /// So many places in data are looked at that may be one.
+    const MOST_STREAMS: usize = 8;
+    /// The standard streams, of which a program begins with some.
+    const STANDARD: std::ops::RangeInclusive<u32> = 0..=2;
+    let code = flows.code;
+    if !code.has_type(import, "i32 -> i32") {
+        return false;
+    }
+    let is_write = |import: u32| {
+        code.has_type(import, "i32 i32 i32 i32 -> i32")
+            && code.called_in_loop(import)
+            && works_on_stream(flows, import)
+    };
+    let writes = |function: u32| {
+        code.has_type(function, "i32 i32 i32 -> i32")
+            && flows.of(function).is_some_and(|flow| flow.imports_called().any(is_write))
+    };
+    flows.any_call(import, |caller, flow, call| {
+        let is_close = code.has_type(caller, "i32 -> i32")
+            && takes_descriptor(flow, call)
+            && flow.operand(call, 0).is_some_and(|fd| flow.is_parameter(fd, 0, 0));
+        is_close
+            && code.table_index(caller).is_some_and(|close| {
+                let field = |at: u32, offset: u32| code.initial_i32(at.saturating_add(offset));
+                let streams = code.addresses_of(close).filter_map(|at| at.checked_sub(FILE_CLOSE));
+                streams
+                    .filter(|&at| STANDARD.contains(&field(at, MUSL_FILE_FD)))
+                    .take(MOST_STREAMS)
+                    .any(|at| code.in_table(field(at, FILE_WRITE)).is_some_and(writes))
+            })
+    })
+}
+
 fn takes_descriptor(flow: &Flow<'_>, call: usize) -> bool {
     flow.operand(call, 0).is_some_and(
-        |fd| matches!(&flow.code[fd], Operator::I32Load { memarg } if memarg.offset == MUSL_FILE_FD),
+        |fd| matches!(&flow.code[fd], Operator::I32Load { memarg } if memarg.offset == u64::from(MUSL_FILE_FD)),
     )
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Emscripten's `-O3` renames imports and exports to letters. What remains is how the module uses them: see
 //! `library.rs` and `growth.rs` for the code around a call, `errno.rs` for what becomes of its result. Only a module
-//! that shows Emscripten's way of growing memory (or fastcomp's break) is looked at like this.
+//! that shows Emscripten's way of growing memory (or fastcomp's break) is looked at like this. Its minifier leaves the
+//! names of modules alone unless it is told otherwise: what is imported from WASI's is a function of WASI, whatever it is called.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +11,18 @@ use super::errno::{ResultUse, ResultUses};
 use super::growth::{self, Fastcomp};
 use super::{Numbers, Role, library, table};
 use crate::code::{Code, Flows};
-use crate::facts::{ExternKind, Facts, Import};
+use crate::facts::{ExternKind, Facts, Import, ValType};
 
 /// Letters of the longest names that a minifier makes: it gives names of one character first, then of two.
 const LONGEST: usize = 3;
+
+/// Functions of WASI's first preview that have a type that no other has, also where 64 bits come in halves.
+pub const ALONE_OF_ITS_TYPE: [(&str, &str); 4] = [
+    ("i32 ->", "proc_exit"),
+    ("-> i32", "sched_yield"),
+    ("i32 i64 i32 -> i32", "clock_time_get"),
+    ("i32 i64 i32 i32 -> i32", "fd_seek"),
+];
 
 /// Names of C's that are as short.
 const OF_C: [&str; 17] = [
@@ -42,6 +51,13 @@ pub fn is_minified_import(import: &Import<'_>) -> bool {
 /// The same where C may have made the name as well.
 pub(super) fn may_be_minified(import: &Import<'_>) -> bool {
     matches!(import.module, "a" | "env")
+        && import.ty.kind() == ExternKind::Func
+        && is_short(import.name, LONGEST)
+}
+
+/// Whether an import is a function of WASI whose name a minifier took: none of WASI's own is as short.
+fn is_minified_wasi(import: &Import<'_>) -> bool {
+    matches!(import.module, "wasi_snapshot_preview1" | "wasi_unstable")
         && import.ty.kind() == ExternKind::Func
         && is_short(import.name, LONGEST)
 }
@@ -87,11 +103,14 @@ pub(super) fn recover(code: &Code<'_>) -> BTreeMap<u32, Role> {
     let facts = code.facts();
     let minified: Vec<u32> =
         func_imports(facts).filter(|(_, import)| is_minified_import(import)).map(|(func, _)| func).collect();
+    let wasi: Vec<u32> =
+        func_imports(facts).filter(|(_, import)| is_minified_wasi(import)).map(|(func, _)| func).collect();
     let mut found = BTreeMap::new();
-    if minified.is_empty() {
+    if minified.is_empty() && wasi.is_empty() {
         return found;
     }
     let flows = Flows::new(code);
+    found.extend(wasi.iter().filter_map(|&import| Some((import, of_wasi(&flows, import)?))));
     if let Some(numbers) = memory_functions(&flows, &minified, &mut found) {
         for &import in &minified {
             if !found.contains_key(&import)
@@ -102,7 +121,36 @@ pub(super) fn recover(code: &Code<'_>) -> BTreeMap<u32, Role> {
         }
     }
     keep_unique(facts, &mut found);
+    // All of WASI's functions return an error number, but the one that never returns.
+    let returns = |import: &u32| facts.func_type(*import).is_some_and(|ty| ty.results() == [ValType::I32]);
+    for import in wasi.into_iter().filter(returns) {
+        found.entry(import).or_insert(Role::OfWasi);
+    }
     found
+}
+
+/// A function of WASI by its type, where no other has it, or by its use.
+fn of_wasi(flows: &Flows<'_, '_>, import: u32) -> Option<Role> {
+    let is_typed = |types: &[&str]| types.iter().any(|ty| flows.code.has_type(import, ty));
+    if let Some((_, name)) = ALONE_OF_ITS_TYPE.iter().find(|(ty, _)| is_typed(&[ty])) {
+        return Some(Role::Library(name));
+    }
+    if library::fills_entropy(flows, import) {
+        return Some(Role::Library("random_get"));
+    }
+    if library::reads_environment(flows, import) {
+        return Some(Role::Environment);
+    }
+    if !library::works_on_stream(flows, import) {
+        return None;
+    }
+    let name = match () {
+        () if is_typed(&["i32 i32 i32 i32 -> i32"]) && flows.code.called_in_loop(import) => "fd_write",
+        () if is_typed(&["i32 i32 i32 i32 i32 -> i32"]) => "fd_seek",
+        () if is_typed(&["i32 -> i32"]) => "fd_close",
+        () => return None,
+    };
+    Some(Role::Library(name))
 }
 
 /// Two imports never are one function: where both look like it, one of them is something else.
@@ -186,7 +234,7 @@ fn by_result(flows: &Flows<'_, '_>, import: u32, numbers: Numbers) -> Option<Rol
     }
     let by_function = uses.show(ResultUse::Errno);
     if !by_function && !library::sets_errno_for_stream(flows, import) {
-        return None;
+        return library::closes_stream(flows, import).then_some(Role::Library("fd_close"));
     }
     let is_typed = |types: &[&str]| types.iter().any(|ty| code.has_type(import, ty));
     let in_loop = code.called_in_loop(import);

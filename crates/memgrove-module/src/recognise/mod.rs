@@ -20,6 +20,8 @@ pub use break_pointer::BreakPointer;
 pub use component::is_interface;
 pub(crate) use errno::Errno;
 pub use imports::{Imports, Known, Numbers, Role};
-pub use minified::{is_minified, is_minified_env, is_minified_import, is_minified_name, minified_module};
+pub use minified::{
+    ALONE_OF_ITS_TYPE, is_minified, is_minified_env, is_minified_import, is_minified_name, minified_module,
+};
 pub use stack::{Moves, Prologues, ShownBy, StackPointer};
 pub use table::{ENLARGE_MEMORY, IMPORTS, ImportEntry, Purpose, RESIZE_HEAP, by_name};

@@ -46,11 +46,19 @@ impl Profile {
     /// # Errors
     /// [`NotReplayable`] if the log is not complete, or no log of an allocator.
     pub fn mgtr(&self) -> Result<Vec<u8>, NotReplayable> {
-        if let Some(bytes) = self.sample_bytes {
-            return Err(NotReplayable::Sampled { bytes });
-        }
         if self.is_log_cut {
             return Err(NotReplayable::Cut { logged: self.events.len() as u64, events: self.event_count });
+        }
+        self.mgtr_of_log()
+    }
+
+    /// The same of what the log has, if it ended before the program did: the program's first calls.
+    ///
+    /// # Errors
+    /// [`NotReplayable`] if the log is a sample, or no log of an allocator.
+    pub fn mgtr_of_log(&self) -> Result<Vec<u8>, NotReplayable> {
+        if let Some(bytes) = self.sample_bytes {
+            return Err(NotReplayable::Sampled { bytes });
         }
         let usual_log2 = self.usual_align_log2();
         let mut encoder = Encoder::new();

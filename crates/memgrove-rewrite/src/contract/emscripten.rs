@@ -188,6 +188,19 @@ pub(super) const CONTRACTS: &[Contract] = &[
     },
 ];
 
+/// What fastcomp left to its JavaScript of C's calendar, by its names with an underscore: times have 32 bits there.
+pub(super) const FASTCOMP: &[Contract] = &[
+    of_fastcomp("_gmtime_r", RuntimeFunction::GmtimeR, &["i32 i32 -> i32"]),
+    of_fastcomp("_localtime_r", RuntimeFunction::GmtimeR, &["i32 i32 -> i32"]),
+    of_fastcomp("_mktime", RuntimeFunction::TimegmJs, &["i32 -> i32"]),
+    of_fastcomp("_timegm", RuntimeFunction::TimegmJs, &["i32 -> i32"]),
+];
+
+const fn of_fastcomp(name: &'static str, function: RuntimeFunction, types: Types) -> Contract {
+    const WHY: &str = "the calendar is the same everywhere; the time zone is UTC, and has no name";
+    Contract { name, types, does: Does::Run(function), stub: Some(Group::Clock), why: WHY }
+}
+
 /// Names that are patterns rather than words.
 pub(super) fn lookup(module: &Module<'_>, name: &str, import: u32) -> Option<Answer> {
     let plain = name.trim_start_matches('_');
@@ -224,10 +237,10 @@ pub(super) fn lookup(module: &Module<'_>, name: &str, import: u32) -> Option<Ans
             why: "only reached after an error, which ends the program",
         });
     }
-    if plain.starts_with("syscall") {
+    if plain.starts_with("syscall") || plain.starts_with("sys_") && name.starts_with("__") {
         return system_calls::lookup(module, name, import);
     }
-    first_fit(module, CONTRACTS, plain, import)
+    first_fit(module, FASTCOMP, name, import).or_else(|| first_fit(module, CONTRACTS, plain, import))
 }
 
 /// Seconds in 32 bits, as they once were. Where an upper half is handed over beside a result, it may be the lower half.

@@ -48,6 +48,7 @@ const fn no_exception(name: &'static str, types: Types, why: &'static str) -> Co
 const ONE_THREAD: &str = "there is one thread: a lock is always free";
 const THROWN: &str = "an exception that is thrown ends the program";
 const JUMP: &str = "a long jump ends the program";
+const NO_JUMP: &str = "returns once: a long jump ends the program instead of returning here again";
 const NO_NAME: &str = "there is nothing of that name";
 const NOT_KEPT: &str = "the program never exits in an orderly way, so the destructor is not kept";
 const NO_THREAD_EXIT: &str = "the thread never exits, so the destructor is not kept";
@@ -86,6 +87,28 @@ pub(super) const CONTRACTS: &[Contract] = &[
     run("strcat", RuntimeFunction::Strcat, &["p p -> p"], BYTES),
     run("strchr", RuntimeFunction::Strchr, &["p i32 -> p"], BYTES),
     run("strrchr", RuntimeFunction::Strrchr, &["p i32 -> p"], BYTES),
+    run("strnlen", RuntimeFunction::Strnlen, &["p p -> p"], BYTES),
+    run("strncat", RuntimeFunction::Strncat, &["p p p -> p"], BYTES),
+    run("stpcpy", RuntimeFunction::Stpcpy, &["p p -> p"], BYTES),
+    run("strstr", RuntimeFunction::Strstr, &["p p -> p"], BYTES),
+    run("strspn", RuntimeFunction::Strspn, &["p p -> p"], BYTES),
+    run("strcspn", RuntimeFunction::Strcspn, &["p p -> p"], BYTES),
+    run("strpbrk", RuntimeFunction::Strpbrk, &["p p -> p"], BYTES),
+    run("strcasecmp", RuntimeFunction::Strcasecmp, &["p p -> i32"], ASCII),
+    run("strncasecmp", RuntimeFunction::Strncasecmp, &["p p p -> i32"], ASCII),
+    run("bcmp", RuntimeFunction::Memcmp, &["p p p -> i32"], BYTES),
+    run("bzero", RuntimeFunction::Bzero, &["p p ->"], "fills with zeros"),
+    run("explicit_bzero", RuntimeFunction::Bzero, &["p p ->"], "fills with zeros"),
+    run("atoi", RuntimeFunction::Atoi, &["p -> i32"], ASCII),
+    run("atol", RuntimeFunction::Atoi, &["p -> i32"], ASCII),
+    run(
+        super::wasm_bindgen::DISCARD,
+        RuntimeFunction::Bzero,
+        &["p p ->"],
+        "the range reads as zeros from then on; nothing goes back to the host (--discard raise uses the instruction)",
+    ),
+    run("isgraph", RuntimeFunction::Isgraph, INT, ASCII),
+    run("isblank", RuntimeFunction::Isblank, INT, ASCII),
     run("isdigit", RuntimeFunction::Isdigit, INT, ASCII),
     run("isalpha", RuntimeFunction::Isalpha, INT, ASCII),
     run("isalnum", RuntimeFunction::Isalnum, INT, ASCII),
@@ -104,6 +127,11 @@ pub(super) const CONTRACTS: &[Contract] = &[
     wide("iswupper", RuntimeFunction::Isupper),
     wide("iswlower", RuntimeFunction::Islower),
     wide("iswxdigit", RuntimeFunction::Isxdigit),
+    wide("iswblank", RuntimeFunction::Isblank),
+    wide("iswcntrl", RuntimeFunction::Iscntrl),
+    wide("iswgraph", RuntimeFunction::Isgraph),
+    wide("iswprint", RuntimeFunction::Isprint),
+    wide("iswpunct", RuntimeFunction::Ispunct),
     wide("iswspace", RuntimeFunction::Isspace),
     wide("towupper", RuntimeFunction::Toupper),
     wide("towlower", RuntimeFunction::Tolower),
@@ -196,6 +224,8 @@ pub(super) const CONTRACTS: &[Contract] = &[
     libc_answer("system", &["p -> i32"], -1, "there are no processes"),
     // AssemblyScript's: a message, how many numbers count, and five numbers.
     libc_answer("trace", &["i32 i32 f64 f64 f64 f64 f64 ->"], 0, "a trace goes nowhere"),
+    no_exception("setjmp", &["p -> i32"], NO_JUMP),
+    no_exception("sigsetjmp", &["p i32 -> i32"], NO_JUMP),
     exception("__cxa_throw", &["p p p ->"], THROWN),
     exception("__cxa_rethrow", &["->"], THROWN),
     exception("__resumeException", &["p ->"], THROWN),

@@ -109,6 +109,7 @@ impl Op {
             Self::I32RemS => "i32.rem_s",
             Self::I32RemU => "i32.rem_u",
             Self::I32TruncF64 => "i32.trunc_f64_s",
+            Self::MemoryDiscard => "memory.discard",
         }
     }
 
@@ -134,6 +135,7 @@ impl Op {
             Self::I32RemS => Instruction::I32RemS,
             Self::I32RemU => Instruction::I32RemU,
             Self::I32TruncF64 => Instruction::I32TruncF64S,
+            Self::MemoryDiscard => Instruction::MemoryDiscard(0),
         }
     }
 }

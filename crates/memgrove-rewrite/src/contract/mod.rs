@@ -180,7 +180,7 @@ pub(crate) fn why_not(module: &Module<'_>, from: &str, name: &str) -> Option<&'s
 pub(crate) use emscripten::{HEAP_MAX, heap_max};
 pub(crate) use wasi::{is_wasi, is_wasi_name};
 pub(crate) use wasm_bindgen::{
-    is_description, is_for_the_tool, is_glue_module, lookup as wasm_bindgen_lookup,
+    DISCARD, is_description, is_for_the_tool, is_glue_module, lookup as wasm_bindgen_lookup, raised_discard,
 };
 
 /// Why an import stays that nothing satisfies, where what it is for says so.
@@ -309,6 +309,7 @@ fn describe_promise(does: Does) -> String {
 pub(crate) fn all() -> Vec<(&'static str, &'static Contract)> {
     let tables = [
         ("env", emscripten::CONTRACTS),
+        ("env", emscripten::FASTCOMP),
         ("env", libc::CONTRACTS),
         ("env", libm::CONTRACTS),
         ("env", wasi::PREVIEW1),

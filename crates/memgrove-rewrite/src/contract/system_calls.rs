@@ -1,6 +1,6 @@
 //! System calls as Emscripten imports them: by number with a list of arguments
 //! (`__syscall54(which, varargs)`), later by name with arguments of their own
-//! (`__syscall_openat`).
+//! (`__sys_open` for some months of 2020, `__syscall_openat` since then).
 
 use super::{Answer, Does, Group, Types, fit, has_form};
 use crate::edits::StandIn;
@@ -94,7 +94,14 @@ const NAMED: &[(&str, Types)] = &[
     ("munlockall", &["-> i32"]),
     ("munmap", TWO),
     ("newfstatat", FOUR),
+    ("open", &["p i32 p -> i32", "i32 i32 i32 -> i32"]),
     ("openat", FOUR),
+    ("readlink", THREE),
+    ("rename", TWO),
+    ("link", TWO),
+    ("symlink", TWO),
+    ("unlink", ONE),
+    ("utimensat_time64", FOUR),
     ("pause", &["-> i32"]),
     ("pipe", ONE),
     ("pipe2", TWO),
@@ -135,7 +142,11 @@ const NAMED: &[(&str, Types)] = &[
 
 /// One call: no operating system answers it, and two of them end the program.
 pub(super) fn lookup(module: &Module<'_>, name: &str, import: u32) -> Option<Answer> {
-    let call = name.trim_start_matches('_').strip_prefix("syscall")?;
+    let plain = name.trim_start_matches('_');
+    let call = match plain.strip_prefix("sys") {
+        Some(call) if call.starts_with('_') && name.starts_with("__") => call,
+        _ => plain.strip_prefix("syscall")?,
+    };
     let number = call.parse::<u32>().ok().filter(|number| *number <= LAST_NUMBER);
     let exits = number.is_some_and(|number| EXITS.contains(&number)) && has_form(module, import, BY_NUMBER)
         || matches!(call, "_exit" | "_exit_group") && has_form(module, import, &["i32 ->", "i32 -> i32"]);

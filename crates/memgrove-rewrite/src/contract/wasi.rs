@@ -120,3 +120,29 @@ const UNSTABLE: &[Contract] = common![
     ),
     answer("poll_oneoff", &["i32 i32 i32 i32 -> i32"], 52, ENOSYS),
 ];
+
+#[cfg(test)]
+mod tests {
+    use memgrove_module::recognise::ALONE_OF_ITS_TYPE;
+
+    /// Also that no function is missing here that another crate's tables have: these are all of them.
+    #[test]
+    fn what_a_type_tells_is_alone_of_it() {
+        for (ty, name) in ALONE_OF_ITS_TYPE {
+            let named: std::collections::BTreeSet<&str> = super::PREVIEW1
+                .iter()
+                .filter(|contract| contract.types.contains(&ty))
+                .map(|contract| contract.name)
+                .collect();
+            assert_eq!(named, std::collections::BTreeSet::from([name]), "{ty}");
+        }
+        assert_eq!(
+            super::PREVIEW1
+                .iter()
+                .map(|contract| contract.name)
+                .collect::<std::collections::BTreeSet<_>>()
+                .len(),
+            46,
+        );
+    }
+}

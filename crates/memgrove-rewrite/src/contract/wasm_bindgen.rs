@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use memgrove_module::facts::ExternKind;
 
 use super::{Answer, Does, Group, fit};
-use crate::edits::StandIn;
+use crate::edits::{Op, StandIn};
 use crate::module::Module;
 use crate::runtime::RuntimeFunction;
 
@@ -23,6 +23,19 @@ pub(crate) fn is_glue_module(module: &Module<'_>, name: &str) -> bool {
     });
     let is_file = name.starts_with("./") || name.ends_with("_bg.js");
     RESERVED.contains(&name) || is_file && glue.contains(name)
+}
+
+/// What gives a range of memory back to the host, imported from `env`.
+pub(crate) const DISCARD: &str = "__wbindgen_memory_discard";
+
+/// The same as an instruction, where the module's memory has 32-bit addresses.
+pub(crate) fn raised_discard(module: &Module<'_>) -> Option<Answer> {
+    module.sections.memories.first().filter(|memory| !memory.memory64)?;
+    Some(Answer {
+        stand_in: StandIn::Operator(Op::MemoryDiscard),
+        stub: None,
+        why: "the host gets the pages back; drafts of the proposal disagree on ranges that are no whole pages",
+    })
 }
 
 fn is_glue_name(name: &str) -> bool {

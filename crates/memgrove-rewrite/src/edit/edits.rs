@@ -15,6 +15,10 @@ pub struct Edits<'m, 'a> {
     /// Types that follow the module's own, and their positions.
     pub(super) types: Vec<Signature>,
     pub(super) type_positions: HashMap<Signature, u32>,
+    /// Other parameters and results for types of the module.
+    pub(super) set_types: BTreeMap<u32, Signature>,
+    /// The number of data segments is not told ahead of the code.
+    pub(super) drops_data_count: bool,
     /// Bodies for imported functions.
     pub(super) satisfied: BTreeMap<u32, Body>,
     /// Other bodies for functions that the module defines.
@@ -63,6 +67,8 @@ impl<'m, 'a> Edits<'m, 'a> {
             sections,
             types: Vec::new(),
             type_positions: HashMap::new(),
+            set_types: BTreeMap::new(),
+            drops_data_count: false,
             satisfied: BTreeMap::new(),
             replaced: BTreeMap::new(),
             wrapped: BTreeMap::new(),
@@ -93,6 +99,17 @@ impl<'m, 'a> Edits<'m, 'a> {
             types.push(signature.clone());
             first + count(types.len() - 1)
         })
+    }
+
+    /// Gives one of the module's types other parameters and results: all that has it has to change with it. Each of the
+    /// module's types is that of a function.
+    pub(crate) fn set_type(&mut self, ty: u32, params: Vec<ValType>, results: Vec<ValType>) {
+        self.set_types.insert(ty, (params, results));
+    }
+
+    /// Leaves out the data count section, as no code refers to a data segment.
+    pub(crate) fn drop_data_count(&mut self) {
+        self.drops_data_count = true;
     }
 
     /// Adds a function of this type. Returns its edit index.
@@ -298,7 +315,8 @@ impl<'m, 'a> Edits<'m, 'a> {
         let has_exports =
             !self.exports.is_empty() || !self.export_instead.is_empty() || !self.drop_exports.is_empty();
         let has_customs = !self.customs.is_empty() || !self.drop_customs.is_empty();
-        let has_others = self.start.is_some() || !self.types.is_empty();
+        let has_types = !self.types.is_empty() || !self.set_types.is_empty();
+        let has_others = self.start.is_some() || has_types || self.drops_data_count;
         !(has_functions
             || has_memories
             || has_tables

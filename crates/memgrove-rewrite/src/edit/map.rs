@@ -77,8 +77,9 @@ impl Map {
     pub fn offset(&self, original: u32) -> Option<u32> {
         let after = self.runs.partition_point(|run| run.original <= original);
         let run = self.runs.get(after.checked_sub(1)?)?;
-        let into = original - run.original;
-        (into < run.len).then(|| run.output + into)
+        // A map that was read from a file may be anything.
+        let into = original.checked_sub(run.original)?;
+        run.output.checked_add(into).filter(|_| into < run.len)
     }
 
     /// Which instruction of the original lies here; `None` where an edit put one of its own. Logarithmic.
@@ -87,8 +88,8 @@ impl Map {
         let run_at = |at: &u32| self.runs.get(*at as usize);
         let after = self.by_output.partition_point(|at| run_at(at).is_some_and(|run| run.output <= output));
         let run = run_at(self.by_output.get(after.checked_sub(1)?)?)?;
-        let into = output - run.output;
-        (into < run.len).then(|| run.original + into)
+        let into = output.checked_sub(run.output)?;
+        run.original.checked_add(into).filter(|_| into < run.len)
     }
 
     /// [`Self::offset`] with both counted from the contents of the code section, as DWARF does.

@@ -169,6 +169,32 @@ impl<'a> Sections<'a> {
         Ok(())
     }
 
+    /// Bytes of the file.
+    pub(crate) fn range(&self, range: Range<u64>) -> &'a [u8] {
+        self.bytes.get(to_usize(&range)).unwrap_or_default()
+    }
+
+    /// There is a data count section.
+    pub(crate) fn counts_data(&self) -> bool {
+        self.contents(id::DATA_COUNT).is_some()
+    }
+
+    /// Each type is that of a function, on its own and without a place among others.
+    pub(crate) fn has_plain_types(&self) -> Result<bool, Error> {
+        for group in self.items::<wasmparser::RecGroup>(id::TYPE)?.into_iter().flatten() {
+            let group = group?;
+            let mut types = group.types();
+            let is_plain = |ty: &wasmparser::SubType| {
+                let is_func = matches!(ty.composite_type.inner, CompositeInnerType::Func(_));
+                is_func && ty.is_final && ty.supertype_idxs.is_empty() && !ty.composite_type.shared
+            };
+            if group.is_explicit_rec_group() || !types.all(is_plain) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The contents of a section that is no custom section.
     pub(super) fn contents(&self, id: u8) -> Option<&'a [u8]> {
         let (_, range) = self.list.iter().find(|(have, _)| *have == id)?;
@@ -253,12 +279,12 @@ impl<'a> Sections<'a> {
     }
 
     /// Number of types.
-    pub(super) fn type_count(&self) -> u32 {
+    pub(crate) fn type_count(&self) -> u32 {
         self.type_count
     }
 
     /// The function type with this index; `None` if there is none.
-    pub(crate) fn func_type_at(&self, ty: u32) -> Option<&FuncType> {
+    pub fn func_type_at(&self, ty: u32) -> Option<&FuncType> {
         self.types().get(ty as usize)?.as_ref()
     }
 

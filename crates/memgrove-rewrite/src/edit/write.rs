@@ -199,15 +199,24 @@ impl<'e, 'm, 'a> Writer<'e, 'm, 'a> {
     }
 
     fn types(&mut self, out: &mut Output) -> Result<(), Error> {
-        if self.edits.types.is_empty() && self.types.is_empty() {
+        let edits = self.edits;
+        if edits.types.is_empty() && self.types.is_empty() && edits.set_types.is_empty() {
             self.copy(out, id::TYPE);
             return Ok(());
         }
         let mut types = TypeSection::new();
-        if let Some(items) = self.edits.sections.items(id::TYPE)? {
+        if !edits.set_types.is_empty() {
+            for ty in 0..edits.sections.type_count() {
+                let have = edits.sections.func_type_at(ty).and_then(super::signature);
+                let set = edits.set_types.get(&ty).cloned().or(have);
+                let (params, results) =
+                    set.ok_or_else(|| Error::Encode(format!("type {ty} is not that of a function")))?;
+                types.ty().function(params, results);
+            }
+        } else if let Some(items) = edits.sections.items(id::TYPE)? {
             self.parse_type_section(&mut types, items)?;
         }
-        for (params, results) in self.edits.types.iter().chain(&self.types) {
+        for (params, results) in edits.types.iter().chain(&self.types) {
             types.ty().function(params.iter().copied(), results.iter().copied());
         }
         out.section(&types);
@@ -373,7 +382,8 @@ impl<'e, 'm, 'a> Writer<'e, 'm, 'a> {
     fn count_data(&self, out: &mut Output) {
         let edits = self.edits;
         let passive = edits.data.iter().any(|segment| segment.active.is_none());
-        if passive || edits.sections.contents(id::DATA_COUNT).is_some() {
+        let was_there = edits.sections.counts_data() && !edits.drops_data_count;
+        if passive || was_there {
             out.section(&DataCountSection { count: edits.sections.data_count + count(edits.data.len()) });
         }
     }

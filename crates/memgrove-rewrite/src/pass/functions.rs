@@ -26,7 +26,7 @@ use memgrove_module::recognise::{self, Purpose};
 use super::{Pass, allocator, glue as by_glue, minified};
 use crate::contract::{self, Answer};
 use crate::edits::StandIn;
-use crate::plan::{DecidedBy, Decision};
+use crate::plan::{DecidedBy, Decision, Discard};
 use crate::runtime::RuntimeFunction;
 use crate::structure;
 
@@ -78,6 +78,11 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
         let answer = answer.or_else(|| {
             let answer = if can_catch { None } else { no_return(pass, at, entry.index) };
             Some((answer?, DecidedBy::Use))
+        });
+        let raises = pass.options.discard == Discard::Raise && name == contract::DISCARD;
+        let answer = answer.map(|(answer, by)| {
+            let raised = raises.then(|| contract::raised_discard(module)).flatten();
+            (raised.unwrap_or(answer), by)
         });
         decide(pass, at, entry.index, answer);
         if let (Some(told), Decision::Stays { why }) = (told, &mut pass.items[at].decision)

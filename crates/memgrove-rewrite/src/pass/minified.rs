@@ -47,6 +47,11 @@ pub(super) fn answer(module: &Module<'_>, role: Role, import: u32) -> Option<Ans
             Group::Wasi,
             "its callers hand any result but 0 to the function that stores errno, so it is a call of WASI: ENOSYS (52)",
         ),
+        Role::OfWasi => (
+            Does::Return(52),
+            Group::Wasi,
+            "its module says that it is a function of WASI, but neither type nor use tells which: ENOSYS (52), which any of them may return",
+        ),
     };
     Some(Answer { stand_in: fit(module, does, import)?, stub: Some(stub), why })
 }

@@ -27,7 +27,7 @@ use wasmparser::{ExternalKind, TypeRef};
 use crate::edits::{Edits, StandIn, Value};
 use crate::module::Module;
 use crate::plan::{Behaviour, Change, DecidedBy, Decision, Item, Options, Plan};
-use crate::{Error, mark, structure};
+use crate::{Error, lower, mark, structure};
 
 /// Bytes of a WebAssembly page, unless a memory's type says otherwise.
 pub(crate) use memgrove_module::PAGE_BYTES as PAGE;
@@ -89,8 +89,28 @@ pub(crate) fn run(module: &Module<'_>, options: &Options) -> Result<Plan, Error>
         item.behaviour = behaviour(&pass.edits, entry);
     }
     mark(&mut pass);
+    let (changes, notes) = lower::changes(module.sections.bytes, &options.lower)?;
+    // Only what there is something to do about.
+    let lower = if changes.is_empty() { Vec::new() } else { options.lower.clone() };
+    pass.changes.extend(changes);
+    pass.notes.extend(notes);
     let page_bytes = module.sections.memories.first().map_or(PAGE, page_bytes);
-    Ok(Plan { imports: pass.items, changes: pass.changes, notes: pass.notes, page_bytes, edits: pass.edits })
+    let mut plan = Plan {
+        imports: pass.items,
+        changes: pass.changes,
+        notes: pass.notes,
+        lower,
+        page_bytes,
+        edits: pass.edits,
+    };
+    let openers: Vec<String> = plan.file_openers().map(Item::told).collect();
+    if !openers.is_empty() {
+        plan.notes.push(format!(
+            "it can open files, by {}: inside there are none, so that what reads or writes one behaves otherwise",
+            openers.join(", ")
+        ));
+    }
+    Ok(plan)
 }
 
 /// Marks what imports stay as decided; decides nothing about a module that is marked.

@@ -46,7 +46,13 @@ pub(super) fn body(member: &Member, heap: &Heap, manners: &Manners) -> Function 
     let body = Function::new([(1, ValType::I32)]);
     let mut writer = Writer { body, heap, manners, first, result };
     match member.role {
-        Role::Malloc => writer.allocate("malloc", &[0]),
+        Role::Malloc => {
+            if manners.zero_is_null {
+                writer.push(&[I::LocalGet(first), I::I32Eqz, I::If(BlockType::Empty)]);
+                writer.push(&[I::I32Const(0), I::Return, I::End]);
+            }
+            writer.allocate("malloc", &[0]);
+        }
         Role::Calloc => writer.allocate("calloc", &[0, 1]),
         Role::Memalign => {
             writer.make();

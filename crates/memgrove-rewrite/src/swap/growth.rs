@@ -21,19 +21,28 @@ pub enum Growth {
         beyond: Beyond,
     },
     /// By `memory.grow`, as the old allocator did.
-    Instruction,
+    Instruction {
+        /// The import that is told of it.
+        notify: Option<u32>,
+    },
 }
 
 /// How memory grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beyond {
     /// By `memory.grow`.
-    Instruction,
+    Instruction {
+        /// The import that is told of it, so that views of memory are made again.
+        notify: Option<u32>,
+    },
     /// By the import `emscripten_resize_heap`, whose host has to learn of it.
     Resize(u32),
-    /// It does not.
+    /// It does not: only the host makes it longer.
     Never,
 }
+
+/// Told by a module that grows its memory itself.
+const NOTIFY: &str = "emscripten_notify_memory_growth";
 
 impl Growth {
     /// For people.
@@ -43,13 +52,13 @@ impl Growth {
             Self::Sbrk(func) => format!("through the module's sbrk (function {func})"),
             Self::Break { cell, beyond } => {
                 let beyond = match beyond {
-                    Beyond::Instruction => "memory.grow".to_owned(),
+                    Beyond::Instruction { notify } => format!("memory.grow{}", and_told(notify)),
                     Beyond::Resize(func) => format!("the import emscripten_resize_heap (function {func})"),
                     Beyond::Never => "nothing: the memory does not grow".to_owned(),
                 };
                 format!("by moving the break at {cell:#x}, and then by {beyond}")
             }
-            Self::Instruction => "by memory.grow, as before".to_owned(),
+            Self::Instruction { notify } => format!("by memory.grow, as before{}", and_told(notify)),
         }
     }
 
@@ -73,15 +82,29 @@ impl Growth {
                 // Also behind a table, where the allocator's own growth may be.
                 let grows = facts.sites.iter().any(|site| matches!(site.kind, SiteKind::Grow { .. }));
                 let by_host = code.imports().growers().next().is_some();
-                if grows && !by_host { Beyond::Instruction } else { Beyond::Never }
+                if grows && !by_host { Beyond::Instruction { notify: notify(code) } } else { Beyond::Never }
             }
         };
         match (old.break_cell, beyond) {
             (Some(cell), beyond) => Ok(Self::Break { cell, beyond }),
-            (None, Beyond::Instruction) => Ok(Self::Instruction),
+            (None, Beyond::Instruction { notify }) => Ok(Self::Instruction { notify }),
             (None, _) => Err(Refusal::Growth),
         }
     }
+}
+
+fn and_told(notify: Option<u32>) -> String {
+    notify.map_or_else(String::new, |func| format!(", of which {NOTIFY} (function {func}) is told"))
+}
+
+/// The import that is told when the module has grown its memory.
+fn notify(code: &Code<'_>) -> Option<u32> {
+    let imported = 0..code.facts().imported_func_count();
+    imported.into_iter().find(|func| {
+        let import = code.facts().imported_funcs.get(*func as usize);
+        let import = import.and_then(|import| code.facts().imports.get(import.import as usize));
+        import.is_some_and(|import| import.name == NOTIFY) && code.has_type(*func, "i32 ->")
+    })
 }
 
 /// Whether a function remembers a break. One that does not only executes `memory.grow`, for whole pages.

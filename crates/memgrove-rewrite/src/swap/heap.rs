@@ -193,12 +193,9 @@ impl State {
             I::Call(self.grow),
             I::LocalTee(at),
             I::I32Eqz,
-            I::If(BlockType::Empty),
-            I::I32Const(0),
-            I::Return,
-            I::End,
-            I::End,
         ]);
+        push(&NULL_IF);
+        push(&[I::End]);
         push(&[
             I::LocalGet(at),
             I::LocalTee(cursor),
@@ -262,6 +259,10 @@ impl State {
     }
 }
 
+/// Returns null if the condition on the stack holds.
+const NULL_IF: [Instruction<'_>; 4] =
+    [Instruction::If(BlockType::Empty), Instruction::I32Const(0), Instruction::Return, Instruction::End];
+
 /// An access of the first memory.
 const fn memory(offset: u64, align: u32) -> MemArg {
     MemArg { offset, align, target: MemArgTarget::Memory(0), ordering: None }
@@ -286,7 +287,7 @@ fn next(edits: &mut Edits<'_, '_>, growth: Growth) -> u32 {
                 body.instruction(&instruction);
             }
         }
-        Growth::Instruction => {
+        Growth::Instruction { .. } => {
             for instruction in [I::MemorySize(0), I::I32Const(16), I::I32Shl] {
                 body.instruction(&instruction);
             }
@@ -303,64 +304,32 @@ fn grow(edits: &mut Edits<'_, '_>, growth: Growth, next: u32) -> u32 {
     use Instruction as I;
     let (bytes, at, end) = (0, 1, 2);
     let mut body = Function::new([(2, ValType::I32)]);
-    let instructions = match growth {
+    let mut code: Vec<Instruction<'_>> = Vec::new();
+    match growth {
         // What lies before the next multiple of 16 is given up.
-        Growth::Sbrk(sbrk) => vec![
-            I::Call(next),
-            I::I32Const(0),
-            I::Call(sbrk),
-            I::I32Sub,
-            I::LocalGet(bytes),
-            I::I32Add,
-            I::Call(sbrk),
-            I::LocalTee(at),
-            I::I32Const(-1),
-            I::I32Eq,
-            I::If(BlockType::Empty),
-            I::I32Const(0),
-            I::Return,
-            I::End,
-            I::LocalGet(at),
-            I::I32Const(15),
-            I::I32Add,
-            I::I32Const(-16),
-            I::I32And,
-        ],
-        Growth::Instruction => vec![
-            I::LocalGet(bytes),
-            I::I32Const(PAGE_BYTES - 1),
-            I::I32Add,
-            I::I32Const(16),
-            I::I32ShrU,
-            I::MemoryGrow(0),
-            I::LocalTee(at),
-            I::I32Const(-1),
-            I::I32Eq,
-            I::If(BlockType::Empty),
-            I::I32Const(0),
-            I::Return,
-            I::End,
-            I::LocalGet(at),
-            I::I32Const(16),
-            I::I32Shl,
-        ],
+        Growth::Sbrk(sbrk) => {
+            code.extend([I::Call(next), I::I32Const(0), I::Call(sbrk), I::I32Sub, I::LocalGet(bytes)]);
+            code.extend([I::I32Add, I::Call(sbrk), I::LocalTee(at), I::I32Const(-1), I::I32Eq]);
+            code.extend(NULL_IF);
+            code.extend([I::LocalGet(at), I::I32Const(15), I::I32Add, I::I32Const(-16), I::I32And]);
+        }
+        Growth::Instruction { notify } => {
+            code.extend([I::LocalGet(bytes), I::I32Const(PAGE_BYTES - 1), I::I32Add, I::I32Const(16)]);
+            code.extend([I::I32ShrU, I::MemoryGrow(0), I::LocalTee(at), I::I32Const(-1), I::I32Eq]);
+            code.extend(NULL_IF);
+            code.extend(notify.into_iter().flat_map(|told| [I::I32Const(0), I::Call(told)]));
+            code.extend([I::LocalGet(at), I::I32Const(16), I::I32Shl]);
+        }
         // The heap's end is moved when memory reaches as far.
         Growth::Break { cell, beyond } => {
-            let mut moved =
-                vec![I::Call(next), I::LocalTee(at), I::LocalGet(bytes), I::I32Add, I::LocalTee(end)];
+            code.extend([I::Call(next), I::LocalTee(at), I::LocalGet(bytes), I::I32Add, I::LocalTee(end)]);
             // Beyond the address space it wraps.
-            moved.extend([
-                I::LocalGet(at),
-                I::I32LtU,
-                I::If(BlockType::Empty),
-                I::I32Const(0),
-                I::Return,
-                I::End,
-            ]);
-            moved.extend([I::LocalGet(end), I::MemorySize(0), I::I32Const(16), I::I32Shl, I::I32GtU]);
-            moved.push(I::If(BlockType::Empty));
+            code.extend([I::LocalGet(at), I::I32LtU]);
+            code.extend(NULL_IF);
+            code.extend([I::LocalGet(end), I::MemorySize(0), I::I32Const(16), I::I32Shl, I::I32GtU]);
+            code.push(I::If(BlockType::Empty));
             match beyond {
-                Beyond::Instruction => moved.extend([
+                Beyond::Instruction { .. } => code.extend([
                     I::LocalGet(end),
                     I::I32Const(PAGE_BYTES - 1),
                     I::I32Add,
@@ -373,16 +342,18 @@ fn grow(edits: &mut Edits<'_, '_>, growth: Growth, next: u32) -> u32 {
                     I::I32Eq,
                 ]),
                 // The host says whether it did.
-                Beyond::Resize(import) => moved.extend([I::LocalGet(end), I::Call(import), I::I32Eqz]),
-                Beyond::Never => moved.push(I::I32Const(1)),
+                Beyond::Resize(import) => code.extend([I::LocalGet(end), I::Call(import), I::I32Eqz]),
+                Beyond::Never => code.push(I::I32Const(1)),
             }
-            moved.extend([I::If(BlockType::Empty), I::I32Const(0), I::Return, I::End, I::End]);
-            moved.extend([I::I32Const(0), I::LocalGet(end), I::I32Store(memory(u64::from(cell), 2))]);
-            moved.push(I::LocalGet(at));
-            moved
+            code.extend(NULL_IF);
+            if let Beyond::Instruction { notify: Some(told) } = beyond {
+                code.extend([I::I32Const(0), I::Call(told)]);
+            }
+            code.extend([I::End, I::I32Const(0), I::LocalGet(end), I::I32Store(memory(u64::from(cell), 2))]);
+            code.push(I::LocalGet(at));
         }
-    };
-    for instruction in &instructions {
+    }
+    for instruction in &code {
         body.instruction(instruction);
     }
     body.instruction(&I::End);

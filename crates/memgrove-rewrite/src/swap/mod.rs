@@ -14,6 +14,7 @@
 mod adaptor;
 mod growth;
 mod heap;
+mod observe;
 pub(crate) mod old;
 mod refusal;
 pub(crate) mod role;
@@ -27,6 +28,7 @@ use wasm_encoder::{Function, Instruction};
 
 pub use self::growth::{Beyond, Growth};
 pub use self::heap::To;
+pub use self::observe::{LOG_BYTES, NO_FILL, Observed, RECORD_BYTES, RETURNED, observe};
 pub use self::refusal::{Refusal, Why};
 pub use self::role::{Member, ROLES, Role};
 
@@ -47,6 +49,8 @@ pub struct Manners {
     pub rounds_alignment: bool,
     /// Rust's functions return the alignment for an empty block, and free nothing then.
     pub empty_is_alignment: bool,
+    /// `malloc(0)` returns null; else it is a block of the least size. Found in the code.
+    pub(crate) zero_is_null: bool,
     /// Where errno is, and the number for exhausted memory: found in the code.
     pub(crate) errno: Option<(u32, i32)>,
 }
@@ -90,6 +94,8 @@ pub struct Swapped {
     pub growth: Growth,
     /// Where the old heap was, if its functions were told.
     pub heap: Option<u32>,
+    /// Addresses of variables of the old allocator, which nothing uses any more.
+    pub state: Vec<u32>,
     /// Where the old allocator set errno.
     pub errno: Option<u32>,
 }
@@ -138,10 +144,10 @@ pub fn swap(facts: &Facts<'_>, options: &Options) -> Result<Swapped, SwapError> 
     // Only a function by which the heap grows lives on for it.
     let old = match growth {
         Growth::Sbrk(_) => old,
-        Growth::Instruction | Growth::Break { .. } if options.sbrk.is_some() => {
+        Growth::Instruction { .. } | Growth::Break { .. } if options.sbrk.is_some() => {
             Old::find(&code, &options.members, None).unwrap_or(old)
         }
-        Growth::Instruction | Growth::Break { .. } => old,
+        Growth::Instruction { .. } | Growth::Break { .. } => old,
     };
 
     let sections = Sections::read_valid(wasm)?;
@@ -149,7 +155,12 @@ pub fn swap(facts: &Facts<'_>, options: &Options) -> Result<Swapped, SwapError> 
     let mut wanted = BTreeSet::new();
     old.replaced.values().for_each(|member| adaptor::needed(member.role, &mut wanted));
     let heap = Heap::add(&mut edits, options.to, growth, &wanted)?;
-    let manners = Manners { errno: old.errno, ..options.manners };
+    let manners = Manners {
+        errno: old.errno,
+        zero_is_null: old.zero_is_null,
+        realloc_zero_frees: options.manners.realloc_zero_frees || old.realloc_zero_frees,
+        ..options.manners
+    };
     for member in old.replaced.values() {
         edits.replace(member.func, adaptor::body(member, &heap, &manners))?;
     }
@@ -179,6 +190,7 @@ pub fn swap(facts: &Facts<'_>, options: &Options) -> Result<Swapped, SwapError> 
         dead: old.dead.into_iter().collect(),
         growth,
         heap: old.heap,
+        state: old.state.into_iter().collect(),
         errno: old.errno.map(|(address, _)| address),
     })
 }

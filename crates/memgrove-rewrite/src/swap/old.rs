@@ -4,7 +4,7 @@
 //! functions, and neither reads nor writes what they keep, nor the headers of their blocks. Functions that would survive
 //! and do so are replaced too, if what they promise is known; else the module is refused, and they are named.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use memgrove_module::code::Flow;
 use memgrove_module::facts::{ExternKind, Facts, Numbers};
@@ -21,6 +21,11 @@ const WORD_BYTES: u32 = 4;
 const ERRNOS: [i32; 4] = [12, 22, 28, 48];
 /// Functions that know an allocator from inside are a few; more mean that it is not the allocator's state.
 const MOST_ROUNDS: usize = 16;
+/// Functions that hand their arguments on, one after the other; and bytes of one.
+const MOST_FORWARDS: usize = 4;
+const MOST_FORWARD_BYTES: u32 = 64;
+/// Operators at the beginning of a function that may ask for special cases.
+const BEGINNING: usize = 20;
 /// Exports that a program's glue calls once, before all others.
 const CONSTRUCTORS: [&str; 3] = ["__wasm_call_ctors", "_initialize", "___wasm_call_ctors"];
 
@@ -36,8 +41,14 @@ pub(crate) struct Old {
     pub primers: BTreeSet<u32>,
     /// The variable that holds the end of the heap, where the allocator itself moves it.
     pub break_cell: Option<u32>,
+    /// `malloc` begins by asking whether nothing is wanted. That it returns null then has to be shown by running it.
+    pub zero_is_null: bool,
+    /// The same of `realloc`, which frees the block and returns null then.
+    pub realloc_zero_frees: bool,
     /// Where the old heap is, if its functions are told.
     pub heap: Option<u32>,
+    /// Addresses that only these functions read and write.
+    pub state: BTreeSet<u32>,
     /// Where errno is, if the old allocator sets it, and the number for exhausted memory.
     pub errno: Option<(u32, i32)>,
     /// A variable of the allocator that points to a block from the beginning, and what it holds.
@@ -66,7 +77,13 @@ impl Old {
     /// Finds what has to be replaced. Linear in the module, for each round in which something is added.
     pub fn find(code: &Code<'_>, members: &[Member], sbrk: Option<u32>) -> Result<Self, Refusal> {
         let facts = code.facts();
-        let by_func: BTreeMap<u32, Member> = members.iter().map(|member| (member.func, *member)).collect();
+        let mut by_func: BTreeMap<u32, Member> =
+            members.iter().map(|member| (member.func, *member)).collect();
+        // What a member hands all its arguments to is called directly, too, where it was inlined.
+        for member in members {
+            let func = forwarded(code, member.func);
+            by_func.entry(func).or_insert(Member { func, ..*member });
+        }
         let mut reader = Reader::new(code);
         let mut replaced: BTreeMap<u32, Member> = by_func
             .iter()
@@ -86,13 +103,14 @@ impl Old {
             };
             let dead: BTreeSet<u32> =
                 (facts.imported_func_count()..facts.func_count()).filter(is_dead).collect();
+            let inner = inner(facts, &replaced, sbrk);
             let own = state(&mut reader, &replaced, dead.union(&primers), sbrk);
             let survives = |func: u32| after.get(func as usize).copied().unwrap_or(false) && !is_cut(func);
             let mut knowing: Vec<(u32, Why)> = Vec::new();
             let (mut tests, mut new_primers) = (BTreeMap::new(), BTreeSet::new());
             let defined = facts.imported_func_count()..facts.func_count();
             for func in defined.filter(|func| survives(*func) && Some(*func) != sbrk) {
-                match knows(facts, &mut reader, func, &own, &replaced) {
+                match knows(facts, &mut reader, func, &own, (&replaced, &inner)) {
                     Knows::Nothing => {}
                     Knows::Tests(places) => {
                         tests.insert(func, places);
@@ -110,11 +128,14 @@ impl Old {
             if knowing.is_empty() {
                 return Ok(Self {
                     snapshot: snapshot(code, &own),
+                    zero_is_null: asks_for_zero(code, &replaced, Role::Malloc, 0),
+                    realloc_zero_frees: asks_for_zero(code, &replaced, Role::Realloc, 1),
                     replaced,
                     dead,
                     tests,
                     primers,
                     heap: own.heap,
+                    state: own.state,
                     errno: own.errno,
                     break_cell: own.break_cell,
                 });
@@ -215,6 +236,66 @@ fn only_primes(code: &Code<'_>, func: u32, survives: &dyn Fn(u32) -> bool) -> bo
                 (0..flow.code.len()).filter(of_func).all(|at| flow.is_dropped(at))
             })
     })
+}
+
+/// Whether a function with this role begins with a branch for the length 0, which is this parameter.
+fn asks_for_zero(code: &Code<'_>, replaced: &BTreeMap<u32, Member>, role: Role, length: u32) -> bool {
+    let member = replaced.values().find(|member| member.role == role && !member.has_heap);
+    member.is_some_and(|member| {
+        let operators = code.operators(member.func);
+        operators.iter().take(BEGINNING).collect::<Vec<_>>().windows(3).any(|window| {
+            matches!(
+                window,
+                [
+                    Operator::LocalGet { local_index },
+                    Operator::I32Eqz,
+                    Operator::BrIf { .. } | Operator::If { .. }
+                ] if *local_index == length
+            )
+        })
+    })
+}
+
+/// Functions that the replaced ones call, and what these call, as far as may be the allocator's.
+fn inner(facts: &Facts<'_>, replaced: &BTreeMap<u32, Member>, sbrk: Option<u32>) -> BTreeSet<u32> {
+    let mut found = BTreeSet::new();
+    let mut open: VecDeque<(u32, usize)> = replaced.keys().map(|func| (*func, 0)).collect();
+    while let Some((func, depth)) = open.pop_front() {
+        for &callee in facts.call_graph.callees(func) {
+            let is_its_own =
+                facts.function(callee).is_some() && !replaced.contains_key(&callee) && Some(callee) != sbrk;
+            if is_its_own && depth < MOST_FORWARDS && found.insert(callee) {
+                open.push_back((callee, depth + 1));
+            }
+        }
+    }
+    found
+}
+
+/// The function to which a function hands all its arguments, and nothing else; itself if there is none.
+fn forwarded(code: &Code<'_>, func: u32) -> u32 {
+    let facts = code.facts();
+    let mut last = func;
+    for _ in 0..MOST_FORWARDS {
+        // Longer bodies are not read.
+        if code.body_len(last) > MOST_FORWARD_BYTES {
+            break;
+        }
+        let operators = code.operators(last);
+        let [arguments @ .., Operator::Call { function_index }, Operator::End] = operators.as_slice() else {
+            break;
+        };
+        let in_order = arguments.iter().zip(0_u32..).all(
+            |(operator, at)| matches!(operator, Operator::LocalGet { local_index } if *local_index == at),
+        );
+        let is_same_type = facts.func_type(last) == facts.func_type(*function_index)
+            && facts.func_type(last).is_some_and(|ty| ty.params().len() == arguments.len());
+        if !in_order || !is_same_type || facts.function(*function_index).is_none() {
+            break;
+        }
+        last = *function_index;
+    }
+    last
 }
 
 /// No other function of the allocator's is reached from it: nothing of what it promises is another's.
@@ -356,9 +437,18 @@ fn knows(
     reader: &mut Reader<'_, '_>,
     func: u32,
     own: &Own,
-    replaced: &BTreeMap<u32, Member>,
+    (replaced, inner): (&BTreeMap<u32, Member>, &BTreeSet<u32>),
 ) -> Knows {
-    let calls = facts.call_graph.callees(func).iter().any(|callee| replaced.contains_key(callee));
+    let calls_any =
+        |func: u32| facts.call_graph.callees(func).iter().any(|callee| replaced.contains_key(callee));
+    let calls = calls_any(func) || facts.call_graph.callees(func).iter().any(|callee| inner.contains(callee));
+    let callers = reader.code.callers(func);
+    if !callers.is_empty()
+        && callers.iter().all(|caller| calls_any(*caller))
+        && let knows @ (Knows::Inside(_) | Knows::Tests(_)) = asks_header(reader, func, own, callers)
+    {
+        return knows;
+    }
     // Reading a function takes longer than seeing that none of its numbers is an address of interest.
     if !calls && !mentions(facts, func, &own.state) {
         return Knows::Nothing;
@@ -382,12 +472,45 @@ fn knows(
     if uses.before_params.iter().any(|param| passes_on(*param)) {
         return Knows::Inside(Why::Header);
     }
+    // What is before a block is handed to what was the allocator's own.
+    if uses.passed_before.iter().any(|callee| inner.contains(callee)) {
+        return Knows::Inside(Why::Header);
+    }
     let headers = || uses.before_results.iter().filter(|(callee, ..)| is_new(callee));
     if headers().any(|(.., is_test)| !is_test) {
         return Knows::Inside(Why::Header);
     }
     let tests: BTreeSet<usize> = headers().map(|(_, place, _)| *place).collect();
     if tests.is_empty() { Knows::Nothing } else { Knows::Tests(tests) }
+}
+
+/// Whether a function that is only called where blocks are allocated or freed looks before a block that it is handed: it
+/// was part of the allocator.
+fn asks_header(reader: &mut Reader<'_, '_>, func: u32, own: &Own, callers: &[u32]) -> Knows {
+    let is_leaf = reader.code.facts().call_graph.callees(func).is_empty();
+    let Some(uses) = reader.uses(func) else { return Knows::Nothing };
+    if uses.before_params.is_empty() {
+        return Knows::Nothing;
+    }
+    let tests: BTreeSet<usize> = uses
+        .before_params_at
+        .iter()
+        .filter(|(.., is_test)| *is_test)
+        .map(|(_, _, place, _)| *place)
+        .collect();
+    let only_tests = tests.len() == uses.before_params_at.len();
+    let has_other_uses = !uses.loads.is_empty() || !uses.stores.is_empty();
+    if is_leaf && only_tests && !has_other_uses {
+        return Knows::Tests(tests);
+    }
+    // One that is told where the heap is: nothing but the allocator is.
+    let is_told = own.heap.is_some_and(|heap| {
+        let told = (func, heap.cast_signed());
+        callers
+            .iter()
+            .any(|caller| reader.uses(*caller).is_some_and(|uses| uses.first_constants.contains(&told)))
+    });
+    if is_told { Knows::Inside(Why::Header) } else { Knows::Nothing }
 }
 
 /// Whether a function holds a number that may lead to one of these addresses. O(1) for most that hold none, else O(its

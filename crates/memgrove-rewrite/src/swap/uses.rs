@@ -33,6 +33,8 @@ pub(crate) struct Uses {
     pub written_at_params: BTreeSet<(u32, u32)>,
     /// Calls: callee, position of the argument, and the parameter that is passed on unchanged.
     pub passed: BTreeSet<(u32, u32, u32)>,
+    /// Callees that are handed an address before a parameter or before another call's result.
+    pub passed_before: BTreeSet<u32>,
     /// Calls: callee, and the constant that is the first argument.
     pub first_constants: BTreeSet<(u32, i32)>,
     /// Calls whose first argument is not a constant.
@@ -77,6 +79,11 @@ impl Uses {
                         }
                         Address::Result(from, 0) => {
                             uses.handed.insert((*function_index, position, from));
+                        }
+                        Address::Param(_, base) | Address::Result(_, base)
+                            if (-HEADER_BYTES..0).contains(&base) =>
+                        {
+                            uses.passed_before.insert(*function_index);
                         }
                         Address::Constant(value) if argument == 0 => {
                             let low = (value & 0xffff_ffff) as u32;

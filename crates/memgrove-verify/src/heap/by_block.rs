@@ -1,7 +1,7 @@
 //! A second run of the original beside the first, on another heap: what the two do not have in common depends on more
 //! than the program.
 
-use super::blocks::{Blocks, Place, Run, Runs, Word, number};
+use super::blocks::{Blocks, Heaps, Own, Place, Run, Runs, Word, number};
 use super::{Layout, Shadow};
 use crate::engine::{EngineError, Instance, TrapReason, Value};
 use crate::pair::{Answer, Compared, Original, Same, Sides, memory_bytes, trapped};
@@ -55,7 +55,7 @@ impl<'s> ByBlock<'s> {
                     let heaps = (first.heap().lock(), self.second.heap().lock());
                     let all = was.iter().zip(also).zip(is);
                     let word = |((was, also), is): ((&Value, &Value), &Value)| {
-                        self.blocks.value((&heaps.0, &heaps.1), *was, *also, *is)
+                        self.blocks.value(two(&heaps.0, &heaps.1), *was, *also, *is)
                     };
                     all.map(word).collect::<Vec<_>>()
                 };
@@ -86,7 +86,7 @@ impl<'s> ByBlock<'s> {
         let Ok(also) = self.second.instance.global(name) else { return Same::Open(DEPENDS) };
         let word = {
             let heaps = (first.heap().lock(), self.second.heap().lock());
-            self.blocks.value((&heaps.0, &heaps.1), was, also, is)
+            self.blocks.value(two(&heaps.0, &heaps.1), was, also, is)
         };
         match word {
             Word::Same => Same::Returned,
@@ -115,11 +115,13 @@ impl<'s> ByBlock<'s> {
                 compared.gaps.push(Gap::new(Reason::MemoryNotVisible, words));
             }
             let mut runs = Runs {
-                first: Run { instance: first.instance.as_mut(), heap: &heaps.0 },
-                second: Run { instance: self.second.instance.as_mut(), heap: &heaps.1 },
+                first: first.instance.as_mut(),
+                second: self.second.instance.as_mut(),
                 fixed,
+                heaps: two(&heaps.0, &heaps.1),
             };
-            self.blocks.memory(&mut runs, sizes.0.min(sizes.1))?
+            let end = sizes.0.min(sizes.1);
+            self.blocks.memory(&mut runs, &Own { ranges: std::slice::from_ref(&(0..end)), end })?
         };
         (compared.bytes, compared.blocks) = (found.bytes, found.blocks);
         let mut dependent = found.dependent;
@@ -134,7 +136,7 @@ impl<'s> ByBlock<'s> {
             let words: Vec<_> = {
                 let heap = first.heap().clone();
                 let heap = heap.lock();
-                let mut run = Run { instance: first.instance.as_mut(), heap: &heap };
+                let mut run = Run { instance: first.instance.as_mut(), heap: &*heap };
                 let read = |(place, bytes): &(Place, u64)| (*place, *bytes, place.read(&mut run, *bytes));
                 found.suspects.iter().map(read).collect()
             };
@@ -142,7 +144,7 @@ impl<'s> ByBlock<'s> {
                 let differs = self.confirm(|run, _| {
                     let (heap, other) = (first.heap().lock(), run.heap().clone());
                     let other = other.lock();
-                    let is = place.read(&mut Run { instance: run.instance.as_mut(), heap: &other }, bytes);
+                    let is = place.read(&mut Run { instance: run.instance.as_mut(), heap: &*other }, bytes);
                     match (&was, is) {
                         (Some(was), Some(is)) => {
                             *was == is || is_same_place((&heap, number(was)), (&other, number(&is)))
@@ -204,6 +206,11 @@ impl<'s> ByBlock<'s> {
             last.is_some_and(|answer| agrees(&mut run, &answer))
         })
     }
+}
+
+/// The heaps of both runs of the original, where nothing is known of the new one.
+const fn two<'h>(first: &'h Shadow, second: &'h Shadow) -> Heaps<'h> {
+    Heaps { first, second, fixed: None }
 }
 
 /// The same place in the same block.

@@ -21,6 +21,7 @@ mod by_block;
 mod contract;
 mod shadow;
 
+pub(super) use blocks::{Blocks, Heap, Heaps, Own, Place, Run, Runs, Word, number};
 pub(super) use by_block::ByBlock;
 pub(super) use contract::{Entry, check};
 pub(super) use shadow::{Layout, Shadow};

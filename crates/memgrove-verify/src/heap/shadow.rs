@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use memgrove_rewrite::HeapFunction;
 
+use super::blocks::{Heap, Place};
 use crate::engine::{Caller, EngineError, HostTrap, Instance, Memory};
 
 /// C's alignment of every block on wasm32: `alignof(max_align_t)`.
@@ -145,10 +146,6 @@ impl Shadow {
             filled_bytes: 0,
             incomparable: None,
         }
-    }
-
-    pub const fn layout(&self) -> Layout {
-        self.layout
     }
 
     /// How far it has grown memory.
@@ -411,6 +408,24 @@ impl Shadow {
         self.blocks.insert(at, Block { is_live: false, ..block });
         self.give(block.reserved);
         Ok(())
+    }
+}
+
+impl Heap for Shadow {
+    fn places(&self, address: u64) -> Vec<(usize, u64)> {
+        self.locate(address).map(|(block, offset)| (block.number, offset)).into_iter().collect()
+    }
+
+    fn live(&self) -> Vec<(u64, usize, u64)> {
+        Self::live(self).map(|(at, block)| (at, block.number, block.asked)).collect()
+    }
+
+    fn align(&self, address: u64) -> u64 {
+        self.locate(address).map_or(ALIGN, |(block, _)| block.align)
+    }
+
+    fn is_unwritten(&self, byte: u8, _: Place) -> bool {
+        self.layout.is_unwritten(byte)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use memgrove_rewrite::swap::{Member, Role};
 
+use super::random::Random;
 use crate::engine::{EngineError, Instance, Memory, Value};
 
 /// Calls of the allocator in one run.
@@ -17,10 +18,13 @@ const MOST_BYTES: u32 = 200_000;
 const LARGE_BYTES: u32 = 1 << 20;
 /// What every block is aligned to, in bytes, where nothing was asked for.
 const LEAST_ALIGN: u32 = 4;
-/// There is room for a block of so many bytes.
+/// There is room for a block of so many bytes, if for nothing else.
 const SMALL_BYTES: u32 = 256;
 /// Blocks of that size.
 const LARGE_BLOCKS: u32 = 6;
+
+/// Blocks of a round that ends with none.
+const BLOCKS_OF_ROUND: u32 = 8;
 
 /// What a program sees of a call without looking at addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,23 +67,12 @@ struct Live {
     mark: u8,
 }
 
-/// Numbers from a seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u32) -> u32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        u32::try_from(self.0 >> 33).unwrap_or(0) % limit.max(1)
-    }
-
-    fn size(&mut self) -> u32 {
-        match self.below(10) {
-            0 => 1 + self.below(MOST_BYTES),
-            1..=3 => 1 + self.below(4096),
-            _ => 1 + self.below(256),
-        }
+/// A length that programs ask for.
+fn size(random: &mut Random) -> u32 {
+    match random.below(10) {
+        0 => 1 + random.below(MOST_BYTES),
+        1..=3 => 1 + random.below(4096),
+        _ => 1 + random.below(256),
     }
 }
 
@@ -107,32 +100,30 @@ pub(super) struct Drive<'d> {
     functions: &'d Functions,
     live: Vec<Live>,
     next_mark: u8,
+    driven: Driven,
+}
+
+/// What driving a heap has shown.
+#[derive(Debug, Default)]
+pub(super) struct Driven {
+    /// Call by call.
     pub noted: Vec<Noted>,
+    /// The first call that was refused memory which there can be, by its position, and the bytes in blocks then.
+    pub refused: Option<(usize, u64)>,
+    /// The most bytes that were in blocks.
+    pub peak_bytes: u64,
+    /// What the calls took, where the engine counts it.
+    pub instructions: Option<u64>,
 }
 
 impl<'d> Drive<'d> {
     pub fn new(instance: &'d mut dyn Instance, functions: &'d Functions) -> Self {
-        Self { instance, functions, live: Vec::new(), next_mark: 1, noted: Vec::new() }
-    }
-
-    /// Moves the heap: everything that follows lies that much further on.
-    pub fn shift(&mut self, bytes: u32) -> Result<(), Fault> {
-        if let Some((name, member)) =
-            self.functions.of(&[Role::Malloc, Role::RustAlloc, Role::RustAllocAlignFirst])
-        {
-            let arguments = match member.role {
-                Role::RustAlloc => self.functions.arguments(member, &[bytes, 8]),
-                Role::RustAllocAlignFirst => self.functions.arguments(member, &[8, bytes]),
-                _ => self.functions.arguments(member, &[bytes]),
-            };
-            self.instance.call(name, &arguments)?;
-        }
-        Ok(())
+        Self { instance, functions, live: Vec::new(), next_mark: 1, driven: Driven::default() }
     }
 
     /// All of it: ordinary calls, then memory beyond the initial one, then what the standards leave free.
-    pub fn run(&mut self, seed: u64) -> Result<(), Fault> {
-        let mut random = Random(seed | 1);
+    pub fn run(mut self, seed: u64) -> Result<Driven, Fault> {
+        let mut random = Random::new(seed);
         for _ in 0..CALLS {
             self.step(&mut random)?;
         }
@@ -142,7 +133,32 @@ impl<'d> Drive<'d> {
         while !self.live.is_empty() {
             self.free(self.live.len() - 1)?;
         }
-        self.corner_cases()
+        self.corner_cases()?;
+        Ok(self.driven)
+    }
+
+    /// So many rounds of a few blocks, all of which are given back: what is then still taken is lost.
+    pub fn rounds(&mut self, rounds: std::ops::Range<u32>) -> Result<(), Fault> {
+        for round in rounds {
+            for block in 0..BLOCKS_OF_ROUND {
+                self.allocate(40 + (round * 97 + block * 131) % 6000, 8, false)?;
+            }
+            while !self.live.is_empty() {
+                self.free(0)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn live_bytes(&self) -> u64 {
+        self.live.iter().map(|live| u64::from(live.bytes)).sum()
+    }
+
+    /// A call that was refused memory.
+    fn refused(&mut self) {
+        let at = self.driven.noted.len() - 1;
+        let live_bytes = self.live_bytes();
+        self.driven.refused.get_or_insert((at, live_bytes));
     }
 
     fn step(&mut self, random: &mut Random) -> Result<(), Fault> {
@@ -152,20 +168,20 @@ impl<'d> Drive<'d> {
         match choice {
             0..=2 if !self.live.is_empty() => self.free(at),
             3 | 4 if !self.live.is_empty() => {
-                let size = random.size();
+                let size = size(random);
                 self.reallocate(at, size)
             }
             _ if full => self.free(at),
             5 => {
-                let (size, align) = (random.size(), 1 << (3 + random.below(9)));
+                let (size, align) = (size(random), 1 << (3 + random.below(9)));
                 self.allocate(size, align, false)
             }
             6 | 7 => {
-                let size = random.size();
+                let size = size(random);
                 self.allocate(size, 8, true)
             }
             _ => {
-                let size = random.size();
+                let size = size(random);
                 self.allocate(size, 8, false)
             }
         }
@@ -174,11 +190,16 @@ impl<'d> Drive<'d> {
     /// The result of a call, if it returns.
     fn call(&mut self, name: &str, arguments: &[Value], words: &str) -> Result<Option<u32>, Fault> {
         match self.instance.call(name, arguments) {
-            Ok(outcome) => Ok(Some(outcome.values.first().and_then(|value| value.as_u32()).unwrap_or(0))),
+            Ok(outcome) => {
+                if let Some(fuel) = outcome.fuel {
+                    *self.driven.instructions.get_or_insert(0) += fuel;
+                }
+                Ok(Some(outcome.values.first().and_then(|value| value.as_u32()).unwrap_or(0)))
+            }
             Err(error) if error.is_exhausted() => Err(error.into()),
             Err(error) => match error.trap() {
                 Some(reason) => {
-                    self.noted.push((words.to_owned(), Seen::Trapped(format!("{reason:?}"))));
+                    self.driven.noted.push((words.to_owned(), Seen::Trapped(format!("{reason:?}"))));
                     Ok(None)
                 }
                 None => Err(error.into()),
@@ -212,12 +233,13 @@ impl<'d> Drive<'d> {
         let words = format!("{}{arguments:?}", member.role.name());
         let arguments = self.functions.arguments(&member, &arguments);
         let Some(at) = self.call(&name, &arguments, &words)? else { return Ok(()) };
-        self.noted.push((words.clone(), Seen::Block { is_null: at == 0 }));
+        self.driven.noted.push((words.clone(), Seen::Block { is_null: at == 0 }));
         if at == 0 {
-            return match bytes <= SMALL_BYTES {
-                true => Err(Fault::Promise(format!("{words} returned null"))),
-                false => Ok(()),
-            };
+            if bytes <= SMALL_BYTES && self.live_bytes() == 0 {
+                return Err(Fault::Promise(format!("{words} returned null")));
+            }
+            self.refused();
+            return Ok(());
         }
         let clears = matches!(member.role, Role::Calloc | Role::RustAllocZeroed);
         self.take(at, bytes, aligned, clears, &words)
@@ -248,6 +270,7 @@ impl<'d> Drive<'d> {
         self.next_mark = self.next_mark.wrapping_add(37) | 1;
         self.instance.write(Memory::Main, at.into(), &vec![mark; bytes as usize])?;
         self.live.push(Live { at, bytes, align, mark });
+        self.driven.peak_bytes = self.driven.peak_bytes.max(self.live_bytes());
         self.usable(at, bytes)
     }
 
@@ -258,7 +281,7 @@ impl<'d> Drive<'d> {
         match self.call(&name, &arguments, &words)? {
             Some(usable) if usable < bytes => Err(Fault::Promise(format!("{words} is {usable}"))),
             Some(_) => {
-                self.noted.push((words, Seen::Usable));
+                self.driven.noted.push((words, Seen::Usable));
                 Ok(())
             }
             None => Ok(()),
@@ -289,7 +312,7 @@ impl<'d> Drive<'d> {
         };
         let arguments = self.functions.arguments(&member, &arguments);
         if self.call(&name, &arguments, "free")?.is_some() {
-            self.noted.push(("free".to_owned(), Seen::Freed));
+            self.driven.noted.push(("free".to_owned(), Seen::Freed));
         }
         Ok(())
     }
@@ -307,15 +330,16 @@ impl<'d> Drive<'d> {
         let words = format!("{} from {} to {bytes} bytes", member.role.name(), live.bytes);
         let arguments = self.functions.arguments(&member, &arguments);
         let Some(at) = self.call(&name, &arguments, &words)? else { return Ok(()) };
-        self.noted.push((words.clone(), Seen::Block { is_null: at == 0 }));
+        self.driven.noted.push((words.clone(), Seen::Block { is_null: at == 0 }));
         if at == 0 {
             self.live.push(live);
+            self.refused();
             return Ok(());
         }
         if !self.is_as_left(at, live.bytes.min(bytes), live.mark)? {
             return Err(Fault::Promise(format!("{words}: the contents were not kept")));
         }
-        self.noted.push((words.clone(), Seen::Kept));
+        self.driven.noted.push((words.clone(), Seen::Kept));
         self.take(at, bytes, align, false, &words)
     }
 
@@ -341,7 +365,7 @@ impl<'d> Drive<'d> {
             let words = format!("{}{arguments:?}", member.role.name());
             let arguments = self.functions.arguments(&member, arguments);
             if let Some(at) = self.call(&name, &arguments, &words)? {
-                self.noted.push((words, Seen::Block { is_null: at == 0 }));
+                self.driven.noted.push((words, Seen::Block { is_null: at == 0 }));
             }
         }
         let Some((name, member)) = self.functions.of(&[Role::Realloc]).cloned() else { return Ok(()) };
@@ -349,7 +373,7 @@ impl<'d> Drive<'d> {
         if let Some(live) = self.live.pop() {
             let arguments = self.functions.arguments(&member, &[live.at, 0]);
             if let Some(at) = self.call(&name, &arguments, "realloc(block, 0)")? {
-                self.noted.push(("realloc(block, 0)".to_owned(), Seen::Block { is_null: at == 0 }));
+                self.driven.noted.push(("realloc(block, 0)".to_owned(), Seen::Block { is_null: at == 0 }));
             }
         }
         Ok(())

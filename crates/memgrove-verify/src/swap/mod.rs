@@ -1,9 +1,14 @@
 //! Which functions of a module can be swapped for others, by what the inspector says of them; and whether the result does
 //! what the original does.
 
+mod cost;
 mod drive;
+mod exports;
+mod observed;
+mod random;
 mod verify;
 
+pub use cost::{Cost, Costs};
 pub use verify::{SwapCheck, SwapQuestion, SwapVerification, verify};
 
 use memgrove_inspect::Facts;

@@ -3,33 +3,33 @@
 //! ```text
 //! roles      the original's own functions keep their promises when they are called: they are what they are taken for
 //! heap       the new functions keep them under the same calls, and a program sees the same
-//! exports    the same calls return the same; what depends on addresses is told by the original in a heap that lies 64 KiB
-//!            further on, and is only compared for being null
+//! exports    the same calls return the same, ask the heap for the same, and leave the same in memory: what depends on
+//!            addresses is compared by block and offset
 //! ```
 
 use std::collections::BTreeSet;
 
 use memgrove_inspect::Facts;
-use memgrove_rewrite::swap::Swapped;
+use memgrove_rewrite::swap::{Beyond, Growth, Swapped};
 use memgrove_rewrite::{Options, Plan};
 use serde::Serialize;
 
-use super::drive::{Drive, Fault, Functions, Noted, Seen};
+use super::cost::{self, Costs};
+use super::drive::{Drive, Driven, Fault, Functions, Noted, Seen};
+use super::exports::{self, Observation};
 use crate::copy::{Anatomy, Copy, Shown};
-use crate::engine::{Engine, EngineError, ExportKind, Instance, Value};
+use crate::engine::{Engine, EngineError, Export, ExportKind, Instance, Memory};
 use crate::pair::Sides;
-use crate::{Gap, Outcome, Reason, Verdict, Witness, drive, pair};
+use crate::{Gap, Outcome, Reason, Verdict, Witness, pair};
 
-/// How far apart the heaps of the two originals lie, in bytes.
-const APART_BYTES: u32 = 1 << 16;
+/// Of memory that cannot grow, less than one part in so many may be lost.
+const ROOM_PARTS: u64 = 8;
+/// What a host grows memory by where the module does not: as much as the calls need.
+const ROOM_PAGES: u64 = 512;
 /// The calls are drawn from these.
-const SEEDS: [u64; 2] = [0x9e37_79b9, 0x1234_5678_9abc];
-/// Exports called at most.
-const MOST_EXPORTS: usize = 200;
-/// New starts after calls that could not be compared.
-const MOST_STARTS: usize = 24;
+pub(super) const SEEDS: [u64; 2] = [0x9e37_79b9, 0x1234_5678_9abc];
 /// Exports that a glue calls once, first.
-const CONSTRUCTORS: [&str; 3] = ["__wasm_call_ctors", "___wasm_call_ctors", "_initialize"];
+pub(super) const CONSTRUCTORS: [&str; 3] = ["__wasm_call_ctors", "___wasm_call_ctors", "_initialize"];
 
 /// What was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -78,6 +78,8 @@ pub struct SwapVerification {
     pub checks: Vec<SwapCheck>,
     /// What was not run or compared, and why.
     pub not_run: Vec<Gap>,
+    /// What both heaps cost, if the new one is what it should be.
+    pub costs: Option<Costs>,
 }
 
 impl SwapVerification {
@@ -97,11 +99,17 @@ impl SwapVerification {
 #[must_use]
 pub fn verify(facts: &Facts<'_>, swapped: &Swapped, engines: &[Witness<'_>]) -> SwapVerification {
     let mut asked = Asked { checks: Vec::new(), not_run: Vec::new() };
+    let mut costs = None;
     match Subject::new(facts, swapped) {
         Ok(subject) => {
             for witness in engines {
                 match witness {
-                    Witness::Present(engine) => asked.ask(*engine, &subject),
+                    Witness::Present(engine) => {
+                        asked.ask(*engine, &subject);
+                        if costs.is_none() && asked.has_passed(SwapQuestion::Heap) {
+                            costs = cost::measure(*engine, &subject);
+                        }
+                    }
                     Witness::Absent { why, .. } => {
                         asked.not_run.push(Gap::new(Reason::EngineAbsent, why.clone()));
                     }
@@ -110,29 +118,46 @@ pub fn verify(facts: &Facts<'_>, swapped: &Swapped, engines: &[Witness<'_>]) -> 
         }
         Err(gap) => asked.not_run.push(gap),
     }
-    asked.conclude()
+    asked.conclude(costs)
 }
 
 /// Which of the two modules.
 #[derive(Clone, Copy)]
-enum Side {
+pub(super) enum Side {
     Original,
     Swapped,
 }
 
-struct Subject<'a> {
-    facts: &'a Facts<'a>,
-    plan: Plan,
-    missing: Vec<usize>,
+pub(super) struct Subject<'a> {
+    pub facts: &'a Facts<'a>,
+    pub plan: Plan,
+    pub missing: Vec<usize>,
+    /// Only the host makes its memory longer.
+    host_grows: bool,
+    /// What the original exports.
+    pub exports: Vec<Export>,
+    /// The functions that were replaced.
+    pub interface: BTreeSet<u32>,
     original: Copy,
     swapped: Copy,
-    functions: Functions,
-    /// Exports from which a block can be given back: what they are given they may free.
-    freeing: BTreeSet<u32>,
-    interface: BTreeSet<u32>,
+    pub functions: Functions,
+    observation: Result<Observation, Gap>,
 }
 
 impl<'a> Subject<'a> {
+    /// Both modules, with the allocator's functions exported.
+    pub fn copies(&self) -> (&[u8], &[u8]) {
+        (self.original.wasm.as_slice(), self.swapped.wasm.as_slice())
+    }
+
+    /// Memory that a module leaves to its host to grow.
+    pub fn make_room(&self, instance: &mut dyn Instance) -> Result<(), EngineError> {
+        if self.host_grows {
+            instance.grow(Memory::Main, ROOM_PAGES)?;
+        }
+        Ok(())
+    }
+
     fn new(facts: &'a Facts<'a>, swapped: &'a Swapped) -> Result<Self, Gap> {
         let cannot = |words: &str| Gap::new(Reason::CannotBeCalled, words);
         let plan = memgrove_rewrite::plan(facts.bytes(), &Options::default())
@@ -149,6 +174,7 @@ impl<'a> Subject<'a> {
         let (original, new) = (original.ok_or_else(|| cannot(words))?, new.ok_or_else(|| cannot(words))?);
         let members = swapped.replaced.iter().map(|member| (original.name(member.func), *member)).collect();
         let functions = Functions { members, heap: swapped.heap };
+        let observation = Observation::new(facts, swapped, plan.maximum_pages());
         Ok(Self {
             facts,
             plan,
@@ -156,16 +182,20 @@ impl<'a> Subject<'a> {
             original,
             swapped: new,
             functions,
-            freeing: freeing(facts, &interface),
+            observation,
+            host_grows: matches!(swapped.growth, Growth::Break { beyond: Beyond::Never, .. }),
+            exports: crate::engine::Shape::of(facts.bytes())
+                .map_or_else(|_| Vec::new(), |shape| shape.exports),
             interface,
         })
     }
 
-    fn start(&self, sides: &Sides<'_>, side: Side) -> Result<Box<dyn Instance>, EngineError> {
+    pub fn start(&self, sides: &Sides<'_>, side: Side) -> Result<Box<dyn Instance>, EngineError> {
         let (module, mut instance) = match side {
             Side::Original => (sides.original(), sides.original_alone()?),
             Side::Swapped => (sides.fixed(), sides.fixed_on_host_of_original()?),
         };
+        self.make_room(instance.as_mut())?;
         for name in CONSTRUCTORS {
             let is_there = module.shape().exports.iter().any(|export| {
                 export.name == name
@@ -178,17 +208,6 @@ impl<'a> Subject<'a> {
         }
         Ok(instance)
     }
-}
-
-/// Functions that lead to one of the allocator's by direct calls.
-fn freeing(facts: &Facts<'_>, interface: &BTreeSet<u32>) -> BTreeSet<u32> {
-    let callers = facts.call_graph.callers();
-    let mut found = interface.clone();
-    let mut open: Vec<u32> = interface.iter().copied().collect();
-    while let Some(func) = open.pop() {
-        open.extend(callers.of(func).iter().filter(|caller| found.insert(**caller)));
-    }
-    found
 }
 
 struct Asked {
@@ -206,30 +225,26 @@ impl Asked {
 
     fn ask(&mut self, engine: &dyn Engine, subject: &Subject<'_>) {
         let id = engine.name();
-        let copies = (subject.original.wasm.as_slice(), subject.swapped.wasm.as_slice());
-        let sides = match Sides::new(engine, copies, &subject.plan, &[], &subject.missing) {
+        let sides = match Sides::new(engine, subject.copies(), &subject.plan, &[], &subject.missing) {
             Ok(sides) => sides,
             Err(error) => {
                 let gap = Gap::new(Reason::EngineLacksProposal, format!("{id}: {error}"));
                 return self.answer(id, SwapQuestion::Roles, Outcome::Skipped(gap));
             }
         };
-        let mut seen = Vec::new();
-        match self.drive(subject, &sides, Side::Original, &mut seen) {
-            Ok(()) => {
-                let words = format!("{} calls, each promise kept", seen.len());
-                self.answer(id, SwapQuestion::Roles, Outcome::Passed(words));
-            }
+        let seen = match self.drive(subject, &sides, Side::Original) {
+            Ok(seen) => seen,
             Err(Fault::Promise(words)) => {
                 return self.answer(id, SwapQuestion::Roles, Outcome::Failed(words));
             }
             Err(Fault::Engine(error)) => {
                 return self.answer(id, SwapQuestion::Roles, Outcome::Skipped(gap_of(&error)));
             }
-        }
-        let mut new = Vec::new();
-        let outcome = match self.drive(subject, &sides, Side::Swapped, &mut new) {
-            Ok(()) => compare(&seen, &new),
+        };
+        let calls: usize = seen.iter().map(|driven| driven.noted.len()).sum();
+        self.answer(id, SwapQuestion::Roles, Outcome::Passed(format!("{calls} calls, each promise kept")));
+        let outcome = match self.drive(subject, &sides, Side::Swapped) {
+            Ok(new) => compare(&seen, &new),
             Err(Fault::Promise(words)) => Outcome::Failed(words),
             Err(Fault::Engine(error)) if error.is_exhausted() => Outcome::Skipped(gap_of(&error)),
             Err(Fault::Engine(error)) => Outcome::Failed(error.to_string()),
@@ -237,104 +252,30 @@ impl Asked {
         let failed = matches!(outcome, Outcome::Failed(_));
         self.answer(id, SwapQuestion::Heap, outcome);
         if !failed {
-            let outcome = self.exports(subject, &sides);
+            let outcome = match &subject.observation {
+                Ok(observation) => exports::check(subject, observation, engine, &mut self.not_run),
+                Err(gap) => Outcome::Skipped(gap.clone()),
+            };
             self.answer(id, SwapQuestion::Exports, outcome);
         }
     }
 
-    fn drive(
-        &self,
-        subject: &Subject<'_>,
-        sides: &Sides<'_>,
-        side: Side,
-        noted: &mut Vec<Noted>,
-    ) -> Result<(), Fault> {
-        for seed in SEEDS {
+    fn drive(&self, subject: &Subject<'_>, sides: &Sides<'_>, side: Side) -> Result<Vec<Driven>, Fault> {
+        let run = |seed: &u64| {
             let mut instance = subject.start(sides, side)?;
-            let mut drive = Drive::new(instance.as_mut(), &subject.functions);
-            drive.run(seed)?;
-            noted.append(&mut drive.noted);
-        }
-        Ok(())
+            Drive::new(instance.as_mut(), &subject.functions).run(*seed)
+        };
+        SEEDS.iter().map(run).collect()
     }
 
-    /// Calls the exports on the original, on the original with its heap further on, and on the new module.
-    fn exports(&mut self, subject: &Subject<'_>, sides: &Sides<'_>) -> Outcome {
-        let start = || -> Result<[Box<dyn Instance>; 3], EngineError> {
-            let first = subject.start(sides, Side::Original)?;
-            let mut moved = subject.start(sides, Side::Original)?;
-            if let Err(Fault::Engine(error)) =
-                Drive::new(moved.as_mut(), &subject.functions).shift(APART_BYTES)
-            {
-                return Err(error);
-            }
-            Ok([first, moved, subject.start(sides, Side::Swapped)?])
-        };
-        let mut instances = match start() {
-            Ok(instances) => instances,
-            Err(error) => return Outcome::Skipped(gap_of(&error)),
-        };
-        let (mut agree, mut by_address, mut skipped, mut starts) = (0_usize, 0_usize, 0_usize, 0);
-        for export in sides.original().shape().exports.iter().take(MOST_EXPORTS) {
-            let ExportKind::Function(signature) = &export.kind else { continue };
-            let index = subject.facts.exported_func(&export.name);
-            if subject.original.is_added(&export.name)
-                || CONSTRUCTORS.contains(&export.name.as_str())
-                || index.is_some_and(|index| subject.interface.contains(&index))
-            {
-                continue;
-            }
-            // A number that is no block would be freed: what then happens is nobody's promise.
-            let may_free = index.is_none_or(|index| subject.freeing.contains(&index));
-            if !drive::can_drive(signature) || may_free && !signature.parameters.is_empty() {
-                skipped += 1;
-                continue;
-            }
-            let arguments = drive::arguments(signature, 0);
-            let results = instances.each_mut().map(|side| call(side.as_mut(), &export.name, &arguments));
-            let [first, moved, new] = &results;
-            let same = match (first, moved, new) {
-                (Called::Ended, ..) | (_, Called::Ended, _) | (_, _, Called::Ended) => None,
-                (first, moved, new) if first == moved => Some(first == new),
-                (Called::Returned(first), Called::Returned(_), Called::Returned(new)) => {
-                    by_address += 1;
-                    let nulls =
-                        |values: &[Value]| values.iter().map(|value| value.as_u64() == Some(0)).collect();
-                    let (first, new): (Vec<bool>, Vec<bool>) = (nulls(first), nulls(new));
-                    Some(first == new)
-                }
-                _ => None,
-            };
-            match same {
-                Some(true) => agree += 1,
-                Some(false) if signature.parameters.is_empty() => {
-                    return Outcome::Failed(format!("`{}`: {first:?} before, {new:?} after", export.name));
-                }
-                _ => {
-                    skipped += 1;
-                    starts += 1;
-                    match start() {
-                        Ok(fresh) if starts < MOST_STARTS => instances = fresh,
-                        _ => break,
-                    }
-                }
-            }
-        }
-        if skipped > 0 {
-            let words = format!(
-                "{skipped} exports take what may be freed, or cannot be compared without knowing what they are for"
-            );
-            self.not_run.push(Gap::new(Reason::CannotBeCalled, words));
-        }
-        Outcome::Passed(format!("{agree} agree, {by_address} of them in all but addresses"))
+    fn has_passed(&self, question: SwapQuestion) -> bool {
+        self.checks
+            .iter()
+            .any(|check| check.question == question && matches!(check.outcome, Outcome::Passed(_)))
     }
 
-    fn conclude(self) -> SwapVerification {
-        let passed = |question: SwapQuestion| {
-            self.checks
-                .iter()
-                .any(|check| check.question == question && matches!(check.outcome, Outcome::Passed(_)))
-        };
+    fn conclude(self, costs: Option<Costs>) -> SwapVerification {
+        let passed = |question: SwapQuestion| self.has_passed(question);
         let failed = self.checks.iter().any(|check| matches!(check.outcome, Outcome::Failed(_)));
         let verdict = if failed {
             Verdict::Failed
@@ -348,47 +289,61 @@ impl Asked {
         let are_roles_shown = passed(SwapQuestion::Roles);
         let mut not_run = self.not_run;
         not_run.dedup();
-        SwapVerification { verdict, are_roles_shown, checks: self.checks, not_run }
+        SwapVerification { verdict, are_roles_shown, checks: self.checks, not_run, costs }
     }
 }
 
-/// What came of a call.
-#[derive(Debug, PartialEq, Eq)]
-enum Called {
-    Returned(Vec<Value>),
-    Trapped(String),
-    /// A budget ended it.
-    Ended,
-}
-
-fn call(instance: &mut dyn Instance, name: &str, arguments: &[Value]) -> Called {
-    match instance.call(name, arguments) {
-        Ok(outcome) => Called::Returned(outcome.values),
-        Err(error) if error.is_exhausted() => Called::Ended,
-        Err(error) => {
-            Called::Trapped(error.trap().map_or_else(|| error.to_string(), |trap| format!("{trap:?}")))
+/// Whether a program sees the same, seed by seed.
+fn compare(was: &[Driven], is: &[Driven]) -> Outcome {
+    let mut calls = 0;
+    let mut notes = BTreeSet::new();
+    for (was, is) in was.iter().zip(is) {
+        match compare_one(was, is) {
+            Ok((compared, note)) => {
+                calls += compared;
+                notes.extend(note);
+            }
+            Err(words) => return Outcome::Failed(words),
         }
     }
+    let notes: String = notes.into_iter().map(|note| format!("; {note}")).collect();
+    Outcome::Passed(format!("{calls} calls, seen alike by a program{notes}"))
 }
 
-/// Whether a program sees the same.
-fn compare(was: &[Noted], is: &[Noted]) -> Outcome {
+/// How many calls were compared, and what is to be said of them; else how they differ.
+fn compare_one(was: &Driven, is: &Driven) -> Result<(usize, Option<String>), String> {
     // More than there can be: an old allocator that gives it out has overflowed.
     let is_refused =
         |(words, seen): &Noted| words.contains("4294967280") && *seen == Seen::Block { is_null: false };
     // Rust's functions need not take null.
     let is_free = |(words, seen): &Noted| words == "free[0]" && matches!(seen, Seen::Trapped(_));
-    let differs = was.iter().zip(is).find(|(was, is)| was != is && !is_free(was) && !is_refused(was));
+    let mut both = was.noted.iter().zip(&is.noted).enumerate();
+    let differs = both.find(|(_, (was, is))| was != is && !is_free(was) && !is_refused(was));
     match differs {
-        Some(((words, was), (_, is))) => Outcome::Failed(format!("{words}: {was:?} before, {is:?} after")),
-        None if was.len() != is.len() => {
-            Outcome::Failed(format!("{} calls before, {} after", was.len(), is.len()))
+        // Memory that cannot grow is exhausted sooner or later with every heap, and what follows is not the same.
+        Some((at, _)) if is.refused.is_some_and(|(refused, _)| refused <= at) => {
+            let in_use = is.refused.map_or(0, |(_, bytes)| bytes);
+            let (before, now) = (was.refused.map_or(was.peak_bytes, |(_, bytes)| bytes), in_use);
+            let words = format!(
+                "memory, which cannot grow, is exhausted with {now} bytes in use, before with {before}"
+            );
+            match now * ROOM_PARTS >= before * (ROOM_PARTS - 1) {
+                true => Ok((at, Some(words))),
+                false => Err(format!("{words}; another heap may waste less, as dlmalloc does")),
+            }
         }
-        None => Outcome::Passed(format!("{} calls, seen alike by a program", is.len())),
+        Some((at, _)) if was.refused.is_some_and(|(refused, _)| refused <= at) => {
+            Ok((at, Some("memory, which cannot grow, is exhausted later than before".to_owned())))
+        }
+        Some((_, ((words, was), (_, is)))) => Err(format!("{words}: {was:?} before, {is:?} after")),
+        None if was.noted.len() != is.noted.len() => {
+            Err(format!("{} calls before, {} after", was.noted.len(), is.noted.len()))
+        }
+        None => Ok((is.noted.len(), None)),
     }
 }
 
-fn gap_of(error: &EngineError) -> Gap {
+pub(super) fn gap_of(error: &EngineError) -> Gap {
     let reason = match error.is_exhausted() {
         true => Reason::OutOfBudget,
         false => Reason::OriginalDoesNotStart,

@@ -4,10 +4,12 @@ mod diff;
 mod flame;
 mod html;
 mod json;
-pub(crate) use self::json::FrameRecord;
+mod resolve;
 mod text;
 
 pub use diff::ProfileDiff;
+pub(crate) use json::FrameRecord;
+pub use resolve::resolve;
 
 use memgrove_module::code::CallOffsets;
 use memgrove_module::facts::Facts;

@@ -27,6 +27,14 @@ pub use heap::CHeap;
 /// The alignment of every block for C: `alignof(max_align_t)` on wasm32 and wasm64.
 pub const ALIGN: usize = 16;
 
+/// What heaps with size classes are asked for when C asks for `size`, so that every block is at a multiple of [`ALIGN`]: a
+/// multiple of 16 lands in a class that is one, too, on the quick way. Wraps above `isize::MAX`, which C forbids.
+#[inline(always)]
+pub(crate) const fn rounded(size: usize) -> usize {
+    let rounded = (size + ALIGN - 1) & !(ALIGN - 1);
+    if rounded == 0 { ALIGN } else { rounded }
+}
+
 /// The numbers that wasi-libc and Emscripten share.
 const EINVAL: c_int = 28;
 const ENOMEM: c_int = 48;
@@ -35,14 +43,9 @@ const ENOMEM: c_int = 48;
 /// program may set it.
 pub fn no_errno() {}
 
-/// Traps: C++'s `new` without exceptions.
+/// Stops the program, as C++'s `new` does without exceptions: on wasm by `unreachable`, natively by `abort`.
 pub fn trap() -> ! {
-    #[cfg(target_arch = "wasm32")]
-    core::arch::wasm32::unreachable();
-    #[cfg(target_arch = "wasm64")]
-    core::arch::wasm64::unreachable();
-    #[cfg(not(target_family = "wasm"))]
-    panic!("memory is exhausted")
+    crate::trap::trap()
 }
 
 #[inline(always)]

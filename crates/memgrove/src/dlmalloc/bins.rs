@@ -53,6 +53,13 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
         }
     }
 
+    /// How many heads there are, in a first region with its record at `record` that ends at `end`: all, unless no block can be
+    /// longer than the region.
+    #[inline(always)]
+    pub(super) fn heads(record: usize, end: usize) -> usize {
+        if S::GROWS { Self::BINS } else { Self::bin(end.wrapping_sub(record)) + 1 }
+    }
+
     /// Address of the head of a bin's list.
     #[inline(always)]
     pub(super) fn head(&self, bin: usize) -> usize {

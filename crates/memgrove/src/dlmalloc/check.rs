@@ -114,7 +114,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
             return Ok(());
         }
         let mut left = free_blocks;
-        for bin in 0..Self::BINS {
+        for bin in 0..Self::heads(self.bins - WORD, self.end) {
             let head = self.head(bin);
             // SAFETY: the heads are the heap's words.
             let first = unsafe { check_link(head, "H4")? };

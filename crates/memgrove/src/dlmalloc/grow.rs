@@ -80,7 +80,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
             return;
         }
         let record = align_up(region.start, WORD);
-        let bin_words = if self.bins == 0 { Self::BINS } else { 0 };
+        let bin_words = if self.bins == 0 { Self::heads(record, end) } else { 0 };
         let bins = record.wrapping_add(WORD);
         let first = align_up(bins.wrapping_add((bin_words + 1) * WORD), GRAIN);
         if first.wrapping_add(MIN_BLOCK) > end || first < region.start {
@@ -119,7 +119,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
 
     /// First block of the region with this record.
     pub(super) fn first_block(&self, record: usize) -> usize {
-        let bin_words = if record + WORD == self.bins { Self::BINS } else { 0 };
+        let bin_words = if record + WORD == self.bins { Self::heads(record, self.end) } else { 0 };
         align_up(record + (bin_words + 2) * WORD, GRAIN)
     }
 

@@ -3,7 +3,8 @@
 use core::alloc::Layout;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::word::{WORD, beyond_memory};
+use crate::source::beyond_memory;
+use crate::word::{WORD, mix};
 
 /// Bytes of a header: the size and the tag.
 const HEADER_BYTES: usize = 2 * WORD;
@@ -12,9 +13,6 @@ const ALIGN_BITS: usize = 0x3f;
 /// What the bytes of a block in quarantine are. As a pointer or a length it is out of reach on 32-bit machines, odd so
 /// that it is no aligned address, and no text.
 const POISON: u8 = 0xdb;
-/// Odd, and without pattern: 2^64 (or its upper half, 2^32) divided by the golden ratio, Knuth's multiplicative hash.
-#[allow(clippy::cast_possible_truncation, reason = "the upper half is shifted down where a word has no room")]
-pub(super) const MIX: usize = (0x9e37_79b9_7f4a_7c15_u64 >> (64 - usize::BITS)) as usize | 1;
 
 /// Mixed into a tag, and never at rest: whether the block is in the program's hands.
 #[derive(Clone, Copy)]
@@ -181,13 +179,6 @@ impl Seal {
 #[inline(always)]
 fn tag_of(block: *const u8) -> *const AtomicUsize {
     block.wrapping_sub(WORD).cast()
-}
-
-/// Half of a good hash; its high bits hang on all of `word`, and its low ones get their share by the shift.
-#[inline(always)]
-pub(super) const fn mix(word: usize) -> usize {
-    let product = word.wrapping_mul(MIX);
-    product ^ (product >> (usize::BITS / 2))
 }
 
 #[cfg(test)]

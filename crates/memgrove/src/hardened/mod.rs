@@ -75,27 +75,23 @@
 //! - G3: No more than `QUARANTINE` blocks are in quarantine, and no more than `QUARANTINE * BLOCK_BYTES_MEAN` bytes.
 
 mod block;
-#[cfg(feature = "encoded-links")]
-pub(crate) mod links;
 mod quarantine;
-mod reason;
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::c;
 use crate::face::{Allocate, Inspect};
+#[cfg(feature = "encoded-links")]
+pub use crate::link::seed_links;
 use crate::stats::{Broken, Stats};
 use crate::sync::Lock;
+use crate::trap;
+pub use crate::trap::{Reason, trapped};
 use block::{Found, Seal};
-#[cfg(feature = "encoded-links")]
-pub use links::seed_links;
 pub use quarantine::{BLOCK_BYTES_MAX, BLOCK_BYTES_MEAN};
 use quarantine::{Offer, Quarantine};
-pub use reason::{Reason, trapped};
-
-/// The alignment that C expects of `malloc`, in bytes: that of `max_align_t`.
-const C_ALIGN: usize = 16;
 
 /// An allocator with a guard before it, for tests and for programs whose input is not to be trusted.
 ///
@@ -131,7 +127,7 @@ impl<A, const QUARANTINE: usize> Hardened<A, QUARANTINE> {
         Self { secret: AtomicUsize::new(secret), quarantine: Lock::new(Quarantine::EMPTY), inner }
     }
 
-    /// Sets the secret, if there is none yet: before the first block is allocated. Answers whether it did.
+    /// Sets the secret, if there is none yet: before the first block is allocated. Returns whether it did.
     pub fn seed(&self, secret: usize) -> bool {
         #[cfg(feature = "encoded-links")]
         seed_links(secret);
@@ -152,7 +148,7 @@ impl<A, const QUARANTINE: usize> Hardened<A, QUARANTINE> {
 impl<A: Allocate, const QUARANTINE: usize> Hardened<A, QUARANTINE> {
     /// C's `malloc`: `size` bytes at a multiple of 16, or null.
     pub fn malloc(&self, size: usize) -> *mut u8 {
-        Layout::from_size_align(size, C_ALIGN).map_or(null_mut(), |layout| self.allocate(layout))
+        Layout::from_size_align(size, c::ALIGN).map_or(null_mut(), |layout| self.allocate(layout))
     }
 
     /// C's `free`, without a size: the header knows it. `block` may not be null.
@@ -213,7 +209,7 @@ impl<A: Allocate, const QUARANTINE: usize> Hardened<A, QUARANTINE> {
         // SAFETY: the allocator has just given the memory around it (its promise as `Allocate`).
         unsafe {
             if let Found::Live(_) = seal.look_at(block) {
-                reason::handed_out_twice(block);
+                trap::handed_out_twice(block);
             }
             seal.write_header(block, layout);
             seal.write_canary(block, layout);
@@ -229,14 +225,14 @@ impl<A: Allocate, const QUARANTINE: usize> Hardened<A, QUARANTINE> {
         unsafe {
             let layout = match seal.look_at(block) {
                 Found::Live(layout) => layout,
-                Found::Freed(_) => reason::double_free(block),
-                Found::Nothing => reason::not_a_block(block),
+                Found::Freed(_) => trap::double_free(block),
+                Found::Nothing => trap::not_a_block(block),
             };
             if expected.is_some_and(|expected| expected != layout) {
-                reason::wrong_layout(block);
+                trap::wrong_layout(block);
             }
             if !seal.has_canary(block, layout) {
-                reason::overflow(block);
+                trap::overflow(block);
             }
             layout
         }
@@ -250,7 +246,7 @@ impl<A: Allocate, const QUARANTINE: usize> Hardened<A, QUARANTINE> {
             let seal = self.seal();
             if !seal.mark_freed(block, layout) {
                 // Another thread was faster.
-                reason::double_free(block);
+                trap::double_free(block);
             }
             if layout.size() > BLOCK_BYTES_MAX || QUARANTINE == 0 {
                 self.give_back(block, layout);
@@ -271,7 +267,7 @@ impl<A: Allocate, const QUARANTINE: usize> Hardened<A, QUARANTINE> {
         // SAFETY: blocks in quarantine are the heap's own (G1).
         unsafe {
             if !self.seal().is_freed(block, layout) || !block::is_poison(block, layout) {
-                reason::write_after_free(block);
+                trap::write_after_free(block);
             }
             self.give_back(block, layout);
         }
@@ -311,7 +307,7 @@ impl<A: Allocate, const QUARANTINE: usize> Hardened<A, QUARANTINE> {
             // be left behind.
             let seal = self.seal();
             if !seal.mark_freed(block, layout) {
-                reason::double_free(block);
+                trap::double_free(block);
             }
             let offset = block::offset(layout.align());
             let start = self.inner.reallocate(block.wrapping_sub(offset), outer, new_outer.size());

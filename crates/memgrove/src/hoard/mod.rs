@@ -23,7 +23,8 @@
 //!  | page map | superblock | large block    | free | superblock | large block | … | top |
 //! ```
 //!
-//! Large blocks and superblocks are extents of pages (`pages/mod.rs`).
+//! Large blocks and superblocks are extents of pages (`pages/mod.rs`). Blocks are taken and given back here, superblocks move in
+//! `transfer.rs`; one heap is `heap.rs`, one superblock `superblock.rs`.
 //!
 //! C's `free` is not told a size, and needs no table to find out: a large block begins at a multiple of a page, and no
 //! block of a superblock does. Their places are chosen so that most classes lose nothing by it (`superblock.rs`).
@@ -65,35 +66,37 @@
 //!
 //! Before memory grows, every heap gives up what it has empty. In a module without threads all superblocks go back to the pages
 //! when the last block is freed, unless they lie close together anyway, and the pages are as good as new (P6): the same work finds
-//! the same places again. With threads a heap keeps its active superblocks until memory would grow.
+//! the same places again. With threads a heap keeps its active superblocks until memory would grow, so that a round begins with blocks
+//! of superblocks wherever they lie, and six of 21 loads still grow after the second round, by one to four pages (`tests/rounds.rs`).
+//! That all heaps give back what is idle before one with nothing in use takes new pages was tried, and helps little: three loads took one
+//! or two pages less, but two that begin with large blocks 4 and 17 more. To see every emptying would cost the owner of a block that is
+//! taken and given back again and again two locks each time.
 
 mod check;
 mod heap;
 mod owner;
 mod superblock;
+mod transfer;
 
 use core::alloc::Layout;
 use core::ptr::null_mut;
-use core::sync::atomic::Ordering;
 
+use crate::c;
 use crate::face::{Allocate, Inspect, move_block};
-use crate::pages::{PAGE, Pages};
+use crate::pages::Pages;
 use crate::source::{PageSource, Platform, notice_growth};
 use crate::stats::{Broken, Stats};
 use crate::sync::Lock;
 use crate::thread::{SLOTS, slot};
 use crate::word::pointer;
 use heap::{Heap, SHARED, SLACK_BYTES};
-use superblock::{SUPERBLOCK, Superblock, is_large, lay, quick_class, small_class, superblock_of};
+use superblock::{Superblock, is_large, quick_class, small_class, superblock_of};
 
 /// How many heaps there are: one for each slot and the global one, or one alone.
 const HEAPS: usize = if SHARED { SLOTS + 1 } else { 1 };
 
 /// The global heap; without threads, the only one.
 const GLOBAL: usize = 0;
-
-/// How many empty superblocks the only heap of a module without threads keeps for its next classes.
-const KEPT_ALONE: usize = 2;
 
 /// What [`Pages`] remembers of a superblock, and of a large block.
 const TAG_LARGE: u8 = 0;
@@ -131,16 +134,6 @@ struct Lines<T>(T);
 pub struct Hoard<S: PageSource = Platform> {
     heaps: [Lines<Lock<Heap>>; HEAPS],
     pages: Lines<Lock<Pages<S>>>,
-}
-
-/// The alignment that C expects of `malloc`, in bytes: that of `max_align_t`.
-const C_ALIGN: usize = 16;
-
-/// What C asks for, so that every block is at a multiple of 16: a multiple of 16 lands in a class that is one, too.
-#[inline(always)]
-const fn c_size(size: usize) -> usize {
-    let rounded = (size + C_ALIGN - 1) & !(C_ALIGN - 1);
-    if rounded == 0 { C_ALIGN } else { rounded }
 }
 
 impl Hoard {
@@ -199,56 +192,6 @@ impl<S: PageSource> Hoard<S> {
         if block.is_null() { self.allocate_small_at_last(class) } else { block }
     }
 
-    /// A block for a heap whose active superblock has none: of a superblock of its own, of one that the global heap
-    /// has, of a new one; null if there is none, or if memory would have to grow and may not.
-    #[cold]
-    #[inline(never)]
-    fn refill(&self, heap: &mut Heap, number: usize, class: usize, may_grow: bool) -> *mut u8 {
-        let mut block = heap.take_otherwise(class);
-        if block.is_null() {
-            let mut superblock = if SHARED { self.take_from_global(number, class) } else { null_mut() };
-            if superblock.is_null() {
-                superblock = self.new_superblock(number, class, may_grow);
-            }
-            if superblock.is_null() {
-                return null_mut();
-            }
-            // SAFETY: the superblock is this heap's now, is of the class and has a block to give.
-            block = unsafe { heap.activate(superblock, class) };
-        }
-        // A dense superblock that became active no longer makes up for others that are empty.
-        self.settle(heap, number);
-        block
-    }
-
-    /// A superblock of the class that the global heap has; it belongs to the heap with this number now.
-    fn take_from_global(&self, number: usize, class: usize) -> *mut Superblock {
-        self.heap(GLOBAL).with(|global| {
-            let superblock = global.give_sparse(class);
-            if !superblock.is_null() {
-                // SAFETY: the superblock was the global heap's, whose lock is held (B2).
-                unsafe { (*superblock).owner.store(number, Ordering::Relaxed) };
-            }
-            superblock
-        })
-    }
-
-    /// A superblock of new pages, for the heap with this number.
-    fn new_superblock(&self, number: usize, class: usize, may_grow: bool) -> *mut Superblock {
-        let allocate =
-            |pages: &mut Pages<S>| pages.allocate(SUPERBLOCK, SUPERBLOCK, TAG_SUPERBLOCK, may_grow);
-        let address = self.pages.0.with(allocate);
-        let superblock: *mut Superblock = pointer(address).cast();
-        if address != 0 {
-            // SAFETY: the pages are a superblock now that nobody else knows.
-            unsafe {
-                (*superblock).owner.store(number, Ordering::Relaxed);
-                lay(superblock, class);
-            }
-        }
-        superblock
-    }
-
     /// Memory would have to grow: asks all heaps for what they have empty, and tries once more.
     #[cold]
     #[inline(never)]
@@ -256,71 +199,6 @@ impl<S: PageSource> Hoard<S> {
         self.ask_back();
         let mine = Self::mine();
         self.heap(mine).with(|heap| self.refill(heap, mine, class, true))
-    }
-
-    /// If the only heap of a module without threads has no block in use, and nothing else has, gives all superblocks back: the
-    /// pages are as good as new then (P6). Not where those lie close together at the start of memory anyway, as they do in a program that
-    /// has few blocks, time and again none. Linear in the classes, if no superblock but active ones has a block in use.
-    #[inline(never)]
-    fn start_anew(&self, heap: &mut Heap) {
-        if !SHARED
-            && self.pages.0.with(|pages| pages.is_spread(heap.reserve() * (SUPERBLOCK / PAGE)))
-            && heap.is_idle()
-        {
-            self.ask_back_from(heap);
-        }
-    }
-
-    /// Gives every empty superblock of every heap back to the pages.
-    fn ask_back(&self) {
-        for number in 0..HEAPS {
-            self.heap(number).with(|heap| self.ask_back_from(heap));
-        }
-    }
-
-    #[inline(never)]
-    fn ask_back_from(&self, heap: &mut Heap) {
-        heap.release_active();
-        loop {
-            let superblock = heap.give_empty();
-            if superblock.is_null() {
-                break;
-            }
-            self.free_extent(superblock.cast());
-        }
-    }
-
-    /// Gives away what a heap has too much of. Its lock is held.
-    fn settle(&self, heap: &mut Heap, number: usize) {
-        if number == GLOBAL {
-            let kept = if SHARED { 0 } else { KEPT_ALONE };
-            while heap.empties > kept {
-                self.free_extent(heap.give_empty().cast());
-            }
-            return;
-        }
-        loop {
-            let superblock = heap.give();
-            if superblock.is_null() {
-                return;
-            }
-            // SAFETY: the superblock was this heap's, whose lock is held (B2).
-            unsafe {
-                if (*superblock).used == 0 {
-                    self.free_extent(superblock.cast());
-                } else {
-                    self.heap(GLOBAL).with(|global| {
-                        (*superblock).owner.store(GLOBAL, Ordering::Relaxed);
-                        global.adopt(superblock);
-                    });
-                }
-            }
-        }
-    }
-
-    fn free_extent(&self, start: *mut u8) {
-        // SAFETY: callers give an extent that nobody uses any more: an empty superblock or a large block.
-        self.pages.0.with(|pages| unsafe { pages.free_at(start.addr()) });
     }
 
     fn allocate_large(&self, size: usize, align: usize, zeroed: bool) -> *mut u8 {
@@ -370,16 +248,6 @@ impl<S: PageSource> Hoard<S> {
         }
     }
 
-    /// What a freed block may lead to: another group for its superblock, and one superblock too many for the heap.
-    #[cold]
-    #[inline(never)]
-    unsafe fn regroup(&self, heap: &mut Heap, number: usize, superblock: *mut Superblock) {
-        // SAFETY: the superblock belongs to the heap.
-        unsafe { heap.regroup(superblock) };
-        self.settle(heap, number);
-        self.start_anew(heap);
-    }
-
     /// Whether the block can have the new size where it is; if so, it has. `old_class` and `new_class` as of
     /// [`small_class`].
     unsafe fn resize_in_place(&self, block: *mut u8, new_class: Option<usize>, new_size: usize) -> bool {
@@ -399,7 +267,7 @@ impl<S: PageSource> Hoard<S> {
         if size > isize::MAX as usize {
             return null_mut();
         }
-        self.allocate_bytes(c_size(size), 1)
+        self.allocate_bytes(c::rounded(size), 1)
     }
 
     /// C's `free`, without a size: the block's place tells what it is. `block` may not be null.
@@ -437,7 +305,7 @@ impl<S: PageSource> Hoard<S> {
         if new_size > isize::MAX as usize {
             return null_mut();
         }
-        let new_size = c_size(new_size);
+        let new_size = c::rounded(new_size);
         // SAFETY: the caller's promise; both blocks are at least as long as what is copied and do not overlap, and
         // the old one is given back once.
         unsafe {

@@ -1,9 +1,9 @@
 //! What the heap says about itself: [`Heap::stats`] counts, [`Heap::check`] verifies J1 to J3 and has the pages verify P1
 //! to P4.
 
-use super::front::Front;
 use super::heap::Heap;
 use super::slabs::{Region, regions_of};
+use super::thread_caches::ThreadCaches;
 use crate::classes::{COUNT, size_of_class};
 use crate::pages::{PAGE, Page, Walked, entry_of, page_at, slab_of};
 use crate::source::PageSource;
@@ -15,7 +15,7 @@ impl<S: PageSource> Heap<S> {
         list(self.cache[class]).count()
     }
 
-    pub(super) fn stats(&self, front: &impl Front) -> Stats {
+    pub(super) fn stats(&self, caches: &impl ThreadCaches) -> Stats {
         let mut stats = self.pages.stats(|slab, stats| {
             let class = slab.class.into();
             let live_blocks = regions_of(class, slab.pages) - slab.given_back;
@@ -24,10 +24,10 @@ impl<S: PageSource> Heap<S> {
             stats.free_blocks += slab.given_back;
             stats.free_bytes += slab.bytes() - live_blocks * size_of_class(class);
         });
-        let mut in_front = [0; COUNT];
-        front.show(&mut |class, _, count| in_front[class] += count);
-        for (class, in_front) in in_front.into_iter().enumerate() {
-            let waiting = in_front + self.cached_regions(class);
+        let mut in_caches = [0; COUNT];
+        caches.show(&mut |class, _, count| in_caches[class] += count);
+        for (class, in_caches) in in_caches.into_iter().enumerate() {
+            let waiting = in_caches + self.cached_regions(class);
             stats.live_blocks -= waiting;
             stats.live_bytes -= waiting * size_of_class(class);
             stats.free_blocks += waiting;
@@ -36,7 +36,7 @@ impl<S: PageSource> Heap<S> {
         stats
     }
 
-    pub(super) fn check(&self, front: &impl Front) -> Result<(), Broken> {
+    pub(super) fn check(&self, caches: &impl ThreadCaches) -> Result<(), Broken> {
         let mut slab_pages = [0; COUNT];
         self.pages.check(|slab| {
             let class = usize::from(slab.class);
@@ -44,7 +44,7 @@ impl<S: PageSource> Heap<S> {
             slab_pages[class] += slab.pages;
             self.check_slab(slab)
         })?;
-        let in_front = self.check_front(front)?;
+        let in_caches = self.check_thread_caches(caches)?;
         for (class, walked) in slab_pages.into_iter().enumerate() {
             let pages = self.classes[class].pages;
             ensure(
@@ -53,7 +53,7 @@ impl<S: PageSource> Heap<S> {
                 "a class has other slabs than the map",
                 self.classes[class].next_slab.addr(),
             )?;
-            self.check_class(class, in_front[class])?;
+            self.check_class(class, in_caches[class])?;
         }
         Ok(())
     }
@@ -96,30 +96,30 @@ impl<S: PageSource> Heap<S> {
         (slab.addr().wrapping_sub(self.pages.map().addr())) / size_of::<Page>()
     }
 
-    /// J1 and J3 for what waits in front of the heap; answers how many regions of each class do.
-    fn check_front<F: Front>(&self, front: &F) -> Result<[usize; COUNT], Broken> {
-        let (mut in_front, mut result) = ([0; COUNT], Ok(()));
-        front.show(&mut |class, first, count| {
-            in_front[class] += count;
+    /// J1 and J3 for what is in the thread caches; returns how many regions of each class do.
+    fn check_thread_caches<C: ThreadCaches>(&self, caches: &C) -> Result<[usize; COUNT], Broken> {
+        let (mut in_caches, mut result) = ([0; COUNT], Ok(()));
+        caches.show(&mut |class, first, count| {
+            in_caches[class] += count;
             let lengths = list(first).take(count + 1).try_fold(0, |length, region| {
                 self.check_region(region, class)?;
                 Ok(length + 1)
             });
             let checked = lengths.and_then(|length| {
-                ensure(count <= F::limit(class), "J3", "a cache holds more than its limit", first.addr())?;
+                ensure(count <= C::limit(class), "J3", "a cache holds more than its limit", first.addr())?;
                 ensure(length == count, "J3", "a cache's count is not the length of its list", first.addr())
             });
             result = result.and(checked);
         });
-        result.map(|()| in_front)
+        result.map(|()| in_caches)
     }
 
     /// J1 and J2 for a class's cache and queue.
-    fn check_class(&self, class: usize, in_front: usize) -> Result<(), Broken> {
+    fn check_class(&self, class: usize, in_caches: usize) -> Result<(), Broken> {
         let info = &self.classes[class];
         // All slabs of the class together have no more regions than this.
         let most = info.pages * PAGE / size_of_class(class);
-        let mut count = in_front;
+        let mut count = in_caches;
         ensure(count <= most, "J1", "a class has more free regions than slabs", info.next_slab.addr())?;
         for region in list(self.cache[class]) {
             count += 1;

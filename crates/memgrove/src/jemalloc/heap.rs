@@ -2,8 +2,8 @@
 
 use core::ptr::null_mut;
 
-use super::front::Front;
 use super::slabs::{Class, Region};
+use super::thread_caches::ThreadCaches;
 use crate::classes::{COUNT, QUANTUM, SMALL_MAX, TABLE_MAX, class_of, head_offset, size_of_class};
 use crate::pages::{LARGE, LOOKS, NO_PAGE, PAGE, Page, Pages, Wanted, address, entry_of, page_at};
 use crate::source::PageSource;
@@ -78,7 +78,7 @@ impl<S: PageSource> Heap<S> {
     }
 
     #[inline]
-    pub(super) fn allocate(&mut self, size: usize, align: usize, front: &impl Front) -> *mut u8 {
+    pub(super) fn allocate(&mut self, size: usize, align: usize, caches: &impl ThreadCaches) -> *mut u8 {
         if size <= TABLE_MAX && align <= QUANTUM {
             let head = self.quick_head(size);
             // SAFETY: a cached region is free, so its first word is the link (J1).
@@ -89,21 +89,21 @@ impl<S: PageSource> Heap<S> {
                     return region.cast();
                 }
             }
-            return self.refill(head_offset(size) / size_of::<usize>(), front);
+            return self.refill(head_offset(size) / size_of::<usize>(), caches);
         }
-        self.allocate_other(size, align, front)
+        self.allocate_other(size, align, caches)
     }
 
     /// Larger and more aligned blocks: kept out of the way of the others.
     #[inline(never)]
-    fn allocate_other(&mut self, size: usize, align: usize, front: &impl Front) -> *mut u8 {
+    fn allocate_other(&mut self, size: usize, align: usize, caches: &impl ThreadCaches) -> *mut u8 {
         let class = small_class(size, align);
         if class == NO_CLASS {
-            return self.allocate_large(size, align, front);
+            return self.allocate_large(size, align, caches);
         }
         let region = *self.cached(class);
         if region.is_null() {
-            return self.refill(class, front);
+            return self.refill(class, caches);
         }
         // SAFETY: as in `allocate`.
         *self.cached(class) = unsafe { (*region).next.get() };
@@ -166,11 +166,11 @@ impl<S: PageSource> Heap<S> {
         }
     }
 
-    fn allocate_large(&mut self, size: usize, align: usize, front: &impl Front) -> *mut u8 {
+    fn allocate_large(&mut self, size: usize, align: usize, caches: &impl ThreadCaches) -> *mut u8 {
         let pages = pages_of(size);
         let slack = if align > PAGE { align / PAGE - 1 } else { 0 };
         self.misses += 1;
-        let page = self.obtain(pages, slack, NO_CLASS, front);
+        let page = self.obtain(pages, slack, NO_CLASS, caches);
         if page == NO_PAGE {
             return null_mut();
         }
@@ -182,10 +182,16 @@ impl<S: PageSource> Heap<S> {
     /// Pages at a multiple of `slack + 1` from wherever they can be had: free ones, those that a flush frees when one is due, growth, any flush.
     /// The entries of the extent are the caller's to fill. [`NO_PAGE`] if memory is exhausted, or if a flush has found
     /// slabs of the class, which need no pages.
-    pub(super) fn obtain(&mut self, pages: usize, slack: usize, class: usize, front: &impl Front) -> usize {
+    pub(super) fn obtain(
+        &mut self,
+        pages: usize,
+        slack: usize,
+        class: usize,
+        caches: &impl ThreadCaches,
+    ) -> usize {
         let mut looks = LOOKS;
         loop {
-            let page = self.pages.take(pages, slack, looks, front);
+            let page = self.pages.take(pages, slack, looks, caches);
             if page != NO_PAGE {
                 return page;
             }
@@ -196,8 +202,8 @@ impl<S: PageSource> Heap<S> {
             }
             // When memory is at its end, what the caches hold must serve. The caller has counted a miss, so none means
             // that they were flushed a moment ago.
-            if (due || !self.pages.grow(Wanted { pages, slack }, front))
-                && (self.misses == 0 || self.flush(class, front))
+            if (due || !self.pages.grow(Wanted { pages, slack }, caches))
+                && (self.misses == 0 || self.flush(class, caches))
             {
                 return NO_PAGE;
             }
@@ -209,9 +215,9 @@ impl<S: PageSource> Heap<S> {
         &mut self,
         size: usize,
         align: usize,
-        front: &impl Front,
+        caches: &impl ThreadCaches,
     ) -> (*mut u8, usize) {
-        let block = self.allocate(size, align, front);
+        let block = self.allocate(size, align, caches);
         let mut dirty = size;
         if block.is_null() {
             dirty = 0;
@@ -232,14 +238,14 @@ impl<S: PageSource> Heap<S> {
         size: usize,
         align: usize,
         new_size: usize,
-        front: &impl Front,
+        caches: &impl ThreadCaches,
     ) -> bool {
         let class = small_class(size, align);
         if class != small_class(new_size, align) {
             return false;
         }
         // SAFETY: a large block is an extent of so many pages (P2).
-        class != NO_CLASS || unsafe { self.resize_large(block, pages_of(size), new_size, front) }
+        class != NO_CLASS || unsafe { self.resize_large(block, pages_of(size), new_size, caches) }
     }
 
     /// [`resize_in_place`](Self::resize_in_place) for a block that only the page map knows the size of.
@@ -250,14 +256,14 @@ impl<S: PageSource> Heap<S> {
         &mut self,
         block: *mut u8,
         new_size: usize,
-        front: &impl Front,
+        caches: &impl ThreadCaches,
     ) -> bool {
         // SAFETY: as in `free`.
         unsafe {
             let entry = entry_of(self.pages.map(), block.addr());
             let (class, new_class) = ((*entry).class, small_class(new_size, 1));
             if class == LARGE {
-                new_class == NO_CLASS && self.resize_large(block, (*entry).length(), new_size, front)
+                new_class == NO_CLASS && self.resize_large(block, (*entry).length(), new_size, caches)
             } else {
                 new_class == class.into()
             }
@@ -271,10 +277,10 @@ impl<S: PageSource> Heap<S> {
         block: *mut u8,
         old: usize,
         new_size: usize,
-        front: &impl Front,
+        caches: &impl ThreadCaches,
     ) -> bool {
         // SAFETY: the caller's promise.
-        unsafe { self.pages.resize(page_at(block.addr()), old, pages_of(new_size), front) }
+        unsafe { self.pages.resize(page_at(block.addr()), old, pages_of(new_size), caches) }
     }
 }
 

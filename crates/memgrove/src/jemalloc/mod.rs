@@ -1,4 +1,4 @@
-//! [`Jemalloc`]: size classes, slabs, extents, low addresses first, and a cache in front of them.
+//! [`Jemalloc`]: size classes, slabs, extents, low addresses first, and thread caches.
 //!
 //! After Jason Evans, *A Scalable Concurrent malloc(3) Implementation for FreeBSD* (BSDCan 2006), and jemalloc's
 //! documentation (<https://jemalloc.net/jemalloc.3.html>, "Implementation notes"): size classes four to a doubling,
@@ -33,9 +33,9 @@
 //!
 //! # Threads
 //!
-//! Natively, and on wasm with the `atomics` target feature, each of 16 slots has a small bounded cache behind a lock of its own
-//! in front of all this (`caches.rs` tells how, in which order locks are taken, and why there is one arena). Without
-//! `atomics` there is none of it in the module.
+//! Between the program and the heap are the thread caches. Natively, and on wasm with the `atomics` target feature, each of 16 slots
+//! has a small bounded cache behind a lock of its own (`thread_caches/per_slot.rs` tells how, in which order locks are taken, and
+//! why there is one arena). Without `atomics` there is none of it in the module.
 //!
 //! # Complexity
 //!
@@ -43,27 +43,20 @@
 //! of a new slab (at most 512), or a flush, which is linear in the heap and is due only when memory has grown by a
 //! sixty-fourth or when a call for each 32 pages of the heap has missed the cache: constant time for each call, amortised.
 
-#[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
-mod caches;
 mod check;
-mod front;
 mod heap;
-#[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
-mod published;
 mod slabs;
+mod thread_caches;
 
 use core::alloc::Layout;
 
+use crate::c;
 use crate::face::{Allocate, Inspect, move_block};
 use crate::source::{PageSource, Platform};
 use crate::stats::{Broken, Stats};
 use crate::sync::Lock;
 use heap::Heap;
-
-#[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
-use caches::Caches as Before;
-#[cfg(not(any(not(target_family = "wasm"), target_feature = "atomics")))]
-use front::Alone as Before;
+use thread_caches::{Caches, ThreadCaches};
 
 /// The fast one: a call costs a few instructions, and pages go wherever they are needed.
 ///
@@ -79,12 +72,9 @@ use front::Alone as Before;
 /// # }
 /// ```
 pub struct Jemalloc<S: PageSource = Platform> {
-    before: Before,
+    caches: Caches,
     heap: Lock<Heap<S>>,
 }
-
-/// The alignment that C expects of `malloc`, in bytes: that of `max_align_t`.
-const C_ALIGN: usize = 16;
 
 impl Jemalloc {
     /// An empty heap on the source that fits the target.
@@ -97,7 +87,7 @@ impl Jemalloc {
 impl<S: PageSource> Jemalloc<S> {
     /// An empty heap on `source`.
     pub const fn with_source(source: S) -> Self {
-        Self { before: Before::new(), heap: Lock::new(Heap::new(source)) }
+        Self { caches: Caches::new(), heap: Lock::new(Heap::new(source)) }
     }
 
     /// C's `malloc`: a block of at least `size` bytes at a multiple of 16, or null.
@@ -107,9 +97,7 @@ impl<S: PageSource> Jemalloc<S> {
         if size > isize::MAX as usize {
             return core::ptr::null_mut();
         }
-        // A size that is a multiple of 16 lands in a class that is one too, so the quick way serves it.
-        let rounded = (size + C_ALIGN - 1) & !(C_ALIGN - 1);
-        self.before.allocate(&self.heap, rounded.max(C_ALIGN), 1)
+        self.caches.allocate(&self.heap, c::rounded(size), 1)
     }
 
     /// C's `free`, without a size: the page map knows it. `block` may not be null.
@@ -119,7 +107,7 @@ impl<S: PageSource> Jemalloc<S> {
     #[inline]
     pub unsafe fn free(&self, block: *mut u8) {
         // SAFETY: the caller's promise.
-        unsafe { self.before.free(&self.heap, block) };
+        unsafe { self.caches.free(&self.heap, block) };
     }
 
     /// The bytes that the program may use in `block`: at least as many as it asked for. O(1).
@@ -129,7 +117,7 @@ impl<S: PageSource> Jemalloc<S> {
     #[inline]
     pub unsafe fn usable_size(&self, block: *mut u8) -> usize {
         // SAFETY: the caller's promise.
-        unsafe { self.before.usable_size(&self.heap, block) }
+        unsafe { self.caches.usable_size(&self.heap, block) }
     }
 
     /// Makes `block` at least `new_size` bytes long, in place or by moving it; null if exhausted, and then the old
@@ -141,12 +129,11 @@ impl<S: PageSource> Jemalloc<S> {
         if new_size > isize::MAX as usize {
             return core::ptr::null_mut();
         }
-        // Rounded for the reason given at `malloc`.
-        let new_size = ((new_size + C_ALIGN - 1) & !(C_ALIGN - 1)).max(C_ALIGN);
+        let new_size = c::rounded(new_size);
         // SAFETY: the caller's promise; both blocks are at least as long as what is copied and do not overlap, and
         // the old one is given back once.
         unsafe {
-            if self.before.resize_in_place_unsized(&self.heap, block, new_size) {
+            if self.caches.resize_in_place_unsized(&self.heap, block, new_size) {
                 return block;
             }
             let moved = self.malloc(new_size);
@@ -163,17 +150,17 @@ impl<S: PageSource> Jemalloc<S> {
 unsafe impl<S: PageSource> Allocate for Jemalloc<S> {
     #[inline]
     fn allocate(&self, layout: Layout) -> *mut u8 {
-        self.before.allocate(&self.heap, layout.size(), layout.align())
+        self.caches.allocate(&self.heap, layout.size(), layout.align())
     }
 
     fn allocate_zeroed(&self, layout: Layout) -> *mut u8 {
-        self.before.allocate_zeroed(&self.heap, layout.size(), layout.align())
+        self.caches.allocate_zeroed(&self.heap, layout.size(), layout.align())
     }
 
     #[inline]
     unsafe fn deallocate(&self, block: *mut u8, layout: Layout) {
         // SAFETY: the caller's promise.
-        unsafe { self.before.deallocate(&self.heap, block, layout.size(), layout.align()) };
+        unsafe { self.caches.deallocate(&self.heap, block, layout.size(), layout.align()) };
     }
 
     #[inline]
@@ -181,7 +168,7 @@ unsafe impl<S: PageSource> Allocate for Jemalloc<S> {
         // SAFETY: the caller's promise.
         unsafe {
             let (size, align) = (layout.size(), layout.align());
-            let stays = self.before.resize_in_place(&self.heap, block, size, align, new_size);
+            let stays = self.caches.resize_in_place(&self.heap, block, size, align, new_size);
             if stays { block } else { move_block(self, block, layout, new_size) }
         }
     }
@@ -189,10 +176,10 @@ unsafe impl<S: PageSource> Allocate for Jemalloc<S> {
 
 impl<S: PageSource> Inspect for Jemalloc<S> {
     fn stats(&self) -> Stats {
-        self.heap.with(|heap| heap.stats(&self.before))
+        self.heap.with(|heap| heap.stats(&self.caches))
     }
 
     fn check(&self) -> Result<(), Broken> {
-        self.heap.with(|heap| heap.check(&self.before))
+        self.heap.with(|heap| heap.check(&self.caches))
     }
 }

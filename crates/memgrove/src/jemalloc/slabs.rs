@@ -19,8 +19,8 @@
 
 use core::ptr::null_mut;
 
-use super::front::Front;
 use super::heap::Heap;
+use super::thread_caches::ThreadCaches;
 use crate::classes::{COUNT, size_of_class};
 use crate::link::Link;
 use crate::pages::{FREE, LARGE, LOOKS, NO_PAGE, PAGE, SPAN, address, slab_of};
@@ -95,8 +95,8 @@ impl<S: PageSource> Heap<S> {
     /// The class's cache is empty: fills it and takes one region; null if memory is exhausted.
     #[cold]
     #[inline(never)]
-    pub(super) fn refill(&mut self, class: usize, front: &impl Front) -> *mut u8 {
-        if !self.fill(class, front) {
+    pub(super) fn refill(&mut self, class: usize, caches: &impl ThreadCaches) -> *mut u8 {
+        if !self.fill(class, caches) {
             return null_mut();
         }
         let region = *self.cached(class);
@@ -107,16 +107,21 @@ impl<S: PageSource> Heap<S> {
 
     /// Fills the class's empty cache; false if memory is exhausted.
     #[inline]
-    fn fill(&mut self, class: usize, front: &impl Front) -> bool {
+    fn fill(&mut self, class: usize, caches: &impl ThreadCaches) -> bool {
         self.misses += 1;
-        self.hand_over(class) || self.new_slab(class, front)
+        self.hand_over(class) || self.new_slab(class, caches)
     }
 
     /// Up to `most` regions, linked, and how many they are; null and 0 if memory is exhausted.
     #[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
-    pub(super) fn batch(&mut self, class: usize, most: usize, front: &impl Front) -> (*mut Region, usize) {
+    pub(super) fn batch(
+        &mut self,
+        class: usize,
+        most: usize,
+        caches: &impl ThreadCaches,
+    ) -> (*mut Region, usize) {
         let first = *self.cached(class);
-        if first.is_null() && !self.fill(class, front) {
+        if first.is_null() && !self.fill(class, caches) {
             return (null_mut(), 0);
         }
         let first = *self.cached(class);
@@ -165,17 +170,17 @@ impl<S: PageSource> Heap<S> {
     }
 
     /// Lays a slab for the class wherever pages can be had, or gets regions by a flush; false if there are neither.
-    fn new_slab(&mut self, class: usize, front: &impl Front) -> bool {
+    fn new_slab(&mut self, class: usize, caches: &impl ThreadCaches) -> bool {
         debug_assert!(class < COUNT);
         // SAFETY: as for `Heap::class`.
         let least = usize::from(unsafe { *LEAST_SLAB_PAGES.get_unchecked(class) });
         // An eighth of what the class has: few slabs for many regions, little memory for few.
         let share = (self.class(class).pages / 8).min(SLAB_PAGES_MAX);
         let mut pages = least.max(share - share % least);
-        let mut page = self.pages.take(pages, 0, LOOKS, front);
+        let mut page = self.pages.take(pages, 0, LOOKS, caches);
         if page == NO_PAGE {
             pages = least;
-            page = self.obtain(least, 0, class, front);
+            page = self.obtain(least, 0, class, caches);
             if page == NO_PAGE {
                 return self.hand_over(class);
             }
@@ -218,8 +223,8 @@ impl<S: PageSource> Heap<S> {
     /// regions that are cached and in the extents. Answers whether a slab of class `wanted` has regions to hand over now.
     #[cold]
     #[inline(never)]
-    pub(super) fn flush(&mut self, wanted: usize, front: &impl Front) -> bool {
-        front.recall(|class, list| self.take_back(class, list));
+    pub(super) fn flush(&mut self, wanted: usize, caches: &impl ThreadCaches) -> bool {
+        caches.recall(|class, list| self.take_back(class, list));
         for class in 0..COUNT {
             self.class(class).next_slab = null_mut();
             let mut region = *self.cached(class);

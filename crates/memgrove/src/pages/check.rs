@@ -1,6 +1,7 @@
 //! What the pages say about themselves: [`Pages::stats`] counts, [`Pages::check`] verifies P1 to P4 and P6.
 
-use super::{FOREIGN, FREE, INSIDE, LARGE, PAGE, Page, Pages, SPAN, address, bin_of, page_at};
+use super::bins::bin_of;
+use super::{FOREIGN, FREE, INSIDE, LARGE, PAGE, Page, Pages, SPAN, address, page_at};
 use crate::source::PageSource;
 use crate::stats::{Broken, Stats, ensure};
 

@@ -20,6 +20,14 @@
 //! few that fit, the one at the lowest address is taken: jemalloc's way to keep high memory empty. The free extent at
 //! the end, the *top*, is in no bin; it is what growth makes longer.
 //!
+//! | file | what |
+//! |---|---|
+//! | `bins.rs` | the lists of free extents, by length |
+//! | `take.rs` | taking an extent, giving it back, making it longer or shorter where it lies |
+//! | `grow.rs` | asking the source for memory; the page map keeps up with it |
+//! | `extents.rs` | extents in use by their addresses, for [`Hoard`](crate::Hoard) |
+//! | `check.rs` | P1 to P6 verified |
+//!
 //! # Invariants
 //!
 //! - P1: `first <= top <= limit <= end`; the page map has an entry for each page from the one before `first` to `limit`, and
@@ -36,15 +44,16 @@
 //!   next pages are taken as if they were the first: the map is moved to the lowest pages, the bins are empty, and the top is all
 //!   the rest. (Not where somebody else has grown memory in between: the pieces stay apart.)
 
+mod bins;
 mod check;
 mod extents;
 mod grow;
+mod take;
 
 use core::ptr::{self, null_mut};
 
-use crate::link::{Link, expect_link};
 use crate::source::PageSource;
-use crate::word::at;
+use bins::{BINS, Extent};
 pub(crate) use check::Walked;
 pub(crate) use grow::{LONGER, Wanted};
 
@@ -60,9 +69,6 @@ pub(crate) const LARGE: u8 = 0xf1;
 pub(crate) const FREE: u8 = 0xf2;
 /// [`Page::class`] of the first page of memory that somebody else grew: large, and never freed.
 const FOREIGN: u8 = 0xf3;
-
-/// How many bins there are: two to a doubling, up to 2^22 pages, which is 4 GiB; the last takes all that is longer.
-const BINS: usize = 44;
 
 /// No page: what [`Pages::take`] answers instead of an `Option`, which would come back through memory.
 pub(crate) const NO_PAGE: usize = usize::MAX;
@@ -106,14 +112,6 @@ impl Page {
         self.list = ptr::without_provenance_mut(length);
         self.class = class;
     }
-}
-
-/// What a free extent that lies in a bin holds in its first page.
-#[repr(C)]
-struct Extent {
-    next: Link<Extent>,
-    prev: Link<Extent>,
-    pages: usize,
 }
 
 /// Those who read the page map elsewhere than through [`Pages`].
@@ -160,16 +158,6 @@ pub(crate) struct Pages<S> {
 
 // SAFETY: the pointers lead into memory that only these pages' owner uses, so they may go to another thread with it.
 unsafe impl<S: Send> Send for Pages<S> {}
-
-/// The bin of extents of `pages` pages: 1, 2, 3 exactly, then two bins to a doubling.
-const fn bin_of(pages: usize) -> usize {
-    if pages < 4 {
-        return pages - 1;
-    }
-    let log = (usize::BITS - 1 - pages.leading_zeros()) as usize;
-    let bin = log * 2 + ((pages >> (log - 1)) & 1) - 1;
-    if bin < BINS { bin } else { BINS - 1 }
-}
 
 /// The address of a page.
 #[inline(always)]
@@ -250,146 +238,6 @@ impl<S: PageSource> Pages<S> {
         self.map.wrapping_add(page)
     }
 
-    /// The head of a bin's list.
-    #[inline(always)]
-    fn bin(&mut self, bin: usize) -> &mut *mut Extent {
-        debug_assert!(bin < BINS);
-        // SAFETY: a bin comes from `bin_of`, or from a bit that is set, which only `link` sets (P4).
-        unsafe { self.bins.get_unchecked_mut(bin) }
-    }
-
-    /// Takes `pages` pages at a multiple of `slack + 1`, a power of two, from the bins or from the top; [`NO_PAGE`] when
-    /// neither has as many in a row. Of each bin no more than `looks` extents are looked at. The entries of the extent are
-    /// the caller's to fill, before anything is freed. `readers` as for [`grow`](Self::grow).
-    #[inline(never)]
-    pub(crate) fn take(
-        &mut self,
-        pages: usize,
-        slack: usize,
-        looks: usize,
-        readers: &impl MapReaders,
-    ) -> usize {
-        if self.taken == 0 {
-            self.renew(readers);
-        }
-        // In the lower ones of these bins some may be too short; in the higher ones all are long enough.
-        let mut bins = self.bins_with_extents & (u64::MAX << bin_of(pages));
-        while bins != 0 {
-            let found = self.lowest_that_fits(bins.trailing_zeros() as usize, pages, slack, looks);
-            if !found.is_null() {
-                // SAFETY: an extent in a bin is free and says its length (P4); what is left of it is free, too.
-                unsafe {
-                    let first = page_at(found.addr());
-                    let end = first + (*found).pages;
-                    self.unlink(found);
-                    let page = (first + slack) & !slack;
-                    self.clean_from = page + pages;
-                    if self.clean_from != end {
-                        self.link(self.clean_from, end - self.clean_from);
-                    }
-                    if page != first {
-                        self.link(first, page - first);
-                    }
-                    self.taken += pages;
-                    return page;
-                }
-            }
-            bins &= bins - 1;
-        }
-        let first = self.top;
-        let page = (first + slack) & !slack;
-        if page + pages > self.limit {
-            return NO_PAGE;
-        }
-        self.clean_from = page.max(self.used_to);
-        self.top = page + pages;
-        self.taken += pages;
-        if page != first {
-            // SAFETY: nobody uses the pages, and no free extent touches the top (P3).
-            unsafe { self.link(first, page - first) };
-        }
-        page
-    }
-
-    /// Nothing is in use: makes the pages what they were when they were new (P6).
-    #[cold]
-    #[inline(never)]
-    fn renew(&mut self, readers: &impl MapReaders) {
-        let (first, map_pages) = (self.first, self.map_pages());
-        if self.map.is_null() || self.apart || self.top == first + map_pages {
-            return;
-        }
-        self.used_to = self.used_to.max(self.top);
-        self.top = first + map_pages;
-        self.bins_with_extents = 0;
-        self.bins = [null_mut(); BINS];
-        let start: *mut Page = at(address(first));
-        self.map = start.wrapping_add(1).wrapping_sub(first);
-        // SAFETY: the pages are the heap's own, and nobody uses them but those who read the map for a block that they have,
-        // which nobody has. The map is as long as before, and what is below the top is the map itself (P1, P2).
-        unsafe {
-            (*start).class = INSIDE;
-            self.mark_large(first, map_pages);
-        }
-        readers.follow(self.map);
-    }
-
-    /// Of the first `looks` extents of a bin, the lowest that holds `pages` pages at a multiple of `slack + 1`; null if none
-    /// does. An empty bin loses its bit.
-    #[inline(always)]
-    fn lowest_that_fits(&mut self, bin: usize, pages: usize, slack: usize, looks: usize) -> *mut Extent {
-        let mut lowest: *mut Extent = null_mut();
-        let mut extent = *self.bin(bin);
-        if extent.is_null() {
-            self.bins_with_extents &= !(1 << bin);
-        }
-        for _ in 0..looks {
-            if extent.is_null() {
-                break;
-            }
-            // SAFETY: an extent in a bin is free and holds its links (P4).
-            unsafe {
-                // What is skipped for the alignment, and the pages.
-                let needs = (page_at(extent.addr()).wrapping_neg() & slack) + pages;
-                if (*extent).pages >= needs && (lowest.is_null() || extent < lowest) {
-                    lowest = extent;
-                }
-                extent = (*extent).next.get();
-            }
-        }
-        lowest
-    }
-
-    /// Gives an extent back: it coalesces with free neighbours and with the top.
-    ///
-    /// # Safety
-    /// Pages below the top that nobody uses and that count as taken, between extents that have their entries; the pages themselves
-    /// need none.
-    #[inline(never)]
-    pub(crate) unsafe fn free(&mut self, mut page: usize, mut pages: usize) {
-        self.taken -= pages;
-        // SAFETY: the neighbours are extents or the top, and their entries at the seams tell which (P2).
-        unsafe {
-            if (*self.entry(page - 1)).class == FREE {
-                let length = (*self.entry(page - 1)).length();
-                page -= length;
-                pages += length;
-                self.unlink(at(address(page)));
-            }
-            let next = page + pages;
-            if next == self.top {
-                self.used_to = self.used_to.max(next);
-                self.top = page;
-                return;
-            }
-            if (*self.entry(next)).class == FREE {
-                pages += (*self.entry(next)).length();
-                self.unlink(at(address(next)));
-            }
-            self.link(page, pages);
-        }
-    }
-
     /// Writes the entries of an extent that its user cuts into regions: one of `class`, of fewer than [`SPAN`] pages.
     ///
     /// # Safety
@@ -421,119 +269,5 @@ impl<S: PageSource> Pages<S> {
             (*self.entry(page + pages - 1)).class = INSIDE;
             (*self.entry(page)).set(LARGE, pages);
         }
-    }
-
-    /// Makes a free extent of pages that have none, and puts it into its bin.
-    unsafe fn link(&mut self, page: usize, pages: usize) {
-        let bin = bin_of(pages);
-        let extent: *mut Extent = at(address(page));
-        let next = *self.bin(bin);
-        // SAFETY: nobody uses the pages, so their first bytes are free for the links; the map covers them (P1), and
-        // what the bin holds are free extents (P4).
-        unsafe {
-            (*self.entry(page)).set(FREE, pages);
-            (*self.entry(page + pages - 1)).set(FREE, pages);
-            (*extent).next.set(next);
-            (*extent).prev.set(null_mut());
-            (*extent).pages = pages;
-            if !next.is_null() {
-                (*next).prev.set(extent);
-            }
-        }
-        *self.bin(bin) = extent;
-        self.bins_with_extents |= 1 << bin;
-    }
-
-    /// Takes a free extent out of its bin. Its entries are the caller's to overwrite.
-    unsafe fn unlink(&mut self, extent: *mut Extent) {
-        // SAFETY: an extent in a bin holds its links and its length, and so do its mates (P4).
-        unsafe {
-            let (next, prev) = ((*extent).next.get(), (*extent).prev.get());
-            if !next.is_null() {
-                expect_link(|| (*next).prev.get(), extent);
-                (*next).prev.set(prev);
-            }
-            if prev.is_null() {
-                // If that leaves the bin empty, whoever looks into it clears its bit.
-                *self.bin(bin_of((*extent).pages)) = next;
-            } else {
-                expect_link(|| (*prev).next.get(), extent);
-                (*prev).next.set(next);
-            }
-        }
-    }
-
-    /// Whether a large extent can have a new length where it lies; if so, it has. `readers` as for
-    /// [`grow`](Self::grow).
-    ///
-    /// # Safety
-    /// `page` begins a large extent of `old` pages.
-    pub(crate) unsafe fn resize(
-        &mut self,
-        page: usize,
-        old: usize,
-        new: usize,
-        readers: &impl MapReaders,
-    ) -> bool {
-        // SAFETY: the caller's promise; what is left has its entries before the part cut off is freed (P2).
-        unsafe {
-            if new < old {
-                self.mark_large(page, new);
-                self.free(page + new, old - new);
-            }
-            new <= old || self.extend(page, old, new, readers)
-        }
-    }
-
-    /// Makes a large extent longer where it lies, if what follows it is free or can be grown.
-    ///
-    /// # Safety
-    /// `page` begins a large extent of `old` pages, fewer than `new`.
-    unsafe fn extend(&mut self, page: usize, old: usize, new: usize, readers: &impl MapReaders) -> bool {
-        let next = page + old;
-        let more = new - old;
-        if next == self.top {
-            if self.limit - next >= more {
-                self.top = next + more;
-            } else if !self.grow(Wanted { pages: more, slack: LONGER }, readers) {
-                return false;
-            }
-        } else {
-            // SAFETY: what follows an extent below the top is an extent (P2).
-            unsafe {
-                let length = (*self.entry(next)).length();
-                if (*self.entry(next)).class != FREE || length < more {
-                    return false;
-                }
-                self.unlink(at(address(next)));
-                if length > more {
-                    self.link(next + more, length - more);
-                }
-            }
-        }
-        self.taken += more;
-        // SAFETY: the pages behind the block are its own now.
-        unsafe { self.mark_large(page, new) };
-        true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bins_are_in_the_order_of_lengths_and_within_half_a_doubling() {
-        let mut first_of_bin = 1;
-        for pages in 1..100_000 {
-            let bin = bin_of(pages);
-            assert!(bin < BINS);
-            if bin != bin_of(first_of_bin) {
-                assert_eq!(bin, bin_of(first_of_bin) + 1, "{pages}");
-                first_of_bin = pages;
-            }
-            assert!(pages * 2 < first_of_bin * 3 || pages < 4, "{pages}");
-        }
-        assert_eq!(bin_of(1 << 22), BINS - 1);
     }
 }

@@ -47,6 +47,7 @@ impl<const END: usize, S: PageSource> Below<END, S> {
 // where another thread grew meanwhile or the other source does not tell where it goes on, and then the next is refused.
 unsafe impl<const END: usize, S: PageSource> PageSource for Below<END, S> {
     const ZEROED: bool = S::ZEROED;
+    const GROWS: bool = S::GROWS;
 
     #[inline(always)]
     fn zeroed_from(&self) -> usize {
@@ -106,6 +107,7 @@ impl<const STEP: usize, S: PageSource> Stepped<STEP, S> {
 // SAFETY: as for the other source, which is asked for as much or for more.
 unsafe impl<const STEP: usize, S: PageSource> PageSource for Stepped<STEP, S> {
     const ZEROED: bool = S::ZEROED;
+    const GROWS: bool = S::GROWS;
 
     #[inline(always)]
     fn zeroed_from(&self) -> usize {

@@ -50,6 +50,7 @@ impl Default for Fixed {
 // SAFETY: whoever made it promised S1; `grow` gives nothing, so S2 and S3 hold of it.
 unsafe impl PageSource for Fixed {
     const ZEROED: bool = false;
+    const GROWS: bool = false;
 
     fn slack(&mut self) -> Region {
         let start = self.start.expose_provenance();

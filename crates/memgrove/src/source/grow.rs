@@ -126,3 +126,38 @@ unsafe impl PageSource for GrowWithSlack {
         Grow.grow(bytes)
     }
 }
+
+/// The slack alone, as [`GrowWithSlack`] gives it first: for a memory that cannot grow. The module has no `memory.grow` then, and
+/// [`Dlmalloc`](crate::Dlmalloc) keeps less for itself. With the target feature `atomics` it gives nothing.
+///
+/// ```
+/// # #[cfg(all(target_arch = "wasm32", target_os = "unknown"))] {
+/// use memgrove::{Dlmalloc, source::InitialMemory};
+///
+/// #[global_allocator]
+/// static HEAP: Dlmalloc<InitialMemory> = Dlmalloc::with_source(InitialMemory);
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct InitialMemory;
+
+// SAFETY: as for `GrowWithSlack`; nothing is grown.
+unsafe impl PageSource for InitialMemory {
+    const ZEROED: bool = true;
+    const GROWS: bool = false;
+
+    #[inline(always)]
+    fn zeroed_from(&self) -> usize {
+        GrowWithSlack.zeroed_from()
+    }
+
+    #[inline(always)]
+    fn slack(&mut self) -> Region {
+        GrowWithSlack.slack()
+    }
+
+    #[inline(always)]
+    fn grow(&mut self, _bytes: usize) -> Option<Region> {
+        None
+    }
+}

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `Grow` | what `memory.grow` gives, and nothing else |
 //! | `GrowWithSlack` | first the rest of the initial memory after `__heap_base`, then `memory.grow`; with `atomics` as `Grow` |
+//! | `InitialMemory` | the rest of the initial memory after `__heap_base`, and nothing else: for a memory that cannot grow |
 //! | [`Below`] | what another source gives, up to an address |
 //! | [`Stepped`] | what another source gives, in steps of a length |
 //! | [`Fixed`] | one region of the program's own, never more |
@@ -27,9 +28,9 @@ pub use bounds::{Below, Stepped};
 pub use fake::{Fake, Trouble};
 pub use fixed::Fixed;
 #[cfg(any(target_arch = "wasm32", target_arch = "wasm64"))]
-pub use grow::{Grow, GrowWithSlack};
+pub use grow::{Grow, GrowWithSlack, InitialMemory};
 pub use notice::notice_growth;
-pub(crate) use notice::obtain;
+pub(crate) use notice::{beyond_memory, obtain};
 #[cfg(any(unix, windows))]
 pub use system::System;
 
@@ -138,6 +139,9 @@ impl Region {
 pub unsafe trait PageSource: Send {
     /// Whether grown regions are known to be all zero bytes.
     const ZEROED: bool;
+
+    /// Whether [`grow`](Self::grow) may ever give anything. A heap keeps less for itself where it does not.
+    const GROWS: bool = true;
 
     /// Memory from this address on is all zero when it is handed out, grown or slack: the end of the
     /// slack, or 0 if there is none; `usize::MAX` for a source whose memory is arbitrary.

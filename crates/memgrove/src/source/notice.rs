@@ -1,4 +1,4 @@
-//! Growth by one thread, and what the others know of it.
+//! Where memory ends: growth by one thread, and what the others know of it.
 //!
 //! V8 (Chrome, Node, Deno) keeps the size of a shared memory once for each thread, and tells the other threads of a
 //! growth by an interrupt. Until a thread has taken it, `memory.copy` and `memory.fill` trap with "memory access out of
@@ -43,6 +43,30 @@ pub(crate) fn obtain<S: PageSource>(source: &mut S, bytes: usize) -> Option<Regi
     #[cfg(all(target_family = "wasm", target_feature = "atomics"))]
     shared::announce(region);
     Some(region)
+}
+
+/// Whether an address lies behind the end of memory, or where no memory is.
+#[inline(always)]
+pub(crate) fn beyond_memory(address: usize) -> bool {
+    #[cfg(target_arch = "wasm32")]
+    use core::arch::wasm32::memory_size;
+    #[cfg(target_arch = "wasm64")]
+    use core::arch::wasm64::memory_size;
+
+    #[cfg(any(target_arch = "wasm32", target_arch = "wasm64"))]
+    {
+        let beyond = || address / super::page_bytes() >= memory_size(0);
+        // It may lie in what another thread has grown, of which this one has not heard.
+        if beyond() {
+            notice_growth();
+        }
+        beyond()
+    }
+    // Natively nobody knows where memory ends; but no system gives a program more than 48 bits of addresses unasked.
+    #[cfg(not(any(target_arch = "wasm32", target_arch = "wasm64")))]
+    {
+        size_of::<usize>() > 4 && address as u64 >> 48 != 0
+    }
 }
 
 #[cfg(all(target_family = "wasm", target_feature = "atomics"))]

@@ -7,7 +7,7 @@ mod support;
 
 pub(in crate::detect) use instantiate::needed_memory;
 pub(crate) use interface::needs_memory_export;
-pub(crate) use support::engines;
+pub(crate) use support::{engines, lacking};
 
 use crate::facts::{BinaryKind, ExternKind, Facts, Import, offset32};
 use crate::knowledge::{FunctionTypes, Host, Knowledge, MissingFunctions};
@@ -171,13 +171,18 @@ fn count(n: usize, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
 
+/// The name of an export in a sentence.
+fn quoted(name: &str) -> String {
+    if name.is_empty() { "the empty name".to_owned() } else { format!("`{name}`") }
+}
+
 fn entry(facts: &Facts<'_>, host: &Host, answer: &mut Answer) {
     if let Some(entry) = &host.entry {
         let lacking: Vec<String> = entry
             .all_of
             .iter()
             .filter(|name| facts.exported_func(name).is_none())
-            .map(|name| format!("`{name}`"))
+            .map(|name| quoted(name))
             .collect();
         if !lacking.is_empty() {
             answer.reasons.push(about_exports(format!("no function is exported as {}", lacking.join(", "))));
@@ -185,7 +190,7 @@ fn entry(facts: &Facts<'_>, host: &Host, answer: &mut Answer) {
         let has_entry =
             entry.any_of.is_empty() || entry.any_of.iter().any(|name| facts.exported_func(name).is_some());
         if !has_entry {
-            let wanted: Vec<String> = entry.any_of.iter().map(|name| format!("`{name}`")).collect();
+            let wanted: Vec<String> = entry.any_of.iter().map(|name| quoted(name)).collect();
             let text = format!("no function is exported as {}", wanted.join(" or "));
             match &entry.otherwise {
                 Some(otherwise) => answer.conditions.push(about_exports(format!("{otherwise} ({text})"))),

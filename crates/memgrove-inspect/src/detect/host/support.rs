@@ -86,6 +86,13 @@ pub(super) fn check(facts: &Facts<'_>, host: &Host, knowledge: &Knowledge, answe
     }
 }
 
+/// The proposals that a module uses and a host has not, or only under a condition.
+pub(crate) fn lacking(facts: &Facts<'_>, host: &Host, knowledge: &Knowledge) -> Vec<Proposal> {
+    let mut answer = Answer::default();
+    check(facts, host, knowledge, &mut answer);
+    answer.reasons.into_iter().chain(answer.conditions).flat_map(|reason| reason.proposals).collect()
+}
+
 /// Says which versions are needed, so that somebody with an older one is not surprised.
 fn note_versions(facts: &Facts<'_>, engines: &[Used<'_>], answer: &mut Answer) {
     // Where a version is built in nobody can have an older one.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{BY_CODE, FORWARDER_BYTES, Shapes};
-use crate::detect::functions::code::{Call, Code, Value};
+use super::{BY_CODE, FORWARDER_BYTES, MAX_FORWARDED, Shapes};
+use crate::detect::functions::code::{Call, Value};
 use crate::report::{
     Abi, AllocatorRole as Role, Convention,
-    Param::{self, Align, OldSize, Pointer, Size},
+    Param::{self, Align, Heap, OldSize, Pointer, Size},
     Returned,
 };
 
@@ -59,8 +59,19 @@ impl Shapes<'_, '_> {
     }
 
     /// Functions that do nothing but call one that is known with their own parameters: what the program calls, if it
-    /// calls the inner one in no other way. Else they may be the program's own.
+    /// calls the inner one in no other way. Else they may be the program's own. The heap, where there is one, may be a
+    /// constant.
     pub(super) fn forwarders(&mut self) {
+        for _ in 0..MAX_FORWARDED {
+            let before = self.found.len();
+            self.forwarders_once();
+            if self.found.len() == before {
+                break;
+            }
+        }
+    }
+
+    fn forwarders_once(&mut self) {
         let known: Vec<(Role, u32, Abi)> =
             self.found.iter().map(|found| (found.role, found.func, found.abi)).collect();
         let inside: BTreeSet<u32> = known.iter().map(|(_, func, _)| *func).collect();
@@ -70,15 +81,21 @@ impl Shapes<'_, '_> {
             let [func] = outside[..] else { continue };
             let short =
                 self.facts.function(func).is_some_and(|function| function.body_len <= FORWARDER_BYTES);
-            let same = self.facts.func_type(func) == self.facts.func_type(inner);
-            let passes = |code: &Code| {
-                let args: Vec<Value> = (0..).take(code.params.len()).map(|at| Value::Param(at, 0)).collect();
-                matches!(&code.calls[..], [call] if call.callee == inner && call.args == args)
-                    && (abi.result == Returned::Nothing || code.returns == Some(inner))
+            let Some(code) = self.code(func).filter(|_| short) else { continue };
+            let [call] = &code.calls[..] else { continue };
+            let own: Vec<Value> = (0..).take(code.params.len()).map(|at| Value::Param(at, 0)).collect();
+            let same = self.facts.func_type(func) == self.facts.func_type(inner) && call.args == own;
+            let without_heap = match (&call.args[..], abi.params) {
+                ([Value::Const(_), args @ ..], [Heap, params @ ..]) if args == own => Some(params),
+                _ => None,
             };
-            if short && same && self.code(func).is_some_and(|code| passes(&code)) {
+            let returns = abi.result == Returned::Nothing || code.returns == Some(inner);
+            let params = if same { Some(abi.params) } else { without_heap };
+            if let Some(params) =
+                params.filter(|params| call.callee == inner && returns && self.is(func, params, abi.result))
+            {
                 let text = format!("does nothing but call function {inner} with its arguments");
-                self.add(role, func, abi, BY_CODE, &text);
+                self.add(role, func, Abi { params, ..abi }, BY_CODE, &text);
             }
         }
     }

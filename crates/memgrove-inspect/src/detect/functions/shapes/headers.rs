@@ -7,7 +7,7 @@ use crate::detect::functions::code::{Code, Value, read};
 use crate::detect::functions::names::is;
 use crate::report::{
     Abi, AllocatorRole as Role, Convention,
-    Param::{self, Align, Count, Heap, Increment, OldSize, Pointer, Size},
+    Param::{self, Align, Count, Heap, Increment, OldSize, OutPointer, Pointer, Size},
     Returned,
 };
 
@@ -142,6 +142,7 @@ impl Shapes<'_, '_> {
     fn memalign(&mut self, malloc: u32, heap: bool) {
         let fits = |this: &Self, func: u32, code: &Code| {
             let two = this.is(func, &[Align, Size], Returned::Pointer);
+            // A heap of which the function reads, or the place for the block.
             let three = this.is(func, &[Heap, Align, Size], Returned::Pointer) && code.params[0].at;
             let own = if two {
                 &code.params[..]
@@ -159,14 +160,20 @@ impl Shapes<'_, '_> {
         let Some((func, _)) = self.best_of_rest(fits) else { return };
         let Some(code) = self.code(func) else { return };
         let first_rounded = |from: usize| code.params.get(from).is_some_and(|param| param.rounded);
-        let params: &'static [Param] = match (code.params.len(), first_rounded(code.params.len() - 2)) {
-            (2, false) => &[Align, Size],
-            (2, true) => &[Size, Align],
-            (_, false) => &[Heap, Align, Size],
-            (_, true) => &[Heap, Size, Align],
+        let is_first = first_rounded(code.params.len() - 2);
+        let params: &'static [Param] = match (code.params.len(), heap, is_first) {
+            (2, _, false) => &[Align, Size],
+            (2, _, true) => &[Size, Align],
+            (_, true, false) => &[Heap, Align, Size],
+            (_, true, true) => &[Heap, Size, Align],
+            // Where malloc is not given the heap, neither is this one: it is posix_memalign.
+            (_, false, false) => &[OutPointer, Align, Size],
+            (_, false, true) => return,
         };
         let convention = if heap { Convention::Rust } else { Convention::C };
-        let abi = Abi { convention, params, result: Returned::Pointer };
+        let is_posix = params.first() == Some(&OutPointer);
+        let result = if is_posix { Returned::Status } else { Returned::Pointer };
+        let abi = Abi { convention, params, result };
         self.add(
             Role::Memalign,
             func,

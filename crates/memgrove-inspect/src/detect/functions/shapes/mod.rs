@@ -6,6 +6,7 @@
 
 mod callers;
 mod headers;
+mod sized;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +17,7 @@ use crate::facts::{Callers, Facts, ValType};
 use crate::fingerprint::{Searched, library};
 use crate::report::{
     Abi, AllocatorRole as Role, Confidence, Convention, Evidence,
-    Param::{self, Align, Heap, OldSize, Pointer, Size},
+    Param::{self, Heap, Size},
     Returned,
 };
 
@@ -33,6 +34,8 @@ const RIVAL: f32 = 0.5;
 const MAX_CALLERS: usize = 256;
 /// A function this short in bytes does nothing but pass its parameters on.
 const FORWARDER_BYTES: u32 = 24;
+/// Functions that pass on one after the other: two of Rust's run-time, and the export.
+const MAX_FORWARDED: usize = 3;
 
 /// Bytes of a free that merges blocks.
 const FREE_BYTES: std::ops::RangeInclusive<u32> = 128..=8192;
@@ -189,43 +192,6 @@ impl Shapes<'_, '_> {
             .filter(|&(func, _)| self.code(func).is_some_and(|code| fits(self, func, &code)));
         let first = fitting.next()?;
         fitting.next().is_none().then_some(first)
-    }
-
-    /// wee_alloc: sizes are rounded up to words; the order of size and alignment is the compiler's.
-    fn sized(&mut self) {
-        let two = |this: &Self, func: u32, code: &Code| {
-            this.is(func, &[Size, Align], Returned::Pointer)
-                && code.params.iter().filter(|param| param.rounded).count() == 1
-                && code.params.iter().all(|param| !param.at && !param.before)
-                && code.statics.len() + code.globals.len() > 0
-        };
-        if let Some((func, _)) = self.best_of_rest(two)
-            && let Some(code) = self.code(func)
-        {
-            let params: &'static [Param] =
-                if code.params[0].rounded { &[Size, Align] } else { &[Align, Size] };
-            let abi = Abi { convention: Convention::Rust, params, result: Returned::Pointer };
-            let text = "holds code of the allocator and rounds one of two numbers up to words";
-            self.add(Role::Malloc, func, abi, BY_LESS_CODE, text);
-        }
-        let three = |this: &Self, func: u32, code: &Code| {
-            this.is(func, &[Pointer, Size, Align], Returned::Nothing)
-                && !code.params[0].rounded
-                && code.params[1..].iter().filter(|param| param.rounded).count() == 1
-                && code.params[1..].iter().all(|param| !param.at && !param.before)
-                && !code.statics.is_empty()
-        };
-        if let Some((func, _)) = self.best_of_rest(three)
-            && let Some(code) = self.code(func)
-        {
-            let params: &'static [Param] =
-                if code.params[1].rounded { &[Pointer, OldSize, Align] } else { &[Pointer, Align, OldSize] };
-            let abi = Abi { convention: Convention::Rust, params, result: Returned::Nothing };
-            let text =
-                "holds code of the allocator; of two numbers beside a block one is rounded up to words";
-            self.add(Role::Free, func, abi, BY_LESS_CODE, text);
-        }
-        self.forwarders();
     }
 
     /// AssemblyScript: the inner allocation, below the collector.

@@ -1,4 +1,4 @@
-//! Thread caches: lists of free regions in front of the heap, so that threads seldom meet at its lock.
+//! A cache for each slot of threads.
 //!
 //! There are [`SLOTS`] caches, each behind a lock of its own and on cache lines of its own; a thread uses that of its
 //! [slot](crate::thread). A small block is taken from the slot's list and given back to it. A list that is empty takes
@@ -28,11 +28,11 @@
 
 use core::ptr::null_mut;
 
-use super::front::Front;
-use super::heap::{Heap, NO_CLASS, small_class, usable_size};
+use super::ThreadCaches;
 use super::published::Published;
-use super::slabs::Region;
 use crate::classes::{COUNT, QUANTUM, TABLE_MAX, head_offset, size_of_class};
+use crate::jemalloc::heap::{Heap, NO_CLASS, small_class, usable_size};
+use crate::jemalloc::slabs::Region;
 use crate::pages::{LARGE, MapReaders, Page, entry_of};
 use crate::source::PageSource;
 use crate::sync::Lock;
@@ -115,7 +115,7 @@ impl Cache {
         }
     }
 
-    /// Puts a free region in front of a class's list. Answers the older half of the list if it was full.
+    /// Puts a free region in front of a class's list. Returns the older half of the list if it was full.
     #[inline(always)]
     unsafe fn give(&mut self, region: *mut Region, class: usize) -> *mut Region {
         debug_assert!(class < COUNT);
@@ -148,7 +148,7 @@ impl Cache {
         }
     }
 
-    /// Takes a list over, if there is nothing in its place; answers whether there was not.
+    /// Takes a list over, if there is nothing in its place; returns whether there was not.
     #[inline(always)]
     fn put(&mut self, class: usize, list: List) -> bool {
         debug_assert!(class < COUNT);
@@ -168,13 +168,13 @@ impl Cache {
 }
 
 /// The caches of all slots.
-pub(super) struct Caches {
+pub(in crate::jemalloc) struct SlotCaches {
     slots: [Lock<Cache>; SLOTS],
     map: Published<Page>,
 }
 
-impl Caches {
-    pub(super) const fn new() -> Self {
+impl SlotCaches {
+    pub(in crate::jemalloc) const fn new() -> Self {
         Self { slots: [const { Lock::new(Cache::EMPTY) }; SLOTS], map: Published::new() }
     }
 
@@ -183,17 +183,6 @@ impl Caches {
     fn own(&self) -> &Lock<Cache> {
         // SAFETY: a slot is below `SLOTS`.
         unsafe { self.slots.get_unchecked(slot()) }
-    }
-
-    #[inline]
-    pub(super) fn allocate<S: PageSource>(&self, heap: &Lock<Heap<S>>, size: usize, align: usize) -> *mut u8 {
-        let class = class_for(size, align);
-        if class == NO_CLASS {
-            return heap.with(|heap| heap.allocate(size, align, self));
-        }
-        let cache = self.own();
-        let region = cache.with(|cache| cache.take(class));
-        if region.is_null() { self.refill(heap, cache, class) } else { region.cast() }
     }
 
     /// The list is empty: half a limit of regions from the heap, one of which is the answer; null if exhausted.
@@ -212,14 +201,22 @@ impl Caches {
         }
         region.cast()
     }
+}
+
+impl ThreadCaches for SlotCaches {
+    #[inline]
+    fn allocate<S: PageSource>(&self, heap: &Lock<Heap<S>>, size: usize, align: usize) -> *mut u8 {
+        let class = class_for(size, align);
+        if class == NO_CLASS {
+            return heap.with(|heap| heap.allocate(size, align, self));
+        }
+        let cache = self.own();
+        let region = cache.with(|cache| cache.take(class));
+        if region.is_null() { self.refill(heap, cache, class) } else { region.cast() }
+    }
 
     /// The block's first bytes, as far as [`Heap::allocate_zeroed`] has told that they must be, are cleared outside of any lock.
-    pub(super) fn allocate_zeroed<S: PageSource>(
-        &self,
-        heap: &Lock<Heap<S>>,
-        size: usize,
-        align: usize,
-    ) -> *mut u8 {
+    fn allocate_zeroed<S: PageSource>(&self, heap: &Lock<Heap<S>>, size: usize, align: usize) -> *mut u8 {
         let (block, dirty) = if class_for(size, align) != NO_CLASS {
             let block = self.allocate(heap, size, align);
             (block, if block.is_null() { 0 } else { size })
@@ -231,10 +228,8 @@ impl Caches {
         block
     }
 
-    /// # Safety
-    /// A block of this heap and of this layout, given back once.
     #[inline]
-    pub(super) unsafe fn deallocate<S: PageSource>(
+    unsafe fn deallocate<S: PageSource>(
         &self,
         heap: &Lock<Heap<S>>,
         block: *mut u8,
@@ -254,10 +249,8 @@ impl Caches {
         }
     }
 
-    /// # Safety
-    /// A live block of this heap and of this layout.
     #[inline]
-    pub(super) unsafe fn resize_in_place<S: PageSource>(
+    unsafe fn resize_in_place<S: PageSource>(
         &self,
         heap: &Lock<Heap<S>>,
         block: *mut u8,
@@ -274,10 +267,8 @@ impl Caches {
             || heap.with(|heap| unsafe { heap.resize_in_place(block, size, align, new_size, self) })
     }
 
-    /// # Safety
-    /// A block of this heap, given back once.
     #[inline]
-    pub(super) unsafe fn free<S: PageSource>(&self, heap: &Lock<Heap<S>>, block: *mut u8) {
+    unsafe fn free<S: PageSource>(&self, heap: &Lock<Heap<S>>, block: *mut u8) {
         // SAFETY: the caller's promise; the map is read under a slot's lock, and tells the block's class (P2).
         let (class, older) = self.own().with(|cache| unsafe {
             let class = (*entry_of(self.map.read(), block.addr())).class;
@@ -291,9 +282,7 @@ impl Caches {
         }
     }
 
-    /// # Safety
-    /// A live block of this heap.
-    pub(super) unsafe fn resize_in_place_unsized<S: PageSource>(
+    unsafe fn resize_in_place_unsized<S: PageSource>(
         &self,
         heap: &Lock<Heap<S>>,
         block: *mut u8,
@@ -308,28 +297,12 @@ impl Caches {
         class_for(new_size, 1) == class.into()
     }
 
-    /// # Safety
-    /// A live block of this heap.
     #[inline]
-    pub(super) unsafe fn usable_size<S: PageSource>(&self, _heap: &Lock<Heap<S>>, block: *mut u8) -> usize {
+    unsafe fn usable_size<S: PageSource>(&self, _heap: &Lock<Heap<S>>, block: *mut u8) -> usize {
         // SAFETY: the caller's promise; the map is read under a slot's lock.
         self.own().with(|_| unsafe { usable_size(self.map.read(), block) })
     }
-}
 
-#[cold]
-#[inline(never)]
-fn give_back<S: PageSource>(heap: &Lock<Heap<S>>, class: usize, list: *mut Region) {
-    heap.with(|heap| heap.take_back(class, list));
-}
-
-impl MapReaders for Caches {
-    fn follow(&self, map: *mut Page) {
-        self.map.replace(map, &self.slots);
-    }
-}
-
-impl Front for Caches {
     fn recall(&self, mut take: impl FnMut(usize, *mut Region)) {
         for slot in &self.slots {
             let cache = slot.with(|cache| core::mem::replace(cache, Cache::EMPTY));
@@ -345,6 +318,18 @@ impl Front for Caches {
 
     fn show(&self, show: &mut dyn FnMut(usize, *mut Region, usize)) {
         hold(&self.slots, show);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn give_back<S: PageSource>(heap: &Lock<Heap<S>>, class: usize, list: *mut Region) {
+    heap.with(|heap| heap.take_back(class, list));
+}
+
+impl MapReaders for SlotCaches {
+    fn follow(&self, map: *mut Page) {
+        self.map.replace(map, &self.slots);
     }
 }
 

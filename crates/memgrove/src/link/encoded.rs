@@ -3,20 +3,20 @@
 //! A link is mixed with its own place and a secret of the program, after the *safe-linking* of glibc 2.32 (Itkin, *Safe-
 //! Linking: Eliminating a 20 year-old malloc() exploit primitive*, Check Point 2020), which shifts and xors only; here
 //! every bit that is overwritten changes all bits above half a word of what is read. What is read must be a multiple of
-//! a word and lie in memory, or the program stops with [`Reason::ForgedLink`](super::Reason::ForgedLink): of links that are
+//! a word and lie in memory, or the program stops with [`Reason::ForgedLink`](crate::hardened::Reason::ForgedLink): of links that are
 //! overwritten without knowledge of the secret, one in 1024 passes on wasm32 with a memory of 16 MiB (one in four if the
 //! memory is 4 GiB), and one in half a million natively. Zeros never pass. The same bytes mean something else elsewhere, and an
 //! older link at its old place is found in the lists of both directions, when their member is taken out.
 //!
-//! The secret is that of the first [`Hardened`](super::Hardened) heap that allocates and was given one, or of
+//! The secret is that of the first [`Hardened`](crate::Hardened) heap that allocates and was given one, or of
 //! [`seed_links`], or the address of a variable: natively the system chooses that, on wasm it is the same in every run.
 
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use super::block::{MIX, mix};
-use super::reason;
-use crate::word::{WORD, beyond_memory, pointer};
+use crate::source::beyond_memory;
+use crate::trap;
+use crate::word::{MIX, WORD, mix, pointer};
 
 /// 0 until the first link was made.
 static SECRET: AtomicUsize = AtomicUsize::new(0);
@@ -33,7 +33,7 @@ const INVERSE: usize = {
     inverse
 };
 
-/// Sets the secret that links are encoded with, if there is none yet: before anything was freed. Answers whether it did.
+/// Sets the secret that links are encoded with, if there is none yet: before anything was freed. Returns whether it did.
 /// 0 is none.
 pub fn seed_links(secret: usize) -> bool {
     secret != 0 && SECRET.compare_exchange(0, secret, Ordering::Relaxed, Ordering::Relaxed).is_ok()
@@ -69,7 +69,7 @@ fn is_plausible(target: usize) -> bool {
 
 /// The link to `target`, for this place.
 #[inline]
-pub(crate) fn encode<T>(target: *mut T, place: usize) -> *mut T {
+pub(super) fn encode<T>(target: *mut T, place: usize) -> *mut T {
     let secret = SECRET.load(Ordering::Relaxed);
     let secret = if secret == 0 { choose_secret() } else { secret };
     ptr::without_provenance_mut(scramble(target.addr(), key(secret, place)))
@@ -83,24 +83,24 @@ fn target_of<T>(link: *mut T, place: usize) -> usize {
 
 /// Where the link at this place leads; stops the program if that is nowhere.
 #[inline]
-pub(crate) fn decode<T>(link: *mut T, place: usize) -> *mut T {
+pub(super) fn decode<T>(link: *mut T, place: usize) -> *mut T {
     let target = target_of(link, place);
     if !is_plausible(target) {
-        reason::forged_link(ptr::without_provenance(place));
+        trap::forged_link(ptr::without_provenance(place));
     }
     pointer(target).cast()
 }
 
 /// Whether the link at this place leads somewhere.
-pub(crate) fn is_sound<T>(link: *mut T, place: usize) -> bool {
+pub(super) fn is_sound<T>(link: *mut T, place: usize) -> bool {
     is_plausible(target_of(link, place))
 }
 
 /// Stops the program unless a neighbour in a list leads to the member.
 #[inline]
-pub(crate) fn expect(said: usize, member: usize) {
+pub(super) fn expect(said: usize, member: usize) {
     if said != member {
-        reason::forged_link(ptr::without_provenance(member));
+        trap::forged_link(ptr::without_provenance(member));
     }
 }
 

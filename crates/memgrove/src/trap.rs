@@ -1,11 +1,13 @@
-//! Why a hardened heap stops, told in three ways: by the name of the function that traps, which stack traces show; by a
-//! text that a debugger finds; by [`trapped`], for a handler or a host that looks at the memory afterwards.
+//! How a heap stops the program when it finds misuse: for [`Hardened`](crate::Hardened) heaps, and for lists with encoded links.
+//!
+//! The reason is told in three ways: by the name of the function that traps, which stack traces show; by a text that a debugger
+//! finds; by [`trapped`], for a handler or a host that looks at the memory afterwards.
 
 use core::ffi::{CStr, c_char};
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize, Ordering};
 
-/// What a [`Hardened`](super::Hardened) heap, or a list with encoded links, has found.
+/// What a [`Hardened`](crate::Hardened) heap, or a list with encoded links, has found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 #[non_exhaustive]
@@ -80,21 +82,23 @@ fn stop(reason: Reason, block: *const u8) -> ! {
     trap()
 }
 
+/// Stops the program: on wasm by `unreachable`, natively by `abort`.
 #[cfg(target_arch = "wasm32")]
 #[inline(always)]
-fn trap() -> ! {
+pub(crate) fn trap() -> ! {
     core::arch::wasm32::unreachable()
 }
 
+/// Stops the program.
 #[cfg(target_arch = "wasm64")]
 #[inline(always)]
-fn trap() -> ! {
+pub(crate) fn trap() -> ! {
     core::arch::wasm64::unreachable()
 }
 
 #[cfg(all(any(unix, windows), not(any(target_arch = "wasm32", target_arch = "wasm64"))))]
 #[inline(always)]
-fn trap() -> ! {
+pub(crate) fn trap() -> ! {
     // Of the C library, as in `source::System`: a core file, or SIGABRT for a debugger.
     unsafe extern "C" {
         fn abort() -> !;
@@ -105,7 +109,7 @@ fn trap() -> ! {
 
 #[cfg(not(any(unix, windows, target_arch = "wasm32", target_arch = "wasm64")))]
 #[inline(always)]
-fn trap() -> ! {
+pub(crate) fn trap() -> ! {
     // Without a system there is nobody to stop the program for us.
     loop {
         core::hint::spin_loop();
@@ -118,7 +122,7 @@ fn trap() -> ! {
 macro_rules! reasons {
     ($($name:ident $trap:ident $reason:ident)*) => {$(
         #[cold]
-        pub(super) fn $name(block: *const u8) -> ! {
+        pub(crate) fn $name(block: *const u8) -> ! {
             static TRAP: fn(*const u8) -> ! = $trap;
             // SAFETY: a static that nobody writes to.
             unsafe { (&raw const TRAP).read_volatile()(block) }
@@ -137,7 +141,7 @@ macro_rules! reasons {
 macro_rules! reasons {
     ($($name:ident $trap:ident $reason:ident)*) => {$(
         #[cold]
-        pub(super) fn $name(_: *const u8) -> ! {
+        pub(crate) fn $name(_: *const u8) -> ! {
             $trap()
         }
 

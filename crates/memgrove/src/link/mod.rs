@@ -1,11 +1,16 @@
 //! Links of the lists that lie in free memory: addresses as they are, or with the feature `encoded-links` such that
-//! nobody can forge one who does not know a secret (`hardened/links.rs`).
+//! nobody can forge one who does not know a secret (`encoded.rs`).
+
+#[cfg(feature = "encoded-links")]
+mod encoded;
 
 use crate::stats::{Broken, ensure};
 use crate::word::at;
 
 #[cfg(feature = "encoded-links")]
-use crate::hardened::links::{self, decode, encode, is_sound};
+pub use encoded::seed_links;
+#[cfg(feature = "encoded-links")]
+use encoded::{decode, encode, is_sound};
 
 /// A link, at its place in memory that is nobody's. It is written and read where it lies, because an encoded one means
 /// something else anywhere else.
@@ -86,7 +91,7 @@ pub(crate) unsafe fn clear_links(place: usize, count: usize) {
 #[inline(always)]
 pub(crate) fn expect_link<T>(said: impl FnOnce() -> *mut T, member: *mut T) {
     #[cfg(feature = "encoded-links")]
-    links::expect(said().addr(), member.addr());
+    encoded::expect(said().addr(), member.addr());
     #[cfg(not(feature = "encoded-links"))]
     let _ = (said, member);
 }

@@ -1,0 +1,178 @@
+//! A trace on every allocator: what `memgrove advise` measures.
+
+use memgrove_results::advice::{Advice, Candidate, PAGE_BYTES, Taken};
+use rayon::prelude::*;
+
+use super::catalogue::{BASE, Catalogue};
+use super::count::{Expectation, count, counting_engine};
+use super::failure::Failure;
+use super::replayer::replayer;
+use super::results::{Count, Figures};
+use super::subject::{Subject, Work};
+use super::{MeasureError, Trace};
+use crate::engine::{Engine, EngineError};
+use crate::guest::{GuestInfo, Role};
+
+/// Allocators that are ready to replay.
+pub struct Replayers {
+    version: String,
+    guests: Vec<(GuestInfo, Result<Subject, Failure>)>,
+}
+
+impl Replayers {
+    /// Makes these allocators ready (names or groups as [`Catalogue::allocators`] takes them), and with them the floor and
+    /// the base.
+    ///
+    /// # Errors
+    /// [`MeasureError`] for a name that is not known, a broken catalogue, or a build without the engine.
+    pub fn load(catalogue: &Catalogue, allocators: &[String]) -> Result<Self, MeasureError> {
+        let chosen = catalogue.allocators(allocators)?;
+        let is_needed = |info: &&GuestInfo| {
+            info.role == Role::Floor
+                || info.allocator == BASE
+                || chosen.iter().any(|chosen| chosen.allocator == info.allocator)
+        };
+        let infos: Vec<&GuestInfo> = catalogue.manifest.guests.iter().filter(is_needed).collect();
+        let engine = counting_engine()?;
+        let ready = |info: &GuestInfo| {
+            let guest = catalogue.guest(info)?;
+            Ok::<_, MeasureError>((guest.info, load(&*engine, &guest.wasm)))
+        };
+        let guests = infos.into_par_iter().map(ready).collect::<Result<_, _>>()?;
+        Ok(Self { version: engine.version().to_owned(), guests })
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.guests.len()
+    }
+
+    /// Replays a trace on all. `step` is called when one is done. What an allocator fails is a result.
+    #[must_use]
+    pub fn advise(&self, trace: &Trace, step: &(dyn Fn() + Sync)) -> Advice {
+        let work = trace.work();
+        let one = |at: usize, expectation: Option<Expectation>| -> Measured {
+            let (info, subject) = &self.guests[at];
+            let measured = match subject {
+                Ok(subject) => measure(subject, &info.allocator, info.role, &work, expectation),
+                Err(failure) => Measured { figures: None, fixed_pages: None, failure: Some(failure.clone()) },
+            };
+            step();
+            measured
+        };
+        // The base first: it says what the others may take and must answer.
+        let base_at = self.guests.iter().position(|(info, _)| info.allocator == BASE);
+        let base = base_at.map(|at| one(at, None));
+        let expectation = base.as_ref().and_then(|base| {
+            base.figures.map(|figures| Expectation { fuel: figures.fuel, checksum: figures.checksum })
+        });
+        let others: Vec<Option<Measured>> = (0..self.guests.len())
+            .into_par_iter()
+            .map(|at| (Some(at) != base_at).then(|| one(at, expectation)))
+            .collect();
+        let mut base = base;
+        let all: Vec<(&GuestInfo, Measured)> = (self.guests.iter().map(|(info, _)| info))
+            .zip(others)
+            .filter_map(|(info, measured)| Some((info, measured.or_else(|| base.take())?)))
+            .collect();
+
+        let floor = all.iter().find(|(info, _)| info.role == Role::Floor);
+        let floor_fuel = floor.and_then(|(_, floor)| floor.figures).map_or(0, |figures| figures.fuel);
+        let summary = trace.summary();
+        let final_live_blocks = summary.allocations.saturating_sub(summary.frees);
+        let is_empty = final_live_blocks == 0;
+        let candidates = all.into_iter().map(|(info, measured)| Candidate {
+            allocator: info.allocator.clone(),
+            title: info.title.clone(),
+            version: info.version.clone(),
+            role: info.role,
+            known_defects: info.known_defects.clone(),
+            own_code: info.own_code,
+            figures: (measured.figures.as_ref())
+                .map(|figures| taken(figures, measured.fixed_pages, floor_fuel, is_empty)),
+            failure: measured.failure,
+        });
+        Advice {
+            engine: format!("wasmtime {}", self.version),
+            calls: summary.allocations + summary.reallocations + summary.frees,
+            peak_live_bytes: summary.peak_live_bytes,
+            final_live_bytes: summary.live_bytes,
+            final_live_blocks,
+            candidates: candidates.collect(),
+        }
+    }
+}
+
+/// What one allocator took.
+struct Measured {
+    figures: Option<Figures>,
+    fixed_pages: Option<u64>,
+    failure: Option<Failure>,
+}
+
+fn load(engine: &dyn Engine, wasm: &[u8]) -> Result<Subject, Failure> {
+    let unusable = |words: String| Failure::Unusable { words };
+    let wasm = replayer(wasm).map_err(|error| unusable(error.to_string()))?;
+    Subject::load_replayer(engine, &wasm).map_err(|error: EngineError| unusable(error.to_string()))
+}
+
+fn measure(
+    subject: &Subject,
+    allocator: &str,
+    role: Role,
+    work: &Work,
+    expectation: Option<Expectation>,
+) -> Measured {
+    let Count { figures, failure, .. } = count(subject, allocator, role, work, expectation);
+    let is_sound = failure.is_none() && role != Role::Floor;
+    let fixed_pages = figures.filter(|_| is_sound).and_then(|figures| fewest_pages(subject, work, &figures));
+    Measured { figures, fixed_pages, failure }
+}
+
+/// The fewest pages in which a replay succeeds whose memory cannot grow further, by bisection: it ran with what it took
+/// itself, and cannot with less than what is live.
+fn fewest_pages(subject: &Subject, work: &Work, figures: &Figures) -> Option<u64> {
+    // What is behind the guest's own data at first is the heap's, too: the limit is one on the pages that it grows.
+    let first_bytes = subject.begin(work).ok()?.counter("heap_bytes").ok()?;
+    let mut fails = (figures.peak_live_bytes.saturating_sub(first_bytes) / PAGE_BYTES).saturating_sub(1);
+    let mut holds = figures.heap_bytes.saturating_sub(first_bytes).div_ceil(PAGE_BYTES);
+    let pages = |more: u64| (first_bytes + more * PAGE_BYTES).div_ceil(PAGE_BYTES);
+    let runs = |more: u64| -> bool {
+        let Ok(mut bout) = subject.begin(work) else { return false };
+        let limit = figures.fuel.saturating_mul(super::failure::FUEL_LIMIT_RATIO);
+        bout.limit_pages(more).is_ok() && bout.run(limit).is_ok_and(|run| run.checksum == figures.checksum)
+    };
+    // A guest whose constructors run at each call may have taken a page when it was asked, or take one more.
+    let most = holds + 2;
+    while !runs(holds) {
+        holds += 1;
+        if holds > most {
+            return None;
+        }
+    }
+    if fails < holds && runs(fails) {
+        return Some(pages(fails));
+    }
+    while holds.saturating_sub(fails) > 1 {
+        let middle = fails + (holds - fails) / 2;
+        if runs(middle) {
+            holds = middle;
+        } else {
+            fails = middle;
+        }
+    }
+    Some(pages(holds))
+}
+
+fn taken(figures: &Figures, fixed_pages: Option<u64>, floor_fuel: u64, ends_empty: bool) -> Taken {
+    let [second, third] = figures.growth_bytes;
+    let pages = |bytes: u64| bytes.div_ceil(PAGE_BYTES);
+    let after_two = figures.heap_bytes + second;
+    Taken {
+        peak_pages: pages(figures.heap_bytes),
+        repeated_pages: ends_empty.then(|| [pages(after_two), pages(after_two + third)]),
+        fixed_pages,
+        instructions: figures.fuel.saturating_sub(floor_fuel),
+    }
+}

@@ -1,0 +1,179 @@
+//! What a program was promised by its old allocator holds with another: beside a program that moves the break itself, for
+//! errno, at the end of memory, and with `fix` before or after.
+
+use memgrove_lab::engine::{self, EngineId, Instance, Limits, Memory, Settings, Value};
+use memgrove_lab::verify::{SwapQuestion, Verdict, verify, verify_swap};
+use memgrove_rewrite::Options as FixOptions;
+use memgrove_rewrite::edit::{Edits, Sections, Untouched};
+use memgrove_rewrite::swap::{Manners, Member, Options, Role, Swapped, To, swap};
+use memgrove_verify::engine::Host;
+
+/// A heap that takes memory by moving the break, which the program moves, too. It keeps a list of one block that was
+/// given back, and sets errno when memory is refused.
+const WITH_SBRK: &str = include_str!("../../../tests/cli/files/swappable.wat");
+
+fn options(to: To) -> Options {
+    let member = |func, role| Member { func, role, has_heap: false, is_certain: true };
+    let members = vec![member(1, Role::Malloc), member(2, Role::Free)];
+    Options { to, members, sbrk: Some(0), manners: Manners::default() }
+}
+
+fn start(wasm: &[u8]) -> Box<dyn Instance> {
+    let settings = Settings::counting(Limits::VERIFICATION);
+    let engine = engine::open(EngineId::Wasmtime, &settings).expect("it is linked in");
+    engine.compile(wasm).expect("valid").instantiate(&Host::new()).expect("it needs nothing")
+}
+
+fn call(instance: &mut dyn Instance, name: &str, arguments: &[u32]) -> Option<u32> {
+    let arguments: Vec<Value> = arguments.iter().copied().map(Value::u32).collect();
+    let outcome = instance.call(name, &arguments).ok()?;
+    Some(outcome.values.first().and_then(|value| value.as_u32()).unwrap_or(0))
+}
+
+fn with_sbrk(to: To) -> (Vec<u8>, Swapped) {
+    let wasm = wat::parse_str(WITH_SBRK).expect("the test's text is well-formed");
+    let facts = memgrove_inspect::facts(&wasm).expect("the test's module is valid");
+    let swapped = swap(&facts, &options(to)).expect("nothing else knows the allocator");
+    (wasm, swapped)
+}
+
+#[test]
+fn blocks_and_what_a_program_takes_by_sbrk_do_not_overlap() {
+    for to in To::ALL {
+        let (_, swapped) = with_sbrk(to);
+        let mut instance = start(&swapped.wasm);
+        let mut taken: Vec<(u32, u32, u8)> = Vec::new();
+        for round in 0..60_u32 {
+            let bytes = 16 + (round * 7919) % 9000;
+            let name = if round % 3 == 0 { "sbrk" } else { "malloc" };
+            let at = call(instance.as_mut(), name, &[bytes]).expect("it returns");
+            assert!(at != 0 && at != u32::MAX, "{}: {name} is refused memory", to.name());
+            let mark = u8::try_from(round + 1).expect("few rounds");
+            instance.write(Memory::Main, at.into(), &vec![mark; bytes as usize]).expect("it is in memory");
+            taken.push((at, bytes, mark));
+            if round % 5 == 4 {
+                let which = taken.iter().position(|(_, _, mark)| (u32::from(*mark) - 1) % 3 != 0);
+                let (at, ..) = taken.remove(which.expect("there is a block"));
+                call(instance.as_mut(), "free", &[at]).expect("it returns");
+            }
+        }
+        for (at, bytes, mark) in taken {
+            let kept = instance.read(Memory::Main, at.into(), bytes.into()).expect("it is in memory");
+            assert!(kept.iter().all(|byte| *byte == mark), "{}: {at:#x} was overwritten", to.name());
+        }
+    }
+}
+
+#[test]
+fn errno_is_set_when_memory_is_refused_and_left_alone_else() {
+    for to in To::ALL {
+        let (_, swapped) = with_sbrk(to);
+        assert_eq!(swapped.errno, Some(1040), "{}", to.name());
+        let mut instance = start(&swapped.wasm);
+        for (bytes, errno) in [(100, 0), (400 << 16, 48), (0xffff_fff0, 48), (3000, 0)] {
+            call(instance.as_mut(), "clear_errno", &[]);
+            let at = call(instance.as_mut(), "malloc", &[bytes]).expect("it returns");
+            assert_eq!(
+                (at == 0, call(instance.as_mut(), "errno", &[])),
+                (errno == 48, Some(errno)),
+                "{}",
+                to.name()
+            );
+        }
+    }
+}
+
+#[test]
+fn misuse_traps_in_an_existing_binary_with_the_hardened_heap() {
+    let (wasm, swapped) = with_sbrk(To::Hardened);
+    type Misuse = fn(&mut dyn Instance) -> Option<u32>;
+    let misuses: [(&str, Misuse); 3] = [
+        ("freed twice", |instance| {
+            let at = call(instance, "malloc", &[40])?;
+            call(instance, "malloc", &[40])?;
+            call(instance, "free", &[at])?;
+            call(instance, "free", &[at])
+        }),
+        ("written past the end", |instance| {
+            let at = call(instance, "malloc", &[40])?;
+            instance.write(Memory::Main, u64::from(at) + 40, &[0; 4]).ok()?;
+            call(instance, "free", &[at])
+        }),
+        ("no block", |instance| {
+            let at = call(instance, "malloc", &[40])?;
+            call(instance, "free", &[at + 16])
+        }),
+    ];
+    for (name, misuse) in misuses {
+        assert!(misuse(start(&wasm).as_mut()).is_some(), "{name}: the old heap does not notice");
+        assert!(misuse(start(&swapped.wasm).as_mut()).is_none(), "{name}: not noticed");
+    }
+    let (_, other) = with_sbrk(To::Dlmalloc);
+    assert!(misuses[1].1(start(&other.wasm).as_mut()).is_some(), "only the hardened heap traps");
+}
+
+fn sample(name: &str) -> Vec<u8> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../samples/prebuilt/");
+    std::fs::read(format!("{folder}{name}.wasm")).expect("it is there")
+}
+
+fn swapped_sample(wasm: &[u8], to: To) -> Swapped {
+    let facts = memgrove_inspect::facts(wasm).expect("valid");
+    let options = memgrove_verify::swap::options_for(&facts, to).expect("it is no collector's");
+    swap(&facts, &options).expect("it can be swapped")
+}
+
+fn imports(wasm: &[u8]) -> Vec<String> {
+    let facts = memgrove_inspect::facts(wasm).expect("valid");
+    facts.imports.iter().map(|import| format!("{}.{}", import.module, import.name)).collect()
+}
+
+#[test]
+fn swap_and_fix_go_in_either_order() {
+    for name in ["c-wasi-libc-dlmalloc", "cpp-wasi-libc-dlmalloc"] {
+        let wasm = sample(name);
+        let fix = |wasm: &[u8]| memgrove_rewrite::fix(wasm, &FixOptions::default()).expect("it can be fixed");
+        let swapped = swapped_sample(&wasm, To::Dlmalloc);
+        let after = fix(&swapped.wasm);
+        let verified = verify(&swapped.wasm, &after.wasm, &after.plan).expect("valid");
+        assert_ne!(verified.verdict, Verdict::Failed, "{name}: {verified:?}");
+        let before = fix(&wasm);
+        let swapped = swapped_sample(&before.wasm, To::Dlmalloc);
+        let facts = memgrove_inspect::facts(&before.wasm).expect("valid");
+        let verified = verify_swap(&facts, &swapped);
+        assert!(
+            matches!(verified.verdict, Verdict::Verified | Verdict::VerifiedInPart),
+            "{name}: {verified:?}"
+        );
+        assert_eq!(imports(&after.wasm), imports(&swapped.wasm), "{name}");
+    }
+}
+
+/// The module with a memory that has room for so many pages more than at its start.
+fn limited(wasm: &[u8], more_pages: u64) -> Vec<u8> {
+    let facts = memgrove_inspect::facts(wasm).expect("valid");
+    let memory = facts.memories[0].ty;
+    let sections = Sections::read(wasm).expect("valid");
+    let mut edits = Edits::new(&sections);
+    let ty = wasm_encoder::MemoryType {
+        minimum: memory.min_pages,
+        maximum: Some(memory.min_pages + more_pages),
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    };
+    edits.set_memory(0, ty).expect("there is one");
+    edits.apply(&mut Untouched).expect("it can be written").wasm
+}
+
+#[test]
+fn memory_that_cannot_grow_is_exhausted_about_as_late_as_before() {
+    let wasm = limited(&sample("c-wasi-libc-dlmalloc"), 12);
+    let facts = memgrove_inspect::facts(&wasm).expect("valid");
+    let swapped = swapped_sample(&wasm, To::Dlmalloc);
+    let verified = verify_swap(&facts, &swapped);
+    let heap =
+        verified.checks.iter().find(|check| check.question == SwapQuestion::Heap).expect("it was asked");
+    assert_ne!(verified.verdict, Verdict::Failed, "{verified:?}");
+    assert!(format!("{:?}", heap.outcome).contains("exhausted"), "{:?}", heap.outcome);
+}

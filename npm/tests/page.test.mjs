@@ -1,0 +1,70 @@
+// The page in Chromium: PAGE is its file, SAMPLES a folder of modules. Needs a Node with WebSocket.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { open, until } from './browser.mjs';
+
+const page = pathToFileURL(process.env.PAGE).href;
+const sample = (name) => join(process.env.SAMPLES, name);
+const folder = mkdtempSync(join(tmpdir(), 'memgrove-page-'));
+test.after(() => rmSync(folder, { recursive: true }));
+
+async function on(options, work) {
+  const browser = await open(options);
+  try {
+    await browser.go(page);
+    await work(browser);
+    // Nothing leaves the machine: the page itself, and the worker out of it.
+    const others = browser.requests.filter((url) => url !== page && !/^(blob|data|about):/.test(url));
+    assert.deepEqual(others, []);
+    assert.deepEqual(browser.complaints, []);
+  } finally {
+    browser.close();
+  }
+}
+
+const results = (browser, count) => until(async () => (
+  await browser.evaluate('document.querySelectorAll(".result, .failed").length') >= count));
+
+test('two modules stand side by side, and one is mended', () => on({}, async (browser) => {
+  await browser.choose('#files', [sample('c-emscripten-dlmalloc.wasm'), sample('c-memgrove-dlmalloc.wasm')]);
+  await results(browser, 2);
+  const [left, right] = await browser.evaluate(
+    '[...document.querySelectorAll(".result")].map((one) => { const { left, top } = one.getBoundingClientRect(); return { left, top }; })');
+  assert.equal(left.top, right.top);
+  assert.notEqual(left.left, right.left);
+  await until(() => browser.evaluate('document.querySelectorAll("iframe")[1].contentDocument?.body?.textContent.includes("emscripten_resize_heap")'));
+  await browser.evaluate('document.querySelectorAll(".fix")[1].click()');
+  await until(() => browser.evaluate('!document.querySelectorAll(".fixed")[1].hidden'));
+  assert.equal(await browser.evaluate('document.querySelectorAll(".verdict")[1].textContent'), 'Verified');
+  assert.match(await browser.evaluate('document.querySelectorAll("pre")[1].textContent'), /emscripten_resize_heap/);
+}));
+
+test('it fits a phone, dark too', () => on({ width: 390, height: 800, dark: true }, async (browser) => {
+  await browser.choose('#files', [sample('c-emscripten-dlmalloc.wasm')]);
+  await results(browser, 1);
+  const wide = await browser.evaluate('document.documentElement.scrollWidth');
+  assert.ok(wide <= 390, `${wide} pixels wide`);
+}));
+
+test('broken files, forged names and what is no module are lines of text', () => on({}, async (browser) => {
+  const files = {
+    '<img src=x onerror=alert(1)>.wasm': Buffer.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 5, 3]),
+    'a\u202etxt.wat': '(module (import "<script>alert(1)</script>" "<b>" (func)) (func (export "<img src=x onerror=alert(2)>")))',
+    'page.pdf': '%PDF-1.7',
+  };
+  const paths = Object.entries(files).map(([name, contents]) => {
+    writeFileSync(join(folder, name), contents);
+    return join(folder, name);
+  });
+  await browser.choose('#files', paths);
+  await results(browser, 3);
+  assert.equal(await browser.evaluate('document.querySelectorAll("img, script[src], b").length'), 0);
+  const inside = '[...document.querySelectorAll("iframe")].every((frame) => !frame.contentDocument.querySelector("img, script, b"))';
+  await until(() => browser.evaluate('[...document.querySelectorAll("iframe")].every((frame) => frame.contentDocument?.readyState === "complete")'));
+  assert.ok(await browser.evaluate(inside));
+  assert.ok(!(await browser.evaluate('document.body.textContent')).includes('\u202e'));
+}));

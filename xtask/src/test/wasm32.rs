@@ -1,0 +1,110 @@
+//! The steps that compile for wasm32: every set of features, and the lints of what natively does not compile.
+
+use anyhow::Result;
+use xshell::{Shell, cmd};
+
+use crate::archives;
+use crate::wasm_rust::WasmRust;
+use crate::workspace::Workspace;
+
+/// The target features of a module with threads.
+const ATOMICS: &str = "-Ctarget-feature=+atomics,+bulk-memory,+mutable-globals";
+
+/// Each crate that is meant for wasm32, with each of its sets of features, and the standard library it needs.
+const ON_WASM32: &[(&str, &[&str], &str)] = &[
+    ("memgrove", &["--no-default-features"], "core"),
+    ("memgrove", &["--all-features"], "core,alloc"),
+    ("memgrove-trace", &[], "core,alloc"),
+    ("memgrove-profile", &[], "std,panic_abort"),
+    ("memgrove-symbols", &[], "std,panic_abort"),
+    ("memgrove-module", &["--no-default-features"], "std,panic_abort"),
+    ("memgrove-inspect", &["--no-default-features"], "std,panic_abort"),
+    ("memgrove-inspect", &["--all-features"], "std,panic_abort"),
+    ("memgrove-rewrite", &[], "std,panic_abort"),
+    ("memgrove-verify", &[], "std,panic_abort"),
+    ("memgrove-open", &[], "std,panic_abort"),
+    ("memgrove-results", &[], "std,panic_abort"),
+    ("memgrove-view", &[], "std,panic_abort"),
+    ("memgrove-api", &[], "std,panic_abort"),
+    ("memgrove-js", &[], "std,panic_abort"),
+];
+
+/// Checks each crate that is meant for wasm32 there, without and with the features of threads; the allocators for
+/// memory64, too.
+pub fn features(_: &Workspace, sh: &Shell) -> Result<()> {
+    let rust = WasmRust::find(sh)?;
+    for (package, features, library) in ON_WASM32 {
+        rust.enter(sh, &["-Dwarnings"])?;
+        let arguments = rust.arguments(library);
+        cmd!(sh, "cargo check --quiet --locked --target-dir out/target/wasm32 -p {package}")
+            .args(*features)
+            .args(arguments)
+            .run()?;
+    }
+    // With threads: told apart by their stacks, by #[thread_local], by the standard library.
+    let ways: [(&[&str], &[&str], &str); 3] = [
+        (&["-Dwarnings", ATOMICS], &[], "core"),
+        (&["-Dwarnings", ATOMICS, "--cfg=memgrove_thread_local"], &[], "core"),
+        (&["-Dwarnings", ATOMICS], &["--features=std"], "std,panic_abort"),
+    ];
+    for (flags, features, library) in ways {
+        rust.enter(sh, flags)?;
+        let arguments = rust.arguments(library);
+        cmd!(sh, "cargo check --quiet --locked --target-dir out/target/wasm32 -p memgrove")
+            .args(features)
+            .args(arguments)
+            .run()?;
+    }
+    let Some(arguments) = rust.arguments64("core") else {
+        println!("memory64 is left out: it needs a standard library built from source");
+        return Ok(());
+    };
+    rust.enter(sh, &["-Dwarnings"])?;
+    Ok(cmd!(sh, "cargo check --quiet --locked --target-dir out/target/wasm32 -p memgrove")
+        .args(arguments)
+        .run()?)
+}
+
+/// What clippy looks at on wasm32: where the package's workspace is, what to choose of it, the flags, and the library it needs.
+const LINTED: &[(&str, &[&str], &[&str], &str)] = &[
+    ("crates/memgrove-c", &["--features=wee"], &[], "core"),
+    ("crates/memgrove-c", &["--features=dlmalloc"], &[], "core"),
+    ("crates/memgrove-c", &["--features=jemalloc"], &[], "core"),
+    ("crates/memgrove-c", &["--features=hoard,hardened"], &[], "core"),
+    ("crates/memgrove-donor", &[], &[], "core"),
+    ("crates/memgrove-donor", &["--no-default-features", "--features=placed,wee"], &[], "core"),
+    ("crates/memgrove-donor", &["--no-default-features", "--features=placed,dlmalloc"], &[], "core"),
+    ("crates/memgrove-donor", &["--no-default-features", "--features=placed,jemalloc"], &[], "core"),
+    ("crates/memgrove-donor", &["--no-default-features", "--features=placed,hoard"], &[], "core"),
+    ("crates/memgrove-donor", &["--no-default-features", "--features=placed,hardened"], &[], "core"),
+    (".", &["-p=memgrove"], &[], "core"),
+    (".", &["-p=memgrove", "--features=encoded-links,custom-page-sizes"], &[], "core"),
+    (".", &["-p=memgrove"], &[ATOMICS], "core"),
+    ("guests", &["-p=minimal", "--features=memgrove-wee"], &[], "core,alloc"),
+    ("samples", &["-p=study-no-std", "--features=memgrove-wee"], &[], "core,alloc"),
+];
+
+/// Runs the lints of the compiler for wasm32, warnings denied. Only what natively is not there, or differs.
+pub fn clippy(workspace: &Workspace) -> Result<()> {
+    let sh = workspace.shell()?;
+    let rust = WasmRust::find(&sh)?;
+    let clippy = rust.clippy()?;
+    // The build of the archives compiles its shims in C.
+    sh.set_var("CC_wasm32_unknown_unknown", archives::clang(&sh, "clang")?);
+    sh.set_var("CXX_wasm32_unknown_unknown", archives::clang(&sh, "clang++")?);
+    sh.set_var("AR_wasm32_unknown_unknown", "ar");
+    let target = workspace.out().join("target/clippy-wasm32");
+    for (folder, chosen, flags, library) in LINTED {
+        println!("clippy on wasm32: {folder} {}", [*chosen, *flags].concat().join(" "));
+        rust.enter(&sh, flags)?;
+        let arguments = rust.arguments(library);
+        cmd!(sh, "{clippy} clippy --quiet --locked --manifest-path {folder}/Cargo.toml")
+            .args(["--target-dir".as_ref(), target.as_os_str()])
+            .args(*chosen)
+            .args(arguments)
+            .args(["--", "-D", "warnings"])
+            .quiet()
+            .run()?;
+    }
+    Ok(())
+}
