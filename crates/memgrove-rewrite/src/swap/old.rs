@@ -167,7 +167,7 @@ impl Old {
     }
 
     /// Only an allocator that has not run yet can be replaced: blocks that are live would be lost.
-    pub fn as_linked(self) -> Result<Self, Refusal> {
+    pub fn checked_as_linked(self) -> Result<Self, Refusal> {
         match self.snapshot {
             Some((address, value)) => Err(Refusal::Snapshot { address, value }),
             None => Ok(self),
