@@ -21,10 +21,10 @@ fn stripped(wasm: &[u8]) -> Vec<u8> {
             out.push(id);
             let mut len = end - start;
             while len > 0x7f {
-                out.push(len.to_le_bytes()[0] | 0x80);
+                out.push(u8::try_from(len & 0x7f).expect("seven bits") | 0x80);
                 len >>= 7;
             }
-            out.push(len.to_le_bytes()[0]);
+            out.push(u8::try_from(len).expect("seven bits"));
             out.extend(&wasm[start..end]);
         }
     }
