@@ -3,9 +3,9 @@
 //! Nothing is decoded that writing the output does not decide by: function bodies, exports, segments and
 //! names are read where they are written.
 
-use std::sync::OnceLock;
 use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use wasmparser::{
     BinaryReader, CompositeInnerType, CustomSectionReader, ElementSectionReader, FromReader, FuncType,
