@@ -74,7 +74,7 @@ const STEPS: &[Step] = &[
     Step::every("format", 10, format),
     Step::every("tidy", 5, |workspace, _| tidy::run(workspace)),
     // Among its lints: no function of std that is newer than the `rust-version` of its crate.
-    Step::every("clippy", 220, clippy),
+    Step::every("clippy", 255, clippy),
     Step::every("documentation", 90, documentation),
     Step::every("features-on-wasm32", 340, wasm32::features),
     Step::every("archives", 310, |workspace, _| archives::run(workspace, &ArchivesArgs::checked())),

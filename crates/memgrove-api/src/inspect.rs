@@ -9,7 +9,7 @@ use memgrove_view::report::{Failure, Inspected};
 use crate::failure;
 
 /// Opens a file's bytes and says what is in it: one result for each module inside, or one that says why there is none.
-/// `name` is shown, with `#2` behind where there are several; nothing may unpack to more than `max_bytes`.
+/// `name` is shown, with the path of a member of an archive and with `#2` behind where there are several; nothing may unpack to more than `max_bytes`.
 #[must_use]
 pub fn inspect(bytes: Vec<u8>, name: &str, knowledge: &Knowledge, max_bytes: u64) -> Vec<Inspected> {
     let binaries = match memgrove_open::binaries(bytes, name, max_bytes) {
@@ -28,9 +28,9 @@ pub fn inspect(bytes: Vec<u8>, name: &str, knowledge: &Knowledge, max_bytes: u64
     let inspected = binaries.into_iter().map(|binary| {
         let place =
             binary.member.as_ref().map_or_else(|| name.to_owned(), |member| format!("{name}/{member}"));
-        let number = seen.entry(binary.member.clone()).or_default();
-        *number += 1;
         let is_alone = of_each.get(&binary.member) == Some(&1);
+        let number = seen.entry(binary.member).or_default();
+        *number += 1;
         Inspected {
             name: if is_alone { place } else { format!("{place}#{number}") },
             result: report(&binary.bytes, knowledge),

@@ -23,7 +23,7 @@ use memgrove_view::report::Failure;
 enum Request {
     Version,
     Inspect(inspect::Request),
-    Fix(fix::Request),
+    Fix(Box<fix::Request>),
 }
 
 /// Runs a request. The first part that comes out is JSON, the others are what the operation says.
@@ -32,7 +32,7 @@ pub fn run(request: &[u8], inputs: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     let outcome = match serde_json::from_slice(request) {
         Ok(Request::Version) => Ok(version()),
         Ok(Request::Inspect(request)) => request.run(inputs),
-        Ok(Request::Fix(request)) => request.run(inputs),
+        Ok(Request::Fix(request)) => (*request).run(inputs),
         Err(error) => Err(usage(format!("the request cannot be understood: {error}"))),
     };
     outcome.unwrap_or_else(|failure| vec![to_json(&json!({ "error": failure }))])

@@ -156,7 +156,9 @@ fn numbers_are_converted_and_extended_alike() {
             bound.next_down(),
             bound.next_up(),
         ]);
-        bounds.extend([f64::from((bound as f32).next_down()), f64::from((bound as f32).next_up())]);
+        // A power of two is one in either width.
+        let narrow = 2.0_f32.powi(power);
+        bounds.extend([f64::from(narrow.next_down()), f64::from(narrow.next_up())]);
     }
     let mut seen = std::collections::HashSet::new();
     for bound in bounds.iter().flat_map(|&bound| [bound, -bound]) {

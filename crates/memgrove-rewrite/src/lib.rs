@@ -110,7 +110,7 @@ fn write(module: &module::Module<'_>, plan: &Plan) -> Result<Vec<u8>, Error> {
     }
     let wasm = match plan.edits.is_empty() {
         true => module.sections.bytes.to_vec(),
-        false => encode::encode(module, &plan.edits, &runtime::donor()?)?,
+        false => encode::encode(module, &plan.edits, runtime::donor()?)?,
     };
     lower::lower(wasm, &plan.lower)
 }

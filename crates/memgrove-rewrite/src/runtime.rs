@@ -3,6 +3,8 @@
 //! `build.rs` assembles them and generates the enum that names them, with what it finds out about each: a
 //! name that does not exist, or a constant without a value, does not compile.
 
+use std::sync::OnceLock;
+
 use wasm_encoder::Instruction;
 use wasmparser::{FuncType, Import, MemoryType, TypeRef, ValType};
 
@@ -91,10 +93,15 @@ impl RuntimeFunction {
     }
 }
 
-/// The compiled stand-ins, to be grafted.
-pub(crate) fn donor() -> Result<Donor<'static>, Error> {
+/// The compiled stand-ins, to be grafted. Read once in a process: small modules are fixed in less time than that takes.
+pub(crate) fn donor() -> Result<&'static Donor<'static>, Error> {
+    static DONOR: OnceLock<Donor<'static>> = OnceLock::new();
+    if let Some(donor) = DONOR.get() {
+        return Ok(donor);
+    }
     // The build has validated it.
-    Donor::read_valid(WASM).map_err(defect)
+    let donor = Donor::read_valid(WASM).map_err(defect)?;
+    Ok(DONOR.get_or_init(|| donor))
 }
 
 /// What stands for an import of the stand-ins: memory 0, or a constant of the layout.

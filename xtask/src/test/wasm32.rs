@@ -43,8 +43,8 @@ pub fn features(_: &Workspace, sh: &Shell) -> Result<()> {
     }
     // With threads: told apart by their stacks, by #[thread_local], by the standard library.
     let ways: [(&[&str], &[&str], &str); 3] = [
-        (&["-Dwarnings", ATOMICS], &[], "core"),
-        (&["-Dwarnings", ATOMICS, "--cfg=memgrove_thread_local"], &[], "core"),
+        (&["-Dwarnings", ATOMICS], &[], "core,alloc"),
+        (&["-Dwarnings", ATOMICS, "--cfg=memgrove_thread_local"], &[], "core,alloc"),
         (&["-Dwarnings", ATOMICS], &["--features=std"], "std,panic_abort"),
     ];
     for (flags, features, library) in ways {
@@ -65,23 +65,24 @@ pub fn features(_: &Workspace, sh: &Shell) -> Result<()> {
         .run()?)
 }
 
-/// What clippy looks at on wasm32: where the package's workspace is, what to choose of it, the flags, and the library it needs.
-const LINTED: &[(&str, &[&str], &[&str], &str)] = &[
-    ("crates/memgrove-c", &["--features=wee"], &[], "core"),
-    ("crates/memgrove-c", &["--features=dlmalloc"], &[], "core"),
-    ("crates/memgrove-c", &["--features=jemalloc"], &[], "core"),
-    ("crates/memgrove-c", &["--features=hoard,hardened"], &[], "core"),
-    ("crates/memgrove-donor", &[], &[], "core"),
-    ("crates/memgrove-donor", &["--no-default-features", "--features=placed,wee"], &[], "core"),
-    ("crates/memgrove-donor", &["--no-default-features", "--features=placed,dlmalloc"], &[], "core"),
-    ("crates/memgrove-donor", &["--no-default-features", "--features=placed,jemalloc"], &[], "core"),
-    ("crates/memgrove-donor", &["--no-default-features", "--features=placed,hoard"], &[], "core"),
-    ("crates/memgrove-donor", &["--no-default-features", "--features=placed,hardened"], &[], "core"),
-    (".", &["-p=memgrove"], &[], "core"),
-    (".", &["-p=memgrove", "--features=encoded-links,custom-page-sizes"], &[], "core"),
-    (".", &["-p=memgrove"], &[ATOMICS], "core"),
-    ("guests", &["-p=minimal", "--features=memgrove-wee"], &[], "core,alloc"),
-    ("samples", &["-p=study-no-std", "--features=memgrove-wee"], &[], "core,alloc"),
+/// What clippy looks at on wasm32: where the package's workspace is, what to choose of it, and the flags.
+const LINTED: &[(&str, &[&str], &[&str])] = &[
+    ("crates/memgrove-c", &["--features=wee"], &[]),
+    ("crates/memgrove-c", &["--features=dlmalloc"], &[]),
+    ("crates/memgrove-c", &["--features=jemalloc"], &[]),
+    ("crates/memgrove-c", &["--features=hoard,hardened"], &[]),
+    ("crates/memgrove-donor", &[], &[]),
+    ("crates/memgrove-donor", &["--no-default-features", "--features=placed,wee"], &[]),
+    ("crates/memgrove-donor", &["--no-default-features", "--features=placed,dlmalloc"], &[]),
+    ("crates/memgrove-donor", &["--no-default-features", "--features=placed,jemalloc"], &[]),
+    ("crates/memgrove-donor", &["--no-default-features", "--features=placed,hoard"], &[]),
+    ("crates/memgrove-donor", &["--no-default-features", "--features=placed,hardened"], &[]),
+    (".", &["-p=memgrove"], &[]),
+    (".", &["-p=memgrove", "--features=encoded-links,custom-page-sizes"], &[]),
+    (".", &["-p=memgrove"], &[ATOMICS]),
+    ("guests", &["-p=minimal", "--features=memgrove-wee"], &[]),
+    ("guests", &["-p=minimal", "--features=initial-memory"], &[]),
+    ("samples", &["-p=study-no-std", "--features=memgrove-wee"], &[]),
 ];
 
 /// Runs the lints of the compiler for wasm32, warnings denied. Only what natively is not there, or differs.
@@ -94,10 +95,10 @@ pub fn clippy(workspace: &Workspace) -> Result<()> {
     sh.set_var("CXX_wasm32_unknown_unknown", archives::clang(&sh, "clang++")?);
     sh.set_var("AR_wasm32_unknown_unknown", "ar");
     let target = workspace.out().join("target/clippy-wasm32");
-    for (folder, chosen, flags, library) in LINTED {
+    for (folder, chosen, flags) in LINTED {
         println!("clippy on wasm32: {folder} {}", [*chosen, *flags].concat().join(" "));
         rust.enter(&sh, flags)?;
-        let arguments = rust.arguments(library);
+        let arguments = rust.arguments("core,alloc");
         cmd!(sh, "{clippy} clippy --quiet --locked --manifest-path {folder}/Cargo.toml")
             .args(["--target-dir".as_ref(), target.as_os_str()])
             .args(*chosen)

@@ -14,7 +14,6 @@ use memgrove_text::{escape_file_name, shorten};
 use memgrove_view::fix::Done;
 use memgrove_view::fix::Fix;
 
-use super::inspect::read_profile;
 use crate::args::size;
 use crate::exit::{self, Exit, UserError};
 use crate::input::{self, Source};
@@ -245,7 +244,7 @@ fn host(name: &str) -> Result<HostTarget> {
             .hint("`memgrove inspect --list-hosts` names them; a profile of your own is a .toml file")
             .into());
     }
-    let text = read_profile(Path::new(name)).with_context(|| format!("reading the host profile {name}"))?;
+    let text = input::host_profile(Path::new(name))?;
     Ok(HostTarget::own(name, &text)?)
 }
 

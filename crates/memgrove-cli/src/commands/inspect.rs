@@ -1,7 +1,7 @@
 //! `memgrove inspect`: what a module's memory is, what made it, where it runs.
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
@@ -151,19 +151,10 @@ fn knowledge(hosts: &[PathBuf]) -> Result<Knowledge> {
     let mut knowledge = Knowledge::builtin().clone();
     for path in hosts {
         let name = escape_file_name(path.as_os_str());
-        let text = read_profile(path).with_context(|| format!("reading the host profile {name}"))?;
+        let text = input::host_profile(path)?;
         knowledge.add_host(&name, &text).map_err(|errors| profile_error(&errors))?;
     }
     Ok(knowledge)
-}
-
-/// The most bytes of a host profile: the longest of ours has a few thousand.
-const MOST_PROFILE_BYTES: u64 = 4 << 20;
-
-/// The text of a host profile, which may be a file without an end.
-pub(super) fn read_profile(path: &Path) -> Result<String> {
-    let bytes = memgrove_open::read_at_most(std::fs::File::open(path)?, MOST_PROFILE_BYTES)?;
-    Ok(String::from_utf8(bytes)?)
 }
 
 /// The widest that the column of ids becomes.

@@ -95,7 +95,6 @@ mod engines {
     use super::RunArgs;
     use crate::exit::{Exit, UserError};
     use crate::output::Output;
-    use crate::output_file::Target;
 
     /// Programs take their time; who waits for one knows best how long.
     const LONGEST: Duration = Duration::from_secs(24 * 3600);

@@ -44,6 +44,18 @@ impl Source {
     }
 }
 
+/// The most bytes of a host profile: the longest of ours has a few thousand.
+const MOST_PROFILE_BYTES: u64 = 4 << 20;
+
+/// The text of a host profile, which may be a file without an end.
+pub(crate) fn host_profile(path: &Path) -> Result<String> {
+    let read = || -> Result<String> {
+        let bytes = read_at_most(std::fs::File::open(path)?, MOST_PROFILE_BYTES)?;
+        Ok(String::from_utf8(bytes)?)
+    };
+    read().with_context(|| format!("reading the host profile {}", escape_file_name(path.as_os_str())))
+}
+
 /// The one module in a file or in standard input (`-`); `verb` says what is to be done with it.
 pub(crate) fn read_one(path: &Path, max_bytes: u64, verb: &str) -> Result<Vec<u8>> {
     read_one_with_script(path, max_bytes, verb).map(|(module, _)| module)

@@ -3,9 +3,9 @@
 //! Nothing is decoded that writing the output does not decide by: function bodies, exports, segments and
 //! names are read where they are written.
 
-use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use wasmparser::{
     BinaryReader, CompositeInnerType, CustomSectionReader, ElementSectionReader, FromReader, FuncType,
@@ -53,8 +53,8 @@ pub struct Sections<'a> {
     pub(crate) data_count: u32,
     pub(crate) start: Option<u32>,
     type_count: u32,
-    types: OnceCell<Vec<Option<FuncType>>>,
-    export_names: OnceCell<HashSet<&'a str>>,
+    types: OnceLock<Vec<Option<FuncType>>>,
+    export_names: OnceLock<HashSet<&'a str>>,
 }
 
 /// One import and its index in the index space of its kind.
@@ -96,8 +96,8 @@ impl<'a> Sections<'a> {
             data_count: 0,
             start: None,
             type_count: 0,
-            types: OnceCell::new(),
-            export_names: OnceCell::new(),
+            types: OnceLock::new(),
+            export_names: OnceLock::new(),
         };
         let mut parser = Parser::new(0);
         let mut rest = bytes;

@@ -139,7 +139,7 @@ pub fn swap(facts: &Facts<'_>, options: &Options) -> Result<Swapped, SwapError> 
         return Err(Refusal::Already { version: earlier.version }.into());
     }
     let code = Code::new(facts);
-    let old = Old::find(&code, &options.members, options.sbrk)?.as_linked()?;
+    let old = Old::find(&code, &options.members, options.sbrk)?.if_not_run()?;
     let growth = Growth::find(&code, &old, options.sbrk)?;
     // Only a function by which the heap grows lives on for it.
     let old = match growth {

@@ -4,7 +4,7 @@
 //! functions, and neither reads nor writes what they keep, nor the headers of their blocks. Functions that would survive
 //! and do so are replaced too, if what they promise is known; else the module is refused, and they are named.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use memgrove_module::code::Flow;
 use memgrove_module::facts::{ExternKind, Facts, Numbers};
@@ -103,7 +103,7 @@ impl Old {
             };
             let dead: BTreeSet<u32> =
                 (facts.imported_func_count()..facts.func_count()).filter(is_dead).collect();
-            let inner = inner(facts, &replaced, sbrk);
+            let inner = inner(&mut reader, &replaced);
             let own = state(&mut reader, &replaced, dead.union(&primers), sbrk);
             let survives = |func: u32| after.get(func as usize).copied().unwrap_or(false) && !is_cut(func);
             let mut knowing: Vec<(u32, Why)> = Vec::new();
@@ -167,7 +167,7 @@ impl Old {
     }
 
     /// Only an allocator that has not run yet can be replaced: blocks that are live would be lost.
-    pub fn as_linked(self) -> Result<Self, Refusal> {
+    pub fn if_not_run(self) -> Result<Self, Refusal> {
         match self.snapshot {
             Some((address, value)) => Err(Refusal::Snapshot { address, value }),
             None => Ok(self),
@@ -256,19 +256,14 @@ fn asks_for_zero(code: &Code<'_>, replaced: &BTreeMap<u32, Member>, role: Role, 
     })
 }
 
-/// Functions that the replaced ones call, and what these call, as far as may be the allocator's.
-fn inner(facts: &Facts<'_>, replaced: &BTreeMap<u32, Member>, sbrk: Option<u32>) -> BTreeSet<u32> {
+/// Functions to which those that take a block hand its header.
+fn inner(reader: &mut Reader<'_, '_>, replaced: &BTreeMap<u32, Member>) -> BTreeSet<u32> {
+    let takes_block = |member: &&Member| member.role.takes_block() && !member.has_heap;
     let mut found = BTreeSet::new();
-    let mut open: VecDeque<(u32, usize)> = replaced.keys().map(|func| (*func, 0)).collect();
-    while let Some((func, depth)) = open.pop_front() {
-        for &callee in facts.call_graph.callees(func) {
-            let is_its_own =
-                facts.function(callee).is_some() && !replaced.contains_key(&callee) && Some(callee) != sbrk;
-            if is_its_own && depth < MOST_FORWARDS && found.insert(callee) {
-                open.push_back((callee, depth + 1));
-            }
-        }
+    for member in replaced.values().filter(takes_block) {
+        found.extend(reader.uses(member.func).into_iter().flat_map(|uses| &uses.passed_before));
     }
+    found.retain(|callee| !replaced.contains_key(callee));
     found
 }
 
