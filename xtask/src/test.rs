@@ -71,12 +71,12 @@ impl Step {
 const EVERY_BUDGET_S: u32 = 50 * 60;
 
 const STEPS: &[Step] = &[
-    Step::every("format", 10, format),
+    Step::every("format", 20, format),
     Step::every("tidy", 5, |workspace, _| tidy::run(workspace)),
     // Among its lints: no function of std that is newer than the `rust-version` of its crate.
     Step::every("clippy", 255, clippy),
     Step::every("documentation", 90, documentation),
-    Step::every("features-on-wasm32", 340, wasm32::features),
+    Step::every("features-on-wasm32", 330, wasm32::features),
     Step::every("archives", 310, |workspace, _| archives::run(workspace, &ArchivesArgs::checked())),
     Step::every("corpus", 45, |workspace, _| corpus::run(workspace, &CorpusTask::Fetch)),
     Step::every("tests", 1040, |_, sh| Ok(cmd!(sh, "cargo test --locked --workspace --no-fail-fast").run()?)),

@@ -38,8 +38,9 @@ const TRUE_ERRORS: &[(&str, MisuseKind, &[Option<u32>])] = &[
     // Its `OnigScanner.js` asks for 8 bytes for a result (`_malloc(8)`), in which `findBestMatch` stores three words, at 0,
     // 4 and 8: `i32.store offset=8` at 0x24302 and at 0x242e5.
     ("onigasm@2.2.4", MisuseKind::Overflow, &[Some(0x24302), Some(0x242e5)]),
-    // wasm-bindgen of that time allocates an argument of bytes with the alignment of a word, and the Rust function that it
-    // is handed to frees it as a `Vec<u8>`, with an alignment of 1: later versions pass the alignment on.
+    // Its JavaScript copies the argument, bytes, into `__wbindgen_malloc(size)` (`passArray8ToWasm0`), which is function
+    // 440 and asks for an alignment of 4, `(size < -3) << 2`; it is freed with an alignment of 1, as Rust frees bytes. In
+    // later versions of wasm-bindgen `__wbindgen_malloc` has a parameter for the alignment.
     ("@netlify/binary-info@1.0.0", MisuseKind::WrongAlignment, &[None]),
 ];
 
