@@ -103,7 +103,7 @@ impl Old {
             };
             let dead: BTreeSet<u32> =
                 (facts.imported_func_count()..facts.func_count()).filter(is_dead).collect();
-            let inner = inner(&mut reader, &replaced);
+            let inner = inner(&mut reader, &replaced, |func| is_cut(func) || dead.contains(&func));
             let own = state(&mut reader, &replaced, dead.union(&primers), sbrk);
             let survives = |func: u32| after.get(func as usize).copied().unwrap_or(false) && !is_cut(func);
             let mut knowing: Vec<(u32, Why)> = Vec::new();
@@ -256,14 +256,25 @@ fn asks_for_zero(code: &Code<'_>, replaced: &BTreeMap<u32, Member>, role: Role, 
     })
 }
 
-/// Functions to which those that take a block hand its header.
-fn inner(reader: &mut Reader<'_, '_>, replaced: &BTreeMap<u32, Member>) -> BTreeSet<u32> {
+/// Functions to which those that take a block hand its header, and to which nobody else hands anything else: a copy of
+/// memory may be handed any address.
+fn inner(
+    reader: &mut Reader<'_, '_>,
+    replaced: &BTreeMap<u32, Member>,
+    is_allocators: impl Fn(u32) -> bool,
+) -> BTreeSet<u32> {
     let takes_block = |member: &&Member| member.role.takes_block() && !member.has_heap;
     let mut found = BTreeSet::new();
     for member in replaced.values().filter(takes_block) {
         found.extend(reader.uses(member.func).into_iter().flat_map(|uses| &uses.passed_before));
     }
-    found.retain(|callee| !replaced.contains_key(callee));
+    let code = reader.code;
+    found.retain(|callee| {
+        let mut callers = code.callers(*callee).iter().filter(|caller| !is_allocators(**caller));
+        let is_header =
+            |caller: &u32| reader.uses(*caller).is_some_and(|uses| uses.passed_before.contains(callee));
+        !replaced.contains_key(callee) && callers.all(is_header)
+    });
     found
 }
 
