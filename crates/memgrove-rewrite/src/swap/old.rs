@@ -84,6 +84,7 @@ impl Old {
             let func = forwarded(code, member.func);
             by_func.entry(func).or_insert(Member { func, ..*member });
         }
+        let given: BTreeSet<u32> = by_func.keys().copied().collect();
         let mut reader = Reader::new(code);
         let mut replaced: BTreeMap<u32, Member> = by_func
             .iter()
@@ -103,8 +104,8 @@ impl Old {
             };
             let dead: BTreeSet<u32> =
                 (facts.imported_func_count()..facts.func_count()).filter(is_dead).collect();
-            let inner = inner(&mut reader, &replaced, |func| is_cut(func) || dead.contains(&func));
             let own = state(&mut reader, &replaced, dead.union(&primers), sbrk);
+            let inner = inner(&mut reader, &replaced, &given);
             let survives = |func: u32| after.get(func as usize).copied().unwrap_or(false) && !is_cut(func);
             let mut knowing: Vec<(u32, Why)> = Vec::new();
             let (mut tests, mut new_primers) = (BTreeMap::new(), BTreeSet::new());
@@ -256,25 +257,19 @@ fn asks_for_zero(code: &Code<'_>, replaced: &BTreeMap<u32, Member>, role: Role, 
     })
 }
 
-/// Functions to which those that take a block hand its header, and to which nobody else hands anything else: a copy of
-/// memory may be handed any address.
+/// Functions to which those that take a block hand its header. What was only inferred to be the allocator's may be a
+/// program's function with a header of its own, which it may hand to whatever copies memory.
 fn inner(
     reader: &mut Reader<'_, '_>,
     replaced: &BTreeMap<u32, Member>,
-    is_allocators: impl Fn(u32) -> bool,
+    given: &BTreeSet<u32>,
 ) -> BTreeSet<u32> {
     let takes_block = |member: &&Member| member.role.takes_block() && !member.has_heap;
     let mut found = BTreeSet::new();
-    for member in replaced.values().filter(takes_block) {
+    for member in replaced.values().filter(takes_block).filter(|member| given.contains(&member.func)) {
         found.extend(reader.uses(member.func).into_iter().flat_map(|uses| &uses.passed_before));
     }
-    let code = reader.code;
-    found.retain(|callee| {
-        let mut callers = code.callers(*callee).iter().filter(|caller| !is_allocators(**caller));
-        let is_header =
-            |caller: &u32| reader.uses(*caller).is_some_and(|uses| uses.passed_before.contains(callee));
-        !replaced.contains_key(callee) && callers.all(is_header)
-    });
+    found.retain(|callee| !replaced.contains_key(callee));
     found
 }
 
@@ -352,6 +347,13 @@ struct Own {
     heap: Option<u32>,
     errno: Option<(u32, i32)>,
     break_cell: Option<u32>,
+}
+
+impl Own {
+    /// An address of the state that a word at an address shares bytes with.
+    fn near(&self, at: u32) -> Option<&u32> {
+        self.state.range(at.saturating_sub(WORD_BYTES - 1)..at.saturating_add(WORD_BYTES)).next()
+    }
 }
 
 fn state<'o>(
@@ -460,10 +462,8 @@ fn knows(
         return Knows::Nothing;
     }
     let Some(uses) = reader.uses(func) else { return Knows::Inside(Why::NotUnderstood) };
-    let near =
-        |at: u32| own.state.range(at.saturating_sub(WORD_BYTES - 1)..at.saturating_add(WORD_BYTES)).next();
     // Who only writes there makes ready what nobody reads any more.
-    if let Some(address) = uses.loads.iter().find_map(|at| near(*at)) {
+    if let Some(address) = uses.loads.iter().find_map(|at| own.near(*at)) {
         return Knows::Inside(Why::State { address: *address });
     }
     let is_new = |callee: &u32| {
