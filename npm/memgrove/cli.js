@@ -83,13 +83,13 @@ async function runInspect(values, paths) {
     }
   }
   const as = values.json ? 'json' : values.format ?? (files.length > 1 ? 'table' : 'text');
-  const document = JSON.parse(await render(files, { as: 'json', hosts }));
-  for (const { file, error } of document.files) {
+  const json = await render(files, { as: 'json', hosts });
+  for (const { file, error } of JSON.parse(json).files) {
     if (!error) continue;
     complain(`${file}: ${error.message}`, error.hint);
     status = 1;
   }
-  process.stdout.write(await render(files, { as, hosts, verbose: values.verbose }));
+  process.stdout.write(as === 'json' ? json : await render(files, { as, hosts, verbose: values.verbose }));
   if (values.html) await replace(values.html, await render(files, { as: 'html', hosts }));
   process.exitCode = status;
 }

@@ -1,7 +1,7 @@
 //! memgrove for JavaScript: a module of a few exports, over which `npm/memgrove/memgrove.js` puts functions.
 //!
 //! ```text
-//! buffer(n) for the request (JSON) and each input ─► call() ─► count(), pointer(i), length(i) of what came out
+//! buffer(n) for the request (JSON) and each input ─► call(): how many parts ─► pointer(i), length(i) of each
 //! ```
 //!
 //! No bindings are generated: strings and bytes are all that passes. A request names its operation and the options; what

@@ -1,6 +1,6 @@
 //! Reports on files, as the command line prints them.
 
-use memgrove_api::document;
+use memgrove_api::{Error, document, profile_error};
 use memgrove_inspect::Knowledge;
 use memgrove_view::report::{Failure, HtmlReport, Inspected};
 use serde::Deserialize;
@@ -42,11 +42,9 @@ impl Request {
         }
         let mut knowledge = Knowledge::builtin().clone();
         for host in &self.hosts {
-            let added = knowledge.add_host("hosts", host);
-            added.map_err(|errors| {
-                let list: Vec<String> = errors.0.iter().map(ToString::to_string).collect();
-                usage(format!("host profile {}", list.join("; ")))
-            })?;
+            knowledge
+                .add_host("hosts", host)
+                .map_err(|errors| Error::from(profile_error(&errors)).failure())?;
         }
         let max_bytes = self.max_bytes.unwrap_or(memgrove_open::DEFAULT_MAX_BYTES);
         let files: Vec<Inspected> = self
