@@ -1,0 +1,182 @@
+// `node --import memgrove/register app.js`: every module that the process instantiates is traced or checked, in workers, too.
+// What is done is in the variable MEMGROVE_REGISTER, as JSON: see `defaults`. `npx memgrove trace node app.js` sets it.
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { basename, join, resolve } from 'node:path';
+import { isMainThread, threadId, BroadcastChannel, Worker } from 'node:worker_threads';
+import { Core } from './core.js';
+import { hook } from './hook.js';
+import { readProfile } from './profile.js';
+
+const defaults = {
+  /** `trace` or `check`. */
+  operation: 'trace',
+  /** Options of that function. */
+  options: {},
+  /** The folder for recordings, each with the module that it is of. */
+  out: 'memgrove-recordings',
+  /** The folder for instrumented modules, by the hash of the original; null for none. */
+  cache: join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'memgrove'),
+  /** Says on standard error what was recorded. */
+  says: true,
+};
+const settings = { ...defaults, ...JSON.parse(process.env.MEMGROVE_REGISTER || '{}') };
+const out = resolve(settings.out);
+/** How long a thread is waited for that is to be ended, in milliseconds. */
+const PATIENCE_MS = 1000;
+
+/** What this thread has to say at its end; see `finish`. */
+const recordings = new Set();
+const untouched = [];
+const lost = [];
+let written = 0;
+
+const core = new Core(new WebAssembly.Module(readFileSync(new URL('./memgrove.wasm', import.meta.url))));
+const { version } = core.about();
+
+function hashOf(bytes) {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** Writes a file at once or not at all: other threads and processes write the same ones. */
+function put(path, contents) {
+  const beside = `${path}.${process.pid}-${threadId}.part`;
+  writeFileSync(beside, contents, { mode: 0o600 });
+  renameSync(beside, path);
+}
+
+/** The module to be compiled in place of one; null where that is the module itself. */
+function instrument(bytes) {
+  if (!WebAssembly.validate(bytes)) return null;
+  const hash = hashOf(bytes);
+  const about = JSON.stringify([version, settings.operation, settings.options]);
+  const cached = settings.cache && join(settings.cache, `${hash}-${hashOf(about).slice(0, 16)}.wasm`);
+  try {
+    const wasm = cached && existsSync(cached) ? readFileSync(cached) : made(bytes, hash, cached);
+    if (!WebAssembly.validate(wasm)) throw new Error('this engine has one memory for each module only');
+    // It is read with the recording, and may be instantiated in another thread.
+    mkdirSync(out, { recursive: true });
+    if (!existsSync(moduleFile(hash))) put(moduleFile(hash), bytes);
+    return wasm;
+  } catch (error) {
+    untouched.push({ module: hash.slice(0, 12), bytes: bytes.length, why: error.message });
+    return null;
+  }
+}
+
+const moduleFile = (hash) => join(out, `${hash.slice(0, 12)}.wasm`);
+
+function made(bytes, hash, cached) {
+  const { wasm } = core[settings.operation](bytes, { name: hash.slice(0, 12), ...settings.options });
+  if (cached) {
+    mkdirSync(settings.cache, { recursive: true, mode: 0o700 });
+    put(cached, wasm);
+  }
+  return wasm;
+}
+
+const collected = new FinalizationRegistry((recording) => write(recording));
+
+function started({ instance, memory, finish, bytes }) {
+  // A check has to count what is live at the end, so its instance is kept; of others, the memory with the recording.
+  const recording = { memory, finish, bytes };
+  recordings.add(recording);
+  if (!finish) collected.register(instance, recording);
+  announce();
+}
+
+/** Writes a recording, and the module that it is of. */
+function write(recording) {
+  if (!recordings.delete(recording)) return;
+  const name = `${process.pid}-${threadId}-${written++}`;
+  try {
+    recording.finish?.();
+    const profile = readProfile(recording.memory);
+    put(join(out, `${name}.mgpr`), profile);
+    list.push({ recording: `${name}.mgpr`, module: recording.bytes && basename(moduleFile(hashOf(recording.bytes))) });
+  } catch (error) {
+    lost.push({ thread: threadId, why: error.message });
+  }
+}
+const list = [];
+
+let isFinished = false;
+/** Writes all that there is; the thread's list says what. */
+function finish() {
+  for (const recording of [...recordings]) write(recording);
+  if (!isMainThread && list.length + untouched.length + lost.length === 0) return;
+  mkdirSync(out, { recursive: true });
+  put(join(out, `${process.pid}-${threadId}.json`), JSON.stringify({ operation: settings.operation, recordings: list, untouched, lost }));
+  if (!isMainThread || isFinished || !settings.says) return;
+  isFinished = true;
+  process.stderr.write(`memgrove: ${list.length} recordings in ${settings.out}; npx memgrove ${settings.operation} --read ${settings.out}\n`);
+}
+
+// Modules that are imported as ES modules come here, too: Node's loader uses the same functions.
+hook(instrument, started);
+
+// The end of a thread, in all its forms.
+const channel = new BroadcastChannel(`memgrove-${process.pid}`);
+channel.unref();
+/** Threads that have said that they record something. */
+const recording = new Set();
+let isAnnounced = false;
+
+function announce() {
+  if (isMainThread || isAnnounced) return;
+  isAnnounced = true;
+  channel.postMessage({ from: threadId, says: 'recording' });
+}
+
+channel.onmessage = ({ data }) => {
+  if (data.says === 'recording') recording.add(data.from);
+  if (data.says === 'written') recording.delete(data.from);
+  if (data.says !== 'write' || data.to !== threadId) return;
+  finish();
+  channel.postMessage({ from: threadId, says: 'written' });
+  if (data.done) {
+    const done = new Int32Array(data.done);
+    Atomics.store(done, 0, 1);
+    Atomics.notify(done, 0);
+  }
+};
+
+const { terminate } = Worker.prototype;
+Worker.prototype.terminate = async function () {
+  if (recording.has(this.threadId)) await askToWrite(this.threadId);
+  return terminate.call(this);
+};
+
+/** Asks another thread to write what it has; it may be busy, and then that is lost. */
+async function askToWrite(to) {
+  channel.postMessage({ says: 'write', to });
+  for (const end = Date.now() + PATIENCE_MS; recording.has(to) && Date.now() < end;) {
+    await new Promise((then) => setTimeout(then, 5));
+  }
+  if (recording.delete(to)) lost.push({ thread: to, why: 'its worker was busy when it was ended' });
+}
+
+process.on('exit', () => {
+  for (const to of isMainThread ? recording : []) {
+    const done = new SharedArrayBuffer(4);
+    channel.postMessage({ says: 'write', to, done });
+    if (Atomics.wait(new Int32Array(done), 0, 0, PATIENCE_MS) === 'timed-out') {
+      lost.push({ thread: to, why: 'its worker was busy when the process ended' });
+    }
+  }
+  finish();
+});
+
+if (isMainThread) {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    const onSignal = () => {
+      // Where the program has an ear of its own, it decides how it ends.
+      if (process.listenerCount(signal) > 1) return;
+      process.off(signal, onSignal);
+      process.emit('exit', 128);
+      process.kill(process.pid, signal);
+    };
+    process.on(signal, onSignal);
+  }
+}
