@@ -110,7 +110,8 @@ function finish() {
   put(join(out, `${process.pid}-${threadId}.json`), JSON.stringify({ operation: settings.operation, recordings: list, untouched, lost }));
   if (!isMainThread || isFinished || !settings.says) return;
   isFinished = true;
-  process.stderr.write(`memgrove: ${list.length} recordings in ${settings.out}; npx memgrove ${settings.operation} --read ${settings.out}\n`);
+  const recordings = list.length === 1 ? '1 recording' : `${list.length} recordings`;
+  process.stderr.write(`memgrove: ${recordings} in ${settings.out}; npx memgrove ${settings.operation} --read ${settings.out}\n`);
 }
 
 // Modules that are imported as ES modules come here, too: Node's loader uses the same functions.
