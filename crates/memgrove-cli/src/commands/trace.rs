@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 use memgrove_inspect::facts::{Facts, Proposal};
-use memgrove_inspect::report::{AllocatorFunction, AllocatorRole, Level, Param};
+use memgrove_inspect::report::{AllocatorFunction, Level};
 use memgrove_rewrite::trace::{EXPORT, Options, ROLES, Role, Sample, TraceError, Traced, trace};
 use memgrove_text::escape_file_name;
 use memgrove_view::{bytes, count};
@@ -104,10 +104,9 @@ const ALLOC_HELP: &str =
     "A function of the allocator, by index or name, and what it does; several with commas";
 
 fn alloc_help() -> String {
-    let roles: Vec<&str> = ROLES.iter().map(|(_, name)| *name).collect();
+    let roles = role_names();
     format!(
-        "{ALLOC_HELP}\n\nFUNC is an index, the name of an export, or one of the name section. ROLE is one of {}.",
-        roles.join(", ")
+        "{ALLOC_HELP}\n\nFUNC is an index, the name of an export, or one of the name section. ROLE is one of {roles}."
     )
 }
 
@@ -249,26 +248,22 @@ fn is_traceable(roles: &BTreeMap<u32, Role>) -> bool {
     roles.values().any(|role| role.allocates()) && roles.values().any(|role| role.frees())
 }
 
+/// Whether a function with this role hands blocks out or takes them back.
+fn is_traced(role: Role) -> bool {
+    role.allocates() || role.frees()
+}
+
+/// The names of the roles that `--alloc` takes.
+fn role_names() -> String {
+    let names: Vec<&str> = ROLES.iter().filter(|role| is_traced(**role)).map(|role| role.name()).collect();
+    names.join(", ")
+}
+
 /// The role of a function by what its parameters mean; `None` for what is not traced.
 fn role_of(function: &AllocatorFunction) -> Option<Role> {
-    use AllocatorRole::{Calloc, Free, Malloc, Memalign, Realloc};
-    use Param::{Align, Class, Count, OldSize, OutPointer, Pointer, Size};
-    Some(match (function.role, function.abi?.params) {
-        (Malloc, [Size]) => Role::Malloc,
-        (Malloc | Calloc, [Size, Align]) => Role::RustAlloc,
-        (Malloc, [Size, Class]) => Role::New,
-        (Calloc, [Count, Size]) => Role::Calloc,
-        (Realloc, [Pointer, Size]) => Role::Realloc,
-        (Realloc, [Pointer, OldSize, Size]) => Role::SizedRealloc,
-        (Realloc, [Pointer, OldSize, Size, Align]) => Role::BindgenRealloc,
-        (Realloc, [Pointer, OldSize, Align, Size]) => Role::RustRealloc,
-        (Free, [Pointer]) => Role::Free,
-        (Free, [Pointer, OldSize]) => Role::SizedFree,
-        (Free, [Pointer, OldSize, Align]) => Role::RustDealloc,
-        (Memalign, [Align, Size]) => Role::Memalign,
-        (Memalign, [OutPointer, Align, Size]) => Role::PosixMemalign,
-        _ => return None,
-    })
+    // A method's blocks are handed on by functions without a heap before their parameters.
+    let (role, has_heap) = Role::of(function.role, function.abi?.params)?;
+    (is_traced(role) && !has_heap).then_some(role)
 }
 
 /// `FUNC=ROLE`, where FUNC is an index or a name.
@@ -277,10 +272,10 @@ fn named_role(given: &str, facts: &Facts<'_>) -> Result<(u32, Role)> {
         UserError::usage(format!("--alloc {given} has no role"))
             .hint("write FUNC=ROLE, such as 244=malloc or free=free")
     })?;
-    let role: Role = role.parse().map_err(|()| {
-        let roles: Vec<&str> = ROLES.iter().map(|(_, name)| *name).collect();
+    let parsed = role.parse().ok().filter(|role| is_traced(*role));
+    let role: Role = parsed.ok_or_else(|| {
         UserError::usage(format!("--alloc {given}: there is no role {role}"))
-            .hint(format!("the roles are {}", roles.join(", ")))
+            .hint(format!("the roles are {}", role_names()))
     })?;
     let index = func.parse().ok().or_else(|| facts.func_named(func));
     let index = index.ok_or_else(|| {

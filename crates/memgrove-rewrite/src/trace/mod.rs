@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! bytes, roles ─► reach      which functions can lead to an allocation        frames/reach.rs
-//!              ─► wrappers   of the allocator's functions                     wrap.rs, role.rs
+//!              ─► wrappers   of the allocator's functions                     wrap.rs
 //!              ─► frames     one slot for each function in progress, and wrappers of imports and exports   frames
 //!              ─► recorder   grafted, with a memory of its own                 trace/recorder.wat
 //! ```
@@ -11,15 +11,15 @@
 //! recording stands. It needs an engine with several memories.
 
 mod forward;
-mod role;
 mod wrap;
 
 use std::collections::BTreeMap;
 
 use thiserror::Error;
+use wasmparser::ValType;
 
-pub use self::role::{ROLES, Role};
 pub use crate::frames::{EXPORT, Sample, fingerprint};
+pub use memgrove_module::allocator::{ROLES, Role};
 
 use self::wrap::Place;
 use crate::edit::{Edits, Map, Sections, Untouched, applied};
@@ -194,7 +194,7 @@ fn check(sections: &Sections<'_>, options: &Options) -> Result<(), TraceError> {
     }
     for (&func, &role) in &options.functions {
         let ty = sections.func_type(func).ok_or(TraceError::NoFunction { func })?;
-        if !role.fits(ty) {
+        if !role.fits(false, &ValType::I32, (ty.params(), ty.results())) {
             return Err(TraceError::Role { func, role, ty: ty.to_string() });
         }
     }

@@ -2,10 +2,10 @@
 
 use wasm_encoder::{Function, Instruction, MemArg, MemArgTarget, ValType};
 
-use super::role::{Call, Role, Size};
 use crate::Error;
 use crate::edit::Edits;
 use crate::frames::{Added, IF};
+use memgrove_module::allocator::{Call, Role, Size};
 use memgrove_profile::layout::{ALIGN_SHIFT, NESTED, kind};
 
 /// Puts a wrapper before a function of the allocator.
@@ -23,8 +23,7 @@ pub(super) fn allocator(
     instead: Option<u32>,
     added: Added,
 ) -> Result<u32, Error> {
-    let shape = role.shape();
-    let params = u32::try_from(shape.params).unwrap_or(u32::MAX);
+    let params = role.param_count();
     let mut called = func;
     edits.wrap(func, format!("memgrove.{role}"), |inner| {
         let inner = instead.unwrap_or(inner);
@@ -34,7 +33,7 @@ pub(super) fn allocator(
         let mut wrapper =
             Wrapper { body: Function::new([(3, ValType::I32)]), params, inner, place, locals, added };
         wrapper.begin(func);
-        match shape.call {
+        match role.call() {
             Call::Free { block, size } => {
                 wrapper.if_not_null(block, |wrapper| {
                     wrapper.record(
@@ -54,6 +53,11 @@ pub(super) fn allocator(
                 wrapper.call(Some(result));
                 let size = [Instruction::LocalGet(size)];
                 wrapper.outcome(kind::MOVED, align, &[Instruction::LocalGet(result)], &size, Some(&size));
+                wrapper.push(&Instruction::LocalGet(result));
+            }
+            // Nothing is asked for, and nothing is given back.
+            Call::Measure { .. } => {
+                wrapper.call(Some(result));
                 wrapper.push(&Instruction::LocalGet(result));
             }
             Call::Allocate { size, align, out } => {
