@@ -88,15 +88,19 @@ impl Role {
         ROLES.iter().find(|(role, _)| *role == self).map_or("", |(_, name)| name)
     }
 
-    /// Whether a function of this type can have the role: all its parameters and its result are i32.
+    /// Whether a function of this type can have the role where addresses and sizes have this type: so do all its parameters
+    /// and its result. An error's number is an i32.
     #[must_use]
-    pub fn fits(self, ty: &FuncType) -> bool {
+    pub fn fits(self, ty: &FuncType, address: ValType) -> bool {
         let shape = self.shape();
-        let is_i32 = |types: &[ValType]| types.iter().all(|ty| *ty == ValType::I32);
-        ty.params().len() == shape.params
+        // AssemblyScript has 32-bit addresses.
+        let is_known = self != Self::New || address == ValType::I32;
+        let result = if self == Self::PosixMemalign { ValType::I32 } else { address };
+        is_known
+            && ty.params().len() == shape.params
             && ty.results().len() == shape.results
-            && is_i32(ty.params())
-            && is_i32(ty.results())
+            && ty.params().iter().all(|ty| *ty == address)
+            && ty.results().iter().all(|ty| *ty == result)
     }
 
     /// It hands out blocks.
