@@ -220,12 +220,24 @@ impl Role {
         self.position(Param::Pointer).is_some()
     }
 
-    /// Whether a function of this type can have the role, `word` being the type of addresses and sizes.
+    /// Whether a function of this type can have the role, `word` being the type of addresses and sizes, and `int` that
+    /// of an error's number and of a class.
     #[must_use]
-    pub fn fits<T: PartialEq>(self, has_heap: bool, word: &T, (params, results): (&[T], &[T])) -> bool {
+    pub fn fits<T: PartialEq>(
+        self,
+        has_heap: bool,
+        word: &T,
+        int: &T,
+        (params, results): (&[T], &[T]),
+    ) -> bool {
+        let result = if self.result() == Returned::Status { int } else { word };
+        let own = params.get(usize::from(has_heap)..).unwrap_or_default();
+        let of = |param: &Param| if *param == Param::Class { int } else { word };
         params.len() == self.params().len() + usize::from(has_heap)
+            && params.iter().take(usize::from(has_heap)).all(|ty| ty == word)
+            && own.iter().zip(self.params()).all(|(ty, param)| ty == of(param))
             && results.len() == usize::from(self.returns())
-            && params.iter().chain(results).all(|ty| ty == word)
+            && results.iter().all(|ty| ty == result)
     }
 }
 

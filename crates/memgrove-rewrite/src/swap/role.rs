@@ -34,7 +34,8 @@ impl Member {
 
     /// Whether a function of this type can have the role.
     pub(crate) fn fits(&self, ty: &FuncType) -> bool {
-        self.role.fits(self.has_heap, &facts::ValType::I32, (ty.params(), ty.results()))
+        let i32 = facts::ValType::I32;
+        self.role.fits(self.has_heap, &i32, &i32, (ty.params(), ty.results()))
     }
 }
 
