@@ -55,6 +55,7 @@ check     misuse of these heaps: use after free, overflow, double free and more
                        --firefox, --speedscope, --heaptrack and --mgtr, for other tools
   --alloc FUNC=ROLE    the allocator's functions, where they are not known
   --no-stacks          sizes and blocks only
+  --one-memory         for engines that know one memory only; node is asked itself
   --sample BYTES       one block in so many bytes; --seed NUMBER chooses them
  of check:
   --by-call            check by calls, not in line: slower, and fewer bytes
@@ -80,7 +81,7 @@ const options = {
   'accept-unverified': flag,
   to: word,
   read: word, profile: word, diff: flag, save: word, top: word, 'no-call-sites': flag, 'max-log': word,
-  alloc: words, 'no-stacks': flag, sample: word, seed: word,
+  alloc: words, 'no-stacks': flag, 'one-memory': flag, sample: word, seed: word,
   'by-call': flag, 'fail-on': words, suppress: word,
   ...Object.fromEntries(FORMATS.map((name) => [name, word])),
 };
@@ -175,7 +176,7 @@ async function write(values, command, make) {
 /** `trace` and `check`: a program that is run, a folder or a file that was recorded, or a module to be instrumented. */
 async function runRecorded(command, values, paths, program) {
   const instrumenting = command === 'trace'
-    ? { alloc: list(values.alloc), stacks: !values['no-stacks'], callSites: !values['no-call-sites'], sample: number(values.sample, 'sample'), seed: number(values.seed, 'seed'), maxLog: number(values['max-log'], 'max-log') }
+    ? { alloc: list(values.alloc), stacks: !values['no-stacks'], callSites: !values['no-call-sites'], sample: number(values.sample, 'sample'), seed: number(values.seed, 'seed'), oneMemory: values['one-memory'], maxLog: number(values['max-log'], 'max-log') }
     : { callSites: !values['no-call-sites'], inLine: !values['by-call'], maxLog: number(values['max-log'], 'max-log') };
   const reading = {
     top: number(values.top, 'top'),

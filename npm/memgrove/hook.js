@@ -2,16 +2,17 @@
 
 const SECTION = 'memgrove';
 const RECORDING = 'memgrove_profile';
-const OURS = new Set([RECORDING, 'memgrove_finish']);
+const OURS = new Set([RECORDING, 'memgrove_profile_place', 'memgrove_finish']);
 
 /**
  * Replaces the functions of `WebAssembly` that compile and instantiate.
  *
  * @param {(bytes: Uint8Array) => Uint8Array | null} instrument returns the module to be compiled in place of one, or null
  *   to leave it as it is; it must not throw.
- * @param {(seen: {instance: WebAssembly.Instance, memory: WebAssembly.Memory, finish: Function | undefined,
- *   bytes: Uint8Array | null}) => void} started hears of each instance with a recording; `bytes` is the original, or
- *   null where the module came from another thread.
+ * @param {(seen: {instance: WebAssembly.Instance, memory: WebAssembly.Memory, place: Function | undefined,
+ *   finish: Function | undefined, bytes: Uint8Array | null}) => void} started hears of each instance with a recording:
+ *   its memory, the function that says where in it the recording is if that is not at its start, and the function to
+ *   be called at the end of a check; `bytes` is the original, or null where the module came from another thread.
  * @returns {() => void} takes the replacement back; modules that are instrumented stay so
  */
 export function hook(instrument, started) {
@@ -44,7 +45,8 @@ export function hook(instrument, started) {
     const rest = Object.create(null);
     for (const name of Object.keys(all)) if (!OURS.has(name)) rest[name] = all[name];
     shown.set(instance, Object.freeze(rest));
-    started({ instance, memory: all[RECORDING], finish: all.memgrove_finish, bytes: originals.get(module) ?? null });
+    const { memgrove_profile_place: place, memgrove_finish: finish } = all;
+    started({ instance, memory: all[RECORDING], place, finish, bytes: originals.get(module) ?? null });
     return instance;
   };
 

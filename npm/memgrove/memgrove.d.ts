@@ -119,6 +119,8 @@ export interface TraceOptions extends InstrumentOptions {
   sample?: number;
   /** Which blocks these are. */
   seed?: number;
+  /** Record into a block of the module's own allocator, for engines that know one memory only. */
+  oneMemory?: boolean;
 }
 
 export interface CheckOptions extends InstrumentOptions {
@@ -159,7 +161,7 @@ export function swap(input: Input, options: SwapOptions): Promise<Fixed>;
 export function trace(input: Input, options?: TraceOptions): Promise<Instrumented>;
 export function check(input: Input, options?: CheckOptions): Promise<Instrumented & { sites: number; proven: number }>;
 /** The recording in the memory that an instrumented module exports as `memgrove_profile`. */
-export function readProfile(memory: WebAssembly.Memory): Uint8Array<ArrayBuffer>;
+export function readProfile(memory: WebAssembly.Memory, place?: number): Uint8Array<ArrayBuffer>;
 export function renderProfile(input: Input, recordings: Bytes | Bytes[], options?: ProfileOptions & { as?: 'text' | 'json' | 'html' | 'collapsed' | 'heaptrack' | 'sarif' }): Promise<string>;
 export function renderProfile(input: Input, recordings: Bytes | Bytes[], options: ProfileOptions & { as: 'dhat' | 'pprof' | 'firefox' | 'speedscope' | 'mgtr' }): Promise<Uint8Array<ArrayBuffer>>;
 /**
@@ -168,6 +170,6 @@ export function renderProfile(input: Input, recordings: Bytes | Bytes[], options
  */
 export function hook(
   instrument: (bytes: Uint8Array) => Uint8Array | null,
-  started: (seen: { instance: WebAssembly.Instance; memory: WebAssembly.Memory; finish: (() => void) | undefined; bytes: Uint8Array | null }) => void,
+  started: (seen: { instance: WebAssembly.Instance; memory: WebAssembly.Memory; place: (() => number) | undefined; finish: (() => void) | undefined; bytes: Uint8Array | null }) => void,
 ): () => void;
 export function about(): Promise<{ version: string; hosts: { id: string; title: string }[] }>;

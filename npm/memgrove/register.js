@@ -22,6 +22,7 @@ const defaults = {
   says: true,
 };
 const settings = { ...defaults, ...JSON.parse(process.env.MEMGROVE_REGISTER || '{}') };
+if (settings.operation === 'trace') settings.options = { oneMemory: !severalMemories(), ...settings.options };
 const out = resolve(settings.out);
 /** How long a thread is waited for that is to be ended, in milliseconds. */
 const PATIENCE_MS = 1000;
@@ -34,6 +35,11 @@ let written = 0;
 
 const core = new Core(new WebAssembly.Module(readFileSync(new URL('./memgrove.wasm', import.meta.url))));
 const { version } = core.about();
+
+/** Whether the engine knows modules with two memories; else the recording is in the program's own. */
+function severalMemories() {
+  return WebAssembly.validate(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 5, 5, 2, 0, 0, 0, 0]));
+}
 
 function hashOf(bytes) {
   return createHash('sha256').update(bytes).digest('hex');
@@ -54,7 +60,7 @@ function instrument(bytes) {
   const cached = settings.cache && join(settings.cache, `${hash}-${hashOf(about).slice(0, 16)}.wasm`);
   try {
     const wasm = cached && existsSync(cached) ? readFileSync(cached) : made(bytes, hash, cached);
-    if (!WebAssembly.validate(wasm)) throw new Error('this engine has one memory for each module only');
+    if (!WebAssembly.validate(wasm)) throw new Error('it needs an engine with several memories, such as that of Node 22');
     // It is read with the recording, and may be instantiated in another thread.
     mkdirSync(out, { recursive: true });
     if (!existsSync(moduleFile(hash))) put(moduleFile(hash), bytes);
@@ -78,11 +84,11 @@ function made(bytes, hash, cached) {
 
 const collected = new FinalizationRegistry((recording) => write(recording));
 
-function started({ instance, memory, finish, bytes }) {
-  // A check has to count what is live at the end, so its instance is kept; of others, the memory with the recording.
-  const recording = { memory, finish, bytes };
+function started({ instance, memory, place, finish, bytes }) {
+  // A function of it keeps the instance; without one, only the memory with the recording is kept.
+  const recording = { memory, place, finish, bytes };
   recordings.add(recording);
-  if (!finish) collected.register(instance, recording);
+  if (!finish && !place) collected.register(instance, recording);
   announce();
 }
 
@@ -92,7 +98,7 @@ function write(recording) {
   const name = `${process.pid}-${threadId}-${written++}`;
   try {
     recording.finish?.();
-    const profile = readProfile(recording.memory);
+    const profile = readProfile(recording.memory, recording.place?.());
     put(join(out, `${name}.mgpr`), profile);
     list.push({ recording: `${name}.mgpr`, module: recording.bytes && basename(moduleFile(hashOf(recording.bytes))) });
   } catch (error) {

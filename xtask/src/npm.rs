@@ -93,7 +93,11 @@ pub fn module(workspace: &Workspace) -> Result<Vec<u8>> {
         .map_or_else(|| workspace.out().join("target"), PathBuf::from)
         .join("npm");
     rust.enter(&sh, &[])?;
-    let arguments = rust.arguments("std,panic_abort");
+    let mut arguments = rust.arguments("std,panic_abort");
+    // Where the library is built anyway, it is built small.
+    if arguments.iter().any(|argument| argument.starts_with("-Zbuild-std")) {
+        arguments.push("-Zbuild-std-features=optimize_for_size".to_owned());
+    }
     cmd!(sh, "cargo build --quiet --locked --profile npm --target-dir {target} -p memgrove-js")
         .args(arguments)
         .quiet()

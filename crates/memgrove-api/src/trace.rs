@@ -4,12 +4,17 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use memgrove_inspect::facts::Proposal;
-use memgrove_inspect::report::{AllocatorFunction, AllocatorRole, Level, Param};
+use memgrove_inspect::report::{AllocatorFunction, Level};
 use memgrove_inspect::{Facts, conclude};
 use memgrove_rewrite::trace::{Options, ROLES, Role, Sample, TraceError, Traced, trace, traced_by};
 use memgrove_view::count;
 
 use crate::error::{Error, UserError};
+
+/// What a recording takes at most in a memory of its own, where nothing else is asked.
+const MEMORY_BYTES: u64 = 1 << 30;
+/// The same in a block of the program's memory.
+const BLOCK_BYTES: u64 = 8 << 20;
 
 /// How a module is traced.
 #[derive(Clone, Debug)]
@@ -25,7 +30,9 @@ pub struct Request {
     /// Which blocks these are.
     pub seed: u64,
     /// The most memory that the recording may take, in bytes.
-    pub max_bytes: u64,
+    pub max_bytes: Option<u64>,
+    /// Record into a block of the module's own allocator, for engines that know one memory only.
+    pub one_memory: bool,
 }
 
 /// A module with its recorder.
@@ -59,7 +66,8 @@ pub fn instrument(facts: &Facts<'_>, request: &Request) -> Result<Instrumented, 
             .map(|bytes| Sample { mean_bytes: mean_bytes(bytes), seed: request.seed }),
         stacks: request.stacks,
         call_sites: request.call_sites,
-        max_bytes: request.max_bytes,
+        max_bytes: request.max_bytes.unwrap_or(if request.one_memory { BLOCK_BYTES } else { MEMORY_BYTES }),
+        one_memory: request.one_memory,
     };
     let traced = trace(facts.bytes(), &options).map_err(explain)?;
     Ok(Instrumented { functions: options.functions, traced })
@@ -114,26 +122,23 @@ fn is_traceable(roles: &BTreeMap<u32, Role>) -> bool {
     roles.values().any(|role| role.allocates()) && roles.values().any(|role| role.frees())
 }
 
+/// Whether a function with this role hands blocks out or takes them back.
+fn is_traced(role: Role) -> bool {
+    role.allocates() || role.frees()
+}
+
+/// The names of the roles that [`Request::alloc`] takes.
+#[must_use]
+pub fn role_names() -> String {
+    let names: Vec<&str> = ROLES.iter().filter(|role| is_traced(**role)).map(|role| role.name()).collect();
+    names.join(", ")
+}
+
 /// The role of a function by what its parameters mean; `None` for what is not traced.
 fn role_of(function: &AllocatorFunction) -> Option<Role> {
-    use AllocatorRole::{Calloc, Free, Malloc, Memalign, Realloc};
-    use Param::{Align, Class, Count, OldSize, OutPointer, Pointer, Size};
-    Some(match (function.role, function.abi?.params) {
-        (Malloc, [Size]) => Role::Malloc,
-        (Malloc | Calloc, [Size, Align]) => Role::RustAlloc,
-        (Malloc, [Size, Class]) => Role::New,
-        (Calloc, [Count, Size]) => Role::Calloc,
-        (Realloc, [Pointer, Size]) => Role::Realloc,
-        (Realloc, [Pointer, OldSize, Size]) => Role::SizedRealloc,
-        (Realloc, [Pointer, OldSize, Size, Align]) => Role::BindgenRealloc,
-        (Realloc, [Pointer, OldSize, Align, Size]) => Role::RustRealloc,
-        (Free, [Pointer]) => Role::Free,
-        (Free, [Pointer, OldSize]) => Role::SizedFree,
-        (Free, [Pointer, OldSize, Align]) => Role::RustDealloc,
-        (Memalign, [Align, Size]) => Role::Memalign,
-        (Memalign, [OutPointer, Align, Size]) => Role::PosixMemalign,
-        _ => return None,
-    })
+    // A method's blocks are handed on by functions without a heap before their parameters.
+    let (role, has_heap) = Role::of(function.role, function.abi?.params)?;
+    (is_traced(role) && !has_heap).then_some(role)
 }
 
 /// `FUNC=ROLE`, where FUNC is an index or a name.
@@ -142,10 +147,10 @@ fn named_role(given: &str, facts: &Facts<'_>) -> Result<(u32, Role), UserError> 
         UserError::usage(format!("--alloc {given} has no role"))
             .hint("write FUNC=ROLE, such as 244=malloc or free=free")
     })?;
-    let role: Role = role.parse().map_err(|()| {
-        let roles: Vec<&str> = ROLES.iter().map(|(_, name)| *name).collect();
+    let parsed = role.parse().ok().filter(|role| is_traced(*role));
+    let role: Role = parsed.ok_or_else(|| {
         UserError::usage(format!("--alloc {given}: there is no role {role}"))
-            .hint(format!("the roles are {}", roles.join(", ")))
+            .hint(format!("the roles are {}", role_names()))
     })?;
     let index = func.parse().ok().or_else(|| facts.func_named(func));
     let index = index.ok_or_else(|| {
@@ -160,7 +165,8 @@ fn explain(error: TraceError) -> Error {
     let hint = match &error {
         TraceError::Already { .. } => "trace the original",
         TraceError::Role { .. } => "memgrove inspect names the allocator; --help lists what each role takes",
-        TraceError::Memory64 => "only modules with 32-bit addresses can be traced",
+        TraceError::NoBlock { .. } => "leave out --one-memory, for an engine with several memories",
+        TraceError::Memory64 { .. } => "trace it without --sample and --one-memory",
         TraceError::Shared => "only modules of one thread can be traced",
         _ => return Error::Trace(error),
     };

@@ -34,7 +34,8 @@ fn packages_print_the_same_and_their_recordings_name_functions() {
         for operation in ["trace", "check"] {
             let folder = tempfile::tempdir().unwrap();
             let plain = own_js::run(package, &node, &[], &[]);
-            let hooked = own_js::run(package, &node, &arguments(&register), &settings(operation, folder.path()));
+            let hooked =
+                own_js::run(package, &node, &arguments(&register), &settings(operation, folder.path()));
             let is_same = plain == hooked;
             let seen = read(folder.path());
             println!(
@@ -88,4 +89,3 @@ fn read(folder: &Path) -> Recorded {
     }
     seen
 }
-

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use memgrove_api::trace::{Request, instrument};
+use memgrove_api::trace::{Request, instrument, role_names};
 use memgrove_inspect::Facts;
-use memgrove_rewrite::trace::{EXPORT, ROLES, Traced};
+use memgrove_rewrite::trace::{EXPORT, Traced};
 use memgrove_text::escape_file_name;
 use memgrove_view::{bytes, count};
 
@@ -27,7 +27,8 @@ a function of a library with --invoke. What its heap did is then said, and writt
 
 With -o, the module is instrumented: the same imports and exports, and one more, the memory `memgrove_profile`, in which \
 each call of the allocator is noted with its size, its block and the stack of calls that led to it. Which functions those \
-are is what `memgrove inspect -v` lists, or what --alloc says. It needs an engine with several memories.
+are is what `memgrove inspect -v` lists, or what --alloc says. It needs an engine with several memories, unless --one-memory \
+is given: then `memgrove_profile` is the module's own memory, and `memgrove_profile_place` a function that returns where in it.
 
 With --profile, a recording is read: the most memory that was live and who held it, what was live at the end, and who \
 asks most often. FILE is then the original module, which has the names. A recording is what the function \
@@ -39,6 +40,7 @@ Examples:
   memgrove trace library.wasm --invoke work 1000
   memgrove trace app.wasm -o traced.wasm
   memgrove trace app.wasm -o traced.wasm --alloc 244=malloc,1827=free
+  memgrove trace app.wasm -o traced.wasm --one-memory --max-log 32MiB
   memgrove trace app.wasm -o traced.wasm --map app.map && memgrove trace app.wasm --map app.map --resolve stack.txt
   memgrove trace app.wasm --profile app.mgpr
   memgrove trace app.wasm --profile app.mgpr --pprof app.pb.gz --dhat dhat.json
@@ -75,9 +77,13 @@ pub(crate) struct TraceArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 0, requires = "sample")]
     seed: u64,
 
-    /// The most memory that the recording may take, such as 256MiB; the log ends there, counts go on
-    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "1GiB", conflicts_with = "profile")]
-    max_log: u64,
+    /// The most memory that the recording may take; the log ends there, counts go on [default: 1GiB; with --one-memory 8MiB]
+    #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "profile")]
+    max_log: Option<u64>,
+
+    /// Record into a block of the module's own allocator, for engines that know one memory only
+    #[arg(long, conflicts_with = "profile")]
+    one_memory: bool,
 
     /// With -o: write where functions and instructions of FILE are in OUT. With --resolve: read it
     #[arg(long, value_name = "MAP", conflicts_with_all = ["profile", "diff"])]
@@ -102,10 +108,9 @@ const ALLOC_HELP: &str =
     "A function of the allocator, by index or name, and what it does; several with commas";
 
 fn alloc_help() -> String {
-    let roles: Vec<&str> = ROLES.iter().map(|(_, name)| *name).collect();
+    let roles = role_names();
     format!(
-        "{ALLOC_HELP}\n\nFUNC is an index, the name of an export, or one of the name section. ROLE is one of {}.",
-        roles.join(", ")
+        "{ALLOC_HELP}\n\nFUNC is an index, the name of an export, or one of the name section. ROLE is one of {roles}."
     )
 }
 
@@ -167,6 +172,7 @@ fn traced(args: &TraceArgs, original: &Original<'_>, out: &mut Output) -> Result
         sample_mean_bytes: args.sample,
         seed: args.seed,
         max_bytes: args.max_log,
+        one_memory: args.one_memory,
     };
     let instrumented = instrument(original.facts, &request).with_context(|| original.name.to_owned())?;
     for (func, role) in &instrumented.functions {

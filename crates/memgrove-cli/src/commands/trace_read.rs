@@ -11,7 +11,7 @@ use memgrove_symbols::Symbols;
 use memgrove_text::escape_file_name;
 use memgrove_view::profile::{HeapProfile, ProfileDiff};
 
-use crate::exit::{Exit, UserError};
+use crate::exit::Exit;
 use crate::input::Source;
 use crate::output::Output;
 use crate::output_file::{self, Target};

@@ -8,9 +8,7 @@ use serde_json::json;
 
 use super::{one_module, to_json};
 
-/// What a recording takes at most, where nothing else is asked.
-const TRACE_BYTES: u64 = 1 << 30;
-/// The same of reports.
+/// What reports take at most, where nothing else is asked.
 const CHECK_BYTES: u64 = 64 << 20;
 
 #[derive(Debug, Deserialize)]
@@ -28,6 +26,9 @@ pub(super) struct Trace {
     sample: Option<u64>,
     #[serde(default)]
     seed: u64,
+    /// For engines that know one memory only.
+    #[serde(default)]
+    one_memory: bool,
     max_log: Option<u64>,
     max_bytes: Option<u64>,
 }
@@ -63,7 +64,8 @@ impl Trace {
             call_sites: self.call_sites,
             sample_mean_bytes: self.sample,
             seed: self.seed,
-            max_bytes: self.max_log.unwrap_or(TRACE_BYTES),
+            max_bytes: self.max_log,
+            one_memory: self.one_memory,
         };
         let instrumented = trace::instrument(&original, &request)?;
         let functions: Vec<_> = instrumented

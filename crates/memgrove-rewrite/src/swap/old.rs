@@ -13,7 +13,7 @@ use wasmparser::Operator;
 
 use super::role::{Member, Role};
 use super::uses::Uses;
-use super::{Refusal, Why};
+use super::{Refusal, Why, refusal};
 
 /// Bytes of a variable of the allocator.
 const WORD_BYTES: u32 = 4;
@@ -77,6 +77,7 @@ impl Old {
     /// Finds what has to be replaced. Linear in the module, for each round in which something is added.
     pub fn find(code: &Code<'_>, members: &[Member], sbrk: Option<u32>) -> Result<Self, Refusal> {
         let facts = code.facts();
+        refusal::of_members(facts, members)?;
         let mut by_func: BTreeMap<u32, Member> =
             members.iter().map(|member| (member.func, *member)).collect();
         // What a member hands all its arguments to is called directly, too, where it was inlined.
