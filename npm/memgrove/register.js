@@ -111,66 +111,73 @@ let isFinished = false;
 /** Writes all that there is; the thread's list says what. */
 function finish() {
   for (const recording of [...recordings]) write(recording);
+  putList();
+  Atomics.store(isWritten, 0, 1);
+  Atomics.notify(isWritten, 0);
+}
+
+function putList() {
   if (!isMainThread && list.length + untouched.length + lost.length === 0) return;
   mkdirSync(out, { recursive: true });
   put(join(out, `${process.pid}-${threadId}.json`), JSON.stringify({ operation: settings.operation, recordings: list, untouched, lost }));
   if (!isMainThread || isFinished || !settings.says) return;
   isFinished = true;
-  const recordings = list.length === 1 ? '1 recording' : `${list.length} recordings`;
-  process.stderr.write(`memgrove: ${recordings} in ${settings.out}; npx memgrove ${settings.operation} --read ${settings.out}\n`);
+  const words = list.length === 1 ? '1 recording' : `${list.length} recordings`;
+  process.stderr.write(`memgrove: ${words} in ${settings.out}; npx memgrove ${settings.operation} --read ${settings.out}\n`);
 }
 
 // Modules that are imported as ES modules come here, too: Node's loader uses the same functions.
 hook(instrument, started);
 
-// The end of a thread, in all its forms.
+// The end of a thread, in all its forms. A worker that is ended from outside hears nothing of it, so it is asked before.
 const channel = new BroadcastChannel(`memgrove-${process.pid}`);
 channel.unref();
-/** Threads that have said that they record something. */
-const recording = new Set();
+/** Other threads that record something, by id: a number in shared memory that is 1 once all of it is written. */
+const threads = new Map();
+/** This thread's. */
+const isWritten = new Int32Array(new SharedArrayBuffer(4));
 let isAnnounced = false;
 
 function announce() {
   if (isMainThread || isAnnounced) return;
   isAnnounced = true;
-  channel.postMessage({ from: threadId, says: 'recording' });
+  channel.postMessage({ from: threadId, isWritten });
 }
 
 channel.onmessage = ({ data }) => {
-  if (data.says === 'recording') recording.add(data.from);
-  if (data.says === 'written') recording.delete(data.from);
-  if (data.says !== 'write' || data.to !== threadId) return;
-  finish();
-  channel.postMessage({ from: threadId, says: 'written' });
-  if (data.done) {
-    const done = new Int32Array(data.done);
-    Atomics.store(done, 0, 1);
-    Atomics.notify(done, 0);
-  }
+  if (data.from !== undefined) threads.set(data.from, data.isWritten);
+  if (data.write === threadId) finish();
 };
 
 const { terminate } = Worker.prototype;
 Worker.prototype.terminate = async function () {
-  if (recording.has(this.threadId)) await askToWrite(this.threadId);
+  const { threadId } = this;
+  for (const end = Date.now() + PATIENCE_MS; isWaitedFor(threadId) && Date.now() < end;) {
+    await new Promise((then) => setTimeout(then, 5));
+  }
+  noteLost(threadId);
   return terminate.call(this);
 };
 
-/** Asks another thread to write what it has; it may be busy, and then that is lost. */
-async function askToWrite(to) {
-  channel.postMessage({ says: 'write', to });
-  for (const end = Date.now() + PATIENCE_MS; recording.has(to) && Date.now() < end;) {
-    await new Promise((then) => setTimeout(then, 5));
-  }
-  if (recording.delete(to)) lost.push({ thread: to, why: 'its worker was busy when it was ended' });
+/** Whether another thread still has something to write; it is asked to. */
+function isWaitedFor(thread) {
+  const isWritten = threads.get(thread);
+  if (!isWritten || Atomics.load(isWritten, 0) === 1) return false;
+  channel.postMessage({ write: thread });
+  return true;
+}
+
+/** A busy thread hears nothing, so what it has is lost. */
+function noteLost(thread) {
+  const isWritten = threads.get(thread);
+  threads.delete(thread);
+  if (isWritten && Atomics.load(isWritten, 0) !== 1) lost.push({ thread, why: 'its worker was busy when it was ended' });
 }
 
 process.on('exit', () => {
-  for (const to of isMainThread ? recording : []) {
-    const done = new SharedArrayBuffer(4);
-    channel.postMessage({ says: 'write', to, done });
-    if (Atomics.wait(new Int32Array(done), 0, 0, PATIENCE_MS) === 'timed-out') {
-      lost.push({ thread: to, why: 'its worker was busy when the process ended' });
-    }
+  for (const thread of isMainThread ? [...threads.keys()] : []) {
+    if (isWaitedFor(thread)) Atomics.wait(threads.get(thread), 0, 0, PATIENCE_MS);
+    noteLost(thread);
   }
   finish();
 });
