@@ -29,7 +29,7 @@ const PATIENCE_MS = 1000;
 
 /** What this thread has to say at its end; see `finish`. */
 const recordings = new Set();
-const untouched = [];
+const untouched = new Map();
 const lost = [];
 let written = 0;
 
@@ -66,7 +66,7 @@ function instrument(bytes) {
     if (!existsSync(moduleFile(hash))) put(moduleFile(hash), bytes);
     return wasm;
   } catch (error) {
-    untouched.push({ module: hash.slice(0, 12), bytes: bytes.length, why: error.message });
+    untouched.set(hash, { module: hash.slice(0, 12), bytes: bytes.length, why: error.message });
     return null;
   }
 }
@@ -117,9 +117,9 @@ function finish() {
 }
 
 function putList() {
-  if (!isMainThread && list.length + untouched.length + lost.length === 0) return;
+  if (!isMainThread && list.length + untouched.size + lost.length === 0) return;
   mkdirSync(out, { recursive: true });
-  put(join(out, `${process.pid}-${threadId}.json`), JSON.stringify({ operation: settings.operation, recordings: list, untouched, lost }));
+  put(join(out, `${process.pid}-${threadId}.json`), JSON.stringify({ operation: settings.operation, recordings: list, untouched: [...untouched.values()], lost }));
   if (!isMainThread || isFinished || !settings.says) return;
   isFinished = true;
   const words = list.length === 1 ? '1 recording' : `${list.length} recordings`;
