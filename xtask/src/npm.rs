@@ -92,11 +92,13 @@ pub fn module(workspace: &Workspace) -> Result<Vec<u8>> {
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| workspace.out().join("target"), PathBuf::from)
         .join("npm");
-    rust.enter(&sh, &[])?;
     let mut arguments = rust.arguments("std,panic_abort");
-    // Where the library is built anyway, it is built small.
+    // Where the library is built anyway, it is built small: a panic is a trap without words.
     if arguments.iter().any(|argument| argument.starts_with("-Zbuild-std")) {
         arguments.push("-Zbuild-std-features=optimize_for_size".to_owned());
+        rust.enter(&sh, &["-Zunstable-options", "-Cpanic=immediate-abort"])?;
+    } else {
+        rust.enter(&sh, &[])?;
     }
     cmd!(sh, "cargo build --quiet --locked --profile npm --target-dir {target} -p memgrove-js")
         .args(arguments)
