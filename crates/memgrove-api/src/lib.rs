@@ -10,6 +10,7 @@
 
 mod document;
 mod error;
+mod extract;
 mod failure;
 pub mod fix;
 mod host;
@@ -18,9 +19,10 @@ mod open;
 
 pub use document::{Document, Format, Piece, document};
 pub use error::{Error, ErrorKind, UserError};
+pub use extract::{CoreModule, FileNames};
 pub use failure::{of_module, of_opening};
 pub use host::{HostTarget, profile_error};
-pub use inspect::{inspect, report};
+pub use inspect::{inspect, inspect_and_extract, report};
 pub use open::open_one;
 
 /// The README's example.
