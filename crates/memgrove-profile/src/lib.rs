@@ -16,7 +16,8 @@
 //! 8       4  state: bit 0, the log was cut at its limit; bit 1, there were more stacks than nodes; bit 2, more functions
 //!            in progress than slots; bit 3, suspended calls went on in another order; bit 4,
 //!            more sampled blocks were live than could be told apart
-//! 12      4  0x350000; with sampling 0x450000
+//! 12      4  where the log began in the recording memory: 0x350000; with sampling 0x450000; less in a block of the
+//!            program's memory
 //! 16      4  that and the bytes of the log
 //! 20      4  (size of the memory)
 //! 24      4  nodes, at least 1
@@ -49,6 +50,7 @@
 //!                     allocation; 10 bit 8: it was freed, node of its free; size: bytes of the access before the first that
 //!                     is misuse, or the size that a freeing call told, block its alignment; 11 the end: block, frees of
 //!                     unknown blocks; size, reports left out
+//!                     with 64-bit addresses 12 the upper halves of the next event's block and size; absent if both are 0
 //!                     bit 4: called by another function of the allocator; bits 8–15: log2 of the alignment
 //!               4  4  node
 //!               8  4  address of the block

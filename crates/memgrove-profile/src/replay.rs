@@ -13,9 +13,9 @@ use crate::read::{Event, Profile, What};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Block {
     /// Its address.
-    pub address: u32,
+    pub address: u64,
     /// Bytes asked for.
-    pub size: u32,
+    pub size: u64,
     /// The alignment asked for, as a power of two; 0 if none was.
     pub align_log2: u8,
     /// Position in [`Profile::nodes`] of the stack that allocated it, or last reallocated it.
@@ -34,7 +34,7 @@ pub enum Step {
     /// A block was reallocated: before, after.
     Moved(Block, Block),
     /// An allocation of so many bytes was refused.
-    Refused(u32),
+    Refused(u64),
 }
 
 /// What contradicts that the traced functions are the allocator's. Both are 0 in a sound profile of a sound program.
@@ -49,13 +49,13 @@ pub struct Contradictions {
 /// The heap while a log is followed.
 #[derive(Debug, Default)]
 pub struct Heap {
-    live: HashMap<u32, Block>,
+    live: HashMap<u64, Block>,
     changes: u64,
     contradictions: Contradictions,
     /// The block that is being reallocated.
-    moving: Option<u32>,
+    moving: Option<u64>,
     /// The block that the last outermost event was about to free.
-    freeing: Option<u32>,
+    freeing: Option<u64>,
     waiting: Vec<Event>,
 }
 
@@ -113,16 +113,16 @@ impl Heap {
     }
 
     /// Applies the nested events that are about other blocks than the calls around them.
-    fn settle(&mut self, result: Option<u32>, each: &mut impl FnMut(&Step, &Self)) {
+    fn settle(&mut self, result: Option<u64>, each: &mut impl FnMut(&Step, &Self)) {
         let (freeing, moving) = (self.freeing, self.moving);
-        let of_outer = |block: u32| Some(block) == result || Some(block) == freeing || Some(block) == moving;
+        let of_outer = |block: u64| Some(block) == result || Some(block) == freeing || Some(block) == moving;
         // A nested reallocation is two events; the second belongs where the first does.
         let mut skip_moved = false;
         for event in std::mem::take(&mut self.waiting) {
             let own = match event.what {
                 // An aligned block may begin inside of the longer one that was allocated for it.
                 What::Allocated { block, size, .. } => {
-                    let holds = |result: u32| result.checked_sub(block).is_some_and(|at| at < size);
+                    let holds = |result: u64| result.checked_sub(block).is_some_and(|at| at < size);
                     !of_outer(block) && !result.is_some_and(holds)
                 }
                 What::Freed { block, .. } => !of_outer(block),
@@ -174,7 +174,7 @@ impl Heap {
         }
     }
 
-    fn born(&mut self, address: u32, size: u32, align_log2: u8, node: u32) -> Block {
+    fn born(&mut self, address: u64, size: u64, align_log2: u8, node: u32) -> Block {
         let block = Block { address, size, align_log2, node, born: self.changes };
         if self.live.insert(address, block).is_some() {
             self.contradictions.allocated_live += 1;
@@ -182,7 +182,7 @@ impl Heap {
         block
     }
 
-    fn died(&mut self, address: u32) -> Option<Block> {
+    fn died(&mut self, address: u64) -> Option<Block> {
         let block = self.live.remove(&address);
         if block.is_none() {
             self.contradictions.freed_unknown += 1;

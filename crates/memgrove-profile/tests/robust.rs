@@ -89,6 +89,29 @@ fn figures_are_those_of_the_log() {
     assert_eq!(summary.nodes[&1].at_peak_bytes, 150);
 }
 
+/// Whatever a damaged or wrongly recorded profile says: no figure overflows, in any format.
+#[test]
+fn sizes_and_addresses_of_64_bits_add_up_at_most_to_the_largest() {
+    let high = (layout::kind::HIGH, u32::MAX, u32::MAX);
+    let events =
+        [high, (NEW, 16, 8), high, (NEW, 32, 8), (NEW, 48, 8), high, (MOVING, 16, 0), high, (MOVED, 64, 64)];
+    let profile = Profile::read(&profile(&events)).expect("it is whole");
+    let addresses: Vec<u64> = profile.replay(|_, _| ()).live().map(|block| block.address).collect();
+    assert!(addresses.contains(&48) && addresses.contains(&(0xffff_ffff_0000_0000 + 64)), "{addresses:x?}");
+    let summary = profile.summary();
+    assert_eq!((summary.peak_bytes, summary.allocated_bytes), (u64::MAX, u64::MAX));
+    assert_eq!(summary.contradictions, Contradictions::default());
+    assert!(!profile.timeline(&summary, 10).is_empty());
+    let names: &dyn memgrove_profile::Names = &|_| vec![memgrove_profile::Frame::default()];
+    let export = memgrove_profile::Export { profile: &profile, summary: &summary, names, module: "" };
+    for bytes in [export.dhat().ok(), export.pprof().ok(), export.firefox().ok(), export.speedscope().ok()] {
+        assert!(bytes.is_some_and(|bytes| !bytes.is_empty()));
+    }
+    assert!(!export.heaptrack().is_empty() && profile.mgtr().is_ok());
+    // Nothing follows the upper halves.
+    assert!(Profile::read(&self::profile(&[high])).expect("it is whole").events.is_empty());
+}
+
 #[test]
 fn a_profile_that_is_cut_short_or_damaged_says_where() {
     let whole = profile(&[(NEW, 16, 8)]);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 use memgrove_inspect::facts::{Facts, Proposal};
-use memgrove_inspect::report::{AllocatorFunction, AllocatorRole, Level, Param};
+use memgrove_inspect::report::{AllocatorFunction, Level};
 use memgrove_rewrite::trace::{EXPORT, Options, ROLES, Role, Sample, TraceError, Traced, trace};
 use memgrove_text::escape_file_name;
 use memgrove_view::{bytes, count};
@@ -29,7 +29,8 @@ a function of a library with --invoke. What its heap did is then said, and writt
 
 With -o, the module is instrumented: the same imports and exports, and one more, the memory `memgrove_profile`, in which \
 each call of the allocator is noted with its size, its block and the stack of calls that led to it. Which functions those \
-are is what `memgrove inspect -v` lists, or what --alloc says. It needs an engine with several memories.
+are is what `memgrove inspect -v` lists, or what --alloc says. It needs an engine with several memories, unless --one-memory \
+is given: then `memgrove_profile` is the module's own memory, and `memgrove_profile_place` a function that returns where in it.
 
 With --profile, a recording is read: the most memory that was live and who held it, what was live at the end, and who \
 asks most often. FILE is then the original module, which has the names. A recording is what the function \
@@ -41,6 +42,7 @@ Examples:
   memgrove trace library.wasm --invoke work 1000
   memgrove trace app.wasm -o traced.wasm
   memgrove trace app.wasm -o traced.wasm --alloc 244=malloc,1827=free
+  memgrove trace app.wasm -o traced.wasm --one-memory --max-log 32MiB
   memgrove trace app.wasm -o traced.wasm --map app.map && memgrove trace app.wasm --map app.map --resolve stack.txt
   memgrove trace app.wasm --profile app.mgpr
   memgrove trace app.wasm --profile app.mgpr --pprof app.pb.gz --dhat dhat.json
@@ -77,9 +79,13 @@ pub(crate) struct TraceArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 0, requires = "sample")]
     seed: u64,
 
-    /// The most memory that the recording may take, such as 256MiB; the log ends there, counts go on
-    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "1GiB", conflicts_with = "profile")]
-    max_log: u64,
+    /// The most memory that the recording may take; the log ends there, counts go on [default: 1GiB; with --one-memory 8MiB]
+    #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "profile")]
+    max_log: Option<u64>,
+
+    /// Record into a block of the module's own allocator, for engines that know one memory only
+    #[arg(long, conflicts_with = "profile")]
+    one_memory: bool,
 
     /// With -o: write where functions and instructions of FILE are in OUT. With --resolve: read it
     #[arg(long, value_name = "MAP", conflicts_with_all = ["profile", "diff"])]
@@ -104,10 +110,9 @@ const ALLOC_HELP: &str =
     "A function of the allocator, by index or name, and what it does; several with commas";
 
 fn alloc_help() -> String {
-    let roles: Vec<&str> = ROLES.iter().map(|(_, name)| *name).collect();
+    let roles = role_names();
     format!(
-        "{ALLOC_HELP}\n\nFUNC is an index, the name of an export, or one of the name section. ROLE is one of {}.",
-        roles.join(", ")
+        "{ALLOC_HELP}\n\nFUNC is an index, the name of an export, or one of the name section. ROLE is one of {roles}."
     )
 }
 
@@ -182,7 +187,8 @@ fn traced(args: &TraceArgs, original: &Original<'_>, wasm: &[u8], out: &mut Outp
         sample,
         stacks: !args.no_stacks,
         call_sites: !args.no_call_sites,
-        max_bytes: args.max_log,
+        max_bytes: args.max_log.unwrap_or(if args.one_memory { 8 << 20 } else { 1 << 30 }),
+        one_memory: args.one_memory,
     };
     trace(wasm, &options).map_err(|error| explain(error, name))
 }
@@ -249,26 +255,22 @@ fn is_traceable(roles: &BTreeMap<u32, Role>) -> bool {
     roles.values().any(|role| role.allocates()) && roles.values().any(|role| role.frees())
 }
 
+/// Whether a function with this role hands blocks out or takes them back.
+fn is_traced(role: Role) -> bool {
+    role.allocates() || role.frees()
+}
+
+/// The names of the roles that `--alloc` takes.
+fn role_names() -> String {
+    let names: Vec<&str> = ROLES.iter().filter(|role| is_traced(**role)).map(|role| role.name()).collect();
+    names.join(", ")
+}
+
 /// The role of a function by what its parameters mean; `None` for what is not traced.
 fn role_of(function: &AllocatorFunction) -> Option<Role> {
-    use AllocatorRole::{Calloc, Free, Malloc, Memalign, Realloc};
-    use Param::{Align, Class, Count, OldSize, OutPointer, Pointer, Size};
-    Some(match (function.role, function.abi?.params) {
-        (Malloc, [Size]) => Role::Malloc,
-        (Malloc | Calloc, [Size, Align]) => Role::RustAlloc,
-        (Malloc, [Size, Class]) => Role::New,
-        (Calloc, [Count, Size]) => Role::Calloc,
-        (Realloc, [Pointer, Size]) => Role::Realloc,
-        (Realloc, [Pointer, OldSize, Size]) => Role::SizedRealloc,
-        (Realloc, [Pointer, OldSize, Size, Align]) => Role::BindgenRealloc,
-        (Realloc, [Pointer, OldSize, Align, Size]) => Role::RustRealloc,
-        (Free, [Pointer]) => Role::Free,
-        (Free, [Pointer, OldSize]) => Role::SizedFree,
-        (Free, [Pointer, OldSize, Align]) => Role::RustDealloc,
-        (Memalign, [Align, Size]) => Role::Memalign,
-        (Memalign, [OutPointer, Align, Size]) => Role::PosixMemalign,
-        _ => return None,
-    })
+    // A method's blocks are handed on by functions without a heap before their parameters.
+    let (role, has_heap) = Role::of(function.role, function.abi?.params)?;
+    (is_traced(role) && !has_heap).then_some(role)
 }
 
 /// `FUNC=ROLE`, where FUNC is an index or a name.
@@ -277,10 +279,10 @@ fn named_role(given: &str, facts: &Facts<'_>) -> Result<(u32, Role)> {
         UserError::usage(format!("--alloc {given} has no role"))
             .hint("write FUNC=ROLE, such as 244=malloc or free=free")
     })?;
-    let role: Role = role.parse().map_err(|()| {
-        let roles: Vec<&str> = ROLES.iter().map(|(_, name)| *name).collect();
+    let parsed = role.parse().ok().filter(|role| is_traced(*role));
+    let role: Role = parsed.ok_or_else(|| {
         UserError::usage(format!("--alloc {given}: there is no role {role}"))
-            .hint(format!("the roles are {}", roles.join(", ")))
+            .hint(format!("the roles are {}", role_names()))
     })?;
     let index = func.parse().ok().or_else(|| facts.func_named(func));
     let index = index.ok_or_else(|| {
@@ -295,7 +297,8 @@ fn explain(error: TraceError, name: &str) -> anyhow::Error {
     let hint = match &error {
         TraceError::Already { .. } => "trace the original",
         TraceError::Role { .. } => "memgrove inspect names the allocator; --help lists what each role takes",
-        TraceError::Memory64 => "only modules with 32-bit addresses can be traced",
+        TraceError::NoBlock { .. } => "leave out --one-memory, for an engine with several memories",
+        TraceError::Memory64 { .. } => "trace it without --sample and --one-memory",
         TraceError::Shared => "only modules of one thread can be traced",
         _ => return anyhow::Error::new(error).context(name.to_owned()),
     };

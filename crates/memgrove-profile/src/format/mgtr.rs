@@ -69,7 +69,7 @@ impl Profile {
             match step {
                 Step::Born(block) => {
                     let log2 = if block.align_log2 == 0 { usual_log2 } else { block.align_log2 };
-                    let traced = encoder.allocate(block.size.into(), 1 << log2, false);
+                    let traced = encoder.allocate(block.size, 1 << log2, false);
                     blocks.insert(block.address, traced);
                 }
                 Step::Died(block, _) => {
@@ -79,7 +79,7 @@ impl Profile {
                 }
                 Step::Moved(old, new) => {
                     if let Some(traced) = blocks.remove(&old.address) {
-                        encoder.reallocate(traced, new.size.into());
+                        encoder.reallocate(traced, new.size);
                         blocks.insert(new.address, traced);
                     }
                 }
@@ -98,7 +98,7 @@ impl Profile {
 
     /// The alignment that every block has which asked for none, as a power of two, at most 16 bytes.
     fn usual_align_log2(&self) -> u8 {
-        let mut all = 1_u32 << 4;
+        let mut all = 1_u64 << 4;
         self.replay(|step, _| {
             if let Step::Born(block) | Step::Moved(_, block) = step
                 && block.align_log2 == 0

@@ -18,7 +18,7 @@ use super::own::{Own, snapshot, state};
 use super::reach::{forwarded, is_lowest, reach, roots};
 use super::role::{Member, Role};
 use super::uses::Uses;
-use super::{Refusal, Why};
+use super::{Refusal, Why, refusal};
 
 /// Functions that know an allocator from inside are a few; more mean that it is not the allocator's state.
 const MOST_ROUNDS: usize = 16;
@@ -91,6 +91,7 @@ impl Old {
         inlined: Inlined,
     ) -> Result<Self, Refusal> {
         let facts = code.facts();
+        refusal::of_members(facts, members)?;
         let mut by_func: BTreeMap<u32, Member> =
             members.iter().map(|member| (member.func, *member)).collect();
         // What a member hands all its arguments to is called directly, too, where it was inlined.

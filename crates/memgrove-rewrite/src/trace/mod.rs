@@ -2,28 +2,30 @@
 //!
 //! ```text
 //! bytes, roles ─► reach      which functions can lead to an allocation        frames/reach.rs
-//!              ─► wrappers   of the allocator's functions                     wrap.rs, role.rs
+//!              ─► wrappers   of the allocator's functions                     wrap.rs
 //!              ─► frames     one slot for each function in progress, and wrappers of imports and exports   frames
 //!              ─► recorder   grafted, with a memory of its own                 trace/recorder.wat
 //! ```
 //!
 //! The output asks for the same imports and has the same exports, and one more: the memory [`EXPORT`], in which the
-//! recording stands. It needs an engine with several memories.
+//! recording stands. It needs an engine with several memories. For others the recording is a block of the program's own
+//! allocator: then [`EXPORT`] is the program's memory, and [`PLACE_EXPORT`] a function that says where in it.
 
 mod forward;
-mod role;
+mod take;
 mod wrap;
 
 use std::collections::BTreeMap;
 
 use thiserror::Error;
+use wasmparser::ValType;
 
-pub use self::role::{ROLES, Role};
-pub use crate::frames::{EXPORT, Sample, fingerprint};
+pub use crate::frames::{EXPORT, PLACE_EXPORT, Sample, fingerprint};
+pub use memgrove_module::allocator::{ROLES, Role};
 
 use self::wrap::Place;
 use crate::edit::{Edits, Map, Sections, Untouched, applied};
-use crate::frames::{self, Contents, Reach, Recorder, Stacks};
+use crate::frames::{self, Contents, Reach, Recorder, Room, Stacks};
 use crate::graft::GraftError;
 
 /// The name under which a traced module says that it is one.
@@ -42,11 +44,21 @@ pub struct Options {
     pub sample: Option<Sample>,
     /// The most memory that the recording may take, in bytes. The log ends there; counts go on.
     pub max_bytes: u64,
+    /// Keep the recording in a block of the program's own allocator, of [`Self::max_bytes`], for engines that know one
+    /// memory only.
+    pub one_memory: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { functions: BTreeMap::new(), stacks: true, call_sites: true, sample: None, max_bytes: 1 << 30 }
+        Self {
+            functions: BTreeMap::new(),
+            stacks: true,
+            call_sites: true,
+            sample: None,
+            max_bytes: 1 << 30,
+            one_memory: false,
+        }
     }
 }
 
@@ -96,11 +108,20 @@ pub enum TraceError {
         version: String,
     },
     /// It has an export of the recording's name.
-    #[error("it exports `{EXPORT}` itself")]
-    ExportTaken,
-    /// Its memory has 64-bit addresses.
-    #[error("its memory has 64-bit addresses")]
-    Memory64,
+    #[error("it exports `{0}` itself")]
+    ExportTaken(&'static str),
+    /// No function of its allocator can be asked for the block that is to hold the recording.
+    #[error("none of its functions that allocate can be asked for a block for the recording: {why}")]
+    NoBlock {
+        /// Why not.
+        why: &'static str,
+    },
+    /// Its memory has 64-bit addresses, and it cannot be traced in the way that was asked for.
+    #[error("a module whose memory has 64-bit addresses cannot be {lacks}")]
+    Memory64 {
+        /// What it cannot be.
+        lacks: &'static str,
+    },
     /// Its memory is shared.
     #[error("its memory is shared between threads, each of which would record for itself")]
     Shared,
@@ -129,17 +150,25 @@ pub fn trace(wasm: &[u8], options: &Options) -> Result<Traced, TraceError> {
     }
     check(&sections, options)?;
 
+    let address = address_type(&sections);
     let mut edits = Edits::new(&sections);
+    let room = match options.one_memory {
+        true => Room::Block { take: take::function(&mut edits, &options.functions)? },
+        false => Room::Own,
+    };
     let recorder = Recorder {
         stacks: options.stacks,
-        record: match (options.sample, options.stacks) {
-            (None, true) => "record",
-            (None, false) => "record_flat",
-            (Some(_), true) => "sample",
-            (Some(_), false) => "sample_flat",
+        record: match (options.sample, options.stacks, address == ValType::I64) {
+            (None, true, false) => "record",
+            (None, false, false) => "record_flat",
+            (None, true, true) => "record_wide",
+            (None, false, true) => "record_flat_wide",
+            (Some(_), true, _) => "sample",
+            (Some(_), false, _) => "sample_flat",
         },
         contents: options.sample.map_or(Contents::Log, Contents::Sample),
         max_bytes: options.max_bytes,
+        room,
         more: &[],
     };
     let added = frames::add_recorder(&mut edits, &recorder)?.0;
@@ -158,7 +187,7 @@ pub fn trace(wasm: &[u8], options: &Options) -> Result<Traced, TraceError> {
             false => Place::Inside { nests: reach.nests(code.copied().unwrap_or(func)) },
         };
         let instead = code.and_then(|code| codes.get(code).copied());
-        codes.insert(func, wrap::allocator(&mut edits, func, role, place, instead, added)?);
+        codes.insert(func, wrap::allocator(&mut edits, func, role, place, instead, encoded(address), added)?);
     }
     edits.record(TOOL, env!("CARGO_PKG_VERSION"));
     let Some(stack) = added.stack else {
@@ -178,23 +207,46 @@ pub fn traced_by(wasm: &[u8]) -> Option<String> {
     applied(wasm).into_iter().find(|applied| applied.tool == TOOL).map(|applied| applied.version)
 }
 
+/// The type of an address in the program's memory.
+fn address_type(sections: &Sections<'_>) -> ValType {
+    match sections.memories.first() {
+        Some(memory) if memory.memory64 => ValType::I64,
+        _ => ValType::I32,
+    }
+}
+
+fn encoded(address: ValType) -> wasm_encoder::ValType {
+    match address {
+        ValType::I64 => wasm_encoder::ValType::I64,
+        _ => wasm_encoder::ValType::I32,
+    }
+}
+
 /// Whether the module is one that can be traced so.
 fn check(sections: &Sections<'_>, options: &Options) -> Result<(), TraceError> {
     if options.functions.is_empty() {
         return Err(TraceError::NoFunctions);
     }
-    if sections.memories.first().is_some_and(|memory| memory.memory64) {
-        return Err(TraceError::Memory64);
+    let address = address_type(sections);
+    if address == ValType::I64 {
+        if options.sample.is_some() {
+            return Err(TraceError::Memory64 { lacks: "sampled" });
+        }
+        if options.one_memory {
+            return Err(TraceError::Memory64 { lacks: "recorded in its own memory" });
+        }
     }
     if sections.memories.iter().any(|memory| memory.shared) {
         return Err(TraceError::Shared);
     }
-    if sections.exports().any(|export| export.name == EXPORT) {
-        return Err(TraceError::ExportTaken);
+    for name in [EXPORT, PLACE_EXPORT] {
+        if sections.exports().any(|export| export.name == name) {
+            return Err(TraceError::ExportTaken(name));
+        }
     }
     for (&func, &role) in &options.functions {
         let ty = sections.func_type(func).ok_or(TraceError::NoFunction { func })?;
-        if !role.fits(ty) {
+        if !role.fits(false, &address, &ValType::I32, (ty.params(), ty.results())) {
             return Err(TraceError::Role { func, role, ty: ty.to_string() });
         }
     }
