@@ -87,6 +87,11 @@ pub(crate) struct TraceArgs {
     #[arg(long, conflicts_with = "profile")]
     one_memory: bool,
 
+    /// Several instances have one memory: number their events, so that their recordings are read together. Always done for a
+    /// shared memory
+    #[arg(long, conflicts_with_all = ["profile", "one_memory", "sample"])]
+    instances: bool,
+
     /// With -o: write where functions and instructions of FILE are in OUT. With --resolve: read it
     #[arg(long, value_name = "MAP", conflicts_with_all = ["profile", "diff"])]
     map: Option<PathBuf>,
@@ -189,6 +194,7 @@ fn traced(args: &TraceArgs, original: &Original<'_>, wasm: &[u8], out: &mut Outp
         call_sites: !args.no_call_sites,
         max_bytes: args.max_log.unwrap_or(if args.one_memory { 8 << 20 } else { 1 << 30 }),
         one_memory: args.one_memory,
+        instances: args.instances,
     };
     trace(wasm, &options).map_err(|error| explain(error, name))
 }
@@ -299,7 +305,7 @@ fn explain(error: TraceError, name: &str) -> anyhow::Error {
         TraceError::Role { .. } => "memgrove inspect names the allocator; --help lists what each role takes",
         TraceError::NoBlock { .. } => "leave out --one-memory, for an engine with several memories",
         TraceError::Memory64 { .. } => "trace it without --sample and --one-memory",
-        TraceError::Shared => "only modules of one thread can be traced",
+        TraceError::Shared { .. } => "trace it without --sample and --one-memory",
         _ => return anyhow::Error::new(error).context(name.to_owned()),
     };
     UserError::failed(format!("{name}: {error}")).hint(hint).into()

@@ -18,9 +18,9 @@ use crate::output_file::{self, Target};
 /// What is read, and what is written of it.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ReadArgs {
-    /// Read this recording of FILE
+    /// Read this recording of FILE; of several instances with one memory, all of theirs with one option each
     #[arg(long, value_name = "PROFILE", conflicts_with = "output")]
-    profile: Option<PathBuf>,
+    profile: Vec<PathBuf>,
 
     /// Compare two recordings of FILE: what grew from the first to the second
     #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"], conflicts_with_all = ["output", "profile", "dir", "env", "invoke", "save", "arguments"])]
@@ -155,7 +155,7 @@ enum Format {
 impl ReadArgs {
     /// Whether a recording is to be read from a file.
     pub(crate) fn is_asked(&self) -> bool {
-        self.profile.is_some() || self.diff.is_some()
+        !self.profile.is_empty() || self.diff.is_some()
     }
 
     /// The files that are read, beside the module.
@@ -199,13 +199,14 @@ impl ReadArgs {
 /// Reads what is asked for, and says and writes what it says.
 pub(crate) fn run(args: &ReadArgs, original: &Original<'_>, out: &mut Output) -> Result<Exit> {
     let wanted = args.targets(original, None)?;
-    let read = |path: &Path| read_profile(path, original);
-    let profiles: Vec<Profile> = args
-        .profile
-        .iter()
-        .chain(args.diff.iter().flatten())
-        .map(|path| read(path))
-        .collect::<Result<_>>()?;
+    let profiles = match &args.profile[..] {
+        [] => {
+            let paths = args.diff.iter().flatten();
+            paths.map(|path| read_profile(path, original)).collect::<Result<_>>()?
+        }
+        [path] => vec![read_profile(path, original)?],
+        several => vec![read_together(several, original)?],
+    };
     present(args, original, &wanted, &profiles, out)
 }
 
@@ -255,14 +256,41 @@ pub(crate) fn read_profile(path: &Path, original: &Original<'_>) -> Result<Profi
     of_original(profile, &name, original)
 }
 
+/// The recordings of instances that had one memory, as one.
+fn read_together(paths: &[PathBuf], original: &Original<'_>) -> Result<Profile> {
+    let mut profiles = Vec::new();
+    for path in paths {
+        let name = escape_file_name(path.as_os_str());
+        let profile = one_profile(read_recorded(path, original.max_size)?).with_context(|| name.clone())?;
+        // Which of them is another module's is told by its name.
+        profiles.push(of_original(profile, &name, original)?);
+    }
+    Profile::merge(profiles).map_err(|error| {
+        UserError::failed(format!("the recordings cannot be read together: {error}"))
+            .hint("trace a module that has an unshared memory with --instances, and give one run's recordings, each once")
+            .into()
+    })
+}
+
 /// The bytes of a recording, which may be longer than a module.
 pub(crate) fn read_recorded(path: &Path, max_size: u64) -> Result<Vec<u8>> {
     let read = Source::File(path.to_owned()).read(max_size.max(1 << 32));
     read.with_context(|| format!("reading {}", escape_file_name(path.as_os_str())))
 }
 
-/// The recording that these bytes are; a copy of the whole memory is one with holes.
+/// The recording that these bytes are, of an instance that had its memory to itself.
 pub(crate) fn profile_of(recorded: Vec<u8>) -> Result<Profile, memgrove_profile::Error> {
+    let profile = one_profile(recorded)?;
+    let is_numbered = profile.is_of_one_instance;
+    Ok(match is_numbered {
+        // That tells whether there were others.
+        true => Profile::merge(vec![profile.clone()]).unwrap_or(profile),
+        false => profile,
+    })
+}
+
+/// The recording that these bytes are, which may be one of several; a copy of the whole memory is one with holes.
+fn one_profile(recorded: Vec<u8>) -> Result<Profile, memgrove_profile::Error> {
     let recorded = Profile::bytes_of_memory(&recorded).unwrap_or(recorded);
     Profile::read(&recorded)
 }
@@ -337,6 +365,7 @@ pub(crate) fn explain(error: NotReplayable, name: &str) -> anyhow::Error {
             "record again with room for the whole log: memgrove trace -o OUT --max-log SIZE"
         }
         NotReplayable::Sampled { .. } => "record again without --sample",
+        NotReplayable::Missing { .. } => "give the recordings of all instances, with --profile each",
         NotReplayable::Contradicts(_) => {
             "name all of the allocator's functions with --alloc, and record again"
         }

@@ -113,7 +113,7 @@ mod engines {
         if let Some(target) = &save {
             target.write(&recording)?;
         }
-        let profile = trace_read::of_original(Profile::read(&recording)?, original.name, original)?;
+        let profile = trace_read::of_original(trace_read::profile_of(recording)?, original.name, original)?;
         Ok(exit.and(trace_read::present(read, original, &wanted, &[profile], out)?))
     }
 

@@ -403,6 +403,8 @@ const ASKED: &[&str] = &[
     "swap swappable.wat --to dlmalloc -o @.out --json",
     "trace module.wasm -o traced.wasm",
     "trace module.wasm -o traced.wasm --alloc 0=malloc",
+    "trace @.wasm --alloc 0=malloc,1=free --instances -o traced.wasm",
+    "trace module.wasm --profile module.mgpr --profile module.mgpr",
     "trace @.wasm --alloc 0=malloc,1=free --one-memory --invoke malloc 8",
     "trace @.wasm -o @.out --alloc %",
     "trace @.wasm -o out.wasm --alloc %=malloc",
