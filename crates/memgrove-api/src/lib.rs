@@ -13,6 +13,7 @@
 pub mod check;
 mod document;
 mod error;
+mod extract;
 mod failure;
 pub mod fix;
 mod host;
@@ -24,9 +25,10 @@ pub mod trace;
 
 pub use document::{Document, Format, Piece, document};
 pub use error::{Error, ErrorKind, UserError};
+pub use extract::{CoreModule, FileNames};
 pub use failure::{of_module, of_opening};
 pub use host::{HostTarget, profile_error};
-pub use inspect::{inspect, report};
+pub use inspect::{inspect, inspect_and_extract, report};
 pub use open::open_one;
 
 /// The README's example.

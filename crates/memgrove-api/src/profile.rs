@@ -15,11 +15,40 @@ pub fn of(recorded: Vec<u8>, original: &Facts<'_>) -> Result<Profile, Error> {
     located(read(recorded)?, original)
 }
 
-/// The recording that these bytes are, whatever module it is of.
+/// The same of what may be one of several recordings; see [`together`].
+///
+/// # Errors
+/// As for [`of`].
+pub fn one(recorded: Vec<u8>, original: &Facts<'_>) -> Result<Profile, Error> {
+    located(read_one(recorded)?, original)
+}
+
+/// The recordings of instances that had one memory, as one.
+///
+/// # Errors
+/// If they do not belong together.
+pub fn together(profiles: Vec<Profile>) -> Result<Profile, UserError> {
+    Profile::merge(profiles).map_err(|error| {
+        UserError::failed(format!("the recordings cannot be read together: {error}"))
+            .hint("trace a module that has an unshared memory with --instances, and give one run's recordings, each once")
+    })
+}
+
+/// The recording that these bytes are, whatever module it is of; its instance had its memory to itself.
 ///
 /// # Errors
 /// If they are none.
 pub fn read(recorded: Vec<u8>) -> Result<Profile, memgrove_profile::Error> {
+    let profile = read_one(recorded)?;
+    Ok(if profile.is_of_one_instance {
+        // That tells whether there were others.
+        Profile::merge(vec![profile.clone()]).unwrap_or(profile)
+    } else {
+        profile
+    })
+}
+
+fn read_one(recorded: Vec<u8>) -> Result<Profile, memgrove_profile::Error> {
     let recorded = Profile::bytes_of_memory(&recorded).unwrap_or(recorded);
     Profile::read(&recorded)
 }
@@ -46,6 +75,7 @@ pub fn not_replayable(error: NotReplayable) -> UserError {
             "record again with room for the whole log: memgrove trace -o OUT --max-log SIZE"
         }
         NotReplayable::Sampled { .. } => "record again without --sample",
+        NotReplayable::Missing { .. } => "give the recordings of all instances, with --profile each",
         NotReplayable::Contradicts(_) => {
             "name all of the allocator's functions with --alloc, and record again"
         }

@@ -33,6 +33,8 @@ pub struct Request {
     pub max_bytes: Option<u64>,
     /// Record into a block of the module's own allocator, for engines that know one memory only.
     pub one_memory: bool,
+    /// Several instances have one memory, which is not shared between threads: their recordings are read together.
+    pub instances: bool,
 }
 
 /// A module with its recorder.
@@ -68,6 +70,7 @@ pub fn instrument(facts: &Facts<'_>, request: &Request) -> Result<Instrumented, 
         call_sites: request.call_sites,
         max_bytes: request.max_bytes.unwrap_or(if request.one_memory { BLOCK_BYTES } else { MEMORY_BYTES }),
         one_memory: request.one_memory,
+        instances: request.instances,
     };
     let traced = trace(facts.bytes(), &options).map_err(explain)?;
     Ok(Instrumented { functions: options.functions, traced })
@@ -167,7 +170,7 @@ fn explain(error: TraceError) -> Error {
         TraceError::Role { .. } => "memgrove inspect names the allocator; --help lists what each role takes",
         TraceError::NoBlock { .. } => "leave out --one-memory, for an engine with several memories",
         TraceError::Memory64 { .. } => "trace it without --sample and --one-memory",
-        TraceError::Shared => "only modules of one thread can be traced",
+        TraceError::Shared { .. } => "trace it without --sample and --one-memory",
         _ => return Error::Trace(error),
     };
     UserError::failed(error.to_string()).hint(hint).into()

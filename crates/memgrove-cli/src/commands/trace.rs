@@ -85,6 +85,11 @@ pub(crate) struct TraceArgs {
     #[arg(long, conflicts_with = "profile")]
     one_memory: bool,
 
+    /// Several instances have one memory: number their events, so that their recordings are read together. Always done for a
+    /// shared memory
+    #[arg(long, conflicts_with_all = ["profile", "one_memory", "sample"])]
+    instances: bool,
+
     /// With -o: write where functions and instructions of FILE are in OUT. With --resolve: read it
     #[arg(long, value_name = "MAP", conflicts_with_all = ["profile", "diff"])]
     map: Option<PathBuf>,
@@ -173,6 +178,7 @@ fn traced(args: &TraceArgs, original: &Original<'_>, out: &mut Output) -> Result
         seed: args.seed,
         max_bytes: args.max_log,
         one_memory: args.one_memory,
+        instances: args.instances,
     };
     let instrumented = instrument(original.facts, &request).with_context(|| original.name.to_owned())?;
     for (func, role) in &instrumented.functions {

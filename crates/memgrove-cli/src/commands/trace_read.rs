@@ -19,9 +19,9 @@ use crate::output_file::{self, Target};
 /// What is read, and what is written of it.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ReadArgs {
-    /// Read this recording of FILE
+    /// Read this recording of FILE; of several instances with one memory, all of theirs with one option each
     #[arg(long, value_name = "PROFILE", conflicts_with = "output")]
-    profile: Option<PathBuf>,
+    profile: Vec<PathBuf>,
 
     /// Compare two recordings of FILE: what grew from the first to the second
     #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"], conflicts_with_all = ["output", "profile", "dir", "env", "invoke", "save", "arguments"])]
@@ -156,7 +156,7 @@ enum Format {
 impl ReadArgs {
     /// Whether a recording is to be read from a file.
     pub(crate) fn is_asked(&self) -> bool {
-        self.profile.is_some() || self.diff.is_some()
+        !self.profile.is_empty() || self.diff.is_some()
     }
 
     /// The files that are read, beside the module.
@@ -200,13 +200,14 @@ impl ReadArgs {
 /// Reads what is asked for, and says and writes what it says.
 pub(crate) fn run(args: &ReadArgs, original: &Original<'_>, out: &mut Output) -> Result<Exit> {
     let wanted = args.targets(original, None)?;
-    let read = |path: &Path| read_profile(path, original);
-    let profiles: Vec<Profile> = args
-        .profile
-        .iter()
-        .chain(args.diff.iter().flatten())
-        .map(|path| read(path))
-        .collect::<Result<_>>()?;
+    let profiles = match &args.profile[..] {
+        [] => {
+            let paths = args.diff.iter().flatten();
+            paths.map(|path| read_profile(path, original)).collect::<Result<_>>()?
+        }
+        [path] => vec![read_profile(path, original)?],
+        several => vec![read_together(several, original)?],
+    };
     present(args, original, &wanted, &profiles, out)
 }
 
@@ -253,6 +254,18 @@ pub(crate) fn present(
 pub(crate) fn read_profile(path: &Path, original: &Original<'_>) -> Result<Profile> {
     let name = escape_file_name(path.as_os_str());
     profile::of(read_recorded(path, original.max_size)?, original.facts).with_context(|| name)
+}
+
+/// The recordings of instances that had one memory, as one.
+fn read_together(paths: &[PathBuf], original: &Original<'_>) -> Result<Profile> {
+    let mut profiles = Vec::new();
+    for path in paths {
+        let recorded = read_recorded(path, original.max_size)?;
+        // Which of them is another module's is told by its name.
+        let profile = profile::one(recorded, original.facts);
+        profiles.push(profile.with_context(|| escape_file_name(path.as_os_str()))?);
+    }
+    Ok(profile::together(profiles)?)
 }
 
 /// The bytes of a recording, which may be longer than a module.

@@ -29,6 +29,9 @@ pub(super) struct Trace {
     /// For engines that know one memory only.
     #[serde(default)]
     one_memory: bool,
+    /// Several instances have one memory, which is not shared.
+    #[serde(default)]
+    instances: bool,
     max_log: Option<u64>,
     max_bytes: Option<u64>,
 }
@@ -66,6 +69,7 @@ impl Trace {
             seed: self.seed,
             max_bytes: self.max_log,
             one_memory: self.one_memory,
+            instances: self.instances,
         };
         let instrumented = trace::instrument(&original, &request)?;
         let functions: Vec<_> = instrumented

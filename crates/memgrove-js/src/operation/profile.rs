@@ -36,6 +36,9 @@ pub(super) struct Request {
     name: String,
     #[serde(default, rename = "as")]
     format: Format,
+    /// The recordings are of instances that had one memory, and are read as one; else two are compared.
+    #[serde(default)]
+    together: bool,
     /// Stacks in each list.
     #[serde(default = "five")]
     top: usize,
@@ -63,8 +66,12 @@ impl Request {
         let recordings = inputs.split_off(inputs.len().min(1));
         let wasm = one_module(inputs, &self.name, self.max_bytes, "read the recording of")?;
         let original = facts(&wasm)?;
-        let profiles: Vec<Profile> =
-            recordings.into_iter().map(|bytes| profile::of(bytes, &original)).collect::<Result<_, _>>()?;
+        let read = |bytes| profile::one(bytes, &original);
+        let mut profiles: Vec<Profile> = recordings.into_iter().map(read).collect::<Result<_, _>>()?;
+        let is_one_of_several = profiles.iter().any(|profile| profile.is_of_one_instance);
+        if self.together || profiles.len() == 1 && is_one_of_several {
+            profiles = vec![profile::together(profiles)?];
+        }
         let symbols = Symbols::new(&original);
         match &profiles[..] {
             [one] if one.findings.is_some() => {
@@ -88,7 +95,10 @@ impl Request {
             }
             [one] => {
                 let document = self.heap(&self.view(one, &one.summary(), &symbols))?;
-                Ok(vec![to_json(&json!({ "kind": "trace", "fails": false })), document])
+                Ok(vec![
+                    to_json(&json!({ "kind": "trace", "fails": false, "isOneOfSeveral": is_one_of_several })),
+                    document,
+                ])
             }
             [before, after] => {
                 let summaries = [before.summary(), after.summary()];
