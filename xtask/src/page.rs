@@ -14,6 +14,8 @@ use crate::workspace::Workspace;
 pub struct PageArgs {}
 
 const SOURCES: &str = "page";
+/// What draws a heap profile.
+const PROFILE_SCRIPT: &str = "crates/memgrove-view/src/profile/profile.js";
 
 pub fn run(workspace: &Workspace, _: &PageArgs) -> Result<()> {
     let module = npm::module(workspace)?;
@@ -30,8 +32,9 @@ pub fn write(workspace: &Workspace, module: &[u8]) -> Result<PathBuf> {
         fs::read_to_string(&path).with_context(|| path.display().to_string())
     };
     let core = classic(&fs::read_to_string(root.join(npm::PACKAGE).join("core.js"))?)?;
+    let reader = classic(&fs::read_to_string(root.join(npm::READER))?)?;
     let server = fs::read_to_string(root.join(npm::SERVER))?;
-    let worker = format!("{server}\n{core}\n{}", read("worker.js")?);
+    let worker = format!("{server}\n{core}\n{reader}\n{}", read("worker.js")?);
     let script = read("page.js")?;
     for part in [&worker, &script] {
         // It would end the element that it stands in.
@@ -39,10 +42,14 @@ pub fn write(workspace: &Workspace, module: &[u8]) -> Result<PathBuf> {
             bail!("a script of the page ends its own element");
         }
     }
-    let hash = BASE64_STANDARD.encode(Sha256::digest(script.as_bytes()));
+    let hash = |script: &str| BASE64_STANDARD.encode(Sha256::digest(script.as_bytes()));
+    // A heap profile stands in a frame of its own, where its script runs and cannot see this page.
+    let profile = fs::read_to_string(root.join(PROFILE_SCRIPT))?;
     let policy = format!(
-        "default-src 'none'; script-src 'sha256-{hash}' 'wasm-unsafe-eval'; worker-src blob:; \
-         style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+        "default-src 'none'; script-src 'sha256-{}' 'sha256-{}' 'wasm-unsafe-eval'; worker-src blob:; \
+         style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'",
+        hash(&script),
+        hash(&profile)
     );
     let policy = format!("<meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">");
     let page = read("index.html")?
