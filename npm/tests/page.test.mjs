@@ -43,6 +43,25 @@ test('two modules stand side by side, and one is mended', () => on({}, async (br
   assert.match(await browser.evaluate('document.querySelectorAll("pre")[1].textContent'), /emscripten_resize_heap/);
 }));
 
+test('an export is run with a recorder, and its allocator is swapped', () => on({}, async (browser) => {
+  await browser.choose('#files', [sample('life-wasm-bindgen-wee_alloc.wasm')]);
+  await results(browser, 1);
+  await browser.evaluate('document.querySelector(".trace").open = true');
+  await until(() => browser.evaluate('document.querySelectorAll("datalist option").length > 3'));
+  await browser.evaluate(`{
+    const { elements } = document.querySelector('.run');
+    elements.call.value = 'universe_new'; elements.arguments.value = '16, 16'; elements.times.value = 5;
+    document.querySelector('.run button').click();
+  }`);
+  await until(() => browser.evaluate('!document.querySelector(".heap-profile").hidden'));
+  // The frame's script runs in an origin of its own, which this page cannot look into; what it was given is enough.
+  assert.match(await browser.evaluate('document.querySelector(".heap-profile").srcdoc'), /universe_new/);
+  await browser.evaluate('document.querySelector(".swap").click()');
+  await until(() => browser.evaluate('!document.querySelector(".fixed").hidden'));
+  assert.match(await browser.evaluate('document.querySelector(".verdict").textContent'), /^Verified/);
+  if (process.env.PICTURE) writeFileSync(process.env.PICTURE, await browser.picture());
+}));
+
 test('it fits a phone, dark too', () => on({ width: 390, height: 800, dark: true }, async (browser) => {
   await browser.choose('#files', [sample('c-emscripten-dlmalloc.wasm')]);
   await results(browser, 1);
