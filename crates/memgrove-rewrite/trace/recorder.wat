@@ -478,7 +478,7 @@
   (func (export "sample_flat") (param $what i32) (param $block i32) (param $size i32)
     (call $sampled (local.get $what) (local.get $block) (local.get $size) (i32.const 0)))
 
-  (func $note (param $what i32) (param $node i32) (param $block i32) (param $size i32)
+  (func $note (export "note") (param $what i32) (param $node i32) (param $block i32) (param $size i32)
     (local $at i32)
     (local.set $node (i32.and (local.get $node) (i32.const 0xffff)))
     ;; Outermost allocations (kinds 1 and 4) are also counted, as the log may end before the program does.

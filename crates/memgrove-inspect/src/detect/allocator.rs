@@ -79,7 +79,19 @@ pub(super) fn conclude(
     if let Some((entry, judged)) = named.first().filter(|(_, judged)| judged.score >= RULE_SUFFICES) {
         let version = judged.version().map(|version| version.text);
         let value = Allocator { version, ..describe(entry) };
-        let conclusion = Conclusion::new(value, Confidence::new(allocator_confidence(entry, judged)));
+        let mut confidence = allocator_confidence(entry, judged);
+        let of_another = |(other, judged): &&(&AllocatorEntry, Judged<'_>)| {
+            other.family != entry.family && judged.score >= RULE_SUFFICES
+        };
+        let other = named.iter().find(of_another).filter(|_| judged.is_text_in_data_only());
+        if other.is_some() {
+            confidence = confidence.min(Confidence::MEDIUM.value());
+        }
+        let mut conclusion = Conclusion::new(value, Confidence::new(confidence));
+        if let Some((other, _)) = other {
+            let text = format!("text in the data speaks for {}, too", other.name);
+            conclusion = conclusion.because(Evidence::new(text));
+        }
         return (conclusion.with_evidence(strongest(judged)), Basis::Seen, None);
     }
     let sites = sites(subject.code);

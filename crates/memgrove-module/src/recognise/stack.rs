@@ -34,6 +34,8 @@ pub enum ShownBy {
     Import,
     /// So many function prologues move it.
     Prologues(u32),
+    /// So many do, and the first function among them that puts it back does so by the same amount: a frame.
+    Frame(u32),
 }
 
 /// The names of a stack pointer: wasm-ld's and AssemblyScript's.
@@ -49,7 +51,9 @@ impl StackPointer {
         let facts = code.facts();
         let (global, shown_by) = named(facts).or_else(|| {
             let (global, seen) = code.prologues().most_moved()?;
-            Some((global, ShownBy::Prologues(seen.down + seen.up)))
+            let count = seen.down + seen.up;
+            let shown_by = if puts_back(facts, global, seen) { ShownBy::Frame } else { ShownBy::Prologues };
+            Some((global, shown_by(count)))
         })?;
         let imported = is_imported(facts, facts.globals.get(global as usize)?);
         Some(Self { global, imported, shown_by })
@@ -118,6 +122,8 @@ pub struct Moves {
     pub first_func: u32,
     /// Byte offset of the instruction there.
     pub first_offset: u32,
+    /// By how many bytes: less than zero where it lowers it.
+    pub first_step: i64,
 }
 
 /// What function prologues do to globals.
@@ -165,8 +171,9 @@ fn moves(facts: &Facts<'_>) -> Vec<Moves> {
         {
             if count.down + count.up == 0 {
                 (count.first_func, count.first_offset) = (func, moved.offset);
+                count.first_step = moved.step;
             }
-            if moved.down { count.down += 1 } else { count.up += 1 }
+            if moved.step < 0 { count.down += 1 } else { count.up += 1 }
         }
     }
     counts
@@ -174,7 +181,8 @@ fn moves(facts: &Facts<'_>) -> Vec<Moves> {
 
 struct Moved {
     global: u32,
-    down: bool,
+    /// In bytes, not zero.
+    step: i64,
     offset: u32,
 }
 
@@ -199,7 +207,7 @@ fn prologue(facts: &Facts<'_>, func: u32) -> Option<Moved> {
             Operator::LocalGet { .. } | Operator::LocalSet { .. } | Operator::LocalTee { .. } => {}
             Operator::GlobalSet { global_index } if read == Some(global_index) => {
                 let step = step.filter(|step| *step != 0)?;
-                return Some(Moved { global: global_index, down: step < 0, offset: offset32(offset) });
+                return Some(Moved { global: global_index, step, offset: offset32(offset) });
             }
             // A check for overflow may stand between.
             Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => depth += 1,
@@ -209,4 +217,32 @@ fn prologue(facts: &Facts<'_>, func: u32) -> Option<Moved> {
         }
     }
     None
+}
+
+/// Whether the first function that moves a global by a multiple of the stack's alignment moves it back by the same. Linear
+/// in that function.
+fn puts_back(facts: &Facts<'_>, global: u32, seen: Moves) -> bool {
+    let Some(mut reader) = facts.operators(seen.first_func).filter(|_| seen.first_step % 16 == 0) else {
+        return false;
+    };
+    // The last constant, and what was done with it.
+    let mut constant: Option<i64> = None;
+    let mut step: Option<i64> = None;
+    while let Ok(operator) = reader.read() {
+        match operator {
+            Operator::I32Const { value } => constant = Some(i64::from(value)),
+            Operator::I64Const { value } => constant = Some(value),
+            Operator::I32Add | Operator::I64Add => step = constant.take(),
+            Operator::I32Sub | Operator::I64Sub => step = constant.take().map(i64::wrapping_neg),
+            Operator::GlobalSet { global_index } => {
+                if global_index == global && step.take() == seen.first_step.checked_neg() {
+                    return true;
+                }
+            }
+            // The new top may be kept before it is set.
+            Operator::LocalTee { .. } => {}
+            _ => (constant, step) = (None, None),
+        }
+    }
+    false
 }

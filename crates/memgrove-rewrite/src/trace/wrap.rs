@@ -32,7 +32,10 @@ pub(super) fn allocator(
         let locals = Locals { result: params, saved: params + 1, frame: params + 2 };
         let result = locals.result;
         let result_type = if matches!(role, Role::PosixMemalign) { ValType::I32 } else { address };
-        let body = Function::new([(1, result_type), (2, ValType::I32)]);
+        let body = match result_type {
+            ValType::I32 => Function::new([(3, ValType::I32)]),
+            other => Function::new([(1, other), (2, ValType::I32)]),
+        };
         let numbers = Numbers::of(address);
         let mut wrapper = Wrapper { body, params, inner, place, locals, numbers, added };
         wrapper.begin(func);
