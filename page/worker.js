@@ -1,4 +1,4 @@
-// The work, beside the page: engine.js, core.js and profile.js stand before this.
+// The work, beside the page: engine.js, core.js, profile.js and unpack.js stand before this.
 /** What is being compiled, or has been. */
 let core = null;
 
@@ -59,7 +59,7 @@ function severalMemories() {
 
 onmessage = async ({ data: { id, module, method, args } }) => {
   try {
-    if (module) core = WebAssembly.compile(module).then((compiled) => new Core(compiled));
+    if (module) core = WebAssembly.compile(unpacked(new Uint8Array(module))).then((compiled) => new Core(compiled));
     if (!method) return postMessage({ id, result: null });
     const ready = await core;
     const result = await (Object.hasOwn(more, method) ? more[method](ready, ...args) : ready[method](...args));

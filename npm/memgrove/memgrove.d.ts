@@ -156,7 +156,7 @@ export class MemgroveError extends Error {
   offset: number | null;
 }
 
-/** Loads `memgrove.wasm` from another place than beside the JavaScript. */
+/** Loads `memgrove.wasm.zst` from another place than beside the JavaScript. */
 export function load(source?: BufferSource | Response | WebAssembly.Module | URL | string): Promise<unknown>;
 export function inspect(input: Input | NamedBytes[], options?: InspectOptions): Promise<InspectDocument>;
 export function render(input: Input | NamedBytes[], options?: RenderOptions): Promise<string>;

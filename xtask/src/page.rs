@@ -18,14 +18,13 @@ const SOURCES: &str = "page";
 const PROFILE_SCRIPT: &str = "crates/memgrove-view/src/profile/profile.js";
 
 pub fn run(workspace: &Workspace, _: &PageArgs) -> Result<()> {
-    let module = npm::module(workspace)?;
-    let page = write(workspace, &module)?;
+    let page = write(workspace, &npm::packed(workspace)?)?;
     println!("{}: {} bytes", page.display(), fs::metadata(&page)?.len());
     Ok(())
 }
 
 /// Puts everything into `out/page/index.html`.
-pub fn write(workspace: &Workspace, module: &[u8]) -> Result<PathBuf> {
+pub fn write(workspace: &Workspace, packed: &npm::Packed) -> Result<PathBuf> {
     let root = workspace.root();
     let read = |name: &str| {
         let path = root.join(SOURCES).join(name);
@@ -33,8 +32,9 @@ pub fn write(workspace: &Workspace, module: &[u8]) -> Result<PathBuf> {
     };
     let core = classic(&fs::read_to_string(root.join(npm::PACKAGE).join("core.js"))?)?;
     let reader = classic(&fs::read_to_string(root.join(npm::READER))?)?;
+    let unpacker = classic(&npm::unpacker(workspace, &packed.unpacker)?)?;
     let server = fs::read_to_string(root.join(npm::SERVER))?;
-    let worker = format!("{server}\n{core}\n{reader}\n{}", read("worker.js")?);
+    let worker = format!("{server}\n{core}\n{reader}\n{unpacker}\n{}", read("worker.js")?);
     let script = read("page.js")?;
     for part in [&worker, &script] {
         // It would end the element that it stands in.
@@ -56,7 +56,7 @@ pub fn write(workspace: &Workspace, module: &[u8]) -> Result<PathBuf> {
         .replace("<!-- {{csp}} -->", &policy)
         .replace("{{style}}", &read("style.css")?)
         .replace("{{worker}}", &worker)
-        .replace("{{module}}", &BASE64_STANDARD.encode(module))
+        .replace("{{module}}", &BASE64_STANDARD.encode(&packed.module))
         .replace("{{script}}", &script);
     let folder = workspace.out().join("page");
     fs::create_dir_all(&folder)?;
@@ -71,7 +71,7 @@ fn classic(module: &str) -> Result<String> {
     let script: String =
         lines.map(|line| format!("{}\n", line.strip_prefix("export ").unwrap_or(line))).collect();
     if script.lines().any(|line| line.starts_with("export")) || script.contains("import.meta") {
-        bail!("core.js has become more than imports in one line each and exports of declarations");
+        bail!("a part has become more than imports in one line each and exports of declarations");
     }
     Ok(script)
 }
