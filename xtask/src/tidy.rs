@@ -101,7 +101,7 @@ const TABLES: &[Table] = &[
             // C's functions: as roles, as imports, as the exports of our own heaps, as the emulated host's.
             "crates/memgrove-module/src/allocator/role.rs",
             "crates/memgrove-rewrite/src/heap.rs",
-            "crates/memgrove-rewrite/src/swap/adaptor.rs",
+            "crates/memgrove-rewrite/src/swap/",
             "crates/memgrove-verify/src/library.rs",
             // Words of operations.
             "crates/memgrove-view/src/words/mod.rs",
@@ -114,7 +114,7 @@ const TABLES: &[Table] = &[
         others: &[
             "crates/memgrove-inspect/src/detect/functions/names.rs",
             "crates/memgrove-rewrite/src/heap.rs",
-            "crates/memgrove-rewrite/src/swap/adaptor.rs",
+            "crates/memgrove-rewrite/src/swap/",
             "crates/memgrove-verify/src/library.rs",
             "crates/memgrove-view/src/words/mod.rs",
         ],
