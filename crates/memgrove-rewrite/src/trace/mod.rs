@@ -23,7 +23,7 @@ use wasmparser::ValType;
 pub use crate::frames::{EXPORT, PLACE_EXPORT, Sample, fingerprint};
 pub use memgrove_module::allocator::{ROLES, Role};
 
-use self::wrap::Place;
+use self::wrap::{Manner, Place};
 use crate::edit::{Edits, Map, Sections, Untouched, applied};
 use crate::frames::{self, Contents, Reach, Recorder, Room, Stacks};
 use crate::graft::GraftError;
@@ -196,15 +196,18 @@ pub fn trace(wasm: &[u8], options: &Options) -> Result<Traced, TraceError> {
     let is_last = |func: &u32| !behind.contains_key(func);
     // Those that pass on come last, as what they pass to must have been wrapped.
     let (last, passing): (Vec<u32>, Vec<u32>) = targets.iter().copied().partition(is_last);
+    let code_of = |func: u32| behind.get(&func).copied().unwrap_or(func);
+    let any_nests = targets.iter().any(|&func| reach.nests(code_of(func)));
+    let manner = Manner { address: encoded(address), any_nests, added };
     for func in last.into_iter().chain(passing) {
         let Some(&role) = options.functions.get(&func) else { continue };
         let code = behind.get(&func);
         let place = match func < sections.imported_funcs {
             true => Place::Host,
-            false => Place::Inside { nests: reach.nests(code.copied().unwrap_or(func)) },
+            false => Place::Inside { nests: reach.nests(code_of(func)) },
         };
         let instead = code.and_then(|code| codes.get(code).copied());
-        codes.insert(func, wrap::allocator(&mut edits, func, role, place, instead, encoded(address), added)?);
+        codes.insert(func, wrap::allocator(&mut edits, func, role, place, instead, manner)?);
     }
     edits.record(TOOL, env!("CARGO_PKG_VERSION"));
     let Some(stack) = added.stack else {
