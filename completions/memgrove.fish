@@ -162,7 +162,7 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s o -l output 
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l alloc -d 'A function of the allocator, by index or name, and what it does; several with commas' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l sample -d 'Record some blocks only: one in so many bytes asked for, such as 512KiB; each figure is then an estimate' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l seed -d 'Seed of --sample; the same seed gives the same blocks' -r
-complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l max-log -d 'The most memory that the recording may take, such as 256MiB; the log ends there, counts go on' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l max-log -d 'The most memory that the recording may take; the log ends there, counts go on [default: 1GiB; with --one-memory 8MiB]' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l map -d 'With -o: write where functions and instructions of FILE are in OUT. With --resolve: read it' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l resolve -d 'Print this text, an engine\'s stack of the instrumented module, with places and names of FILE; `-` is standard input' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l dir -d 'A folder that the program may use, and its name inside; several with one option each' -r
@@ -171,7 +171,7 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l invoke -d 'C
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l engine -d 'Run it on wasmtime or on wasmi' -r -f -a "wasmtime\t''
 wasmi\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l save -d 'Write the recording, too, for --profile and --diff' -r -F
-complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l profile -d 'Read this recording of FILE' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l profile -d 'Read this recording of FILE; of several instances with one memory, all of theirs with one option each' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l diff -d 'Compare two recordings of FILE: what grew from the first to the second' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l collapsed -d 'Write the stacks as lines that flame graph tools read' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l metric -d 'The value of each stack in --collapsed' -r -f -a "peak\t'Bytes live at the peak'
@@ -195,6 +195,8 @@ always\t''
 never\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l no-stacks -d 'Record sizes and blocks only, without the stacks of calls'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l no-call-sites -d 'Record stacks of functions only, not by which of its calls a function called another'
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l one-memory -d 'Record into a block of the module\'s own allocator, for engines that know one memory only'
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l instances -d 'Several instances have one memory: number their events, so that their recordings are read together. Always done for a shared memory'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l json -d 'Write what is known as JSON'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'

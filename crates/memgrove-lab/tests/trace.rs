@@ -186,8 +186,5 @@ fn what_cannot_be_traced_is_refused_with_the_reason() {
     assert!(matches!(trace(&wasm, &role(6, Role::Malloc)), Err(TraceError::Role { func: 6, .. })));
     let once = traced(&wasm, &options());
     assert!(matches!(trace(&once.wasm, &options()), Err(TraceError::Already { .. })));
-    let wide = r#"(module (memory i64 1) (func (export "malloc") (param i32) (result i32) local.get 0))"#;
-    let wide = wat::parse_str(wide).expect("well-formed");
-    assert!(matches!(trace(&wide, &role(0, Role::Malloc)), Err(TraceError::Memory64)));
     assert!(matches!(trace(b"\0asm", &options()), Err(TraceError::Module(_))));
 }

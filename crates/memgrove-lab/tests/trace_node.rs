@@ -247,7 +247,7 @@ fn a_recording_can_be_read_at_any_time_of_each_instance_and_after_a_trap() {
         memgrove_view::profile::locate(&mut profile, &facts);
         profile
     };
-    let sizes = |name: &str| -> Vec<u32> {
+    let sizes = |name: &str| -> Vec<u64> {
         let mut sizes = Vec::new();
         read(name).replay(|step, _| match step {
             memgrove_profile::Step::Born(block) => sizes.push(block.size),

@@ -598,10 +598,12 @@ fn a_random_program_is_recorded_as_a_shadow_heap_saw_it() {
         assert_eq!(seen.len(), expected.len());
         let heap = profile.replay(|_, _| ());
         assert_eq!(heap.contradictions(), Contradictions::default());
-        let mut left: Vec<(u32, u32)> = heap.live().map(|block| (block.address, block.size)).collect();
+        let mut left: Vec<(u64, u64)> = heap.live().map(|block| (block.address, block.size)).collect();
         left.sort_unstable();
-        let mut shadow: Vec<(u32, u32)> =
-            live.iter().map(|(block, size)| (block.cast_unsigned(), size.cast_unsigned())).collect();
+        let mut shadow: Vec<(u64, u64)> = live
+            .iter()
+            .map(|(block, size)| (block.cast_unsigned().into(), size.cast_unsigned().into()))
+            .collect();
         shadow.sort_unstable();
         assert_eq!(left, shadow, "{engine}");
     }

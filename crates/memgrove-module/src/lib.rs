@@ -9,6 +9,7 @@
 //! nothing is read but the bytes given.
 #![forbid(unsafe_code)]
 
+pub mod allocator;
 pub mod code;
 mod error;
 pub mod facts;

@@ -10,7 +10,8 @@
 //! 0x350000  log      events of 16 bytes, to the end of the memory, which grows
 //! ```
 //!
-//! `crates/memgrove-rewrite/trace/recorder.wat` has the same numbers.
+//! A recording in a block of the program's own memory ([`Parts::BLOCK`]) has the same parts in the same order, closer
+//! together; its places count from the start of the block. `crates/memgrove-rewrite/trace/recorder.wat` is given these numbers.
 
 /// First bytes of the memory, and of a profile.
 pub const MAGIC: [u8; 4] = *b"MGPR";
@@ -45,6 +46,8 @@ pub const IS_CHECK: u32 = 60;
 pub const ORIGINAL: u32 = 64;
 /// Length of the header.
 pub const HEADER_BYTES: u32 = 96;
+/// Behind the header, and no part of a profile: where the nodes begin; 0: at [`NODES`].
+pub const NODES_AT: u32 = 96;
 
 /// Bit of [`STATE`]: the log ended at its limit.
 pub const LOG_CUT: u32 = 1;
@@ -58,24 +61,71 @@ pub const OVERLAPPED: u32 = 8;
 /// Bit of [`STATE`]: more sampled blocks were live than could be told apart; later ones were not recorded.
 pub const SAMPLES_FULL: u32 = 16;
 
+/// Bit of [`STATE`]: events are numbered ([`kind::NUMBER`]), as several instances have the program's memory.
+pub const NUMBERED: u32 = 32;
+
 /// The state of the generator, with sampling; 8 bytes.
 pub const SEED: u32 = 0x100;
-/// The frames in progress.
-pub const STACK: u32 = 0x1_0000;
-/// The stack's last slot: deeper frames share it.
-pub const STACK_LIMIT: u32 = 0x11_0000 - SLOT_BYTES;
 /// A slot: a frame and its node.
 pub const SLOT_BYTES: u32 = 8;
 /// The nodes. A node: parent, frame, next of its hash chain, 0; count of allocations and their bytes, 8 bytes each.
-pub const NODES: u32 = 0x15_0000;
+pub const NODES: u32 = Parts::OWN.nodes();
 /// Length of a node.
 pub const NODE_BYTES: u32 = 32;
 /// The log. An event: what it is, node, address of the block, size.
-pub const LOG: u32 = 0x35_0000;
+pub const LOG: u32 = Parts::OWN.log_start(false);
 /// Where the log begins: behind the table of sampled blocks that are live, or of sites that were reported.
 #[must_use]
 pub const fn log_start(has_table: bool) -> u32 {
-    if has_table { LOG + 0x10_0000 } else { LOG }
+    Parts::OWN.log_start(has_table)
+}
+
+/// How long the parts before the log are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parts {
+    /// Where the stack of the frames in progress begins.
+    pub stack: u32,
+    /// Slots of the stack; deeper frames share the last.
+    pub slots: u32,
+    /// Hash chains of nodes, as a power of two.
+    pub heads_log2: u32,
+    /// Nodes at most.
+    pub most_nodes: u32,
+    /// Places of the table of sampled blocks that are live, as a power of two.
+    pub table_log2: u32,
+}
+
+impl Parts {
+    /// In a memory of the recording's own.
+    pub const OWN: Self =
+        Self { stack: 0x1_0000, slots: 1 << 17, heads_log2: 16, most_nodes: 1 << 16, table_log2: 18 };
+    /// In a block of the program's memory, which may have little.
+    pub const BLOCK: Self =
+        Self { stack: 0x400, slots: 1 << 12, heads_log2: 11, most_nodes: 1 << 12, table_log2: 13 };
+
+    /// The heads of the hash chains, of 4 bytes.
+    #[must_use]
+    pub const fn heads(self) -> u32 {
+        self.stack + self.slots * SLOT_BYTES
+    }
+
+    /// The nodes.
+    #[must_use]
+    pub const fn nodes(self) -> u32 {
+        self.heads() + (4 << self.heads_log2)
+    }
+
+    /// The table, of 4 bytes a place.
+    #[must_use]
+    pub const fn table(self) -> u32 {
+        self.nodes() + self.most_nodes * NODE_BYTES
+    }
+
+    /// The log.
+    #[must_use]
+    pub const fn log_start(self, has_table: bool) -> u32 {
+        if has_table { self.table() + (4 << self.table_log2) } else { self.table() }
+    }
 }
 /// Length of an event.
 pub const EVENT_BYTES: u32 = 16;
@@ -108,6 +158,11 @@ pub mod kind {
     pub const FREED_AT: u32 = 10;
     /// The end of a check: frees of blocks that are not known, and reports for which there was no room.
     pub const CHECKED: u32 = 11;
+    /// The upper halves of the next event's block and size, where memory has 64-bit addresses and they are not 0.
+    pub const HIGH: u32 = 12;
+    /// The number of the next event among those of all instances, where it is not one more than that of the last. Its node is
+    /// where in memory the counter stands, the block the lower half of the number and the size the upper.
+    pub const NUMBER: u32 = 13;
 }
 /// What a misuse is.
 pub mod misuse {

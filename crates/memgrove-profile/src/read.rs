@@ -32,14 +32,22 @@ pub struct Profile {
     pub are_samples_full: bool,
     /// What a check has found, if this is the recording of one. The log then holds no events.
     pub findings: Option<Findings>,
+    /// Events are numbered, as several instances have the program's memory, and this is the recording of one.
+    pub is_of_one_instance: bool,
+    /// By event: its number, where they are numbered.
+    pub(crate) numbers: Vec<u64>,
+    /// Where the counter of these numbers stands in the program's memory.
+    pub(crate) counter: Option<u32>,
+    /// Numbers that no event has: other instances' events, of those that were read together ([`Profile::merge`]).
+    pub missing_events: u64,
     /// By node: the call behind its site, where only its function is known yet.
-    calls: Vec<Option<NumberedCall>>,
+    pub(crate) calls: Vec<Option<NumberedCall>>,
     /// By node: its function, where nodes stand for frames.
     pub(crate) funcs: Vec<Option<u32>>,
 }
 
 /// A call by its number: see `memgrove_module::code::CallNumbers`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NumberedCall {
     /// The function that calls.
     pub caller: u32,
@@ -96,49 +104,54 @@ pub enum What {
     /// A block was allocated.
     Allocated {
         /// Its address.
-        block: u32,
+        block: u64,
         /// Bytes asked for.
-        size: u32,
+        size: u64,
         /// The alignment asked for, as a power of two; 0 if none was.
         align_log2: u8,
     },
     /// A block is about to be freed.
     Freed {
         /// Its address.
-        block: u32,
+        block: u64,
         /// Its size, where the caller says it; else 0.
-        size: u32,
+        size: u64,
     },
     /// A block is about to be reallocated.
     Moving {
         /// Its address.
-        block: u32,
+        block: u64,
     },
     /// It was reallocated. Without a block, at size 0, it was freed.
     Moved {
         /// Its new address.
-        block: u32,
+        block: u64,
         /// Bytes asked for.
-        size: u32,
+        size: u64,
         /// The alignment asked for, as a power of two; 0 if none was.
         align_log2: u8,
     },
     /// An allocation was refused. A block that was to be reallocated stays.
     Refused {
         /// Bytes asked for.
-        size: u32,
+        size: u64,
     },
 }
 
 impl Profile {
     /// Makes a profile of the memory that a traced module exports: header, nodes and log, without what lies between.
+    /// Where the recording is a block of the program's memory, of that from the block on.
     ///
     /// # Errors
     /// If it is not such a memory.
     pub fn bytes_of_memory(memory: &[u8]) -> Result<Vec<u8>, Error> {
         let header = Header::read(memory)?;
         let mut bytes = slice(memory, "the header", 0, u64::from(layout::HEADER_BYTES))?.to_vec();
-        bytes.extend(slice(memory, "the nodes", u64::from(layout::NODES), header.nodes_bytes())?);
+        let nodes_at = match word(memory, layout::NODES_AT as usize) {
+            0 => layout::NODES,
+            at => at,
+        };
+        bytes.extend(slice(memory, "the nodes", u64::from(nodes_at), header.nodes_bytes())?);
         bytes.extend(slice(memory, "the log", u64::from(header.log_start), header.log_bytes()?)?);
         Ok(bytes)
     }
@@ -154,8 +167,18 @@ impl Profile {
         let nodes = slice(bytes, "the nodes", nodes_at, header.nodes_bytes())?;
         let log = slice(bytes, "the log", log_at, header.log_bytes()?)?;
         let mut tree = read_nodes(nodes, header.has_frames, nodes_at)?;
-        let event = |(bytes, at): (&[u8], u64)| read_event(bytes, log_at + at, tree.nodes.len());
         let node_count = tree.nodes.len();
+        let (mut high, mut numbering) = (High::default(), Numbering::default());
+        let event = |(bytes, at): (&[u8], u64)| {
+            if numbering.take(bytes) {
+                return None;
+            }
+            let entry = read_event(bytes, log_at + at, node_count, &mut high).transpose();
+            if let Some(Ok(Entry::Event(_))) = entry {
+                numbering.count();
+            }
+            entry
+        };
         let known = |node: u32| if (node as usize) < node_count { node } else { 0 };
         let places = (0..).step_by(layout::EVENT_BYTES as usize);
         let mut findings = header.is_check.then(Findings::default);
@@ -169,7 +192,7 @@ impl Profile {
             .chunks_exact(layout::EVENT_BYTES as usize)
             .zip(places)
             .filter(|(event, _)| is_event(event))
-            .map(event)
+            .filter_map(event)
             .collect::<Result<_, _>>()?;
         let events = links::resolve(entries, &mut tree);
         Ok(Self {
@@ -185,6 +208,10 @@ impl Profile {
             sample_bytes: Some(header.sample_bytes).filter(|&bytes| bytes > 0),
             are_samples_full: header.state & layout::SAMPLES_FULL != 0,
             findings,
+            is_of_one_instance: header.state & layout::NUMBERED != 0,
+            numbers: numbering.numbers,
+            counter: numbering.counter,
+            missing_events: 0,
             calls: tree.calls,
             funcs: tree.funcs,
         })
@@ -242,7 +269,11 @@ impl Header {
             has_frames: word(header, layout::FRAMES as usize) != 0,
             is_check,
             sample_bytes,
-            log_start: layout::log_start(sample_bytes > 0 || is_check),
+            // Recordings were read before this was looked at.
+            log_start: match word(header, layout::LOG_START as usize) {
+                0 => layout::log_start(sample_bytes > 0 || is_check),
+                start => start,
+            },
             original,
             state: word(header, layout::STATE as usize),
             node_count: word(header, layout::NODE_COUNT as usize),
@@ -317,12 +348,57 @@ fn read_nodes(bytes: &[u8], has_frames: bool, start: u64) -> Result<Tree, Error>
     Ok(tree)
 }
 
-fn read_event(bytes: &[u8], offset: u64, nodes: usize) -> Result<Entry, Error> {
+/// The numbers of events.
+#[derive(Default)]
+struct Numbering {
+    next: u64,
+    counter: Option<u32>,
+    numbers: Vec<u64>,
+}
+
+impl Numbering {
+    /// Takes what says the number of the next event.
+    fn take(&mut self, bytes: &[u8]) -> bool {
+        if word(bytes, 0) & 0xf != kind::NUMBER {
+            return false;
+        }
+        // Recordings with several counters are nobody's.
+        let counter = word(bytes, 4);
+        self.counter = Some(self.counter.filter(|known| *known != counter).map_or(counter, |_| 0));
+        self.next = u64::from(word(bytes, 8)) | u64::from(word(bytes, 12)) << 32;
+        true
+    }
+
+    fn count(&mut self) {
+        if self.counter.is_some() {
+            self.numbers.push(self.next);
+            self.next = self.next.saturating_add(1);
+        }
+    }
+}
+
+/// Upper halves of the next event's block and size.
+#[derive(Default)]
+struct High {
+    block: u32,
+    size: u32,
+}
+
+/// What an event is; `None`: it is to be read with the next.
+fn read_event(bytes: &[u8], offset: u64, nodes: usize, high: &mut High) -> Result<Option<Entry>, Error> {
     let (what, node, block, size) = (word(bytes, 0), word(bytes, 4), word(bytes, 8), word(bytes, 12));
+    if what & 0xf == kind::HIGH {
+        *high = High { block, size };
+        return Ok(None);
+    }
+    let High { block: block_high, size: size_high } = std::mem::take(high);
+    let place = block;
+    let block = u64::from(block) | u64::from(block_high) << 32;
+    let size = u64::from(size) | u64::from(size_high) << 32;
     if node as usize >= nodes {
         return Err(Error::Damaged { what: "an event without a stack", offset: offset + 4 });
     }
-    // ctz of an alignment of 0 is 32, which no allocator is asked for.
+    // ctz of an alignment of 0 is 32 or 64, which no allocator is asked for.
     let align_log2 = (what >> layout::ALIGN_SHIFT & 0xff).min(31) as u8;
     let is_nested = what & layout::NESTED != 0;
     let what = match what & 0xf {
@@ -331,11 +407,11 @@ fn read_event(bytes: &[u8], offset: u64, nodes: usize) -> Result<Entry, Error> {
         kind::MOVING => What::Moving { block },
         kind::MOVED => What::Moved { block, size, align_log2 },
         kind::REFUSED => What::Refused { size },
-        kind::LINKED => return Ok(Entry::Linked { node, place: block }),
-        kind::RESUMED => return Ok(Entry::Resumed { place: block }),
+        kind::LINKED => return Ok(Some(Entry::Linked { node, place })),
+        kind::RESUMED => return Ok(Some(Entry::Resumed { place })),
         _ => return Err(Error::Damaged { what: "an event of no known kind", offset }),
     };
-    Ok(Entry::Event(Event { what, is_nested, node }))
+    Ok(Some(Entry::Event(Event { what, is_nested, node })))
 }
 
 fn slice<'b>(bytes: &'b [u8], what: &'static str, start: u64, len: u64) -> Result<&'b [u8], Error> {

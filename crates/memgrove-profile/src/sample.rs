@@ -31,17 +31,17 @@ impl Estimate {
     }
 
     /// A block of this size is in the sample.
-    pub fn add(&mut self, size: u32) {
+    pub fn add(&mut self, size: u64) {
         self.change(size, 1.0);
     }
 
     /// A block of this size is in it no longer.
-    pub fn remove(&mut self, size: u32) {
+    pub fn remove(&mut self, size: u64) {
         self.change(size, -1.0);
     }
 
-    fn change(&mut self, size: u32, sign: f64) {
-        let size = f64::from(size);
+    fn change(&mut self, size: u64, sign: f64) {
+        let size = size as f64;
         let probability = -(-size / self.mean_bytes).exp_m1();
         // A block without bytes is never hit.
         if probability <= 0.0 {

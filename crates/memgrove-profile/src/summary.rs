@@ -115,7 +115,7 @@ impl Extent {
     }
 
     fn with(extent: Option<Self>, block: &Block) -> Option<Self> {
-        let (start, end) = (u64::from(block.address), u64::from(block.address) + u64::from(block.size));
+        let (start, end) = (block.address, block.address.saturating_add(block.size));
         Some(match extent {
             Some(old) => Self { start: old.start.min(start), end: old.end.max(end) },
             None => Self { start, end },
@@ -181,7 +181,7 @@ impl Profile {
         let mut summary = counting.summary;
         for block in heap.live() {
             let node = summary.nodes.entry(block.node).or_default();
-            node.final_bytes += u64::from(block.size);
+            node.final_bytes = node.final_bytes.saturating_add(block.size);
             node.final_blocks += 1;
             node.lifetimes += changes.saturating_sub(block.born + 1);
         }
@@ -198,7 +198,7 @@ impl Profile {
         self.replay(|step, heap| {
             live_bytes = after(live_bytes, step);
             if let Step::Born(block) | Step::Moved(_, block) = step {
-                allocated_bytes = allocated_bytes.saturating_add(block.size.into());
+                allocated_bytes = allocated_bytes.saturating_add(block.size);
             }
             let now = Point {
                 changes: heap.changes(),
@@ -282,26 +282,26 @@ impl Counting {
         self.summary.peak_blocks = heap.live_count() as u64;
         for block in heap.live() {
             let node = self.summary.nodes.entry(block.node).or_default();
-            node.at_peak_bytes += u64::from(block.size);
+            node.at_peak_bytes = node.at_peak_bytes.saturating_add(block.size);
             node.at_peak_blocks += 1;
             self.summary.peak_extent = Extent::with(self.summary.peak_extent, block);
         }
     }
 
     fn made(&mut self, block: &Block) {
-        let size = u64::from(block.size);
-        self.summary.allocated_bytes += size;
+        let size = block.size;
+        self.summary.allocated_bytes = self.summary.allocated_bytes.saturating_add(size);
         self.summary.extent = Extent::with(self.summary.extent, block);
         if let Some(class) = self.summary.sizes.get_mut(class(size)) {
             class.count += 1;
-            class.bytes += size;
+            class.bytes = class.bytes.saturating_add(size);
         }
         let node = self.summary.nodes.entry(block.node).or_default();
         node.count += 1;
-        node.bytes += size;
+        node.bytes = node.bytes.saturating_add(size);
         if let Some(live) = self.live.get_mut(block.node as usize) {
             live.count += 1;
-            live.bytes += size;
+            live.bytes = live.bytes.saturating_add(size);
             if live.bytes > node.max_bytes {
                 (node.max_bytes, node.max_blocks) = (live.bytes, live.count);
             }
@@ -316,7 +316,7 @@ impl Counting {
         self.summary.nodes.entry(block.node).or_default().lifetimes += lived;
         if let Some(live) = self.live.get_mut(block.node as usize) {
             live.count = live.count.saturating_sub(1);
-            live.bytes = live.bytes.saturating_sub(block.size.into());
+            live.bytes = live.bytes.saturating_sub(block.size);
         }
     }
 }
@@ -324,9 +324,9 @@ impl Counting {
 /// Live bytes after a step.
 fn after(live_bytes: u64, step: &Step) -> u64 {
     match step {
-        Step::Born(block) => live_bytes + u64::from(block.size),
-        Step::Died(block, _) => live_bytes.saturating_sub(block.size.into()),
-        Step::Moved(old, new) => live_bytes.saturating_sub(old.size.into()) + u64::from(new.size),
+        Step::Born(block) => live_bytes.saturating_add(block.size),
+        Step::Died(block, _) => live_bytes.saturating_sub(block.size),
+        Step::Moved(old, new) => live_bytes.saturating_sub(old.size).saturating_add(new.size),
         Step::Refused(_) => live_bytes,
     }
 }

@@ -66,6 +66,36 @@ fn a_nested_call_about_another_block_counts() {
 }
 
 #[test]
+fn a_nested_reallocation_of_another_block_moves_it() {
+    let none = Contradictions::default();
+    // An allocation that makes a table longer before it hands out its block; one that fails to.
+    let table = [
+        (NEW, 16, 8),
+        (MOVING | IN, 16, 0),
+        (NEW | IN, 32, 64),
+        (FREE | IN, 16, 0),
+        (MOVED | IN, 32, 64),
+        (NEW, 48, 8),
+    ];
+    let (words, contradictions) = steps(&table);
+    assert_eq!((words.as_str(), contradictions), ("+16 16>32 +48", none));
+    // Inside of it one function of the allocator is built on another.
+    let layers = [(NEW | IN, 16, 8), (NEW | IN, 16, 8), (FREE | IN, 16, 0), (FREE | IN, 16, 0), (NEW, 48, 8)];
+    assert_eq!(steps(&layers), ("+16 -16 +48".to_owned(), none));
+    let fails = [(NEW, 16, 8), (MOVING | IN, 16, 0), (REFUSED | IN, 0, 64), (NEW, 48, 8), (FREE, 16, 0)];
+    assert_eq!(steps(&fails), ("+16 +48 -16".to_owned(), none));
+    let around = [
+        (NEW, 16, 8),
+        (NEW, 32, 8),
+        (MOVING, 16, 0),
+        (MOVING | IN, 32, 0),
+        (MOVED | IN, 64, 9),
+        (MOVED, 96, 9),
+    ];
+    assert_eq!(steps(&around), ("+16 +32 32>64 16>96".to_owned(), none));
+}
+
+#[test]
 fn a_refused_reallocation_keeps_the_block() {
     let refused = [(NEW, 16, 8), (MOVING, 16, 0), (REFUSED, 0, 99), (FREE, 16, 0)];
     assert_eq!(steps(&refused), ("+16 !99 -16".to_owned(), Contradictions::default()));
@@ -87,6 +117,29 @@ fn figures_are_those_of_the_log() {
     assert_eq!((summary.final_bytes, summary.final_blocks), (120, 2));
     assert_eq!((summary.allocations, summary.frees, summary.temporary), (3, 1, 1));
     assert_eq!(summary.nodes[&1].at_peak_bytes, 150);
+}
+
+/// Whatever a damaged or wrongly recorded profile says: no figure overflows, in any format.
+#[test]
+fn sizes_and_addresses_of_64_bits_add_up_at_most_to_the_largest() {
+    let high = (layout::kind::HIGH, u32::MAX, u32::MAX);
+    let events =
+        [high, (NEW, 16, 8), high, (NEW, 32, 8), (NEW, 48, 8), high, (MOVING, 16, 0), high, (MOVED, 64, 64)];
+    let profile = Profile::read(&profile(&events)).expect("it is whole");
+    let addresses: Vec<u64> = profile.replay(|_, _| ()).live().map(|block| block.address).collect();
+    assert!(addresses.contains(&48) && addresses.contains(&(0xffff_ffff_0000_0000 + 64)), "{addresses:x?}");
+    let summary = profile.summary();
+    assert_eq!((summary.peak_bytes, summary.allocated_bytes), (u64::MAX, u64::MAX));
+    assert_eq!(summary.contradictions, Contradictions::default());
+    assert!(!profile.timeline(&summary, 10).is_empty());
+    let names: &dyn memgrove_profile::Names = &|_| vec![memgrove_profile::Frame::default()];
+    let export = memgrove_profile::Export { profile: &profile, summary: &summary, names, module: "" };
+    for bytes in [export.dhat().ok(), export.pprof().ok(), export.firefox().ok(), export.speedscope().ok()] {
+        assert!(bytes.is_some_and(|bytes| !bytes.is_empty()));
+    }
+    assert!(!export.heaptrack().is_empty() && profile.mgtr().is_ok());
+    // Nothing follows the upper halves.
+    assert!(Profile::read(&self::profile(&[high])).expect("it is whole").events.is_empty());
 }
 
 #[test]

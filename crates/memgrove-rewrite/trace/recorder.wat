@@ -1,5 +1,5 @@
 ;; What a traced module records, and how. Grafted into it; its memory becomes a memory of the module.
-;; The layout is that of crates/memgrove-profile/src/layout.rs, which has the same numbers.
+;; The layout is that of crates/memgrove-profile/src/layout.rs, which has the numbers that are bound to its imports.
 ;;
 ;; A frame is one word: the function's index, shifted by 12, and the number of the call in its caller (0x800: the host
 ;; called it). A slot of the stack holds a frame, and its node once one was asked for; bit 31 of the node is set when it
@@ -13,7 +13,68 @@
   (import "memgrove" "site" (global $site (mut i32)))
   ;; The most pages that the memory may have.
   (import "memgrove" "max_pages" (global $max_pages i32))
+  ;; The stack: its first slot, the second, where its last quarter begins, and the last slot.
+  (import "memgrove" "stack" (global $stack i32))
+  (import "memgrove" "stack_second" (global $stack_second i32))
+  (import "memgrove" "stack_quarter" (global $stack_quarter i32))
+  (import "memgrove" "stack_last" (global $stack_last i32))
+  ;; Heads of the hash chains, the nodes, and how many there may be. A hash's upper bits count.
+  (import "memgrove" "heads" (global $heads i32))
+  (import "memgrove" "heads_shift" (global $heads_shift i32))
+  (import "memgrove" "nodes" (global $nodes i32))
+  (import "memgrove" "most_nodes" (global $most_nodes i32))
+  ;; The table of sampled blocks that are live: upper bits of a hash, its places and their bytes as masks, the most blocks.
+  (import "memgrove" "table" (global $table i32))
+  (import "memgrove" "table_shift" (global $table_shift i32))
+  (import "memgrove" "table_mask" (global $table_mask i32))
+  (import "memgrove" "table_bytes_mask" (global $table_bytes_mask i32))
+  (import "memgrove" "table_most" (global $table_most i32))
+  ;; Where the recording is a block of the program's memory (frames/in_block.rs): the block's address, 0 before there is
+  ;; one, 1 while it is asked for, and for ever if it was refused. What asks for one of so many bytes; what puts the header
+  ;; there.
+  (import "memgrove" "base" (global $base (mut i32)))
+  (import "memgrove" "block_bytes" (global $block_bytes i32))
+  (import "memgrove" "cleared_bytes" (global $cleared_bytes i32))
+  (import "memgrove" "take" (func $take_block (param i32) (result i32)))
+  (import "memgrove" "put_header" (func $put_header (param i32)))
   (memory 53)
+
+  ;; Makes the recording ready, unless a function of the allocator is in progress. Returns whether it is.
+  (func (export "begin") (result i32)
+    (local $sp i32) (local $state i32) (local $site i32) (local $at i32)
+    (if (i32.or (global.get $base) (i32.and (global.get $state) (i32.const 1)))
+      (then (return (i32.gt_u (global.get $base) (i32.const 1)))))
+    (local.set $sp (global.get $sp))
+    (local.set $state (global.get $state))
+    (local.set $site (global.get $site))
+    (global.set $base (i32.const 1))
+    (local.set $at (call $take_block (global.get $block_bytes)))
+    (global.set $sp (local.get $sp))
+    (global.set $state (local.get $state))
+    (global.set $site (local.get $site))
+    ;; What is no block of this length in memory was no allocator's.
+    (if (i32.or
+          (i32.le_u (local.get $at) (i32.const 1))
+          (i32.or
+            (i32.gt_u (local.get $at) (i32.sub (i32.const 0) (global.get $block_bytes)))
+            (i32.ge_u
+              (i32.shr_u
+                (i32.add (local.get $at) (i32.sub (global.get $block_bytes) (i32.const 1)))
+                (i32.const 16))
+              (memory.size))))
+      (then (return (i32.const 0))))
+    (global.set $base (local.get $at))
+    (local.set $at (global.get $cleared_bytes))
+    (loop $clear
+      (local.set $at (i32.sub (local.get $at) (i32.const 8)))
+      (i64.store (local.get $at) (i64.const 0))
+      (br_if $clear (local.get $at)))
+    (call $put_header (global.get $base))
+    (i32.const 1))
+
+  ;; Where the recording stands; 0: there is none.
+  (func (export "place") (result i32)
+    (select (global.get $base) (i32.const 0) (i32.gt_u (global.get $base) (i32.const 1))))
 
   ;; The frame of a function that is entered now. The host enters where its stack begins, and tells no number.
   (func $frame (export "ask") (param $func i32) (result i32)
@@ -40,14 +101,14 @@
             (i32.xor (local.get $base) (i32.and (global.get $state) (i32.const -2))))))))
     (global.set $site (i32.const 0))
     ;; As $next, without its call: this is run more often than all else.
-    (if (i32.ge_u (local.get $base) (i32.const 0x10fff8))
+    (if (i32.ge_u (local.get $base) (global.get $stack_last))
       (then (drop (call $next (local.get $base))))
       (else (global.set $sp (i32.add (local.get $base) (i32.const 8)))))
     (local.get $base))
 
   ;; The slot behind one. Deeper frames share the last.
   (func $next (param $base i32) (result i32)
-    (if (i32.ge_u (local.get $base) (i32.const 0x10fff8))
+    (if (i32.ge_u (local.get $base) (global.get $stack_last))
       (then
         (i32.store (i32.const 8) (i32.or (i32.load (i32.const 8)) (i32.const 4)))
         (return (local.get $base))))
@@ -58,8 +119,8 @@
   (func (export "entry")
     (local $at i32)
     (local.set $at (i32.and (global.get $state) (i32.const -2)))
-    (if (i32.ge_u (local.get $at) (i32.const 0xd0000))
-      (then (return (call $set (i32.const 0x10000) (i32.const 0x10000)))))
+    (if (i32.ge_u (local.get $at) (global.get $stack_quarter))
+      (then (return (call $set (global.get $stack) (global.get $stack)))))
     (global.set $sp (local.get $at))
     (global.set $state (local.get $at))
     (global.set $site (i32.const 0)))
@@ -92,7 +153,7 @@
     ;; The rule: nothing is to be noted. Without the calls, as this is run often.
     (if (i32.and
           (i32.and
-            (i32.lt_u (local.get $base) (i32.const 0x10fff8))
+            (i32.lt_u (local.get $base) (global.get $stack_last))
             (i32.ge_u (global.get $state) (local.get $next)))
           (i32.lt_u (i32.load (i32.const 48)) (local.get $next)))
       (then
@@ -122,18 +183,18 @@
   (func $child (param $parent i32) (param $frame i32) (result i32)
     (local $head i32) (local $node i32) (local $at i32)
     (if (i32.and (local.get $parent) (i32.const 0x40000000)) (then (return (local.get $parent))))
-    (local.set $head (i32.add (i32.const 0x110000) (i32.shl
+    (local.set $head (i32.add (global.get $heads) (i32.shl
       (i32.shr_u
         (i32.mul
           (i32.xor (i32.mul (local.get $parent) (i32.const 0x9e3779b1)) (local.get $frame))
           (i32.const 0x85ebca6b))
-        (i32.const 16))
+        (global.get $heads_shift))
       (i32.const 2))))
     (local.set $node (i32.load (local.get $head)))
     (block $new
       (loop $next
         (br_if $new (i32.eqz (local.get $node)))
-        (local.set $at (i32.add (i32.const 0x150000) (i32.shl (local.get $node) (i32.const 5))))
+        (local.set $at (i32.add (global.get $nodes) (i32.shl (local.get $node) (i32.const 5))))
         (if (i32.and
               (i32.eq (i32.load (local.get $at)) (local.get $parent))
               (i32.eq (i32.load offset=4 (local.get $at)) (local.get $frame)))
@@ -141,12 +202,12 @@
         (local.set $node (i32.load offset=8 (local.get $at)))
         (br $next)))
     (local.set $node (i32.load (i32.const 24)))
-    (if (i32.ge_u (local.get $node) (i32.const 0x10000))
+    (if (i32.ge_u (local.get $node) (global.get $most_nodes))
       (then
         (i32.store (i32.const 8) (i32.or (i32.load (i32.const 8)) (i32.const 2)))
         (return (i32.or (local.get $parent) (i32.const 0x40000000)))))
     (i32.store (i32.const 24) (i32.add (local.get $node) (i32.const 1)))
-    (local.set $at (i32.add (i32.const 0x150000) (i32.shl (local.get $node) (i32.const 5))))
+    (local.set $at (i32.add (global.get $nodes) (i32.shl (local.get $node) (i32.const 5))))
     (i32.store (local.get $at) (local.get $parent))
     (i32.store offset=4 (local.get $at) (local.get $frame))
     (i32.store offset=8 (local.get $at) (i32.load (local.get $head)))
@@ -160,7 +221,7 @@
     (local.set $at (local.get $top))
     (block $known
       (loop $down
-        (br_if $known (i32.le_u (local.get $at) (i32.const 0x10000)))
+        (br_if $known (i32.le_u (local.get $at) (global.get $stack)))
         (local.set $node
           (i32.and (i32.load (i32.sub (local.get $at) (i32.const 4))) (i32.const 0x7fffffff)))
         (br_if $known (local.get $node))
@@ -193,7 +254,7 @@
     (block $outermost
       (br_if $outermost (i32.eqz (local.get $outer)))
       (loop $down
-        (br_if $outermost (i32.le_u (local.get $at) (i32.const 0x10008)))
+        (br_if $outermost (i32.le_u (local.get $at) (global.get $stack_second)))
         (local.set $at (i32.sub (local.get $at) (i32.const 8)))
         (br_if $down (i32.eqz (call $is_entry (local.get $at)))))
       (call $link_slot (local.get $at) (i32.sub (local.get $outer) (i32.const 1))))
@@ -211,7 +272,7 @@
     (local.set $base (i32.and (global.get $state) (i32.const -2)))
     (local.set $is_entry (i32.eq (i32.and (local.get $frame) (i32.const 0xfff)) (i32.const 0x800)))
     ;; The first event since the host called from within a call of it: which that is, is noted before.
-    (if (i32.gt_u (local.get $base) (i32.const 0x10000))
+    (if (i32.gt_u (local.get $base) (global.get $stack))
       (then
         (if (local.get $is_entry)
           (then
@@ -233,7 +294,7 @@
     (local $base i32)
     (local.set $base (i32.and (global.get $state) (i32.const -2)))
     (if (i32.eq (global.get $sp) (local.get $base)) (then (return (i32.const 0))))
-    (if (i32.gt_u (local.get $base) (i32.const 0x10000))
+    (if (i32.gt_u (local.get $base) (global.get $stack))
       (then
         (if (call $is_entry (local.get $base))
           (then (call $link_slot (local.get $base) (i32.const 16))))))
@@ -303,21 +364,21 @@
   ;; Where a block stands in the table of those that were recorded and are live, or the free place for it.
   (func $place (param $block i32) (result i32)
     (local $at i32) (local $have i32)
-    (local.set $at (i32.shr_u (i32.mul (local.get $block) (i32.const 0x9e3779b1)) (i32.const 14)))
+    (local.set $at (i32.shr_u (i32.mul (local.get $block) (i32.const 0x9e3779b1)) (global.get $table_shift)))
     (loop $next
-      (local.set $have (i32.load (i32.add (i32.const 0x350000) (i32.shl (local.get $at) (i32.const 2)))))
+      (local.set $have (i32.load (i32.add (global.get $table) (i32.shl (local.get $at) (i32.const 2)))))
       (if (i32.and
             (i32.ne (local.get $have) (i32.const 0))
             (i32.ne (local.get $have) (local.get $block)))
         (then
-          (local.set $at (i32.and (i32.add (local.get $at) (i32.const 1)) (i32.const 0x3ffff)))
+          (local.set $at (i32.and (i32.add (local.get $at) (i32.const 1)) (global.get $table_mask)))
           (br $next))))
-    (i32.add (i32.const 0x350000) (i32.shl (local.get $at) (i32.const 2))))
+    (i32.add (global.get $table) (i32.shl (local.get $at) (i32.const 2))))
 
   ;; Puts a block into the table; not when it is too full to be searched quickly.
   (func $keep (param $block i32) (result i32)
     (local $at i32)
-    (if (i32.ge_u (i32.load (i32.const 0x110)) (i32.const 0x30000))
+    (if (i32.ge_u (i32.load (i32.const 0x110)) (global.get $table_most))
       (then
         (i32.store (i32.const 8) (i32.or (i32.load (i32.const 8)) (i32.const 16)))
         (return (i32.const 0))))
@@ -338,10 +399,10 @@
     (local.set $next (local.get $at))
     (loop $move
       (local.set $next (i32.add
-        (i32.const 0x350000)
+        (global.get $table)
         (i32.and
-          (i32.sub (i32.add (local.get $next) (i32.const 4)) (i32.const 0x350000))
-          (i32.const 0xfffff))))
+          (i32.sub (i32.add (local.get $next) (i32.const 4)) (global.get $table))
+          (global.get $table_bytes_mask))))
       (if (local.tee $have (i32.load (local.get $next)))
         (then
           (i32.store (local.get $next) (i32.const 0))
@@ -408,31 +469,78 @@
     (if (call $keep (local.get $block))
       (then (call $note (local.get $plain) (local.get $node) (local.get $block) (local.get $size)))))
 
+  ;; The rule, and quickly: nothing waits, and an allocation is not hit, or a freed block is not in the table. Whether it
+  ;; is something else, `sampled` finds out.
+  (func $is_dull (param $what i32) (param $block i32) (param $size i32) (result i32)
+    (local $left f64)
+    (if (i32.load (i32.const 0x114)) (then (return (i32.const 0))))
+    (if (i32.eq (i32.and (local.get $what) (i32.const 0xf)) (i32.const 2))
+      (then
+        (return (i32.eqz (i32.load (i32.add (global.get $table) (i32.shl
+          (i32.shr_u (i32.mul (local.get $block) (i32.const 0x9e3779b1)) (global.get $table_shift))
+          (i32.const 2))))))))
+    (if (i32.ne (i32.and (local.get $what) (i32.const 0x1f)) (i32.const 1)) (then (return (i32.const 0))))
+    (local.set $left (f64.sub (f64.load (i32.const 0x108)) (f64.convert_i32_u (local.get $size))))
+    (if (f64.gt (local.get $left) (f64.const 0))
+      (then
+        (f64.store (i32.const 0x108) (local.get $left))
+        (return (i32.const 1))))
+    (i32.const 0))
+
   ;; As `record`, of some blocks.
   (func (export "sample") (param $what i32) (param $block i32) (param $size i32) (param $frame i32)
+    (if (call $is_dull (local.get $what) (local.get $block) (local.get $size)) (then (return)))
     (call $sampled (local.get $what) (local.get $block) (local.get $size)
       (call $node_of (local.get $frame))))
 
   ;; As `record_flat`, of some blocks.
   (func (export "sample_flat") (param $what i32) (param $block i32) (param $size i32)
+    (if (call $is_dull (local.get $what) (local.get $block) (local.get $size)) (then (return)))
     (call $sampled (local.get $what) (local.get $block) (local.get $size) (i32.const 0)))
 
-  (func $note (param $what i32) (param $node i32) (param $block i32) (param $size i32)
+  (func $note (export "note") (param $what i32) (param $node i32) (param $block i32) (param $size i32)
     (local $at i32)
     (local.set $node (i32.and (local.get $node) (i32.const 0xffff)))
-    ;; Outermost allocations (kinds 1 and 4) are also counted, as the log may end before the program does.
-    (if (i32.or
-          (i32.eq (i32.and (local.get $what) (i32.const 0xff)) (i32.const 1))
-          (i32.eq (i32.and (local.get $what) (i32.const 0xff)) (i32.const 4)))
+    ;; Outermost allocations (kinds 1 and 4) are also counted, as the log may end before the program does. What is shifted
+    ;; by has bit 4 set if it is nested, and counts modulo 32.
+    (if (i32.and (i32.shr_u (i32.const 0x12) (local.get $what)) (i32.const 1))
       (then
         (i64.store (i32.const 40)
           (i64.add (i64.load (i32.const 40)) (i64.extend_i32_u (local.get $size))))
-        (local.set $at (i32.add (i32.const 0x150000) (i32.shl (local.get $node) (i32.const 5))))
+        (local.set $at (i32.add (global.get $nodes) (i32.shl (local.get $node) (i32.const 5))))
         (i64.store offset=16 (local.get $at) (i64.add (i64.load offset=16 (local.get $at)) (i64.const 1)))
         (i64.store offset=24 (local.get $at)
           (i64.add (i64.load offset=24 (local.get $at)) (i64.extend_i32_u (local.get $size))))))
     (i64.store (i32.const 32) (i64.add (i64.load (i32.const 32)) (i64.const 1)))
     (call $log (local.get $what) (local.get $node) (local.get $block) (local.get $size)))
+
+  ;; The same for a program with 64-bit addresses: upper halves that are not 0 stand in an event before.
+  (func $note_wide (param $what i32) (param $node i32) (param $block i64) (param $size i64)
+    (local $at i32) (local $high i64)
+    (if (i64.ne (i64.shr_u (i64.or (local.get $block) (local.get $size)) (i64.const 32)) (i64.const 0))
+      (then
+        (local.set $high (i64.and (local.get $size) (i64.const -0x100000000)))
+        ;; The lower half is counted with the event.
+        (if (i32.and (i32.shr_u (i32.const 0x12) (local.get $what)) (i32.const 1))
+          (then
+            (i64.store (i32.const 40) (i64.add (i64.load (i32.const 40)) (local.get $high)))
+            (local.set $at (i32.add (global.get $nodes)
+              (i32.shl (i32.and (local.get $node) (i32.const 0xffff)) (i32.const 5))))
+            (i64.store offset=24 (local.get $at)
+              (i64.add (i64.load offset=24 (local.get $at)) (local.get $high)))))
+        (call $log (i32.const 12) (i32.const 0)
+          (i32.wrap_i64 (i64.shr_u (local.get $block) (i64.const 32)))
+          (i32.wrap_i64 (i64.shr_u (local.get $size) (i64.const 32))))))
+    (call $note (local.get $what) (local.get $node)
+      (i32.wrap_i64 (local.get $block)) (i32.wrap_i64 (local.get $size))))
+
+  ;; As `record`, with 64-bit addresses.
+  (func (export "record_wide") (param $what i32) (param $block i64) (param $size i64) (param $frame i32)
+    (call $note_wide (local.get $what) (call $node_of (local.get $frame)) (local.get $block) (local.get $size)))
+
+  ;; As `record_flat`, with 64-bit addresses.
+  (func (export "record_flat_wide") (param $what i32) (param $block i64) (param $size i64)
+    (call $note_wide (local.get $what) (i32.const 0) (local.get $block) (local.get $size)))
 
   (func $log (export "log") (param $what i32) (param $node i32) (param $block i32) (param $size i32)
     (local $at i32)

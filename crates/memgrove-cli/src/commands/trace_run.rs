@@ -89,7 +89,7 @@ mod engines {
     };
     use memgrove_lab::wasi::{self, ExitStatus, Folder, Streams};
     use memgrove_profile::Profile;
-    use memgrove_rewrite::trace::{EXPORT, Traced};
+    use memgrove_rewrite::trace::{EXPORT, PLACE_EXPORT, Traced};
 
     use super::super::trace_read::{self, Original, ReadArgs};
     use super::RunArgs;
@@ -113,7 +113,8 @@ mod engines {
         if let Some(target) = &save {
             target.write(&recording)?;
         }
-        let profile = trace_read::of_original(Profile::read(&recording)?, original.name, original)?;
+        let profile =
+            memgrove_api::profile::of(recording, original.facts).with_context(|| original.name.to_owned())?;
         Ok(exit.and(trace_read::present(read, original, &wanted, &[profile], out)?))
     }
 
@@ -140,7 +141,18 @@ mod engines {
         }
         let memory = Memory::Export(EXPORT);
         let bytes = instance.memory_bytes(memory)?;
-        Ok((Profile::bytes_of_memory(&instance.read(memory, 0, bytes)?)?, exit))
+        let has_place = module.shape().exports.iter().any(|export| export.name == PLACE_EXPORT);
+        let place = if has_place { instance.call(PLACE_EXPORT, &[])?.integer(PLACE_EXPORT)? } else { 0 };
+        if has_place && place == 0 {
+            return Err(UserError::failed(format!(
+                "{}: nothing was recorded, as it did not allocate, or its allocator had no block for the recording",
+                original.name
+            ))
+            .hint("ask for less with --max-log, or leave out --one-memory")
+            .into());
+        }
+        let recorded = instance.read(memory, place, bytes.saturating_sub(place))?;
+        Ok((Profile::bytes_of_memory(&recorded)?, exit))
     }
 
     /// What is called.

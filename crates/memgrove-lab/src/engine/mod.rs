@@ -70,6 +70,8 @@ pub struct Settings {
     pub timing: bool,
     /// Give each instance a budget of its own: for many that run side by side and have nothing to do with each other.
     pub apart: bool,
+    /// Refuse modules with several memories, as engines do that do not know them.
+    pub one_memory: bool,
     /// What all of them may take together.
     pub budget: Budget,
 }
@@ -86,7 +88,14 @@ impl Settings {
     #[must_use]
     pub fn within(limits: Limits) -> Self {
         let fuel_limit = limits.fuel;
-        Self { count_fuel: false, fuel_limit, timing: false, apart: false, budget: Budget::new(limits) }
+        Self {
+            count_fuel: false,
+            fuel_limit,
+            timing: false,
+            apart: false,
+            one_memory: false,
+            budget: Budget::new(limits),
+        }
     }
 
     /// A new budget with these limits; fuel is counted.

@@ -32,7 +32,7 @@ impl Wasmi {
     pub(super) fn new(settings: &Settings) -> Self {
         let mut config = Config::default();
         config.consume_fuel(settings.count_fuel);
-        config.wasm_multi_memory(true);
+        config.wasm_multi_memory(!settings.one_memory);
         config.wasm_custom_page_sizes(true);
         config.set_max_stack_height(settings.budget.limits().stack_bytes.max(LEAST_STACK_BYTES));
         Self { engine: wasmi::Engine::new(&config), settings: settings.clone() }

@@ -55,7 +55,6 @@ fn config(settings: &Settings) -> Config {
     config.shared_memory(true);
     for feature in [
         WasmFeatures::TAIL_CALL,
-        WasmFeatures::MULTI_MEMORY,
         WasmFeatures::MEMORY64,
         WasmFeatures::EXTENDED_CONST,
         WasmFeatures::FUNCTION_REFERENCES,
@@ -65,6 +64,7 @@ fn config(settings: &Settings) -> Config {
     ] {
         config.wasm_features(feature, true);
     }
+    config.wasm_features(WasmFeatures::MULTI_MEMORY, !settings.one_memory);
     config
 }
 

@@ -5,7 +5,7 @@
 use memgrove_lab::engine::{self, EngineId, Host, Instance, Memory, Settings, Value};
 use memgrove_module::code::CallOffsets;
 use memgrove_profile::{Profile, Site, What};
-use memgrove_rewrite::trace::{EXPORT, Options, Traced, trace};
+use memgrove_rewrite::trace::{EXPORT, Options, PLACE_EXPORT, Traced, trace};
 
 pub const ENGINES: [EngineId; 2] = [EngineId::Wasmtime, EngineId::Wasmi];
 
@@ -18,7 +18,11 @@ pub fn start(engine: EngineId, wasm: &[u8]) -> Box<dyn Instance> {
 }
 
 pub fn start_with(engine: EngineId, wasm: &[u8], host: &Host) -> Box<dyn Instance> {
-    let engine = engine::open(engine, &Settings::default()).expect("the engine is linked in");
+    start_as(engine, &Settings::default(), wasm, host)
+}
+
+pub fn start_as(engine: EngineId, settings: &Settings, wasm: &[u8], host: &Host) -> Box<dyn Instance> {
+    let engine = engine::open(engine, settings).expect("the engine is linked in");
     engine.compile(wasm).and_then(|module| module.instantiate(host)).expect("it instantiates")
 }
 
@@ -32,7 +36,9 @@ pub fn call(instance: &mut dyn Instance, name: &str, arguments: &[i32]) -> Optio
 
 pub fn profile(instance: &mut dyn Instance) -> Profile {
     let bytes = instance.memory_bytes(Memory::Export(EXPORT)).expect("it is exported");
-    let memory = instance.read(Memory::Export(EXPORT), 0, bytes).expect("it can be read");
+    let place =
+        instance.call(PLACE_EXPORT, &[]).map_or(0, |place| place.integer(PLACE_EXPORT).expect("an i32"));
+    let memory = instance.read(Memory::Export(EXPORT), place, bytes - place).expect("it can be read");
     let bytes = Profile::bytes_of_memory(&memory).expect("it holds a recording");
     Profile::read(&bytes).expect("it is whole")
 }

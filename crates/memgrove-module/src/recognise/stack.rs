@@ -42,6 +42,8 @@ pub enum ShownBy {
 const NAMES: [&str; 2] = ["__stack_pointer", "~lib/memory/__stack_pointer"];
 /// Those of an imported one: wasm-ld's and fastcomp's.
 const IMPORTS: [&str; 2] = ["__stack_pointer", "STACKTOP"];
+/// The module that both import it from.
+const IMPORTED_FROM: &str = "env";
 
 impl StackPointer {
     /// Finds it: by name, else as the global that most prologues move. Linear in the globals and names.
@@ -59,25 +61,35 @@ impl StackPointer {
 }
 
 fn named(facts: &Facts<'_>) -> Option<(u32, ShownBy)> {
-    let exists = |global: u32| (global as usize) < facts.globals.len();
+    let can_be = |global: &u32| facts.globals.get(*global as usize).is_some_and(is_word);
     for name in NAMES {
-        if let Some(export) = facts.export(name).filter(|export| export.kind == ExternKind::Global) {
-            return Some((export.index, ShownBy::Export));
+        let export = facts.export(name).filter(|export| export.kind == ExternKind::Global);
+        if let Some(global) = export.map(|export| export.index).filter(can_be) {
+            return Some((global, ShownBy::Export));
         }
-        if let Some(index) = facts.names.globals.find(name).filter(|&index| exists(index)) {
-            return Some((index, ShownBy::Name));
+        if let Some(global) = facts.names.globals.find(name).filter(can_be) {
+            return Some((global, ShownBy::Name));
         }
     }
-    let import = facts
-        .imports
-        .iter()
-        .find(|import| import.ty.kind() == ExternKind::Global && IMPORTS.contains(&import.name))?;
+    let mut imports = facts.imports.iter().filter(|import| {
+        import.ty.kind() == ExternKind::Global
+            && import.module == IMPORTED_FROM
+            && IMPORTS.contains(&import.name)
+            && can_be(&import.index)
+    });
+    // Of two, the names do not tell which one it is.
+    let (Some(import), None) = (imports.next(), imports.next()) else { return None };
     // Fastcomp copies the immutable import into a global of its own.
     let copy = facts.globals.iter().position(|global| global.init == Some(ConstExpr::Global(import.index)));
     Some(match copy {
         Some(copy) => (offset32(copy as u64), ShownBy::ImportedValue),
         None => (import.index, ShownBy::Import),
     })
+}
+
+/// It can hold an address.
+fn is_word(global: &Global) -> bool {
+    matches!(global.ty.content, ValType::I32 | ValType::I64)
 }
 
 fn is_imported(facts: &Facts<'_>, global: &Global) -> bool {
@@ -96,7 +108,7 @@ fn has_stack_value(facts: &Facts<'_>, global: &Global) -> bool {
         Some(address) => address > 0,
         None => is_imported(facts, global),
     };
-    plausible && global.ty.mutable && matches!(global.ty.content, ValType::I32 | ValType::I64)
+    plausible && global.ty.mutable && is_word(global)
 }
 
 /// How often function prologues move a global.

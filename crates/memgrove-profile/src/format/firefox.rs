@@ -82,9 +82,10 @@ impl Export<'_> {
 impl File {
     /// Adds an allocation or a free; returns the bytes that it adds to those that are live.
     fn change(&mut self, now: Timestamp, block: &Block, node: u32, is_born: bool) -> i64 {
-        let bytes = if is_born { i64::from(block.size) } else { -i64::from(block.size) };
+        let size = i64::try_from(block.size).unwrap_or(i64::MAX);
+        let bytes = if is_born { size } else { -size };
         let stack = self.stacks.get(node as usize).copied().flatten();
-        self.profile.add_allocation_sample(self.thread, now, stack, block.address.into(), bytes);
+        self.profile.add_allocation_sample(self.thread, now, stack, block.address, bytes);
         bytes
     }
 }

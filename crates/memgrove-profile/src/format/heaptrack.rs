@@ -25,7 +25,7 @@ struct File {
     text: String,
     strings: HashMap<String, usize>,
     /// Blocks of one size and stack are one allocation to heaptrack.
-    allocations: HashMap<(u32, u32), usize>,
+    allocations: HashMap<(u64, u32), usize>,
 }
 
 impl Export<'_> {

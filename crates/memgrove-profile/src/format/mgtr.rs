@@ -26,6 +26,12 @@ pub enum NotReplayable {
         /// The mean distance of hits in bytes asked for.
         bytes: u32,
     },
+    /// Other instances used the memory, too.
+    #[error("{} by other instances are missing", if *events == 1 { "1 event".to_owned() } else { format!("{events} events") })]
+    Missing {
+        /// How many of their events.
+        events: u64,
+    },
     /// It is not the allocator's own story.
     #[error(
         "its log contradicts itself: {} frees of blocks that were not allocated, {} allocations of live blocks",
@@ -60,6 +66,9 @@ impl Profile {
         if let Some(bytes) = self.sample_bytes {
             return Err(NotReplayable::Sampled { bytes });
         }
+        if self.missing_events > 0 {
+            return Err(NotReplayable::Missing { events: self.missing_events });
+        }
         let usual_log2 = self.usual_align_log2();
         let mut encoder = Encoder::new();
         let mut blocks = HashMap::new();
@@ -69,7 +78,7 @@ impl Profile {
             match step {
                 Step::Born(block) => {
                     let log2 = if block.align_log2 == 0 { usual_log2 } else { block.align_log2 };
-                    let traced = encoder.allocate(block.size.into(), 1 << log2, false);
+                    let traced = encoder.allocate(block.size, 1 << log2, false);
                     blocks.insert(block.address, traced);
                 }
                 Step::Died(block, _) => {
@@ -79,7 +88,7 @@ impl Profile {
                 }
                 Step::Moved(old, new) => {
                     if let Some(traced) = blocks.remove(&old.address) {
-                        encoder.reallocate(traced, new.size.into());
+                        encoder.reallocate(traced, new.size);
                         blocks.insert(new.address, traced);
                     }
                 }
@@ -98,7 +107,7 @@ impl Profile {
 
     /// The alignment that every block has which asked for none, as a power of two, at most 16 bytes.
     fn usual_align_log2(&self) -> u8 {
-        let mut all = 1_u32 << 4;
+        let mut all = 1_u64 << 4;
         self.replay(|step, _| {
             if let Step::Born(block) | Step::Moved(_, block) = step
                 && block.align_log2 == 0

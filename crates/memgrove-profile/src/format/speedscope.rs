@@ -64,7 +64,7 @@ impl Export<'_> {
                     weights.push(value);
                 }
             }
-            let end_value = weights.iter().sum();
+            let end_value = weights.iter().fold(0, |sum: u64, weight| sum.saturating_add(*weight));
             Sampled { r#type: "sampled", name, unit, start_value: 0, end_value, samples, weights }
         };
         let metrics = [

@@ -287,7 +287,7 @@ impl<'w> Wrapper<'w> {
         trim: u32,
     ) -> Self {
         let own = u32::from(built.member.has_heap);
-        let params = own + built.member.role.params();
+        let params = own + built.member.role.param_count();
         Self {
             body: Function::new([(5, ValType::I32)]),
             family,
@@ -360,8 +360,7 @@ impl<'w> Wrapper<'w> {
             I::Call(self.checker.place),
             I::LocalSet(self.result),
         ]);
-        let is_clear = matches!(allocates.role, Role::Calloc | Role::RustAllocZeroed);
-        if clear && !is_clear {
+        if clear && !allocates.role.clears() {
             self.push(&[
                 I::LocalGet(self.result),
                 IF,
@@ -425,6 +424,11 @@ impl<'w> Wrapper<'w> {
             Role::Realloc => return self.reallocate(self.param(1), None),
             Role::RustRealloc => {
                 return self.reallocate(self.param(3), Some((self.param(1), self.param(2))));
+            }
+            // Refused before (`swap::is_replaceable`).
+            Role::SizedFree | Role::SizedRealloc | Role::BindgenRealloc | Role::CabiRealloc | Role::New => {
+                self.push(&[I::Unreachable, I::End]);
+                return;
             }
             Role::UsableSize => {
                 let block = self.param(0);

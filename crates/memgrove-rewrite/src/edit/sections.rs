@@ -245,7 +245,7 @@ impl<'a> Sections<'a> {
     }
 
     /// The segments of the element section.
-    pub(super) fn elements(&self) -> Result<Option<ElementSectionReader<'a>>, Error> {
+    pub(crate) fn elements(&self) -> Result<Option<ElementSectionReader<'a>>, Error> {
         self.items(id::ELEMENT)
     }
 

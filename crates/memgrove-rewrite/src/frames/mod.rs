@@ -5,17 +5,22 @@
 //!                       ─► frames    one slot for each function in progress            stack.rs
 //!                       ─► host      wrappers where the host enters and is called      host.rs
 //!                       ─► recorder  grafted, with a memory of its own                 trace/recorder.wat
+//!                                    or with a block of the program's                  in_block.rs
+//!                       ─► counter   where several instances have one memory           trace/counter.wat
 //! ```
 
+mod counter;
 mod host;
+mod in_block;
 mod reach;
 mod stack;
 
-use memgrove_profile::layout;
+use memgrove_profile::layout::{self, Parts};
 use sha2::{Digest, Sha256};
 use wasm_encoder::{ConstExpr, GlobalType, MemoryType, ValType};
 use wasmparser::ExternalKind;
 
+pub(crate) use self::counter::number;
 pub(crate) use self::host::host;
 pub(crate) use self::reach::Reach;
 pub(crate) use self::stack::{IF, Stacks};
@@ -25,6 +30,8 @@ use crate::graft::{Constant, Data, Donor, GraftError, Item, Joint, Roots, graft}
 
 /// The memory that holds the recording.
 pub const EXPORT: &str = "memgrove_profile";
+/// Where that is the program's own: the function that returns where in it the recording begins, 0 if there is none.
+pub const PLACE_EXPORT: &str = "memgrove_profile_place";
 
 static RECORDER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/recorder.wasm"));
 
@@ -57,8 +64,18 @@ pub(crate) struct Recorder<'r> {
     pub contents: Contents,
     /// The most memory that the recording may take, in bytes.
     pub max_bytes: u64,
+    pub room: Room,
     /// Other functions of the recorder that are wanted.
     pub more: &'r [&'static str],
+}
+
+/// Where the recording stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// In a memory of its own.
+    Own,
+    /// In a block of the program's memory, which is taken by this function of type `(i32) -> i32`, in edit indices.
+    Block { take: u32 },
 }
 
 /// The globals and functions that are added to a module, by their edit indices.
@@ -74,6 +91,8 @@ pub(crate) struct Added {
     /// Functions of `trace/recorder.wat`; all but `record` are absent without stacks.
     pub record: u32,
     pub stack: Option<StackFunctions>,
+    /// To be called before the allocator is, where nothing else makes the recording ready: returns an i32.
+    pub begin: Option<u32>,
 }
 
 /// Functions of `trace/recorder.wat` that keep the stack.
@@ -95,43 +114,81 @@ pub(crate) fn add_recorder(
     edits: &mut Edits<'_, '_>,
     recorder: &Recorder<'_>,
 ) -> Result<(Added, Vec<u32>), GraftError> {
-    let donor = Donor::read(RECORDER)?;
-    let log = recorder.contents.log_start();
-    let pages = u64::from(log >> 16);
-    let max_pages = (recorder.max_bytes >> 16).clamp(pages + 1, 1 << 16);
-    let memory = edits.add_memory(MemoryType {
-        minimum: pages,
-        maximum: Some(max_pages),
-        memory64: false,
-        shared: false,
-        page_size_log2: None,
-    });
-    edits.add_export(EXPORT, ExternalKind::Memory, memory)?;
-    let original = fingerprint(edits.sections.bytes);
-    edits.add_data(Segment {
-        active: Some((memory, Address::I32(0))),
-        bytes: header(&original, recorder.contents),
-    });
-
-    let mut global = |value: u32| {
+    let moved;
+    let (donor, parts) = match recorder.room {
+        Room::Own => (Donor::read(RECORDER)?, Parts::OWN),
+        Room::Block { .. } => {
+            moved = in_block::recorder(RECORDER)?;
+            (Donor::read(&moved)?, Parts::BLOCK)
+        }
+    };
+    let has_table = recorder.contents != Contents::Log;
+    let log = parts.log_start(has_table);
+    let global = |edits: &mut Edits<'_, '_>, value: u32| {
         let ty = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
         edits.add_global(ty, ConstExpr::i32_const(value.cast_signed()))
     };
+    let original = fingerprint(edits.sections.bytes);
+    let header = |log_end: u32| header(&original, recorder.contents, parts, log_end);
+    let (memory, max_pages, base) = match recorder.room {
+        Room::Own => {
+            let pages = u64::from(log >> 16);
+            let max_pages = (recorder.max_bytes >> 16).clamp(pages + 1, 1 << 16);
+            let memory = edits.add_memory(MemoryType {
+                minimum: pages,
+                maximum: Some(max_pages),
+                memory64: false,
+                shared: false,
+                page_size_log2: None,
+            });
+            edits.add_data(Segment { active: Some((memory, Address::I32(0))), bytes: header(log) });
+            (memory, u32::try_from(max_pages).unwrap_or(u32::MAX), None)
+        }
+        Room::Block { take } => {
+            // The log does not grow.
+            let most = u32::try_from(recorder.max_bytes).unwrap_or(u32::MAX);
+            let bytes = most.clamp(log + layout::EVENT_BYTES, 1 << 31) & !(layout::EVENT_BYTES - 1);
+            let ty = edits.add_type(vec![ValType::I32], Vec::new());
+            let put = edits.add_func(ty, in_block::put_header(&header(bytes)), "memgrove.put_header");
+            (0, 0, Some(Block { take, put, bytes, base: global(edits, 0) }))
+        }
+    };
+    edits.add_export(EXPORT, ExternalKind::Memory, memory)?;
+
     let (sp, state, site) = match recorder.stacks {
-        true => (global(layout::STACK), global(layout::STACK), global(0)),
+        true => (global(edits, parts.stack), global(edits, parts.stack), global(edits, 0)),
         // One does for all: without stacks only bit 0 of the state is used.
         false => {
-            let state = global(0);
+            let state = global(edits, 0);
             (state, state, state)
         }
     };
-    let max_pages = u32::try_from(max_pages).unwrap_or(u32::MAX);
+    let constant = |value: u32| Some(Item::Constant(Constant::I32(value)));
+    let stack_bytes = parts.slots * layout::SLOT_BYTES;
     let joint = Joint {
-        bind: &|import| match import.name {
-            "sp" => Some(Item::Global(sp)),
-            "state" => Some(Item::Global(state)),
-            "site" => Some(Item::Global(site)),
-            "max_pages" => Some(Item::Constant(Constant::I32(max_pages))),
+        bind: &|import| match (import.name, base) {
+            ("sp", _) => Some(Item::Global(sp)),
+            ("state", _) => Some(Item::Global(state)),
+            ("site", _) => Some(Item::Global(site)),
+            ("max_pages", _) => constant(max_pages),
+            ("stack", _) => constant(parts.stack),
+            ("stack_second", _) => constant(parts.stack + layout::SLOT_BYTES),
+            ("stack_quarter", _) => constant(parts.stack + stack_bytes / 4 * 3),
+            ("stack_last", _) => constant(parts.stack + stack_bytes - layout::SLOT_BYTES),
+            ("heads", _) => constant(parts.heads()),
+            ("heads_shift", _) => constant(32 - parts.heads_log2),
+            ("nodes", _) => constant(parts.nodes()),
+            ("most_nodes", _) => constant(parts.most_nodes),
+            ("table", _) => constant(parts.table()),
+            ("table_shift", _) => constant(32 - parts.table_log2),
+            ("table_mask", _) => constant((1 << parts.table_log2) - 1),
+            ("table_bytes_mask", _) => constant((4 << parts.table_log2) - 1),
+            ("table_most", _) => constant((1 << parts.table_log2) / 4 * 3),
+            ("base", Some(block)) => Some(Item::Global(block.base)),
+            ("block_bytes", Some(block)) => constant(block.bytes),
+            ("cleared_bytes", _) => constant(log),
+            ("take", Some(block)) => Some(Item::Func(block.take)),
+            ("put_header", Some(block)) => Some(Item::Func(block.put)),
             _ => None,
         },
         memory: Some(memory),
@@ -146,7 +203,12 @@ pub(crate) fn add_recorder(
         false => Vec::new(),
     };
     let more: Vec<u32> = recorder.more.iter().map(|name| find(name)).collect::<Result<_, _>>()?;
-    let roots: Vec<u32> = of_stack.iter().copied().chain([record]).chain(more.iter().copied()).collect();
+    let of_block: Vec<u32> = match base {
+        Some(_) => ["begin", "place"].iter().map(|name| find(name)).collect::<Result<_, _>>()?,
+        None => Vec::new(),
+    };
+    let wanted = [&of_stack[..], &[record], &more, &of_block];
+    let roots: Vec<u32> = wanted.into_iter().flatten().copied().collect();
     let grafted = graft(edits, &donor, Roots { funcs: &roots, bodies: &[] }, &joint)?;
     let placed = |func: u32| grafted.func(func).ok_or_else(|| GraftError::NoExport(func.to_string()));
     let of_stack: Vec<u32> = of_stack.into_iter().map(placed).collect::<Result<_, _>>()?;
@@ -157,7 +219,12 @@ pub(crate) fn add_recorder(
         _ => None,
     };
     let more = more.into_iter().map(placed).collect::<Result<_, _>>()?;
-    Ok((Added { sp, state, site, memory, record: placed(record)?, stack }, more))
+    let mut begin = None;
+    if let [begins, place] = of_block[..] {
+        edits.add_export(PLACE_EXPORT, ExternalKind::Func, placed(place)?)?;
+        begin = Some(placed(begins)?).filter(|_| stack.is_none());
+    }
+    Ok((Added { sp, state, site, memory, record: placed(record)?, stack, begin }, more))
 }
 
 /// What a recording says of the module that was instrumented: its SHA-256.
@@ -166,22 +233,27 @@ pub fn fingerprint(wasm: &[u8]) -> [u8; 32] {
     Sha256::digest(wasm).into()
 }
 
-impl Contents {
-    fn log_start(self) -> u32 {
-        layout::log_start(self != Self::Log)
-    }
+/// A recording in a block of the program's.
+#[derive(Clone, Copy)]
+struct Block {
+    /// Functions: takes the block, puts the header.
+    take: u32,
+    put: u32,
+    bytes: u32,
+    /// The global with its address.
+    base: u32,
 }
 
 /// The first bytes of the recording.
-fn header(original: &[u8; 32], contents: Contents) -> Vec<u8> {
-    let log = contents.log_start();
+fn header(original: &[u8; 32], contents: Contents, parts: Parts, log_end: u32) -> Vec<u8> {
+    let log = parts.log_start(contents != Contents::Log);
     let mut bytes = vec![0; layout::ORIGINAL as usize];
     let mut put = |at: u32, value: [u8; 4]| bytes[at as usize..][..4].copy_from_slice(&value);
     put(0, layout::MAGIC);
     put(4, layout::VERSION.to_le_bytes());
     put(layout::LOG_START, log.to_le_bytes());
     put(layout::LOG_CURSOR, log.to_le_bytes());
-    put(layout::LOG_END, log.to_le_bytes());
+    put(layout::LOG_END, log_end.to_le_bytes());
     put(layout::FRAMES, 1_u32.to_le_bytes());
     // The root: the host, or a frame that was not noted.
     put(layout::NODE_COUNT, 1_u32.to_le_bytes());
@@ -191,6 +263,9 @@ fn header(original: &[u8; 32], contents: Contents) -> Vec<u8> {
         Contents::Reports => put(layout::IS_CHECK, 1_u32.to_le_bytes()),
     }
     bytes.extend(original);
+    if parts != Parts::OWN {
+        bytes.extend(parts.nodes().to_le_bytes());
+    }
     if let Contents::Sample(sample) = contents {
         bytes.resize(layout::SEED as usize, 0);
         bytes.extend(scrambled(sample.seed).to_le_bytes());

@@ -4,11 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 
 use wasmparser::{
     AbstractHeapType, CompositeInnerType, ConstExpr, ElementItems, ExternalKind, FuncType, FunctionBody,
-    HeapType, Operator, Parser, Payload, TypeRef,
+    Global, HeapType, Operator, RecGroup, Table, TableInit, TypeRef,
 };
 
 use crate::Error;
-use crate::edit::Sections;
+use crate::edit::{Sections, id};
 
 /// What instrumenting needs to know of each function.
 pub(crate) struct Reach {
@@ -248,83 +248,56 @@ impl Calls {
             is_table_shared: sections.imported_tables > 0,
             has_subtypes: false,
         };
-        let mut caller = sections.imported_funcs;
-        for payload in Parser::new(0).parse_all(sections.bytes) {
-            match payload? {
-                Payload::TypeSection(section) => {
-                    for group in section {
-                        for ty in group?.into_types() {
-                            let is_plain = ty.is_final && ty.supertype_idxs.is_empty();
-                            let is_func = matches!(ty.composite_type.inner, CompositeInnerType::Func(_));
-                            calls.has_subtypes |= is_func && !is_plain;
-                            if let CompositeInnerType::Func(ty) = &ty.composite_type.inner {
-                                // Functions are handed over as values.
-                                calls.is_table_shared |= takes_functions(ty);
-                            }
-                        }
-                    }
+        for group in sections.items::<RecGroup>(id::TYPE)?.into_iter().flatten() {
+            for ty in group?.into_types() {
+                if let CompositeInnerType::Func(func) = &ty.composite_type.inner {
+                    calls.has_subtypes |= !ty.is_final || !ty.supertype_idxs.is_empty();
+                    // Functions are handed over as values.
+                    calls.is_table_shared |= takes_functions(func);
                 }
-                Payload::ImportSection(section) => {
-                    let mut func = 0;
-                    for import in section.into_imports() {
-                        let import = import?;
-                        match import.ty {
-                            TypeRef::Func(_) | TypeRef::FuncExact(_) => {
-                                if import.module == "env" && import.name.starts_with("invoke_") {
-                                    calls.invokes.insert(func);
-                                }
-                                func += 1;
-                            }
-                            TypeRef::Global(ty) => {
-                                calls.is_table_shared |= ty.content_type.is_reference_type()
-                            }
-                            _ => {}
-                        }
-                    }
+            }
+        }
+        for entry in sections.imports()? {
+            match entry.import.ty {
+                TypeRef::Func(_) | TypeRef::FuncExact(_)
+                    if entry.import.module == "env" && entry.import.name.starts_with("invoke_") =>
+                {
+                    calls.invokes.insert(entry.index);
                 }
-                Payload::TableSection(section) => {
-                    for table in section {
-                        if let wasmparser::TableInit::Expr(expr) = table?.init {
-                            calls.note_reference(&expr)?;
-                        }
-                    }
-                }
-                Payload::GlobalSection(section) => {
-                    for global in section {
-                        calls.note_reference(&global?.init_expr)?;
-                    }
-                }
-                Payload::ExportSection(section) => {
-                    for export in section {
-                        let export = export?;
-                        if crate::module::is_func(export.kind) {
-                            calls.exported.insert(export.index);
-                        }
-                        calls.is_table_shared |= export.kind == ExternalKind::Table;
-                    }
-                }
-                Payload::ElementSection(section) => {
-                    for element in section {
-                        match element?.items {
-                            ElementItems::Functions(funcs) => {
-                                for func in funcs {
-                                    calls.referred.insert(func?);
-                                }
-                            }
-                            ElementItems::Expressions(_, expressions) => {
-                                for expression in expressions {
-                                    calls.note_reference(&expression?)?;
-                                }
-                            }
-                        }
-                    }
-                }
-                Payload::CodeSectionEntry(body) => {
-                    calls.note_body(caller, &body, sections)?;
-                    caller += 1;
-                }
+                TypeRef::Global(ty) => calls.is_table_shared |= ty.content_type.is_reference_type(),
                 _ => {}
             }
+        }
+        for table in sections.items::<Table<'_>>(id::TABLE)?.into_iter().flatten() {
+            if let TableInit::Expr(expr) = table?.init {
+                calls.note_reference(&expr)?;
+            }
+        }
+        for global in sections.items::<Global<'_>>(id::GLOBAL)?.into_iter().flatten() {
+            calls.note_reference(&global?.init_expr)?;
+        }
+        for export in sections.exports() {
+            if crate::module::is_func(export.kind) {
+                calls.exported.insert(export.index);
+            }
+            calls.is_table_shared |= export.kind == ExternalKind::Table;
+        }
+        for element in sections.elements()?.into_iter().flatten() {
+            match element?.items {
+                ElementItems::Functions(funcs) => {
+                    for func in funcs {
+                        calls.referred.insert(func?);
+                    }
+                }
+                ElementItems::Expressions(_, expressions) => {
+                    for expression in expressions {
+                        calls.note_reference(&expression?)?;
+                    }
+                }
+            }
+        }
+        for (caller, body) in (sections.imported_funcs..).zip(sections.bodies()?) {
+            calls.note_body(caller, &body?, sections)?;
         }
         calls.direct.sort_unstable();
         calls.direct.dedup();

@@ -24,6 +24,8 @@ pub(super) fn needed(role: Role, names: &mut BTreeSet<&'static str>) {
         Role::RustAlloc | Role::RustAllocAlignFirst => &["malloc", "memalign"],
         Role::RustAllocZeroed => &["calloc", "memalign", "memset"],
         Role::RustRealloc => &["malloc", "realloc", "memalign", "memcpy", "free"],
+        // Refused before (`is_replaceable`).
+        Role::SizedFree | Role::SizedRealloc | Role::BindgenRealloc | Role::CabiRealloc | Role::New => &[],
     });
 }
 
@@ -42,7 +44,7 @@ struct Writer<'h> {
 pub(super) fn body(member: &Member, heap: &Heap, manners: &Manners) -> Function {
     use Instruction as I;
     let first = u32::from(member.has_heap);
-    let result = first + member.role.params();
+    let result = first + member.role.param_count();
     let body = Function::new([(1, ValType::I32)]);
     let mut writer = Writer { body, heap, manners, first, result };
     match member.role {
@@ -123,6 +125,10 @@ pub(super) fn body(member: &Member, heap: &Heap, manners: &Manners) -> Function 
             writer.make();
             writer.aligned(2, "realloc", &[0, 3], Writer::move_aligned);
             writer.or_errno();
+        }
+        // Refused before (`is_replaceable`).
+        Role::SizedFree | Role::SizedRealloc | Role::BindgenRealloc | Role::CabiRealloc | Role::New => {
+            writer.push(&[I::Unreachable]);
         }
     }
     writer.push(&[I::End]);

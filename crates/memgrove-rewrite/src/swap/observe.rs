@@ -6,6 +6,7 @@
 //!
 //! New blocks are filled with a byte, so that what nobody has written shows.
 
+use memgrove_module::allocator::{Operation, Param};
 use memgrove_module::{Code, Facts};
 use wasm_encoder::{
     BlockType, ConstExpr, Function, GlobalType, Instruction, MemArg, MemArgTarget, MemoryType, ValType,
@@ -110,7 +111,7 @@ impl Shared {
     /// Notes the call, makes it, and notes the result.
     fn wrapper(&self, member: &Member, inner: u32) -> Function {
         use Instruction as I;
-        let params = member.role.params() + u32::from(member.has_heap);
+        let params = member.role.param_count() + u32::from(member.has_heap);
         let (depth, at, result) = (params, params + 1, params + 2);
         let mut body = Function::new([(3, ValType::I32)]);
         let mut push = |instructions: &[Instruction<'_>]| {
@@ -198,10 +199,7 @@ impl Shared {
 }
 
 /// The parameter that is the length of a new block of which nothing is promised.
-const fn fresh_size(role: Role) -> Option<u32> {
-    match role {
-        Role::Malloc | Role::RustAlloc => Some(0),
-        Role::Memalign | Role::RustAllocAlignFirst => Some(1),
-        _ => None,
-    }
+fn fresh_size(role: Role) -> Option<u32> {
+    let is_fresh = role.is_new_block() && role.operation() != Operation::Calloc;
+    role.position(Param::Size).filter(|_| is_fresh)
 }

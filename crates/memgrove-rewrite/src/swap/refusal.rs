@@ -6,7 +6,8 @@ use memgrove_module::Facts;
 use memgrove_module::facts::PAGE_SIZE_LOG2;
 use thiserror::Error;
 
-use super::{Options, Role};
+use super::Options;
+use super::role::{Member, Role, is_replaceable};
 
 /// How a function knows the allocator from inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +47,7 @@ pub enum Refusal {
         func: u32,
     },
     /// A function cannot have the role that was given to it.
-    #[error("function {func} cannot be {}: its type is {ty}", role.name())]
+    #[error("function {func} cannot be {role}: its type is {ty}")]
     Role {
         /// Its index.
         func: u32,
@@ -54,6 +55,14 @@ pub enum Refusal {
         role: Role,
         /// Its type.
         ty: String,
+    },
+    /// A function has a role for which there is no adaptor.
+    #[error("function {func} is {role}, which is not replaced but calls what is")]
+    NoAdaptor {
+        /// Its index.
+        func: u32,
+        /// The role.
+        role: Role,
     },
     /// A collector knows where its objects' headers are.
     #[error(
@@ -121,6 +130,21 @@ fn and_others(others: u32) -> String {
     }
 }
 
+/// What speaks against these members: one is no function of the module's, or cannot be what it is said to be.
+pub(super) fn of_members(facts: &Facts<'_>, members: &[Member]) -> Result<(), Refusal> {
+    for member in members {
+        let ty = facts.func_type(member.func).filter(|_| facts.function(member.func).is_some());
+        let ty = ty.ok_or(Refusal::NoFunction { func: member.func })?;
+        if !member.fits(ty) {
+            return Err(Refusal::Role { func: member.func, role: member.role, ty: ty.to_string() });
+        }
+        if !is_replaceable(member.role) {
+            return Err(Refusal::NoAdaptor { func: member.func, role: member.role });
+        }
+    }
+    Ok(())
+}
+
 /// What speaks against any heap in this module.
 pub(super) fn of_module(facts: &Facts<'_>, options: &Options) -> Result<(), Refusal> {
     if facts.custom.dylink.is_some() || facts.imports.iter().any(|import| import.module.starts_with("GOT.")) {
@@ -136,13 +160,31 @@ pub(super) fn of_module(facts: &Facts<'_>, options: &Options) -> Result<(), Refu
     if memory.page_size_log2 != PAGE_SIZE_LOG2 {
         return Err(Refusal::PageSize);
     }
-    for member in &options.members {
-        let ty = facts.func_type(member.func).filter(|_| facts.function(member.func).is_some());
-        let ty = ty.ok_or(Refusal::NoFunction { func: member.func })?;
-        if !member.fits(ty) {
-            return Err(Refusal::Role { func: member.func, role: member.role, ty: ty.to_string() });
-        }
-    }
     let has = |role: fn(Role) -> bool| options.members.iter().any(|member| role(member.role));
     if has(Role::is_new_block) && has(Role::frees) { Ok(()) } else { Err(Refusal::NoPair) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let text = r#"(module (import "env" "f" (func)) (func (param i32) (result i32) local.get 0) (func (param i32 i32)))"#;
+        let wasm = wat::parse_str(text).unwrap_or_else(|error| panic!("{error}"));
+        let facts = memgrove_module::facts(&wasm).expect("it is valid");
+        let refused = |func, role, has_heap| {
+            of_members(&facts, &[Member { func, role, has_heap, is_certain: true }]).err()
+        };
+        assert_eq!(refused(1, Role::Malloc, false), None);
+        assert_eq!(refused(2, Role::Free, true), None, "a method");
+        assert!(matches!(refused(1, Role::Free, false), Some(Refusal::Role { .. })), "it returns something");
+        assert!(
+            matches!(refused(0, Role::Malloc, false), Some(Refusal::NoFunction { func: 0 })),
+            "an import"
+        );
+        assert!(matches!(refused(3, Role::Malloc, false), Some(Refusal::NoFunction { func: 3 })));
+        let without = Refusal::NoAdaptor { func: 2, role: Role::SizedFree };
+        assert_eq!(refused(2, Role::SizedFree, false), Some(without));
+    }
 }

@@ -2,28 +2,30 @@
 //!
 //! ```text
 //! bytes, roles ─► reach      which functions can lead to an allocation        frames/reach.rs
-//!              ─► wrappers   of the allocator's functions                     wrap.rs, role.rs
+//!              ─► wrappers   of the allocator's functions                     wrap.rs
 //!              ─► frames     one slot for each function in progress, and wrappers of imports and exports   frames
 //!              ─► recorder   grafted, with a memory of its own                 trace/recorder.wat
 //! ```
 //!
 //! The output asks for the same imports and has the same exports, and one more: the memory [`EXPORT`], in which the
-//! recording stands. It needs an engine with several memories.
+//! recording stands. It needs an engine with several memories. For others the recording is a block of the program's own
+//! allocator: then [`EXPORT`] is the program's memory, and [`PLACE_EXPORT`] a function that says where in it.
 
 mod forward;
-mod role;
+mod take;
 mod wrap;
 
 use std::collections::BTreeMap;
 
 use thiserror::Error;
+use wasmparser::ValType;
 
-pub use self::role::{ROLES, Role};
-pub use crate::frames::{EXPORT, Sample, fingerprint};
+pub use crate::frames::{EXPORT, PLACE_EXPORT, Sample, fingerprint};
+pub use memgrove_module::allocator::{ROLES, Role};
 
-use self::wrap::Place;
+use self::wrap::{Manner, Place};
 use crate::edit::{Edits, Map, Sections, Untouched, applied};
-use crate::frames::{self, Contents, Reach, Recorder, Stacks};
+use crate::frames::{self, Contents, Reach, Recorder, Room, Stacks};
 use crate::graft::GraftError;
 
 /// The name under which a traced module says that it is one.
@@ -42,11 +44,25 @@ pub struct Options {
     pub sample: Option<Sample>,
     /// The most memory that the recording may take, in bytes. The log ends there; counts go on.
     pub max_bytes: u64,
+    /// Keep the recording in a block of the program's own allocator, of [`Self::max_bytes`], for engines that know one
+    /// memory only.
+    pub one_memory: bool,
+    /// Number the events through a counter in the program's memory, as several instances have it. Where it is shared
+    /// between threads, that is done in any case.
+    pub instances: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { functions: BTreeMap::new(), stacks: true, call_sites: true, sample: None, max_bytes: 1 << 30 }
+        Self {
+            functions: BTreeMap::new(),
+            stacks: true,
+            call_sites: true,
+            sample: None,
+            max_bytes: 1 << 30,
+            one_memory: false,
+            instances: false,
+        }
     }
 }
 
@@ -96,14 +112,26 @@ pub enum TraceError {
         version: String,
     },
     /// It has an export of the recording's name.
-    #[error("it exports `{EXPORT}` itself")]
-    ExportTaken,
-    /// Its memory has 64-bit addresses.
-    #[error("its memory has 64-bit addresses")]
-    Memory64,
-    /// Its memory is shared.
-    #[error("its memory is shared between threads, each of which would record for itself")]
-    Shared,
+    #[error("it exports `{0}` itself")]
+    ExportTaken(&'static str),
+    /// No function of its allocator can be asked for the block that is to hold the recording.
+    #[error("none of its functions that allocate can be asked for a block for the recording: {why}")]
+    NoBlock {
+        /// Why not.
+        why: &'static str,
+    },
+    /// Its memory has 64-bit addresses, and it cannot be traced in the way that was asked for.
+    #[error("a module whose memory has 64-bit addresses cannot be {lacks}")]
+    Memory64 {
+        /// What it cannot be.
+        lacks: &'static str,
+    },
+    /// Several instances have its memory, and it cannot be traced in the way that was asked for.
+    #[error("a module whose memory several instances have cannot be {lacks}")]
+    Shared {
+        /// What it cannot be.
+        lacks: &'static str,
+    },
     /// A defect of this crate.
     #[error("the recorder cannot be grafted: {0}")]
     Graft(GraftError),
@@ -129,20 +157,38 @@ pub fn trace(wasm: &[u8], options: &Options) -> Result<Traced, TraceError> {
     }
     check(&sections, options)?;
 
+    let address = address_type(&sections);
+    let is_numbered = is_numbered(&sections, options);
     let mut edits = Edits::new(&sections);
+    let room = match options.one_memory {
+        true => Room::Block { take: take::function(&mut edits, &options.functions)? },
+        false => Room::Own,
+    };
     let recorder = Recorder {
         stacks: options.stacks,
-        record: match (options.sample, options.stacks) {
-            (None, true) => "record",
-            (None, false) => "record_flat",
-            (Some(_), true) => "sample",
-            (Some(_), false) => "sample_flat",
+        record: match (options.sample, options.stacks, address == ValType::I64) {
+            (None, true, false) => "record",
+            (None, false, false) => "record_flat",
+            (None, true, true) => "record_wide",
+            (None, false, true) => "record_flat_wide",
+            (Some(_), true, _) => "sample",
+            (Some(_), false, _) => "sample_flat",
         },
         contents: options.sample.map_or(Contents::Log, Contents::Sample),
         max_bytes: options.max_bytes,
-        more: &[],
+        room,
+        more: match (is_numbered, options.stacks) {
+            (false, _) => &[],
+            (true, true) => &["note", "log", "node_of"],
+            // Nothing calls the third.
+            (true, false) => &["note", "log", "note"],
+        },
     };
-    let added = frames::add_recorder(&mut edits, &recorder)?.0;
+    let (mut added, more) = frames::add_recorder(&mut edits, &recorder)?;
+    if let [note, log, node_of] = more[..] {
+        let take = take::function(&mut edits, &options.functions)?;
+        added = frames::number(&mut edits, added, take, [note, log, node_of])?;
+    }
     let targets: Vec<u32> = options.functions.keys().copied().collect();
     let reach = Reach::new(&sections, &targets, &[])?;
     let behind = forward::behind(&sections, &options.functions)?;
@@ -150,15 +196,18 @@ pub fn trace(wasm: &[u8], options: &Options) -> Result<Traced, TraceError> {
     let is_last = |func: &u32| !behind.contains_key(func);
     // Those that pass on come last, as what they pass to must have been wrapped.
     let (last, passing): (Vec<u32>, Vec<u32>) = targets.iter().copied().partition(is_last);
+    let code_of = |func: u32| behind.get(&func).copied().unwrap_or(func);
+    let any_nests = targets.iter().any(|&func| reach.nests(code_of(func)));
+    let manner = Manner { address: encoded(address), any_nests, added };
     for func in last.into_iter().chain(passing) {
         let Some(&role) = options.functions.get(&func) else { continue };
         let code = behind.get(&func);
         let place = match func < sections.imported_funcs {
             true => Place::Host,
-            false => Place::Inside { nests: reach.nests(code.copied().unwrap_or(func)) },
+            false => Place::Inside { nests: reach.nests(code_of(func)) },
         };
         let instead = code.and_then(|code| codes.get(code).copied());
-        codes.insert(func, wrap::allocator(&mut edits, func, role, place, instead, added)?);
+        codes.insert(func, wrap::allocator(&mut edits, func, role, place, instead, manner)?);
     }
     edits.record(TOOL, env!("CARGO_PKG_VERSION"));
     let Some(stack) = added.stack else {
@@ -178,23 +227,59 @@ pub fn traced_by(wasm: &[u8]) -> Option<String> {
     applied(wasm).into_iter().find(|applied| applied.tool == TOOL).map(|applied| applied.version)
 }
 
+/// The type of an address in the program's memory.
+fn address_type(sections: &Sections<'_>) -> ValType {
+    match sections.memories.first() {
+        Some(memory) if memory.memory64 => ValType::I64,
+        _ => ValType::I32,
+    }
+}
+
+/// The events are numbered.
+fn is_numbered(sections: &Sections<'_>, options: &Options) -> bool {
+    options.instances || sections.memories.first().is_some_and(|memory| memory.shared)
+}
+
+fn encoded(address: ValType) -> wasm_encoder::ValType {
+    match address {
+        ValType::I64 => wasm_encoder::ValType::I64,
+        _ => wasm_encoder::ValType::I32,
+    }
+}
+
 /// Whether the module is one that can be traced so.
 fn check(sections: &Sections<'_>, options: &Options) -> Result<(), TraceError> {
     if options.functions.is_empty() {
         return Err(TraceError::NoFunctions);
     }
-    if sections.memories.first().is_some_and(|memory| memory.memory64) {
-        return Err(TraceError::Memory64);
+    let address = address_type(sections);
+    if address == ValType::I64 {
+        if options.sample.is_some() {
+            return Err(TraceError::Memory64 { lacks: "sampled" });
+        }
+        if options.one_memory {
+            return Err(TraceError::Memory64 { lacks: "recorded in its own memory" });
+        }
     }
-    if sections.memories.iter().any(|memory| memory.shared) {
-        return Err(TraceError::Shared);
+    if is_numbered(sections, options) {
+        let lacks = match (options.sample, options.one_memory, address) {
+            (Some(_), ..) => Some("sampled"),
+            (_, true, _) => Some("recorded in its own memory"),
+            (.., ValType::I64) => Some("traced if its addresses have 64 bits"),
+            _ => None,
+        };
+        if let Some(lacks) = lacks {
+            return Err(TraceError::Shared { lacks });
+        }
     }
-    if sections.exports().any(|export| export.name == EXPORT) {
-        return Err(TraceError::ExportTaken);
+    for name in [EXPORT, PLACE_EXPORT] {
+        if sections.exports().any(|export| export.name == name) {
+            return Err(TraceError::ExportTaken(name));
+        }
     }
     for (&func, &role) in &options.functions {
         let ty = sections.func_type(func).ok_or(TraceError::NoFunction { func })?;
-        if !role.fits(ty) {
+        if !role.fits(false, &address, &ValType::I32, (ty.params(), ty.results())) {
             return Err(TraceError::Role { func, role, ty: ty.to_string() });
         }
     }

@@ -2,10 +2,10 @@
 
 use wasm_encoder::{Function, Instruction, MemArg, MemArgTarget, ValType};
 
-use super::role::{Call, Role, Size};
 use crate::Error;
 use crate::edit::Edits;
 use crate::frames::{Added, IF};
+use memgrove_module::allocator::{Call, Role, Size};
 use memgrove_profile::layout::{ALIGN_SHIFT, NESTED, kind};
 
 /// Puts a wrapper before a function of the allocator.
@@ -21,20 +21,25 @@ pub(super) fn allocator(
     role: Role,
     place: Place,
     instead: Option<u32>,
-    added: Added,
+    manner: Manner,
 ) -> Result<u32, Error> {
-    let shape = role.shape();
-    let params = u32::try_from(shape.params).unwrap_or(u32::MAX);
+    let Manner { address, any_nests, added } = manner;
+    let params = role.param_count();
     let mut called = func;
     edits.wrap(func, format!("memgrove.{role}"), |inner| {
         let inner = instead.unwrap_or(inner);
         called = inner;
         let locals = Locals { result: params, saved: params + 1, frame: params + 2 };
         let result = locals.result;
-        let mut wrapper =
-            Wrapper { body: Function::new([(3, ValType::I32)]), params, inner, place, locals, added };
+        let result_type = if matches!(role, Role::PosixMemalign) { ValType::I32 } else { address };
+        let body = match result_type {
+            ValType::I32 => Function::new([(3, ValType::I32)]),
+            other => Function::new([(1, other), (2, ValType::I32)]),
+        };
+        let numbers = Numbers::of(address);
+        let mut wrapper = Wrapper { body, params, inner, place, locals, numbers, any_nests, added };
         wrapper.begin(func);
-        match shape.call {
+        match role.call() {
             Call::Free { block, size } => {
                 wrapper.if_not_null(block, |wrapper| {
                     wrapper.record(
@@ -48,7 +53,7 @@ pub(super) fn allocator(
             }
             Call::Reallocate { block, size, align } => {
                 wrapper.if_not_null(block, |wrapper| {
-                    let zero = [Instruction::I32Const(0)];
+                    let zero = [wrapper.numbers.zero.clone()];
                     wrapper.record(kind::MOVING, None, &[Instruction::LocalGet(block)], &zero);
                 });
                 wrapper.call(Some(result));
@@ -56,12 +61,18 @@ pub(super) fn allocator(
                 wrapper.outcome(kind::MOVED, align, &[Instruction::LocalGet(result)], &size, Some(&size));
                 wrapper.push(&Instruction::LocalGet(result));
             }
+            // Nothing is asked for, and nothing is given back.
+            Call::Measure { .. } => {
+                wrapper.call(Some(result));
+                wrapper.push(&Instruction::LocalGet(result));
+            }
             Call::Allocate { size, align, out } => {
                 wrapper.call(Some(result));
                 let size = match size {
                     Size::Param(size) => vec![Instruction::LocalGet(size)],
                     Size::Product(count, size) => {
-                        vec![Instruction::LocalGet(count), Instruction::LocalGet(size), Instruction::I32Mul]
+                        let mul = wrapper.numbers.mul.clone();
+                        vec![Instruction::LocalGet(count), Instruction::LocalGet(size), mul]
                     }
                 };
                 match out {
@@ -71,13 +82,12 @@ pub(super) fn allocator(
                     }
                     // 0 means that the block's address has been written.
                     Some(out) => {
-                        let at =
-                            MemArg { offset: 0, align: 2, target: MemArgTarget::Memory(0), ordering: None };
-                        let block = [Instruction::LocalGet(out), Instruction::I32Load(at)];
+                        let block = [Instruction::LocalGet(out), wrapper.numbers.load.clone()];
                         wrapper.push(&Instruction::LocalGet(result)).push(&Instruction::I32Eqz).push(&IF);
                         wrapper.record(kind::ALLOCATED, align, &block, &size);
                         wrapper.push(&Instruction::Else);
-                        wrapper.record(kind::REFUSED, align, &[Instruction::I32Const(0)], &size);
+                        let none = [wrapper.numbers.zero.clone()];
+                        wrapper.record(kind::REFUSED, align, &none, &size);
                         wrapper.push(&Instruction::End);
                     }
                 }
@@ -88,6 +98,16 @@ pub(super) fn allocator(
         wrapper.body
     })?;
     Ok(called)
+}
+
+/// What all wrappers of a module have in common.
+#[derive(Clone, Copy)]
+pub(super) struct Manner {
+    /// The type of an address and of a size.
+    pub address: ValType,
+    /// A function of the allocator can be called by another; else nothing is nested.
+    pub any_nests: bool,
+    pub added: Added,
 }
 
 /// Where a function of the allocator is.
@@ -112,6 +132,42 @@ struct Locals {
     frame: u32,
 }
 
+/// Instructions on addresses and sizes.
+struct Numbers {
+    zero: Instruction<'static>,
+    eqz: Instruction<'static>,
+    ne: Instruction<'static>,
+    mul: Instruction<'static>,
+    /// Of an address in the program's memory.
+    load: Instruction<'static>,
+    /// Of an alignment, as an i32.
+    ctz: &'static [Instruction<'static>],
+}
+
+impl Numbers {
+    fn of(address: ValType) -> Self {
+        let at = |align| MemArg { offset: 0, align, target: MemArgTarget::Memory(0), ordering: None };
+        match address {
+            ValType::I64 => Self {
+                zero: Instruction::I64Const(0),
+                eqz: Instruction::I64Eqz,
+                ne: Instruction::I64Ne,
+                mul: Instruction::I64Mul,
+                load: Instruction::I64Load(at(3)),
+                ctz: &[Instruction::I64Ctz, Instruction::I32WrapI64],
+            },
+            _ => Self {
+                zero: Instruction::I32Const(0),
+                eqz: Instruction::I32Eqz,
+                ne: Instruction::I32Ne,
+                mul: Instruction::I32Mul,
+                load: Instruction::I32Load(at(2)),
+                ctz: &[Instruction::I32Ctz],
+            },
+        }
+    }
+}
+
 /// A wrapper in the making.
 struct Wrapper {
     body: Function,
@@ -119,6 +175,8 @@ struct Wrapper {
     inner: u32,
     place: Place,
     locals: Locals,
+    numbers: Numbers,
+    any_nests: bool,
     added: Added,
 }
 
@@ -129,23 +187,43 @@ impl Wrapper {
     }
 
     fn size_or_0(&self, size: Option<u32>) -> [Instruction<'static>; 1] {
-        [size.map_or(Instruction::I32Const(0), Instruction::LocalGet)]
+        [size.map_or_else(|| self.numbers.zero.clone(), Instruction::LocalGet)]
     }
 
     fn if_not_null(&mut self, block: u32, then: impl FnOnce(&mut Self)) {
-        self.push(&Instruction::LocalGet(block)).push(&IF);
+        self.push(&Instruction::LocalGet(block));
+        self.if_not_0();
         then(self);
         self.push(&Instruction::End);
+    }
+
+    /// The state may be another while the call is in progress.
+    fn changes_state(&self) -> bool {
+        self.any_nests || self.place == Place::Host
+    }
+
+    /// Opens an `if` on a number that is not 0.
+    fn if_not_0(&mut self) {
+        if matches!(self.numbers.zero, Instruction::I64Const(_)) {
+            let (zero, ne) = (self.numbers.zero.clone(), self.numbers.ne.clone());
+            self.push(&zero).push(&ne);
+        }
+        self.push(&IF);
     }
 
     /// Keeps what the call changes. The number of the call is left to the wrapped function, which may have a frame.
     fn begin(&mut self, func: u32) {
         let (state, Locals { saved, frame, .. }) = (self.added.state, self.locals);
-        self.push(&Instruction::GlobalGet(state)).push(&Instruction::LocalSet(saved));
+        if self.changes_state() {
+            self.push(&Instruction::GlobalGet(state)).push(&Instruction::LocalSet(saved));
+        }
         if let Some(stack) = self.added.stack {
             self.push(&Instruction::I32Const(func.cast_signed()))
                 .push(&Instruction::Call(stack.ask))
                 .push(&Instruction::LocalSet(frame));
+        }
+        if let Some(begin) = self.added.begin {
+            self.push(&Instruction::Call(begin)).push(&Instruction::Drop);
         }
     }
 
@@ -173,8 +251,10 @@ impl Wrapper {
         if let Some(result) = result {
             self.push(&Instruction::LocalSet(result));
         }
-        let saved = self.locals.saved;
-        self.push(&Instruction::LocalGet(saved)).push(&state);
+        if self.changes_state() {
+            let saved = self.locals.saved;
+            self.push(&Instruction::LocalGet(saved)).push(&state);
+        }
         if added.stack.is_some() {
             self.push(&Instruction::I32Const(0)).push(&Instruction::GlobalSet(added.site));
         }
@@ -192,33 +272,43 @@ impl Wrapper {
         block.iter().for_each(|instruction| {
             self.push(instruction);
         });
-        if let Some(size) = freed_at_0 {
-            self.push(&Instruction::I32Const(0)).push(&Instruction::I32Ne);
-            size.iter().for_each(|instruction| {
-                self.push(instruction);
-            });
-            self.push(&Instruction::I32Eqz).push(&Instruction::I32Or);
+        let [zero, ne, eqz] = [&self.numbers.zero, &self.numbers.ne, &self.numbers.eqz].map(Clone::clone);
+        match freed_at_0 {
+            Some(size) => {
+                self.push(&zero).push(&ne);
+                size.iter().for_each(|instruction| {
+                    self.push(instruction);
+                });
+                self.push(&eqz).push(&Instruction::I32Or).push(&IF);
+            }
+            None => self.if_not_0(),
         }
-        self.push(&IF);
         self.record(kind, align, block, size);
         self.push(&Instruction::Else);
-        self.record(kind::REFUSED, align, &[Instruction::I32Const(0)], size);
+        self.record(kind::REFUSED, align, &[zero], size);
         self.push(&Instruction::End);
     }
 
     /// Notes an event.
     fn record(&mut self, kind: u32, align: Option<u32>, block: &[Instruction<'_>], size: &[Instruction<'_>]) {
-        let saved = self.locals.saved;
-        self.push(&Instruction::I32Const((kind | NESTED).cast_signed()))
-            .push(&Instruction::I32Const(kind.cast_signed()))
-            .push(&Instruction::LocalGet(saved))
-            .push(&Instruction::I32Const(1))
-            .push(&Instruction::I32And)
-            .push(&Instruction::Select);
+        if self.any_nests {
+            let saved = self.locals.saved;
+            self.push(&Instruction::I32Const((kind | NESTED).cast_signed()))
+                .push(&Instruction::I32Const(kind.cast_signed()))
+                .push(&Instruction::LocalGet(saved))
+                .push(&Instruction::I32Const(1))
+                .push(&Instruction::I32And)
+                .push(&Instruction::Select);
+        } else {
+            self.push(&Instruction::I32Const(kind.cast_signed()));
+        }
         if let Some(align) = align {
-            self.push(&Instruction::LocalGet(align))
-                .push(&Instruction::I32Ctz)
-                .push(&Instruction::I32Const(ALIGN_SHIFT.cast_signed()))
+            self.push(&Instruction::LocalGet(align));
+            let ctz = self.numbers.ctz;
+            ctz.iter().for_each(|instruction| {
+                self.push(instruction);
+            });
+            self.push(&Instruction::I32Const(ALIGN_SHIFT.cast_signed()))
                 .push(&Instruction::I32Shl)
                 .push(&Instruction::I32Or);
         }

@@ -3,6 +3,7 @@
 //! Calls are drawn from a seed, so that two heaps get the same ones. What a program can tell of its heap without looking
 //! at addresses is noted, call by call; two heaps of one kind note the same.
 
+use memgrove_module::allocator::Param;
 use memgrove_rewrite::swap::{Member, Role};
 
 use super::random::Random;
@@ -84,14 +85,51 @@ pub(super) struct Functions {
 }
 
 impl Functions {
-    fn of(&self, wanted: &[Role]) -> Option<&(String, Member)> {
-        wanted.iter().find_map(|role| self.members.iter().find(|(_, member)| member.role == *role))
+    /// Of the first of these roles that is there, each function in its turn.
+    fn of(&self, wanted: &[Role], turn: usize) -> Option<&(String, Member)> {
+        wanted.iter().find_map(|role| {
+            let with_role = || self.members.iter().filter(|(_, member)| member.role == *role);
+            with_role().nth(turn.checked_rem(with_role().count())?)
+        })
     }
 
     fn arguments(&self, member: &Member, arguments: &[u32]) -> Vec<Value> {
         let heap = member.has_heap.then_some(self.heap.unwrap_or(0));
         heap.into_iter().chain(arguments.iter().copied()).map(Value::u32).collect()
     }
+}
+
+/// What a call is about.
+#[derive(Default)]
+struct Asked {
+    at: u32,
+    old_bytes: u32,
+    bytes: u32,
+    align: u32,
+}
+
+/// The arguments of a call, in the order of the role, without a heap before them.
+fn arguments(role: Role, asked: &Asked) -> Vec<u32> {
+    let argument = |param: &Param| match param {
+        Param::Size => asked.bytes,
+        Param::OldSize => asked.old_bytes,
+        Param::Align => asked.align,
+        Param::Pointer => asked.at,
+        Param::Count => 1,
+        // No role that is driven has these.
+        Param::AlignLog2
+        | Param::OutPointer
+        | Param::Increment
+        | Param::Class
+        | Param::Heap
+        | Param::Ignored => 0,
+    };
+    role.params().iter().map(argument).collect()
+}
+
+/// The alignment of a block, when this one was asked for if the role can be told.
+fn aligned_to(role: Role, align: u32) -> u32 {
+    if role.position(Param::Align).is_some() { align } else { 8 }
 }
 
 /// A heap that is driven.
@@ -148,6 +186,10 @@ impl<'d> Drive<'d> {
             }
         }
         Ok(())
+    }
+
+    fn of(&self, wanted: &[Role]) -> Option<&'d (String, Member)> {
+        self.functions.of(wanted, self.driven.noted.len())
     }
 
     fn live_bytes(&self) -> u64 {
@@ -219,17 +261,11 @@ impl<'d> Drive<'d> {
             (false, true) => &[Role::Memalign, Role::RustAlloc, Role::RustAllocAlignFirst, Role::Malloc],
             _ => &[Role::Malloc, Role::RustAlloc, Role::RustAllocAlignFirst, Role::Calloc],
         };
-        let Some((name, member)) = self.functions.of(wanted).map(|(name, member)| (name.clone(), *member))
-        else {
+        let Some((name, member)) = self.of(wanted).map(|(name, member)| (name.clone(), *member)) else {
             return Ok(());
         };
-        let (arguments, aligned) = match member.role {
-            Role::Calloc => (vec![1, bytes], 8),
-            Role::Memalign => (vec![align, bytes], align),
-            Role::RustAlloc | Role::RustAllocZeroed => (vec![bytes, align], align),
-            Role::RustAllocAlignFirst => (vec![align, bytes], align),
-            _ => (vec![bytes], 8),
-        };
+        let aligned = aligned_to(member.role, align);
+        let arguments = arguments(member.role, &Asked { bytes, align, ..Asked::default() });
         let words = format!("{}{arguments:?}", member.role.name());
         let arguments = self.functions.arguments(&member, &arguments);
         let Some(at) = self.call(&name, &arguments, &words)? else { return Ok(()) };
@@ -241,8 +277,7 @@ impl<'d> Drive<'d> {
             self.refused();
             return Ok(());
         }
-        let clears = matches!(member.role, Role::Calloc | Role::RustAllocZeroed);
-        self.take(at, bytes, aligned, clears, &words)
+        self.take(at, bytes, aligned, member.role.clears(), &words)
     }
 
     /// Checks a new block and fills it.
@@ -275,7 +310,7 @@ impl<'d> Drive<'d> {
     }
 
     fn usable(&mut self, at: u32, bytes: u32) -> Result<(), Fault> {
-        let Some((name, member)) = self.functions.of(&[Role::UsableSize]).cloned() else { return Ok(()) };
+        let Some((name, member)) = self.of(&[Role::UsableSize]).cloned() else { return Ok(()) };
         let words = format!("malloc_usable_size of {bytes} bytes");
         let arguments = self.functions.arguments(&member, &[at]);
         match self.call(&name, &arguments, &words)? {
@@ -301,15 +336,12 @@ impl<'d> Drive<'d> {
             )));
         }
         let Some((name, member)) =
-            self.functions.of(&[Role::Free, Role::RustDealloc, Role::RustDeallocAlignFirst]).cloned()
+            self.of(&[Role::Free, Role::RustDealloc, Role::RustDeallocAlignFirst]).cloned()
         else {
             return Ok(());
         };
-        let arguments = match member.role {
-            Role::RustDealloc => vec![live.at, live.bytes, live.align],
-            Role::RustDeallocAlignFirst => vec![live.at, live.align, live.bytes],
-            _ => vec![live.at],
-        };
+        let Live { at, bytes: old_bytes, align, .. } = live;
+        let arguments = arguments(member.role, &Asked { at, old_bytes, align, bytes: 0 });
         let arguments = self.functions.arguments(&member, &arguments);
         if self.call(&name, &arguments, "free")?.is_some() {
             self.driven.noted.push(("free".to_owned(), Seen::Freed));
@@ -318,15 +350,14 @@ impl<'d> Drive<'d> {
     }
 
     fn reallocate(&mut self, which: usize, bytes: u32) -> Result<(), Fault> {
-        let Some((name, member)) = self.functions.of(&[Role::Realloc, Role::RustRealloc]).cloned() else {
+        let Some((name, member)) = self.of(&[Role::Realloc, Role::RustRealloc]).cloned() else {
             return Ok(());
         };
         let live = self.live.swap_remove(which);
         // C's function keeps no other alignment than its own.
-        let (arguments, align) = match member.role {
-            Role::RustRealloc => (vec![live.at, live.bytes, live.align, bytes], live.align),
-            _ => (vec![live.at, bytes], 8),
-        };
+        let align = aligned_to(member.role, live.align);
+        let asked = Asked { at: live.at, old_bytes: live.bytes, align: live.align, bytes };
+        let arguments = arguments(member.role, &asked);
         let words = format!("{} from {} to {bytes} bytes", member.role.name(), live.bytes);
         let arguments = self.functions.arguments(&member, &arguments);
         let Some(at) = self.call(&name, &arguments, &words)? else { return Ok(()) };
@@ -357,9 +388,7 @@ impl<'d> Drive<'d> {
         ];
         for (roles, arguments) in cases {
             // C's promises, not those of a step below.
-            let Some((name, member)) =
-                self.functions.of(roles).filter(|(_, member)| !member.has_heap).cloned()
-            else {
+            let Some((name, member)) = self.of(roles).filter(|(_, member)| !member.has_heap).cloned() else {
                 continue;
             };
             let words = format!("{}{arguments:?}", member.role.name());
@@ -368,7 +397,7 @@ impl<'d> Drive<'d> {
                 self.driven.noted.push((words, Seen::Block { is_null: at == 0 }));
             }
         }
-        let Some((name, member)) = self.functions.of(&[Role::Realloc]).cloned() else { return Ok(()) };
+        let Some((name, member)) = self.of(&[Role::Realloc]).cloned() else { return Ok(()) };
         self.allocate(100, 8, false)?;
         if let Some(live) = self.live.pop() {
             let arguments = self.functions.arguments(&member, &[live.at, 0]);

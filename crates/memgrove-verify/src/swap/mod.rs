@@ -12,7 +12,7 @@ pub use cost::{Cost, Costs};
 pub use verify::{SwapCheck, SwapQuestion, SwapVerification, verify};
 
 use memgrove_inspect::Facts;
-use memgrove_inspect::report::{AllocatorFunction, AllocatorRole, Convention, Param, Report};
+use memgrove_inspect::report::{AllocatorFunction, AllocatorRole, Convention, Report};
 use memgrove_rewrite::swap::{Manners, Member, Options, Refusal, Role, To};
 
 /// Above it a conclusion cannot be otherwise.
@@ -48,38 +48,18 @@ fn manners(family: &str) -> Manners {
     let mut manners = Manners::default();
     manners.realloc_zero_frees = family == "emmalloc";
     manners.rounds_alignment = family == "dlmalloc";
+    manners.marks_mapped_blocks = family == "dlmalloc";
     manners.empty_is_alignment = family == "wee_alloc";
     manners
 }
 
 /// What a function of the allocator promises; `None` if that is not known, or is built on others that are.
 fn member(function: &AllocatorFunction) -> Option<Member> {
-    use AllocatorRole::{Calloc, Free, Malloc, Memalign, Realloc, UsableSize};
-    use Param::{Align, Count, Heap, OldSize, OutPointer, Pointer, Size};
     let abi = function.abi?;
     if !matches!(abi.convention, Convention::C | Convention::Rust) {
         return None;
     }
-    let (has_heap, params) = match abi.params {
-        [Heap, params @ ..] => (true, params),
-        params => (false, params),
-    };
-    let role = match (function.role, params) {
-        (Malloc, [Size]) => Role::Malloc,
-        (Calloc, [Count, Size]) => Role::Calloc,
-        (Realloc, [Pointer, Size]) => Role::Realloc,
-        (Free, [Pointer]) => Role::Free,
-        (Memalign, [Align, Size]) => Role::Memalign,
-        (Memalign, [OutPointer, Align, Size]) => Role::PosixMemalign,
-        (UsableSize, [Pointer]) => Role::UsableSize,
-        (Malloc, [Size, Align]) => Role::RustAlloc,
-        (Malloc, [Align, Size]) => Role::RustAllocAlignFirst,
-        (Free, [Pointer, Align, OldSize]) => Role::RustDeallocAlignFirst,
-        (Calloc, [Size, Align]) => Role::RustAllocZeroed,
-        (Free, [Pointer, OldSize, Align]) => Role::RustDealloc,
-        (Realloc, [Pointer, OldSize, Align, Size]) => Role::RustRealloc,
-        _ => return None,
-    };
+    let (role, has_heap) = Role::of(function.role, abi.params)?;
     Some(Member { func: function.func, role, has_heap, is_certain: function.confidence.value() > CERTAIN })
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
+use memgrove_module::allocator::Param;
 use memgrove_rewrite::swap::{LOG_BYTES, Member, Observed, RECORD_BYTES, RETURNED, Role};
 
 use crate::engine::{EngineError, Instance, Memory, Value};
@@ -124,19 +125,18 @@ impl Seen {
     }
 
     /// One call: its arguments, and its result if it returned.
-    fn take(&mut self, member: &Member, [a, b, c, d]: [u32; 4], result: Option<u32>, out: u32) -> Asked {
-        use Role as R;
-        let (numbers, old, size) = match member.role {
-            R::Malloc => (vec![a], None, Some(a)),
-            R::Calloc => (vec![a, b], None, a.checked_mul(b)),
-            R::Realloc => (vec![b], Some(a), Some(b)),
-            R::Free | R::UsableSize => (vec![], Some(a), None),
-            R::Memalign | R::RustAllocAlignFirst => (vec![a, b], None, Some(b)),
-            R::PosixMemalign => (vec![b, c], None, Some(c)),
-            R::RustAlloc | R::RustAllocZeroed => (vec![a, b], None, Some(a)),
-            R::RustDealloc | R::RustDeallocAlignFirst => (vec![b, c], Some(a), None),
-            R::RustRealloc => (vec![b, c, d], Some(a), Some(d)),
+    fn take(&mut self, member: &Member, arguments: [u32; 4], result: Option<u32>, out: u32) -> Asked {
+        let role = member.role;
+        let given = |wanted: Param| role.params().iter().zip(arguments).find(|(param, _)| **param == wanted);
+        let given = |wanted: Param| given(wanted).map(|(_, value)| value);
+        let (old, old_size) = (given(Param::Pointer), given(Param::OldSize));
+        let size = match (given(Param::Count), given(Param::Size)) {
+            (Some(count), Some(size)) => count.checked_mul(size),
+            (_, size) => size,
         };
+        let is_address = |param: &Param| matches!(param, Param::Pointer | Param::OutPointer);
+        let numbers = role.params().iter().zip(arguments).filter(|(param, _)| !is_address(param));
+        let numbers = numbers.map(|(_, value)| value).collect();
         let mut asked = Asked { func: member.func, numbers, block: None, is_null: result == Some(0) };
         let Some(result) = result else {
             self.incomparable = Some("it ends inside of its allocator");
@@ -148,9 +148,7 @@ impl Seen {
         }
         // Rust's functions may be handed the alignment for an empty block.
         let is_block = |at: u32| at != 0 && self.live.contains_key(&u64::from(at));
-        let is_empty = matches!(member.role, R::RustDealloc | R::RustDeallocAlignFirst | R::RustRealloc)
-            && old.is_some_and(|old| !is_block(old))
-            && (if member.role == R::RustDeallocAlignFirst { c } else { b }) == 0;
+        let is_empty = old_size == Some(0) && old.is_some_and(|old| !is_block(old));
         let mut kept = 0;
         if let Some(old) = old.filter(|old| *old != 0 && !is_empty) {
             let Some(&number) = self.live.get(&u64::from(old)) else {
@@ -159,7 +157,7 @@ impl Seen {
             };
             asked.block = Some(number);
             kept = self.blocks[number].asked;
-            if member.role == R::Realloc && size == Some(0) {
+            if role == Role::Realloc && size == Some(0) {
                 self.incomparable = Some("it makes a block 0 bytes long, which C does not define");
                 return asked;
             }
@@ -168,7 +166,7 @@ impl Seen {
             }
         }
         let Some(size) = size else { return asked };
-        let at = if member.role == R::PosixMemalign { out } else { result };
+        let at = if role == Role::PosixMemalign { out } else { result };
         if at == 0 {
             asked.is_null = true;
             if size <= MOST_BYTES {
@@ -177,14 +175,9 @@ impl Seen {
             return asked;
         }
         let size = u64::from(size);
-        let is_filled = matches!(
-            member.role,
-            R::Malloc | R::Memalign | R::RustAlloc | R::RustAllocAlignFirst | R::Calloc | R::RustAllocZeroed
-        );
-        let clears = matches!(member.role, R::Calloc | R::RustAllocZeroed);
-        let unfilled = if self.fill.is_none() && !clears {
+        let unfilled = if self.fill.is_none() && !role.clears() {
             kept.min(size)..size
-        } else if is_filled {
+        } else if role.is_new_block() {
             0..0
         } else {
             kept.min(size)..size

@@ -2,6 +2,7 @@
 
 use crate::facts::{Facts, FuncType, ValType};
 use crate::report::{Abi, AllocatorRole as Role, Convention, Param, Returned};
+use memgrove_module::allocator::Role as Called;
 use memgrove_module::pattern::glob;
 
 /// What a name stands for: the first of the forms whose type is the function's.
@@ -33,18 +34,19 @@ const fn named(
 }
 
 use Convention::{AssemblyScript as As, C, CanonicalAbi, Rust, TinyGo, WasmBindgen, Zig};
-use Param::{Align, AlignLog2, Class, Count, Heap, Ignored, Increment, OldSize, OutPointer, Pointer, Size};
+use Param::{Align, AlignLog2, Class, Heap, Ignored, Increment, OldSize, Pointer, Size};
 use Returned::{Nothing, Pointer as Block, Size as Bytes, Status};
 
-const MALLOC: &[&[Param]] = &[&[Size]];
-const CALLOC: &[&[Param]] = &[&[Count, Size]];
-const REALLOC: &[&[Param]] = &[&[Pointer, Size]];
-const FREE: &[&[Param]] = &[&[Pointer]];
-const MEMALIGN: &[&[Param]] = &[&[Align, Size]];
-const POSIX_MEMALIGN: &[&[Param]] = &[&[OutPointer, Align, Size]];
-const RUST_ALLOC: &[&[Param]] = &[&[Size, Align]];
-const RUST_FREE: &[&[Param]] = &[&[Pointer, OldSize, Align]];
-const FOUR_REALLOC: &[&[Param]] = &[&[Pointer, OldSize, Align, Size]];
+const MALLOC: &[&[Param]] = &[Called::Malloc.params()];
+const CALLOC: &[&[Param]] = &[Called::Calloc.params()];
+const REALLOC: &[&[Param]] = &[Called::Realloc.params()];
+const FREE: &[&[Param]] = &[Called::Free.params()];
+const MEMALIGN: &[&[Param]] = &[Called::Memalign.params()];
+const POSIX_MEMALIGN: &[&[Param]] = &[Called::PosixMemalign.params()];
+const RUST_ALLOC: &[&[Param]] = &[Called::RustAlloc.params()];
+const RUST_FREE: &[&[Param]] = &[Called::RustDealloc.params()];
+const FOUR_REALLOC: &[&[Param]] = &[Called::RustRealloc.params()];
+const NEW: &[&[Param]] = &[Called::New.params()];
 const METHOD_MALLOC: &[&[Param]] = &[&[Heap, Size], &[Size]];
 const METHOD_FREE: &[&[Param]] = &[&[Heap, Pointer], &[Pointer]];
 
@@ -68,7 +70,7 @@ const NAMES: &[Named] = &[
     named("__libc_realloc", Role::Realloc, C, REALLOC, Block),
     named("__memory_allocate", Role::Malloc, As, MALLOC, Block),
     named("__memory_free", Role::Free, As, FREE, Nothing),
-    named("__new", Role::Malloc, As, &[&[Size, Class]], Block),
+    named("__new", Role::Malloc, As, NEW, Block),
     named("__rdl_alloc", Role::Malloc, Rust, RUST_ALLOC, Block),
     named("__rdl_alloc_zeroed", Role::Calloc, Rust, RUST_ALLOC, Block),
     named("__rdl_dealloc", Role::Free, Rust, RUST_FREE, Nothing),
@@ -87,15 +89,21 @@ const NAMES: &[Named] = &[
         "__wbindgen_free",
         Role::Free,
         WasmBindgen,
-        &[&[Pointer, OldSize], &[Pointer, OldSize, Align]],
+        &[Called::SizedFree.params(), Called::RustDealloc.params()],
         Nothing,
     ),
-    named("__wbindgen_malloc", Role::Malloc, WasmBindgen, &[&[Size], &[Size, Align]], Block),
+    named(
+        "__wbindgen_malloc",
+        Role::Malloc,
+        WasmBindgen,
+        &[Called::Malloc.params(), Called::RustAlloc.params()],
+        Block,
+    ),
     named(
         "__wbindgen_realloc",
         Role::Realloc,
         WasmBindgen,
-        &[&[Pointer, OldSize, Size], &[Pointer, OldSize, Size, Align]],
+        &[Called::SizedRealloc.params(), Called::BindgenRealloc.params()],
         Block,
     ),
     named("_aligned_alloc", Role::Memalign, C, MEMALIGN, Block),
@@ -158,11 +166,11 @@ const NAMES: &[Named] = &[
     named("realloc", Role::Realloc, C, REALLOC, Block),
     named("runtime.alloc", Role::Malloc, TinyGo, &[&[Size], &[Size, Class], &[Size, Class, Ignored]], Block),
     named("sbrk", Role::Sbrk, C, &[&[Increment]], Block),
-    named("~lib/rt/itcms/__new", Role::Malloc, As, &[&[Size, Class]], Block),
+    named("~lib/rt/itcms/__new", Role::Malloc, As, NEW, Block),
     named("~lib/rt/itcms/__renew", Role::Realloc, As, REALLOC, Block),
     named("~lib/rt/stub/__alloc", Role::Malloc, As, MALLOC, Block),
-    named("~lib/rt/stub/__new", Role::Malloc, As, &[&[Size, Class]], Block),
-    named("~lib/rt/tcms/__new", Role::Malloc, As, &[&[Size, Class]], Block),
+    named("~lib/rt/stub/__new", Role::Malloc, As, NEW, Block),
+    named("~lib/rt/tcms/__new", Role::Malloc, As, NEW, Block),
     named("~lib/rt/tlsf/__alloc", Role::Malloc, As, &[&[Size], &[Size, Class]], Block),
     named("~lib/rt/tlsf/__free", Role::Free, As, FREE, Nothing),
     named("~lib/rt/tlsf/__realloc", Role::Realloc, As, REALLOC, Block),
