@@ -337,7 +337,7 @@ _memgrove() {
             return 0
             ;;
         memgrove__subcmd__inspect)
-            opts="-f -v -j -q -h -V --format --json --html --verbose --host --require --allow-conditions --list-hosts --runs-on --fails-on --allocator --toolchain --imports --sort --jobs --max-size --color --quiet --help --version"
+            opts="-f -v -j -q -h -V --format --json --html --extract --verbose --host --require --allow-conditions --list-hosts --runs-on --fails-on --allocator --toolchain --imports --sort --jobs --max-size --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -352,6 +352,10 @@ _memgrove() {
                     return 0
                     ;;
                 --html)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --extract)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -497,7 +501,7 @@ _memgrove() {
             return 0
             ;;
         memgrove__subcmd__trace)
-            opts="-o -q -h -V --output --alloc --no-stacks --no-call-sites --sample --seed --max-log --one-memory --map --resolve --dir --env --invoke --engine --save --profile --diff --collapsed --metric --html --dhat --pprof --firefox --speedscope --heaptrack --mgtr --debug-file --source-map --symbols --top --json --max-size --color --quiet --help --version"
+            opts="-o -q -h -V --output --alloc --no-stacks --no-call-sites --sample --seed --max-log --one-memory --instances --map --resolve --dir --env --invoke --engine --save --profile --diff --collapsed --metric --html --dhat --pprof --firefox --speedscope --heaptrack --mgtr --debug-file --source-map --symbols --top --json --max-size --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

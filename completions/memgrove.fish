@@ -46,6 +46,7 @@ table\t'One line for each module'
 json\t'One JSON document for all files'
 ndjson\t'One line of JSON for each file, as soon as it is inspected'"
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l html -d 'Also write a report as one self-contained HTML file' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l extract -d 'Also write each core module that lies inside a file to the folder DIR, which must be empty or not there' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l host -d 'Add a host profile of your own, as a TOML file (may be repeated)' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l require -d 'Exit with status 3 unless every module runs on this host (may be repeated)' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l runs-on -d 'Show only modules that run on this host (may be repeated)' -r
@@ -170,7 +171,7 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l invoke -d 'C
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l engine -d 'Run it on wasmtime or on wasmi' -r -f -a "wasmtime\t''
 wasmi\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l save -d 'Write the recording, too, for --profile and --diff' -r -F
-complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l profile -d 'Read this recording of FILE' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l profile -d 'Read this recording of FILE; of several instances with one memory, all of theirs with one option each' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l diff -d 'Compare two recordings of FILE: what grew from the first to the second' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l collapsed -d 'Write the stacks as lines that flame graph tools read' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l metric -d 'The value of each stack in --collapsed' -r -f -a "peak\t'Bytes live at the peak'
@@ -195,6 +196,7 @@ never\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l no-stacks -d 'Record sizes and blocks only, without the stacks of calls'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l no-call-sites -d 'Record stacks of functions only, not by which of its calls a function called another'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l one-memory -d 'Record into a block of the module\'s own allocator, for engines that know one memory only'
+complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l instances -d 'Several instances have one memory: number their events, so that their recordings are read together. Always done for a shared memory'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l json -d 'Write what is known as JSON'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'

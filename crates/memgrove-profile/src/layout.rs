@@ -61,6 +61,9 @@ pub const OVERLAPPED: u32 = 8;
 /// Bit of [`STATE`]: more sampled blocks were live than could be told apart; later ones were not recorded.
 pub const SAMPLES_FULL: u32 = 16;
 
+/// Bit of [`STATE`]: events are numbered ([`kind::NUMBER`]), as several instances have the program's memory.
+pub const NUMBERED: u32 = 32;
+
 /// The state of the generator, with sampling; 8 bytes.
 pub const SEED: u32 = 0x100;
 /// A slot: a frame and its node.
@@ -157,6 +160,9 @@ pub mod kind {
     pub const CHECKED: u32 = 11;
     /// The upper halves of the next event's block and size, where memory has 64-bit addresses and they are not 0.
     pub const HIGH: u32 = 12;
+    /// The number of the next event among those of all instances, where it is not one more than that of the last. Its node is
+    /// where in memory the counter stands, the block the lower half of the number and the size the upper.
+    pub const NUMBER: u32 = 13;
 }
 /// What a misuse is.
 pub mod misuse {

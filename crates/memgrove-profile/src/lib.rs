@@ -15,7 +15,8 @@
 //! 4       4  version: 1
 //! 8       4  state: bit 0, the log was cut at its limit; bit 1, there were more stacks than nodes; bit 2, more functions
 //!            in progress than slots; bit 3, suspended calls went on in another order; bit 4,
-//!            more sampled blocks were live than could be told apart
+//!            more sampled blocks were live than could be told apart; bit 5, events are numbered, as several instances
+//!            have the program's memory
 //! 12      4  where the log began in the recording memory: 0x350000; with sampling 0x450000; less in a block of the
 //!            program's memory
 //! 16      4  that and the bytes of the log
@@ -51,6 +52,8 @@
 //!                     is misuse, or the size that a freeing call told, block its alignment; 11 the end: block, frees of
 //!                     unknown blocks; size, reports left out
 //!                     with 64-bit addresses 12 the upper halves of the next event's block and size; absent if both are 0
+//!                     where events are numbered 13 the number of the next event, unless it is one more than that of the
+//!                     last: block, lower half; size, upper half; node, where in memory the counter stands
 //!                     bit 4: called by another function of the allocator; bits 8–15: log2 of the alignment
 //!               4  4  node
 //!               8  4  address of the block
@@ -65,6 +68,8 @@ mod findings;
 mod format;
 pub mod layout;
 mod links;
+mod merge;
+mod nested;
 mod read;
 mod replay;
 mod sample;
@@ -73,6 +78,7 @@ mod summary;
 pub use error::Error;
 pub use findings::{Findings, Misuse, MisuseKind, MisusedBlock};
 pub use format::{Export, Frame, Metric, Names, NotReplayable};
+pub use merge::MergeError;
 pub use read::{Event, Node, NumberedCall, Profile, Site, What};
 pub use replay::{Block, Contradictions, Heap, Step};
 pub use sample::{Estimate, Estimates};

@@ -32,14 +32,22 @@ pub struct Profile {
     pub are_samples_full: bool,
     /// What a check has found, if this is the recording of one. The log then holds no events.
     pub findings: Option<Findings>,
+    /// Events are numbered, as several instances have the program's memory, and this is the recording of one.
+    pub is_of_one_instance: bool,
+    /// By event: its number, where they are numbered.
+    pub(crate) numbers: Vec<u64>,
+    /// Where the counter of these numbers stands in the program's memory.
+    pub(crate) counter: Option<u32>,
+    /// Numbers that no event has: other instances' events, of those that were read together ([`Profile::merge`]).
+    pub missing_events: u64,
     /// By node: the call behind its site, where only its function is known yet.
-    calls: Vec<Option<NumberedCall>>,
+    pub(crate) calls: Vec<Option<NumberedCall>>,
     /// By node: its function, where nodes stand for frames.
     pub(crate) funcs: Vec<Option<u32>>,
 }
 
 /// A call by its number: see `memgrove_module::code::CallNumbers`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NumberedCall {
     /// The function that calls.
     pub caller: u32,
@@ -160,9 +168,17 @@ impl Profile {
         let log = slice(bytes, "the log", log_at, header.log_bytes()?)?;
         let mut tree = read_nodes(nodes, header.has_frames, nodes_at)?;
         let node_count = tree.nodes.len();
-        let mut high = High::default();
-        let event =
-            |(bytes, at): (&[u8], u64)| read_event(bytes, log_at + at, node_count, &mut high).transpose();
+        let (mut high, mut numbering) = (High::default(), Numbering::default());
+        let event = |(bytes, at): (&[u8], u64)| {
+            if numbering.take(bytes) {
+                return None;
+            }
+            let entry = read_event(bytes, log_at + at, node_count, &mut high).transpose();
+            if let Some(Ok(Entry::Event(_))) = entry {
+                numbering.count();
+            }
+            entry
+        };
         let known = |node: u32| if (node as usize) < node_count { node } else { 0 };
         let places = (0..).step_by(layout::EVENT_BYTES as usize);
         let mut findings = header.is_check.then(Findings::default);
@@ -192,6 +208,10 @@ impl Profile {
             sample_bytes: Some(header.sample_bytes).filter(|&bytes| bytes > 0),
             are_samples_full: header.state & layout::SAMPLES_FULL != 0,
             findings,
+            is_of_one_instance: header.state & layout::NUMBERED != 0,
+            numbers: numbering.numbers,
+            counter: numbering.counter,
+            missing_events: 0,
             calls: tree.calls,
             funcs: tree.funcs,
         })
@@ -326,6 +346,35 @@ fn read_nodes(bytes: &[u8], has_frames: bool, start: u64) -> Result<Tree, Error>
         tree.push(node, call, func);
     }
     Ok(tree)
+}
+
+/// The numbers of events.
+#[derive(Default)]
+struct Numbering {
+    next: u64,
+    counter: Option<u32>,
+    numbers: Vec<u64>,
+}
+
+impl Numbering {
+    /// Takes what says the number of the next event.
+    fn take(&mut self, bytes: &[u8]) -> bool {
+        if word(bytes, 0) & 0xf != kind::NUMBER {
+            return false;
+        }
+        // Recordings with several counters are nobody's.
+        let counter = word(bytes, 4);
+        self.counter = Some(self.counter.filter(|known| *known != counter).map_or(counter, |_| 0));
+        self.next = u64::from(word(bytes, 8)) | u64::from(word(bytes, 12)) << 32;
+        true
+    }
+
+    fn count(&mut self) {
+        if self.counter.is_some() {
+            self.numbers.push(self.next);
+            self.next = self.next.saturating_add(1);
+        }
+    }
 }
 
 /// Upper halves of the next event's block and size.

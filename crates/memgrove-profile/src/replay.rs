@@ -1,13 +1,9 @@
 //! Follows a log: which blocks are live after each event.
-//!
-//! An allocator's functions call each other, and each call is in the log. An event that happened inside of another
-//! call is one of its own only if it is about another block: `calloc` that calls `malloc` allocates once, while a
-//! collector that runs inside of an allocation frees blocks in their own right. Which it is shows as soon as the
-//! outer call's block is known, so nested events wait for that.
 
 use std::collections::HashMap;
 
-use crate::read::{Event, Profile, What};
+use crate::nested::{Call, Calls};
+use crate::read::{Profile, What};
 
 /// A block that is or was live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,21 +48,17 @@ pub struct Heap {
     live: HashMap<u64, Block>,
     changes: u64,
     contradictions: Contradictions,
-    /// The block that is being reallocated.
-    moving: Option<u64>,
-    /// The block that the last outermost event was about to free.
-    freeing: Option<u64>,
-    waiting: Vec<Event>,
 }
 
 impl Profile {
     /// Follows the log from its beginning; `each` is told every change, and the heap after it. Linear in the log.
     pub fn replay(&self, mut each: impl FnMut(&Step, &Heap)) -> Heap {
         let mut heap = Heap::default();
-        for event in &self.events {
-            heap.take(event, &mut each);
+        let mut calls = Calls::default();
+        for (at, event) in self.events.iter().enumerate() {
+            calls.take(at, *event, |call| heap.apply(&call, &mut each));
         }
-        heap.settle(None, &mut each);
+        calls.end(|call| heap.apply(&call, &mut each));
         heap
     }
 }
@@ -95,71 +87,17 @@ impl Heap {
         self.contradictions
     }
 
-    fn take(&mut self, event: &Event, each: &mut impl FnMut(&Step, &Self)) {
-        if event.is_nested {
-            self.waiting.push(*event);
-            return;
-        }
-        let result = match event.what {
-            What::Allocated { block, .. } | What::Moved { block, .. } => Some(block),
-            _ => None,
-        };
-        self.settle(result, each);
-        self.apply(event, each);
-        self.freeing = match event.what {
-            What::Freed { block, .. } => Some(block),
-            _ => None,
-        };
-    }
-
-    /// Applies the nested events that are about other blocks than the calls around them.
-    fn settle(&mut self, result: Option<u64>, each: &mut impl FnMut(&Step, &Self)) {
-        let (freeing, moving) = (self.freeing, self.moving);
-        let of_outer = |block: u64| Some(block) == result || Some(block) == freeing || Some(block) == moving;
-        // A nested reallocation is two events; the second belongs where the first does.
-        let mut skip_moved = false;
-        for event in std::mem::take(&mut self.waiting) {
-            let own = match event.what {
-                // An aligned block may begin inside of the longer one that was allocated for it.
-                What::Allocated { block, size, .. } => {
-                    let holds = |result: u64| result.checked_sub(block).is_some_and(|at| at < size);
-                    !of_outer(block) && !result.is_some_and(holds)
-                }
-                What::Freed { block, .. } => !of_outer(block),
-                What::Moving { block } => {
-                    skip_moved = of_outer(block);
-                    !skip_moved
-                }
-                What::Moved { block, .. } => !std::mem::take(&mut skip_moved) && !of_outer(block),
-                What::Refused { .. } => false,
-            };
-            if own {
-                let outer = self.moving.take();
-                self.apply(&event, each);
-                if !matches!(event.what, What::Moving { .. }) {
-                    self.moving = outer;
-                }
-            }
-        }
-        self.moving = moving;
-    }
-
-    fn apply(&mut self, event: &Event, each: &mut impl FnMut(&Step, &Self)) {
+    fn apply(&mut self, call: &Call, each: &mut impl FnMut(&Step, &Self)) {
+        let event = call.event;
         let step = match event.what {
-            What::Moving { block } => {
-                self.moving = Some(block);
-                return;
-            }
+            What::Moving { .. } => None,
             What::Allocated { block, size, align_log2 } => {
                 Some(Step::Born(self.born(block, size, align_log2, event.node)))
             }
             What::Freed { block, .. } => self.died(block).map(|block| Step::Died(block, event.node)),
-            What::Refused { size } => {
-                self.moving = None;
-                Some(Step::Refused(size))
-            }
+            What::Refused { size } => Some(Step::Refused(size)),
             What::Moved { block, size, align_log2 } => {
-                let old = self.moving.take().and_then(|old| self.died(old));
+                let old = call.from.and_then(|(_, old)| self.died(old));
                 match (old, block) {
                     (Some(old), 0) => Some(Step::Died(old, event.node)),
                     (None, 0) => None,

@@ -66,6 +66,36 @@ fn a_nested_call_about_another_block_counts() {
 }
 
 #[test]
+fn a_nested_reallocation_of_another_block_moves_it() {
+    let none = Contradictions::default();
+    // An allocation that makes a table longer before it hands out its block; one that fails to.
+    let table = [
+        (NEW, 16, 8),
+        (MOVING | IN, 16, 0),
+        (NEW | IN, 32, 64),
+        (FREE | IN, 16, 0),
+        (MOVED | IN, 32, 64),
+        (NEW, 48, 8),
+    ];
+    let (words, contradictions) = steps(&table);
+    assert_eq!((words.as_str(), contradictions), ("+16 16>32 +48", none));
+    // Inside of it one function of the allocator is built on another.
+    let layers = [(NEW | IN, 16, 8), (NEW | IN, 16, 8), (FREE | IN, 16, 0), (FREE | IN, 16, 0), (NEW, 48, 8)];
+    assert_eq!(steps(&layers), ("+16 -16 +48".to_owned(), none));
+    let fails = [(NEW, 16, 8), (MOVING | IN, 16, 0), (REFUSED | IN, 0, 64), (NEW, 48, 8), (FREE, 16, 0)];
+    assert_eq!(steps(&fails), ("+16 +48 -16".to_owned(), none));
+    let around = [
+        (NEW, 16, 8),
+        (NEW, 32, 8),
+        (MOVING, 16, 0),
+        (MOVING | IN, 32, 0),
+        (MOVED | IN, 64, 9),
+        (MOVED, 96, 9),
+    ];
+    assert_eq!(steps(&around), ("+16 +32 32>64 16>96".to_owned(), none));
+}
+
+#[test]
 fn a_refused_reallocation_keeps_the_block() {
     let refused = [(NEW, 16, 8), (MOVING, 16, 0), (REFUSED, 0, 99), (FREE, 16, 0)];
     assert_eq!(steps(&refused), ("+16 !99 -16".to_owned(), Contradictions::default()));

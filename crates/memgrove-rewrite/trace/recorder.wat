@@ -469,22 +469,41 @@
     (if (call $keep (local.get $block))
       (then (call $note (local.get $plain) (local.get $node) (local.get $block) (local.get $size)))))
 
+  ;; The rule, and quickly: nothing waits, and an allocation is not hit, or a freed block is not in the table. Whether it
+  ;; is something else, `sampled` finds out.
+  (func $is_dull (param $what i32) (param $block i32) (param $size i32) (result i32)
+    (local $left f64)
+    (if (i32.load (i32.const 0x114)) (then (return (i32.const 0))))
+    (if (i32.eq (i32.and (local.get $what) (i32.const 0xf)) (i32.const 2))
+      (then
+        (return (i32.eqz (i32.load (i32.add (global.get $table) (i32.shl
+          (i32.shr_u (i32.mul (local.get $block) (i32.const 0x9e3779b1)) (global.get $table_shift))
+          (i32.const 2))))))))
+    (if (i32.ne (i32.and (local.get $what) (i32.const 0x1f)) (i32.const 1)) (then (return (i32.const 0))))
+    (local.set $left (f64.sub (f64.load (i32.const 0x108)) (f64.convert_i32_u (local.get $size))))
+    (if (f64.gt (local.get $left) (f64.const 0))
+      (then
+        (f64.store (i32.const 0x108) (local.get $left))
+        (return (i32.const 1))))
+    (i32.const 0))
+
   ;; As `record`, of some blocks.
   (func (export "sample") (param $what i32) (param $block i32) (param $size i32) (param $frame i32)
+    (if (call $is_dull (local.get $what) (local.get $block) (local.get $size)) (then (return)))
     (call $sampled (local.get $what) (local.get $block) (local.get $size)
       (call $node_of (local.get $frame))))
 
   ;; As `record_flat`, of some blocks.
   (func (export "sample_flat") (param $what i32) (param $block i32) (param $size i32)
+    (if (call $is_dull (local.get $what) (local.get $block) (local.get $size)) (then (return)))
     (call $sampled (local.get $what) (local.get $block) (local.get $size) (i32.const 0)))
 
-  (func $note (param $what i32) (param $node i32) (param $block i32) (param $size i32)
+  (func $note (export "note") (param $what i32) (param $node i32) (param $block i32) (param $size i32)
     (local $at i32)
     (local.set $node (i32.and (local.get $node) (i32.const 0xffff)))
-    ;; Outermost allocations (kinds 1 and 4) are also counted, as the log may end before the program does.
-    (if (i32.or
-          (i32.eq (i32.and (local.get $what) (i32.const 0xff)) (i32.const 1))
-          (i32.eq (i32.and (local.get $what) (i32.const 0xff)) (i32.const 4)))
+    ;; Outermost allocations (kinds 1 and 4) are also counted, as the log may end before the program does. What is shifted
+    ;; by has bit 4 set if it is nested, and counts modulo 32.
+    (if (i32.and (i32.shr_u (i32.const 0x12) (local.get $what)) (i32.const 1))
       (then
         (i64.store (i32.const 40)
           (i64.add (i64.load (i32.const 40)) (i64.extend_i32_u (local.get $size))))
@@ -502,9 +521,7 @@
       (then
         (local.set $high (i64.and (local.get $size) (i64.const -0x100000000)))
         ;; The lower half is counted with the event.
-        (if (i32.or
-              (i32.eq (i32.and (local.get $what) (i32.const 0xff)) (i32.const 1))
-              (i32.eq (i32.and (local.get $what) (i32.const 0xff)) (i32.const 4)))
+        (if (i32.and (i32.shr_u (i32.const 0x12) (local.get $what)) (i32.const 1))
           (then
             (i64.store (i32.const 40) (i64.add (i64.load (i32.const 40)) (local.get $high)))
             (local.set $at (i32.add (global.get $nodes)

@@ -1,6 +1,6 @@
 //! Source maps of modules: the one generated line, whose columns are bytes from the start of the module.
 //!
-//! Format: ECMA-426. Maps in sections are not read; no compiler to WebAssembly writes them.
+//! Format: ECMA-426, also as an index of sections, which tools that join files write.
 
 use serde::Deserialize;
 
@@ -10,10 +10,25 @@ use crate::Error;
 #[serde(rename_all = "camelCase")]
 struct File {
     version: u32,
-    mappings: String,
-    sources: Vec<Option<String>>,
+    mappings: Option<String>,
     #[serde(default)]
+    sources: Vec<Option<String>>,
     source_root: Option<String>,
+    sections: Option<Vec<Section>>,
+}
+
+/// A part of an index: a map from an offset on.
+#[derive(Deserialize)]
+struct Section {
+    offset: Offset,
+    /// Absent where the map is in a file of its own.
+    map: Option<File>,
+}
+
+#[derive(Deserialize)]
+struct Offset {
+    line: u32,
+    column: u32,
 }
 
 pub(crate) struct SourceMap {
@@ -40,16 +55,49 @@ impl SourceMap {
             None => json,
         };
         let file: File = serde_json::from_slice(json).map_err(|error| Error::SourceMap(error.to_string()))?;
-        if file.version != 3 {
-            return Err(Error::SourceMap(format!("its version is {}", file.version)));
+        let mut map = Self { sources: Vec::new(), entries: Vec::new() };
+        match (file.sections, file.version) {
+            (Some(sections), 3) => {
+                for Section { offset, map: part } in sections {
+                    let part = part
+                        .ok_or_else(|| Error::SourceMap("a section of it is in another file".to_owned()))?;
+                    if part.sections.is_some() {
+                        return Err(Error::SourceMap("a section of it has sections".to_owned()));
+                    }
+                    // A module is one line.
+                    if offset.line == 0 {
+                        map.add(part, offset.column)?;
+                    }
+                }
+            }
+            (Some(_), version) => return Err(wrong_version(version)),
+            (None, _) => map.add(File { sections: None, ..file }, 0)?,
         }
+        // Most are in order; the format does not ask for it.
+        map.entries.sort_by_key(|entry| entry.offset);
+        Ok(map)
+    }
+
+    /// Adds a map whose columns count from this offset.
+    fn add(&mut self, file: File, start: u32) -> Result<(), Error> {
+        if file.version != 3 {
+            return Err(wrong_version(file.version));
+        }
+        let mappings = file.mappings.ok_or_else(|| Error::SourceMap("it has no mappings".to_owned()))?;
         let root =
             file.source_root.filter(|root| !root.is_empty()).map_or_else(String::new, |root| root + "/");
-        let sources = file.sources.into_iter().map(|source| Some(format!("{root}{}", source?))).collect();
-        let mut entries = read_mappings(&file.mappings)?;
-        // Most are in order; the format does not ask for it.
-        entries.sort_by_key(|entry| entry.offset);
-        Ok(Self { sources, entries })
+        let before = i64::try_from(self.sources.len()).unwrap_or(i64::MAX);
+        let known = before.saturating_add(i64::try_from(file.sources.len()).unwrap_or(i64::MAX));
+        self.sources.extend(file.sources.into_iter().map(|source| Some(format!("{root}{}", source?))));
+        self.entries.extend(read_mappings(&mappings)?.into_iter().map(|entry| Entry {
+            offset: entry.offset.saturating_add(start.into()),
+            // Numbers of sources are those of the section; another's is none.
+            original: entry.original.and_then(|(source, line, column)| {
+                let source = source.checked_add(before).filter(|source| (before..known).contains(source))?;
+                Some((source, line, column))
+            }),
+        }));
+        Ok(())
     }
 
     /// The place of an instruction of a body that begins at `body`: what is said of code before it is of another function.
@@ -61,6 +109,10 @@ impl SourceMap {
         let from_1 = |value: i64| u32::try_from(value).ok()?.checked_add(1);
         Some((Some(file), from_1(line), from_1(column)))
     }
+}
+
+fn wrong_version(version: u32) -> Error {
+    Error::SourceMap(format!("its version is {version}"))
 }
 
 /// The entries of the first line: groups with commas between them, of 1, 4 or 5 numbers, each the difference to the last.
@@ -118,9 +170,31 @@ mod tests {
     }
 
     #[test]
+    fn sections_are_maps_from_an_offset_on() {
+        let part = |source: &str| format!(r#"{{"version":3,"sources":["{source}"],"mappings":"UAAA,UACE"}}"#);
+        let text = format!(
+            r#"{{"version":3,"sections":[{{"offset":{{"line":0,"column":0}},"map":{}}},
+                {{"offset":{{"line":1,"column":0}},"map":{}}},{{"offset":{{"line":0,"column":100}},"map":{}}}]}}"#,
+            part("a.ts"),
+            part("other.ts"),
+            part("b.ts")
+        );
+        let map = SourceMap::read(text.as_bytes()).unwrap();
+        let place = |offset| map.at(offset, 0).map(|(file, line, _)| (file.unwrap(), line.unwrap()));
+        assert_eq!(place(10), Some(("a.ts".to_owned(), 1)));
+        assert_eq!(place(25), Some(("a.ts".to_owned(), 2)));
+        assert_eq!(place(110), Some(("b.ts".to_owned(), 1)));
+        assert_eq!(place(999), Some(("b.ts".to_owned(), 2)));
+    }
+
+    #[test]
     fn what_is_no_map_is_refused() {
         for text in [
-            &b"{}{"[..],
+            &br#"{"version":3,"sections":[{"offset":{"line":0,"column":0},"url":"a.map"}]}"#[..],
+            br#"{"version":3,"sections":[{"offset":{"line":0,"column":0},"map":{"version":3,"sections":[]}}]}"#,
+            br#"{"version":2,"sections":[]}"#,
+            br#"{"version":3,"sources":[]}"#,
+            b"{}{",
             b"{}",
             br#"{"version":2,"sources":[],"mappings":""}"#,
             br#"{"version":3,"sources":[],"mappings":"AA"}"#,

@@ -85,7 +85,7 @@ impl File {
         let size = i64::try_from(block.size).unwrap_or(i64::MAX);
         let bytes = if is_born { size } else { -size };
         let stack = self.stacks.get(node as usize).copied().flatten();
-        self.profile.add_allocation_sample(self.thread, now, stack, block.address.into(), bytes);
+        self.profile.add_allocation_sample(self.thread, now, stack, block.address, bytes);
         bytes
     }
 }

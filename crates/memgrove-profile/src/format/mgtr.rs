@@ -26,6 +26,12 @@ pub enum NotReplayable {
         /// The mean distance of hits in bytes asked for.
         bytes: u32,
     },
+    /// Other instances used the memory, too.
+    #[error("{} by other instances are missing", if *events == 1 { "1 event".to_owned() } else { format!("{events} events") })]
+    Missing {
+        /// How many of their events.
+        events: u64,
+    },
     /// It is not the allocator's own story.
     #[error(
         "its log contradicts itself: {} frees of blocks that were not allocated, {} allocations of live blocks",
@@ -59,6 +65,9 @@ impl Profile {
     pub fn mgtr_of_log(&self) -> Result<Vec<u8>, NotReplayable> {
         if let Some(bytes) = self.sample_bytes {
             return Err(NotReplayable::Sampled { bytes });
+        }
+        if self.missing_events > 0 {
+            return Err(NotReplayable::Missing { events: self.missing_events });
         }
         let usual_log2 = self.usual_align_log2();
         let mut encoder = Encoder::new();

@@ -6,8 +6,10 @@
 //!                       ─► host      wrappers where the host enters and is called      host.rs
 //!                       ─► recorder  grafted, with a memory of its own                 trace/recorder.wat
 //!                                    or with a block of the program's                  in_block.rs
+//!                       ─► counter   where several instances have one memory           trace/counter.wat
 //! ```
 
+mod counter;
 mod host;
 mod in_block;
 mod reach;
@@ -18,6 +20,7 @@ use sha2::{Digest, Sha256};
 use wasm_encoder::{ConstExpr, GlobalType, MemoryType, ValType};
 use wasmparser::ExternalKind;
 
+pub(crate) use self::counter::number;
 pub(crate) use self::host::host;
 pub(crate) use self::reach::Reach;
 pub(crate) use self::stack::{IF, Stacks};
@@ -143,8 +146,8 @@ pub(crate) fn add_recorder(
         }
         Room::Block { take } => {
             // The log does not grow.
-            let least = u64::from(log + layout::EVENT_BYTES);
-            let bytes = recorder.max_bytes.clamp(least, 1 << 31) as u32 & !(layout::EVENT_BYTES - 1);
+            let most = u32::try_from(recorder.max_bytes).unwrap_or(u32::MAX);
+            let bytes = most.clamp(log + layout::EVENT_BYTES, 1 << 31) & !(layout::EVENT_BYTES - 1);
             let ty = edits.add_type(vec![ValType::I32], Vec::new());
             let put = edits.add_func(ty, in_block::put_header(&header(bytes)), "memgrove.put_header");
             (0, 0, Some(Block { take, put, bytes, base: global(edits, 0) }))

@@ -23,7 +23,7 @@ use wasmparser::ValType;
 pub use crate::frames::{EXPORT, PLACE_EXPORT, Sample, fingerprint};
 pub use memgrove_module::allocator::{ROLES, Role};
 
-use self::wrap::Place;
+use self::wrap::{Manner, Place};
 use crate::edit::{Edits, Map, Sections, Untouched, applied};
 use crate::frames::{self, Contents, Reach, Recorder, Room, Stacks};
 use crate::graft::GraftError;
@@ -47,6 +47,9 @@ pub struct Options {
     /// Keep the recording in a block of the program's own allocator, of [`Self::max_bytes`], for engines that know one
     /// memory only.
     pub one_memory: bool,
+    /// Number the events through a counter in the program's memory, as several instances have it. Where it is shared
+    /// between threads, that is done in any case.
+    pub instances: bool,
 }
 
 impl Default for Options {
@@ -58,6 +61,7 @@ impl Default for Options {
             sample: None,
             max_bytes: 1 << 30,
             one_memory: false,
+            instances: false,
         }
     }
 }
@@ -122,9 +126,12 @@ pub enum TraceError {
         /// What it cannot be.
         lacks: &'static str,
     },
-    /// Its memory is shared.
-    #[error("its memory is shared between threads, each of which would record for itself")]
-    Shared,
+    /// Several instances have its memory, and it cannot be traced in the way that was asked for.
+    #[error("a module whose memory several instances have cannot be {lacks}")]
+    Shared {
+        /// What it cannot be.
+        lacks: &'static str,
+    },
     /// A defect of this crate.
     #[error("the recorder cannot be grafted: {0}")]
     Graft(GraftError),
@@ -151,6 +158,7 @@ pub fn trace(wasm: &[u8], options: &Options) -> Result<Traced, TraceError> {
     check(&sections, options)?;
 
     let address = address_type(&sections);
+    let is_numbered = is_numbered(&sections, options);
     let mut edits = Edits::new(&sections);
     let room = match options.one_memory {
         true => Room::Block { take: take::function(&mut edits, &options.functions)? },
@@ -169,9 +177,18 @@ pub fn trace(wasm: &[u8], options: &Options) -> Result<Traced, TraceError> {
         contents: options.sample.map_or(Contents::Log, Contents::Sample),
         max_bytes: options.max_bytes,
         room,
-        more: &[],
+        more: match (is_numbered, options.stacks) {
+            (false, _) => &[],
+            (true, true) => &["note", "log", "node_of"],
+            // Nothing calls the third.
+            (true, false) => &["note", "log", "note"],
+        },
     };
-    let added = frames::add_recorder(&mut edits, &recorder)?.0;
+    let (mut added, more) = frames::add_recorder(&mut edits, &recorder)?;
+    if let [note, log, node_of] = more[..] {
+        let take = take::function(&mut edits, &options.functions)?;
+        added = frames::number(&mut edits, added, take, [note, log, node_of])?;
+    }
     let targets: Vec<u32> = options.functions.keys().copied().collect();
     let reach = Reach::new(&sections, &targets, &[])?;
     let behind = forward::behind(&sections, &options.functions)?;
@@ -179,15 +196,18 @@ pub fn trace(wasm: &[u8], options: &Options) -> Result<Traced, TraceError> {
     let is_last = |func: &u32| !behind.contains_key(func);
     // Those that pass on come last, as what they pass to must have been wrapped.
     let (last, passing): (Vec<u32>, Vec<u32>) = targets.iter().copied().partition(is_last);
+    let code_of = |func: u32| behind.get(&func).copied().unwrap_or(func);
+    let any_nests = targets.iter().any(|&func| reach.nests(code_of(func)));
+    let manner = Manner { address: encoded(address), any_nests, added };
     for func in last.into_iter().chain(passing) {
         let Some(&role) = options.functions.get(&func) else { continue };
         let code = behind.get(&func);
         let place = match func < sections.imported_funcs {
             true => Place::Host,
-            false => Place::Inside { nests: reach.nests(code.copied().unwrap_or(func)) },
+            false => Place::Inside { nests: reach.nests(code_of(func)) },
         };
         let instead = code.and_then(|code| codes.get(code).copied());
-        codes.insert(func, wrap::allocator(&mut edits, func, role, place, instead, encoded(address), added)?);
+        codes.insert(func, wrap::allocator(&mut edits, func, role, place, instead, manner)?);
     }
     edits.record(TOOL, env!("CARGO_PKG_VERSION"));
     let Some(stack) = added.stack else {
@@ -215,6 +235,11 @@ fn address_type(sections: &Sections<'_>) -> ValType {
     }
 }
 
+/// The events are numbered.
+fn is_numbered(sections: &Sections<'_>, options: &Options) -> bool {
+    options.instances || sections.memories.first().is_some_and(|memory| memory.shared)
+}
+
 fn encoded(address: ValType) -> wasm_encoder::ValType {
     match address {
         ValType::I64 => wasm_encoder::ValType::I64,
@@ -236,8 +261,16 @@ fn check(sections: &Sections<'_>, options: &Options) -> Result<(), TraceError> {
             return Err(TraceError::Memory64 { lacks: "recorded in its own memory" });
         }
     }
-    if sections.memories.iter().any(|memory| memory.shared) {
-        return Err(TraceError::Shared);
+    if is_numbered(sections, options) {
+        let lacks = match (options.sample, options.one_memory, address) {
+            (Some(_), ..) => Some("sampled"),
+            (_, true, _) => Some("recorded in its own memory"),
+            (.., ValType::I64) => Some("traced if its addresses have 64 bits"),
+            _ => None,
+        };
+        if let Some(lacks) = lacks {
+            return Err(TraceError::Shared { lacks });
+        }
     }
     for name in [EXPORT, PLACE_EXPORT] {
         if sections.exports().any(|export| export.name == name) {

@@ -21,9 +21,9 @@ pub(super) fn allocator(
     role: Role,
     place: Place,
     instead: Option<u32>,
-    address: ValType,
-    added: Added,
+    manner: Manner,
 ) -> Result<u32, Error> {
+    let Manner { address, any_nests, added } = manner;
     let params = role.param_count();
     let mut called = func;
     edits.wrap(func, format!("memgrove.{role}"), |inner| {
@@ -32,9 +32,12 @@ pub(super) fn allocator(
         let locals = Locals { result: params, saved: params + 1, frame: params + 2 };
         let result = locals.result;
         let result_type = if matches!(role, Role::PosixMemalign) { ValType::I32 } else { address };
-        let body = Function::new([(1, result_type), (2, ValType::I32)]);
+        let body = match result_type {
+            ValType::I32 => Function::new([(3, ValType::I32)]),
+            other => Function::new([(1, other), (2, ValType::I32)]),
+        };
         let numbers = Numbers::of(address);
-        let mut wrapper = Wrapper { body, params, inner, place, locals, numbers, added };
+        let mut wrapper = Wrapper { body, params, inner, place, locals, numbers, any_nests, added };
         wrapper.begin(func);
         match role.call() {
             Call::Free { block, size } => {
@@ -95,6 +98,16 @@ pub(super) fn allocator(
         wrapper.body
     })?;
     Ok(called)
+}
+
+/// What all wrappers of a module have in common.
+#[derive(Clone, Copy)]
+pub(super) struct Manner {
+    /// The type of an address and of a size.
+    pub address: ValType,
+    /// A function of the allocator can be called by another; else nothing is nested.
+    pub any_nests: bool,
+    pub added: Added,
 }
 
 /// Where a function of the allocator is.
@@ -163,6 +176,7 @@ struct Wrapper {
     place: Place,
     locals: Locals,
     numbers: Numbers,
+    any_nests: bool,
     added: Added,
 }
 
@@ -183,6 +197,11 @@ impl Wrapper {
         self.push(&Instruction::End);
     }
 
+    /// The state may be another while the call is in progress.
+    fn changes_state(&self) -> bool {
+        self.any_nests || self.place == Place::Host
+    }
+
     /// Opens an `if` on a number that is not 0.
     fn if_not_0(&mut self) {
         if matches!(self.numbers.zero, Instruction::I64Const(_)) {
@@ -195,7 +214,9 @@ impl Wrapper {
     /// Keeps what the call changes. The number of the call is left to the wrapped function, which may have a frame.
     fn begin(&mut self, func: u32) {
         let (state, Locals { saved, frame, .. }) = (self.added.state, self.locals);
-        self.push(&Instruction::GlobalGet(state)).push(&Instruction::LocalSet(saved));
+        if self.changes_state() {
+            self.push(&Instruction::GlobalGet(state)).push(&Instruction::LocalSet(saved));
+        }
         if let Some(stack) = self.added.stack {
             self.push(&Instruction::I32Const(func.cast_signed()))
                 .push(&Instruction::Call(stack.ask))
@@ -230,8 +251,10 @@ impl Wrapper {
         if let Some(result) = result {
             self.push(&Instruction::LocalSet(result));
         }
-        let saved = self.locals.saved;
-        self.push(&Instruction::LocalGet(saved)).push(&state);
+        if self.changes_state() {
+            let saved = self.locals.saved;
+            self.push(&Instruction::LocalGet(saved)).push(&state);
+        }
         if added.stack.is_some() {
             self.push(&Instruction::I32Const(0)).push(&Instruction::GlobalSet(added.site));
         }
@@ -268,13 +291,17 @@ impl Wrapper {
 
     /// Notes an event.
     fn record(&mut self, kind: u32, align: Option<u32>, block: &[Instruction<'_>], size: &[Instruction<'_>]) {
-        let saved = self.locals.saved;
-        self.push(&Instruction::I32Const((kind | NESTED).cast_signed()))
-            .push(&Instruction::I32Const(kind.cast_signed()))
-            .push(&Instruction::LocalGet(saved))
-            .push(&Instruction::I32Const(1))
-            .push(&Instruction::I32And)
-            .push(&Instruction::Select);
+        if self.any_nests {
+            let saved = self.locals.saved;
+            self.push(&Instruction::I32Const((kind | NESTED).cast_signed()))
+                .push(&Instruction::I32Const(kind.cast_signed()))
+                .push(&Instruction::LocalGet(saved))
+                .push(&Instruction::I32Const(1))
+                .push(&Instruction::I32And)
+                .push(&Instruction::Select);
+        } else {
+            self.push(&Instruction::I32Const(kind.cast_signed()));
+        }
         if let Some(align) = align {
             self.push(&Instruction::LocalGet(align));
             let ctz = self.numbers.ctz;

@@ -20,11 +20,18 @@ struct Record<'a> {
     sample_bytes: Option<u32>,
     is_log_cut: bool,
     are_stacks_folded: bool,
+    /// Events of other instances with the same memory.
+    #[serde(skip_serializing_if = "is_0")]
+    missing_events: u64,
     events: u64,
     /// The summary without its nodes.
     #[serde(flatten)]
     totals: serde_json::Map<String, serde_json::Value>,
     stacks: Vec<Stack<'a>>,
+}
+
+fn is_0(value: &u64) -> bool {
+    *value == 0
 }
 
 /// A stack and its figures; the innermost frame first.
@@ -76,6 +83,7 @@ impl HeapProfile<'_> {
             sample_bytes: self.profile.sample_bytes,
             is_log_cut: self.profile.is_log_cut,
             are_stacks_folded: self.profile.are_nodes_full,
+            missing_events: self.profile.missing_events,
             events: self.profile.event_count,
             totals: totals(self.summary)?,
             stacks: stacks.collect(),

@@ -94,6 +94,12 @@ impl HeapProfile<'_> {
     pub(super) fn cautions(&self) -> Vec<String> {
         let (profile, contradictions) = (self.profile, self.summary.contradictions);
         let mut cautions = Vec::new();
+        if profile.missing_events > 0 {
+            cautions.push(format!(
+                "other instances had the same memory, and {} of theirs are missing: give all of their recordings",
+                count(profile.missing_events, "event"),
+            ));
+        }
         if contradictions.freed_unknown + contradictions.allocated_live > 0 {
             cautions.push(format!(
                 "{} of blocks that no traced call had allocated, {} at the address of a live block: \
