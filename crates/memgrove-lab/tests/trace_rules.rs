@@ -329,6 +329,57 @@ fn calls_of_one_function_by_another_are_told_apart() {
 }
 
 #[test]
+fn every_way_out_of_a_function_takes_its_frame_along() {
+    // 0 malloc, 1 free; 2 leaves by `return`, by `br`, by a table of branches, with two results; 3 is one of the
+    // allocator's with branches of its own, over 0; 4 calls both.
+    let body = r#"(block $one (result i32 i64) (block $zero (result i32 i64)
+            (local.get $how) (i64.const 7) (local.get $how) (br_table $zero $one 2))
+            (drop) (drop) (local.get $how) (i64.const 8) (return))
+        (drop) (drop)
+        (if (i32.eq (local.get $how) (i32.const 1)) (then (local.get $how) (i64.const 9) (br 1)))
+        (local.get $how) (i64.const 10)"#;
+    let wasm = module(
+        "",
+        &format!(
+            r#"(func $leaves (param $how i32) (result i32 i64) (drop (call $malloc (i32.const 1))) {body})
+        (func $outer (param $size i32) (result i32)
+            (if (i32.gt_u (local.get $size) (i32.const 100)) (then (br 1 (i32.const 0))))
+            (if (i32.eq (local.get $size) (i32.const 100)) (then (return (i32.const 4))))
+            (call $malloc (local.get $size)))
+        (func (export "run") (param $how i32) (result i64) (local $result i64)
+            (call $leaves (local.get $how)) (local.set $result) (drop)
+            (drop (call $outer (i32.add (i32.const 98) (local.get $how))))
+            (local.get $result))"#
+        ),
+    );
+    let functions = [(0, Role::Malloc), (1, Role::Free), (3, Role::Malloc)];
+    let traced = traced(&wasm, &roles(&functions));
+    for engine in ENGINES {
+        let (mut before, mut after) = (start(engine, &wasm), start(engine, &traced.wasm));
+        for how in 0..4 {
+            let run = |instance: &mut dyn Instance| {
+                instance.call("run", &[Value::I32(how)]).expect("it returns").values
+            };
+            assert_eq!(run(&mut *after), run(&mut *before), "{how} on {engine}");
+        }
+        let profile = located(&mut *after, &wasm);
+        let expected = [
+            "+1024:1 !4 4 2",
+            "+1040:98 nested !4 4 3",
+            "+1040:98 !4 4",
+            "+1152:1 !4 4 2",
+            "+1168:99 nested !4 4 3",
+            "+1168:99 !4 4",
+            "+1280:1 !4 4 2",
+            "+4:100 !4 4",
+            "+1296:1 !4 4 2",
+            "!101 !4 4",
+        ];
+        assert_eq!(events(&profile, &wasm), expected, "{engine}");
+    }
+}
+
+#[test]
 fn memories_of_its_own_stay_the_programs() {
     // Two memories, of which the second is written to by every call; the recording becomes the third.
     let text = r#"(module (memory (export "memory") 1) (memory $other (export "other") 1)
