@@ -44,6 +44,7 @@ Register-ArgumentCompleter -Native -CommandName 'memgrove' -ScriptBlock {
             [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'How to write the results')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'How to write the results')
             [CompletionResult]::new('--html', '--html', [CompletionResultType]::ParameterName, 'Also write a report as one self-contained HTML file')
+            [CompletionResult]::new('--extract', '--extract', [CompletionResultType]::ParameterName, 'Also write each core module that lies inside a file to the folder DIR, which must be empty or not there')
             [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'Add a host profile of your own, as a TOML file (may be repeated)')
             [CompletionResult]::new('--require', '--require', [CompletionResultType]::ParameterName, 'Exit with status 3 unless every module runs on this host (may be repeated)')
             [CompletionResult]::new('--runs-on', '--runs-on', [CompletionResultType]::ParameterName, 'Show only modules that run on this host (may be repeated)')

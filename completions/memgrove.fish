@@ -46,6 +46,7 @@ table\t'One line for each module'
 json\t'One JSON document for all files'
 ndjson\t'One line of JSON for each file, as soon as it is inspected'"
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l html -d 'Also write a report as one self-contained HTML file' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l extract -d 'Also write each core module that lies inside a file to the folder DIR, which must be empty or not there' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l host -d 'Add a host profile of your own, as a TOML file (may be repeated)' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l require -d 'Exit with status 3 unless every module runs on this host (may be repeated)' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l runs-on -d 'Show only modules that run on this host (may be repeated)' -r

@@ -1,11 +1,17 @@
 #!/usr/bin/env node
 // `npx memgrove`: the commands that need no engine but this one. Statuses and documents are those of the native tool.
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { extname } from 'node:path';
 import { parseArgs } from 'node:util';
-import { MemgroveError, about, fix, render } from './memgrove.js';
+import { MemgroveError, about, check, fix, load, render, swap, trace } from './memgrove.js';
+import { readFolder, runNode, temporary } from './recorded.js';
 
 const HELP = `Usage: memgrove inspect [OPTIONS] FILE...
        memgrove fix [OPTIONS] FILE -o OUT
+       memgrove swap [OPTIONS] FILE --to HEAP -o OUT
+       memgrove trace [OPTIONS] node APP.js [ARG...]
+       memgrove trace [OPTIONS] FILE -o OUT, and later FILE --profile RECORDING
+       memgrove check, likewise
 
 inspect   what a module's memory is, what made it and where it runs
   --json               one JSON document
@@ -28,36 +34,70 @@ fix       a module that runs anywhere, from one that needs its host
   --accept-unverified  status 0 although nothing of it could be run
   --json               the plan and the verification as JSON
 
+swap      another allocator in place of the module's own
+  --to HEAP            wee, dlmalloc, jemalloc, hoard or hardened
+  -o, -n, --json, --accept-unverified: as for fix
+
+trace     what the heaps of a program's modules do, and who asks for memory
+check     misuse of these heaps: use after free, overflow, double free and more
+  node APP.js ...      run it with every module instrumented, then say what was recorded
+  --read FOLDER        say it of recordings that node --import memgrove/register has written
+  -o, --output OUT     write the instrumented module
+  --profile RECORDING  say what a recording of FILE says
+  --diff A B           what grew from one recording of FILE to another
+  --save FOLDER        keep the recordings, each with its module
+  --json               as JSON
+  --top COUNT          stacks in each list  [default: 5]
+  --no-call-sites      tell functions apart in stacks, not calls
+  --max-log SIZE       the most memory that a recording may take, in bytes
+ of trace:
+  --html OUT           a page with timeline, flame graph and call sites; likewise --collapsed, --dhat, --pprof,
+                       --firefox, --speedscope, --heaptrack and --mgtr, for other tools
+  --alloc FUNC=ROLE    the allocator's functions, where they are not known
+  --no-stacks          sizes and blocks only
+  --one-memory         for engines that know one memory only; node is asked itself
+  --sample BYTES       one block in so many bytes; --seed NUMBER chooses them
+ of check:
+  --by-call            check by calls, not in line: slower, and fewer bytes
+  --fail-on KINDS      status 3 for these kinds only; by default for every kind but leak
+  --suppress FILE      lines KIND:FUNCTION of reports that are not wanted
+  --sarif OUT          the reports as SARIF 2.1.0
+
 FILE is a module, a component, .wat, JavaScript with modules inlined, or one of these compressed; - is standard input.
 Exit status: 0 done, 1 failed, 2 not understood, 3 the answer is no, 4 written but not verified.
 `;
 
+const flag = { type: 'boolean' };
+const word = { type: 'string' };
+const words = { type: 'string', multiple: true };
+/** Other tools' formats, by option. */
+const FORMATS = ['html', 'collapsed', 'dhat', 'pprof', 'firefox', 'speedscope', 'heaptrack', 'mgtr', 'sarif'];
+
 const options = {
-  help: { type: 'boolean', short: 'h' },
-  version: { type: 'boolean', short: 'V' },
-  json: { type: 'boolean' },
-  format: { type: 'string' },
-  html: { type: 'string' },
-  verbose: { type: 'boolean', short: 'v' },
-  host: { type: 'string', multiple: true },
-  output: { type: 'string', short: 'o' },
-  'dry-run': { type: 'boolean', short: 'n' },
-  stub: { type: 'string', multiple: true },
-  trap: { type: 'string', multiple: true },
-  allocator: { type: 'string' },
-  lower: { type: 'string', multiple: true },
-  discard: { type: 'string' },
-  glue: { type: 'string' },
-  partial: { type: 'boolean' },
-  'accept-unverified': { type: 'boolean' },
+  help: { ...flag, short: 'h' }, version: { ...flag, short: 'V' },
+  json: flag, format: word, verbose: { ...flag, short: 'v' }, host: words,
+  output: { ...word, short: 'o' }, 'dry-run': { ...flag, short: 'n' },
+  stub: words, trap: words, allocator: word, lower: words, discard: word, glue: word, partial: flag,
+  'accept-unverified': flag,
+  to: word,
+  read: word, profile: word, diff: flag, save: word, top: word, 'no-call-sites': flag, 'max-log': word,
+  alloc: words, 'no-stacks': flag, 'one-memory': flag, sample: word, seed: word,
+  'by-call': flag, 'fail-on': words, suppress: word,
+  ...Object.fromEntries(FORMATS.map((name) => [name, word])),
 };
 
 class Usage extends Error {}
 
 async function main() {
+  const given = process.argv.slice(2);
+  // What stands behind `node` is the program's.
+  const { tokens } = parseArgs({ args: given, options, allowPositionals: true, strict: false, tokens: true });
+  const [first, second] = tokens.filter(({ kind }) => kind === 'positional');
+  const isProgram = ['trace', 'check'].includes(first?.value) && second?.value === 'node';
+  const [own, program] = isProgram ? [given.slice(0, second.index), given.slice(second.index + 1)] : [given, null];
   let parsed;
   try {
-    parsed = parseArgs({ options, allowPositionals: true });
+    parsed = parseArgs({ args: own, options, allowPositionals: true });
   } catch (error) {
     throw new Usage(error.message);
   }
@@ -66,6 +106,8 @@ async function main() {
   if (values.help || command === undefined || command === 'help') return void process.stdout.write(HELP);
   if (command === 'inspect') return runInspect(values, files);
   if (command === 'fix') return runFix(values, files);
+  if (command === 'swap') return runSwap(values, files);
+  if (command === 'trace' || command === 'check') return runRecorded(command, values, files, program);
   throw new Usage(`there is no command ${JSON.stringify(command)}`);
 }
 
@@ -83,22 +125,20 @@ async function runInspect(values, paths) {
     }
   }
   const as = values.json ? 'json' : values.format ?? (files.length > 1 ? 'table' : 'text');
-  const json = await render(files, { as: 'json', hosts });
-  for (const { file, error } of JSON.parse(json).files) {
-    if (!error) continue;
-    complain(`${file}: ${error.message}`, error.hint);
+  const { text, failures } = (await load()).report(files, { as, hosts, verbose: values.verbose });
+  for (const { file, message, hint } of failures) {
+    complain(`${file}: ${message}`, hint);
     status = 1;
   }
-  process.stdout.write(as === 'json' ? json : await render(files, { as, hosts, verbose: values.verbose }));
+  process.stdout.write(text);
   if (values.html) await replace(values.html, await render(files, { as: 'html', hosts }));
   process.exitCode = status;
 }
 
 async function runFix(values, paths) {
   if (paths.length !== 1) throw new Usage('fix wants one FILE');
-  if (!values.output && !values['dry-run']) throw new Usage('fix wants --output, or --dry-run');
   const [host = 'bare'] = values.host ?? [];
-  const result = await fix({ name: paths[0], bytes: await read(paths[0]) }, {
+  await write(values, 'fix', async () => fix({ name: paths[0], bytes: await read(paths[0]) }, {
     dryRun: values['dry-run'],
     host,
     hostProfile: host.endsWith('.toml') ? await readFile(host, 'utf8') : undefined,
@@ -109,14 +149,128 @@ async function runFix(values, paths) {
     discard: values.discard,
     glue: values.glue === undefined ? undefined : await readFile(values.glue, 'utf8'),
     partial: values.partial,
-  });
+  }));
+}
+
+async function runSwap(values, paths) {
+  if (paths.length !== 1) throw new Usage('swap wants one FILE');
+  if (!values.to) throw new Usage('swap wants --to HEAP');
+  await write(values, 'swap', async () => swap({ name: paths[0], bytes: await read(paths[0]) }, {
+    dryRun: values['dry-run'],
+    to: values.to,
+  }));
+}
+
+/** Makes a module, says what was done, and writes it where it is to be used. */
+async function write(values, command, make) {
+  if (!values.output && !values['dry-run']) throw new Usage(`${command} wants --output, or --dry-run`);
+  const result = await make();
   process.stdout.write(values.json ? result.json : result.text);
-  if (result.refusal) process.stderr.write(`nothing written: ${visible(result.refusal)}\n`);
+  if (result.refusal && !(command === 'swap' && result.verdict === null)) {
+    process.stderr.write(`nothing written: ${visible(result.refusal)}\n`);
+  }
   if (result.wasm && values.output) await replace(values.output, result.wasm);
   process.exitCode = result.exit === 4 && values['accept-unverified'] ? 0 : result.exit;
 }
 
+/** `trace` and `check`: a program that is run, a folder or a file that was recorded, or a module to be instrumented. */
+async function runRecorded(command, values, paths, program) {
+  const instrumenting = command === 'trace'
+    ? { alloc: list(values.alloc), stacks: !values['no-stacks'], callSites: !values['no-call-sites'], sample: number(values.sample, 'sample'), seed: number(values.seed, 'seed'), oneMemory: values['one-memory'], maxLog: number(values['max-log'], 'max-log') }
+    : { callSites: !values['no-call-sites'], inLine: !values['by-call'], maxLog: number(values['max-log'], 'max-log') };
+  const reading = {
+    top: number(values.top, 'top'),
+    ...(command === 'check' && { failOn: list(values['fail-on']), suppress: values.suppress && await readFile(values.suppress, 'utf8') }),
+  };
+  if (program) {
+    if (program.length === 0) throw new Usage(`${command} node wants a program`);
+    const kept = values.save ? { folder: values.save, remove() {} } : await temporary();
+    try {
+      const status = await runNode(program, { operation: command, options: instrumenting, out: kept.folder });
+      const found = await sayFolder(kept.folder, values, reading);
+      if (status !== 0) process.stderr.write(`memgrove: the program ended with exit status ${status}\n`);
+      process.exitCode = found ? 3 : status === 0 ? 0 : 1;
+    } finally {
+      await kept.remove();
+    }
+    return;
+  }
+  if (values.read) {
+    process.exitCode = (await sayFolder(values.read, values, reading)) ? 3 : 0;
+    return;
+  }
+  const [path, ...more] = paths;
+  if (path === undefined) throw new Usage(`${command} wants node and a program, or a FILE`);
+  const file = { name: path, bytes: await read(path) };
+  if (values.output) {
+    const { wasm, functions, notes } = await (command === 'trace' ? trace : check)(file, instrumenting);
+    for (const { func, role } of functions) process.stderr.write(`note: function ${func} is ${role}\n`);
+    for (const note of notes) process.stderr.write(`note: ${visible(note)}\n`);
+    await replace(values.output, wasm);
+    return;
+  }
+  const recordings = values.diff ? more : values.profile ? [values.profile] : [];
+  if (recordings.length !== (values.diff ? 2 : 1)) throw new Usage(`${command} wants --output, --profile or --diff for a FILE`);
+  const bytes = await Promise.all(recordings.map((recording) => readFile(recording)));
+  process.exitCode = (await say(file, bytes, values, reading, '')) ? 3 : 0;
+}
+
+/** Says what all recordings in a folder say; whether there is something to fail for. */
+async function sayFolder(folder, values, reading) {
+  const { recordings, untouched, lost } = await readFolder(folder);
+  let fails = false;
+  for (const [at, { name, profile, modules }] of recordings.entries()) {
+    const file = await moduleOf(profile, modules);
+    if (!file) {
+      complain(`${name}: the module that it is a recording of is not in ${folder}`);
+      continue;
+    }
+    fails = (await say(file, [profile], values, reading, at === 0 ? '' : `-${at + 1}`)) || fails;
+  }
+  for (const { module, bytes, why } of untouched) {
+    process.stderr.write(`note: a module of ${bytes} bytes (${module}) was left as it is: ${visible(why)}\n`);
+  }
+  for (const { thread, why } of lost) process.stderr.write(`warning: the recordings of thread ${thread} are lost: ${visible(why)}\n`);
+  if (recordings.length === 0 && untouched.length === 0) process.stderr.write('note: the program instantiated no module\n');
+  return fails;
+}
+
+/** The module that a recording is of. */
+async function moduleOf(profile, modules) {
+  const core = await load();
+  for (const module of modules) {
+    try {
+      core.renderProfile(module, profile, { as: 'json' });
+      return module;
+    } catch (error) {
+      if (!(error instanceof MemgroveError)) throw error;
+    }
+  }
+  return null;
+}
+
+/** Says what one recording says, or what two differ in, and writes the formats that are asked for. */
+async function say(file, recordings, values, reading, suffix) {
+  const core = await load();
+  for (const as of FORMATS) {
+    if (values[as] === undefined) continue;
+    const end = extname(values[as]);
+    const path = `${values[as].slice(0, values[as].length - end.length)}${suffix}${end}`;
+    await replace(path, core.renderProfile(file, recordings, { as, ...reading }).bytes);
+  }
+  const { bytes, fails } = core.renderProfile(file, recordings, { as: values.json ? 'json' : 'text', ...reading });
+  process.stdout.write(bytes);
+  return fails;
+}
+
 const list = (given) => given?.flatMap((one) => one.split(','));
+
+function number(text, option) {
+  if (text === undefined) return undefined;
+  const found = /^(\d+)(KiB|MiB|GiB)?$/.exec(text);
+  if (!found) throw new Usage(`--${option} ${JSON.stringify(text)} is no number`);
+  return Number(found[1]) * { KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 }[found[2]] || Number(found[1]);
+}
 
 async function read(path) {
   if (path !== '-') return readFile(path);

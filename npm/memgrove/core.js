@@ -55,28 +55,53 @@ export class Core {
   }
 
   /** Reports on files, written: see `render` of memgrove.js. */
-  render(input, { as = 'text', verbose = false, hosts = [], maxBytes, name } = {}) {
+  render(input, options) {
+    return this.report(input, options).text;
+  }
+
+  /** The same, and the files of which there is none: `{file, message, hint}`. */
+  report(input, { as = 'text', verbose = false, hosts = [], maxBytes, name } = {}) {
     const files = named(input, name);
     const request = { operation: 'inspect', names: files.map((file) => file.name), as, verbose, hosts, maxBytes };
-    const { parts } = this.run(request, files.map((file) => file.bytes));
-    return decoder.decode(parts[0]);
+    const { head: { failures }, parts } = this.run(request, files.map((file) => file.bytes));
+    return { text: decoder.decode(parts[0]), failures };
   }
 
   /** A module that runs anywhere: see `fix` of memgrove.js. */
   fix(input, { name, ...options } = {}) {
     const [file] = named(input, name);
     const request = { operation: 'fix', name: file.name, engine: engineName(), ...options };
-    const { head, parts } = this.run(request, [file.bytes]);
-    const [json, text] = parts.slice(0, 2).map((part) => decoder.decode(part));
-    return {
-      exit: head.exit,
-      refusal: head.refusal ?? null,
-      verdict: head.verdict ?? null,
-      document: JSON.parse(json),
-      json,
-      text,
-      wasm: parts[2] ?? null,
-    };
+    return made(this.run(request, [file.bytes]));
+  }
+
+  /** Another allocator in a module: see `swap` of memgrove.js. */
+  swap(input, { name, ...options } = {}) {
+    const [file] = named(input, name);
+    return made(this.run({ operation: 'swap', name: file.name, engine: engineName(), ...options }, [file.bytes]));
+  }
+
+  /** A module that records what its heap does: see `trace` of memgrove.js. */
+  trace(input, options) {
+    return this.#instrument('trace', input, options);
+  }
+
+  /** A module that reports misuse of its heap: see `check` of memgrove.js. */
+  check(input, options) {
+    return this.#instrument('check', input, options);
+  }
+
+  #instrument(operation, input, { name, ...options } = {}) {
+    const [file] = named(input, name);
+    const { head, parts: [wasm] } = this.run({ operation, name: file.name, ...options }, [file.bytes]);
+    return { ...head, wasm };
+  }
+
+  /** What a recording says, or what two differ in: see `renderProfile` of memgrove.js. */
+  renderProfile(input, recordings, { name, ...options } = {}) {
+    const [file] = named(input, name);
+    const list = (Array.isArray(recordings) ? recordings : [recordings]).map(bytesOf);
+    const { head, parts: [bytes] } = this.run({ operation: 'profile', name: file.name, ...options }, [file.bytes, ...list]);
+    return { ...head, bytes };
   }
 
   /** Version of memgrove, and the hosts that it knows. */
@@ -115,6 +140,20 @@ export class Core {
     const address = exports.memgrove_pointer(part) >>> 0;
     return new Uint8Array(exports.memory.buffer, address, exports.memgrove_length(part)).slice();
   }
+}
+
+/** What came of making a module. */
+function made({ head, parts }) {
+  const [json, text] = parts.slice(0, 2).map((part) => decoder.decode(part));
+  return {
+    exit: head.exit,
+    refusal: head.refusal ?? null,
+    verdict: head.verdict ?? null,
+    document: JSON.parse(json),
+    json,
+    text,
+    wasm: parts[2] ?? null,
+  };
 }
 
 /** Bytes, or files with names, as files. */

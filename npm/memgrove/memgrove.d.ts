@@ -92,6 +92,61 @@ export interface Fixed {
   wasm: Uint8Array | null;
 }
 
+export interface SwapOptions {
+  name?: string;
+  /** The new heap. */
+  to: 'wee' | 'dlmalloc' | 'jemalloc' | 'hoard' | 'hardened';
+  /** Only plan. */
+  dryRun?: boolean;
+  maxBytes?: number;
+}
+
+interface InstrumentOptions {
+  name?: string;
+  /** Tell the calls of one function by another apart; true by default. */
+  callSites?: boolean;
+  /** The most memory that the recording may take, in bytes. */
+  maxLog?: number;
+  maxBytes?: number;
+}
+
+export interface TraceOptions extends InstrumentOptions {
+  /** The allocator's functions as `FUNC=ROLE`; by default those that are found. */
+  alloc?: string[];
+  /** Record who called, and not only what was asked; true by default. */
+  stacks?: boolean;
+  /** Record one block in so many bytes asked for; each figure is then an estimate. */
+  sample?: number;
+  /** Which blocks these are. */
+  seed?: number;
+  /** Record into a block of the module's own allocator, for engines that know one memory only. */
+  oneMemory?: boolean;
+}
+
+export interface CheckOptions extends InstrumentOptions {
+  /** Test in line, and call only where a test fails: quicker and longer; true by default. */
+  inLine?: boolean;
+}
+
+export interface Instrumented {
+  wasm: Uint8Array;
+  /** The functions of the allocator, by index in the original. */
+  functions: { func: number; role: string }[];
+  /** What was left out or could not be kept right. */
+  notes: string[];
+}
+
+export interface ProfileOptions {
+  name?: string;
+  /** `sarif` is for the reports of a check, which are `text` and `json` otherwise. */
+  as?: 'text' | 'json' | 'html' | 'collapsed' | 'dhat' | 'pprof' | 'firefox' | 'speedscope' | 'heaptrack' | 'mgtr' | 'sarif';
+  /** Stacks in each list. */
+  top?: number;
+  /** Lines `KIND:FUNCTION` of reports of a check that are not wanted. */
+  suppress?: string;
+  maxBytes?: number;
+}
+
 export class MemgroveError extends Error {
   hint: string | null;
   offset: number | null;
@@ -102,4 +157,19 @@ export function load(source?: BufferSource | Response | WebAssembly.Module | URL
 export function inspect(input: Input | NamedBytes[], options?: InspectOptions): Promise<InspectDocument>;
 export function render(input: Input | NamedBytes[], options?: RenderOptions): Promise<string>;
 export function fix(input: Input, options?: FixOptions): Promise<Fixed>;
+export function swap(input: Input, options: SwapOptions): Promise<Fixed>;
+export function trace(input: Input, options?: TraceOptions): Promise<Instrumented>;
+export function check(input: Input, options?: CheckOptions): Promise<Instrumented & { sites: number; proven: number }>;
+/** The recording in the memory that an instrumented module exports as `memgrove_profile`. */
+export function readProfile(memory: WebAssembly.Memory, place?: number): Uint8Array<ArrayBuffer>;
+export function renderProfile(input: Input, recordings: Bytes | Bytes[], options?: ProfileOptions & { as?: 'text' | 'json' | 'html' | 'collapsed' | 'heaptrack' | 'sarif' }): Promise<string>;
+export function renderProfile(input: Input, recordings: Bytes | Bytes[], options: ProfileOptions & { as: 'dhat' | 'pprof' | 'firefox' | 'speedscope' | 'mgtr' }): Promise<Uint8Array<ArrayBuffer>>;
+/**
+ * Replaces the functions of `WebAssembly` that compile and instantiate: each module is given to `instrument`, and what it
+ * returns is compiled in its place. Returns what takes that back.
+ */
+export function hook(
+  instrument: (bytes: Uint8Array) => Uint8Array | null,
+  started: (seen: { instance: WebAssembly.Instance; memory: WebAssembly.Memory; place: (() => number) | undefined; finish: (() => void) | undefined; bytes: Uint8Array | null }) => void,
+): () => void;
 export function about(): Promise<{ version: string; hosts: { id: string; title: string }[] }>;

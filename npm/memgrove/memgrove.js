@@ -1,7 +1,9 @@
-// memgrove in JavaScript: inspect and fix WebAssembly modules. Nothing is sent anywhere.
+// memgrove in JavaScript. Nothing is sent anywhere.
 import { Core, MemgroveError } from './core.js';
 
 export { MemgroveError };
+export { readProfile } from './profile.js';
+export { hook } from './hook.js';
 
 let loading = null;
 
@@ -52,6 +54,40 @@ export async function render(input, options) {
  */
 export async function fix(input, options) {
   return (await load()).fix(input, options);
+}
+
+/**
+ * Puts another allocator into a module, in place of its own, and verifies the result on the engine that runs this.
+ * Resolves to what `fix` does; the document is that of `memgrove swap --json`.
+ * @param {{to: 'wee' | 'dlmalloc' | 'jemalloc' | 'hoard' | 'hardened'}} options
+ */
+export async function swap(input, options) {
+  return (await load()).swap(input, options);
+}
+
+/**
+ * Instruments a module: the same imports and exports, and the memory `memgrove_profile`, in which each call of the
+ * allocator is noted. `readProfile` takes the recording out, `renderProfile` says what is in it.
+ */
+export async function trace(input, options) {
+  return (await load()).trace(input, options);
+}
+
+/**
+ * Instruments a module: the same imports and exports, the memory `memgrove_profile` with reports of misuse of the heap,
+ * and the function `memgrove_finish`, to be called when the program is over, which counts what is still live.
+ */
+export async function check(input, options) {
+  return (await load()).check(input, options);
+}
+
+/**
+ * Says what a recording of a module says; with two recordings, what grew from the first to the second.
+ * Text for `text`, `json`, `html`, `collapsed`, `heaptrack` and `sarif`; bytes for the others.
+ */
+export async function renderProfile(input, recordings, options = {}) {
+  const { bytes } = (await load()).renderProfile(input, recordings, options);
+  return ['dhat', 'pprof', 'firefox', 'speedscope', 'mgtr'].includes(options.as) ? bytes : new TextDecoder().decode(bytes);
 }
 
 /** Version of memgrove, and the hosts that it knows. */

@@ -20,6 +20,9 @@ const MOST_BYTES: u64 = 1_500_000;
 /// The half of an engine that is JavaScript; verification in the package and by Node use the same.
 pub const SERVER: &str = "crates/memgrove-verify/src/engine/javascript/engine.js";
 
+/// What takes a recording out of a traced module's memory.
+const READER: &str = "crates/memgrove-profile/profile.mjs";
+
 pub fn run(workspace: &Workspace, _: &NpmArgs) -> Result<()> {
     let tarball = pack(workspace)?;
     println!("{}: {} bytes", tarball.display(), fs::metadata(&tarball)?.len());
@@ -72,6 +75,7 @@ pub fn pack(workspace: &Workspace) -> Result<PathBuf> {
     fs::write(package.join("memgrove.wasm"), module(workspace)?)?;
     let server = fs::read_to_string(workspace.root().join(SERVER))?;
     fs::write(package.join("engine.js"), server + "export { javascriptEngine };\n")?;
+    fs::copy(workspace.root().join(READER), package.join("profile.js"))?;
     for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
         fs::copy(workspace.root().join(licence), package.join(licence))?;
     }
@@ -89,7 +93,11 @@ pub fn module(workspace: &Workspace) -> Result<Vec<u8>> {
         .map_or_else(|| workspace.out().join("target"), PathBuf::from)
         .join("npm");
     rust.enter(&sh, &[])?;
-    let arguments = rust.arguments("std,panic_abort");
+    let mut arguments = rust.arguments("std,panic_abort");
+    // Where the library is built anyway, it is built small.
+    if arguments.iter().any(|argument| argument.starts_with("-Zbuild-std")) {
+        arguments.push("-Zbuild-std-features=optimize_for_size".to_owned());
+    }
     cmd!(sh, "cargo build --quiet --locked --profile npm --target-dir {target} -p memgrove-js")
         .args(arguments)
         .quiet()

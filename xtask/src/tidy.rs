@@ -1,5 +1,6 @@
 //! What a reader would trip over: a document that names a file which is not there, and traces of one machine.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -56,16 +57,77 @@ const ONE_LIST: &[(&str, &[&str])] = &[
             "crates/memgrove-verify/src/",
         ],
     ),
-    ("canonical_abi_realloc", &["crates/memgrove-inspect/src/detect/functions/names.rs"]),
-    (
-        "__wbindgen_malloc",
-        &["crates/memgrove-inspect/src/detect/functions/names.rs", "crates/memgrove-verify/src/"],
-    ),
     // An engine sets it for a thread.
     (
         "__stack_pointer",
         &["crates/memgrove-module/src/recognise/stack.rs", "crates/memgrove-lab/src/engine/"],
     ),
+];
+
+/// A table of names. A source that quotes more than a few of them is a second table.
+struct Table {
+    /// Names of what.
+    of: &'static str,
+    /// The files that hold it, by the beginnings of their paths.
+    files: &'static [&'static str],
+    /// What stands before each name in these files.
+    before: &'static str,
+    /// Sources that have several of the names for a reason of their own.
+    others: &'static [&'static str],
+}
+
+const TABLES: &[Table] = &[
+    Table {
+        of: "stand-ins",
+        files: &["crates/memgrove-rewrite/runtime/"],
+        before: "(export",
+        others: &[
+            // What is promised under the name; what an import is.
+            "crates/memgrove-rewrite/src/contract/",
+            "crates/memgrove-module/src/recognise/",
+            // Hosts: emulated ones, written a second time on purpose, and the lab's own.
+            "crates/memgrove-verify/src/library.rs",
+            "crates/memgrove-lab/src/survey/host/",
+            "crates/memgrove-lab/src/wasi/",
+            // Tests beside the code.
+            "crates/memgrove-rewrite/src/unproven.rs",
+        ],
+    },
+    Table {
+        of: "allocators' functions",
+        files: &["crates/memgrove-inspect/src/detect/functions/names.rs"],
+        before: "named(",
+        others: &[
+            // C's functions: as roles, as imports, as the exports of our own heaps, as the emulated host's.
+            "crates/memgrove-module/src/allocator/role.rs",
+            "crates/memgrove-rewrite/src/heap.rs",
+            "crates/memgrove-rewrite/src/swap/adaptor.rs",
+            "crates/memgrove-verify/src/library.rs",
+            // Words of operations.
+            "crates/memgrove-view/src/words/mod.rs",
+        ],
+    },
+    Table {
+        of: "roles",
+        files: &["crates/memgrove-module/src/allocator/role.rs"],
+        before: " =",
+        others: &[
+            "crates/memgrove-inspect/src/detect/functions/names.rs",
+            "crates/memgrove-rewrite/src/heap.rs",
+            "crates/memgrove-rewrite/src/swap/adaptor.rs",
+            "crates/memgrove-verify/src/library.rs",
+            "crates/memgrove-view/src/words/mod.rs",
+        ],
+    },
+];
+/// A pair of names may be a question about these two.
+const FEW_NAMES: usize = 3;
+
+/// Variants of enums that no second enum has, with the places that may declare them: of the roles of allocators' functions,
+/// and of C's functions that are imported.
+const ONE_ENUM: &[(&str, &[&str])] = &[
+    ("PosixMemalign", &["crates/memgrove-module/src/allocator/", "crates/memgrove-rewrite/src/heap.rs"]),
+    ("OutPointer", &["crates/memgrove-module/src/allocator/"]),
 ];
 
 /// Absolute folders of build machines; in a committed file, text or binary, they are a leak.
@@ -75,7 +137,9 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     let sh = workspace.shell()?;
     let mut faults = Vec::new();
     let today = today()?;
-    for file in tracked(&sh)? {
+    let files = tracked(&sh)?;
+    let tables = read_tables(workspace.root(), &files)?;
+    for file in files {
         let path = workspace.root().join(&file);
         // A file deleted in the work tree is still tracked; its absence is the documents' affair.
         let Ok(bytes) = std::fs::read(&path) else { continue };
@@ -104,7 +168,10 @@ pub fn run(workspace: &Workspace) -> Result<()> {
             faults.push(format!("{folder}: no README.md says what the crate is for"));
         }
         if is_source(&file) {
-            faults.extend(second_lists(&file, &String::from_utf8_lossy(&bytes)));
+            let text = String::from_utf8_lossy(&bytes);
+            faults.extend(second_lists(&file, &text));
+            faults.extend(tables.iter().filter_map(|(table, names)| table.second(names, &file, &text)));
+            faults.extend(second_enums(&file, &text));
         }
         if file.ends_with(".md") {
             let text = std::str::from_utf8(&bytes).with_context(|| format!("{file} is not UTF-8"))?;
@@ -172,6 +239,61 @@ fn second_lists(file: &str, text: &str) -> Vec<String> {
         .collect()
 }
 
+impl Table {
+    fn is_in(&self, file: &str) -> bool {
+        self.files.iter().any(|start| file.starts_with(start))
+    }
+
+    /// The names that a file of the table holds.
+    fn names<'t>(&self, text: &'t str) -> impl Iterator<Item = &'t str> {
+        let rest = text.split(self.before).skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
+        rest.filter_map(|rest| rest.split('"').next())
+    }
+
+    /// A fault where another source has a list of them.
+    fn second(&self, names: &BTreeSet<String>, file: &str, text: &str) -> Option<String> {
+        if self.is_in(file) || self.others.iter().any(|other| file.starts_with(other)) {
+            return None;
+        }
+        let quoted: BTreeSet<&str> = code(text).flat_map(|line| line.split('"').skip(1).step_by(2)).collect();
+        let found = quoted.iter().filter(|name| names.contains(**name)).count();
+        (found > FEW_NAMES).then(|| {
+            format!("{file}: {found} names of {} are quoted, whose table is {}", self.of, self.files[0])
+        })
+    }
+}
+
+/// The tables, each with its names.
+fn read_tables(root: &Path, files: &[String]) -> Result<Vec<(&'static Table, BTreeSet<String>)>> {
+    let mut tables = Vec::new();
+    for table in TABLES {
+        let mut names = BTreeSet::new();
+        for file in files.iter().filter(|file| table.is_in(file)) {
+            let text = std::fs::read_to_string(root.join(file)).with_context(|| file.clone())?;
+            names.extend(table.names(&text).map(str::to_owned));
+        }
+        if names.len() <= FEW_NAMES {
+            bail!("{}: no table of {} is found there", table.files[0], table.of);
+        }
+        tables.push((table, names));
+    }
+    Ok(tables)
+}
+
+/// Variants that a second enum declares.
+fn second_enums(file: &str, text: &str) -> Vec<String> {
+    let declares = |name: &str| {
+        code(text).any(|line| {
+            line.trim().strip_prefix(name).is_some_and(|rest| rest == "," || rest.starts_with(" ="))
+        })
+    };
+    let may = |places: &[&str]| places.iter().any(|place| file.starts_with(place));
+    let found = ONE_ENUM.iter().filter(|(name, places)| !may(places) && declares(name));
+    found
+        .map(|(name, places)| format!("{file}: a second enum has `{name}`, which stands in {}", places[0]))
+        .collect()
+}
+
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
 }
@@ -230,6 +352,40 @@ mod tests {
         assert!(
             is_source("crates/memgrove-view/src/words.rs") && !is_source("crates/memgrove-lab/tests/x.rs")
         );
+    }
+
+    #[test]
+    fn a_planted_table_is_a_fault() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let files: Vec<String> = [
+            "crates/memgrove-rewrite/runtime/25_libc.wat",
+            "crates/memgrove-inspect/src/detect/functions/names.rs",
+            "crates/memgrove-module/src/allocator/role.rs",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        let tables = read_tables(&root, &files).expect("they are there");
+        for (of, planted) in [
+            ("stand-ins", ["strlen", "strchr", "isalpha", "memcmp"]),
+            ("allocators' functions", ["dlmalloc", "_malloc", "__wbindgen_malloc", "mi_malloc"]),
+            ("roles", ["rust_alloc", "rust_dealloc", "sized_free", "new"]),
+        ] {
+            let (table, names) = tables.iter().find(|(table, _)| table.of == of).expect("a table");
+            let text = format!("const NAMES: [&str; 4] = {planted:?};");
+            assert!(table.second(names, "crates/memgrove-view/src/lib.rs", &text).is_some(), "{of}");
+            assert_eq!(table.second(names, table.files[0], &text), None, "{of}");
+            let comment = format!("// {planted:?}");
+            assert_eq!(table.second(names, "crates/memgrove-view/src/lib.rs", &comment), None, "{of}");
+        }
+    }
+
+    #[test]
+    fn a_second_enum_of_roles_is_a_fault() {
+        let text = "enum Role {\n    Malloc,\n    PosixMemalign,\n}";
+        assert_eq!(second_enums("crates/memgrove-rewrite/src/trace/role.rs", text).len(), 1);
+        assert_eq!(second_enums("crates/memgrove-module/src/allocator/role.rs", text), [""; 0]);
+        let use_of_it = "match role {\n    Role::PosixMemalign => (),\n}";
+        assert_eq!(second_enums("crates/memgrove-rewrite/src/trace/role.rs", use_of_it), [""; 0]);
     }
 
     #[test]

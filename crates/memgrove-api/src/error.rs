@@ -77,6 +77,18 @@ pub enum Error {
     /// Rewriting did not succeed.
     #[error(transparent)]
     Rewrite(memgrove_rewrite::Error),
+    /// The allocator could not be replaced, by no fault of the module.
+    #[error(transparent)]
+    Swap(memgrove_rewrite::swap::SwapError),
+    /// The module could not be instrumented to report misuse.
+    #[error(transparent)]
+    Check(memgrove_rewrite::check::CheckError),
+    /// The module could not be instrumented to record.
+    #[error(transparent)]
+    Trace(memgrove_rewrite::trace::TraceError),
+    /// The bytes are no recording.
+    #[error(transparent)]
+    Recording(#[from] memgrove_profile::Error),
 }
 
 impl From<memgrove_rewrite::Error> for Error {
@@ -95,7 +107,16 @@ impl Error {
             }
             Self::Module(error) => failure::of_module(error),
             Self::Opening(error) => failure::of_opening(error),
-            Self::Rewrite(error) => Failure { message: failure::message(error), offset: None, hint: None },
+            Self::Rewrite(error) => plain(error),
+            Self::Swap(error) => plain(error),
+            Self::Check(error) => plain(error),
+            Self::Trace(error) => plain(error),
+            Self::Recording(error) => plain(error),
         }
     }
+}
+
+/// An error of which its words say all.
+fn plain(error: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure { message: failure::message(error), offset: None, hint: None }
 }

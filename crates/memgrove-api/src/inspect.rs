@@ -4,19 +4,43 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use memgrove_inspect::{Knowledge, Report, conclude_with, facts};
+use memgrove_open::Binary;
 use memgrove_view::report::{Failure, Inspected};
 
+use crate::extract::{CoreModule, core_modules};
 use crate::failure;
 
 /// Opens a file's bytes and says what is in it: one result for each module inside, or one that says why there is none.
 /// `name` is shown, with the path of a member of an archive and with `#2` behind where there are several; nothing may unpack to more than `max_bytes`.
 #[must_use]
 pub fn inspect(bytes: Vec<u8>, name: &str, knowledge: &Knowledge, max_bytes: u64) -> Vec<Inspected> {
+    each(bytes, name, knowledge, max_bytes, |_, _| ()).into_iter().map(|(inspected, ())| inspected).collect()
+}
+
+/// The same, and of each the core modules that lie in it and are no file by themselves.
+#[must_use]
+pub fn inspect_and_extract(
+    bytes: Vec<u8>,
+    name: &str,
+    knowledge: &Knowledge,
+    max_bytes: u64,
+) -> Vec<(Inspected, Vec<CoreModule>)> {
+    each(bytes, name, knowledge, max_bytes, core_modules)
+}
+
+fn each<T: Default>(
+    bytes: Vec<u8>,
+    name: &str,
+    knowledge: &Knowledge,
+    max_bytes: u64,
+    more: impl Fn(&Binary, &str) -> T,
+) -> Vec<(Inspected, T)> {
     let binaries = match memgrove_open::binaries(bytes, name, max_bytes) {
         Ok(binaries) => binaries,
         Err(error) => {
             let result = Err(failure::of_opening(&error));
-            return vec![Inspected { name: name.to_owned(), wrapped_in: Vec::new(), result }];
+            let inspected = Inspected { name: name.to_owned(), wrapped_in: Vec::new(), result };
+            return vec![(inspected, T::default())];
         }
     };
     // Where several are in one file, or in one member of an archive, they are numbered.
@@ -29,13 +53,12 @@ pub fn inspect(bytes: Vec<u8>, name: &str, knowledge: &Knowledge, max_bytes: u64
         let place =
             binary.member.as_ref().map_or_else(|| name.to_owned(), |member| format!("{name}/{member}"));
         let is_alone = of_each.get(&binary.member) == Some(&1);
-        let number = seen.entry(binary.member).or_default();
+        let number = seen.entry(binary.member.clone()).or_default();
         *number += 1;
-        Inspected {
-            name: if is_alone { place } else { format!("{place}#{number}") },
-            result: report(&binary.bytes, knowledge),
-            wrapped_in: binary.wrapped_in,
-        }
+        let name = if is_alone { place } else { format!("{place}#{number}") };
+        let more = more(&binary, &name);
+        let result = report(&binary.bytes, knowledge);
+        (Inspected { name, result, wrapped_in: binary.wrapped_in }, more)
     });
     inspected.collect()
 }

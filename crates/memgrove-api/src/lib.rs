@@ -3,24 +3,32 @@
 //! ```text
 //! bytes ─► inspect() ─► Inspected ─► Document: text, table, JSON (memgrove-view)
 //!       ─► fix::carry_out() ─► fix::Planned ─► verified by the front end's engines ─► text, JSON
+//!       ─► swap::make() ─► verified likewise ─► swap::decide()
+//!       ─► trace::instrument(), check::instrument() ─► run where it belongs ─► profile::of() ─► reports
 //! ```
 //!
 //! No file, process or clock: what is around the bytes is the front end's.
 #![forbid(unsafe_code)]
 
+pub mod check;
 mod document;
 mod error;
+mod extract;
 mod failure;
 pub mod fix;
 mod host;
 mod inspect;
 mod open;
+pub mod profile;
+pub mod swap;
+pub mod trace;
 
 pub use document::{Document, Format, Piece, document};
 pub use error::{Error, ErrorKind, UserError};
+pub use extract::{CoreModule, FileNames};
 pub use failure::{of_module, of_opening};
 pub use host::{HostTarget, profile_error};
-pub use inspect::{inspect, report};
+pub use inspect::{inspect, inspect_and_extract, report};
 pub use open::open_one;
 
 /// The README's example.

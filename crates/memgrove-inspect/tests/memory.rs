@@ -91,6 +91,23 @@ fn negative_additions_lower_the_stack_too() {
     assert_eq!(report.memory.stack.value.unwrap().direction, StackDirection::Down);
 }
 
+/// A name proves something where only its family uses it, and where one import has it.
+#[test]
+fn an_import_is_the_stack_pointer_by_name_in_env_only() {
+    let is_known = |imports: &str| {
+        let report = inspect(&format!("(module {imports} (memory 2))"));
+        report.memory.stack.value.is_some()
+    };
+    let import =
+        |module: &str, name: &str, ty: &str| format!("(import \"{module}\" \"{name}\" (global {ty}))");
+    let word = "(mut i32)";
+    assert!(is_known(&import("env", "__stack_pointer", word)));
+    assert!(is_known(&import("env", "STACKTOP", "i32")));
+    assert!(!is_known(&import("game", "__stack_pointer", word)));
+    assert!(!is_known(&import("env", "__stack_pointer", "(mut f64)")));
+    assert!(!is_known(&(import("env", "STACKTOP", "i32") + &import("env", "__stack_pointer", word))));
+}
+
 const FASTCOMP: &str = "(module
   (import \"env\" \"memory\" (memory 256 256))
   (import \"env\" \"DYNAMICTOP_PTR\" (global i32))

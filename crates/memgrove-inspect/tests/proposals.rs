@@ -169,6 +169,25 @@ fn the_form_of_a_number_can_take_a_proposal() {
     check(b"\x41\0\xfd\x80\0\x04\0\x1a", &["simd"]);
 }
 
+/// Limits of memories and tables, of the module's own and imported ones.
+#[test]
+fn the_form_of_a_limit_can_take_a_proposal() {
+    let section = |id: u8, body: &[u8]| {
+        let head = [id, u8::try_from(body.len()).unwrap()];
+        [b"\0asm\x01\0\0\0".as_slice(), &head, body].concat()
+    };
+    let check =
+        |id, body: &[u8], expected: &[&str]| assert_eq!(found(&section(id, body)), expected, "{body:x?}");
+    let long = b"\x82\x80\x80\x80\x80\0";
+    check(5, b"\x01\0\x82\x80\x80\x80\0", &[]);
+    check(5, &[b"\x01\0".as_slice(), long].concat(), &["memory64"]);
+    check(5, &[b"\x01\x01\0".as_slice(), long].concat(), &["memory64"]);
+    check(4, &[b"\x01\x70\0".as_slice(), long].concat(), &["memory64"]);
+    check(2, &[b"\x01\x01a\x01b\x02\0".as_slice(), long].concat(), &["memory64"]);
+    check(2, &[b"\x01\x01a\x01b\x01\x70\0".as_slice(), long].concat(), &["memory64"]);
+    check(2, b"\x01\x01a\x01b\x02\0\x02", &[]);
+}
+
 /// Pseudo-random numbers (xorshift64*), the same on every machine.
 struct Random(u64);
 

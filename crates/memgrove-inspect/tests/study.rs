@@ -39,10 +39,11 @@ const EMSCRIPTEN_2018: &str = r#"(module
 fn emscripten_of_2018_is_told_by_its_imports() {
     let (toolchain, allocator) = origin_of(EMSCRIPTEN_2018);
     is_toolchain(&toolchain, "emscripten", Some("fastcomp"), "env.DYNAMICTOP_PTR");
-    // The listing has no allocator's code: the default is a guess and says so.
-    assert_eq!(allocator.value.unwrap().id, "dlmalloc-c");
-    assert!(allocator.confidence.level() < Level::High);
-    assert!(allocator.evidence.iter().any(|evidence| evidence.text.contains("default of Emscripten")));
+    // The listing has no allocator's code, so the toolchain's default is not supposed.
+    assert_eq!(allocator.value, None);
+    assert!(
+        allocator.evidence.iter().any(|evidence| evidence.text.contains("compared with the fingerprints"))
+    );
 }
 
 #[test]
@@ -175,6 +176,68 @@ fn the_studys_program_built_by_each_toolchain_is_told() {
     }
     assert!(seen >= 12, "only {seen} modules");
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// A module without its custom sections: no names, no producers.
+fn stripped(bytes: &[u8]) -> Vec<u8> {
+    let mut out = bytes[..8].to_vec();
+    for payload in wasmparser::Parser::new(0).parse_all(bytes) {
+        let Some((id, range)) = payload.unwrap().as_section().filter(|(id, _)| *id != 0) else { continue };
+        let contents = &bytes[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()];
+        out.push(id);
+        let mut len = contents.len();
+        while len >= 0x80 {
+            out.push(len.to_le_bytes()[0] | 0x80);
+            len >>= 7;
+        }
+        out.push(len.to_le_bytes()[0]);
+        out.extend_from_slice(contents);
+    }
+    out
+}
+
+/// Allocators of two years and five optimisers are told by their code alone, and what is none of them is not taken for the
+/// toolchain's default.
+#[test]
+fn code_alone_tells_the_allocator_or_nothing_does() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples/prebuilt");
+    let found = |name: &str| {
+        let bytes = stripped(&std::fs::read(dir.join(format!("{name}.wasm"))).unwrap());
+        let (_, allocator) = origin(&facts(&bytes).unwrap());
+        (allocator.value.as_ref().map(|value| value.id.clone()), allocator.level())
+    };
+    for (name, id) in [
+        ("c-emscripten-dlmalloc", "dlmalloc-c"),
+        ("cpp-emscripten-dlmalloc", "dlmalloc-c"),
+        ("cpp-global-emscripten-dlmalloc", "dlmalloc-c"),
+        ("c-emscripten-standalone-dlmalloc", "dlmalloc-c"),
+        ("c-wasi-libc-dlmalloc", "dlmalloc-c"),
+        ("c-emscripten-emmalloc", "emmalloc"),
+        ("c-emscripten-standalone-emmalloc", "emmalloc"),
+        ("rust-no-std-wee_alloc", "wee_alloc"),
+        ("rust-std-dlmalloc", "dlmalloc-rs"),
+    ] {
+        assert_eq!(found(name), (Some(id.to_owned()), Level::High), "{name}");
+    }
+    for name in ["c-emscripten-memgrove-dlmalloc", "c-fastcomp2018-handmade", "c-memgrove-jemalloc"] {
+        assert_eq!(found(name).0, None, "{name}");
+    }
+}
+
+/// AssemblyScript's stub has the names of the run-time that counts references, and counts none.
+#[test]
+fn a_run_time_that_only_has_the_names_of_another_is_not_it() {
+    let module = |retain: &str| {
+        format!(
+            "(module (memory 1) (func (export \"__retain\") (param i32) (result i32) {retain})
+               (func (export \"__release\") (param i32))
+               (func (export \"__alloc\") (param i32 i32) (result i32) (memory.grow (i32.const 1))))"
+        )
+    };
+    let id = |retain: &str| origin_of(&module(retain)).1.value.map(|value| value.id);
+    assert_eq!(id("local.get 0").as_deref(), Some("as-stub"));
+    let counts = "(i32.store (local.get 0) (i32.add (i32.load (local.get 0)) (i32.const 1))) local.get 0";
+    assert_eq!(id(counts).as_deref(), Some("as-tlsf-arc"));
 }
 
 fn expected_of(name: &str) -> Option<(&'static str, &'static str)> {

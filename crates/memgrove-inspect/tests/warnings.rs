@@ -54,6 +54,19 @@ fn a_stack_above_data_overwrites_it() {
     none(&inspect(&with_stack(66592, 1024, "(func (export \"__set_stack_limits\") (param i32 i32))")));
 }
 
+/// C of clang with a single function that has a frame.
+#[test]
+fn one_frame_is_enough_where_it_is_left_as_it_was_entered() {
+    let deep = case("stack-overflow/deep.wasm");
+    only(&deep, WarningId::StackAboveData, "overwrites data at 0x401 and below", "-Wl,--stack-first");
+    none(&case("stack-overflow/first.wasm"));
+    // A counter is no stack.
+    none(&inspect(
+        "(module (memory (export \"memory\") 2) (global $n (mut i32) (i32.const 66592)) (data (i32.const 1024) \"x\") \
+           (func (export \"f\") (global.set $n (i32.sub (global.get $n) (i32.const 16)))))",
+    ));
+}
+
 #[test]
 fn memory_that_the_host_passes() {
     only(

@@ -14,9 +14,7 @@ use std::any::Any;
 use std::cell::RefCell;
 
 use memgrove_verify::engine::javascript::{Channel, Compiled, Functions, Metering, answer, error_of};
-use memgrove_verify::engine::{
-    Demand, Engine, EngineError, Exceeded, HostFunction, Module, Resource, Shape, Signature, TrapReason,
-};
+use memgrove_verify::engine::{Demand, Engine, EngineError, Exceeded, Module, Resource, Shape, TrapReason};
 use serde_json::{Value as Json, json};
 
 use crate::exchange;
@@ -30,12 +28,9 @@ const BODY_BYTES: u64 = 4 << 20;
 /// Calls of the host inside each other.
 const NESTED_CALLS: u32 = 100;
 
-/// The functions that one request may call: [`Functions`] with a place of their own.
-type Callable = Vec<Option<(HostFunction, Signature)>>;
-
 thread_local! {
     /// The functions that the requests under way may call, the innermost last.
-    static CALLABLE: RefCell<Vec<Callable>> = const { RefCell::new(Vec::new()) };
+    static CALLABLE: RefCell<Vec<Functions>> = const { RefCell::new(Vec::new()) };
     static NESTED: RefCell<u32> = const { RefCell::new(0) };
 }
 
@@ -108,7 +103,7 @@ struct Here;
 
 impl Channel for Here {
     fn ask(&mut self, request: Json, functions: &Functions) -> Result<Json, EngineError> {
-        CALLABLE.with_borrow_mut(|callable| callable.push(functions.to_vec()));
+        CALLABLE.with_borrow_mut(|callable| callable.push(functions.clone()));
         let bytes = send(request.to_string().as_bytes());
         CALLABLE.with_borrow_mut(Vec::pop);
         let mut answer: Json = serde_json::from_slice(&bytes).map_err(EngineError::engine)?;
@@ -157,7 +152,8 @@ impl Channel for Here {
 #[unsafe(no_mangle)]
 pub extern "C" fn memgrove_host() {
     let message = exchange::take_last();
-    let functions = CALLABLE.with_borrow(|callable| callable.last().cloned()).unwrap_or_default();
+    let functions =
+        CALLABLE.with_borrow(|callable| callable.last().cloned()).unwrap_or_else(|| Functions::from([]));
     let call: Json = serde_json::from_slice(&message).unwrap_or_default();
     let reply = answer(&call, &functions, &mut Here)
         .unwrap_or_else(|error| json!({ "operation": "throw", "words": error.to_string() }));

@@ -31,12 +31,17 @@ const FAMILY: &str = r#"
     (export "aligned_alloc" (func $aligned_alloc)) (export "posix_memalign" (func $posix_memalign))
     (export "usable" (func $usable)) (export "free" (func $free)) (export "sbrk" (func $sbrk))"#;
 
-fn fixed(text: &str) -> (Vec<u8>, Fixed) {
+/// The module with each of the heaps.
+fn fixed(text: &str) -> [Fixed; Allocator::ALL.len()] {
     let wasm = wat::parse_str(text).expect("the test's text is well-formed");
-    let options = Options { allocator: Some(Allocator::Wee), ..Options::default() };
-    let fixed = fix(&wasm, &options).expect("it can be fixed");
+    Allocator::ALL.map(|allocator| fixed_with(&wasm, allocator))
+}
+
+fn fixed_with(wasm: &[u8], allocator: Allocator) -> Fixed {
+    let fixed =
+        fix(wasm, &Options { allocator: Some(allocator), ..Options::default() }).expect("it can be fixed");
     assert!(fixed.plan.is_complete(), "{:#?}", fixed.plan.imports);
-    (wasm, fixed)
+    fixed
 }
 
 fn open(id: EngineId) -> Box<dyn Engine> {
@@ -183,66 +188,69 @@ impl Subject {
 
 #[test]
 fn a_random_sequence_keeps_every_block_and_all_that_is_not_the_heaps() {
-    let (_, fixed) = fixed(&format!(r#"(module {FAMILY} (memory (export "memory") 2))"#));
-    for seed in 0..4 {
-        let mut ends = Vec::new();
-        for id in ENGINES {
-            let mut subject = Subject::new(open(id).as_ref(), &fixed.wasm);
-            let mut random = Random(seed);
-            for round in 0..1500_u32 {
-                subject.step(&mut random, 1 + u8::try_from(round % 250).expect("small"));
+    for fixed in fixed(&format!(r#"(module {FAMILY} (memory (export "memory") 2))"#)) {
+        for seed in 0..4 {
+            let mut ends = Vec::new();
+            for id in ENGINES {
+                let mut subject = Subject::new(open(id).as_ref(), &fixed.wasm);
+                let mut random = Random(seed);
+                for round in 0..1500_u32 {
+                    subject.step(&mut random, 1 + u8::try_from(round % 250).expect("small"));
+                }
+                for at in subject.live.keys().copied().collect::<Vec<_>>() {
+                    subject.check(at);
+                }
+                ends.push((subject.live.clone(), subject.bytes()));
             }
-            for at in subject.live.keys().copied().collect::<Vec<_>>() {
-                subject.check(at);
-            }
-            ends.push((subject.live.clone(), subject.bytes()));
+            assert_eq!(ends[0], ends[1], "the engines agree on every address");
         }
-        assert_eq!(ends[0], ends[1], "the engines agree on every address");
     }
 }
 
 #[test]
 fn refused_growth_returns_null_and_leaves_everything_as_it_was() {
-    let (_, fixed) = fixed(&format!(r#"(module {FAMILY} (memory (export "memory") 1 3))"#));
-    for id in ENGINES {
-        let mut subject = Subject::new(open(id).as_ref(), &fixed.wasm);
-        assert_eq!(subject.call("malloc", &[1 << 20]), 0);
-        assert_eq!(subject.call("malloc", &[u32::MAX]), 0);
-        assert_eq!(subject.call("calloc", &[1 << 20, 1 << 20]), 0, "their product has no 32 bits");
-        assert_eq!(subject.call("aligned_alloc", &[3, 8]), 0, "no power of two");
-        let mut blocks = 0;
-        loop {
-            let at = subject.call("malloc", &[1000]);
-            if at == 0 {
-                break;
+    for fixed in fixed(&format!(r#"(module {FAMILY} (memory (export "memory") 1 3))"#)) {
+        for id in ENGINES {
+            let mut subject = Subject::new(open(id).as_ref(), &fixed.wasm);
+            assert_eq!(subject.call("malloc", &[1 << 20]), 0);
+            assert_eq!(subject.call("malloc", &[u32::MAX]), 0);
+            assert_eq!(subject.call("calloc", &[1 << 20, 1 << 20]), 0, "their product has no 32 bits");
+            assert_eq!(subject.call("aligned_alloc", &[3, 8]), 0, "no power of two");
+            let mut blocks = 0;
+            loop {
+                let at = subject.call("malloc", &[1000]);
+                if at == 0 {
+                    break;
+                }
+                subject.block(at, 1000, ALIGN, 7);
+                blocks += 1;
             }
-            subject.block(at, 1000, ALIGN, 7);
-            blocks += 1;
+            assert!(blocks > 60, "{blocks} blocks of 1000 bytes in two pages");
+            assert_eq!(subject.bytes(), 3 * PAGE);
+            let first = subject.blocks[0];
+            assert_eq!(subject.call("realloc", &[first, 1 << 20]), 0);
+            for at in subject.blocks.clone() {
+                subject.give(at);
+                subject.call("free", &[at]);
+            }
+            assert_ne!(subject.call("malloc", &[1000]), 0, "what was given back is there again");
+            subject.check(0);
         }
-        assert!(blocks > 60, "{blocks} blocks of 1000 bytes in two pages");
-        assert_eq!(subject.bytes(), 3 * PAGE);
-        let first = subject.blocks[0];
-        assert_eq!(subject.call("realloc", &[first, 1 << 20]), 0);
-        for at in subject.blocks.clone() {
-            subject.give(at);
-            subject.call("free", &[at]);
-        }
-        assert_ne!(subject.call("malloc", &[1000]), 0, "what was given back is there again");
-        subject.check(0);
     }
 }
 
 #[test]
 fn a_memory_that_cannot_grow_at_first_is_asked_again() {
-    let (_, fixed) = fixed(&format!(r#"(module {FAMILY} (memory (export "memory") 1 2))"#));
-    for id in ENGINES {
-        let mut subject = Subject::new(open(id).as_ref(), &fixed.wasm);
-        // The host takes the only page that there is.
-        assert_eq!(subject.instance.grow(Memory::Main, 1).expect("a memory"), Some(1));
-        for _ in 0..2 {
-            assert_eq!(subject.call("malloc", &[8]), 0);
-            assert_eq!(subject.call("realloc", &[0, 8]), 0);
-            subject.call("free", &[0]);
+    for fixed in fixed(&format!(r#"(module {FAMILY} (memory (export "memory") 1 2))"#)) {
+        for id in ENGINES {
+            let mut subject = Subject::new(open(id).as_ref(), &fixed.wasm);
+            // The host takes the only page that there is.
+            assert_eq!(subject.instance.grow(Memory::Main, 1).expect("a memory"), Some(1));
+            for _ in 0..2 {
+                assert_eq!(subject.call("malloc", &[8]), 0);
+                assert_eq!(subject.call("realloc", &[0, 8]), 0);
+                subject.call("free", &[0]);
+            }
         }
     }
 }
@@ -315,18 +323,17 @@ fn a_program_of_c_that_was_linked_without_a_library_runs_alone() {
         }
     }
     let wasm = std::fs::read(&module).expect("clang wrote it");
-    let options = Options { allocator: Some(Allocator::Wee), ..Options::default() };
-    let fixed = fix(&wasm, &options).expect("it can be fixed");
-    assert!(fixed.plan.is_complete(), "{:#?}", fixed.plan.imports);
-    assert_eq!(fixed.plan.imports.len(), 3);
-    let verification = verify(&wasm, &fixed.wasm, &fixed.plan).expect("both are valid");
-    assert_eq!(verification.verdict, Verdict::Verified, "{verification:#?}");
-    for id in ENGINES {
-        let module = open(id).compile(&fixed.wasm).expect("it compiles");
-        let mut instance = module.instantiate(&Host::new()).expect("it instantiates");
-        for rounds in [1, 30, 200] {
-            let outcome = instance.call("sum", &[Value::u32(rounds)]).expect("it returns");
-            assert_eq!(outcome.values, [Value::u32(expected(rounds))], "{rounds} rounds on {id}");
+    for fixed in Allocator::ALL.map(|allocator| fixed_with(&wasm, allocator)) {
+        assert_eq!(fixed.plan.imports.len(), 3);
+        let verification = verify(&wasm, &fixed.wasm, &fixed.plan).expect("both are valid");
+        assert_eq!(verification.verdict, Verdict::Verified, "{verification:#?}");
+        for id in ENGINES {
+            let module = open(id).compile(&fixed.wasm).expect("it compiles");
+            let mut instance = module.instantiate(&Host::new()).expect("it instantiates");
+            for rounds in [1, 30, 200] {
+                let outcome = instance.call("sum", &[Value::u32(rounds)]).expect("it returns");
+                assert_eq!(outcome.values, [Value::u32(expected(rounds))], "{rounds} rounds on {id}");
+            }
         }
     }
 }

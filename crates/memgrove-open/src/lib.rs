@@ -16,6 +16,7 @@ mod base64_text;
 mod compressed;
 mod error;
 mod identify;
+mod older_text;
 mod text_format;
 
 use std::io::Read;

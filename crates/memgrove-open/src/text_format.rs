@@ -3,6 +3,7 @@
 use wast::Wat;
 use wast::parser::{ParseBuffer, parse};
 
+use super::older_text::as_spelled_today;
 use super::{OpenError, Place};
 
 /// The most bytes of the text format: its parser holds up to a hundred times as much.
@@ -20,9 +21,16 @@ pub(super) fn assemble(bytes: &[u8], max_bytes: u64) -> Result<Vec<u8>, OpenErro
         let place = Place::of(text, error.span().offset(), mark_bytes);
         OpenError::Text { message: error.message(), place }
     };
-    let buffer = ParseBuffer::new(text).map_err(refused)?;
-    let binary = parse::<Wat<'_>>(&buffer).and_then(|mut wat| wat.encode()).map_err(refused)?;
+    let binary = encode(text).or_else(|error| {
+        let today = as_spelled_today(text).and_then(|text| encode(&text).ok());
+        today.ok_or_else(|| refused(error))
+    })?;
     if binary.len() as u64 > max_bytes { Err(OpenError::TooLarge { max_bytes }) } else { Ok(binary) }
+}
+
+fn encode(text: &str) -> Result<Vec<u8>, wast::Error> {
+    let buffer = ParseBuffer::new(text)?;
+    parse::<Wat<'_>>(&buffer)?.encode()
 }
 
 impl Place {
@@ -129,6 +137,16 @@ fn after_string(text: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_spelled_otherwise_once_is_read_and_an_error_is_of_the_text_as_it_is() {
+        let fence = include_bytes!("../../../tests/cases/hostile/fence.wat");
+        let binary = assemble(fence, 1 << 20).unwrap();
+        assert!(binary.windows(3).any(|bytes| bytes == [0xfe, 0x03, 0x01]), "{binary:x?}");
+        let error = assemble(b"(module (func get_local 0 drop)\n (func i32.nothing))", 1 << 20).unwrap_err();
+        let OpenError::Text { place, .. } = &error else { panic!("{error}") };
+        assert_eq!((place.line, place.offset), (1, 14), "where the text as it is stops making sense");
+    }
 
     #[test]
     fn the_text_format_begins_with_a_module_or_component() {

@@ -76,6 +76,11 @@ impl Copy {
 }
 
 impl<'a> Anatomy<'a> {
+    /// What the module says.
+    pub fn facts(&self) -> &'a Facts<'a> {
+        self.facts
+    }
+
     /// Of a module that was read; `None` for one whose memory stands where copies cannot change it.
     pub fn new(facts: &'a Facts<'a>) -> Option<Self> {
         let is_imported = |memory: &memgrove_module::facts::Memory| memory.import.is_some();

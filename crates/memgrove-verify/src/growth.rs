@@ -1,7 +1,9 @@
 //! Makes memory grow, and uses what it got: through the module's own allocator, a stand-in, or whatever function
 //! makes it grow.
 
-use memgrove_module::facts::MemoryType;
+use memgrove_inspect::report::Convention;
+use memgrove_module::allocator::{Operation, Param};
+use memgrove_module::facts::{self, Facts, MemoryType};
 use memgrove_rewrite::{Behaviour, HeapFunction};
 
 use super::drive::value;
@@ -10,10 +12,9 @@ use super::stand_ins::StandIn;
 use super::{Gap, Grown, GrownBy, Outcome, Reason, Subject, drive, stand_ins};
 use crate::engine::{EngineError, ExportKind, Instance, Memory, Module, Signature, Value, ValueType};
 
-/// Names under which toolchains export an allocator that takes a size.
-const ALLOCATORS: [&str; 6] = ["malloc", "_malloc", "__wbindgen_malloc", "__alloc", "alloc", "__new"];
-/// AssemblyScript's managed runtime: blocks of `__new` are collected unless they are pinned.
-const MANAGED: &str = "__new";
+/// A name that says too little to know a function by, but enough to try it.
+const TRIED: &str = "alloc";
+/// AssemblyScript's managed runtime: its blocks are collected unless they are pinned.
 const PIN: &str = "__pin";
 const COLLECT: &str = "__collect";
 /// One block, in bytes: large enough that few are needed, small enough to be an ordinary request.
@@ -49,7 +50,12 @@ pub(super) fn check(
     let put_inside = subject.plan.grows_behind_a_break()
         || super::has_heap(subject.plan)
         || subject.plan.imports.iter().any(|item| stand_ins::is_growth(item.behaviour));
-    let own = allocate(sides.fixed(), sides.fixed_alone(), subject.fixed.memory(), allocator(sides.fixed()));
+    let own = allocate(
+        sides.fixed(),
+        sides.fixed_alone(),
+        subject.fixed.memory(),
+        allocator(subject.fixed.facts()),
+    );
     // What the original cannot do under the host it was made for is not held against the fixed module, unless
     // that host grew memory before each use, and now the module does.
     let mut gap = None;
@@ -74,7 +80,8 @@ pub(super) fn check(
         }
         Allocated::Wrong(why) => {
             let (module, memory) = (sides.original(), subject.original.memory());
-            let original = allocate(module, sides.original_alone(), memory, allocator(module));
+            let original =
+                allocate(module, sides.original_alone(), memory, allocator(subject.original.facts()));
             if subject.plan.grows_behind_a_break() || matches!(original, Allocated::Grew(..)) {
                 return (Outcome::Failed(why), None);
             }
@@ -125,7 +132,11 @@ fn by_heap(sides: &Sides<'_>, subject: &Subject<'_>, is_lifted: bool) -> Allocat
     let is_malloc = |stand_in: &&StandIn| {
         subject.plan.imports[stand_in.at].behaviour == Behaviour::Allocates(HeapFunction::Malloc)
     };
-    let export = subject.stand_ins.iter().find(is_malloc).map(|stand_in| (stand_in.after.clone(), None));
+    let export = subject.stand_ins.iter().find(is_malloc).map(|stand_in| Allocator {
+        name: stand_in.after.clone(),
+        extra: None,
+        is_managed: false,
+    });
     let mut memory = subject.fixed.memory();
     if let Some(memory) = memory.as_mut().filter(|_| is_lifted) {
         memory.max_pages = super::lifted_maximum(&subject.fixed).or(memory.max_pages);
@@ -257,10 +268,10 @@ fn allocate(
     module: &dyn Module,
     instance: Result<Box<dyn Instance>, EngineError>,
     memory: Option<MemoryType>,
-    allocator: Option<(String, Option<i32>)>,
+    allocator: Option<Allocator>,
 ) -> Allocated {
-    let Some((name, extra)) = allocator else { return Allocated::NoAllocator };
-    match instance.and_then(|instance| allocate_from(module, instance, memory, &name, extra)) {
+    let Some(allocator) = allocator else { return Allocated::NoAllocator };
+    match instance.and_then(|instance| allocate_from(module, instance, memory, &allocator)) {
         Ok(allocated) => allocated,
         Err(error) if error.is_exhausted() => Allocated::OutOfBudget(error.to_string()),
         Err(error) => Allocated::Wrong(error.to_string()),
@@ -271,8 +282,7 @@ fn allocate_from(
     module: &dyn Module,
     mut instance: Box<dyn Instance>,
     memory: Option<MemoryType>,
-    name: &str,
-    extra: Option<i32>,
+    Allocator { name, extra, is_managed }: &Allocator,
 ) -> Result<Allocated, EngineError> {
     for start in ["_initialize", "__wasm_call_ctors"] {
         if has(module, start, &[], &[]) {
@@ -280,8 +290,8 @@ fn allocate_from(
         }
     }
     // A collector takes back what nothing refers to, and what is held here nothing does.
-    let pins = name == MANAGED && has(module, PIN, &[ValueType::I32], &[ValueType::I32]);
-    let collected = pins || name == MANAGED && has(module, COLLECT, &[], &[]);
+    let pins = *is_managed && has(module, PIN, &[ValueType::I32], &[ValueType::I32]);
+    let collected = pins || *is_managed && has(module, COLLECT, &[], &[]);
     let is_held = !collected || pins;
     let before = instance.memory_bytes(Memory::Main)?;
     let maximum = maximum_bytes(memory);
@@ -363,18 +373,38 @@ fn maximum_bytes(memory: Option<MemoryType>) -> u64 {
     memory.and_then(|ty| ty.max_bytes()).unwrap_or(1 << 32)
 }
 
-/// The exported allocator and a second argument (alignment, or a class of objects) if it takes one.
-fn allocator(module: &dyn Module) -> Option<(String, Option<i32>)> {
-    let size = [ValueType::I32];
-    ALLOCATORS.into_iter().find_map(|name| {
-        if has(module, name, &size, &size) {
-            Some((name.to_owned(), None))
-        } else if has(module, name, &[ValueType::I32; 2], &size) {
-            // wasm-bindgen takes an alignment, AssemblyScript the id of a class.
-            Some((name.to_owned(), Some(if name.starts_with("__wbindgen") { 8 } else { 0 })))
-        } else {
-            None
-        }
+/// A function that returns a new block, as it is exported.
+struct Allocator {
+    name: String,
+    /// A second argument, if it takes one: an alignment, or a class of objects.
+    extra: Option<i32>,
+    /// What it returns belongs to a collector.
+    is_managed: bool,
+}
+
+/// The exported allocator: one whose blocks stay, if there is such a one.
+fn allocator(facts: &Facts<'_>) -> Option<Allocator> {
+    // Sizes are handed over as i32.
+    if facts.memories.first().is_some_and(|memory| memory.ty.memory64) {
+        return None;
+    }
+    let known = memgrove_inspect::detect::exported_by_name(facts).filter_map(|(name, operation, abi)| {
+        let extra = match (operation, abi.params) {
+            (Operation::Malloc, [Param::Size]) => None,
+            (Operation::Malloc, [Param::Size, Param::Align]) => Some(8),
+            (Operation::Malloc, [Param::Size, Param::Class]) => Some(0),
+            _ => return None,
+        };
+        let is_managed = abi.convention == Convention::AssemblyScript && extra.is_some();
+        Some(Allocator { name: name.to_owned(), extra, is_managed })
+    });
+    let is_tried = |func: u32| {
+        facts.func_type(func).is_some_and(|ty| ty.is(&[facts::ValType::I32], &[facts::ValType::I32]))
+    };
+    known.min_by_key(|allocator| allocator.is_managed).or_else(|| {
+        let export = facts.export(TRIED)?;
+        let is_function = export.kind == facts::ExternKind::Func && is_tried(export.index);
+        is_function.then(|| Allocator { name: TRIED.to_owned(), extra: None, is_managed: false })
     })
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use memgrove_api::profile;
 use memgrove_inspect::Facts;
 use memgrove_lab::measure::Trace;
 use memgrove_lab::measure::advise::Replayers;
@@ -15,7 +16,7 @@ use memgrove_text::escape_file_name;
 use memgrove_view::advise::{Advised, SwapAdvice};
 
 use super::bench::for_the_user;
-use super::trace_read::{Original, explain, of_original, profile_of, read_recorded};
+use super::trace_read::{Original, read_recorded};
 use crate::exit::{self, Exit, UserError};
 use crate::input;
 use crate::interrupt::RunFolder;
@@ -124,15 +125,15 @@ fn recorded(path: &Path, name: &str, module: Option<&Original<'_>>, max_size: u6
     if bytes.starts_with(&TRACE_MAGIC) {
         return Ok(Recorded { trace: bytes, pages: None, cut_from: None });
     }
-    let profile = profile_of(bytes).map_err(|error| {
+    let profile = profile::read(bytes).map_err(|error| {
         UserError::failed(format!("{name}: {error}"))
             .hint("a recording is what memgrove trace --save writes, or readProfile of profile.mjs returns")
     })?;
     let profile = match module {
-        Some(module) => of_original(profile, name, module)?,
+        Some(module) => profile::located(profile, module.facts).with_context(|| name.to_owned())?,
         None => profile,
     };
-    let trace = profile.mgtr_of_log().map_err(|error| explain(error, name))?;
+    let trace = profile.mgtr_of_log().map_err(profile::not_replayable).with_context(|| name.to_owned())?;
     Ok(Recorded {
         trace,
         pages: pages_of(&profile),

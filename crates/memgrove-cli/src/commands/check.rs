@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use memgrove_profile::{MisuseKind, Profile};
-use memgrove_rewrite::check::{CheckError, Checked, FINISH, Options, check};
-use memgrove_rewrite::swap::To;
+use memgrove_api::check::Request;
+use memgrove_rewrite::check::{Checked, FINISH};
 use memgrove_text::escape_file_name;
 use memgrove_view::bytes;
 use memgrove_view::check::{CheckReport, Suppression};
@@ -63,7 +62,7 @@ pub(crate) struct CheckArgs {
         long,
         value_name = "KIND",
         value_delimiter = ',',
-        value_parser = fail_on_values(),
+        value_parser = clap::builder::PossibleValuesParser::new(memgrove_api::check::kinds()),
         help = "Exit with status 3 for these kinds only; by default for every kind but leak"
     )]
     fail_on: Vec<String>,
@@ -107,13 +106,6 @@ pub(crate) struct CheckArgs {
     max_size: u64,
 }
 
-/// Blocks that are live at the end, among the kinds of --fail-on.
-const LEAK: &str = "leak";
-
-fn fail_on_values() -> Vec<&'static str> {
-    MisuseKind::all().map(MisuseKind::id).chain([LEAK]).collect()
-}
-
 pub(crate) fn run(args: &CheckArgs, out: &mut Output) -> Result<Exit> {
     let name = escape_file_name(args.path.as_os_str());
     let wasm = input::read_one(&args.path, args.max_size, "check")?;
@@ -142,7 +134,8 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Output) -> Result<Exit> {
             if let Some(target) = &save {
                 target.write(&recording)?;
             }
-            (trace_read::of_original(Profile::read(&recording)?, original.name, &original)?, ended)
+            let profile = memgrove_api::profile::of(recording, original.facts);
+            (profile.with_context(|| original.name.to_owned())?, ended)
         }
     };
     if profile.findings.is_none() {
@@ -168,18 +161,8 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Output) -> Result<Exit> {
             out.print(report.text())?
         }
         // What was found says more than how the program ended, which it may have been the cause of.
-        Ok(if fails(args, &report) { Exit::No } else { ended })
+        Ok(if memgrove_api::check::fails(&report, &args.fail_on) { Exit::No } else { ended })
     })
-}
-
-/// Whether something was found of the kinds that count.
-fn fails(args: &CheckArgs, report: &CheckReport<'_>) -> bool {
-    let counts = |kind: &str| match args.fail_on.is_empty() {
-        true => kind != LEAK,
-        false => args.fail_on.iter().any(|wanted| wanted == kind),
-    };
-    report.misuses().any(|misuse| counts(misuse.kind.id()))
-        || counts(LEAK) && report.live().is_some_and(|(blocks, _)| blocks > 0)
 }
 
 fn instrument(args: &CheckArgs, path: &Path, original: &Original<'_>, out: &mut Output) -> Result<Exit> {
@@ -205,52 +188,18 @@ fn instrument(args: &CheckArgs, path: &Path, original: &Original<'_>, out: &mut 
 /// The module that reports, and what there is to say of it.
 fn checked(args: &CheckArgs, original: &Original<'_>, out: &mut Output) -> Result<Checked> {
     let (name, facts) = (original.name, original.facts);
-    let refused = |why: String| {
-        UserError::no(format!("{name} cannot be checked: {why}"))
-            .hint("memgrove inspect -v shows what is known of its allocator; memgrove trace needs less of it")
-    };
-    let members =
-        memgrove_verify::swap::options_for(facts, To::ALL[0]).map_err(|why| refused(why.to_string()))?;
-    let options = Options {
-        members: members.members,
-        sbrk: members.sbrk,
-        manners: members.manners,
-        call_sites: !args.no_call_sites,
-        in_line: !args.by_call,
-        max_bytes: args.max_log,
-    };
-    let checked = check(facts, &options).map_err(|error| match error {
-        CheckError::Module(error) => anyhow::Error::new(error).context(name.to_owned()),
-        CheckError::Already { .. } => {
-            UserError::failed(format!("{name}: {error}")).hint("check the original").into()
-        }
-        other => refused(other.to_string()).into(),
-    })?;
+    let request =
+        Request { call_sites: !args.no_call_sites, in_line: !args.by_call, max_bytes: args.max_log };
+    let checked = memgrove_api::check::instrument(facts, request).with_context(|| name.to_owned())?;
     for member in &checked.wrapped {
         out.note(format!("function {} is {}", member.func, member.role.name()));
     }
     Ok(checked)
 }
 
-/// The lines of a file of suppressions; what follows `#` is a comment.
+/// The lines of a file of suppressions.
 fn suppressions(path: &Path) -> Result<Vec<Suppression>> {
     let name = escape_file_name(path.as_os_str());
     let text = fs::read_to_string(path).with_context(|| format!("reading {name}"))?;
-    let mut found = Vec::new();
-    for (line, number) in text.lines().zip(1_u64..) {
-        let line = line.split('#').next().unwrap_or_default().trim();
-        if line.is_empty() {
-            continue;
-        }
-        let kinds = fail_on_values();
-        let parts = line
-            .split_once(':')
-            .filter(|(kind, function)| (*kind == "*" || kinds.contains(kind)) && !function.is_empty());
-        let (kind, function) = parts.ok_or_else(|| {
-            UserError::usage(format!("{name}, line {number} is not KIND:FUNCTION"))
-                .hint(format!("the kinds are *, {}", kinds.join(", ")))
-        })?;
-        found.push(Suppression { kind: kind.to_owned(), function: function.to_owned() });
-    }
-    Ok(found)
+    Ok(memgrove_api::check::suppressions(&text, &name)?)
 }

@@ -1,11 +1,12 @@
 //! `memgrove inspect`: what a module's memory is, what made it, where it runs.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
-use memgrove_api::{Document, profile_error};
+use memgrove_api::{CoreModule, Document, FileNames, profile_error};
 use memgrove_inspect::report::{Outcome, Verdict};
 use memgrove_inspect::{Knowledge, Report};
 use memgrove_text::{Line, Tone, escape_file_name, escape_name};
@@ -39,6 +40,7 @@ Examples:
   curl -s https://… | memgrove inspect -    from standard input
   memgrove inspect --json app.wasm | jq '.files[0].report.allocator'
   memgrove inspect --html report.html dist/
+  memgrove inspect --extract parts c.wasm   with the core modules of a component as files
   memgrove inspect --require bare app.wasm  exit status 0 only if it runs without imports
   memgrove inspect --host ours.toml --require ours uploads/ --format ndjson";
 
@@ -63,6 +65,13 @@ pub(crate) struct InspectArgs {
     /// Also write a report as one self-contained HTML file
     #[arg(long, value_name = "OUT", help_heading = "Output")]
     html: Option<PathBuf>,
+
+    /// Also write each core module that lies inside a file to the folder DIR, which must be empty or not there
+    ///
+    /// Those of components, and those compressed, in archives, inlined in JavaScript or written as text. Each is
+    /// named after what it lies in; what it is called is printed on standard error.
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    extract: Option<PathBuf>,
 
     /// Show the evidence for each conclusion, and cut no list short
     #[arg(short, long, help_heading = "Output")]
@@ -112,20 +121,21 @@ pub(crate) fn run(args: &InspectArgs, out: &mut Output) -> Result<Exit> {
     }
     let found = input::walk(&args.paths, args.max_size);
     let html = html_target(args, &found.sources)?;
+    let extracted = args.extract.as_deref().map(Extracted::new).transpose()?;
     let many = found.folders || found.sources.len() > 1;
-    let mut session = Session::new(args, many, html);
+    let mut session = Session::new(args, many, html, extracted);
     for (folder, error) in found.unreadable {
         session.failed(&escape_file_name(folder.as_os_str()), &exit::failure(&anyhow!(error)), out);
     }
 
     session.writer.begin(out)?;
     let progress = out.progress(found.sources.len() as u64, "inspecting");
-    let inspect = |source: &Source| inspect(source, &knowledge, args.max_size);
+    let inspect = |source: &Source| inspect(source, &knowledge, args);
     // Twice as many as can be worked on: nobody waits, and little is held.
     let window = 2 * rayon::current_num_threads();
     let stopped = for_each_ordered(&found.sources, window, inspect, |files| {
         progress.step();
-        match files.iter().try_for_each(|file| session.take(file, out)) {
+        match files.iter().try_for_each(|(file, modules)| session.take(file, modules, out)) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
@@ -186,11 +196,63 @@ fn check_host(id: &str, knowledge: &Knowledge) -> Result<()> {
 }
 
 /// Reads one source and says what is in it. Never fails as a whole: a failure is a result, too.
-fn inspect(source: &Source, knowledge: &Knowledge, max_bytes: u64) -> Vec<Inspected> {
-    let name = source.name();
+fn inspect(source: &Source, knowledge: &Knowledge, args: &InspectArgs) -> Vec<(Inspected, Vec<CoreModule>)> {
+    let (name, max_bytes) = (source.name(), args.max_size);
     match source.read(max_bytes) {
-        Ok(bytes) => memgrove_api::inspect(bytes, &name, knowledge, max_bytes),
-        Err(error) => vec![Inspected { name, wrapped_in: Vec::new(), result: Err(exit::failure(&error)) }],
+        Ok(bytes) if args.extract.is_some() => {
+            memgrove_api::inspect_and_extract(bytes, &name, knowledge, max_bytes)
+        }
+        Ok(bytes) => {
+            let inspected = memgrove_api::inspect(bytes, &name, knowledge, max_bytes);
+            inspected.into_iter().map(|inspected| (inspected, Vec::new())).collect()
+        }
+        Err(error) => {
+            let result = Err(exit::failure(&error));
+            vec![(Inspected { name, wrapped_in: Vec::new(), result }, Vec::new())]
+        }
+    }
+}
+
+/// The folder of --extract.
+struct Extracted {
+    folder: PathBuf,
+    names: FileNames,
+    count: u64,
+}
+
+impl Extracted {
+    /// Makes the folder. One that holds something is refused, so that nothing is overwritten.
+    fn new(folder: &Path) -> Result<Self> {
+        let name = escape_file_name(folder.as_os_str());
+        let refused = |why: &str, hint: &str| {
+            Err(UserError::usage(format!("--extract: {name} {why}")).hint(hint.to_owned()).into())
+        };
+        match fs::read_dir(folder) {
+            Ok(mut entries) => {
+                if entries.next().is_some() {
+                    return refused("is not empty, and nothing is overwritten", "give a new folder");
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(folder).with_context(|| format!("creating the folder {name}"))?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                return refused("is not a folder", "give a new folder");
+            }
+            Err(error) => return Err(error).with_context(|| format!("reading the folder {name}")),
+        }
+        Ok(Self { folder: folder.to_owned(), names: FileNames::default(), count: 0 })
+    }
+
+    fn write(&mut self, from: &str, modules: &[CoreModule], out: &mut Output) -> Result<()> {
+        for module in modules {
+            let path = self.folder.join(self.names.unique(&module.file_name));
+            output_file::write_file(&path, &module.bytes)?;
+            self.count += 1;
+            let path = escape_file_name(path.as_os_str());
+            out.note(format!("{}: {}", escape_name(from), escape_name(&path)));
+        }
+        Ok(())
     }
 }
 
@@ -199,6 +261,7 @@ struct Session<'a> {
     args: &'a InspectArgs,
     writer: Writer,
     html: Option<(Target, HtmlReport)>,
+    extracted: Option<Extracted>,
     many: bool,
     exit: Exit,
     shown: usize,
@@ -206,13 +269,14 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn new(args: &'a InspectArgs, many: bool, html: Option<Target>) -> Self {
+    fn new(args: &'a InspectArgs, many: bool, html: Option<Target>, extracted: Option<Extracted>) -> Self {
         let format = if args.json { Format::Json } else { args.format };
         let document = Document::new(format.resolve(many), args.verbose, &args.require);
         Self {
             args,
             writer: Writer::new(document, args.select.sort),
             html: html.map(|target| (target, HtmlReport::new())),
+            extracted,
             many,
             exit: Exit::Done,
             shown: 0,
@@ -220,7 +284,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn take(&mut self, file: &Inspected, out: &mut Output) -> Result<()> {
+    fn take(&mut self, file: &Inspected, modules: &[CoreModule], out: &mut Output) -> Result<()> {
         match &file.result {
             Ok(report) if !self.args.select.wants(report) => return Ok(()),
             Ok(report) => {
@@ -231,6 +295,9 @@ impl<'a> Session<'a> {
         }
         if let Some((_, html)) = &mut self.html {
             html.add(file);
+        }
+        if let Some(extracted) = &mut self.extracted {
+            extracted.write(&file.name, modules, out)?;
         }
         self.writer.file(file, out)
     }
@@ -262,6 +329,9 @@ impl<'a> Session<'a> {
         self.writer.end(out)?;
         if let Some((target, html)) = self.html {
             target.write(html.render().as_bytes())?;
+        }
+        if self.extracted.as_ref().is_some_and(|extracted| extracted.count == 0) {
+            out.note("nothing to extract: no module lies inside another file".to_owned());
         }
         if self.many {
             let mut parts = vec![count(self.shown as u64, "module")];

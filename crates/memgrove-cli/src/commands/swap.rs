@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use memgrove_rewrite::swap::{SwapError, Swapped, To, swap};
+use memgrove_api::swap::Made;
+use memgrove_rewrite::swap::{Swapped, To};
 use memgrove_text::escape_file_name;
 use memgrove_view::swap::Swap;
 
-use crate::exit::{self, Exit, UserError};
+use crate::exit::{self, Exit};
 use crate::input;
 use crate::output::Output;
 use crate::output_file::{self, Target};
@@ -73,27 +74,19 @@ pub(crate) fn run(args: &SwapArgs, out: &mut Output) -> Result<Exit> {
     }
     let wasm = input::read_one(&args.path, args.max_size, "swap")?;
     let facts = memgrove_inspect::facts(&wasm).with_context(|| name.clone())?;
-    let to = To::named(&args.to).ok_or_else(|| UserError::usage(format!("there is no heap {}", args.to)))?;
-    let options = match memgrove_verify::swap::options_for(&facts, to) {
-        Ok(options) => options,
-        Err(why) => return refused(args, &name, to, &wasm, &why.to_string(), out),
-    };
-    let swapped = match swap(&facts, &options) {
-        Ok(swapped) => swapped,
-        Err(SwapError::Refused(why)) => return refused(args, &name, to, &wasm, &why.to_string(), out),
-        Err(error) => return Err(anyhow::Error::new(error).context(name)),
+    let to = memgrove_api::swap::heap(&args.to)?;
+    let swapped = match memgrove_api::swap::make(&facts, to).with_context(|| name.clone())? {
+        Made::Swapped(swapped) => swapped,
+        Made::Refused(why) => {
+            show(args, &Swap { result: Err(why), ..shown(&name, to, &wasm) }, out)?;
+            return Ok(Exit::No);
+        }
     };
     let Some(target) = target else {
         show(args, &Swap { result: Ok(&swapped), ..shown(&name, to, &wasm) }, out)?;
         return Ok(Exit::Done);
     };
     verify_and_write(args, &facts, &swapped, &shown(&name, to, &wasm), &target, out)
-}
-
-/// The module keeps its allocator.
-fn refused(args: &SwapArgs, name: &str, to: To, wasm: &[u8], why: &str, out: &mut Output) -> Result<Exit> {
-    show(args, &Swap { result: Err(why.to_owned()), ..shown(name, to, wasm) }, out)?;
-    Ok(Exit::No)
 }
 
 /// What is shown of a module of which nothing else is known yet.
@@ -126,34 +119,30 @@ fn verify_and_write(
     target: &Target,
     out: &mut Output,
 ) -> Result<Exit> {
-    use memgrove_lab::verify::{Verdict, verify_swap};
+    use memgrove_api::swap::{Decision, decide};
+    use memgrove_lab::verify::verify_swap;
+
+    use crate::exit::UserError;
 
     // What engines leave in the folder for temporary files goes with it.
     let _folder = crate::interrupt::RunFolder::new();
     let verification = verify_swap(facts, swapped);
     let base = Swap { result: Ok(swapped), verification: Some(&verification), ..(*shown).clone() };
-    if verification.refutes_roles() {
+    let decision = decide(swapped, &verification);
+    if let Some(why) = decision.refusal() {
         show(args, &base, out)?;
-        out.note("nothing written: the old functions are not what they were taken for");
-        return Ok(Exit::No);
-    }
-    if verification.verdict == Verdict::Failed {
-        show(args, &base, out)?;
-        return Err(UserError::failed("the result did not pass verification, so it was not written")
-            .hint("the failed checks are listed above; the input is unchanged")
-            .into());
-    }
-    if !verification.are_roles_shown && swapped.replaced.iter().any(|member| !member.is_certain) {
-        show(args, &base, out)?;
-        out.note(
-            "nothing written: some functions are known by their code alone, and could not be run to show it",
-        );
+        if decision == Decision::Failed {
+            return Err(UserError::failed(format!("{why}, so it was not written"))
+                .hint("the failed checks are listed above; the input is unchanged")
+                .into());
+        }
+        out.note(format!("nothing written: {why}"));
         return Ok(Exit::No);
     }
     target.write(&swapped.wasm)?;
     let written_to = target.name();
     show(args, &Swap { written_to: Some(&written_to), ..base }, out)?;
-    if verification.verdict == Verdict::NotVerified && !args.accept_unverified {
+    if decision == Decision::UseUnverified && !args.accept_unverified {
         out.note("written, but nothing of it could be run; --accept-unverified takes that for done");
         return Ok(Exit::Unverified);
     }

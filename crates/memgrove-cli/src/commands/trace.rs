@@ -1,14 +1,12 @@
 //! `memgrove trace`: a module that records what its heap does, and what such a recording says.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use memgrove_inspect::facts::{Facts, Proposal};
-use memgrove_inspect::report::{AllocatorFunction, Level};
-use memgrove_rewrite::trace::{EXPORT, Options, ROLES, Role, Sample, TraceError, Traced, trace};
+use memgrove_api::trace::{Request, instrument, role_names};
+use memgrove_inspect::Facts;
+use memgrove_rewrite::trace::{EXPORT, Traced};
 use memgrove_text::escape_file_name;
 use memgrove_view::{bytes, count};
 
@@ -138,15 +136,15 @@ pub(crate) fn run(args: &TraceArgs, out: &mut Output) -> Result<Exit> {
         return trace_read::run(&args.read, &original, out);
     }
     match &args.output {
-        Some(path) => instrument(args, path, &original, &wasm, out),
+        Some(path) => write(args, path, &original, &wasm, out),
         None => {
-            let instrument = |out: &mut Output| traced(args, &original, &wasm, out);
+            let instrument = |out: &mut Output| traced(args, &original, out);
             trace_run::run(&args.run, &args.read, &original, instrument, out)
         }
     }
 }
 
-fn instrument(
+fn write(
     args: &TraceArgs,
     path: &Path,
     original: &Original<'_>,
@@ -158,7 +156,7 @@ fn instrument(
     let targets: Vec<_> =
         std::iter::once((&target, "OUT")).chain(map.iter().map(|map| (map, "--map"))).collect();
     output_file::refuse_clashes(&targets, std::iter::once(&*args.path))?;
-    let traced = traced(args, original, wasm, out)?;
+    let traced = traced(args, original, out)?;
     target.write(&traced.wasm)?;
     if let Some(map) = &map {
         map.write(&trace_map::written(&traced, wasm)?)?;
@@ -171,32 +169,22 @@ fn instrument(
 }
 
 /// The module with recorder, and what there is to say of it.
-fn traced(args: &TraceArgs, original: &Original<'_>, wasm: &[u8], out: &mut Output) -> Result<Traced> {
-    let (name, facts) = (original.name, original.facts);
-    refuse_what_has_no_heap(facts, wasm, name, !args.alloc.is_empty())?;
-    let functions = match args.alloc.is_empty() {
-        true => Some(recognised(facts)).filter(is_traceable).ok_or_else(|| {
-            UserError::failed(format!("{name}: no function is known that allocates, and one that frees"))
-                .hint("name them with --alloc, such as --alloc 244=malloc,1827=free; memgrove inspect -v shows what is known")
-        })?,
-        false => args.alloc.iter().map(|given| named_role(given, facts)).collect::<Result<_>>()?,
-    };
-    for (func, role) in &functions {
-        out.note(format!("function {func} is {role}"));
-    }
-    let sample = args
-        .sample
-        .map(|bytes| Sample { mean_bytes: u32::try_from(bytes).unwrap_or(u32::MAX), seed: args.seed });
-    let options = Options {
-        functions,
-        sample,
+fn traced(args: &TraceArgs, original: &Original<'_>, out: &mut Output) -> Result<Traced> {
+    let request = Request {
+        alloc: args.alloc.clone(),
         stacks: !args.no_stacks,
         call_sites: !args.no_call_sites,
-        max_bytes: args.max_log.unwrap_or(if args.one_memory { 8 << 20 } else { 1 << 30 }),
+        sample_mean_bytes: args.sample,
+        seed: args.seed,
+        max_bytes: args.max_log,
         one_memory: args.one_memory,
         instances: args.instances,
     };
-    trace(wasm, &options).map_err(|error| explain(error, name))
+    let instrumented = instrument(original.facts, &request).with_context(|| original.name.to_owned())?;
+    for (func, role) in &instrumented.functions {
+        out.note(format!("function {func} is {role}"));
+    }
+    Ok(instrumented.traced)
 }
 
 /// What was written, for people.
@@ -209,104 +197,4 @@ fn done(traced: &Traced, bytes_before: usize, facts: &Facts<'_>, target: &str) -
         traced.framed,
         count(facts.functions.len() as u64, "function"),
     )
-}
-
-/// Says so early of what cannot be traced whatever its functions are.
-fn refuse_what_has_no_heap(facts: &Facts<'_>, wasm: &[u8], name: &str, is_named: bool) -> Result<()> {
-    if let Some(version) = memgrove_rewrite::trace::traced_by(wasm) {
-        return Err(explain(TraceError::Already { version }, name));
-    }
-    if let Some(component) = &facts.component {
-        let cores: Vec<(usize, Range<u32>)> = component
-            .modules
-            .iter()
-            .enumerate()
-            .filter(|(_, core)| is_traceable(&recognised(core)))
-            .map(|(at, core)| (at, core.range()))
-            .collect();
-        let error =
-            format!("{name}: it is a component of {}", count(component.modules.len() as u64, "core module"));
-        let hint = match &cores[..] {
-            [] => "none of them has an allocator that is known; extract the one that has it".to_owned(),
-            [(at, range), ..] => format!(
-                "an allocator is in core module {at}, bytes {:#x} to {:#x}: extract that, such as with \
-                 `wasm-tools component unbundle`, trace it, and put it back",
-                range.start, range.end
-            ),
-        };
-        return Err(UserError::failed(error).hint(hint).into());
-    }
-    if !is_named && facts.proposals.contains(Proposal::Gc) && !is_traceable(&recognised(facts)) {
-        return Err(UserError::failed(format!(
-            "{name}: its objects are WasmGC's, so the heap is the engine's, and no function of the module allocates"
-        ))
-        .hint("use the heap profiler of the engine; an allocator beside them can be named with --alloc")
-        .into());
-    }
-    Ok(())
-}
-
-/// The functions of the allocator that inspect is fairly sure of.
-///
-/// A wrong one does no harm to the program: the recording contradicts itself, and says so when it is read.
-fn recognised(facts: &Facts<'_>) -> BTreeMap<u32, Role> {
-    let report = memgrove_inspect::conclude(facts);
-    let functions =
-        report.allocator.functions.iter().filter(|function| function.confidence.level() >= Level::Medium);
-    functions.filter_map(|function| Some((function.func, role_of(function)?))).collect()
-}
-
-/// Something allocates, and something frees.
-fn is_traceable(roles: &BTreeMap<u32, Role>) -> bool {
-    roles.values().any(|role| role.allocates()) && roles.values().any(|role| role.frees())
-}
-
-/// Whether a function with this role hands blocks out or takes them back.
-fn is_traced(role: Role) -> bool {
-    role.allocates() || role.frees()
-}
-
-/// The names of the roles that `--alloc` takes.
-fn role_names() -> String {
-    let names: Vec<&str> = ROLES.iter().filter(|role| is_traced(**role)).map(|role| role.name()).collect();
-    names.join(", ")
-}
-
-/// The role of a function by what its parameters mean; `None` for what is not traced.
-fn role_of(function: &AllocatorFunction) -> Option<Role> {
-    // A method's blocks are handed on by functions without a heap before their parameters.
-    let (role, has_heap) = Role::of(function.role, function.abi?.params)?;
-    (is_traced(role) && !has_heap).then_some(role)
-}
-
-/// `FUNC=ROLE`, where FUNC is an index or a name.
-fn named_role(given: &str, facts: &Facts<'_>) -> Result<(u32, Role)> {
-    let (func, role) = given.rsplit_once('=').ok_or_else(|| {
-        UserError::usage(format!("--alloc {given} has no role"))
-            .hint("write FUNC=ROLE, such as 244=malloc or free=free")
-    })?;
-    let parsed = role.parse().ok().filter(|role| is_traced(*role));
-    let role: Role = parsed.ok_or_else(|| {
-        UserError::usage(format!("--alloc {given}: there is no role {role}"))
-            .hint(format!("the roles are {}", role_names()))
-    })?;
-    let index = func.parse().ok().or_else(|| facts.func_named(func));
-    let index = index.ok_or_else(|| {
-        UserError::failed(format!("there is no function named {func}"))
-            .hint("memgrove inspect -v lists the exports; an index will do, too")
-    })?;
-    Ok((index, role))
-}
-
-/// An error with what can be done about it.
-fn explain(error: TraceError, name: &str) -> anyhow::Error {
-    let hint = match &error {
-        TraceError::Already { .. } => "trace the original",
-        TraceError::Role { .. } => "memgrove inspect names the allocator; --help lists what each role takes",
-        TraceError::NoBlock { .. } => "leave out --one-memory, for an engine with several memories",
-        TraceError::Memory64 { .. } => "trace it without --sample and --one-memory",
-        TraceError::Shared { .. } => "trace it without --sample and --one-memory",
-        _ => return anyhow::Error::new(error).context(name.to_owned()),
-    };
-    UserError::failed(format!("{name}: {error}")).hint(hint).into()
 }

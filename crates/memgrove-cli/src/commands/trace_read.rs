@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
+use memgrove_api::profile;
 use memgrove_inspect::facts::Facts;
-use memgrove_profile::{Metric, NotReplayable, Profile};
+use memgrove_profile::{Metric, Profile};
 use memgrove_symbols::Symbols;
 use memgrove_text::escape_file_name;
 use memgrove_view::profile::{HeapProfile, ProfileDiff};
 
-use crate::exit::{Exit, UserError};
+use crate::exit::Exit;
 use crate::input::Source;
 use crate::output::Output;
 use crate::output_file::{self, Target};
@@ -252,58 +253,25 @@ pub(crate) fn present(
 /// The recording in a file, if it is one of this module.
 pub(crate) fn read_profile(path: &Path, original: &Original<'_>) -> Result<Profile> {
     let name = escape_file_name(path.as_os_str());
-    let profile = profile_of(read_recorded(path, original.max_size)?).with_context(|| name.clone())?;
-    of_original(profile, &name, original)
+    profile::of(read_recorded(path, original.max_size)?, original.facts).with_context(|| name)
 }
 
 /// The recordings of instances that had one memory, as one.
 fn read_together(paths: &[PathBuf], original: &Original<'_>) -> Result<Profile> {
     let mut profiles = Vec::new();
     for path in paths {
-        let name = escape_file_name(path.as_os_str());
-        let profile = one_profile(read_recorded(path, original.max_size)?).with_context(|| name.clone())?;
+        let recorded = read_recorded(path, original.max_size)?;
         // Which of them is another module's is told by its name.
-        profiles.push(of_original(profile, &name, original)?);
+        let profile = profile::one(recorded, original.facts);
+        profiles.push(profile.with_context(|| escape_file_name(path.as_os_str()))?);
     }
-    Profile::merge(profiles).map_err(|error| {
-        UserError::failed(format!("the recordings cannot be read together: {error}"))
-            .hint("trace a module that has an unshared memory with --instances, and give one run's recordings, each once")
-            .into()
-    })
+    Ok(profile::together(profiles)?)
 }
 
 /// The bytes of a recording, which may be longer than a module.
 pub(crate) fn read_recorded(path: &Path, max_size: u64) -> Result<Vec<u8>> {
     let read = Source::File(path.to_owned()).read(max_size.max(1 << 32));
     read.with_context(|| format!("reading {}", escape_file_name(path.as_os_str())))
-}
-
-/// The recording that these bytes are, of an instance that had its memory to itself.
-pub(crate) fn profile_of(recorded: Vec<u8>) -> Result<Profile, memgrove_profile::Error> {
-    let profile = one_profile(recorded)?;
-    let is_numbered = profile.is_of_one_instance;
-    Ok(match is_numbered {
-        // That tells whether there were others.
-        true => Profile::merge(vec![profile.clone()]).unwrap_or(profile),
-        false => profile,
-    })
-}
-
-/// The recording that these bytes are, which may be one of several; a copy of the whole memory is one with holes.
-fn one_profile(recorded: Vec<u8>) -> Result<Profile, memgrove_profile::Error> {
-    let recorded = Profile::bytes_of_memory(&recorded).unwrap_or(recorded);
-    Profile::read(&recorded)
-}
-
-/// A recording with the places of its calls, if it is one of this module.
-pub(crate) fn of_original(mut profile: Profile, name: &str, original: &Original<'_>) -> Result<Profile> {
-    if profile.original != memgrove_rewrite::trace::fingerprint(original.facts.bytes()) {
-        return Err(UserError::failed(format!("{name} is not a recording of {}", original.name))
-            .hint("give the module that was traced, as it was before")
-            .into());
-    }
-    memgrove_view::profile::locate(&mut profile, original.facts);
-    Ok(profile)
 }
 
 /// The names of the module, with what the options add.
@@ -354,22 +322,8 @@ fn write(format: Format, view: &HeapProfile<'_>) -> Result<Vec<u8>> {
         Format::Firefox => view.export(|export| export.firefox())?,
         Format::Speedscope => view.export(|export| export.speedscope())?,
         Format::Heaptrack => view.export(|export| export.heaptrack()).into_bytes(),
-        Format::Mgtr => view.profile.mgtr().map_err(|error| explain(error, view.name))?,
+        Format::Mgtr => {
+            view.profile.mgtr().map_err(profile::not_replayable).with_context(|| view.name.to_owned())?
+        }
     })
-}
-
-/// Why a recording cannot be replayed, with what can be done about it.
-pub(crate) fn explain(error: NotReplayable, name: &str) -> anyhow::Error {
-    let hint = match error {
-        NotReplayable::Cut { .. } => {
-            "record again with room for the whole log: memgrove trace -o OUT --max-log SIZE"
-        }
-        NotReplayable::Sampled { .. } => "record again without --sample",
-        NotReplayable::Missing { .. } => "give the recordings of all instances, with --profile each",
-        NotReplayable::Contradicts(_) => {
-            "name all of the allocator's functions with --alloc, and record again"
-        }
-        _ => "record a run that allocates",
-    };
-    UserError::failed(format!("{name}: the recording cannot be replayed: {error}")).hint(hint).into()
 }

@@ -113,7 +113,8 @@ mod engines {
         if let Some(target) = &save {
             target.write(&recording)?;
         }
-        let profile = trace_read::of_original(trace_read::profile_of(recording)?, original.name, original)?;
+        let profile =
+            memgrove_api::profile::of(recording, original.facts).with_context(|| original.name.to_owned())?;
         Ok(exit.and(trace_read::present(read, original, &wanted, &[profile], out)?))
     }
 

@@ -455,3 +455,40 @@ fn manual_pages_are_replaced_by_the_same_rule() {
     assert!(fs::symlink_metadata(dir.join("memgrove.1")).unwrap().is_symlink());
     assert!(fs::read(folder.path().join("elsewhere")).unwrap().starts_with(b"."));
 }
+
+/// Whatever a module or a member of an archive is called, its file lies in the folder, and no file is replaced.
+#[test]
+fn what_is_extracted_stays_in_its_folder_and_replaces_nothing() {
+    let folder = folder();
+    let names = ["../outside", "/tmp/absolute", "a/b", "", "same", "same", "SAME"];
+    let modules: String =
+        names.iter().map(|name| format!("(core module (@name \"{name}\") (memory 1))")).collect();
+    fs::write(folder.path().join("c.wat"), format!("(component {modules})")).unwrap();
+    let before = entries(folder.path());
+    let done = run(folder.path(), "inspect c.wat add.wat --extract OUT", "new/parts");
+    succeeds(&done);
+    let err = String::from_utf8_lossy(&done.stderr).into_owned();
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder.path().join("new/parts")).unwrap() {
+        let path = entry.unwrap().path();
+        let wasm = fs::read(&path).unwrap();
+        assert!(memgrove_inspect::facts(&wasm).is_ok_and(|facts| facts.component.is_none()), "{path:?}");
+        assert!(err.contains(&format!("new/parts/{}", path.file_name().unwrap().display())), "{err}");
+        found.push(path);
+    }
+    assert_eq!(found.len(), names.len() + 1, "each module once: {found:?}");
+    let after = entries(folder.path());
+    let besides: Vec<_> =
+        after.iter().filter(|(path, ..)| !path.starts_with(folder.path().join("new"))).collect();
+    assert_eq!(besides, before.iter().collect::<Vec<_>>(), "nothing else has changed");
+
+    refused(&run(folder.path(), "inspect c.wat --extract OUT", "new/parts"), "is not empty");
+    refused(&run(folder.path(), "inspect c.wat --extract OUT", "c.wat"), "is not a folder");
+    assert_eq!(entries(folder.path()), after);
+    // Nothing lies in a plain module.
+    fs::write(folder.path().join("plain.wasm"), wat::parse_str("(module)").unwrap()).unwrap();
+    let done = run(folder.path(), "inspect plain.wasm --extract OUT", "none");
+    succeeds(&done);
+    assert!(String::from_utf8_lossy(&done.stderr).contains("nothing to extract"));
+    assert_eq!(fs::read_dir(folder.path().join("none")).unwrap().count(), 0);
+}

@@ -50,6 +50,17 @@ pub(super) enum Basis {
 const SCORE_HIGH: f32 = 0.62;
 /// Three times what another design ever reached.
 const SCORE_MEDIUM: f32 = 0.3;
+/// Link-time optimisation spreads an allocator's functions over others, so that much of a fingerprint is lost: of builds and
+/// published modules known from their sources those with it score 0.38 to 0.62 for their own design, and none of those
+/// with another design more than [`SCORE_NOISE`] for a large one.
+const SCORE_STRONG: f32 = 0.38;
+/// What code of any kind may share with a design, in the same builds and modules.
+const SCORE_NOISE: f32 = 0.15;
+/// Small designs have relatives: a list of free blocks with first fit looks like any other. A fingerprint that weighs more is
+/// of one that does not.
+const LARGE_DESIGN: u32 = 5000;
+/// A variant that its toolchain does not decide is told from the next by this much.
+const VARIANT_MARGIN: f32 = 0.1;
 /// With this score near the growth sites there is no need to look further.
 const SCORE_NEAR: f32 = 0.4;
 /// An allocator whose code is there scores more, whichever compiler of these years it came from.
@@ -79,7 +90,19 @@ pub(super) fn conclude(
     if let Some((entry, judged)) = named.first().filter(|(_, judged)| judged.score >= RULE_SUFFICES) {
         let version = judged.version().map(|version| version.text);
         let value = Allocator { version, ..describe(entry) };
-        let conclusion = Conclusion::new(value, Confidence::new(allocator_confidence(entry, judged)));
+        let mut confidence = allocator_confidence(entry, judged);
+        let of_another = |(other, judged): &&(&AllocatorEntry, Judged<'_>)| {
+            other.family != entry.family && judged.score >= RULE_SUFFICES
+        };
+        let other = named.iter().find(of_another).filter(|_| judged.is_text_in_data_only());
+        if other.is_some() {
+            confidence = confidence.min(Confidence::MEDIUM.value());
+        }
+        let mut conclusion = Conclusion::new(value, Confidence::new(confidence));
+        if let Some((other, _)) = other {
+            let text = format!("text in the data speaks for {}, too", other.name);
+            conclusion = conclusion.because(Evidence::new(text));
+        }
         return (conclusion.with_evidence(strongest(judged)), Basis::Seen, None);
     }
     let sites = sites(subject.code);
@@ -141,7 +164,7 @@ fn best_score(searched: &Searched) -> f32 {
 /// Of two variants of one design the toolchain's own one is meant, if it fits this well beside the other.
 const OWN_VARIANT: f32 = 0.7;
 /// A variant that contains another shows the other nearly as well as itself.
-const CONTAINING_VARIANT: f32 = 0.93;
+const CONTAINING_VARIANT: f32 = 0.9;
 /// The variants that contain others.
 const CONTAINING: &[&str] = &["as-tlsf-incremental", "zig-arena"];
 
@@ -169,19 +192,30 @@ fn by_code(
         variants.find(|found| of(found).is_some_and(|entry| fits(&entry.id)))
     };
     let own = if family == "assemblyscript" { None } else { default };
-    let found = own
-        .and_then(|own| pick(&|id| id == own, OWN_VARIANT))
-        .or_else(|| pick(&|id| CONTAINING.contains(&id), CONTAINING_VARIANT))
-        .unwrap_or(best);
+    let by_toolchain = own.and_then(|own| pick(&|id| id == own, OWN_VARIANT));
+    let found =
+        by_toolchain.or_else(|| pick(&|id| CONTAINING.contains(&id), CONTAINING_VARIANT)).unwrap_or(best);
     let entry = of(found)?;
     let rival = searched
         .matches
         .iter()
         .find(|other| of(other).is_some_and(|entry| entry.family != *family))
         .map_or(0.0, |other| other.score);
+    let is_large =
+        library.profiles.get(best.profile).is_some_and(|profile| profile.total_weight >= LARGE_DESIGN);
+    let another = variants.clone().find(|other| of(other).is_some_and(|other| other.id != entry.id));
+    let is_told =
+        by_toolchain.is_some() || another.is_none_or(|other| found.score - other.score >= VARIANT_MARGIN);
     let confidence = match (best.score, best.score - rival) {
         (score, margin) if score >= SCORE_HIGH && margin >= 0.2 => {
             (0.86 + 0.25 * (score - SCORE_HIGH)).min(0.9)
+        }
+        (score, _) if score >= SCORE_STRONG && rival <= SCORE_NOISE && is_large && is_told => {
+            0.86 + 0.1 * (score - SCORE_STRONG).min(SCORE_HIGH - SCORE_STRONG)
+        }
+        // The toolchain's own, and four times what any other design shares: small parts that optimisers left.
+        (score, _) if score >= SCORE_NOISE && rival * 4.0 <= score && is_large && by_toolchain.is_some() => {
+            0.72
         }
         (score, margin) if score >= SCORE_MEDIUM && margin >= 0.1 => 0.5 + 0.34 * (score - SCORE_MEDIUM),
         (score, _) => 0.3 + (score - SCORE_LOW).min(0.15),

@@ -1,11 +1,14 @@
 //! The rules of knowledge/toolchains and knowledge/allocators, asked about a module.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use super::patterns::Patterns;
-use super::rules::{Rule, Seen, Subject, Version, combine};
+use super::rules::{Contradiction, Rule, Seen, Subject, Version, combine};
 use crate::Code;
 use crate::knowledge::{AllocatorEntry, Knowledge, ToolchainEntry};
+use crate::report::{Evidence, some_of};
 
 /// What is known about toolchains and allocators, with the text of all rules gathered.
 pub struct Entries {
@@ -30,8 +33,54 @@ pub fn entries() -> &'static Entries {
 
 impl Entries {
     /// A module with the places of all text in it. O(bytes of data and names).
+    ///
+    /// Text in data that speaks for tools that exclude each other is about tools and comes from none of them, as in a
+    /// compiler, a linter or this inspector itself: none of it counts then.
     pub fn subject<'c, 'a>(&self, code: &'c Code<'a>) -> Subject<'c, 'a> {
-        Subject { code, hits: self.patterns.scan(code.facts()) }
+        let mut subject = Subject { code, hits: self.patterns.scan(code.facts()), contradiction: None };
+        if let Some(contradiction) = self.contradiction(&subject) {
+            subject.hits.retain(|hit| !hit.is_in_data());
+            subject.contradiction = Some(contradiction);
+        }
+        subject
+    }
+
+    /// What text in data speaks for, where that is more than one program has.
+    fn contradiction(&self, subject: &Subject<'_, '_>) -> Option<Contradiction> {
+        let speaks = |rules: &[Rule]| self.text_speaks(rules, subject);
+        let toolchains: Vec<_> = self.toolchains.iter().filter(|entry| speaks(&entry.rules)).collect();
+        let languages: BTreeSet<&str> = toolchains.iter().map(|entry| entry.language.as_str()).collect();
+        let allocators = self.allocators.iter().filter(|entry| speaks(&entry.rules));
+        let allocators: BTreeSet<&str> = allocators.map(|entry| entry.family.as_str()).collect();
+        let (what, names) = if languages.len() >= LANGUAGES_THAT_EXCLUDE {
+            ("languages", languages)
+        } else if allocators.len() >= ALLOCATORS_THAT_EXCLUDE {
+            ("allocators", allocators)
+        } else {
+            return None;
+        };
+        let names = some_of(names.into_iter().map(Cow::Borrowed), MAX_NAMED);
+        let text = format!(
+            "text in the data speaks for {what} that exclude each other, so it counts for none: {names}"
+        );
+        Some(Contradiction { evidence: Evidence::new(text), toolchains })
+    }
+
+    /// Whether text in data speaks for a language besides this one.
+    pub fn text_speaks_for_another(&self, language: &str, subject: &Subject<'_, '_>) -> bool {
+        self.toolchains
+            .iter()
+            .any(|entry| entry.language != language && self.text_speaks(&entry.rules, subject))
+    }
+
+    /// Whether text in data says something for an entry with these rules.
+    fn text_speaks(&self, rules: &[Rule], subject: &Subject<'_, '_>) -> bool {
+        let speaks = |rule: &Rule| {
+            rule.weight >= SPEAKS_FOR
+                && rule.is_text_in_data()
+                && rule.check(subject, &self.patterns).is_some()
+        };
+        rules.iter().any(speaks)
     }
 
     /// The allocator with an id.
@@ -46,6 +95,15 @@ impl Entries {
         Judged { score: combine(held.iter().map(|(rule, _)| rule.weight)), held }
     }
 }
+
+/// Below this weight text is found in many modules that another tool made.
+const SPEAKS_FOR: f32 = 0.5;
+/// A program has two languages often enough (C in Rust, Rust in C); a third one is not known of.
+const LANGUAGES_THAT_EXCLUDE: usize = 3;
+/// A program has one allocator, and perhaps the standard library's besides.
+const ALLOCATORS_THAT_EXCLUDE: usize = 3;
+/// Names worth showing.
+const MAX_NAMED: usize = 8;
 
 /// A rule of this weight is the file's own word, if it rests on such.
 const SAYS_SO: f32 = 0.95;
@@ -77,6 +135,17 @@ impl Judged<'_> {
     pub fn confidence(&self) -> f32 {
         let says_so = |(rule, _): &(&Rule, Seen)| rule.weight >= SAYS_SO && rule.is_the_files_word();
         self.score.min(if self.held.iter().any(says_so) { MAX_CONFIDENCE } else { MAX_HINTED })
+    }
+
+    /// Whether there is nothing but text in data.
+    pub fn is_text_in_data_only(&self) -> bool {
+        self.held.iter().all(|(rule, _)| rule.is_text_in_data())
+    }
+
+    /// Whether nothing of it is the file's own word, nor a function's name.
+    pub fn is_hinted_only(&self) -> bool {
+        let symbol = |rule: &Rule| rule.when.iter().any(|condition| condition.symbol.is_some());
+        self.held.iter().all(|(rule, _)| !rule.is_the_files_word() && !symbol(rule))
     }
 
     /// The greatest single weight.

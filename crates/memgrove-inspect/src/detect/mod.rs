@@ -22,6 +22,7 @@ mod warnings;
 
 pub use crate::knowledge::Defect;
 pub use allocator::allocator;
+pub use functions::exported_by_name;
 pub(crate) use host::{engines, lacking, needs_memory_export, verdicts};
 pub(crate) use imports::ImportMeanings;
 pub(crate) use memory::memory;

@@ -131,10 +131,7 @@ pub(super) fn by_default(
     match default {
         // The code does not look like it, which makes the default less likely than it is in general.
         Some((value, (entry, weight)))
-            // Compilers that tell their version are of the fingerprints' years; what older ones made of the same
-            // source may show none of it.
-            if toolchain.confidence >= Confidence::MEDIUM
-                && (value.version.is_none() || may_be(entry.id.as_str())) =>
+            if toolchain.confidence >= Confidence::MEDIUM && may_be(entry.id.as_str()) =>
         {
             let text = format!("the default of {}; its code was not recognised", value.name);
             Conclusion::new(describe(entry), Confidence::new(weight * 0.5)).because(Evidence::new(text))

@@ -17,6 +17,13 @@ pub struct Hit {
     place: Place,
 }
 
+impl Hit {
+    /// Whether the text is in a data segment.
+    pub fn is_in_data(&self) -> bool {
+        self.place == Place::Data
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Place {
     Data,

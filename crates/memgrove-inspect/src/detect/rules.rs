@@ -9,6 +9,7 @@ use super::patterns::{Hit, Patterns};
 use super::structure::Structure;
 use crate::Code;
 use crate::facts::{ExternKind, Facts, SiteKind};
+use crate::knowledge::ToolchainEntry;
 use crate::report::{Evidence, short};
 
 /// One `[[rule]]`.
@@ -114,12 +115,22 @@ pub struct Version {
     pub of: String,
 }
 
+/// Text in data that speaks for tools that exclude each other.
+pub struct Contradiction {
+    /// Which.
+    pub evidence: Evidence,
+    /// Toolchains that it speaks for.
+    pub toolchains: Vec<&'static ToolchainEntry>,
+}
+
 /// A module with what the patterns found in it.
 pub struct Subject<'c, 'a> {
     /// Its functions, and what the file says.
     pub code: &'c Code<'a>,
     /// Where text of the rules occurs.
     pub hits: Vec<Hit>,
+    /// Why text in its data counts for nothing, where it does not.
+    pub contradiction: Option<Contradiction>,
 }
 
 impl Rule {
@@ -132,6 +143,11 @@ impl Rule {
                 || condition.producer.is_some()
                 || condition.section.is_some()
         })
+    }
+
+    /// Whether it rests on text in data.
+    pub fn is_text_in_data(&self) -> bool {
+        self.when.iter().any(|condition| condition.data.is_some() || condition.data_utf16.is_some())
     }
 
     /// What is seen of it, if all its conditions hold.

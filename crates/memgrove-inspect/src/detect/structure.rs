@@ -38,6 +38,10 @@ pub enum Structure {
     NoCompilerTraces,
     /// There is a `memory.grow`.
     OwnMemoryGrows,
+    /// `__retain` does something: it counts references.
+    RetainCounts,
+    /// `__retain` only returns what it is given.
+    RetainDoesNothing,
 }
 
 impl Structure {
@@ -64,8 +68,23 @@ impl Structure {
                 let site = facts.grow_sites().next()?;
                 Some(Evidence::in_func(site.func, site.offset, "memory.grow"))
             }
+            Self::RetainCounts => retain(facts, true),
+            Self::RetainDoesNothing => retain(facts, false),
         }
     }
+}
+
+/// AssemblyScript's function that counts references, in run-times that count and in those that only have its name.
+fn retain(facts: &Facts<'_>, counts: bool) -> Option<Evidence> {
+    let func = facts.exported_func("__retain")?;
+    let operators = facts.operators(func)?;
+    let does_something = operators
+        .into_iter()
+        .flatten()
+        .any(|operator| !matches!(operator, Operator::LocalGet { .. } | Operator::Return | Operator::End));
+    let text = if counts { "__retain counts" } else { "__retain only returns its argument" };
+    let offset = facts.function(func)?.body_offset;
+    (does_something == counts).then(|| Evidence::in_func(func, offset, text))
 }
 
 fn shadow_stack(code: &Code<'_>) -> Option<Evidence> {

@@ -51,11 +51,22 @@ pub(super) fn conclude(
         .flat_map(|(entry, _)| entry.outranks.iter().map(String::as_str))
         .collect();
     judged.retain(|(entry, _)| !outranked.contains(&entry.family.as_str()));
+    // What one of them is built on shows in its modules, too; without their text neither is told from the other.
+    if let Some(contradiction) = &subject.contradiction {
+        let perhaps = |family| contradiction.toolchains.iter().any(|entry| entry.outranks.contains(family));
+        judged.retain(|(entry, _)| !perhaps(&entry.family));
+    }
+    let contradiction = subject.contradiction.as_ref().map(|contradiction| contradiction.evidence.clone());
     let Some((entry, best)) = judged.first().filter(|(_, best)| best.score >= MIN_SCORE) else {
-        return Conclusion::unknown().with_evidence(what_was_seen(subject.code.facts()));
+        let seen = what_was_seen(subject.code.facts());
+        return Conclusion::unknown().with_evidence(seen).with_evidence(contradiction);
     };
     let mut confidence = best.confidence();
     if let Some(Mixture::Perhaps(_)) = mixture {
+        confidence = confidence.min(mixture::MAX_CONFIDENCE);
+    }
+    // A program of one language may hold text about another, as a debugger or a demangler does.
+    if best.is_hinted_only() && entries.text_speaks_for_another(&entry.language, subject) {
         confidence = confidence.min(mixture::MAX_CONFIDENCE);
     }
     let runner_up = judged.get(1).filter(|(_, second)| best.score - second.score < DOUBT);
@@ -87,6 +98,7 @@ pub(super) fn conclude(
     if let Some(Mixture::Guest(evidence) | Mixture::Perhaps(evidence)) = mixture {
         conclusion = conclusion.because(evidence);
     }
+    conclusion = conclusion.with_evidence(contradiction);
     if let Some((other, second)) = runner_up {
         let text = format!(
             "{} would fit nearly as well ({:.2} against {:.2})",

@@ -10,7 +10,7 @@ use memgrove_view::report::Failure;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::to_json;
+use super::{shown_as, to_json};
 use crate::engine::Around;
 
 #[derive(Debug, Deserialize)]
@@ -106,7 +106,7 @@ impl Request {
             _ => 0,
         };
         let head = json!({ "exit": exit, "verdict": verification.verdict });
-        let mut parts = vec![to_json(&head), document(&shown)?, shown.text().to_string().into_bytes()];
+        let mut parts = vec![to_json(&head), shown_as(shown.json())?, shown.text().to_string().into_bytes()];
         if passed {
             parts.push(fixed.wasm.clone());
         }
@@ -117,7 +117,7 @@ impl Request {
         let exit = if refusal.is_none() && planned.is_as_wanted() { 0 } else { 3 };
         let shown = planned.shown(None);
         let head = json!({ "exit": exit, "refusal": refusal });
-        Ok(vec![to_json(&head), document(&shown)?, shown.text().to_string().into_bytes()])
+        Ok(vec![to_json(&head), shown_as(shown.json())?, shown.text().to_string().into_bytes()])
     }
 
     fn verify(
@@ -161,9 +161,4 @@ impl Request {
         let allocator = Allocator::named(name);
         allocator.map(Some).ok_or_else(|| UserError::usage(format!("there is no heap `{name}`")))
     }
-}
-
-fn document(shown: &memgrove_view::fix::Fix<'_>) -> Result<Vec<u8>, UserError> {
-    let json = shown.json().map_err(|error| UserError::failed(error.to_string()))?;
-    Ok(json.as_str().as_bytes().to_vec())
 }

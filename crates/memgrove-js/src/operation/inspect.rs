@@ -53,7 +53,10 @@ impl Request {
             .zip(inputs)
             .flat_map(|(name, bytes)| memgrove_api::inspect(bytes, name, &knowledge, max_bytes))
             .collect();
-        let failed = files.iter().filter(|file| file.result.is_err()).count();
+        let failed = files.iter().filter_map(|file| Some((&file.name, file.result.as_ref().err()?)));
+        let failures: Vec<_> = failed
+            .map(|(name, failure)| json!({ "file": name, "message": failure.message, "hint": failure.hint }))
+            .collect();
         let written = match self.format {
             Format::Html => Ok(html(&files)),
             Format::Json => document(memgrove_api::Format::Json, &files, self.verbose),
@@ -62,7 +65,7 @@ impl Request {
             Format::Table => document(memgrove_api::Format::Table, &files, self.verbose),
         };
         let document = written.map_err(|error| usage(error.to_string()))?;
-        Ok(vec![to_json(&json!({ "files": files.len(), "failed": failed })), document.into_bytes()])
+        Ok(vec![to_json(&json!({ "files": files.len(), "failures": failures })), document.into_bytes()])
     }
 }
 

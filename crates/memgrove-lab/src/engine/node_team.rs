@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use memgrove_module::PAGE_BYTES;
-use memgrove_verify::engine::javascript::{all_from_json, from_hex, in_bounds, to_hex};
+use memgrove_verify::engine::javascript::{Functions, all_from_json, from_hex, in_bounds, to_hex};
 use serde_json::{Value as Json, json};
 
 use super::node_process::Process;
@@ -41,7 +41,7 @@ impl Workers {
                 "operation": "compile", "bytes": to_hex(wasm), "minimum": minimum, "maximum": maximum,
                 "imports": imports, "timeout": u32::try_from(limits.call.as_millis()).unwrap_or(u32::MAX),
             }),
-            &[],
+            &Functions::from([]),
             limit,
         )?;
         Ok(Self { process, budget })
@@ -49,9 +49,11 @@ impl Workers {
 
     fn ask(&mut self, request: Json) -> Result<Json, EngineError> {
         let limit = self.budget.time(self.budget.limits().call)?;
-        self.process.ask(request, &[], limit.saturating_add(GRACE)).map_err(|error| match error {
-            EngineError::Timeout { .. } => EngineError::Timeout { limit },
-            other => other,
+        self.process.ask(request, &Functions::from([]), limit.saturating_add(GRACE)).map_err(|error| {
+            match error {
+                EngineError::Timeout { .. } => EngineError::Timeout { limit },
+                other => other,
+            }
         })
     }
 }

@@ -1,8 +1,9 @@
-//! Numbers of instructions that are written in a way which takes a proposal, although their value does not: linkers
+//! Numbers of instructions and limits that are written in a way which takes a proposal, although their value does not: linkers
 //! leave long forms of relocatable numbers behind, and older engines refuse them.
 
 use super::proposals::{Proposal, ProposalsUsed};
-use wasmparser::{BinaryReader, OperatorsReader, WasmFeatures};
+use std::ops::Range;
+use wasmparser::{BinaryReader, FromReader, OperatorsReader, SectionLimited, WasmFeatures};
 
 /// Which number of an instruction to look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,4 +69,25 @@ fn decodes_without(bytes: &[u8], feature: WasmFeatures) -> bool {
     let reader = BinaryReader::new_features(bytes, 0, WasmFeatures::all().difference(feature));
     let mut operators = OperatorsReader::new(reader);
     operators.read().is_ok() && operators.eof()
+}
+
+/// Notes what limits of memories and tables take that are written longer than numbers of 32 bits may be. `range` is that of
+/// a section of `T`.
+pub(super) fn note_limits<'a, T: FromReader<'a>>(
+    module: &'a [u8],
+    range: &Range<u64>,
+    proposals: &mut ProposalsUsed,
+) {
+    if proposals.contains(Proposal::Memory64) {
+        return;
+    }
+    let bounds = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
+    let Some(section) = bounds.and_then(|(start, end)| module.get(start..end)) else { return };
+    let features = WasmFeatures::all().difference(WasmFeatures::MEMORY64);
+    let reader = BinaryReader::new_features(section, range.start, features);
+    let reads = SectionLimited::<T>::new(reader)
+        .and_then(|items| items.into_iter().try_for_each(|item| item.map(drop)));
+    if let Err(error) = reads {
+        proposals.note(Proposal::Memory64, "long limits of a memory or table", None, error.offset());
+    }
 }

@@ -7,7 +7,7 @@ use super::types::{
     Function, Global, Import, ImportedFunc, Memory, Section,
 };
 use super::value_types::{FuncType, TypeDef};
-use super::{CallGraph, ComponentItem, Facts, Numbers, Start, offset32, wasm_types};
+use super::{CallGraph, ComponentItem, Facts, Numbers, Start, encoding, offset32, wasm_types};
 use wasmparser::{
     CompositeInnerType, DataKind, DataSectionReader, ElementItems, ElementKind, ElementSectionReader,
     ExportSectionReader, ExternalKind, HeapType, ImportSectionReader, Imports, Payload, TypeRef,
@@ -34,6 +34,7 @@ impl<'a> Facts<'a> {
                 Ok(())
             }
             Payload::TableSection(reader) => {
+                let range = reader.range();
                 for table in reader.into_iter_with_offsets() {
                     let (offset, table) = table?;
                     if let wasmparser::TableInit::Expr(expr) = &table.init {
@@ -48,14 +49,17 @@ impl<'a> Facts<'a> {
                     let ty = wasm_types::table_type(table.ty, offset, &mut self.proposals);
                     self.add_table(ty, offset);
                 }
+                encoding::note_limits::<wasmparser::Table<'_>>(self.bytes, &range, &mut self.proposals);
                 Ok(())
             }
             Payload::MemorySection(reader) => {
+                let range = reader.range();
                 for memory in reader.into_iter_with_offsets() {
                     let (offset, ty) = memory?;
                     let ty = wasm_types::memory_type(ty, offset, &mut self.proposals);
                     self.add_memory(Memory { ty, import: None, offset: offset32(offset) });
                 }
+                encoding::note_limits::<wasmparser::MemoryType>(self.bytes, &range, &mut self.proposals);
                 Ok(())
             }
             Payload::TagSection(reader) => {
@@ -255,6 +259,7 @@ impl<'a> Facts<'a> {
     }
 
     fn import_section(&mut self, reader: ImportSectionReader<'a>) -> wasmparser::Result<()> {
+        let range = reader.range();
         for group in reader.into_iter_with_offsets() {
             let (offset, group) = group?;
             match group {
@@ -276,6 +281,9 @@ impl<'a> Facts<'a> {
                     }
                 }
             }
+        }
+        if !self.memories.is_empty() || !self.tables.is_empty() {
+            encoding::note_limits::<Imports<'_>>(self.bytes, &range, &mut self.proposals);
         }
         Ok(())
     }

@@ -8,6 +8,7 @@
 
 mod break_pointer;
 mod component;
+mod constructors;
 mod errno;
 pub(crate) mod growth;
 mod imports;
@@ -18,6 +19,7 @@ mod table;
 
 pub use break_pointer::BreakPointer;
 pub use component::is_interface;
+pub use constructors::{Constructor, constructor, minified_constructor};
 pub(crate) use errno::Errno;
 pub use imports::{Imports, Known, Numbers, Role};
 pub use minified::{

@@ -34,12 +34,16 @@ pub enum ShownBy {
     Import,
     /// So many function prologues move it.
     Prologues(u32),
+    /// So many do, and the first function among them that puts it back does so by the same amount: a frame.
+    Frame(u32),
 }
 
 /// The names of a stack pointer: wasm-ld's and AssemblyScript's.
 const NAMES: [&str; 2] = ["__stack_pointer", "~lib/memory/__stack_pointer"];
 /// Those of an imported one: wasm-ld's and fastcomp's.
 const IMPORTS: [&str; 2] = ["__stack_pointer", "STACKTOP"];
+/// The module that both import it from.
+const IMPORTED_FROM: &str = "env";
 
 impl StackPointer {
     /// Finds it: by name, else as the global that most prologues move. Linear in the globals and names.
@@ -47,7 +51,9 @@ impl StackPointer {
         let facts = code.facts();
         let (global, shown_by) = named(facts).or_else(|| {
             let (global, seen) = code.prologues().most_moved()?;
-            Some((global, ShownBy::Prologues(seen.down + seen.up)))
+            let count = seen.down + seen.up;
+            let shown_by = if puts_back(facts, global, seen) { ShownBy::Frame } else { ShownBy::Prologues };
+            Some((global, shown_by(count)))
         })?;
         let imported = is_imported(facts, facts.globals.get(global as usize)?);
         Some(Self { global, imported, shown_by })
@@ -55,25 +61,35 @@ impl StackPointer {
 }
 
 fn named(facts: &Facts<'_>) -> Option<(u32, ShownBy)> {
-    let exists = |global: u32| (global as usize) < facts.globals.len();
+    let can_be = |global: &u32| facts.globals.get(*global as usize).is_some_and(is_word);
     for name in NAMES {
-        if let Some(export) = facts.export(name).filter(|export| export.kind == ExternKind::Global) {
-            return Some((export.index, ShownBy::Export));
+        let export = facts.export(name).filter(|export| export.kind == ExternKind::Global);
+        if let Some(global) = export.map(|export| export.index).filter(can_be) {
+            return Some((global, ShownBy::Export));
         }
-        if let Some(index) = facts.names.globals.find(name).filter(|&index| exists(index)) {
-            return Some((index, ShownBy::Name));
+        if let Some(global) = facts.names.globals.find(name).filter(can_be) {
+            return Some((global, ShownBy::Name));
         }
     }
-    let import = facts
-        .imports
-        .iter()
-        .find(|import| import.ty.kind() == ExternKind::Global && IMPORTS.contains(&import.name))?;
+    let mut imports = facts.imports.iter().filter(|import| {
+        import.ty.kind() == ExternKind::Global
+            && import.module == IMPORTED_FROM
+            && IMPORTS.contains(&import.name)
+            && can_be(&import.index)
+    });
+    // Of two, the names do not tell which one it is.
+    let (Some(import), None) = (imports.next(), imports.next()) else { return None };
     // Fastcomp copies the immutable import into a global of its own.
     let copy = facts.globals.iter().position(|global| global.init == Some(ConstExpr::Global(import.index)));
     Some(match copy {
         Some(copy) => (offset32(copy as u64), ShownBy::ImportedValue),
         None => (import.index, ShownBy::Import),
     })
+}
+
+/// It can hold an address.
+fn is_word(global: &Global) -> bool {
+    matches!(global.ty.content, ValType::I32 | ValType::I64)
 }
 
 fn is_imported(facts: &Facts<'_>, global: &Global) -> bool {
@@ -92,7 +108,7 @@ fn has_stack_value(facts: &Facts<'_>, global: &Global) -> bool {
         Some(address) => address > 0,
         None => is_imported(facts, global),
     };
-    plausible && global.ty.mutable && matches!(global.ty.content, ValType::I32 | ValType::I64)
+    plausible && global.ty.mutable && is_word(global)
 }
 
 /// How often function prologues move a global.
@@ -106,6 +122,8 @@ pub struct Moves {
     pub first_func: u32,
     /// Byte offset of the instruction there.
     pub first_offset: u32,
+    /// By how many bytes: less than zero where it lowers it.
+    pub first_step: i64,
 }
 
 /// What function prologues do to globals.
@@ -153,8 +171,9 @@ fn moves(facts: &Facts<'_>) -> Vec<Moves> {
         {
             if count.down + count.up == 0 {
                 (count.first_func, count.first_offset) = (func, moved.offset);
+                count.first_step = moved.step;
             }
-            if moved.down { count.down += 1 } else { count.up += 1 }
+            if moved.step < 0 { count.down += 1 } else { count.up += 1 }
         }
     }
     counts
@@ -162,7 +181,8 @@ fn moves(facts: &Facts<'_>) -> Vec<Moves> {
 
 struct Moved {
     global: u32,
-    down: bool,
+    /// In bytes, not zero.
+    step: i64,
     offset: u32,
 }
 
@@ -187,7 +207,7 @@ fn prologue(facts: &Facts<'_>, func: u32) -> Option<Moved> {
             Operator::LocalGet { .. } | Operator::LocalSet { .. } | Operator::LocalTee { .. } => {}
             Operator::GlobalSet { global_index } if read == Some(global_index) => {
                 let step = step.filter(|step| *step != 0)?;
-                return Some(Moved { global: global_index, down: step < 0, offset: offset32(offset) });
+                return Some(Moved { global: global_index, step, offset: offset32(offset) });
             }
             // A check for overflow may stand between.
             Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => depth += 1,
@@ -197,4 +217,32 @@ fn prologue(facts: &Facts<'_>, func: u32) -> Option<Moved> {
         }
     }
     None
+}
+
+/// Whether the first function that moves a global by a multiple of the stack's alignment moves it back by the same. Linear
+/// in that function.
+fn puts_back(facts: &Facts<'_>, global: u32, seen: Moves) -> bool {
+    let Some(mut reader) = facts.operators(seen.first_func).filter(|_| seen.first_step % 16 == 0) else {
+        return false;
+    };
+    // The last constant, and what was done with it.
+    let mut constant: Option<i64> = None;
+    let mut step: Option<i64> = None;
+    while let Ok(operator) = reader.read() {
+        match operator {
+            Operator::I32Const { value } => constant = Some(i64::from(value)),
+            Operator::I64Const { value } => constant = Some(value),
+            Operator::I32Add | Operator::I64Add => step = constant.take(),
+            Operator::I32Sub | Operator::I64Sub => step = constant.take().map(i64::wrapping_neg),
+            Operator::GlobalSet { global_index } => {
+                if global_index == global && step.take() == seen.first_step.checked_neg() {
+                    return true;
+                }
+            }
+            // The new top may be kept before it is set.
+            Operator::LocalTee { .. } => {}
+            _ => (constant, step) = (None, None),
+        }
+    }
+    false
 }

@@ -15,7 +15,7 @@
 
 use std::collections::BTreeSet;
 
-use memgrove_module::recognise::RESIZE_HEAP;
+use memgrove_module::recognise::{RESIZE_HEAP, minified_constructor};
 use wasmparser::Operator;
 
 use super::{Pass, functions};
@@ -72,20 +72,11 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
     }
 }
 
-/// Emscripten exports the memory first and the constructors right behind it, whatever the
-/// letters are.
+/// The glue's is known by its place, whatever the letters are.
 fn minified<'a>(pass: &Pass<'_, 'a>) -> Option<(u32, &'a str)> {
-    let module = pass.module;
     let grows = pass.items.iter().any(|item| item.known_as.as_deref() == Some(RESIZE_HEAP));
-    let export = module.exports.iter().find(|export| is_func(export.kind))?;
-    let is_letter = export.name.len() <= 2;
-    (grows && is_letter && module.has_type(export.index, "->") && !is_called(pass, export.index))
-        .then_some((export.index, export.name))
-}
-
-/// Some function of the module calls it, so it is not left to the glue.
-fn is_called(pass: &Pass<'_, '_>, function: u32) -> bool {
-    !pass.module.code.callers(function).is_empty()
+    let found = minified_constructor(&pass.module.code, grows)?;
+    Some((found.func, found.export))
 }
 
 /// Nothing but `end` (and `nop`).

@@ -7,6 +7,7 @@ use wasmparser::Operator;
 
 use super::Refusal;
 use super::old::Old;
+use super::uses::Uses;
 
 /// How a new heap comes by memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,13 +108,17 @@ fn notify(code: &Code<'_>) -> Option<u32> {
     })
 }
 
-/// Whether a function remembers a break. One that does not only executes `memory.grow`, for whole pages.
+/// Whether a function remembers a break: it reads what it writes. One that does not only executes `memory.grow`, for whole
+/// pages, and may store to errno; wasi-libc's ends the program when it is asked for less than a page.
 fn keeps_break(code: &Code<'_>, sbrk: u32) -> bool {
-    code.has_type(sbrk, "i32 -> i32")
-        && code
-            .operators(sbrk)
-            .iter()
-            .any(|operator| matches!(operator, Operator::I32Store { .. } | Operator::GlobalSet { .. }))
+    let sets_global =
+        || code.operators(sbrk).iter().any(|operator| matches!(operator, Operator::GlobalSet { .. }));
+    let in_memory = || {
+        // What is not understood may keep one.
+        Uses::of(code, sbrk)
+            .is_none_or(|uses| uses.stores.iter().any(|(address, _)| uses.loads.contains(address)))
+    };
+    code.has_type(sbrk, "i32 -> i32") && (sets_global() || in_memory())
 }
 
 /// An import named `sbrk` that the old allocator calls.

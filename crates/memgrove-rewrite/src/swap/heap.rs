@@ -87,13 +87,22 @@ impl Heap {
         self.funcs.get(name).copied().unwrap_or(u32::MAX)
     }
 
-    /// Adds a heap with these functions, and what they reach.
+    /// Adds a heap with these functions, and what they reach. `mapped`: with the word before a block that code of
+    /// dlmalloc's reads.
     pub fn add(
         edits: &mut Edits<'_, '_>,
         to: To,
         growth: Growth,
-        wanted: &BTreeSet<&'static str>,
+        functions: &BTreeSet<&'static str>,
+        mapped: bool,
     ) -> Result<Self, SwapError> {
+        let mut wanted = functions.clone();
+        if mapped {
+            MAPPED
+                .iter()
+                .filter(|(name, _)| functions.contains(name))
+                .for_each(|(_, needed)| wanted.extend(*needed));
+        }
         let donor = Donor::read_valid(to.donor())?;
         let [base, stack, rest_start, rest_end] = [(); 4].map(|()| {
             let ty = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
@@ -145,9 +154,52 @@ impl Heap {
             of_donor.iter().map(|(name, of)| Ok((*name, func(*of)?))).collect::<Result<_, GraftError>>()?;
         let state = State { base, stack, rest_start, rest_end, next, grow };
         let make = state.make(edits, &donor);
-        Ok(Self { base, make, funcs })
+        let heap = Self { base, make, funcs };
+        if mapped { heap.with_mapped_blocks(edits, functions) } else { Ok(heap) }
+    }
+
+    /// The same heap, each block with the word before it.
+    fn with_mapped_blocks(
+        mut self,
+        edits: &mut Edits<'_, '_>,
+        functions: &BTreeSet<&'static str>,
+    ) -> Result<Self, SwapError> {
+        let donor = Donor::read_valid(WITH_MAPPED_BLOCKS)?;
+        let bind = |import: &wasmparser::Import<'_>| match (import.module, import.name) {
+            ("env", "memory") => Some(Item::Memory(0)),
+            ("heap", name) => self.funcs.get(name).map(|func| Item::Func(*func)),
+            _ => None,
+        };
+        let mut names: BTreeMap<u32, &str> = donor.funcs().map(|(name, func)| (func, name)).collect();
+        names.retain(|_, name| !name.is_empty());
+        let name = |func: u32| match names.get(&func) {
+            Some(name) => format!("memgrove.mapped.{name}"),
+            None => format!("memgrove.mapped.{func}"),
+        };
+        let joint = Joint { bind: &bind, memory: None, name: &name, data: Data::Code };
+        let of_donor: Vec<(&'static str, u32)> =
+            functions.iter().filter_map(|&name| Some((name, donor.func(name)?))).collect();
+        let roots: Vec<u32> = of_donor.iter().map(|(_, func)| *func).collect();
+        let grafted = graft(edits, &donor, Roots { funcs: &roots, bodies: &[] }, &joint)?;
+        for (name, func) in of_donor {
+            self.funcs.insert(name, grafted.func(func).ok_or(GraftError::Memory)?);
+        }
+        Ok(self)
     }
 }
+
+/// Functions over a heap that put a word before each block.
+static WITH_MAPPED_BLOCKS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/mapped.wasm"));
+/// Which functions of the heap each of these calls.
+const MAPPED: [(&str, &[&str]); 7] = [
+    ("malloc", &["malloc"]),
+    ("calloc", &["calloc"]),
+    ("realloc", &["malloc", "realloc", "free", "memcpy"]),
+    ("free", &["free"]),
+    ("memalign", &["malloc", "memalign"]),
+    ("posix_memalign", &["posix_memalign"]),
+    ("malloc_usable_size", &[]),
+];
 
 /// What a heap shares with the module that it is put into.
 struct State {

@@ -14,8 +14,12 @@
 mod adaptor;
 mod growth;
 mod heap;
+mod inlined;
+mod knows;
 mod observe;
 pub(crate) mod old;
+mod own;
+mod reach;
 mod refusal;
 pub(crate) mod role;
 pub(crate) mod uses;
@@ -33,7 +37,7 @@ pub use self::refusal::{Refusal, Why};
 pub use self::role::{Member, ROLES, Role};
 
 use self::heap::Heap;
-use self::old::Old;
+use self::old::{Inlined, Old};
 use crate::edit::{Edits, Frame, Instrument, Map, Sections, Site, Splice, Subject, applied};
 use crate::graft::GraftError;
 
@@ -49,6 +53,9 @@ pub struct Manners {
     pub rounds_alignment: bool,
     /// Rust's functions return the alignment for an empty block, and free nothing then.
     pub empty_is_alignment: bool,
+    /// The word before a block is its length, with two flags of which neither is set for a block that was mapped by itself:
+    /// dlmalloc's. Code that reads it may have been inlined.
+    pub marks_mapped_blocks: bool,
     /// `malloc(0)` returns null; else it is a block of the least size. Found in the code.
     pub(crate) zero_is_null: bool,
     /// Where errno is, and the number for exhausted memory: found in the code.
@@ -139,13 +146,13 @@ pub fn swap(facts: &Facts<'_>, options: &Options) -> Result<Swapped, SwapError> 
         return Err(Refusal::Already { version: earlier.version }.into());
     }
     let code = Code::new(facts);
-    let old = Old::find(&code, &options.members, options.sbrk)?.if_not_run()?;
+    let (old, inlined) = find_old(&code, options)?;
     let growth = Growth::find(&code, &old, options.sbrk)?;
     // Only a function by which the heap grows lives on for it.
     let old = match growth {
         Growth::Sbrk(_) => old,
         Growth::Instruction { .. } | Growth::Break { .. } if options.sbrk.is_some() => {
-            Old::find(&code, &options.members, None).unwrap_or(old)
+            Old::find(&code, &options.members, None, inlined).unwrap_or(old)
         }
         Growth::Instruction { .. } | Growth::Break { .. } => old,
     };
@@ -154,7 +161,7 @@ pub fn swap(facts: &Facts<'_>, options: &Options) -> Result<Swapped, SwapError> 
     let mut edits = Edits::new(&sections);
     let mut wanted = BTreeSet::new();
     old.replaced.values().for_each(|member| adaptor::needed(member.role, &mut wanted));
-    let heap = Heap::add(&mut edits, options.to, growth, &wanted)?;
+    let heap = Heap::add(&mut edits, options.to, growth, &wanted, old.mapped)?;
     let manners = Manners {
         errno: old.errno,
         zero_is_null: old.zero_is_null,
@@ -193,6 +200,18 @@ pub fn swap(facts: &Facts<'_>, options: &Options) -> Result<Swapped, SwapError> 
         state: old.state.into_iter().collect(),
         errno: old.errno.map(|(address, _)| address),
     })
+}
+
+/// What has to be replaced. If code of the allocator's that stays stands against it, and that is dlmalloc's, this code sees
+/// blocks that say that they were mapped.
+fn find_old(code: &Code<'_>, options: &Options) -> Result<(Old, Inlined), Refusal> {
+    let find = |inlined| Old::find(code, &options.members, options.sbrk, inlined).and_then(Old::if_not_run);
+    match find(Inlined::Refused) {
+        Err(why @ Refusal::KnownFromInside { .. }) if options.manners.marks_mapped_blocks => {
+            Ok((find(Inlined::Mapped).map_err(|_| why)?, Inlined::Mapped))
+        }
+        found => Ok((found?, Inlined::Refused)),
+    }
 }
 
 /// Tells whoever asks that a new block was not mapped, so that it is cleared: with the flags of the old header.

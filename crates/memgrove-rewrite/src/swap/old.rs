@@ -6,28 +6,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use memgrove_module::Code;
 use memgrove_module::code::Flow;
-use memgrove_module::facts::{ExternKind, Facts, Numbers};
-use memgrove_module::{Code, PAGE_BYTES};
+use memgrove_module::facts::{ExternKind, Facts};
+use memgrove_module::recognise::constructor;
 use wasmparser::Operator;
 
+use super::inlined::{Remains, with_mapped_blocks};
+use super::knows::{Knows, inner, knows};
+use super::own::{Own, snapshot, state};
+use super::reach::{forwarded, is_lowest, reach, roots};
 use super::role::{Member, Role};
 use super::uses::Uses;
 use super::{Refusal, Why, refusal};
 
-/// Bytes of a variable of the allocator.
-const WORD_BYTES: u32 = 4;
-/// The numbers that C libraries store to errno when memory is refused, and for a bad argument: Linux's and WASI's.
-const ERRNOS: [i32; 4] = [12, 22, 28, 48];
 /// Functions that know an allocator from inside are a few; more mean that it is not the allocator's state.
 const MOST_ROUNDS: usize = 16;
-/// Functions that hand their arguments on, one after the other; and bytes of one.
-const MOST_FORWARDS: usize = 4;
-const MOST_FORWARD_BYTES: u32 = 64;
 /// Operators at the beginning of a function that may ask for special cases.
 const BEGINNING: usize = 20;
-/// Exports that a program's glue calls once, before all others.
-const CONSTRUCTORS: [&str; 3] = ["__wasm_call_ctors", "_initialize", "___wasm_call_ctors"];
 
 /// What is replaced, and what goes with it.
 pub(crate) struct Old {
@@ -51,13 +47,26 @@ pub(crate) struct Old {
     pub state: BTreeSet<u32>,
     /// Where errno is, if the old allocator sets it, and the number for exhausted memory.
     pub errno: Option<(u32, i32)>,
+    /// Functions that stay hold code of the allocator's which reads the word before a block.
+    pub mapped: bool,
     /// A variable of the allocator that points to a block from the beginning, and what it holds.
     snapshot: Option<(u32, u32)>,
 }
 
+/// What becomes of a function of the program that holds code of the allocator's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Inlined {
+    /// A reallocation is taken for the whole function: for whoever wraps it, and looks at it more closely.
+    Replaced,
+    /// It stands against any other heap.
+    Refused,
+    /// It stays, and every block says that it was mapped, which makes it copy: see [`super::inlined`].
+    Mapped,
+}
+
 /// Reads functions once each.
 pub(crate) struct Reader<'c, 'a> {
-    code: &'c Code<'a>,
+    pub code: &'c Code<'a>,
     known: BTreeMap<u32, Option<Uses>>,
 }
 
@@ -75,7 +84,12 @@ impl<'c, 'a> Reader<'c, 'a> {
 
 impl Old {
     /// Finds what has to be replaced. Linear in the module, for each round in which something is added.
-    pub fn find(code: &Code<'_>, members: &[Member], sbrk: Option<u32>) -> Result<Self, Refusal> {
+    pub fn find(
+        code: &Code<'_>,
+        members: &[Member],
+        sbrk: Option<u32>,
+        inlined: Inlined,
+    ) -> Result<Self, Refusal> {
         let facts = code.facts();
         refusal::of_members(facts, members)?;
         let mut by_func: BTreeMap<u32, Member> =
@@ -127,8 +141,24 @@ impl Old {
                 primers.append(&mut new_primers);
                 continue;
             }
+            let known = |func: u32| inferred.get(&func).filter(|_| survives(func)).copied();
+            let mut dead = dead;
+            let mut mapped = false;
+            if inlined == Inlined::Mapped {
+                let is_own = |func: u32| known(func).is_some() || replaced.contains_key(&func);
+                let stays = Stays::find(code, &knowing, &replaced, &own, &is_own);
+                mapped = !stays.remains.is_empty();
+                knowing.retain(|(func, _)| !stays.remains.contains_key(func) && !stays.dead.contains(func));
+                dead.extend(stays.dead);
+                for (func, remains) in
+                    stays.remains.into_iter().filter(|(_, remains)| !remains.tests.is_empty())
+                {
+                    tests.entry(func).or_insert_with(BTreeSet::new).extend(remains.tests);
+                }
+            }
             if knowing.is_empty() {
                 return Ok(Self {
+                    mapped,
                     snapshot: snapshot(code, &own),
                     zero_is_null: asks_for_zero(code, &replaced, Role::Malloc, 0),
                     realloc_zero_frees: asks_for_zero(code, &replaced, Role::Realloc, 1),
@@ -143,14 +173,13 @@ impl Old {
                 });
             }
             // The function itself, if what it promises is known; else those that call it, if that is of theirs.
-            let known = |func: u32| inferred.get(&func).filter(|_| survives(func)).copied();
             let with_callers = |(func, _): &(u32, Why)| match known(*func) {
                 Some(member) => vec![member],
                 None => code.callers(*func).iter().filter_map(|caller| known(*caller)).collect(),
             };
             let found: Vec<Member> = knowing.iter().flat_map(with_callers).collect();
             let found = if found.is_empty() {
-                let infer = |(func, _): &(u32, Why)| infer(facts, &mut reader, *func, &replaced);
+                let infer = |(func, _): &(u32, Why)| infer(facts, &mut reader, *func, &replaced, inlined);
                 knowing.iter().filter_map(infer).collect()
             } else {
                 found
@@ -189,6 +218,7 @@ fn infer(
     reader: &mut Reader<'_, '_>,
     func: u32,
     replaced: &BTreeMap<u32, Member>,
+    inlined: Inlined,
 ) -> Option<Member> {
     if !facts.func_type(func)?.is_written("i32 i32 -> i32") {
         return None;
@@ -198,6 +228,12 @@ fn infer(
         callees.any(|callee| replaced.get(callee).is_some_and(|member| member.role == role))
     };
     if !calls(Role::Malloc) {
+        return None;
+    }
+    let frees = replaced.values().filter(|member| member.role.frees());
+    let freeing = frees.filter_map(|member| farthest(reader, member.func, u32::from(member.has_heap))).min();
+    // A header of the program's own lies between: the function does more than reallocating.
+    if inlined != Inlined::Replaced && farthest(reader, func, 0) < freeing {
         return None;
     }
     let uses = reader.uses(func)?;
@@ -211,6 +247,59 @@ fn infer(
         _ => return None,
     };
     Some(Member { func, role, has_heap: false, is_certain: false })
+}
+
+/// How far before a parameter a function reads or writes, as a distance below 0; 0: not at all.
+fn farthest(reader: &mut Reader<'_, '_>, func: u32, param: u32) -> Option<i64> {
+    let uses = reader.uses(func)?;
+    let before = uses.before_params_at.iter().filter(|(before, ..)| *before == param);
+    Some(before.map(|(_, distance, ..)| *distance).min().unwrap_or(0))
+}
+
+/// Functions that hold code of the allocator's and stand it that every block says it was mapped.
+struct Stays {
+    remains: BTreeMap<u32, Remains>,
+    /// Functions of the allocator's that only these call, where they do not get any more.
+    dead: BTreeSet<u32>,
+}
+
+impl Stays {
+    fn find(
+        code: &Code<'_>,
+        knowing: &[(u32, Why)],
+        replaced: &BTreeMap<u32, Member>,
+        own: &Own,
+        is_own: &dyn Fn(u32) -> bool,
+    ) -> Self {
+        let facts = code.facts();
+        let is_state = |at: u32| own.near(at).is_some();
+        let others = || knowing.iter().map(|(func, _)| *func).filter(|func| !is_own(*func));
+        let remains: BTreeMap<u32, Remains> = others()
+            .filter_map(|func| Some((func, with_mapped_blocks(code, func, replaced, &is_state)?)))
+            .collect();
+        let is_entered = |func: u32| {
+            facts.exports_of(ExternKind::Func, func).next().is_some()
+                || facts.address_taken().contains(&func)
+                || facts.start.is_some_and(|start| start.func == func)
+        };
+        let mut dead = BTreeSet::new();
+        for _ in 0..MOST_ROUNDS {
+            let is_left = |func: &u32| {
+                let reaches = |caller: &u32| {
+                    !replaced.contains_key(caller)
+                        && !dead.contains(caller)
+                        && remains.get(caller).is_none_or(|remains| remains.callees.contains(func))
+                };
+                !remains.contains_key(func) && !is_entered(*func) && !code.callers(*func).iter().any(reaches)
+            };
+            let found: BTreeSet<u32> = others().filter(|func| !dead.contains(func)).filter(is_left).collect();
+            if found.is_empty() {
+                break;
+            }
+            dead.extend(found);
+        }
+        Self { remains, dead }
+    }
 }
 
 /// Whether a function is called by constructors only, which do not ask what it returned: it makes the old heap ready.
@@ -227,9 +316,7 @@ fn only_primes(code: &Code<'_>, func: u32, survives: &dyn Fn(u32) -> bool) -> bo
         let is_constructor = code.has_type(caller, "->")
             && (facts.start.is_some_and(|start| start.func == caller)
                 || facts.func_name(caller) == Some("__wasm_call_ctors")
-                || facts
-                    .exports_of(ExternKind::Func, caller)
-                    .any(|export| CONSTRUCTORS.contains(&export.name)));
+                || constructor(code).is_some_and(|constructor| constructor.func == caller));
         is_constructor
             && Flow::of(code, caller).is_some_and(|flow| {
                 let of_func = |at: &usize| {
@@ -255,314 +342,5 @@ fn asks_for_zero(code: &Code<'_>, replaced: &BTreeMap<u32, Member>, role: Role, 
                 ] if *local_index == length
             )
         })
-    })
-}
-
-/// Functions to which those that take a block hand its header. What was only inferred to be the allocator's may be a
-/// program's function with a header of its own, which it may hand to whatever copies memory.
-fn inner(
-    reader: &mut Reader<'_, '_>,
-    replaced: &BTreeMap<u32, Member>,
-    given: &BTreeSet<u32>,
-) -> BTreeSet<u32> {
-    let takes_block = |member: &&Member| member.role.takes_block() && !member.has_heap;
-    let mut found = BTreeSet::new();
-    for member in replaced.values().filter(takes_block).filter(|member| given.contains(&member.func)) {
-        found.extend(reader.uses(member.func).into_iter().flat_map(|uses| &uses.passed_before));
-    }
-    found.retain(|callee| !replaced.contains_key(callee));
-    found
-}
-
-/// The function to which a function hands all its arguments, and nothing else; itself if there is none.
-fn forwarded(code: &Code<'_>, func: u32) -> u32 {
-    let facts = code.facts();
-    let mut last = func;
-    for _ in 0..MOST_FORWARDS {
-        // Longer bodies are not read.
-        if code.body_len(last) > MOST_FORWARD_BYTES {
-            break;
-        }
-        let operators = code.operators(last);
-        let [arguments @ .., Operator::Call { function_index }, Operator::End] = operators.as_slice() else {
-            break;
-        };
-        let in_order = arguments.iter().zip(0_u32..).all(
-            |(operator, at)| matches!(operator, Operator::LocalGet { local_index } if *local_index == at),
-        );
-        let is_same_type = facts.func_type(last) == facts.func_type(*function_index)
-            && facts.func_type(last).is_some_and(|ty| ty.params().len() == arguments.len());
-        if !in_order || !is_same_type || facts.function(*function_index).is_none() {
-            break;
-        }
-        last = *function_index;
-    }
-    last
-}
-
-/// No other function of the allocator's is reached from it: nothing of what it promises is another's.
-fn is_lowest(facts: &Facts<'_>, func: u32, members: &BTreeMap<u32, Member>) -> bool {
-    let mut seen = BTreeSet::from([func]);
-    let mut open = vec![func];
-    while let Some(next) = open.pop() {
-        for &callee in facts.call_graph.callees(next) {
-            if members.contains_key(&callee) && callee != func {
-                return false;
-            }
-            // What is far below is no part of an allocator: panics and formatting.
-            if seen.len() < 64 && facts.function(callee).is_some() && seen.insert(callee) {
-                open.push(callee);
-            }
-        }
-    }
-    true
-}
-
-/// Functions by which the module is entered, and those that may be called through tables and references.
-fn roots(facts: &Facts<'_>, more: Option<u32>) -> Vec<u32> {
-    let exported =
-        facts.exports.iter().filter(|export| export.kind == ExternKind::Func).map(|export| export.index);
-    let mut roots: Vec<u32> = exported.chain(facts.address_taken()).chain(more).collect();
-    roots.extend(facts.start.map(|start| start.func));
-    roots
-}
-
-/// Functions that can be called, by index. Nothing is reached through bodies that are cut out.
-fn reach(facts: &Facts<'_>, roots: Vec<u32>, is_cut: impl Fn(u32) -> bool) -> Vec<bool> {
-    let mut reached = vec![false; facts.func_count() as usize];
-    let mut open = roots;
-    while let Some(func) = open.pop() {
-        let Some(known) = reached.get_mut(func as usize) else { continue };
-        if std::mem::replace(known, true) || is_cut(func) {
-            continue;
-        }
-        open.extend(facts.call_graph.callees(func));
-    }
-    reached
-}
-
-/// What the allocator keeps.
-struct Own {
-    /// Addresses that it both reads and writes.
-    state: BTreeSet<u32>,
-    heap: Option<u32>,
-    errno: Option<(u32, i32)>,
-    break_cell: Option<u32>,
-}
-
-impl Own {
-    /// An address of the state that a word at an address shares bytes with.
-    fn near(&self, at: u32) -> Option<&u32> {
-        self.state.range(at.saturating_sub(WORD_BYTES - 1)..at.saturating_add(WORD_BYTES)).next()
-    }
-}
-
-fn state<'o>(
-    reader: &mut Reader<'_, '_>,
-    replaced: &'o BTreeMap<u32, Member>,
-    others: impl Iterator<Item = &'o u32>,
-    sbrk: Option<u32>,
-) -> Own {
-    let (mut loads, mut stores) = (BTreeSet::new(), BTreeSet::new());
-    // Where the heap is a parameter: at which distances it is read and written, and where it is.
-    let (mut read_at, mut written_at, mut heaps) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    for func in replaced.keys().chain(others) {
-        let Some(uses) = reader.uses(*func) else { continue };
-        loads.extend(&uses.loads);
-        stores.extend(&uses.stores);
-        if replaced.get(func).is_some_and(|member| member.has_heap) {
-            read_at.extend(uses.at_params.iter().filter(|(param, _)| *param == 0).map(|(_, at)| *at));
-            written_at
-                .extend(uses.written_at_params.iter().filter(|(param, _)| *param == 0).map(|(_, at)| *at));
-        }
-    }
-    let callers: BTreeSet<u32> = replaced
-        .iter()
-        .filter(|(_, member)| member.has_heap)
-        .flat_map(|(func, _)| reader.code.callers(*func).to_vec())
-        .collect();
-    for caller in callers {
-        let Some(uses) = reader.uses(caller) else { continue };
-        let given = uses
-            .first_constants
-            .iter()
-            .filter(|(callee, _)| replaced.get(callee).is_some_and(|member| member.has_heap));
-        heaps.extend(given.map(|(_, heap)| heap.cast_unsigned()));
-    }
-    for &heap in &heaps {
-        loads.extend(read_at.iter().map(|at| heap.wrapping_add(*at)));
-        stores.extend(written_at.iter().map(|at| (heap.wrapping_add(*at), None)));
-    }
-    // What `sbrk` keeps is its own, also where a copy of it was inlined.
-    let breaks: BTreeSet<u32> = sbrk
-        .and_then(|sbrk| reader.uses(sbrk))
-        .map(|uses| uses.loads.iter().copied().chain(uses.stores.iter().map(|(at, _)| *at)).collect())
-        .unwrap_or_default();
-    let mut by_address: BTreeMap<u32, Vec<Option<i32>>> = BTreeMap::new();
-    for (at, value) in stores {
-        by_address.entry(at).or_default().push(value);
-    }
-    // It is stored to and never looked at: a variable of the program's.
-    let is_errno = |values: &[Option<i32>]| {
-        values.iter().all(|value| value.is_some_and(|value| ERRNOS.contains(&value)))
-    };
-    let errno = by_address.iter().find_map(|(at, values)| {
-        let memory = values.iter().flatten().find(|value| [12, 48].contains(*value))?;
-        (is_errno(values) && !loads.contains(at)).then_some((*at, *memory))
-    });
-    let mut state: BTreeSet<u32> =
-        by_address.into_keys().filter(|at| loads.contains(at) && !breaks.contains(at)).collect();
-    let break_cell = break_cell(reader.code, &state);
-    if let Some(cell) = break_cell {
-        state.remove(&cell);
-    }
-    Own { state, heap: heaps.first().copied(), errno, break_cell }
-}
-
-/// Of an allocator that has not run, the only variable that points to where the heap begins.
-fn break_cell(code: &Code<'_>, state: &BTreeSet<u32>) -> Option<u32> {
-    let memory = code.facts().memories.first()?.ty;
-    let is_heap = |value: u32| {
-        let value = u64::from(value);
-        value >= code.data_end()
-            && value.is_multiple_of(8)
-            && value <= memory.min_pages.saturating_mul(PAGE_BYTES)
-    };
-    let mut cells = state.iter().copied().filter(|at| is_heap(code.initial_i32(*at)));
-    let cell = cells.next()?;
-    (code.data_end() > 0 && cells.next().is_none()).then_some(cell)
-}
-
-/// What a function that survives knows of how the allocator works inside.
-enum Knows {
-    Nothing,
-    /// At these positions, whether a new block has to be cleared.
-    Tests(BTreeSet<usize>),
-    Inside(Why),
-}
-
-fn knows(
-    facts: &Facts<'_>,
-    reader: &mut Reader<'_, '_>,
-    func: u32,
-    own: &Own,
-    (replaced, inner): (&BTreeMap<u32, Member>, &BTreeSet<u32>),
-) -> Knows {
-    let calls_any =
-        |func: u32| facts.call_graph.callees(func).iter().any(|callee| replaced.contains_key(callee));
-    let calls = calls_any(func) || facts.call_graph.callees(func).iter().any(|callee| inner.contains(callee));
-    let callers = reader.code.callers(func);
-    if !callers.is_empty()
-        && callers.iter().all(|caller| calls_any(*caller))
-        && let knows @ (Knows::Inside(_) | Knows::Tests(_)) = asks_header(reader, func, own, callers)
-    {
-        return knows;
-    }
-    // Reading a function takes longer than seeing that none of its numbers is an address of interest.
-    if !calls && !mentions(facts, func, &own.state) {
-        return Knows::Nothing;
-    }
-    let Some(uses) = reader.uses(func) else { return Knows::Inside(Why::NotUnderstood) };
-    // Who only writes there makes ready what nobody reads any more.
-    if let Some(address) = uses.loads.iter().find_map(|at| own.near(*at)) {
-        return Knows::Inside(Why::State { address: *address });
-    }
-    let is_new = |callee: &u32| {
-        replaced.get(callee).is_some_and(|member| member.role.is_new_block() || member.role == Role::Realloc)
-    };
-    let passes_on = |param: u32| {
-        uses.passed.iter().any(|(callee, position, passed)| {
-            *passed == param
-                && replaced.get(callee).is_some_and(|member| member.block_param() == Some(*position))
-        })
-    };
-    if uses.before_params.iter().any(|param| passes_on(*param)) {
-        return Knows::Inside(Why::Header);
-    }
-    // What is before a block is handed to what was the allocator's own.
-    if uses.passed_before.iter().any(|callee| inner.contains(callee)) {
-        return Knows::Inside(Why::Header);
-    }
-    let headers = || uses.before_results.iter().filter(|(callee, ..)| is_new(callee));
-    if headers().any(|(.., is_test)| !is_test) {
-        return Knows::Inside(Why::Header);
-    }
-    let tests: BTreeSet<usize> = headers().map(|(_, place, _)| *place).collect();
-    if tests.is_empty() { Knows::Nothing } else { Knows::Tests(tests) }
-}
-
-/// Whether a function that is only called where blocks are allocated or freed looks before a block that it is handed: it
-/// was part of the allocator.
-fn asks_header(reader: &mut Reader<'_, '_>, func: u32, own: &Own, callers: &[u32]) -> Knows {
-    let is_leaf = reader.code.facts().call_graph.callees(func).is_empty();
-    let Some(uses) = reader.uses(func) else { return Knows::Nothing };
-    if uses.before_params.is_empty() {
-        return Knows::Nothing;
-    }
-    let tests: BTreeSet<usize> = uses
-        .before_params_at
-        .iter()
-        .filter(|(.., is_test)| *is_test)
-        .map(|(_, _, place, _)| *place)
-        .collect();
-    let only_tests = tests.len() == uses.before_params_at.len();
-    let has_other_uses = !uses.loads.is_empty() || !uses.stores.is_empty();
-    if is_leaf && only_tests && !has_other_uses {
-        return Knows::Tests(tests);
-    }
-    // One that is told where the heap is: nothing but the allocator is.
-    let is_told = own.heap.is_some_and(|heap| {
-        let told = (func, heap.cast_signed());
-        callers
-            .iter()
-            .any(|caller| reader.uses(*caller).is_some_and(|uses| uses.first_constants.contains(&told)))
-    });
-    if is_told { Knows::Inside(Why::Header) } else { Knows::Nothing }
-}
-
-/// Whether a function holds a number that may lead to one of these addresses. O(1) for most that hold none, else O(its
-/// operators).
-fn mentions(facts: &Facts<'_>, func: u32, state: &BTreeSet<u32>) -> bool {
-    let (Some(first), Some(last)) = (state.first().copied(), state.last().copied()) else { return false };
-    // A base and a distance from it: the base is the number.
-    let range = u64::from(first.saturating_sub(1024))..=u64::from(last.saturating_add(WORD_BYTES));
-    if facts.function(func).is_some_and(|function| !function.numbers.may_meet(Numbers::of_range(&range))) {
-        return false;
-    }
-    let Some(operators) = facts.operators(func) else { return true };
-    for operator in operators {
-        let number = match operator {
-            Ok(Operator::I32Const { value }) => u64::from(value.cast_unsigned()),
-            Ok(
-                Operator::I32Load { memarg }
-                | Operator::I64Load { memarg }
-                | Operator::I32Load8U { memarg }
-                | Operator::I32Load8S { memarg }
-                | Operator::I32Load16U { memarg }
-                | Operator::I32Load16S { memarg }
-                | Operator::I32Store { memarg }
-                | Operator::I64Store { memarg }
-                | Operator::I32Store8 { memarg }
-                | Operator::I32Store16 { memarg },
-            ) => memarg.offset,
-            Ok(_) => continue,
-            Err(_) => return true,
-        };
-        if range.contains(&number) {
-            return true;
-        }
-    }
-    false
-}
-
-/// What the old allocator keeps that points to a block: it has run already.
-fn snapshot(code: &Code<'_>, own: &Own) -> Option<(u32, u32)> {
-    let memory = code.facts().memories.first()?;
-    let end = memory.ty.min_pages.saturating_mul(PAGE_BYTES);
-    own.state.iter().find_map(|&at| {
-        let value = code.initial_i32(at);
-        // The heap lies behind its state, and links within the state are a linker's.
-        let last = own.state.last().copied().unwrap_or_default().saturating_add(1024);
-        (value > last && value.is_multiple_of(4) && u64::from(value) <= end).then_some((at, value))
     })
 }

@@ -39,6 +39,8 @@ pub(crate) struct Uses {
     pub first_constants: BTreeSet<(u32, i32)>,
     /// Calls whose first argument is not a constant.
     pub first_others: BTreeSet<u32>,
+    /// Calls that are handed an address before which the function reads or writes: callee, and position of the argument.
+    pub before_handed: BTreeSet<(u32, u32)>,
 }
 
 /// What an address is, as far as it is known: something, and a distance from it.
@@ -50,6 +52,25 @@ enum Address {
     Other,
 }
 
+/// Addresses that are accessed and handed on, each as a value and a distance from it.
+#[derive(Default)]
+struct Handed {
+    accessed: BTreeSet<(Base, i64)>,
+    passed: BTreeSet<(Base, i64, u32, u32)>,
+}
+
+impl Handed {
+    /// Calls that are handed what lies a little behind an address that is accessed: callee and position.
+    fn behind_access(&self) -> BTreeSet<(u32, u32)> {
+        let is_before = |base: Base, distance: i64| {
+            let near = (base, distance - HEADER_BYTES)..(base, distance);
+            self.accessed.range(near).next().is_some()
+        };
+        let behind = self.passed.iter().filter(|(base, distance, ..)| is_before(*base, *distance));
+        behind.map(|(.., callee, position)| (*callee, *position)).collect()
+    }
+}
+
 impl Uses {
     /// Reads a function; `None` if it is not understood. Linear in its size.
     pub fn of(code: &Code<'_>, func: u32) -> Option<Self> {
@@ -57,8 +78,13 @@ impl Uses {
         let params = u32::try_from(code.facts().func_type(func)?.params().len()).ok()?;
         let reader = Reader { flow: &flow, params };
         let mut uses = Self::default();
+        let mut handed = Handed::default();
         for (at, operator) in flow.code.iter().enumerate() {
             if let Some((offset, is_store)) = access(operator) {
+                if let Some((base, distance)) = based(&flow, params, at, 0) {
+                    let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+                    handed.accessed.insert((base, distance.saturating_add(offset)));
+                }
                 let address = reader.address(at, 0);
                 let is_test = !is_store && is_flag_test(&flow, at);
                 uses.note(
@@ -73,6 +99,9 @@ impl Uses {
                 let count = code.facts().func_type(*function_index).map_or(0, |ty| ty.params().len());
                 for argument in 0..count {
                     let position = u32::try_from(argument).unwrap_or(u32::MAX);
+                    if let Some((base, distance)) = based(&flow, params, at, argument) {
+                        handed.passed.insert((base, distance, *function_index, position));
+                    }
                     match reader.address(at, argument) {
                         Address::Param(param, 0) => {
                             uses.passed.insert((*function_index, position, param));
@@ -98,6 +127,7 @@ impl Uses {
                 }
             }
         }
+        uses.before_handed = handed.behind_access();
         Some(uses)
     }
 
@@ -148,7 +178,7 @@ impl Uses {
 
 /// Whether what is loaded is only asked for its two lowest bits, and these only for being set: dlmalloc's
 /// "this block was not mapped", before it is cleared.
-fn is_flag_test(flow: &Flow<'_>, at: usize) -> bool {
+pub(super) fn is_flag_test(flow: &Flow<'_>, at: usize) -> bool {
     if !matches!(
         flow.code[at],
         Operator::I32Load { .. } | Operator::I32Load8U { .. } | Operator::I32Load8S { .. }
@@ -195,6 +225,44 @@ impl Reader<'_, '_> {
             },
             _ => Address::Other,
         }
+    }
+}
+
+/// Something that does not change while a function runs, as far as is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Base {
+    /// A parameter that was not set.
+    Param(u32),
+    /// What an operator has made, by its position.
+    Made(usize),
+}
+
+/// An operand as a value and a distance from it, in bytes; `None` if it is a constant.
+pub(super) fn based(flow: &Flow<'_>, params: u32, at: usize, which: usize) -> Option<(Base, i64)> {
+    let (mut value, mut distance) = (flow.operand(at, which)?, 0_i64);
+    for _ in 0..DEPTH {
+        let constant = |which| flow.const_operand(value, which).map(i64::from);
+        let (other, more) = match flow.code[value] {
+            Operator::I32Add => match (constant(0), constant(1)) {
+                (_, Some(more)) => (0, more),
+                (Some(more), None) => (1, more),
+                (None, None) => break,
+            },
+            Operator::I32Sub => match constant(1) {
+                Some(more) => (0, -more),
+                None => break,
+            },
+            _ => break,
+        };
+        value = flow.operand(value, other)?;
+        distance += more;
+    }
+    match flow.code[value] {
+        Operator::I32Const { .. } => None,
+        Operator::LocalGet { local_index } if local_index < params => {
+            Some((Base::Param(local_index), distance))
+        }
+        _ => Some((Base::Made(value), distance)),
     }
 }
 

@@ -24,6 +24,7 @@ pub(super) fn function(
         let (rank, arguments) = match role {
             Role::Malloc => (0, vec![size.clone()]),
             Role::RustAlloc => (1, vec![size.clone(), align.clone()]),
+            Role::RustAllocAlignFirst => (1, vec![align.clone(), size.clone()]),
             Role::Calloc => (2, vec![size.clone(), number(1)]),
             Role::Memalign => (3, vec![align.clone(), size.clone()]),
             Role::CabiRealloc => (4, vec![number(0), number(0), align.clone(), size.clone()]),

@@ -5,53 +5,14 @@
 //! ways that passes look at.
 
 use arbitrary::Unstructured;
-use memgrove_rewrite::{Options, Stubs};
-
-/// Numbers from a seed (splitmix64).
-pub struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).expect("below a usize")
-    }
-
-    fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[self.below(of.len())]
-    }
-
-    fn one_in(&mut self, times: usize) -> bool {
-        self.below(times) == 0
-    }
-}
 
 #[allow(dead_code, reason = "not every test that has these modules asks for less")]
-/// What is asked for: mostly everything, sometimes less, sometimes for a host that has something.
-pub fn options(seed: u64) -> Options {
-    let provided = |names: &[(&str, &str)]| {
-        names.iter().map(|(module, name)| ((*module).to_owned(), (*name).to_owned())).collect()
-    };
-    match seed % 5 {
-        0 => Options { stubs: Stubs::none(), ..Options::default() },
-        1 => Options {
-            provided: provided(&[("env", "memory"), ("env", "abort"), ("a:b", "memory")]),
-            ..Options::default()
-        },
-        2 => Options {
-            provided: provided(&[("wasi_snapshot_preview1", "fd_write"), ("env", "a"), ("env", "sbrk")]),
-            export_memory: true,
-            ..Options::default()
-        },
-        _ => Options::default(),
-    }
-}
+mod options;
+mod random;
+
+#[allow(unused_imports, reason = "not every test that has these modules asks for less")]
+pub use options::options;
+use random::Random;
 
 /// Random modules, one after the other. Of some seeds wasm-smith makes none.
 pub struct Smith {
@@ -62,7 +23,7 @@ pub struct Smith {
 impl Smith {
     /// The modules that follow from a seed.
     pub fn new(seed: u64) -> Self {
-        Self { random: Random(seed), round: 0 }
+        Self { random: Random::new(seed), round: 0 }
     }
 
     /// The next one.
@@ -86,7 +47,7 @@ impl Smith {
 
 /// A module of known imports under misleading names.
 pub fn misleading(seed: u64) -> Vec<u8> {
-    let text = module(&mut Random(seed));
+    let text = module(&mut Random::new(seed));
     wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 

@@ -85,8 +85,12 @@ pub(super) struct Functions {
 }
 
 impl Functions {
-    fn of(&self, wanted: &[Role]) -> Option<&(String, Member)> {
-        wanted.iter().find_map(|role| self.members.iter().find(|(_, member)| member.role == *role))
+    /// Of the first of these roles that is there, each function in its turn.
+    fn of(&self, wanted: &[Role], turn: usize) -> Option<&(String, Member)> {
+        wanted.iter().find_map(|role| {
+            let with_role = || self.members.iter().filter(|(_, member)| member.role == *role);
+            with_role().nth(turn.checked_rem(with_role().count())?)
+        })
     }
 
     fn arguments(&self, member: &Member, arguments: &[u32]) -> Vec<Value> {
@@ -184,6 +188,10 @@ impl<'d> Drive<'d> {
         Ok(())
     }
 
+    fn of(&self, wanted: &[Role]) -> Option<&'d (String, Member)> {
+        self.functions.of(wanted, self.driven.noted.len())
+    }
+
     fn live_bytes(&self) -> u64 {
         self.live.iter().map(|live| u64::from(live.bytes)).sum()
     }
@@ -253,8 +261,7 @@ impl<'d> Drive<'d> {
             (false, true) => &[Role::Memalign, Role::RustAlloc, Role::RustAllocAlignFirst, Role::Malloc],
             _ => &[Role::Malloc, Role::RustAlloc, Role::RustAllocAlignFirst, Role::Calloc],
         };
-        let Some((name, member)) = self.functions.of(wanted).map(|(name, member)| (name.clone(), *member))
-        else {
+        let Some((name, member)) = self.of(wanted).map(|(name, member)| (name.clone(), *member)) else {
             return Ok(());
         };
         let aligned = aligned_to(member.role, align);
@@ -303,7 +310,7 @@ impl<'d> Drive<'d> {
     }
 
     fn usable(&mut self, at: u32, bytes: u32) -> Result<(), Fault> {
-        let Some((name, member)) = self.functions.of(&[Role::UsableSize]).cloned() else { return Ok(()) };
+        let Some((name, member)) = self.of(&[Role::UsableSize]).cloned() else { return Ok(()) };
         let words = format!("malloc_usable_size of {bytes} bytes");
         let arguments = self.functions.arguments(&member, &[at]);
         match self.call(&name, &arguments, &words)? {
@@ -329,7 +336,7 @@ impl<'d> Drive<'d> {
             )));
         }
         let Some((name, member)) =
-            self.functions.of(&[Role::Free, Role::RustDealloc, Role::RustDeallocAlignFirst]).cloned()
+            self.of(&[Role::Free, Role::RustDealloc, Role::RustDeallocAlignFirst]).cloned()
         else {
             return Ok(());
         };
@@ -343,7 +350,7 @@ impl<'d> Drive<'d> {
     }
 
     fn reallocate(&mut self, which: usize, bytes: u32) -> Result<(), Fault> {
-        let Some((name, member)) = self.functions.of(&[Role::Realloc, Role::RustRealloc]).cloned() else {
+        let Some((name, member)) = self.of(&[Role::Realloc, Role::RustRealloc]).cloned() else {
             return Ok(());
         };
         let live = self.live.swap_remove(which);
@@ -381,9 +388,7 @@ impl<'d> Drive<'d> {
         ];
         for (roles, arguments) in cases {
             // C's promises, not those of a step below.
-            let Some((name, member)) =
-                self.functions.of(roles).filter(|(_, member)| !member.has_heap).cloned()
-            else {
+            let Some((name, member)) = self.of(roles).filter(|(_, member)| !member.has_heap).cloned() else {
                 continue;
             };
             let words = format!("{}{arguments:?}", member.role.name());
@@ -392,7 +397,7 @@ impl<'d> Drive<'d> {
                 self.driven.noted.push((words, Seen::Block { is_null: at == 0 }));
             }
         }
-        let Some((name, member)) = self.functions.of(&[Role::Realloc]).cloned() else { return Ok(()) };
+        let Some((name, member)) = self.of(&[Role::Realloc]).cloned() else { return Ok(()) };
         self.allocate(100, 8, false)?;
         if let Some(live) = self.live.pop() {
             let arguments = self.functions.arguments(&member, &[live.at, 0]);

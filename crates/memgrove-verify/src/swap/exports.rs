@@ -19,7 +19,7 @@ use memgrove_rewrite::swap::{Member, Observed, Role, Swapped};
 
 use super::observed::{Asked, Seen};
 use super::random::Random;
-use super::verify::{CONSTRUCTORS, Subject, gap_of};
+use super::verify::{Subject, gap_of};
 use crate::copy::{Anatomy, Copy, Shown};
 use crate::drive::{self, counted};
 use crate::engine::{
@@ -221,11 +221,7 @@ impl<'w> Work<'w> {
         seen.fill_with(layout.unwrap_or(FIRST).fill);
         let mut work =
             Self { instance, names, copy, members: &observation.members, seen, others: None, stack: None };
-        let facts = subject.facts;
-        if let Some(name) = CONSTRUCTORS.into_iter().find(|name| {
-            let func = facts.exported_func(name).and_then(|func| facts.func_type(func));
-            func.is_some_and(|ty| ty.params().is_empty())
-        }) {
+        if let Some(name) = &subject.constructor {
             work.call(name, &[])?;
         }
         if let Some(layout) = layout.filter(|layout| layout.shift_bytes > 0) {
@@ -622,7 +618,7 @@ fn callable<'s>(subject: &'s Subject<'_>) -> (Vec<(&'s str, Signature)>, usize) 
     for export in &subject.exports {
         let ExportKind::Function(signature) = &export.kind else { continue };
         let index = subject.facts.exported_func(&export.name);
-        if CONSTRUCTORS.contains(&export.name.as_str())
+        if subject.constructor.as_ref() == Some(&export.name)
             || index.is_some_and(|index| subject.interface.contains(&index))
         {
             continue;

@@ -48,6 +48,7 @@ fn manners(family: &str) -> Manners {
     let mut manners = Manners::default();
     manners.realloc_zero_frees = family == "emmalloc";
     manners.rounds_alignment = family == "dlmalloc";
+    manners.marks_mapped_blocks = family == "dlmalloc";
     manners.empty_is_alignment = family == "wee_alloc";
     manners
 }

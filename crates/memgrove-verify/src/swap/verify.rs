@@ -10,6 +10,8 @@
 use std::collections::BTreeSet;
 
 use memgrove_inspect::Facts;
+use memgrove_module::Code;
+use memgrove_module::recognise::constructor;
 use memgrove_rewrite::swap::{Beyond, Growth, Swapped};
 use memgrove_rewrite::{Options, Plan};
 use serde::Serialize;
@@ -18,7 +20,7 @@ use super::cost::{self, Costs};
 use super::drive::{Drive, Driven, Fault, Functions, Noted, Seen};
 use super::exports::{self, Observation};
 use crate::copy::{Anatomy, Copy, Shown};
-use crate::engine::{Engine, EngineError, Export, ExportKind, Instance, Memory};
+use crate::engine::{Engine, EngineError, Export, Instance, Memory};
 use crate::pair::Sides;
 use crate::{Gap, Outcome, Reason, Verdict, Witness, pair};
 
@@ -28,8 +30,6 @@ const ROOM_PARTS: u64 = 8;
 const ROOM_PAGES: u64 = 512;
 /// The calls are drawn from these.
 pub(super) const SEEDS: [u64; 2] = [0x9e37_79b9, 0x1234_5678_9abc];
-/// Exports that a glue calls once, first.
-pub(super) const CONSTRUCTORS: [&str; 3] = ["__wasm_call_ctors", "___wasm_call_ctors", "_initialize"];
 
 /// What was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -136,6 +136,8 @@ pub(super) struct Subject<'a> {
     host_grows: bool,
     /// What the original exports.
     pub exports: Vec<Export>,
+    /// The export that its glue calls first.
+    pub constructor: Option<String>,
     /// The functions that were replaced.
     pub interface: BTreeSet<u32>,
     original: Copy,
@@ -187,24 +189,18 @@ impl<'a> Subject<'a> {
             exports: crate::engine::Shape::of(facts.bytes())
                 .map_or_else(|_| Vec::new(), |shape| shape.exports),
             interface,
+            constructor: constructor(&Code::new(facts)).map(|constructor| constructor.export.to_owned()),
         })
     }
 
     pub fn start(&self, sides: &Sides<'_>, side: Side) -> Result<Box<dyn Instance>, EngineError> {
-        let (module, mut instance) = match side {
-            Side::Original => (sides.original(), sides.original_alone()?),
-            Side::Swapped => (sides.fixed(), sides.fixed_on_host_of_original()?),
+        let mut instance = match side {
+            Side::Original => sides.original_alone()?,
+            Side::Swapped => sides.fixed_on_host_of_original()?,
         };
         self.make_room(instance.as_mut())?;
-        for name in CONSTRUCTORS {
-            let is_there = module.shape().exports.iter().any(|export| {
-                export.name == name
-                    && matches!(&export.kind, ExportKind::Function(signature) if signature.parameters.is_empty())
-            });
-            if is_there {
-                instance.call(name, &[])?;
-                break;
-            }
+        if let Some(name) = &self.constructor {
+            instance.call(name, &[])?;
         }
         Ok(instance)
     }

@@ -154,6 +154,17 @@ fn describe(facts: &Facts<'_>, role: Role, func: u32, found: Found) -> Allocator
     }
 }
 
+/// Exported functions whose name and type say exactly what they do, in the order of the exports.
+pub fn exported_by_name<'f>(facts: &'f Facts<'_>) -> impl Iterator<Item = (&'f str, Role, Abi)> {
+    let imported = facts.imported_func_count();
+    let exported = facts.exports.iter();
+    let defined = exported.filter(move |export| export.kind == ExternKind::Func && export.index >= imported);
+    defined.filter_map(|export| match by_name(facts, export.index, export.name)? {
+        (role, abi, Fit::Exact) => Some((export.name, role, abi)),
+        (.., Fit::Shortened) => None,
+    })
+}
+
 /// Functions whose exported or linked name says what they are, if their type agrees.
 fn named(facts: &Facts<'_>) -> BTreeMap<(Role, u32), Found> {
     let imported = facts.imported_func_count();

@@ -67,6 +67,13 @@ fn shown(pointer: &StackPointer) -> (Confidence, String) {
         ShownBy::Name => certain("named __stack_pointer"),
         ShownBy::ImportedValue => certain("starts with the value of the imported STACKTOP"),
         ShownBy::Import => certain("imported as the stack pointer"),
+        ShownBy::Frame(count) => {
+            let text = format!(
+                "mutable global {} is moved in {count} function prologues, and back by as much at the end",
+                pointer.global
+            );
+            (Confidence::HIGH, text)
+        }
         ShownBy::Prologues(count) => {
             // One function can move a global for other reasons.
             let confidence = if count >= 3 { Confidence::HIGH } else { Confidence::MEDIUM };

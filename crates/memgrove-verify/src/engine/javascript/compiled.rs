@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::Channel;
 use super::meter::{Meter, Metering};
 use super::wire::{all_from_json, all_to_json, from_hex, from_json, in_bounds, to_hex, to_json};
+use super::{Channel, Functions};
 use crate::engine::{
     Demand, EngineError, ExportKind, Host, HostFunction, ImportKind, Instance, Memory, Module, Outcome,
     Shape, Signature, Supply, TrapReason, Value, ValueType, check_arguments,
@@ -43,7 +43,7 @@ impl<C: Channel> Compiled<C> {
         let id = next_id();
         let metered = metering.map(|metering| metering.apply(wasm)).transpose()?;
         let bytes = to_hex(metered.as_ref().map_or(wasm, |(bytes, _)| bytes));
-        channel.ask(json!({ "operation": "compile", "module": id, "bytes": bytes }), &[])?;
+        channel.ask(json!({ "operation": "compile", "module": id, "bytes": bytes }), &Functions::from([]))?;
         let meter = metered.map(|(_, meter)| meter);
         Ok(Self(Arc::new(Shared { channel: Mutex::new(channel), shape, id, meter })))
     }
@@ -58,7 +58,8 @@ impl<C: Channel> Shared<C> {
 impl<C: Channel> Drop for Shared<C> {
     fn drop(&mut self) {
         // A server that has ended has no module to give up.
-        let _ = self.channel().ask(json!({ "operation": "discard", "module": self.id }), &[]);
+        let _ =
+            self.channel().ask(json!({ "operation": "discard", "module": self.id }), &Functions::from([]));
     }
 }
 
@@ -116,6 +117,7 @@ impl<C: Channel + 'static> Module for Compiled<C> {
             "mainMemory": shape.main_memory().unwrap_or_default(),
             "mainTable": shape.main_table().unwrap_or_default(),
         });
+        let functions = Functions::from(functions);
         let outcome = self.0.channel().ask(request, &functions);
         match outcome {
             Ok(_) => {
@@ -148,7 +150,7 @@ impl<C: Channel + 'static> Module for Compiled<C> {
 
 struct Running<C: Channel> {
     module: Arc<Shared<C>>,
-    functions: Vec<Option<(HostFunction, Signature)>>,
+    functions: Functions,
     id: u64,
     /// What each call may take, where it is counted.
     fuel: Option<u64>,

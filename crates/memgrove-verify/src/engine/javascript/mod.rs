@@ -31,7 +31,7 @@ use super::{Demand, EngineError, HostFunction, Signature};
 pub const SERVER: &str = include_str!("engine.js");
 
 /// The functions that a host gave to an instance, by the index of the import.
-pub type Functions = [Option<(HostFunction, Signature)>];
+pub type Functions = std::sync::Arc<[Option<(HostFunction, Signature)>]>;
 
 /// The way to the server.
 pub trait Channel: Send {

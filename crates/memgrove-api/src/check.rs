@@ -1,0 +1,112 @@
+//! A module that reports misuse of its heap, and what its reports say.
+
+use memgrove_inspect::Facts;
+use memgrove_profile::MisuseKind;
+use memgrove_rewrite::check::{CheckError, Checked, Options, check};
+use memgrove_rewrite::swap::To;
+use memgrove_verify::swap::options_for;
+use memgrove_view::check::{CheckReport, Suppression};
+
+use crate::error::{Error, UserError};
+
+/// Blocks that are live at the end, among the kinds that can count.
+pub const LEAK: &str = "leak";
+
+/// How a module is checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// Tell the calls of one function by another apart.
+    pub call_sites: bool,
+    /// Test in line, and call only where a test fails.
+    pub in_line: bool,
+    /// The most memory that reports and stacks may take, in bytes.
+    pub max_bytes: u64,
+}
+
+/// Instruments a module whose allocator the inspector finds.
+///
+/// # Errors
+/// [`Error::User`] with the reason if it is not known well enough, [`Error::Check`] if the module cannot be read.
+pub fn instrument(facts: &Facts<'_>, request: Request) -> Result<Checked, Error> {
+    let refused = |why: String| {
+        UserError::no(format!("it cannot be checked: {why}"))
+            .hint("memgrove inspect -v shows what is known of its allocator; memgrove trace needs less of it")
+    };
+    // The functions are the same whatever they would be replaced by.
+    let known = options_for(facts, To::ALL[0]).map_err(|why| refused(why.to_string()))?;
+    let options = Options {
+        members: known.members,
+        sbrk: known.sbrk,
+        manners: known.manners,
+        call_sites: request.call_sites,
+        in_line: request.in_line,
+        max_bytes: request.max_bytes,
+    };
+    check(facts, &options).map_err(|error| match error {
+        CheckError::Module(_) => Error::Check(error),
+        CheckError::Already { .. } => UserError::failed(error.to_string()).hint("check the original").into(),
+        other => refused(other.to_string()).into(),
+    })
+}
+
+/// Every kind that can count as a failure.
+pub fn kinds() -> impl Iterator<Item = &'static str> {
+    MisuseKind::all().map(MisuseKind::id).chain([LEAK])
+}
+
+/// Whether something was found of the kinds that count; of every kind but leaks where none is named.
+#[must_use]
+pub fn fails(report: &CheckReport<'_>, fail_on: &[String]) -> bool {
+    let counts = |kind: &str| match fail_on {
+        [] => kind != LEAK,
+        _ => fail_on.iter().any(|wanted| wanted == kind),
+    };
+    report.misuses().any(|misuse| counts(misuse.kind.id()))
+        || counts(LEAK) && report.live().is_some_and(|(blocks, _)| blocks > 0)
+}
+
+/// The lines of a text of suppressions, `KIND:FUNCTION`; what follows `#` is a comment. `name` says where it is from.
+///
+/// # Errors
+/// The first line that is none.
+pub fn suppressions(text: &str, name: &str) -> Result<Vec<Suppression>, UserError> {
+    let mut found = Vec::new();
+    for (line, number) in text.lines().zip(1_u64..) {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if line.is_empty() {
+            continue;
+        }
+        let is_kind = |kind: &str| kind == "*" || kinds().any(|known| known == kind);
+        let parts = line.split_once(':').filter(|(kind, function)| is_kind(kind) && !function.is_empty());
+        let (kind, function) = parts.ok_or_else(|| {
+            UserError::usage(format!("{name}, line {number} is not KIND:FUNCTION"))
+                .hint(format!("the kinds are *, {}", kinds().collect::<Vec<_>>().join(", ")))
+        })?;
+        found.push(Suppression { kind: kind.to_owned(), function: function.to_owned() });
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suppressions_are_lines_and_the_wrong_one_is_named() {
+        let text = "# ours\nleak:cache\n\n*:old # both\n";
+        let found = suppressions(text, "s.txt").unwrap();
+        let pairs: Vec<_> = found.iter().map(|one| (one.kind.as_str(), one.function.as_str())).collect();
+        assert_eq!(pairs, [("leak", "cache"), ("*", "old")]);
+        let wrong = suppressions("leak:cache\nlaek:cache", "s.txt").unwrap_err();
+        assert!(wrong.to_string().contains("line 2"), "{wrong}");
+    }
+
+    #[test]
+    fn a_module_without_an_allocator_is_refused_with_the_reason() {
+        let wasm = wat::parse_str("(module (memory 1))").unwrap();
+        let facts = memgrove_inspect::facts(&wasm).unwrap();
+        let request = Request { call_sites: true, in_line: true, max_bytes: 1 << 20 };
+        let error = instrument(&facts, request).unwrap_err();
+        assert!(error.failure().message.starts_with("it cannot be checked: "), "{error}");
+    }
+}

@@ -1,0 +1,177 @@
+//! A module that records what its heap does.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use memgrove_inspect::facts::Proposal;
+use memgrove_inspect::report::{AllocatorFunction, Level};
+use memgrove_inspect::{Facts, conclude};
+use memgrove_rewrite::trace::{Options, ROLES, Role, Sample, TraceError, Traced, trace, traced_by};
+use memgrove_view::count;
+
+use crate::error::{Error, UserError};
+
+/// What a recording takes at most in a memory of its own, where nothing else is asked.
+const MEMORY_BYTES: u64 = 1 << 30;
+/// The same in a block of the program's memory.
+const BLOCK_BYTES: u64 = 8 << 20;
+
+/// How a module is traced.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The allocator's functions, `FUNC=ROLE`; those that the inspector finds, where there is none.
+    pub alloc: Vec<String>,
+    /// Record who called, and not only what was asked.
+    pub stacks: bool,
+    /// Tell the calls of one function by another apart.
+    pub call_sites: bool,
+    /// Record one block in so many bytes asked for, in place of all.
+    pub sample_mean_bytes: Option<u64>,
+    /// Which blocks these are.
+    pub seed: u64,
+    /// The most memory that the recording may take, in bytes.
+    pub max_bytes: Option<u64>,
+    /// Record into a block of the module's own allocator, for engines that know one memory only.
+    pub one_memory: bool,
+    /// Several instances have one memory, which is not shared between threads: their recordings are read together.
+    pub instances: bool,
+}
+
+/// A module with its recorder.
+#[derive(Debug)]
+pub struct Instrumented {
+    /// The allocator's functions, by index.
+    pub functions: BTreeMap<u32, Role>,
+    /// The module.
+    pub traced: Traced,
+}
+
+/// Instruments a module.
+///
+/// # Errors
+/// [`Error::User`] with the reason if it is of a kind that cannot be traced or its allocator is not known,
+/// [`Error::Trace`] if it cannot be read.
+pub fn instrument(facts: &Facts<'_>, request: &Request) -> Result<Instrumented, Error> {
+    refuse_what_has_no_heap(facts, !request.alloc.is_empty())?;
+    let functions = match &request.alloc[..] {
+        [] => Some(recognised(facts)).filter(is_traceable).ok_or_else(|| {
+            UserError::failed("no function is known that allocates, and one that frees")
+                .hint("name them with --alloc, such as --alloc 244=malloc,1827=free; memgrove inspect -v shows what is known")
+        })?,
+        named => named.iter().map(|given| named_role(given, facts)).collect::<Result<_, _>>()?,
+    };
+    let mean_bytes = |bytes| u32::try_from(bytes).unwrap_or(u32::MAX);
+    let options = Options {
+        functions,
+        sample: request
+            .sample_mean_bytes
+            .map(|bytes| Sample { mean_bytes: mean_bytes(bytes), seed: request.seed }),
+        stacks: request.stacks,
+        call_sites: request.call_sites,
+        max_bytes: request.max_bytes.unwrap_or(if request.one_memory { BLOCK_BYTES } else { MEMORY_BYTES }),
+        one_memory: request.one_memory,
+        instances: request.instances,
+    };
+    let traced = trace(facts.bytes(), &options).map_err(explain)?;
+    Ok(Instrumented { functions: options.functions, traced })
+}
+
+/// Says so early of what cannot be traced whatever its functions are.
+fn refuse_what_has_no_heap(facts: &Facts<'_>, is_named: bool) -> Result<(), Error> {
+    if let Some(version) = traced_by(facts.bytes()) {
+        return Err(explain(TraceError::Already { version }));
+    }
+    if let Some(component) = &facts.component {
+        let cores: Vec<(usize, Range<u32>)> = component
+            .modules
+            .iter()
+            .enumerate()
+            .filter(|(_, core)| is_traceable(&recognised(core)))
+            .map(|(at, core)| (at, core.range()))
+            .collect();
+        let error = format!("it is a component of {}", count(component.modules.len() as u64, "core module"));
+        let hint = match &cores[..] {
+            [] => "none of them has an allocator that is known; extract the one that has it".to_owned(),
+            [(at, range), ..] => format!(
+                "an allocator is in core module {at}, bytes {:#x} to {:#x}: extract that, such as with \
+                 `wasm-tools component unbundle`, trace it, and put it back",
+                range.start, range.end
+            ),
+        };
+        return Err(UserError::failed(error).hint(hint).into());
+    }
+    if !is_named && facts.proposals.contains(Proposal::Gc) && !is_traceable(&recognised(facts)) {
+        return Err(UserError::failed(
+            "its objects are WasmGC's, so the heap is the engine's, and no function of the module allocates",
+        )
+        .hint("use the heap profiler of the engine; an allocator beside them can be named with --alloc")
+        .into());
+    }
+    Ok(())
+}
+
+/// The functions of the allocator that inspect is fairly sure of.
+///
+/// A wrong one does no harm to the program: the recording contradicts itself, and says so when it is read.
+fn recognised(facts: &Facts<'_>) -> BTreeMap<u32, Role> {
+    let report = conclude(facts);
+    let functions =
+        report.allocator.functions.iter().filter(|function| function.confidence.level() >= Level::Medium);
+    functions.filter_map(|function| Some((function.func, role_of(function)?))).collect()
+}
+
+/// Something allocates, and something frees.
+fn is_traceable(roles: &BTreeMap<u32, Role>) -> bool {
+    roles.values().any(|role| role.allocates()) && roles.values().any(|role| role.frees())
+}
+
+/// Whether a function with this role hands blocks out or takes them back.
+fn is_traced(role: Role) -> bool {
+    role.allocates() || role.frees()
+}
+
+/// The names of the roles that [`Request::alloc`] takes.
+#[must_use]
+pub fn role_names() -> String {
+    let names: Vec<&str> = ROLES.iter().filter(|role| is_traced(**role)).map(|role| role.name()).collect();
+    names.join(", ")
+}
+
+/// The role of a function by what its parameters mean; `None` for what is not traced.
+fn role_of(function: &AllocatorFunction) -> Option<Role> {
+    // A method's blocks are handed on by functions without a heap before their parameters.
+    let (role, has_heap) = Role::of(function.role, function.abi?.params)?;
+    (is_traced(role) && !has_heap).then_some(role)
+}
+
+/// `FUNC=ROLE`, where FUNC is an index or a name.
+fn named_role(given: &str, facts: &Facts<'_>) -> Result<(u32, Role), UserError> {
+    let (func, role) = given.rsplit_once('=').ok_or_else(|| {
+        UserError::usage(format!("--alloc {given} has no role"))
+            .hint("write FUNC=ROLE, such as 244=malloc or free=free")
+    })?;
+    let parsed = role.parse().ok().filter(|role| is_traced(*role));
+    let role: Role = parsed.ok_or_else(|| {
+        UserError::usage(format!("--alloc {given}: there is no role {role}"))
+            .hint(format!("the roles are {}", role_names()))
+    })?;
+    let index = func.parse().ok().or_else(|| facts.func_named(func));
+    let index = index.ok_or_else(|| {
+        UserError::failed(format!("there is no function named {func}"))
+            .hint("memgrove inspect -v lists the exports; an index will do, too")
+    })?;
+    Ok((index, role))
+}
+
+/// An error with what can be done about it.
+fn explain(error: TraceError) -> Error {
+    let hint = match &error {
+        TraceError::Already { .. } => "trace the original",
+        TraceError::Role { .. } => "memgrove inspect names the allocator; --help lists what each role takes",
+        TraceError::NoBlock { .. } => "leave out --one-memory, for an engine with several memories",
+        TraceError::Memory64 { .. } => "trace it without --sample and --one-memory",
+        TraceError::Shared { .. } => "trace it without --sample and --one-memory",
+        _ => return Error::Trace(error),
+    };
+    UserError::failed(error.to_string()).hint(hint).into()
+}
