@@ -2,7 +2,7 @@
 
 use memgrove_lab::engine::{EngineId, Host, HostTrap, Instance, Value};
 use memgrove_profile::{Contradictions, Estimate};
-use memgrove_rewrite::trace::{Options, Role, Sample};
+use memgrove_rewrite::trace::{Options, Role, Sample, trace};
 
 mod trace_support;
 
@@ -377,6 +377,53 @@ fn every_way_out_of_a_function_takes_its_frame_along() {
         ];
         assert_eq!(events(&profile, &wasm), expected, "{engine}");
     }
+}
+
+#[test]
+fn methods_of_a_heap_are_traced_as_functions_are() {
+    // 0 malloc, 1 free, 2 realloc, 3 calloc, 4 posix_memalign, each behind the heap's address; 5 the program.
+    let text = r#"(module (memory 1)
+        (func $malloc (param $heap i32) (param $size i32) (result i32)
+            (i32.load (local.get $heap))
+            (i32.store (local.get $heap) (i32.add (i32.load (local.get $heap)) (i32.const 16))))
+        (func $free (param i32 i32))
+        (func $realloc (param $heap i32) (param i32 i32) (result i32) (call $malloc (local.get $heap) (local.get 2)))
+        (func $calloc (param $heap i32) (param i32 i32) (result i32)
+            (call $malloc (local.get $heap) (i32.mul (local.get 1) (local.get 2))))
+        (func $posix_memalign (param $heap i32) (param i32 i32 i32) (result i32)
+            (i32.store (local.get 1) (call $malloc (local.get $heap) (local.get 3)))
+            (i32.const 0))
+        (func (export "run") (local $heap i32)
+            (local.set $heap (i32.const 8))
+            (i32.store (local.get $heap) (i32.const 1024))
+            (drop (call $realloc (local.get $heap) (call $malloc (local.get $heap) (i32.const 3)) (i32.const 5)))
+            (drop (call $posix_memalign (local.get $heap) (i32.const 16) (i32.const 32) (i32.const 7)))
+            (call $free (local.get $heap) (call $calloc (local.get $heap) (i32.const 2) (i32.const 4)))))"#;
+    let wasm = wat::parse_str(text).expect("well-formed");
+    let functions =
+        [(0, Role::Malloc), (1, Role::Free), (2, Role::Realloc), (3, Role::Calloc), (4, Role::PosixMemalign)];
+    let options = Options { methods: (0..5).collect(), ..roles(&functions) };
+    let methods = traced(&wasm, &options);
+    for engine in ENGINES {
+        let mut instance = start(engine, &methods.wasm);
+        assert!(instance.call("run", &[]).is_ok());
+        let profile = located(&mut *instance, &wasm);
+        let expected = [
+            "+1024:3 !5 5",
+            "1024> !5 5",
+            "+1040:5 nested !5 5 2",
+            ">1040:5 !5 5",
+            "+1056:7 nested !5 5 4",
+            "+1056:7 !5 5",
+            "+1072:8 nested !5 5 3",
+            "+1072:8 !5 5",
+            "-1072 !5 5",
+        ];
+        assert_eq!(events(&profile, &wasm), expected, "{engine}");
+    }
+    // Which heap a block for the recording would be of, nobody knows; and as plain functions they have other types.
+    assert!(trace(&wasm, &Options { one_memory: true, ..options }).is_err());
+    assert!(trace(&wasm, &roles(&functions)).is_err());
 }
 
 #[test]
