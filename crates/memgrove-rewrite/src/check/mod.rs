@@ -45,7 +45,7 @@ use self::wrap::{Checker, Family};
 use crate::edit::{Edits, Map, Sections, applied};
 use crate::frames::{self, Contents, EXPORT, Reach, Recorder, Room, Stacks};
 use crate::graft::{Constant, Data, Donor, GraftError, Item, Joint, Roots, graft};
-use crate::swap::old::{Inlined, Old};
+use crate::swap::old::{Inlined, Old, Reader};
 use crate::swap::{Manners, Member, Refusal};
 
 /// The name under which a checked module says that it is one.
@@ -168,7 +168,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
     let wasm = facts.bytes();
     refuse(facts, options)?;
     let code = Code::new(facts);
-    let old = Old::find(&code, &options.members, options.sbrk, Inlined::Replaced)?;
+    let old = Old::find(&mut Reader::new(&code), &options.members, options.sbrk, Inlined::Replaced)?;
     if old.replaced.is_empty() {
         return Err(CheckError::NoFunctions);
     }

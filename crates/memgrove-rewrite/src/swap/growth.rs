@@ -1,13 +1,14 @@
 //! The module's own way to more memory.
 
 use memgrove_module::Code;
+use memgrove_module::code::Flow;
 use memgrove_module::facts::SiteKind;
 use memgrove_module::recognise::RESIZE_HEAP;
 use wasmparser::Operator;
 
 use super::Refusal;
-use super::old::Old;
-use super::uses::Uses;
+use super::old::{Old, Reader};
+use super::own::ERRNOS;
 
 /// How a new heap comes by memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +65,8 @@ impl Growth {
     }
 
     /// Finds it: a function that moves a break, else what the old allocator's own code does.
-    pub(super) fn find(code: &Code<'_>, old: &Old, sbrk: Option<u32>) -> Result<Self, Refusal> {
+    pub(super) fn find(reader: &Reader<'_, '_>, old: &Old, sbrk: Option<u32>) -> Result<Self, Refusal> {
+        let code = reader.code;
         let facts = code.facts();
         if let Some(sbrk) = sbrk.filter(|&sbrk| keeps_break(code, sbrk)).or_else(|| imported_sbrk(code, old))
         {
@@ -108,17 +110,21 @@ fn notify(code: &Code<'_>) -> Option<u32> {
     })
 }
 
-/// Whether a function remembers a break: it reads what it writes. One that does not only executes `memory.grow`, for whole
-/// pages, and may store to errno; wasi-libc's ends the program when it is asked for less than a page.
+/// Whether a function remembers a break. One that does not only executes `memory.grow`, for whole pages, and may set errno;
+/// wasi-libc's ends the program when it is asked for less than a page.
 fn keeps_break(code: &Code<'_>, sbrk: u32) -> bool {
-    let sets_global =
-        || code.operators(sbrk).iter().any(|operator| matches!(operator, Operator::GlobalSet { .. }));
-    let in_memory = || {
-        // What is not understood may keep one.
-        Uses::of(code, sbrk)
-            .is_none_or(|uses| uses.stores.iter().any(|(address, _)| uses.loads.contains(address)))
+    // What is not understood may keep one.
+    let Some(flow) = Flow::of(code, sbrk) else { return true };
+    let is_errno = |at: usize| {
+        flow.const_operand(at, 0).is_some()
+            && flow.const_operand(at, 1).is_some_and(|number| ERRNOS.contains(&number))
     };
-    code.has_type(sbrk, "i32 -> i32") && (sets_global() || in_memory())
+    code.has_type(sbrk, "i32 -> i32")
+        && flow.code.iter().enumerate().any(|(at, operator)| match operator {
+            Operator::I32Store { .. } => !is_errno(at),
+            Operator::GlobalSet { .. } => true,
+            _ => false,
+        })
 }
 
 /// An import named `sbrk` that the old allocator calls.

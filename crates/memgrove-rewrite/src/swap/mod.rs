@@ -37,7 +37,7 @@ pub use self::refusal::{Refusal, Why};
 pub use self::role::{Member, ROLES, Role};
 
 use self::heap::Heap;
-use self::old::{Inlined, Old};
+use self::old::{Inlined, Old, Reader};
 use crate::edit::{Edits, Frame, Instrument, Map, Sections, Site, Splice, Subject, applied};
 use crate::graft::GraftError;
 
@@ -101,7 +101,7 @@ pub struct Swapped {
     pub growth: Growth,
     /// Where the old heap was, if its functions were told.
     pub heap: Option<u32>,
-    /// Addresses of variables of the old allocator, which nothing uses any more.
+    /// Addresses of variables that need not hold what they did: of the old allocator, and of the end of the heap.
     pub state: Vec<u32>,
     /// Where the old allocator set errno.
     pub errno: Option<u32>,
@@ -146,15 +146,24 @@ pub fn swap(facts: &Facts<'_>, options: &Options) -> Result<Swapped, SwapError> 
         return Err(Refusal::Already { version: earlier.version }.into());
     }
     let code = Code::new(facts);
-    let (old, inlined) = find_old(&code, options)?;
-    let growth = Growth::find(&code, &old, options.sbrk)?;
+    let mut reader = Reader::new(&code);
+    let (old, inlined) = find_old(&mut reader, options)?;
+    let growth = Growth::find(&reader, &old, options.sbrk)?;
     // Only a function by which the heap grows lives on for it.
     let old = match growth {
         Growth::Sbrk(_) => old,
         Growth::Instruction { .. } | Growth::Break { .. } if options.sbrk.is_some() => {
-            Old::find(&code, &options.members, None, inlined).unwrap_or(old)
+            Old::find(&mut reader, &options.members, None, inlined).unwrap_or(old)
         }
         Growth::Instruction { .. } | Growth::Break { .. } => old,
+    };
+
+    let breaks: Vec<u32> = match growth {
+        Growth::Break { cell, .. } => vec![cell],
+        Growth::Sbrk(sbrk) => {
+            reader.uses(sbrk).into_iter().flat_map(|uses| uses.stores.iter().map(|(at, _)| *at)).collect()
+        }
+        Growth::Instruction { .. } => Vec::new(),
     };
 
     let sections = Sections::read_valid(wasm)?;
@@ -197,15 +206,16 @@ pub fn swap(facts: &Facts<'_>, options: &Options) -> Result<Swapped, SwapError> 
         dead: old.dead.into_iter().collect(),
         growth,
         heap: old.heap,
-        state: old.state.into_iter().collect(),
+        state: old.state.into_iter().chain(breaks).collect(),
         errno: old.errno.map(|(address, _)| address),
     })
 }
 
 /// What has to be replaced. If code of the allocator's that stays stands against it, and that is dlmalloc's, this code sees
 /// blocks that say that they were mapped.
-fn find_old(code: &Code<'_>, options: &Options) -> Result<(Old, Inlined), Refusal> {
-    let find = |inlined| Old::find(code, &options.members, options.sbrk, inlined).and_then(Old::if_not_run);
+fn find_old(reader: &mut Reader<'_, '_>, options: &Options) -> Result<(Old, Inlined), Refusal> {
+    let mut find =
+        |inlined| Old::find(reader, &options.members, options.sbrk, inlined).and_then(Old::if_not_run);
     match find(Inlined::Refused) {
         Err(why @ Refusal::KnownFromInside { .. }) if options.manners.marks_mapped_blocks => {
             Ok((find(Inlined::Mapped).map_err(|_| why)?, Inlined::Mapped))

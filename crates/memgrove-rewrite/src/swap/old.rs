@@ -85,11 +85,12 @@ impl<'c, 'a> Reader<'c, 'a> {
 impl Old {
     /// Finds what has to be replaced. Linear in the module, for each round in which something is added.
     pub fn find(
-        code: &Code<'_>,
+        reader: &mut Reader<'_, '_>,
         members: &[Member],
         sbrk: Option<u32>,
         inlined: Inlined,
     ) -> Result<Self, Refusal> {
+        let code = reader.code;
         let facts = code.facts();
         refusal::of_members(facts, members)?;
         let mut by_func: BTreeMap<u32, Member> =
@@ -100,7 +101,6 @@ impl Old {
             by_func.entry(func).or_insert(Member { func, ..*member });
         }
         let given: BTreeSet<u32> = by_func.keys().copied().collect();
-        let mut reader = Reader::new(code);
         let mut replaced: BTreeMap<u32, Member> = by_func
             .iter()
             .filter(|(func, _)| is_lowest(facts, **func, &by_func))
@@ -119,14 +119,14 @@ impl Old {
             };
             let dead: BTreeSet<u32> =
                 (facts.imported_func_count()..facts.func_count()).filter(is_dead).collect();
-            let own = state(&mut reader, &replaced, dead.union(&primers), sbrk);
-            let inner = inner(&mut reader, &replaced, &given);
+            let own = state(reader, &replaced, dead.union(&primers), sbrk);
+            let inner = inner(reader, &replaced, &given);
             let survives = |func: u32| after.get(func as usize).copied().unwrap_or(false) && !is_cut(func);
             let mut knowing: Vec<(u32, Why)> = Vec::new();
             let (mut tests, mut new_primers) = (BTreeMap::new(), BTreeSet::new());
             let defined = facts.imported_func_count()..facts.func_count();
             for func in defined.filter(|func| survives(*func) && Some(*func) != sbrk) {
-                match knows(facts, &mut reader, func, &own, (&replaced, &inner)) {
+                match knows(facts, reader, func, &own, (&replaced, &inner)) {
                     Knows::Nothing => {}
                     Knows::Tests(places) => {
                         tests.insert(func, places);
@@ -179,7 +179,7 @@ impl Old {
             };
             let found: Vec<Member> = knowing.iter().flat_map(with_callers).collect();
             let found = if found.is_empty() {
-                let infer = |(func, _): &(u32, Why)| infer(facts, &mut reader, *func, &replaced, inlined);
+                let infer = |(func, _): &(u32, Why)| infer(facts, reader, *func, &replaced, inlined);
                 knowing.iter().filter_map(infer).collect()
             } else {
                 found
@@ -232,8 +232,10 @@ fn infer(
     }
     let frees = replaced.values().filter(|member| member.role.frees());
     let freeing = frees.filter_map(|member| farthest(reader, member.func, u32::from(member.has_heap))).min();
-    // A header of the program's own lies between: the function does more than reallocating.
-    if inlined != Inlined::Replaced && farthest(reader, func, 0) < freeing {
+    // A header of the program's own lies between: the function does more than reallocating. Those that free may leave
+    // looking at the header to others.
+    let is_farther = freeing.is_some_and(|freeing| freeing < 0) && farthest(reader, func, 0) < freeing;
+    if inlined != Inlined::Replaced && is_farther {
         return None;
     }
     let uses = reader.uses(func)?;

@@ -10,7 +10,7 @@ use super::role::Member;
 /// Bytes of a variable of the allocator.
 pub(super) const WORD_BYTES: u32 = 4;
 /// The numbers that C libraries store to errno when memory is refused, and for a bad argument: Linux's and WASI's.
-const ERRNOS: [i32; 4] = [12, 22, 28, 48];
+pub(super) const ERRNOS: [i32; 4] = [12, 22, 28, 48];
 
 /// What the allocator keeps.
 pub(super) struct Own {

@@ -75,6 +75,12 @@ pub enum Refusal {
     /// A side module's heap is that of the program that loads it.
     #[error("a side module shares the heap of the program that loads it")]
     SideModule,
+    /// A main module's addresses are known when it is loaded.
+    #[error(
+        "it is linked dynamically, as the program that loads side modules: where its allocator keeps what it knows is \
+         decided when it is loaded"
+    )]
+    MainModule,
     /// Addresses have 64 bits.
     #[error("its memory has 64-bit addresses, and there is no heap for them")]
     Memory64,
@@ -148,7 +154,10 @@ pub(super) fn of_members(facts: &Facts<'_>, members: &[Member]) -> Result<(), Re
 /// What speaks against any heap in this module.
 pub(super) fn of_module(facts: &Facts<'_>, options: &Options) -> Result<(), Refusal> {
     if facts.custom.dylink.is_some() || facts.imports.iter().any(|import| import.module.starts_with("GOT.")) {
-        return Err(Refusal::SideModule);
+        let has_heap = ["malloc", "_malloc"]
+            .iter()
+            .any(|name| facts.exported_func(name).is_some_and(|func| facts.function(func).is_some()));
+        return Err(if has_heap { Refusal::MainModule } else { Refusal::SideModule });
     }
     let Some(memory) = facts.memories.first().map(|memory| memory.ty) else { return Err(Refusal::NoMemory) };
     if memory.memory64 {

@@ -11,6 +11,8 @@ const FIRST_ADDRESS: i64 = 1024;
 const DEPTH: usize = 16;
 /// How far before a block its header may begin, in bytes.
 const HEADER_BYTES: i64 = 64;
+/// Where allocators keep a length and flags, from a block, in bytes.
+const HEADER_WORDS: [i64; 2] = [-4, -8];
 
 /// What a function does with memory.
 #[derive(Debug, Default)]
@@ -39,7 +41,8 @@ pub(crate) struct Uses {
     pub first_constants: BTreeSet<(u32, i32)>,
     /// Calls whose first argument is not a constant.
     pub first_others: BTreeSet<u32>,
-    /// Calls that are handed an address before which the function reads or writes: callee, and position of the argument.
+    /// Calls that are handed an address before which the function reads a word that it takes apart: callee, and position of
+    /// the argument.
     pub before_handed: BTreeSet<(u32, u32)>,
 }
 
@@ -63,8 +66,7 @@ impl Handed {
     /// Calls that are handed what lies a little behind an address that is accessed: callee and position.
     fn behind_access(&self) -> BTreeSet<(u32, u32)> {
         let is_before = |base: Base, distance: i64| {
-            let near = (base, distance - HEADER_BYTES)..(base, distance);
-            self.accessed.range(near).next().is_some()
+            HEADER_WORDS.into_iter().any(|word| self.accessed.contains(&(base, distance + word)))
         };
         let behind = self.passed.iter().filter(|(base, distance, ..)| is_before(*base, *distance));
         behind.map(|(.., callee, position)| (*callee, *position)).collect()
@@ -81,7 +83,9 @@ impl Uses {
         let mut handed = Handed::default();
         for (at, operator) in flow.code.iter().enumerate() {
             if let Some((offset, is_store)) = access(operator) {
-                if let Some((base, distance)) = based(&flow, params, at, 0) {
+                if is_taken_apart(&flow, at)
+                    && let Some((base, distance)) = based(&flow, params, at, 0)
+                {
                     let offset = i64::try_from(offset).unwrap_or(i64::MAX);
                     handed.accessed.insert((base, distance.saturating_add(offset)));
                 }
@@ -174,6 +178,15 @@ impl Uses {
             Address::Other => {}
         }
     }
+}
+
+/// Whether a word is loaded and its low bits are taken apart from the others: a header's length and flags.
+fn is_taken_apart(flow: &Flow<'_>, at: usize) -> bool {
+    let takes = |(user, which): &(usize, usize)| {
+        matches!(flow.code[*user], Operator::I32And)
+            && matches!(flow.const_operand(*user, 1 - (*which).min(1)), Some(1..=3 | -2 | -4 | -8))
+    };
+    matches!(flow.code[at], Operator::I32Load { .. }) && flow.uses(at).iter().any(takes)
 }
 
 /// Whether what is loaded is only asked for its two lowest bits, and these only for being set: dlmalloc's
