@@ -58,7 +58,7 @@
     const one = (selector) => section.querySelector(selector);
     one('h2').textContent = visible(file.name);
     // Nothing in the report runs: the sandbox allows no scripts. This page may look at it, to make the frame as high.
-    const frame = one('iframe');
+    const frame = one('.report');
     const fit = () => {
       const root = frame.contentDocument?.documentElement;
       if (root) frame.style.height = `${root.scrollHeight + 2}px`;
@@ -68,28 +68,34 @@
       new ResizeObserver(fit).observe(frame.contentDocument.body);
     };
     frame.srcdoc = html;
-    one('iframe').title = `Report on ${visible(file.name)}`;
+    frame.title = `Report on ${visible(file.name)}`;
     one('.close').onclick = () => section.remove();
     one('.save-report').onclick = () => save(`${file.name}.html`, html, 'text/html');
-    one('.fix').onclick = (event) => fix(event.target, section, input);
+    one('.fix').onclick = (event) => make(event.target, section, input, 'fix', {}, '.anywhere.wasm');
+    one('.swap').onclick = (event) => {
+      const to = one('.heap').value;
+      make(event.target, section, input, 'swap', { to }, `.${to}.wasm`);
+    };
+    trace(section, input);
     byId('results').prepend(section);
     status.textContent = `${visible(file.name)}: reported in ${Math.round(performance.now() - began)} ms`;
     section.focus();
   }
 
-  async function fix(button, section, input) {
+  /** Makes another module of one, verifies it and offers it. */
+  async function make(button, section, input, method, options, end) {
     const one = (selector) => section.querySelector(selector);
     button.disabled = true;
-    status.textContent = `Mending ${visible(input.name)}, and verifying it …`;
+    status.textContent = `Working on ${visible(input.name)}, and verifying the result …`;
     try {
-      const result = await work.ask('fix', [input, {}]);
+      const result = await work.ask(method, [input, options]);
       const verdict = one('.verdict');
       const words = { verified: 'Verified', 'verified-in-part': 'Verified in part', 'not-verified': 'Not verified: nothing of it could be run', failed: 'It did not pass verification' };
       verdict.textContent = result.refusal ? `No module: ${result.refusal}` : words[result.verdict] ?? 'Done';
       verdict.classList.toggle('bad', !result.wasm);
       one('pre').textContent = result.text;
       one('.download').hidden = !result.wasm;
-      one('.download').onclick = () => save(input.name.replace(/(\.wasm)?$/, '.anywhere.wasm'), result.wasm, 'application/wasm');
+      one('.download').onclick = () => save(input.name.replace(/(\.wasm)?$/, end), result.wasm, 'application/wasm');
       one('.fixed').hidden = false;
       status.textContent = verdict.textContent;
     } catch (error) {
@@ -97,6 +103,61 @@
     } finally {
       button.disabled = false;
     }
+  }
+
+  let lists = 0;
+
+  /** The part of a result that runs an export with a recorder, or reads a recording. */
+  function trace(section, input) {
+    const one = (selector) => section.querySelector(selector);
+    const form = one('.run');
+    const show = ({ html, said }) => {
+      const frame = one('.heap-profile');
+      frame.hidden = false;
+      frame.srcdoc = html;
+      status.textContent = said;
+      frame.scrollIntoView({ block: 'nearest' });
+    };
+    const attempt = async (words, what) => {
+      status.textContent = words;
+      try {
+        show(await what());
+      } catch (error) {
+        complain(input.name, error);
+      }
+    };
+    one('.trace').ontoggle = async () => {
+      const list = one('datalist');
+      if (list.id || !one('.trace').open) return;
+      list.id = `exports-${lists++}`;
+      form.elements.call.setAttribute('list', list.id);
+      try {
+        for (const name of await work.ask('exports', [input])) list.append(new Option(name, name));
+      } catch (error) {
+        complain(input.name, error);
+      }
+    };
+    form.onsubmit = (event) => {
+      event.preventDefault();
+      const { call, arguments: given, times } = form.elements;
+      const numbers = given.value.trim().split(/[\s,]+/).filter(Boolean);
+      attempt(`Running ${visible(call.value)} …`, () => work.ask('run', [input, call.value, numbers, Number(times.value)]));
+    };
+    one('.save-traced').onclick = async () => {
+      try {
+        const { wasm } = await work.ask('trace', [input, {}]);
+        save(input.name.replace(/(\.wasm)?$/, '.traced.wasm'), wasm, 'application/wasm');
+      } catch (error) {
+        complain(input.name, error);
+      }
+    };
+    one('.recording').onchange = async ({ target }) => {
+      const [file] = target.files;
+      if (!file) return;
+      const recording = new Uint8Array(await file.arrayBuffer());
+      attempt(`Reading ${visible(file.name)} …`, () => work.ask('heapOf', [input, recording, file.name]));
+      target.value = '';
+    };
   }
 
   function save(name, contents, type) {

@@ -218,15 +218,13 @@ async function runRecorded(command, values, paths, program) {
 /** Says what all recordings in a folder say; whether there is something to fail for. */
 async function sayFolder(folder, values, reading) {
   const { recordings, untouched, lost } = await readFolder(folder);
+  const { groups, strays } = group(await load(), recordings);
   let fails = false;
-  for (const [at, { name, profile, modules }] of recordings.entries()) {
-    const file = await moduleOf(profile, modules);
-    if (!file) {
-      complain(`${name}: the module that it is a recording of is not in ${folder}`);
-      continue;
-    }
-    fails = (await say(file, [profile], values, reading, at === 0 ? '' : `-${at + 1}`)) || fails;
+  for (const [at, { module, profiles }] of groups.entries()) {
+    const together = profiles.length > 1;
+    fails = (await say(module, profiles, values, { ...reading, together }, at === 0 ? '' : `-${at + 1}`)) || fails;
   }
+  for (const name of strays) complain(`${name}: the module that it is a recording of is not in ${folder}`);
   for (const { module, bytes, why } of untouched) {
     process.stderr.write(`note: a module of ${bytes} bytes (${module}) was left as it is: ${visible(why)}\n`);
   }
@@ -235,13 +233,37 @@ async function sayFolder(folder, values, reading) {
   return fails;
 }
 
-/** The module that a recording is of. */
-async function moduleOf(profile, modules) {
-  const core = await load();
-  for (const module of modules) {
+/**
+ * Recordings with their modules; those of one process and module belong together if each is one of several, as threads
+ * that have one memory write them.
+ */
+function group(core, recordings) {
+  const groups = [];
+  const strays = [];
+  const several = new Map();
+  for (const { name, process, profile, modules } of recordings) {
+    const found = firstOf(modules, (module) => core.renderProfile(module, profile, { as: 'json' }));
+    if (!found) {
+      strays.push(name);
+      continue;
+    }
+    const { one: module, result: { isOneOfSeveral } } = found;
+    const key = `${process} ${module.name}`;
+    if (isOneOfSeveral && several.has(key)) several.get(key).profiles.push(profile);
+    else {
+      const group = { module, profiles: [profile] };
+      groups.push(group);
+      if (isOneOfSeveral) several.set(key, group);
+    }
+  }
+  return { groups, strays };
+}
+
+/** The first for which memgrove has nothing against a call, with what it returned. */
+function firstOf(list, call) {
+  for (const one of list) {
     try {
-      core.renderProfile(module, profile, { as: 'json' });
-      return module;
+      return { one, result: call(one) };
     } catch (error) {
       if (!(error instanceof MemgroveError)) throw error;
     }

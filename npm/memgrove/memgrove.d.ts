@@ -121,6 +121,8 @@ export interface TraceOptions extends InstrumentOptions {
   seed?: number;
   /** Record into a block of the module's own allocator, for engines that know one memory only. */
   oneMemory?: boolean;
+  /** Several instances have one memory that is not shared between threads; their recordings are read together. */
+  instances?: boolean;
 }
 
 export interface CheckOptions extends InstrumentOptions {
@@ -140,6 +142,8 @@ export interface ProfileOptions {
   name?: string;
   /** `sarif` is for the reports of a check, which are `text` and `json` otherwise. */
   as?: 'text' | 'json' | 'html' | 'collapsed' | 'dhat' | 'pprof' | 'firefox' | 'speedscope' | 'heaptrack' | 'mgtr' | 'sarif';
+  /** The recordings are of instances that had one memory, and are read as one. */
+  together?: boolean;
   /** Stacks in each list. */
   top?: number;
   /** Lines `KIND:FUNCTION` of reports of a check that are not wanted. */
@@ -152,7 +156,7 @@ export class MemgroveError extends Error {
   offset: number | null;
 }
 
-/** Loads `memgrove.wasm` from another place than beside the JavaScript. */
+/** Loads `memgrove.wasm.zst` from another place than beside the JavaScript. */
 export function load(source?: BufferSource | Response | WebAssembly.Module | URL | string): Promise<unknown>;
 export function inspect(input: Input | NamedBytes[], options?: InspectOptions): Promise<InspectDocument>;
 export function render(input: Input | NamedBytes[], options?: RenderOptions): Promise<string>;

@@ -1,5 +1,6 @@
 // memgrove in JavaScript. Nothing is sent anywhere.
 import { Core, MemgroveError } from './core.js';
+import { unpacked } from './unpack.js';
 
 export { MemgroveError };
 export { readProfile } from './profile.js';
@@ -11,7 +12,7 @@ let loading = null;
  * Loads the module; every other function does it by itself. For places where it does not lie beside this file.
  * @param {BufferSource | Response | WebAssembly.Module | URL | string} [source]
  */
-export function load(source = new URL('./memgrove.wasm', import.meta.url)) {
+export function load(source = new URL('./memgrove.wasm.zst', import.meta.url)) {
   return (loading ??= compile(source).then((module) => new Core(module)).catch((error) => {
     loading = null;
     throw error;
@@ -20,16 +21,21 @@ export function load(source = new URL('./memgrove.wasm', import.meta.url)) {
 
 async function compile(source) {
   if (source instanceof WebAssembly.Module) return source;
-  if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) return WebAssembly.compile(source);
-  if (typeof Response === 'function' && source instanceof Response) return WebAssembly.compile(await source.arrayBuffer());
+  return WebAssembly.compile(unpacked(await bytesOf(source)));
+}
+
+async function bytesOf(source) {
+  if (source instanceof ArrayBuffer) return new Uint8Array(source);
+  if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
+  if (typeof Response === 'function' && source instanceof Response) return new Uint8Array(await source.arrayBuffer());
   const url = new URL(source, import.meta.url);
   if (url.protocol === 'file:' && globalThis.process?.versions?.node) {
     const { readFile } = await import('node:fs/promises');
-    return WebAssembly.compile(await readFile(url));
+    return readFile(url);
   }
   const response = await fetch(url);
   if (!response.ok) throw new MemgroveError({ message: `${url}: ${response.status} ${response.statusText}` });
-  return WebAssembly.compile(await response.arrayBuffer());
+  return new Uint8Array(await response.arrayBuffer());
 }
 
 /**

@@ -45,6 +45,7 @@ export async function readFolder(folder) {
       const modules = module ? [module] : all.filter((name) => name.endsWith('.wasm'));
       found.recordings.push({
         name: recording,
+        process: Number.parseInt(recording, 10),
         profile: await readFile(join(folder, recording)),
         modules: await Promise.all(modules.map(async (name) => ({ name, bytes: await readFile(join(folder, name)) }))),
       });

@@ -8,6 +8,7 @@ import { isMainThread, threadId, BroadcastChannel, Worker } from 'node:worker_th
 import { Core } from './core.js';
 import { hook } from './hook.js';
 import { readProfile } from './profile.js';
+import { unpacked } from './unpack.js';
 
 const defaults = {
   /** `trace` or `check`. */
@@ -33,7 +34,7 @@ const untouched = new Map();
 const lost = [];
 let written = 0;
 
-const core = new Core(new WebAssembly.Module(readFileSync(new URL('./memgrove.wasm', import.meta.url))));
+const core = new Core(new WebAssembly.Module(unpacked(readFileSync(new URL('./memgrove.wasm.zst', import.meta.url)))));
 const { version } = core.about();
 
 /** Whether the engine knows modules with two memories; else the recording is in the program's own. */

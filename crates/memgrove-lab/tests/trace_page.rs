@@ -1,10 +1,11 @@
 //! The page of a heap profile in Chromium: from the disk, without a request; the flame graph zooms and searches.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use memgrove_lab::engine::{EngineId, Value};
-use memgrove_profile::{Frame, Site};
+use memgrove_profile::{Frame, Profile, Site};
 use memgrove_rewrite::trace::{Options, Role};
 use memgrove_view::profile::HeapProfile;
 
@@ -20,7 +21,7 @@ const NAMES: [&str; 6] = ["malloc", "free", "wide<img src=x onerror=alert(1)>", 
 
 /// Two ways to the allocator, one four times as wide as the other, and one that is deep.
 const PROGRAM: &str = r#"(module
-    (memory 1) (global $next (mut i32) (i32.const 1024))
+    (memory 8) (global $next (mut i32) (i32.const 1024))
     (func $malloc (param i32) (result i32)
         (global.get $next) (global.set $next (i32.add (global.get $next) (local.get 0))))
     (func $free (param i32))
@@ -81,16 +82,89 @@ const SCRIPT: &str = r#"
     }
 "#;
 
-#[test]
-fn the_page_opens_from_the_disk_zooms_and_searches() {
+/// The Node that speaks to Chromium, if both are there.
+fn browser() -> Option<Node> {
     let Some(node) = Node::with_several_memories() else {
         fix_support::say("skipped: no Node has WebSocket; `cargo xtask setup` gets one");
-        return;
+        return None;
     };
     if !Command::new("chromium").arg("--version").output().is_ok_and(|output| output.status.success()) {
         fix_support::say("skipped: there is no `chromium`; `cargo xtask setup` gets one");
-        return;
+        return None;
     }
+    Some(node)
+}
+
+/// Runs a script that knows where the browser is.
+fn run(node: &Node, folder: &Path, script: &str) {
+    let browser = fix_support::root().join("npm/tests/browser.mjs");
+    let reader = fix_support::root().join("crates/memgrove-profile/profile.mjs");
+    let script =
+        script.replace("BROWSER", &browser.to_string_lossy()).replace("READER", &reader.to_string_lossy());
+    fs::write(folder.join("script.mjs"), script).expect("it can be written");
+    let output =
+        Command::new(node.path()).arg("script.mjs").current_dir(folder).output().expect("node starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The same module, in both forms, records in a browser what it records on an engine of ours.
+#[test]
+fn a_browser_records_the_same() {
+    const SCRIPT: &str = r#"
+        import fs from 'node:fs';
+        import { open } from 'BROWSER';
+        import { readProfile } from 'READER';
+        const browser = await open();
+        try {
+          for (const name of ['two', 'one']) {
+            const wasm = fs.readFileSync(name + '.wasm').toString('base64');
+            const profile = await browser.evaluate(`(async () => {
+              const bytes = Uint8Array.from(atob('${wasm}'), letter => letter.charCodeAt(0));
+              const e = (await WebAssembly.instantiate(bytes)).instance.exports;
+              for (let i = 0; i < 3; i++) e.run(20);
+              const read = ${readProfile.toString()};
+              return btoa(String.fromCharCode(...read(e.memgrove_profile, e.memgrove_profile_place?.())));
+            })()`);
+            fs.writeFileSync(name, Buffer.from(profile, 'base64'));
+          }
+        } finally {
+          browser.close();
+        }"#;
+    let Some(node) = browser() else { return };
+    let wasm = wat::parse_str(PROGRAM).unwrap_or_else(|error| panic!("{error}"));
+    let options = Options { functions: [(0, Role::Malloc), (1, Role::Free)].into(), ..Options::default() };
+    let folder = tempfile::tempdir().expect("a folder");
+    for one_memory in [false, true] {
+        // The recording's block has to fit into the program's memory.
+        let options = Options { one_memory, max_bytes: 1 << 18, ..options.clone() };
+        let options = if one_memory { options } else { Options { max_bytes: 1 << 30, ..options } };
+        let traced = traced(&wasm, &options).wasm;
+        let name = if one_memory { "one.wasm" } else { "two.wasm" };
+        fs::write(folder.path().join(name), traced).expect("it can be written");
+    }
+    run(&node, folder.path(), SCRIPT);
+    let mut instance = start(EngineId::Wasmtime, &traced(&wasm, &options).wasm);
+    for _ in 0..3 {
+        assert!(instance.call("run", &[Value::I32(20)]).is_ok());
+    }
+    let here = located(&mut *instance, &wasm);
+    for name in ["two", "one"] {
+        let bytes = fs::read(folder.path().join(name)).expect("it was written");
+        let mut profile = Profile::read(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let facts = memgrove_module::facts(&wasm).expect("it is valid");
+        memgrove_view::profile::locate(&mut profile, &facts);
+        assert_eq!(profile.nodes, here.nodes, "{name}");
+        if name == "two" {
+            assert_eq!(profile.events, here.events);
+        }
+        assert_eq!(profile.summary().final_bytes, here.summary().final_bytes, "{name}");
+        assert_eq!(profile.events.len(), here.events.len(), "{name}");
+    }
+}
+
+#[test]
+fn the_page_opens_from_the_disk_zooms_and_searches() {
+    let Some(node) = browser() else { return };
     let wasm = wat::parse_str(PROGRAM).unwrap_or_else(|error| panic!("{error}"));
     let options = Options { functions: [(0, Role::Malloc), (1, Role::Free)].into(), ..Options::default() };
     let mut instance = start(EngineId::Wasmi, &traced(&wasm, &options).wasm);
@@ -118,10 +192,5 @@ fn the_page_opens_from_the_disk_zooms_and_searches() {
     let view = HeapProfile { name: "page.wasm", names: &names, profile: &profile, summary: &summary, top: 5 };
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("page.html"), view.html().expect("it is HTML")).expect("it can be written");
-    let browser = fix_support::root().join("npm/tests/browser.mjs");
-    let script = SCRIPT.replace("BROWSER", &browser.to_string_lossy());
-    fs::write(folder.path().join("script.mjs"), script).expect("it can be written");
-    let output =
-        Command::new(node.path()).arg("script.mjs").current_dir(folder.path()).output().expect("node starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    run(&node, folder.path(), SCRIPT);
 }

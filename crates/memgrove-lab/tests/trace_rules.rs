@@ -2,7 +2,7 @@
 
 use memgrove_lab::engine::{EngineId, Host, HostTrap, Instance, Value};
 use memgrove_profile::{Contradictions, Estimate};
-use memgrove_rewrite::trace::{Options, Role, Sample};
+use memgrove_rewrite::trace::{Options, Role, Sample, trace};
 
 mod trace_support;
 
@@ -326,6 +326,104 @@ fn calls_of_one_function_by_another_are_told_apart() {
     let nodes: Vec<u32> = profile.events.iter().map(|event| event.node).collect();
     assert_eq!(nodes[0], nodes[1]);
     assert_eq!(nodes[0], nodes[3]);
+}
+
+#[test]
+fn every_way_out_of_a_function_takes_its_frame_along() {
+    // 0 malloc, 1 free; 2 leaves by `return`, by `br`, by a table of branches, with two results; 3 is one of the
+    // allocator's with branches of its own, over 0; 4 calls both.
+    let body = r#"(block $one (result i32 i64) (block $zero (result i32 i64)
+            (local.get $how) (i64.const 7) (local.get $how) (br_table $zero $one 2))
+            (drop) (drop) (local.get $how) (i64.const 8) (return))
+        (drop) (drop)
+        (if (i32.eq (local.get $how) (i32.const 1)) (then (local.get $how) (i64.const 9) (br 1)))
+        (local.get $how) (i64.const 10)"#;
+    let wasm = module(
+        "",
+        &format!(
+            r#"(func $leaves (param $how i32) (result i32 i64) (drop (call $malloc (i32.const 1))) {body})
+        (func $outer (param $size i32) (result i32)
+            (if (i32.gt_u (local.get $size) (i32.const 100)) (then (br 1 (i32.const 0))))
+            (if (i32.eq (local.get $size) (i32.const 100)) (then (return (i32.const 4))))
+            (call $malloc (local.get $size)))
+        (func (export "run") (param $how i32) (result i64) (local $result i64)
+            (call $leaves (local.get $how)) (local.set $result) (drop)
+            (drop (call $outer (i32.add (i32.const 98) (local.get $how))))
+            (local.get $result))"#
+        ),
+    );
+    let functions = [(0, Role::Malloc), (1, Role::Free), (3, Role::Malloc)];
+    let traced = traced(&wasm, &roles(&functions));
+    for engine in ENGINES {
+        let (mut before, mut after) = (start(engine, &wasm), start(engine, &traced.wasm));
+        for how in 0..4 {
+            let run = |instance: &mut dyn Instance| {
+                instance.call("run", &[Value::I32(how)]).expect("it returns").values
+            };
+            assert_eq!(run(&mut *after), run(&mut *before), "{how} on {engine}");
+        }
+        let profile = located(&mut *after, &wasm);
+        let expected = [
+            "+1024:1 !4 4 2",
+            "+1040:98 nested !4 4 3",
+            "+1040:98 !4 4",
+            "+1152:1 !4 4 2",
+            "+1168:99 nested !4 4 3",
+            "+1168:99 !4 4",
+            "+1280:1 !4 4 2",
+            "+4:100 !4 4",
+            "+1296:1 !4 4 2",
+            "!101 !4 4",
+        ];
+        assert_eq!(events(&profile, &wasm), expected, "{engine}");
+    }
+}
+
+#[test]
+fn methods_of_a_heap_are_traced_as_functions_are() {
+    // 0 malloc, 1 free, 2 realloc, 3 calloc, 4 posix_memalign, each behind the heap's address; 5 the program.
+    let text = r#"(module (memory 1)
+        (func $malloc (param $heap i32) (param $size i32) (result i32)
+            (i32.load (local.get $heap))
+            (i32.store (local.get $heap) (i32.add (i32.load (local.get $heap)) (i32.const 16))))
+        (func $free (param i32 i32))
+        (func $realloc (param $heap i32) (param i32 i32) (result i32) (call $malloc (local.get $heap) (local.get 2)))
+        (func $calloc (param $heap i32) (param i32 i32) (result i32)
+            (call $malloc (local.get $heap) (i32.mul (local.get 1) (local.get 2))))
+        (func $posix_memalign (param $heap i32) (param i32 i32 i32) (result i32)
+            (i32.store (local.get 1) (call $malloc (local.get $heap) (local.get 3)))
+            (i32.const 0))
+        (func (export "run") (local $heap i32)
+            (local.set $heap (i32.const 8))
+            (i32.store (local.get $heap) (i32.const 1024))
+            (drop (call $realloc (local.get $heap) (call $malloc (local.get $heap) (i32.const 3)) (i32.const 5)))
+            (drop (call $posix_memalign (local.get $heap) (i32.const 16) (i32.const 32) (i32.const 7)))
+            (call $free (local.get $heap) (call $calloc (local.get $heap) (i32.const 2) (i32.const 4)))))"#;
+    let wasm = wat::parse_str(text).expect("well-formed");
+    let functions =
+        [(0, Role::Malloc), (1, Role::Free), (2, Role::Realloc), (3, Role::Calloc), (4, Role::PosixMemalign)];
+    let options = Options { methods: (0..5).collect(), ..roles(&functions) };
+    let methods = traced(&wasm, &options);
+    for engine in ENGINES {
+        let mut instance = start(engine, &methods.wasm);
+        assert!(instance.call("run", &[]).is_ok());
+        let profile = located(&mut *instance, &wasm);
+        let expected = [
+            "+1024:3 !5 5",
+            "1024> !5 5",
+            "+1040:5 nested !5 5 2",
+            ">1040:5 !5 5",
+            "+1056:7 nested !5 5 4",
+            "+1056:7 !5 5",
+            "+1072:8 nested !5 5 3",
+            "+1072:8 !5 5",
+            "-1072 !5 5",
+        ];
+        assert_eq!(events(&profile, &wasm), expected, "{engine}");
+    }
+    // Which heap a block for the recording would be of, nobody knows; and as plain functions they have other types.
+    assert!(trace(&wasm, &Options { one_memory: true, ..options }).is_err());
+    assert!(trace(&wasm, &roles(&functions)).is_err());
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! again changes nothing more.
 //!
 //! The short forms run each time. The long form is
-//! `MEMGROVE_FUZZ_ROUNDS=10000000 cargo test --release -p memgrove-rewrite --test foreign_suites -- --ignored --nocapture`;
+//! `MEMGROVE_FUZZ_ROUNDS=10000000 cargo test -p memgrove-rewrite --test foreign_suites -- --ignored --nocapture`;
 //! `MEMGROVE_FUZZ_SEED` makes it another one.
 
 #![allow(clippy::print_stdout, reason = "says how many modules were looked at, and in which time")]
@@ -101,9 +101,13 @@ fn hex(bytes: &[u8]) -> String {
 
 /// One mutation of a module, as far as the mutator finds one.
 fn mutated(bytes: &[u8], seed: u64) -> Option<Vec<u8>> {
-    let mut mutate = WasmMutate::default();
-    mutate.seed(seed).fuel(200).preserve_semantics(false);
-    mutate.run(bytes).ok()?.next()?.ok()
+    // It does not know exported tags (0.263) and panics at one.
+    let mutated = std::panic::catch_unwind(|| {
+        let mut mutate = WasmMutate::default();
+        mutate.seed(seed).fuel(200).preserve_semantics(false);
+        mutate.run(bytes).ok()?.next()?.ok()
+    });
+    mutated.ok()?
 }
 
 #[derive(Default, Debug)]

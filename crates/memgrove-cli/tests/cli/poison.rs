@@ -102,6 +102,40 @@ fn an_endless_file_of_zeros_is_refused() {
     assert!(message.contains("1048576 zero bytes or more"), "{message}");
 }
 
+/// A host profile may be a file without an end: it is read no further than its bound, whatever it is.
+#[cfg(unix)]
+#[test]
+fn an_endless_host_profile_is_refused() {
+    use std::io::Write;
+
+    const MOST_BYTES: usize = 4 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("module.wasm"), module(&[])).unwrap();
+    // A file of a tebibyte that takes no room on the disk.
+    fs::File::create(folder.path().join("sparse.toml")).unwrap().set_len(1 << 40).unwrap();
+    let fifo = folder.path().join("fifo.toml");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    // Writes until nobody reads any more.
+    let writer = std::thread::spawn(move || {
+        let mut fifo = fs::File::options().write(true).open(fifo).unwrap();
+        let line = b"# a comment without an end\n".repeat(1000);
+        let mut written = 0;
+        while written < 64 * MOST_BYTES && fifo.write_all(&line).is_ok() {
+            written += line.len();
+        }
+        written
+    });
+    for profile in ["sparse.toml", "fifo.toml"] {
+        let output = inspect(folder.path(), &["--host", profile, "module.wasm"]);
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(matches!(output.status.code(), Some(1 | 2)), "{profile}: {:?} {message}", output.status);
+        assert!(message.contains(profile) && message.contains("hint: "), "{profile}: {message}");
+        assert!(output.stdout.is_empty() && message.len() < 2000, "{profile}: {message}");
+    }
+    let written = writer.join().unwrap();
+    assert!(written <= 2 * MOST_BYTES, "{written} bytes were read");
+}
+
 /// Text, table and HTML take no more than a few times the file either.
 #[test]
 fn what_people_read_is_short() {

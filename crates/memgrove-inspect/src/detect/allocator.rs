@@ -164,7 +164,7 @@ fn best_score(searched: &Searched) -> f32 {
 /// Of two variants of one design the toolchain's own one is meant, if it fits this well beside the other.
 const OWN_VARIANT: f32 = 0.7;
 /// A variant that contains another shows the other nearly as well as itself.
-const CONTAINING_VARIANT: f32 = 0.9;
+const CONTAINING_VARIANT: f32 = 0.93;
 /// The variants that contain others.
 const CONTAINING: &[&str] = &["as-tlsf-incremental", "zig-arena"];
 

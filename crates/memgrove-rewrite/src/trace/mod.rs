@@ -15,7 +15,7 @@ mod forward;
 mod take;
 mod wrap;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 use wasmparser::ValType;
@@ -36,6 +36,8 @@ const TOOL: &str = "trace";
 pub struct Options {
     /// The allocator's functions, by index.
     pub functions: BTreeMap<u32, Role>,
+    /// Those of them that are methods: a heap comes before the parameters of their role.
+    pub methods: BTreeSet<u32>,
     /// Record who called, and not only what was asked.
     pub stacks: bool,
     /// Tell the calls of one function by another apart.
@@ -56,6 +58,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             functions: BTreeMap::new(),
+            methods: BTreeSet::new(),
             stacks: true,
             call_sites: true,
             sample: None,
@@ -161,7 +164,7 @@ pub fn trace(wasm: &[u8], options: &Options) -> Result<Traced, TraceError> {
     let is_numbered = is_numbered(&sections, options);
     let mut edits = Edits::new(&sections);
     let room = match options.one_memory {
-        true => Room::Block { take: take::function(&mut edits, &options.functions)? },
+        true => Room::Block { take: take::function(&mut edits, options)? },
         false => Room::Own,
     };
     let recorder = Recorder {
@@ -186,7 +189,7 @@ pub fn trace(wasm: &[u8], options: &Options) -> Result<Traced, TraceError> {
     };
     let (mut added, more) = frames::add_recorder(&mut edits, &recorder)?;
     if let [note, log, node_of] = more[..] {
-        let take = take::function(&mut edits, &options.functions)?;
+        let take = take::function(&mut edits, options)?;
         added = frames::number(&mut edits, added, take, [note, log, node_of])?;
     }
     let targets: Vec<u32> = options.functions.keys().copied().collect();
@@ -206,8 +209,9 @@ pub fn trace(wasm: &[u8], options: &Options) -> Result<Traced, TraceError> {
             true => Place::Host,
             false => Place::Inside { nests: reach.nests(code_of(func)) },
         };
+        let has_heap = options.methods.contains(&func);
         let instead = code.and_then(|code| codes.get(code).copied());
-        codes.insert(func, wrap::allocator(&mut edits, func, role, place, instead, manner)?);
+        codes.insert(func, wrap::allocator(&mut edits, func, (role, has_heap), place, instead, manner)?);
     }
     edits.record(TOOL, env!("CARGO_PKG_VERSION"));
     let Some(stack) = added.stack else {
@@ -279,7 +283,7 @@ fn check(sections: &Sections<'_>, options: &Options) -> Result<(), TraceError> {
     }
     for (&func, &role) in &options.functions {
         let ty = sections.func_type(func).ok_or(TraceError::NoFunction { func })?;
-        if !role.fits(false, &address, &ValType::I32, (ty.params(), ty.results())) {
+        if !role.fits(options.methods.contains(&func), &address, &ValType::I32, (ty.params(), ty.results())) {
             return Err(TraceError::Role { func, role, ty: ty.to_string() });
         }
     }

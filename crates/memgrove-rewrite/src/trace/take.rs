@@ -1,10 +1,8 @@
 //! The function that takes a block of the program's own allocator, by whichever of its functions is known.
 
-use std::collections::BTreeMap;
-
 use wasm_encoder::{Function, Instruction, ValType};
 
-use super::{Role, TraceError};
+use super::{Options, Role, TraceError};
 use crate::edit::Edits;
 
 /// What the block is aligned to, where the allocator is told: all that the recorder stores there.
@@ -12,14 +10,13 @@ const ALIGN: i32 = 8;
 
 /// Adds a function `(size: i32) -> block: i32`, which passes through the wrapper of the one that it calls. Returns its edit
 /// index.
-pub(super) fn function(
-    edits: &mut Edits<'_, '_>,
-    functions: &BTreeMap<u32, Role>,
-) -> Result<u32, TraceError> {
+pub(super) fn function(edits: &mut Edits<'_, '_>, options: &Options) -> Result<u32, TraceError> {
     let mut known: Vec<(u32, Vec<Instruction<'static>>)> = Vec::new();
     let (size, align) = (Instruction::LocalGet(0), Instruction::I32Const(ALIGN));
     let number = |value| Instruction::I32Const(value);
-    for (&func, role) in functions {
+    // Which heap a method is to be given, only its callers know.
+    let functions = || options.functions.iter().filter(|(func, _)| !options.methods.contains(func));
+    for (&func, role) in functions() {
         // The simplest is taken, as it is the one that is most surely what it seems.
         let (rank, arguments) = match role {
             Role::Malloc => (0, vec![size.clone()]),
@@ -34,7 +31,7 @@ pub(super) fn function(
         known.push((rank, arguments.collect()));
     }
     let Some((_, code)) = known.into_iter().min_by_key(|(rank, _)| *rank) else {
-        let is_collected = functions.values().any(|role| *role == Role::New);
+        let is_collected = functions().any(|(_, role)| *role == Role::New);
         let why = if is_collected {
             "its heap is collected, so nothing would keep it"
         } else {

@@ -18,13 +18,14 @@ use memgrove_profile::layout::{ALIGN_SHIFT, NESTED, kind};
 pub(super) fn allocator(
     edits: &mut Edits<'_, '_>,
     func: u32,
-    role: Role,
+    (role, has_heap): (Role, bool),
     place: Place,
     instead: Option<u32>,
     manner: Manner,
 ) -> Result<u32, Error> {
     let Manner { address, any_nests, added } = manner;
-    let params = role.param_count();
+    let before = u32::from(has_heap);
+    let params = before + role.param_count();
     let mut called = func;
     edits.wrap(func, format!("memgrove.{role}"), |inner| {
         let inner = instead.unwrap_or(inner);
@@ -39,7 +40,7 @@ pub(super) fn allocator(
         let numbers = Numbers::of(address);
         let mut wrapper = Wrapper { body, params, inner, place, locals, numbers, any_nests, added };
         wrapper.begin(func);
-        match role.call() {
+        match behind_heap(role.call(), before) {
             Call::Free { block, size } => {
                 wrapper.if_not_null(block, |wrapper| {
                     wrapper.record(
@@ -98,6 +99,25 @@ pub(super) fn allocator(
         wrapper.body
     })?;
     Ok(called)
+}
+
+/// A call whose parameters come behind so many others.
+fn behind_heap(call: Call, before: u32) -> Call {
+    let moved = |at: Option<u32>| at.map(|at| at + before);
+    match call {
+        Call::Allocate { size, align, out } => {
+            let size = match size {
+                Size::Param(at) => Size::Param(at + before),
+                Size::Product(count, size) => Size::Product(count + before, size + before),
+            };
+            Call::Allocate { size, align: moved(align), out: moved(out) }
+        }
+        Call::Reallocate { block, size, align } => {
+            Call::Reallocate { block: block + before, size: size + before, align: moved(align) }
+        }
+        Call::Free { block, size } => Call::Free { block: block + before, size: moved(size) },
+        Call::Measure { block } => Call::Measure { block: block + before },
+    }
 }
 
 /// What all wrappers of a module have in common.
