@@ -25,7 +25,7 @@ const STAY: [(&str, &str); 3] = [
 /// Memories that do not grow, in which a heap with blocks of powers of two, or with a page for each class of sizes, runs
 /// out much earlier than the old one: verification says so.
 const SHORT_OF_MEMORY: [&str; 2] = ["378270933e73660b", "79e025a30d201578"];
-/// What verification does not let pass, with this heap only: the program reads what nobody has written, as it seems.
+/// What verification does not let pass, with this heap only: the command writes nothing. Why they differ is not known.
 const DIFFERS: [(&str, To); 1] = [("80260eee5795ee80", To::Hardened)];
 /// Of the recognised allocators so many percent are swapped and verified, at least.
 const LEAST_PERCENT: usize = 90;
@@ -79,7 +79,7 @@ fn every_recognised_allocator_is_swapped_or_refused_with_its_reason() {
 #[derive(Default)]
 struct Found {
     is_recognised: bool,
-    /// Swapped and verified with every heap that was run.
+    /// Swapped and verified, with another heap than those of the lists above at least.
     is_swapped: bool,
     is_driven: bool,
     lines: Vec<String>,
