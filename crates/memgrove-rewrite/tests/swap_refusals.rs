@@ -116,7 +116,8 @@ fn inlined_code_of_dlmallocs_sees_a_block_that_was_mapped() {
         manners.marks_mapped_blocks = marks_mapped_blocks;
         swap(&facts, &Options { to: To::Dlmalloc, members: pair(), sbrk: None, manners })
     };
-    with(true).expect("what reads the allocator's state is not reached");
+    let swapped = with(true).expect("what reads the allocator's state is not reached");
+    assert!(swapped.notes.iter().any(|note| note.contains("word before each block")), "{:?}", swapped.notes);
     // Another allocator's word means something else.
     assert!(matches!(with(false), Err(SwapError::Refused(Refusal::KnownFromInside { func: 2, .. }))));
 }

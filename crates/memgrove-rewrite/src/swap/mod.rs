@@ -41,6 +41,10 @@ use self::old::{Inlined, Old, Reader};
 use crate::edit::{Edits, Frame, Instrument, Map, Sections, Site, Splice, Subject, applied};
 use crate::graft::GraftError;
 
+/// Said where blocks have the word before them that inlined code reads.
+const MAPPED_NOTE: &str = "code of the old allocator is inlined in the program, and reads a word before each block: blocks \
+                           take 16 bytes more for it";
+
 /// The name under which a module says that its allocator was replaced.
 pub const TOOL: &str = "swap";
 
@@ -195,7 +199,10 @@ pub fn swap(facts: &Facts<'_>, options: &Options) -> Result<Swapped, SwapError> 
         edits.replace(func, nothing)?;
     }
     edits.record(TOOL, env!("CARGO_PKG_VERSION"));
-    let edited = edits.apply(&mut NotMapped { tests: &old.tests, at: 0 })?;
+    let mut edited = edits.apply(&mut NotMapped { tests: &old.tests, at: 0 })?;
+    if old.mapped {
+        edited.notes.push(MAPPED_NOTE.to_owned());
+    }
     let gone = old.dead.iter().chain(old.replaced.keys());
     Ok(Swapped {
         dead_bytes: gone.map(|func| u64::from(code.body_len(*func))).sum(),
