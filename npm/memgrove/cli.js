@@ -19,6 +19,8 @@ inspect   what a module's memory is, what made it and where it runs
   --html OUT           also write a report as one self-contained HTML file
   -v, --verbose        with the evidence for each conclusion
   --host FILE          add a host profile (TOML); may be repeated
+  --require HOST       status 3 unless every module runs on this host; with --allow-conditions, under conditions, too
+  --policy FILE        status 3 unless every module keeps the demands in this memgrove.toml
 
 fix       a module that runs anywhere, from one that needs its host
   -o, --output OUT     where to write it
@@ -75,7 +77,7 @@ const FORMATS = ['html', 'collapsed', 'dhat', 'pprof', 'firefox', 'speedscope', 
 
 const options = {
   help: { ...flag, short: 'h' }, version: { ...flag, short: 'V' },
-  json: flag, format: word, verbose: { ...flag, short: 'v' }, host: words,
+  json: flag, require: words, 'allow-conditions': flag, policy: word, format: word, verbose: { ...flag, short: 'v' }, host: words,
   output: { ...word, short: 'o' }, 'dry-run': { ...flag, short: 'n' },
   stub: words, trap: words, allocator: word, lower: words, discard: word, glue: word, partial: flag,
   'accept-unverified': flag,
@@ -125,10 +127,21 @@ async function runInspect(values, paths) {
     }
   }
   const as = values.json ? 'json' : values.format ?? (files.length > 1 ? 'table' : 'text');
-  const { text, failures } = (await load()).report(files, { as, hosts, verbose: values.verbose });
+  const { text, failures, faults } = (await load()).report(files, {
+    as,
+    hosts,
+    verbose: values.verbose,
+    policy: values.policy && await readFile(values.policy, 'utf8'),
+    require: list(values.require),
+    allowConditions: values['allow-conditions'],
+  });
   for (const { file, message, hint } of failures) {
     complain(`${file}: ${message}`, hint);
     status = 1;
+  }
+  for (const { file, message } of faults) {
+    complain(`${file}: ${message}`);
+    status ||= 3;
   }
   process.stdout.write(text);
   if (values.html) await replace(values.html, await render(files, { as: 'html', hosts }));

@@ -59,12 +59,12 @@ export class Core {
     return this.report(input, options).text;
   }
 
-  /** The same, and the files of which there is none: `{file, message, hint}`. */
-  report(input, { as = 'text', verbose = false, hosts = [], maxBytes, name } = {}) {
+  /** The same, the files of which there is none: `{file, message, hint}`, and what breaks the policy: `{file, message}`. */
+  report(input, { as = 'text', verbose = false, hosts = [], policy, require, allowConditions, maxBytes, name } = {}) {
     const files = named(input, name);
-    const request = { operation: 'inspect', names: files.map((file) => file.name), as, verbose, hosts, maxBytes };
-    const { head: { failures }, parts } = this.run(request, files.map((file) => file.bytes));
-    return { text: decoder.decode(parts[0]), failures };
+    const request = { operation: 'inspect', names: files.map((file) => file.name), as, verbose, hosts, policy, require, allowConditions, maxBytes };
+    const { head: { failures, faults }, parts } = this.run(request, files.map((file) => file.bytes));
+    return { text: decoder.decode(parts[0]), failures, faults };
   }
 
   /** A module that runs anywhere: see `fix` of memgrove.js. */

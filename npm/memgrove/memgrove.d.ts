@@ -160,6 +160,8 @@ export class MemgroveError extends Error {
 export function load(source?: BufferSource | Response | WebAssembly.Module | URL | string): Promise<unknown>;
 export function inspect(input: Input | NamedBytes[], options?: InspectOptions): Promise<InspectDocument>;
 export function render(input: Input | NamedBytes[], options?: RenderOptions): Promise<string>;
+/** What modules do not keep of a policy, the text of a `memgrove.toml`. */
+export function breaches(input: Input | NamedBytes[], options: InspectOptions & { policy: string }): Promise<{ file: string; message: string }[]>;
 export function fix(input: Input, options?: FixOptions): Promise<Fixed>;
 export function swap(input: Input, options: SwapOptions): Promise<Fixed>;
 export function trace(input: Input, options?: TraceOptions): Promise<Instrumented>;

@@ -52,6 +52,14 @@ export async function render(input, options) {
 }
 
 /**
+ * What modules do not keep of a policy (the text of a `memgrove.toml`): `{file, message}` each; none if they keep all.
+ * @param {{policy: string, hosts?: string[], name?: string}} options
+ */
+export async function breaches(input, options) {
+  return (await load()).report(input, { ...options, as: 'ndjson' }).faults;
+}
+
+/**
  * Satisfies a module's imports inside the module, and verifies the result on the engine that runs this.
  *
  * Resolves to the plan as `memgrove fix --json` prints it, the same for reading, and `wasm`: the result, or null where

@@ -175,21 +175,23 @@ function noteLost(thread) {
   if (isWritten && Atomics.load(isWritten, 0) !== 1) lost.push({ thread, why: 'its worker was busy when it was ended' });
 }
 
-process.on('exit', () => {
+/** Writes what this thread has, and in the main thread waits for the others. */
+function end() {
   for (const thread of isMainThread ? [...threads.keys()] : []) {
     if (isWaitedFor(thread)) Atomics.wait(threads.get(thread), 0, 0, PATIENCE_MS);
     noteLost(thread);
   }
   finish();
-});
+}
+process.on('exit', end);
 
 if (isMainThread) {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     const onSignal = () => {
       // Where the program has an ear of its own, it decides how it ends.
       if (process.listenerCount(signal) > 1) return;
+      end();
       process.off(signal, onSignal);
-      process.emit('exit', 128);
       process.kill(process.pid, signal);
     };
     process.on(signal, onSignal);

@@ -86,6 +86,32 @@ test('statuses are those of the native tool', () => {
   assert.equal(run(native, ['fix', host, '-o', join(folder, 'no.wasm')]).status, 3);
 });
 
+test('a policy is kept or not, natively and here, and in the GitHub action', async () => {
+  const policy = join(folder, 'memgrove.toml');
+  writeFileSync(policy, '[imports]\nallow = []\n');
+  const [bound, free] = ['c-emscripten-dlmalloc.wasm', 'c-memgrove-dlmalloc.wasm'].map((name) => join(samples, name));
+  const { MemgroveError } = memgrove;
+  const text = readFileSync(policy, 'utf8');
+  assert.deepEqual(await memgrove.breaches(readFileSync(free), { policy: text }), []);
+  const [{ message }] = await memgrove.breaches({ name: 'bound', bytes: readFileSync(bound) }, { policy: text });
+  assert.match(message, /nothing allows/);
+  await assert.rejects(memgrove.breaches(readFileSync(free), { policy: '[host]' }), MemgroveError);
+  for (const [file, status] of [[bound, 3], [free, 0]]) {
+    const [ours, theirs] = [npx('inspect', '--policy', policy, file), run(native, ['inspect', '--policy', policy, file])];
+    assert.deepEqual([ours.status, ours.stdout, ours.stderr], [theirs.status, theirs.stdout, theirs.stderr]);
+    assert.equal(ours.status, status);
+  }
+  const summary = join(folder, 'summary.md');
+  const act = (files) => spawnSync('bash', [join(import.meta.dirname, '../action.sh')], {
+    encoding: 'utf8',
+    env: { ...process.env, MEMGROVE: `${process.execPath} ${join(packaged, 'cli.js')}`, MEMGROVE_FILES: files, MEMGROVE_POLICY: policy, GITHUB_STEP_SUMMARY: summary },
+  });
+  assert.equal(act(free).status, 0);
+  assert.equal(act(`${samples}/c-*-dlmalloc.wasm`).status, 3);
+  assert.equal(act(`${folder}/*.none`).status, 2);
+  assert.match(readFileSync(summary, 'utf8'), /^    .*c-emscripten-dlmalloc\.wasm/m);
+});
+
 test('names forge nothing', () => {
   const said = npx('inspect', `${folder}/\u001b[2J\u202e.wasm`);
   assert.ok(!/[\u001b\u202e]/.test(said.stderr), JSON.stringify(said.stderr));

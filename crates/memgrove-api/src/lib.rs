@@ -19,7 +19,9 @@ pub mod fix;
 mod host;
 mod inspect;
 mod open;
+pub mod policy;
 pub mod profile;
+mod size;
 pub mod swap;
 pub mod trace;
 
@@ -30,6 +32,7 @@ pub use failure::{of_module, of_opening};
 pub use host::{HostTarget, profile_error};
 pub use inspect::{inspect, inspect_and_extract, report};
 pub use open::open_one;
+pub use size::size;
 
 /// The README's example.
 #[cfg(doctest)]

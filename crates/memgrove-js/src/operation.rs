@@ -3,7 +3,7 @@
 //! | operation | options | inputs | comes out |
 //! |---|---|---|---|
 //! | `version` | | | `{version, hosts}` |
-//! | `inspect` | `names`, `as`, `verbose`, `hosts`, `maxBytes` | the files | `{files, failures: [{file, message, hint}]}`, the document |
+//! | `inspect` | `names`, `as`, `verbose`, `hosts`, `policy`, `require`, `allowConditions`, `maxBytes` | the files | `{files, failures: [{file, message, hint}], faults: [{file, message}]}`, the document |
 //! | `fix` | `name`, `engine`, and those of `memgrove fix` | the file | `{exit, refusal, verdict}`, the JSON document, the text, the module |
 //! | `swap` | `name`, `engine`, `to`, `dryRun` | the file | `{exit, refusal, verdict}`, the JSON document, the text, the module |
 //! | `trace` | `name`, `alloc`, `stacks`, `callSites`, `sample`, `seed`, `oneMemory`, `instances`, `maxLog` | the file | `{functions, notes}`, the module |

@@ -73,30 +73,43 @@ pub(crate) fn cells(module: &Module<'_>, function: u32) -> BTreeSet<u32> {
 
 /// Whether a function loads an i32 from `at` and stores one there.
 pub(crate) fn uses_cell(body: &FunctionBody<'_>, at: u32) -> Result<bool, Error> {
+    Ok(!cells_used(body, &[at])?.is_empty())
+}
+
+/// The few of these addresses from which a function loads an i32 and at which it stores one.
+pub(crate) fn cells_used(body: &FunctionBody<'_>, cells: &[u32]) -> Result<BTreeSet<u32>, Error> {
+    let mut loaded = BTreeSet::new();
+    let mut before = None;
+    for operator in body.get_operators_reader()? {
+        let value = match operator? {
+            Operator::I32Const { value } => Some(value_of(value)),
+            Operator::I32Load { memarg } => {
+                let at = before.and_then(|base| add(base, memarg.offset));
+                loaded.extend(at.filter(|at| cells.contains(at)));
+                None
+            }
+            _ => None,
+        };
+        before = value;
+    }
+    // Most functions load none of them, so only the others are read for what they store.
+    if loaded.is_empty() {
+        return Ok(loaded);
+    }
     let mut bases = BTreeSet::new();
     let mut stored = BTreeSet::new();
-    let mut before = None;
-    let mut loads = false;
     for operator in body.get_operators_reader()? {
-        let operator = operator?;
-        match &operator {
-            Operator::I32Const { value } => {
-                bases.insert(value.cast_unsigned());
-            }
-            Operator::I32Load { memarg } => {
-                if let Some(Operator::I32Const { value }) = before {
-                    loads |= add(value_of(value), memarg.offset) == Some(at);
-                }
-            }
-            Operator::I32Store { memarg } => {
-                stored.insert(memarg.offset);
-            }
+        match operator? {
+            Operator::I32Const { value } => drop(bases.insert(value_of(value))),
+            Operator::I32Store { memarg } => drop(stored.insert(memarg.offset)),
             _ => {}
         }
-        before = Some(operator);
     }
-    Ok(loads
-        && bases.iter().any(|&base| at.checked_sub(base).is_some_and(|o| stored.contains(&u64::from(o)))))
+    let is_stored = |at: u32| {
+        bases.iter().any(|&base| at.checked_sub(base).is_some_and(|o| stored.contains(&u64::from(o))))
+    };
+    loaded.retain(|&at| is_stored(at));
+    Ok(loaded)
 }
 
 fn value_of(value: i32) -> u32 {

@@ -13,11 +13,11 @@ use memgrove_view::check::{CheckReport, Suppression};
 
 use super::trace_read::{self, NameArgs, Original};
 use super::trace_run::{self, RunArgs};
-use crate::args::size;
 use crate::exit::{self, Exit, UserError};
 use crate::input;
 use crate::output::Output;
 use crate::output_file::{self, Target};
+use memgrove_api::size;
 
 const LONG_ABOUT: &str = "\
 Find misuse of a module's heap, without rebuilding it

@@ -14,13 +14,13 @@ use memgrove_text::{escape_file_name, shorten};
 use memgrove_view::fix::Done;
 use memgrove_view::fix::Fix;
 
-use crate::args::size;
 use crate::exit::{self, Exit, UserError};
 use crate::input::{self, Source};
 #[cfg(feature = "engines")]
 use crate::interrupt::RunFolder;
 use crate::output::Output;
 use crate::output_file::{self, Target};
+use memgrove_api::size;
 
 const LONG_ABOUT: &str = "\
 Make a module run anywhere: satisfy its imports inside the module
@@ -244,7 +244,7 @@ fn host(name: &str) -> Result<HostTarget> {
             .hint("`memgrove inspect --list-hosts` names them; a profile of your own is a .toml file")
             .into());
     }
-    let text = input::host_profile(Path::new(name))?;
+    let text = input::settings(Path::new(name), "host profile")?;
     Ok(HostTarget::own(name, &text)?)
 }
 

@@ -6,9 +6,9 @@ use std::{fs, io};
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
+use memgrove_api::policy::{Policy, known_host};
 use memgrove_api::{CoreModule, Document, FileNames, profile_error};
-use memgrove_inspect::report::{Outcome, Verdict};
-use memgrove_inspect::{Knowledge, Report};
+use memgrove_inspect::Knowledge;
 use memgrove_text::{Line, Tone, escape_file_name, escape_name};
 use memgrove_view::report::{Failure, HtmlReport, Inspected};
 use memgrove_view::{column, count};
@@ -92,6 +92,13 @@ pub(crate) struct InspectArgs {
     #[arg(long, requires = "require", help_heading = "Hosts")]
     allow_conditions: bool,
 
+    /// Exit with status 3 unless every module keeps the demands in this file (see memgrove.toml in README)
+    ///
+    /// Required hosts, imports that are allowed or denied, the most memory and bytes, allocators and warnings that are
+    /// not wanted. What --require says is added to its hosts.
+    #[arg(long, value_name = "FILE", help_heading = "Hosts")]
+    policy: Option<PathBuf>,
+
     /// Name the known hosts, those of --host included, and stop
     #[arg(long, help_heading = "Hosts")]
     list_hosts: bool,
@@ -114,8 +121,9 @@ pub(crate) fn run(args: &InspectArgs, out: &mut Output) -> Result<Exit> {
         return list_hosts(&knowledge, out);
     }
     for host in args.require.iter().chain(args.select.hosts()) {
-        check_host(host, &knowledge)?;
+        known_host(host, &knowledge)?;
     }
+    let policy = policy(args, &knowledge)?;
     if let Some(jobs) = args.jobs {
         rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global().context("starting threads")?;
     }
@@ -123,7 +131,7 @@ pub(crate) fn run(args: &InspectArgs, out: &mut Output) -> Result<Exit> {
     let html = html_target(args, &found.sources)?;
     let extracted = args.extract.as_deref().map(Extracted::new).transpose()?;
     let many = found.folders || found.sources.len() > 1;
-    let mut session = Session::new(args, many, html, extracted);
+    let mut session = Session::new(args, policy, many, html, extracted);
     for (folder, error) in found.unreadable {
         session.failed(&escape_file_name(folder.as_os_str()), &exit::failure(&anyhow!(error)), out);
     }
@@ -151,7 +159,8 @@ pub(crate) fn run(args: &InspectArgs, out: &mut Output) -> Result<Exit> {
 fn html_target(args: &InspectArgs, sources: &[Source]) -> Result<Option<Target>> {
     let Some(path) = &args.html else { return Ok(None) };
     let target = Target::new(path, "--html")?;
-    let inputs = sources.iter().map(Source::path).chain(args.host.iter().map(PathBuf::as_path));
+    let others = args.host.iter().chain(&args.policy).map(PathBuf::as_path);
+    let inputs = sources.iter().map(Source::path).chain(others);
     output_file::refuse_clashes(&[(&target, "--html")], inputs)?;
     Ok(Some(target))
 }
@@ -161,7 +170,7 @@ fn knowledge(hosts: &[PathBuf]) -> Result<Knowledge> {
     let mut knowledge = Knowledge::builtin().clone();
     for path in hosts {
         let name = escape_file_name(path.as_os_str());
-        let text = input::host_profile(path)?;
+        let text = input::settings(path, "host profile")?;
         knowledge.add_host(&name, &text).map_err(|errors| profile_error(&errors))?;
     }
     Ok(knowledge)
@@ -186,13 +195,18 @@ fn list_hosts(knowledge: &Knowledge, out: &mut Output) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn check_host(id: &str, knowledge: &Knowledge) -> Result<()> {
-    if knowledge.host(id).is_some() {
-        return Ok(());
-    }
-    let known: Vec<_> = knowledge.hosts.iter().map(|host| host.id.as_str()).collect();
-    let hint = format!("known hosts are {}; --host adds one", known.join(", "));
-    Err(UserError::usage(format!("there is no host `{id}`")).hint(hint).into())
+/// What is demanded of every module: the file of --policy, and --require.
+fn policy(args: &InspectArgs, knowledge: &Knowledge) -> Result<Policy> {
+    let mut policy = match &args.policy {
+        None => Policy::default(),
+        Some(path) => {
+            let name = escape_file_name(path.as_os_str());
+            Policy::read(&input::settings(path, "policy")?, &name, knowledge)?
+        }
+    };
+    policy.hosts.require.extend(args.require.iter().cloned());
+    policy.hosts.allow_conditions |= args.allow_conditions;
+    Ok(policy)
 }
 
 /// Reads one source and says what is in it. Never fails as a whole: a failure is a result, too.
@@ -259,6 +273,7 @@ impl Extracted {
 /// What is kept from one file to the next.
 struct Session<'a> {
     args: &'a InspectArgs,
+    policy: Policy,
     writer: Writer,
     html: Option<(Target, HtmlReport)>,
     extracted: Option<Extracted>,
@@ -269,11 +284,18 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn new(args: &'a InspectArgs, many: bool, html: Option<Target>, extracted: Option<Extracted>) -> Self {
+    fn new(
+        args: &'a InspectArgs,
+        policy: Policy,
+        many: bool,
+        html: Option<Target>,
+        extracted: Option<Extracted>,
+    ) -> Self {
         let format = if args.json { Format::Json } else { args.format };
-        let document = Document::new(format.resolve(many), args.verbose, &args.require);
+        let document = Document::new(format.resolve(many), args.verbose, &policy.hosts.require);
         Self {
             args,
+            policy,
             writer: Writer::new(document, args.select.sort),
             html: html.map(|target| (target, HtmlReport::new())),
             extracted,
@@ -289,7 +311,10 @@ impl<'a> Session<'a> {
             Ok(report) if !self.args.select.wants(report) => return Ok(()),
             Ok(report) => {
                 self.shown += 1;
-                self.require(&file.name, report, out);
+                for fault in self.policy.faults(report) {
+                    out.error_line(&file.name, &fault);
+                    self.exit = self.exit.and(Exit::No);
+                }
             }
             Err(failure) => self.failed(&file.name, failure, out),
         }
@@ -307,22 +332,6 @@ impl<'a> Session<'a> {
         self.exit = self.exit.and(Exit::Failed);
         // Among many files each failure is one line.
         if self.many { out.error_line(name, &failure.message) } else { out.failure(Some(name), failure) }
-    }
-
-    fn require(&mut self, name: &str, report: &Report, out: &mut Output) {
-        let required = |verdict: &&Verdict| self.args.require.contains(&verdict.host);
-        for verdict in report.verdicts.iter().filter(required) {
-            let why = match verdict.outcome {
-                Outcome::Runs => continue,
-                Outcome::RunsIf if self.args.allow_conditions => continue,
-                Outcome::RunsIf => ("runs only under a condition", &verdict.conditions),
-                Outcome::No => ("does not run", &verdict.reasons),
-            };
-            let (answer, reasons) = why;
-            let reasons: Vec<_> = reasons.iter().map(|reason| reason.text.as_str()).collect();
-            out.error_line(name, &format!("{answer} on `{}`: {}", verdict.host, reasons.join("; ")));
-            self.exit = self.exit.and(Exit::No);
-        }
     }
 
     fn finish(self, sources: usize, skipped: u64, out: &mut Output) -> Result<Exit> {

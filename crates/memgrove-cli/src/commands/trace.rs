@@ -13,11 +13,11 @@ use memgrove_view::{bytes, count};
 use super::trace_map;
 use super::trace_read::{self, Original, ReadArgs};
 use super::trace_run::{self, RunArgs};
-use crate::args::size;
 use crate::exit::{self, Exit, UserError};
 use crate::input;
 use crate::output::Output;
 use crate::output_file::{self, Target};
+use memgrove_api::size;
 
 const LONG_ABOUT: &str = "\
 Record what a module's heap does, without rebuilding it, and read the recording

@@ -44,16 +44,16 @@ impl Source {
     }
 }
 
-/// The most bytes of a host profile: the longest of ours has a few thousand.
-const MOST_PROFILE_BYTES: u64 = 4 << 20;
+/// The most bytes of a host profile or a policy: the longest profile of ours has a few thousand.
+const MOST_SETTINGS_BYTES: u64 = 4 << 20;
 
-/// The text of a host profile, which may be a file without an end.
-pub(crate) fn host_profile(path: &Path) -> Result<String> {
+/// The text of a host profile or a policy, which may be a file without an end; `what` says which it is.
+pub(crate) fn settings(path: &Path, what: &str) -> Result<String> {
     let read = || -> Result<String> {
-        let bytes = read_at_most(std::fs::File::open(path)?, MOST_PROFILE_BYTES)?;
+        let bytes = read_at_most(std::fs::File::open(path)?, MOST_SETTINGS_BYTES)?;
         Ok(String::from_utf8(bytes)?)
     };
-    read().with_context(|| format!("reading the host profile {}", escape_file_name(path.as_os_str())))
+    read().with_context(|| format!("reading the {what} {}", escape_file_name(path.as_os_str())))
 }
 
 /// The one module in a file or in standard input (`-`); `verb` says what is to be done with it.

@@ -199,6 +199,10 @@ fn text_files(names: &Names) -> Vec<(&'static str, Vec<u8>)> {
         ("archive.a", [b"!<arch>\n".as_slice(), names.name(1).as_bytes()].concat()),
         ("text.js", names.wat(1).into_bytes()),
         ("host.toml", profile(&toml_string(&names.name(0))).into_bytes()),
+        (
+            "policy.toml",
+            format!("[imports]\nallow = []\ndeny = [{}]", toml_string(&names.name(5))).into_bytes(),
+        ),
         ("named.toml", profile("\"named\"").into_bytes()),
         ("bad.toml", format!("id = \"x\"\n{} = 1\n", toml_string(&names.name(0))).into_bytes()),
         ("broken.toml", format!("id = \"x\"\ntitle = {}", &names.name(0)).into_bytes()),
@@ -361,6 +365,7 @@ const ASKED: &[&str] = &[
     "inspect --host broken.toml --list-hosts",
     "inspect --host @.toml --list-hosts",
     "inspect --require % module.wasm",
+    "inspect -f table --policy policy.toml @.wasm module.wasm",
     "inspect --host host.toml --require % module.wasm",
     "inspect --runs-on % module.wasm",
     "inspect --imports % --sort size module.wasm",

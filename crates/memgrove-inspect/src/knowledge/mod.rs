@@ -138,6 +138,12 @@ impl Knowledge {
         self.hosts.iter().find(|host| host.id == id)
     }
 
+    /// Whether an allocator of this family is known.
+    #[must_use]
+    pub fn has_allocator(&self, family: &str) -> bool {
+        self.allocators.iter().any(|allocator| allocator.family == family)
+    }
+
     /// The interface with this id.
     #[must_use]
     pub fn interface(&self, id: &str) -> Option<&Interface> {

@@ -1,7 +1,7 @@
 //! What will bite somebody although the module is valid, each with its cure.
 
 use super::Evidence;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A warning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -17,7 +17,7 @@ pub struct Warning {
 }
 
 /// The warnings that there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WarningId {
     /// The stack lies above static data and grows down into it.

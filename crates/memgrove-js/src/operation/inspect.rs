@@ -1,6 +1,7 @@
 //! Reports on files, as the command line prints them.
 
-use memgrove_api::{Error, document, profile_error};
+use memgrove_api::policy::{Policy, known_host};
+use memgrove_api::{Error, UserError, document, profile_error};
 use memgrove_inspect::Knowledge;
 use memgrove_view::report::{Failure, HtmlReport, Inspected};
 use serde::Deserialize;
@@ -32,6 +33,13 @@ pub(super) struct Request {
     /// Host profiles beside those that are known, as TOML.
     #[serde(default)]
     hosts: Vec<String>,
+    /// What is demanded of every module: the text of a `memgrove.toml`.
+    policy: Option<String>,
+    /// Hosts that have to run every module.
+    #[serde(default)]
+    require: Vec<String>,
+    #[serde(default)]
+    allow_conditions: bool,
     max_bytes: Option<u64>,
 }
 
@@ -46,6 +54,7 @@ impl Request {
                 .add_host("hosts", host)
                 .map_err(|errors| Error::from(profile_error(&errors)).failure())?;
         }
+        let policy = self.policy(&knowledge).map_err(|error| Error::from(error).failure())?;
         let max_bytes = self.max_bytes.unwrap_or(memgrove_open::DEFAULT_MAX_BYTES);
         let files: Vec<Inspected> = self
             .names
@@ -57,6 +66,13 @@ impl Request {
         let failures: Vec<_> = failed
             .map(|(name, failure)| json!({ "file": name, "message": failure.message, "hint": failure.hint }))
             .collect();
+        let faults: Vec<_> = files
+            .iter()
+            .filter_map(|file| Some((&file.name, policy.faults(file.result.as_ref().ok()?))))
+            .flat_map(|(name, faults)| {
+                faults.into_iter().map(move |fault| json!({ "file": name, "message": fault }))
+            })
+            .collect();
         let written = match self.format {
             Format::Html => Ok(html(&files)),
             Format::Json => document(memgrove_api::Format::Json, &files, self.verbose),
@@ -65,7 +81,25 @@ impl Request {
             Format::Table => document(memgrove_api::Format::Table, &files, self.verbose),
         };
         let document = written.map_err(|error| usage(error.to_string()))?;
-        Ok(vec![to_json(&json!({ "files": files.len(), "failures": failures })), document.into_bytes()])
+        Ok(vec![
+            to_json(&json!({ "files": files.len(), "failures": failures, "faults": faults })),
+            document.into_bytes(),
+        ])
+    }
+}
+
+impl Request {
+    fn policy(&self, knowledge: &Knowledge) -> Result<Policy, UserError> {
+        for host in &self.require {
+            known_host(host, knowledge)?;
+        }
+        let mut policy = match &self.policy {
+            Some(text) => Policy::read(text, "policy", knowledge)?,
+            None => Policy::default(),
+        };
+        policy.hosts.require.extend(self.require.iter().cloned());
+        policy.hosts.allow_conditions |= self.allow_conditions;
+        Ok(policy)
     }
 }
 

@@ -16,12 +16,14 @@
 //! code computes, without being compared with an end inside of memory. A module without one may need
 //! nothing, or its host grows memory by itself: it is left alone.
 
+use std::collections::BTreeMap;
+
 use memgrove_module::facts::ConstExpr;
 use wasmparser::{ExternalKind, FunctionBody, Operator};
 
 use super::{PAGE, Pass, functions};
 use crate::edits::{StandIn, WatchedBreak};
-use crate::structure::uses_cell;
+use crate::structure::cells_used;
 
 /// Puts growth inside.
 pub(super) fn run(pass: &mut Pass<'_, '_>) {
@@ -92,16 +94,25 @@ fn find_break(pass: &Pass<'_, '_>, heap_base: u32) -> Option<WatchedBreak> {
             starts.contains(&u32::from_le_bytes(word))
         })
     });
-    let moved = |cell: u32| {
-        let movers = module.bodies.iter().filter(|body| uses_cell(body, cell).unwrap_or(false));
+    let cells: Vec<u32> = cells
+        .filter_map(|(at, _)| u32::try_from(at).ok())
+        // Data can be full of such words.
+        .filter(|&cell| module.code.loads_from(cell))
+        .take(MOST_CELLS)
+        .collect();
+    let mut movers: BTreeMap<u32, Vec<&FunctionBody<'_>>> = BTreeMap::new();
+    for body in if cells.is_empty() { &[][..] } else { &module.bodies[..] } {
+        for cell in cells_used(body, &cells).unwrap_or_default() {
+            movers.entry(cell).or_default().push(body);
+        }
+    }
+    let moved = |cell: &u32| {
+        let movers = movers.get(cell).into_iter().flatten().copied();
         is_moved_freely(pass, movers, heap_base, |operator| matches!(operator, Operator::I32Store { .. }))
     };
     cells
-        .filter_map(|(at, _)| u32::try_from(at).ok())
-        // Data can be full of such words, and each that code reads is looked for in all of it.
-        .filter(|&cell| module.code.loads_from(cell))
-        .take(MOST_CELLS)
-        .find(|&cell| moved(cell))
+        .into_iter()
+        .find(moved)
         .map(WatchedBreak::Cell)
         .or_else(|| find_break_global(pass, heap_base, &starts))
 }
