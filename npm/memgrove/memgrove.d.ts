@@ -170,6 +170,15 @@ export function check(input: Input, options?: CheckOptions): Promise<Instrumente
 export function readProfile(memory: WebAssembly.Memory, place?: number): Uint8Array<ArrayBuffer>;
 export function renderProfile(input: Input, recordings: Bytes | Bytes[], options?: ProfileOptions & { as?: 'text' | 'json' | 'html' | 'collapsed' | 'heaptrack' | 'sarif' }): Promise<string>;
 export function renderProfile(input: Input, recordings: Bytes | Bytes[], options: ProfileOptions & { as: 'dhat' | 'pprof' | 'firefox' | 'speedscope' | 'mgtr' }): Promise<Uint8Array<ArrayBuffer>>;
+/** Traces every module that is compiled here from now on. */
+export function traceAll(options?: TraceOptions): Promise<{
+  /** What instances have recorded so far, each with the module that it is of. */
+  recordings(): { module: Uint8Array<ArrayBuffer>; recording: Uint8Array<ArrayBuffer> }[];
+  /** Why modules were left as they are. */
+  untouched: MemgroveError[];
+  /** Leaves modules to come as they are. */
+  stop(): void;
+}>;
 /**
  * Replaces the functions of `WebAssembly` that compile and instantiate: each module is given to `instrument`, and what it
  * returns is compiled in its place. Returns what takes that back.

@@ -1,10 +1,11 @@
 // memgrove in JavaScript. Nothing is sent anywhere.
 import { Core, MemgroveError } from './core.js';
+import { hook } from './hook.js';
+import { readProfile } from './profile.js';
 import { unpacked } from './unpack.js';
 
 export { MemgroveError };
-export { readProfile } from './profile.js';
-export { hook } from './hook.js';
+export { hook, readProfile };
 
 let loading = null;
 
@@ -102,6 +103,31 @@ export async function check(input, options) {
 export async function renderProfile(input, recordings, options = {}) {
   const { bytes } = (await load()).renderProfile(input, recordings, options);
   return ['dhat', 'pprof', 'firefox', 'speedscope', 'mgtr'].includes(options.as) ? bytes : new TextDecoder().decode(bytes);
+}
+
+/**
+ * Traces every module that is compiled here from now on, for pages as for programs. `recordings` returns what its
+ * instances have recorded so far, each with the module that it is of; `stop` leaves modules to come as they are.
+ * A module whose allocator is not known is left as it is; `untouched` says why.
+ */
+export async function traceAll(options = {}) {
+  const core = await load();
+  const twoMemories = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 5, 5, 2, 0, 0, 0, 0]);
+  const oneMemory = !WebAssembly.validate(twoMemories);
+  const untouched = [];
+  const instances = [];
+  const stop = hook((bytes) => {
+    try {
+      return core.trace(bytes, { oneMemory, ...options }).wasm;
+    } catch (error) {
+      untouched.push(error);
+      return null;
+    }
+  }, (instance) => instances.push(instance));
+  const recordings = () => instances
+    .filter(({ bytes }) => bytes)
+    .map(({ bytes, memory, place }) => ({ module: bytes, recording: readProfile(memory, place?.()) }));
+  return { recordings, untouched, stop };
 }
 
 /** Version of memgrove, and the hosts that it knows. */

@@ -112,6 +112,27 @@ test('a policy is kept or not, natively and here, and in the GitHub action', asy
   assert.match(readFileSync(summary, 'utf8'), /^    .*c-emscripten-dlmalloc\.wasm/m);
 });
 
+test('every module can be traced from within, and looked at while it runs', async () => {
+  const bytes = readFileSync(join(samples, 'life-wasm-bindgen-wee_alloc.wasm'));
+  const traced = await memgrove.traceAll();
+  try {
+    const module = await WebAssembly.compile(bytes);
+    const imports = { './life_bg.js': Object.fromEntries(WebAssembly.Module.imports(module).map(({ name }) => [name, () => {}])) };
+    const { exports } = await WebAssembly.instantiate(module, imports);
+    for (const blocks of [1, 2]) {
+      exports.universe_new(16, 16);
+      const [{ module, recording }, ...others] = traced.recordings();
+      assert.equal(others.length, 0);
+      assert.deepEqual(Buffer.from(module), bytes);
+      assert.equal(JSON.parse(await memgrove.renderProfile(module, recording, { as: 'json' })).final_blocks, blocks);
+    }
+  } finally {
+    traced.stop();
+  }
+  new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0])));
+  assert.equal(traced.untouched.length, 0);
+});
+
 test('names forge nothing', () => {
   const said = npx('inspect', `${folder}/\u001b[2J\u202e.wasm`);
   assert.ok(!/[\u001b\u202e]/.test(said.stderr), JSON.stringify(said.stderr));

@@ -1,5 +1,5 @@
 // The types of the package, as a program in TypeScript uses them: `tsc --noEmit` has nothing against it.
-import { inspect, render, fix, swap, trace, check, renderProfile, readProfile, hook, about, load, MemgroveError } from 'memgrove';
+import { inspect, render, fix, swap, trace, check, renderProfile, readProfile, hook, traceAll, about, load, MemgroveError } from 'memgrove';
 import type { FixOptions, Fixed } from 'memgrove';
 const bytes = new Uint8Array(8);
 const { files: [file] } = await inspect(bytes, { name: 'a.wasm' });
@@ -19,4 +19,7 @@ const undo: () => void = hook((b) => b, ({ memory }) => void memory);
 await swap(bytes, { to: 'none' });
 // @ts-expect-error a heap has to be named
 await swap(bytes);
+const traced = await traceAll({ stacks: false });
+traced.recordings().map(({ module, recording }) => renderProfile(module, recording));
+traced.stop();
 console.log(text, fixed.wasm?.length, swapped.verdict, functions[0]?.role, checked.sites, html, pprof, undo, await about(), load, MemgroveError);
