@@ -144,7 +144,7 @@ test('the README\'s commands and example work in an empty folder', () => {
   const empty = mkdtempSync(join(packaged, '../../readme-'));
   test.after(() => rmSync(empty, { recursive: true }));
   const into = (name) => join(empty, name);
-  copyFileSync(join(samples, 'c-emscripten-dlmalloc.wasm'), into('app.wasm'));
+  copyFileSync(join(samples, 'c-wasi-libc-dlmalloc.wasm'), into('app.wasm'));
   const [, shell] = /```sh\n([^]*?)```/.exec(readme);
   const commands = shell.trim().split('\n').map((line) => line.replace(/#.*/, '').trim());
   assert.ok(commands.length > 3);
