@@ -47,6 +47,7 @@ Register-ArgumentCompleter -Native -CommandName 'memgrove' -ScriptBlock {
             [CompletionResult]::new('--extract', '--extract', [CompletionResultType]::ParameterName, 'Also write each core module that lies inside a file to the folder DIR, which must be empty or not there')
             [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'Add a host profile of your own, as a TOML file (may be repeated)')
             [CompletionResult]::new('--require', '--require', [CompletionResultType]::ParameterName, 'Exit with status 3 unless every module runs on this host (may be repeated)')
+            [CompletionResult]::new('--policy', '--policy', [CompletionResultType]::ParameterName, 'Exit with status 3 unless every module keeps the demands in this file (see memgrove.toml in README)')
             [CompletionResult]::new('--runs-on', '--runs-on', [CompletionResultType]::ParameterName, 'Show only modules that run on this host (may be repeated)')
             [CompletionResult]::new('--fails-on', '--fails-on', [CompletionResultType]::ParameterName, 'Show only modules that do not run on this host, or only under conditions (may be repeated)')
             [CompletionResult]::new('--allocator', '--allocator', [CompletionResultType]::ParameterName, 'Show only modules whose allocator''s name holds this')

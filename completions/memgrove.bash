@@ -337,7 +337,7 @@ _memgrove() {
             return 0
             ;;
         memgrove__subcmd__inspect)
-            opts="-f -v -j -q -h -V --format --json --html --extract --verbose --host --require --allow-conditions --list-hosts --runs-on --fails-on --allocator --toolchain --imports --sort --jobs --max-size --color --quiet --help --version"
+            opts="-f -v -j -q -h -V --format --json --html --extract --verbose --host --require --allow-conditions --policy --list-hosts --runs-on --fails-on --allocator --toolchain --imports --sort --jobs --max-size --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -364,6 +364,10 @@ _memgrove() {
                     return 0
                     ;;
                 --require)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --policy)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

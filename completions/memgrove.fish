@@ -49,6 +49,7 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l html -d 'A
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l extract -d 'Also write each core module that lies inside a file to the folder DIR, which must be empty or not there' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l host -d 'Add a host profile of your own, as a TOML file (may be repeated)' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l require -d 'Exit with status 3 unless every module runs on this host (may be repeated)' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l policy -d 'Exit with status 3 unless every module keeps the demands in this file (see memgrove.toml in README)' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l runs-on -d 'Show only modules that run on this host (may be repeated)' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l fails-on -d 'Show only modules that do not run on this host, or only under conditions (may be repeated)' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l allocator -d 'Show only modules whose allocator\'s name holds this' -r

@@ -137,8 +137,10 @@ impl Policy {
             UserError::usage(format!("{name}: {why}"))
                 .hint("the parts are [hosts], [imports], [memory], [file], [allocator] and [warnings]")
         };
-        let policy: Self =
-            toml::from_str(text).map_err(|error| wrong(error.to_string().trim().to_owned()))?;
+        let policy: Self = toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            wrong(format!("line {}: {}", before.matches('\n').count() + 1, error.message()))
+        })?;
         for host in &policy.hosts.require {
             known_host(host, knowledge).map_err(|error| wrong(error.to_string()))?;
         }
