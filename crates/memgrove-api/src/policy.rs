@@ -274,7 +274,7 @@ mod tests {
         policy.faults(&conclude(&memgrove_inspect::facts(&wasm).unwrap()))
     }
 
-    const MODULE: &str = r#"(module (import "env" "emscripten_resize_heap" (func (param i32) (result i32)))
+    const MODULE: &str = r#"(module (import "env" "draw_frame" (func (param i32) (result i32)))
         (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
         (memory (export "memory") 300))"#;
 
@@ -283,7 +283,7 @@ mod tests {
         assert!(faults("", MODULE).is_empty());
         let demands = [
             ("[hosts]\nrequire = [\"bare\"]", "does not run on `bare`"),
-            ("[imports]\ndeny = [\"*.emscripten_*\"]", "emscripten_resize_heap"),
+            ("[imports]\ndeny = [\"*.draw_*\"]", "draw_frame"),
             ("[imports]\nallow = [\"env.*\"]", "fd_write"),
             ("[memory]\nmax_initial = \"16MiB\"", "19660800"),
             ("[memory]\nmax_maximum = \"1GiB\"", "declares no maximum"),
