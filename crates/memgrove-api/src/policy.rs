@@ -25,6 +25,7 @@
 
 use memgrove_inspect::report::{Outcome, Report, WarningId};
 use memgrove_inspect::{Knowledge, knowledge};
+use memgrove_module::pattern::glob;
 use memgrove_text::escape_name;
 use serde::Deserialize;
 
@@ -150,6 +151,23 @@ impl Policy {
         Ok(policy)
     }
 
+    /// The policy in a text, if there is one with its name, and required hosts besides, which have to be known.
+    ///
+    /// # Errors
+    /// Those of [`Self::read`] and [`known_host`].
+    pub fn with(text: Option<(&str, &str)>, hosts: &Hosts, knowledge: &Knowledge) -> Result<Self, UserError> {
+        for host in &hosts.require {
+            known_host(host, knowledge)?;
+        }
+        let mut policy = match text {
+            Some((text, name)) => Self::read(text, name, knowledge)?,
+            None => Self::default(),
+        };
+        policy.hosts.require.extend(hosts.require.iter().cloned());
+        policy.hosts.allow_conditions |= hosts.allow_conditions;
+        Ok(policy)
+    }
+
     /// What a module does not keep, each in a sentence in which names are escaped; none if it keeps all.
     #[must_use]
     pub fn faults(&self, report: &Report) -> Vec<String> {
@@ -215,9 +233,9 @@ impl Imports {
         for import in imports {
             let name = import.name.to_string();
             let shown = escape_name(&name);
-            if let Some(pattern) = self.deny.iter().find(|pattern| matches(pattern, &name)) {
+            if let Some(pattern) = self.deny.iter().find(|pattern| glob(pattern, &name)) {
                 faults.push(format!("it imports {shown}, which `{}` denies", escape_name(pattern)));
-            } else if self.allow.as_ref().is_some_and(|allow| !allow.iter().any(|one| matches(one, &name))) {
+            } else if self.allow.as_ref().is_some_and(|allow| !allow.iter().any(|one| glob(one, &name))) {
                 faults.push(format!("it imports {shown}, which nothing allows"));
             }
         }
@@ -246,20 +264,6 @@ impl Memory {
             }
         }
     }
-}
-
-/// Whether a pattern, in which `*` stands for any text, fits all of a text. Linear in the text for each `*`.
-fn matches(pattern: &str, text: &str) -> bool {
-    let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
-    let Some(mut text) = text.strip_prefix(first) else { return false };
-    let mut parts: Vec<&str> = rest.split('*').collect();
-    let last = parts.pop().unwrap_or_default();
-    for part in parts {
-        // The earliest place leaves the most for what follows.
-        let Some(at) = text.find(part) else { return false };
-        text = &text[at + part.len()..];
-    }
-    text.ends_with(last)
 }
 
 #[cfg(test)]
@@ -317,8 +321,8 @@ mod tests {
     fn a_star_is_any_text() {
         let fits =
             [("*", ""), ("a*", "a"), ("*b", "ab"), ("a*c", "abc"), ("a*b*c", "a-b-b-c"), ("abc", "abc")];
-        assert!(fits.iter().all(|(pattern, text)| matches(pattern, text)));
+        assert!(fits.iter().all(|(pattern, text)| glob(pattern, text)));
         let not = [("a*", "b"), ("*b", "ba"), ("ab*b", "ab"), ("a*b*c", "acb"), ("abc", "abcd")];
-        assert!(!not.iter().any(|(pattern, text)| matches(pattern, text)));
+        assert!(!not.iter().any(|(pattern, text)| glob(pattern, text)));
     }
 }

@@ -6,7 +6,7 @@ use std::{fs, io};
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
-use memgrove_api::policy::{Policy, known_host};
+use memgrove_api::policy::{Hosts, Policy, known_host};
 use memgrove_api::{CoreModule, Document, FileNames, profile_error};
 use memgrove_inspect::Knowledge;
 use memgrove_text::{Line, Tone, escape_file_name, escape_name};
@@ -120,7 +120,7 @@ pub(crate) fn run(args: &InspectArgs, out: &mut Output) -> Result<Exit> {
     if args.list_hosts {
         return list_hosts(&knowledge, out);
     }
-    for host in args.require.iter().chain(args.select.hosts()) {
+    for host in args.select.hosts() {
         known_host(host, &knowledge)?;
     }
     let policy = policy(args, &knowledge)?;
@@ -197,16 +197,14 @@ fn list_hosts(knowledge: &Knowledge, out: &mut Output) -> Result<Exit> {
 
 /// What is demanded of every module: the file of --policy, and --require.
 fn policy(args: &InspectArgs, knowledge: &Knowledge) -> Result<Policy> {
-    let mut policy = match &args.policy {
-        None => Policy::default(),
-        Some(path) => {
-            let name = escape_file_name(path.as_os_str());
-            Policy::read(&input::settings(path, "policy")?, &name, knowledge)?
-        }
-    };
-    policy.hosts.require.extend(args.require.iter().cloned());
-    policy.hosts.allow_conditions |= args.allow_conditions;
-    Ok(policy)
+    let file = args.policy.as_deref().map(|path| {
+        let text = input::settings(path, "policy")?;
+        Ok::<_, anyhow::Error>((text, escape_file_name(path.as_os_str())))
+    });
+    let file = file.transpose()?;
+    let file = file.as_ref().map(|(text, name)| (text.as_str(), name.as_str()));
+    let hosts = Hosts { require: args.require.clone(), allow_conditions: args.allow_conditions };
+    Ok(Policy::with(file, &hosts, knowledge)?)
 }
 
 /// Reads one source and says what is in it. Never fails as a whole: a failure is a result, too.

@@ -1,7 +1,7 @@
 //! Reports on files, as the command line prints them.
 
-use memgrove_api::policy::{Policy, known_host};
-use memgrove_api::{Error, UserError, document, profile_error};
+use memgrove_api::policy::{Hosts, Policy};
+use memgrove_api::{Error, document, profile_error};
 use memgrove_inspect::Knowledge;
 use memgrove_view::report::{Failure, HtmlReport, Inspected};
 use serde::Deserialize;
@@ -54,7 +54,10 @@ impl Request {
                 .add_host("hosts", host)
                 .map_err(|errors| Error::from(profile_error(&errors)).failure())?;
         }
-        let policy = self.policy(&knowledge).map_err(|error| Error::from(error).failure())?;
+        let hosts = Hosts { require: self.require, allow_conditions: self.allow_conditions };
+        let policy = self.policy.as_deref().map(|text| (text, "policy"));
+        let policy =
+            Policy::with(policy, &hosts, &knowledge).map_err(|error| Error::from(error).failure())?;
         let max_bytes = self.max_bytes.unwrap_or(memgrove_open::DEFAULT_MAX_BYTES);
         let files: Vec<Inspected> = self
             .names
@@ -85,21 +88,6 @@ impl Request {
             to_json(&json!({ "files": files.len(), "failures": failures, "faults": faults })),
             document.into_bytes(),
         ])
-    }
-}
-
-impl Request {
-    fn policy(&self, knowledge: &Knowledge) -> Result<Policy, UserError> {
-        for host in &self.require {
-            known_host(host, knowledge)?;
-        }
-        let mut policy = match &self.policy {
-            Some(text) => Policy::read(text, "policy", knowledge)?,
-            None => Policy::default(),
-        };
-        policy.hosts.require.extend(self.require.iter().cloned());
-        policy.hosts.allow_conditions |= self.allow_conditions;
-        Ok(policy)
     }
 }
 
