@@ -186,8 +186,9 @@ fn explain(error: TraceError) -> Error {
         TraceError::Already { .. } => "trace the original",
         TraceError::Role { .. } => "memgrove inspect names the allocator; --help lists what each role takes",
         TraceError::NoBlock { .. } => "leave out --one-memory, for an engine with several memories",
-        TraceError::Memory64 { .. } => "trace it without --sample and --one-memory",
-        TraceError::Shared { .. } => "trace it without --sample and --one-memory",
+        TraceError::Memory64 { .. } | TraceError::Shared { .. } => {
+            "trace it without --sample and --one-memory"
+        }
         _ => return Error::Trace(error),
     };
     UserError::failed(error.to_string()).hint(hint).into()

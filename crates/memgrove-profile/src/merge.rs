@@ -70,7 +70,7 @@ impl Profile {
         let mut numbers: Vec<u64> = Vec::new();
         for profile in &profiles {
             let placed = nodes.add(profile);
-            let place = |call: Call| {
+            let mut place = |call: Call| {
                 let number = |at: usize| profile.numbers.get(at).copied().unwrap_or_default();
                 let node = placed.get(call.event.node as usize).copied().unwrap_or_default();
                 let event = Event { node, is_nested: false, ..call.event };
@@ -81,7 +81,6 @@ impl Profile {
                 let begun = call.from.map(|(at, _)| number(at));
                 changes.push(Change { number: number(call.at), event, begun });
             };
-            let mut place = place;
             let mut calls = Calls::default();
             for (at, event) in profile.events.iter().enumerate() {
                 calls.take(at, *event, &mut place);
@@ -93,21 +92,21 @@ impl Profile {
         if let Some(same) = numbers.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(MergeError::SameEvent { number: same[0] });
         }
-        let are_all = |flag: fn(&Self) -> bool| profiles.iter().any(flag);
+        let is_any = |flag: fn(&Self) -> bool| profiles.iter().any(flag);
         let sum = |figure: fn(&Self) -> u64| profiles.iter().map(figure).fold(0, u64::saturating_add);
-        let is_log_cut = are_all(|profile| profile.is_log_cut);
+        let is_log_cut = is_any(|profile| profile.is_log_cut);
         // What was never logged has numbers, too.
         let last = numbers.last().map_or(0, |last| last.saturating_add(1));
         let missing_events = last.saturating_sub(numbers.len() as u64);
         Ok(Self {
             original,
             is_log_cut,
-            are_nodes_full: are_all(|profile| profile.are_nodes_full),
+            are_nodes_full: is_any(|profile| profile.are_nodes_full),
             event_count: sum(|profile| profile.event_count),
             allocated_bytes: sum(|profile| profile.allocated_bytes),
             events: in_order(changes),
-            are_stacks_cut: are_all(|profile| profile.are_stacks_cut),
-            are_stacks_mixed: are_all(|profile| profile.are_stacks_mixed),
+            are_stacks_cut: is_any(|profile| profile.are_stacks_cut),
+            are_stacks_mixed: is_any(|profile| profile.are_stacks_mixed),
             sample_bytes: None,
             are_samples_full: false,
             findings: None,

@@ -79,6 +79,9 @@ pub(crate) fn uses_cell(body: &FunctionBody<'_>, at: u32) -> Result<bool, Error>
 /// The few of these addresses from which a function loads an i32 and at which it stores one.
 pub(crate) fn cells_used(body: &FunctionBody<'_>, cells: &[u32]) -> Result<BTreeSet<u32>, Error> {
     let mut loaded = BTreeSet::new();
+    if cells.is_empty() {
+        return Ok(loaded);
+    }
     let mut before = None;
     for operator in body.get_operators_reader()? {
         let value = match operator? {

@@ -101,7 +101,7 @@ fn find_break(pass: &Pass<'_, '_>, heap_base: u32) -> Option<WatchedBreak> {
         .take(MOST_CELLS)
         .collect();
     let mut movers: BTreeMap<u32, Vec<&FunctionBody<'_>>> = BTreeMap::new();
-    for body in if cells.is_empty() { &[][..] } else { &module.bodies[..] } {
+    for body in &module.bodies {
         for cell in cells_used(body, &cells).unwrap_or_default() {
             movers.entry(cell).or_default().push(body);
         }

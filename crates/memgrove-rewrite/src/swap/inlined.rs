@@ -17,12 +17,10 @@ use memgrove_module::code::{Flow, access};
 use wasmparser::Operator;
 
 use super::role::{Member, Role};
-use super::uses::{Base, based, is_flag_test};
+use super::uses::{Base, HEADER_BYTES, based, is_flag_test};
 
 /// Where the word is, from a block, in bytes.
 const WORD_AT: i64 = -4;
-/// How far before a block something may be its header, in bytes.
-const HEADER_BYTES: i64 = 64;
 /// Both flags.
 const FLAGS: i32 = 3;
 /// Comparisons that are looked through.

@@ -64,19 +64,16 @@ pub(super) fn knows(
     let is_new = |callee: &u32| {
         replaced.get(callee).is_some_and(|member| member.role.is_new_block() || member.role == Role::Realloc)
     };
+    let is_block = |callee: &u32, position: u32| {
+        replaced.get(callee).is_some_and(|member| member.block_param() == Some(position))
+    };
     let passes_on = |param: u32| {
-        uses.passed.iter().any(|(callee, position, passed)| {
-            *passed == param
-                && replaced.get(callee).is_some_and(|member| member.block_param() == Some(*position))
-        })
+        uses.passed.iter().any(|(callee, position, passed)| *passed == param && is_block(callee, *position))
     };
     if uses.before_params.iter().any(|param| passes_on(*param)) {
         return Knows::Inside(Why::Header);
     }
     // Wherever the block comes from.
-    let is_block = |callee: &u32, position: u32| {
-        replaced.get(callee).is_some_and(|member| member.block_param() == Some(position))
-    };
     if uses.before_handed.iter().any(|(callee, position)| is_block(callee, *position)) {
         return Knows::Inside(Why::Header);
     }

@@ -10,7 +10,7 @@ const FIRST_ADDRESS: i64 = 1024;
 /// Sums that are looked through.
 const DEPTH: usize = 16;
 /// How far before a block its header may begin, in bytes.
-const HEADER_BYTES: i64 = 64;
+pub(super) const HEADER_BYTES: i64 = 64;
 /// Where allocators keep a length and flags, from a block, in bytes.
 const HEADER_WORDS: [i64; 2] = [-4, -8];
 
