@@ -1,8 +1,9 @@
 //! Recordings of a module that was instrumented.
 
 use memgrove_inspect::Facts;
-use memgrove_profile::{NotReplayable, Profile};
+use memgrove_profile::{Metric, NotReplayable, Profile};
 use memgrove_rewrite::trace::fingerprint;
+use memgrove_view::profile::HeapProfile;
 
 use crate::error::{Error, UserError};
 
@@ -82,4 +83,45 @@ pub fn not_replayable(error: NotReplayable) -> UserError {
         _ => "record a run that allocates",
     };
     UserError::failed(format!("the recording cannot be replayed: {error}")).hint(hint)
+}
+
+/// What else a heap profile is written as, beside text and JSON.
+#[derive(Clone, Copy, Debug)]
+pub enum HeapFormat {
+    /// One self-contained page.
+    Html,
+    /// Lines that flame graph tools read, with this value of each stack.
+    Collapsed(Metric),
+    /// DHAT's JSON.
+    Dhat,
+    /// A compressed `profile.proto`.
+    Pprof,
+    /// A profile for the Firefox Profiler.
+    Firefox,
+    /// speedscope's JSON.
+    Speedscope,
+    /// heaptrack's data.
+    Heaptrack,
+    /// A trace that can be replayed.
+    Mgtr,
+}
+
+/// A heap profile in a format.
+///
+/// # Errors
+/// If the recording cannot be replayed, where that is asked for; what a serialiser says, which refuses nothing here.
+pub fn write(format: HeapFormat, view: &HeapProfile<'_>) -> Result<Vec<u8>, UserError> {
+    let json = |error: serde_json::Error| UserError::failed(error.to_string());
+    Ok(match format {
+        HeapFormat::Html => view.html().map_err(json)?.into_bytes(),
+        HeapFormat::Collapsed(metric) => view.collapsed(metric).into_bytes(),
+        HeapFormat::Dhat => view.export(|export| export.dhat()).map_err(json)?,
+        HeapFormat::Pprof => {
+            view.export(|export| export.pprof()).map_err(|error| UserError::failed(error.to_string()))?
+        }
+        HeapFormat::Firefox => view.export(|export| export.firefox()).map_err(json)?,
+        HeapFormat::Speedscope => view.export(|export| export.speedscope()).map_err(json)?,
+        HeapFormat::Heaptrack => view.export(|export| export.heaptrack()).into_bytes(),
+        HeapFormat::Mgtr => view.profile.mgtr().map_err(not_replayable)?,
+    })
 }

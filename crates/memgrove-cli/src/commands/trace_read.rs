@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use memgrove_api::profile;
+use memgrove_api::profile::{self, HeapFormat};
 use memgrove_inspect::facts::Facts;
 use memgrove_profile::{Metric, Profile};
 use memgrove_symbols::Symbols;
@@ -136,21 +136,9 @@ pub(crate) struct Original<'m> {
 
 /// A format with its file.
 pub(crate) struct Wanted {
-    format: Format,
+    format: HeapFormat,
     target: Target,
     option: &'static str,
-}
-
-#[derive(Clone, Copy)]
-enum Format {
-    Html,
-    Collapsed(Metric),
-    Dhat,
-    Pprof,
-    Firefox,
-    Speedscope,
-    Heaptrack,
-    Mgtr,
 }
 
 impl ReadArgs {
@@ -180,14 +168,14 @@ impl ReadArgs {
 
     fn wanted(&self) -> Result<Vec<Wanted>> {
         let asked = [
-            (Format::Html, "--html", &self.html),
-            (Format::Collapsed(self.metric.into()), "--collapsed", &self.collapsed),
-            (Format::Dhat, "--dhat", &self.dhat),
-            (Format::Pprof, "--pprof", &self.pprof),
-            (Format::Firefox, "--firefox", &self.firefox),
-            (Format::Speedscope, "--speedscope", &self.speedscope),
-            (Format::Heaptrack, "--heaptrack", &self.heaptrack),
-            (Format::Mgtr, "--mgtr", &self.mgtr),
+            (HeapFormat::Html, "--html", &self.html),
+            (HeapFormat::Collapsed(self.metric.into()), "--collapsed", &self.collapsed),
+            (HeapFormat::Dhat, "--dhat", &self.dhat),
+            (HeapFormat::Pprof, "--pprof", &self.pprof),
+            (HeapFormat::Firefox, "--firefox", &self.firefox),
+            (HeapFormat::Speedscope, "--speedscope", &self.speedscope),
+            (HeapFormat::Heaptrack, "--heaptrack", &self.heaptrack),
+            (HeapFormat::Mgtr, "--mgtr", &self.mgtr),
         ];
         let targets =
             asked.into_iter().filter_map(|(format, option, path)| Some((format, option, path.as_ref()?)));
@@ -239,7 +227,8 @@ pub(crate) fn present(
             }
             [view] => {
                 for wanted in wanted {
-                    let bytes = write(wanted.format, view)?;
+                    let bytes =
+                        profile::write(wanted.format, view).with_context(|| original.name.to_owned())?;
                     wanted.target.write(&bytes)?;
                 }
                 if args.json { out.json(&view.json()?)? } else { out.print(view.text())? }
@@ -310,20 +299,4 @@ pub(crate) fn with_symbols<T>(
         symbols = symbols.with_symbol_map(&String::from_utf8_lossy(&bytes)).with_context(|| name)?;
     }
     then(&symbols, out)
-}
-
-/// The bytes of a format.
-fn write(format: Format, view: &HeapProfile<'_>) -> Result<Vec<u8>> {
-    Ok(match format {
-        Format::Html => view.html()?.into_bytes(),
-        Format::Collapsed(metric) => view.collapsed(metric).into_bytes(),
-        Format::Dhat => view.export(|export| export.dhat())?,
-        Format::Pprof => view.export(|export| export.pprof())?,
-        Format::Firefox => view.export(|export| export.firefox())?,
-        Format::Speedscope => view.export(|export| export.speedscope())?,
-        Format::Heaptrack => view.export(|export| export.heaptrack()).into_bytes(),
-        Format::Mgtr => {
-            view.profile.mgtr().map_err(profile::not_replayable).with_context(|| view.name.to_owned())?
-        }
-    })
 }

@@ -52,6 +52,11 @@ const fn yes() -> bool {
     true
 }
 
+/// Functions of the allocator, as they come out.
+fn listed(functions: impl Iterator<Item = (u32, &'static str)>) -> Vec<serde_json::Value> {
+    functions.map(|(func, role)| json!({ "func": func, "role": role })).collect()
+}
+
 impl Trace {
     /// Comes out: `{functions, notes}` and the module.
     pub(super) fn run(self, inputs: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Failure> {
@@ -72,11 +77,7 @@ impl Trace {
             instances: self.instances,
         };
         let instrumented = trace::instrument(&original, &request)?;
-        let functions: Vec<_> = instrumented
-            .functions
-            .iter()
-            .map(|(func, role)| json!({ "func": func, "role": role.name() }))
-            .collect();
+        let functions = listed(instrumented.functions.iter().map(|(func, role)| (*func, role.name())));
         let head = json!({ "functions": functions, "notes": instrumented.traced.notes });
         Ok(vec![to_json(&head), instrumented.traced.wasm])
     }
@@ -97,11 +98,7 @@ impl Check {
             max_bytes: self.max_log.unwrap_or(CHECK_BYTES),
         };
         let checked = check::instrument(&original, request)?;
-        let functions: Vec<_> = checked
-            .wrapped
-            .iter()
-            .map(|member| json!({ "func": member.func, "role": member.role.name() }))
-            .collect();
+        let functions = listed(checked.wrapped.iter().map(|member| (member.func, member.role.name())));
         let head = json!({
             "functions": functions, "notes": checked.notes, "sites": checked.sites, "proven": checked.proven,
         });

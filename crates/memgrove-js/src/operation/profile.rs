@@ -1,6 +1,7 @@
 //! What a recording says, in text, as a page and in other tools' formats.
 
-use memgrove_api::{Error, UserError, check, profile};
+use memgrove_api::profile::{self, HeapFormat};
+use memgrove_api::{Error, UserError, check};
 use memgrove_inspect::facts;
 use memgrove_profile::{Metric, Profile};
 use memgrove_symbols::Symbols;
@@ -126,22 +127,20 @@ impl Request {
     }
 
     fn heap(&self, view: &HeapProfile<'_>) -> Result<Vec<u8>, Error> {
-        let json = |error: serde_json::Error| UserError::failed(error.to_string());
-        Ok(match self.format {
-            Format::Text => view.text().to_string().into_bytes(),
-            Format::Json => shown_as(view.json())?,
-            Format::Html => view.html().map_err(json)?.into_bytes(),
-            Format::Collapsed => view.collapsed(Metric::Peak).into_bytes(),
-            Format::Dhat => view.export(|export| export.dhat()).map_err(json)?,
-            Format::Pprof => {
-                view.export(|export| export.pprof()).map_err(|error| UserError::failed(error.to_string()))?
-            }
-            Format::Firefox => view.export(|export| export.firefox()).map_err(json)?,
-            Format::Speedscope => view.export(|export| export.speedscope()).map_err(json)?,
-            Format::Heaptrack => view.export(|export| export.heaptrack()).into_bytes(),
-            Format::Mgtr => view.profile.mgtr().map_err(profile::not_replayable)?,
+        let format = match self.format {
+            Format::Text => return Ok(view.text().to_string().into_bytes()),
+            Format::Json => return Ok(shown_as(view.json())?),
             Format::Sarif => return Err(usage("SARIF is for the reports of a check")),
-        })
+            Format::Html => HeapFormat::Html,
+            Format::Collapsed => HeapFormat::Collapsed(Metric::Peak),
+            Format::Dhat => HeapFormat::Dhat,
+            Format::Pprof => HeapFormat::Pprof,
+            Format::Firefox => HeapFormat::Firefox,
+            Format::Speedscope => HeapFormat::Speedscope,
+            Format::Heaptrack => HeapFormat::Heaptrack,
+            Format::Mgtr => HeapFormat::Mgtr,
+        };
+        Ok(profile::write(format, view)?)
     }
 }
 
