@@ -53,10 +53,6 @@ function heap(core, input, recording) {
   return new TextDecoder().decode(core.renderProfile(input, recording, { as: 'html' }).bytes);
 }
 
-function severalMemories() {
-  return WebAssembly.validate(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 5, 5, 2, 0, 0, 0, 0]));
-}
-
 onmessage = async ({ data: { id, module, method, args } }) => {
   try {
     if (module) core = WebAssembly.compile(unpacked(new Uint8Array(module))).then((compiled) => new Core(compiled));

@@ -16,3 +16,17 @@ export function readProfile(memory, place = 0) {
   profile.set(log, HEADER_BYTES + nodes.length);
   return profile;
 }
+
+/**
+ * What the header of a profile says: the SHA-256 of the module that it is of, in hexadecimal, and whether it is one of
+ * several that are read together, as instances with one memory make them.
+ */
+export function describeProfile(profile) {
+  const header = new DataView(profile.buffer, profile.byteOffset);
+  const STATE = 8, NUMBERED = 32, ORIGINAL = 64, HASH_BYTES = 32;
+  const hash = profile.subarray(ORIGINAL, ORIGINAL + HASH_BYTES);
+  return {
+    original: Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join(''),
+    isOneOfSeveral: (header.getUint32(STATE, true) & NUMBERED) !== 0,
+  };
+}

@@ -231,13 +231,14 @@ async function runRecorded(command, values, paths, program) {
 /** Says what all recordings in a folder say; whether there is something to fail for. */
 async function sayFolder(folder, values, reading) {
   const { recordings, untouched, lost } = await readFolder(folder);
-  const { groups, strays } = group(await load(), recordings);
   let fails = false;
-  for (const [at, { module, profiles }] of groups.entries()) {
+  for (const [at, { module, profiles }] of group(recordings).entries()) {
     const together = profiles.length > 1;
     fails = (await say(module, profiles, values, { ...reading, together }, at === 0 ? '' : `-${at + 1}`)) || fails;
   }
-  for (const name of strays) complain(`${name}: the module that it is a recording of is not in ${folder}`);
+  for (const { name, module } of recordings) {
+    if (!module) complain(`${name}: the module that it is a recording of is not in ${folder}`);
+  }
   for (const { module, bytes, why } of untouched) {
     process.stderr.write(`note: a module of ${bytes} bytes (${module}) was left as it is: ${visible(why)}\n`);
   }
@@ -246,42 +247,16 @@ async function sayFolder(folder, values, reading) {
   return fails;
 }
 
-/**
- * Recordings with their modules; those of one process and module belong together if each is one of several, as threads
- * that have one memory write them.
- */
-function group(core, recordings) {
-  const groups = [];
-  const strays = [];
-  const several = new Map();
-  for (const { name, process, profile, modules } of recordings) {
-    const found = firstOf(modules, (module) => core.renderProfile(module, profile, { as: 'json' }));
-    if (!found) {
-      strays.push(name);
-      continue;
-    }
-    const { one: module, result: { isOneOfSeveral } } = found;
-    const key = `${process} ${module.name}`;
-    if (isOneOfSeveral && several.has(key)) several.get(key).profiles.push(profile);
-    else {
-      const group = { module, profiles: [profile] };
-      groups.push(group);
-      if (isOneOfSeveral) several.set(key, group);
-    }
+/** Modules with their recordings. Those that threads with one memory wrote belong together. */
+function group(recordings) {
+  const groups = new Map();
+  for (const { name, process, profile, isOneOfSeveral, module } of recordings) {
+    if (!module) continue;
+    const key = isOneOfSeveral ? `${process} ${module.name}` : name;
+    if (!groups.has(key)) groups.set(key, { module, profiles: [] });
+    groups.get(key).profiles.push(profile);
   }
-  return { groups, strays };
-}
-
-/** The first for which memgrove has nothing against a call, with what it returned. */
-function firstOf(list, call) {
-  for (const one of list) {
-    try {
-      return { one, result: call(one) };
-    } catch (error) {
-      if (!(error instanceof MemgroveError)) throw error;
-    }
-  }
-  return null;
+  return [...groups.values()];
 }
 
 /** Says what one recording says, or what two differ in, and writes the formats that are asked for. */
@@ -302,9 +277,9 @@ const list = (given) => given?.flatMap((one) => one.split(','));
 
 function number(text, option) {
   if (text === undefined) return undefined;
-  const found = /^(\d+)(KiB|MiB|GiB)?$/.exec(text);
-  if (!found) throw new Usage(`--${option} ${JSON.stringify(text)} is no number`);
-  return Number(found[1]) * { KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 }[found[2]] || Number(found[1]);
+  const [, digits, unit = ''] = /^(\d+)(KiB|MiB|GiB)?$/.exec(text) ?? [];
+  if (digits === undefined) throw new Usage(`--${option} ${JSON.stringify(text)} is no number`);
+  return Number(digits) * { '': 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 }[unit];
 }
 
 async function read(path) {

@@ -11,6 +11,11 @@ export class MemgroveError extends Error {
   }
 }
 
+/** Whether the engine knows modules with two memories; else a recording has to be in the program's own. */
+export function severalMemories() {
+  return WebAssembly.validate(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 5, 5, 2, 0, 0, 0, 0]));
+}
+
 /** More than this is not kept from one request to the next: a module's memory never shrinks. */
 const MOST_KEPT_BYTES = 256 * 2 ** 20;
 

@@ -1,5 +1,5 @@
 // memgrove in JavaScript. Nothing is sent anywhere.
-import { Core, MemgroveError } from './core.js';
+import { Core, MemgroveError, severalMemories } from './core.js';
 import { hook } from './hook.js';
 import { readProfile } from './profile.js';
 import { unpacked } from './unpack.js';
@@ -112,8 +112,7 @@ export async function renderProfile(input, recordings, options = {}) {
  */
 export async function traceAll(options = {}) {
   const core = await load();
-  const twoMemories = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 5, 5, 2, 0, 0, 0, 0]);
-  const oneMemory = !WebAssembly.validate(twoMemories);
+  const oneMemory = !severalMemories();
   const untouched = [];
   const instances = [];
   const stop = hook((bytes) => {

@@ -3,6 +3,10 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { describeProfile } from './profile.js';
+
+/** The file of a module beside its recordings, by its SHA-256 in hexadecimal. */
+export const moduleName = (hash) => `${hash.slice(0, 12)}.wasm`;
 
 /**
  * Runs Node with every module instrumented.
@@ -34,20 +38,22 @@ export async function temporary() {
  */
 export async function readFolder(folder) {
   const found = { recordings: [], untouched: [], lost: [] };
-  const all = await readdir(folder);
-  const names = all.filter((name) => name.endsWith('.json')).sort(byNumbers);
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.json')).sort(byNumbers);
   for (const name of names) {
     const { recordings, untouched, lost } = JSON.parse(await readFile(join(folder, name), 'utf8'));
     found.untouched.push(...untouched);
     found.lost.push(...lost);
-    for (const { recording, module } of recordings) {
-      // A module that came from another thread may be any of those that were instrumented.
-      const modules = module ? [module] : all.filter((name) => name.endsWith('.wasm'));
+    for (const recording of recordings) {
+      const profile = await readFile(join(folder, recording));
+      const { original, isOneOfSeveral } = describeProfile(profile);
+      const name = moduleName(original);
+      const bytes = await readFile(join(folder, name)).catch(() => null);
       found.recordings.push({
         name: recording,
         process: Number.parseInt(recording, 10),
-        profile: await readFile(join(folder, recording)),
-        modules: await Promise.all(modules.map(async (name) => ({ name, bytes: await readFile(join(folder, name)) }))),
+        profile,
+        isOneOfSeveral,
+        module: bytes && { name, bytes },
       });
     }
   }

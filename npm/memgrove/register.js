@@ -3,11 +3,12 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { isMainThread, threadId, BroadcastChannel, Worker } from 'node:worker_threads';
-import { Core } from './core.js';
+import { Core, severalMemories } from './core.js';
 import { hook } from './hook.js';
 import { readProfile } from './profile.js';
+import { moduleName } from './recorded.js';
 import { unpacked } from './unpack.js';
 
 const defaults = {
@@ -37,11 +38,6 @@ let written = 0;
 const core = new Core(new WebAssembly.Module(unpacked(readFileSync(new URL('./memgrove.wasm.zst', import.meta.url)))));
 const { version } = core.about();
 
-/** Whether the engine knows modules with two memories; else the recording is in the program's own. */
-function severalMemories() {
-  return WebAssembly.validate(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 5, 5, 2, 0, 0, 0, 0]));
-}
-
 function hashOf(bytes) {
   return createHash('sha256').update(bytes).digest('hex');
 }
@@ -64,15 +60,14 @@ function instrument(bytes) {
     if (!WebAssembly.validate(wasm)) throw new Error('it needs an engine with several memories, such as that of Node 22');
     // It is read with the recording, and may be instantiated in another thread.
     mkdirSync(out, { recursive: true });
-    if (!existsSync(moduleFile(hash))) put(moduleFile(hash), bytes);
+    const beside = join(out, moduleName(hash));
+    if (!existsSync(beside)) put(beside, bytes);
     return wasm;
   } catch (error) {
     untouched.set(hash, { module: hash.slice(0, 12), bytes: bytes.length, why: error.message });
     return null;
   }
 }
-
-const moduleFile = (hash) => join(out, `${hash.slice(0, 12)}.wasm`);
 
 function made(bytes, hash, cached) {
   const { wasm } = core[settings.operation](bytes, { name: hash.slice(0, 12), ...settings.options });
@@ -85,15 +80,15 @@ function made(bytes, hash, cached) {
 
 const collected = new FinalizationRegistry((recording) => write(recording));
 
-function started({ instance, memory, place, finish, bytes }) {
+function started({ instance, memory, place, finish }) {
   // A function of it keeps the instance; without one, only the memory with the recording is kept.
-  const recording = { memory, place, finish, bytes };
+  const recording = { memory, place, finish };
   recordings.add(recording);
   if (!finish && !place) collected.register(instance, recording);
   announce();
 }
 
-/** Writes a recording, and the module that it is of. */
+/** Writes a recording. */
 function write(recording) {
   if (!recordings.delete(recording)) return;
   const name = `${process.pid}-${threadId}-${written++}`;
@@ -101,7 +96,7 @@ function write(recording) {
     recording.finish?.();
     const profile = readProfile(recording.memory, recording.place?.());
     put(join(out, `${name}.mgpr`), profile);
-    list.push({ recording: `${name}.mgpr`, module: recording.bytes && basename(moduleFile(hashOf(recording.bytes))) });
+    list.push(`${name}.mgpr`);
   } catch (error) {
     lost.push({ thread: threadId, why: error.message });
   }

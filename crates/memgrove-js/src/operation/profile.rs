@@ -69,8 +69,8 @@ impl Request {
         let original = facts(&wasm)?;
         let read = |bytes| profile::one(bytes, &original);
         let mut profiles: Vec<Profile> = recordings.into_iter().map(read).collect::<Result<_, _>>()?;
-        let is_one_of_several = profiles.iter().any(|profile| profile.is_of_one_instance);
-        if self.together || profiles.len() == 1 && is_one_of_several {
+        // One of several by itself is one with the others missing.
+        if self.together || matches!(&profiles[..], [one] if one.is_of_one_instance) {
             profiles = vec![profile::together(profiles)?];
         }
         let symbols = Symbols::new(&original);
@@ -96,10 +96,7 @@ impl Request {
             }
             [one] => {
                 let document = self.heap(&self.view(one, &one.summary(), &symbols))?;
-                Ok(vec![
-                    to_json(&json!({ "kind": "trace", "fails": false, "isOneOfSeveral": is_one_of_several })),
-                    document,
-                ])
+                Ok(vec![to_json(&json!({ "kind": "trace", "fails": false })), document])
             }
             [before, after] => {
                 let summaries = [before.summary(), after.summary()];
