@@ -303,6 +303,16 @@ mod tests {
     }
 
     #[test]
+    fn the_documents_examples_are_policies() {
+        for text in [include_str!("../../../README.md"), include_str!("../../../npm/memgrove/README.md")] {
+            let (_, example) = text.split_once("```toml\n").expect("it has an example");
+            let (example, _) = example.split_once("```").expect("which ends");
+            let policy = Policy::read(example, "README.md", Knowledge::builtin()).unwrap();
+            assert!(!policy.hosts.require.is_empty() && policy.memory.max_maximum.is_some());
+        }
+    }
+
+    #[test]
     fn what_is_no_policy_is_an_error_with_the_reason() {
         for (text, said) in [
             ("[hosts]\nrequire = [\"nowhere\"]", "nowhere"),
