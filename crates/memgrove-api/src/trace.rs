@@ -100,8 +100,8 @@ fn refuse_what_has_no_heap(facts: &Facts<'_>, is_named: bool) -> Result<(), Erro
         let hint = match &cores[..] {
             [] => "none of them has an allocator that is known; extract the one that has it".to_owned(),
             [(at, range), ..] => format!(
-                "an allocator is in core module {at}, bytes {:#x} to {:#x}: extract that, such as with \
-                 `wasm-tools component unbundle`, trace it, and put it back",
+                "an allocator is in core module {at}, bytes {:#x} to {:#x}: take that out with \
+                 `memgrove inspect --extract DIR`, trace it, and put it back",
                 range.start, range.end
             ),
         };
