@@ -1,6 +1,7 @@
 //! Programs with one seeded misuse each: it is found at the right access, and their twins without it are not reported.
 //! The sources are compiled when the test runs; names are then taken away, too.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
@@ -98,6 +99,7 @@ fn checked(wasm: &[u8]) -> Result<Checked, String> {
         manners: known.manners,
         call_sites: true,
         in_line: true,
+        exact: BTreeSet::new(),
         max_bytes: 1 << 26,
     };
     check(&facts, &options).map_err(|error| error.to_string())

@@ -6,10 +6,11 @@ use memgrove_module::Code;
 use wasm_encoder::{Instruction, MemArg, MemArgTarget, ValType};
 use wasmparser::Operator;
 
+use super::checker::Checker;
 use super::headers::Headers;
-use super::proven::proven;
+use super::proven::{Places, places};
 use super::shape::shape;
-use super::wrap::Checker;
+
 use crate::Error;
 use crate::edit::{Frame, Instrument, Site, Splice, Subject};
 use crate::frames::{IF, Stacks};
@@ -62,8 +63,8 @@ pub(super) struct Accesses {
     /// Accesses that are checked, and those that need not be.
     pub sites: u32,
     pub proven: u32,
-    /// By function: the positions of those that need not be.
-    proven_at: BTreeMap<u32, Vec<usize>>,
+    /// By function: those that need not be, and where the stack grows.
+    places: BTreeMap<u32, Places>,
 }
 
 /// How many values of each type are kept: i32 (the address included), i64, f32, f64, v128.
@@ -96,17 +97,25 @@ impl Kept {
 
 impl Accesses {
     /// Finds the accesses of all functions but the exempt ones. Linear in the module.
-    pub fn find(code: &Code<'_>, exempt: &BTreeSet<u32>) -> Self {
+    ///
+    /// `stack_pointer` is the one whose end is known.
+    pub fn find(code: &Code<'_>, exempt: &BTreeSet<u32>, stack_pointer: Option<u32>) -> Self {
         let facts = code.facts();
-        let stack_pointer = code.stack_pointer().map(|pointer| pointer.global);
-        let mut found = Self { funcs: BTreeMap::new(), sites: 0, proven: 0, proven_at: BTreeMap::new() };
+        let mut found = Self { funcs: BTreeMap::new(), sites: 0, proven: 0, places: BTreeMap::new() };
+        let any_pointer = code.stack_pointer().map(|pointer| pointer.global);
         for func in (facts.imported_func_count()..facts.func_count()).filter(|func| !exempt.contains(func)) {
             let Some(reader) = facts.operators(func) else { continue };
             let mut kept = None::<Kept>;
-            let places = proven(code, func, stack_pointer);
+            let mut places = places(code, func, any_pointer);
+            if stack_pointer.is_none() {
+                places.stack.clear();
+            }
+            if !places.stack.is_empty() {
+                kept = Some(Kept::default());
+            }
             for (position, operator) in reader.into_iter().map_while(Result::ok).enumerate() {
                 if let Some(access) = Access::of(&operator) {
-                    if places.binary_search(&position).is_ok() {
+                    if places.proven.binary_search(&position).is_ok() {
                         found.proven += 1;
                     } else {
                         found.sites += u32::from(access != Access::Grow);
@@ -119,9 +128,7 @@ impl Accesses {
                     }
                 }
             }
-            if !places.is_empty() {
-                found.proven_at.insert(func, places);
-            }
+            found.places.insert(func, places);
             if let Some(kept) = kept {
                 found.funcs.insert(func, kept);
             }
@@ -148,8 +155,24 @@ impl Accesses {
 
     /// An access of this function at this position needs no test.
     fn is_proven(&self, func: u32, position: usize) -> bool {
-        self.proven_at.get(&func).is_some_and(|places| places.binary_search(&position).is_ok())
+        self.places.get(&func).is_some_and(|places| places.proven.binary_search(&position).is_ok())
     }
+
+    /// The stack grows in this function at this position.
+    fn grows_stack(&self, func: u32, position: usize) -> bool {
+        self.places.get(&func).is_some_and(|places| places.stack.binary_search(&position).is_ok())
+    }
+}
+
+/// Which functions are checked, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Manner<'c> {
+    /// Not these.
+    pub exempt: &'c BTreeSet<u32>,
+    /// Reads of these as writes: to the byte.
+    pub exact: &'c BTreeSet<u32>,
+    /// By code in line, which calls only where a granule is not whole.
+    pub in_line: bool,
 }
 
 /// Puts tests before accesses, beside the frames.
@@ -158,8 +181,7 @@ pub(super) struct Checks<'c, 't, 'm, 'a> {
     accesses: &'c Accesses,
     checker: &'c Checker,
     headers: &'c Headers,
-    exempt: &'c BTreeSet<u32>,
-    in_line: bool,
+    manner: Manner<'c>,
     /// Position of the next instruction of the function.
     at: usize,
     has_frame: bool,
@@ -173,16 +195,14 @@ impl<'c, 't, 'm, 'a> Checks<'c, 't, 'm, 'a> {
         accesses: &'c Accesses,
         checker: &'c Checker,
         headers: &'c Headers,
-        exempt: &'c BTreeSet<u32>,
-        in_line: bool,
+        manner: Manner<'c>,
     ) -> Self {
         Self {
             stacks,
             accesses,
             checker,
             headers,
-            exempt,
-            in_line,
+            manner,
             at: 0,
             has_frame: false,
             is_checked: false,
@@ -303,22 +323,29 @@ impl Instrument for Checks<'_, '_, '_, '_> {
         if !self.is_checked {
             return Ok(());
         }
+        let func = site.function.index;
+        let offset = u32::try_from(site.offset).unwrap_or(u32::MAX);
+        if self.accesses.grows_stack(func, position) {
+            splice
+                .before(&Instruction::I32Const(offset.cast_signed()))
+                .before(&Instruction::Call(self.checker.stack));
+            return Ok(());
+        }
         let Some(access) = Access::of(site.operator) else { return Ok(()) };
         if access == Access::Grow {
             splice.remove().before(&Instruction::Call(self.checker.grow));
             return Ok(());
         }
-        let func = site.function.index;
-        if self.exempt.contains(&func) || self.accesses.is_proven(func, position) {
+        if self.manner.exempt.contains(&func) || self.accesses.is_proven(func, position) {
             return Ok(());
         }
-        let offset = u32::try_from(site.offset).unwrap_or(u32::MAX);
+        let is_exact = self.manner.exact.contains(&func);
         let operands: &[ValType] = match access {
             Access::At { operands, .. } => operands,
             _ => &[ValType::I32, ValType::I32],
         };
         if let Access::At { memarg, width, stores, .. } = access
-            && !self.in_line
+            && !self.manner.in_line
         {
             // The function hands the address on.
             let kept = self.keep_above(operands, splice);
@@ -326,7 +353,7 @@ impl Instrument for Checks<'_, '_, '_, '_> {
             splice
                 .before(&Instruction::I32Const(distance))
                 .before(&Instruction::I32Const(offset.cast_signed()))
-                .before(&Instruction::Call(self.checker.pass(width, stores)));
+                .before(&Instruction::Call(self.checker.pass(width, stores || is_exact)));
             for local in &kept {
                 splice.before(&Instruction::LocalGet(*local));
             }
@@ -334,7 +361,9 @@ impl Instrument for Checks<'_, '_, '_, '_> {
         }
         let (address, kept) = self.keep(operands, splice);
         match (access, &kept[..]) {
-            (Access::At { memarg, width, stores, .. }, _) => self.test(memarg, width, stores, offset, splice),
+            (Access::At { memarg, width, stores, .. }, _) => {
+                self.test(memarg, width, stores || is_exact, offset, splice);
+            }
             // Read first, as the instruction does.
             (Access::Copy, [source, length]) => {
                 self.range(*source, *length, offset, splice);
