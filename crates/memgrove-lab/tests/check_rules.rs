@@ -406,17 +406,34 @@ fn the_memory_that_checking_takes_is_bounded() {
 #[test]
 fn rusts_dealloc_is_told_what_alloc_was() {
     // 0 alloc(size, align), 1 dealloc(block, size, align), 2 realloc(block, old, align, new).
-    let text = |call: &str| {
+    // They look at all that they are told, as compilers hand nothing certain else.
+    let looks = "(drop (i32.add (local.get 1) (local.get 2)))";
+    let module = |looks: &str, call: &str| {
         format!(
             r#"(module (memory 1) (global $next (mut i32) (i32.const 1024))
             (func $alloc (param i32 i32) (result i32)
-                (global.get $next) (global.set $next (i32.add (global.get $next) (local.get 0))))
-            (func $dealloc (param i32 i32 i32))
-            (func $realloc (param i32 i32 i32 i32) (result i32) (unreachable))
+                (drop (local.get 1)) (global.get $next) (global.set $next (i32.add (global.get $next) (local.get 0))))
+            (func $dealloc (param i32 i32 i32) {looks})
+            (func $realloc (param i32 i32 i32 i32) (result i32) {looks} (unreachable))
             (func (export "run") (local i32) (local.set 0 (call $alloc (i32.const 24) (i32.const 4))) {call}))"#
         )
     };
+    let text = |call: &str| module(looks, call);
     let members = &[(0, Role::RustAlloc), (1, Role::RustDealloc), (2, Role::RustRealloc)];
+    for (looks, kinds) in [
+        ("", &[][..]),
+        ("(drop (local.get 1))", &[(WrongSize, 0)]),
+        ("(drop (local.get 2))", &[(WrongAlignment, 0)]),
+    ] {
+        let call = "(call $dealloc (local.get 0) (i32.const 20) (i32.const 64))";
+        let call = match kinds {
+            // The size is told first.
+            [(WrongAlignment, _)] => "(call $dealloc (local.get 0) (i32.const 24) (i32.const 64))",
+            _ => call,
+        };
+        let wasm = wat::parse_str(module(looks, call)).expect("well-formed");
+        expect(&ENGINES, &wasm, members, "run", kinds);
+    }
     let cases = [
         ("(call $dealloc (local.get 0) (i32.const 24) (i32.const 4))", None),
         ("(call $dealloc (local.get 0) (i32.const 23) (i32.const 4))", Some(WrongSize)),

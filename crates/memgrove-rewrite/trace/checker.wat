@@ -23,6 +23,8 @@
   (import "memgrove" "data_end" (global $data_end i32))
   ;; 1: no block was live when the module was made.
   (import "memgrove" "is_fresh" (global $is_fresh i32))
+  ;; 1 while a function of the allocator runs that a wrapper has called: what it calls itself is not wrapped.
+  (import "memgrove" "inside" (global $inside (mut i32)))
   ;; The program's stack pointer; no frame lies below `stack_low`.
   (import "memgrove" "stack_pointer" (global $stack_pointer (mut i32)))
   (import "memgrove" "stack_low" (global $stack_low i32))
@@ -120,7 +122,7 @@
     (i32.and (i32.load $program (i32.sub (local.get $user) (i32.const 4))) (i32.const 15)))
 
   ;; A block is freed. Returns 1 if it is one of those made here: it is in the quarantine, or misuse was reported. `size` is
-  ;; -1 where it was not told.
+  ;; -1 where it was not told, `align` 0.
   (func (export "free") (param $user i32) (param $frame i32) (param $which i32) (param $size i32) (param $align i32)
         (result i32)
     (local $state i32) (local $node i32)
@@ -142,20 +144,22 @@
         (call $report (i32.const 4) (local.get $node) (i32.const 0) (local.get $user)
           (i32.const 0) (local.get $size) (local.get $align))
         (return (i32.const 1))))
-    ;; Both sides told size and alignment.
+    ;; Whoever allocated it told its alignment, too.
     (if (i32.and
-          (i32.ne (local.get $size) (i32.const -1))
-          (i32.ne (i32.const 0) (i32.and
-            (i32.load $program (i32.sub (local.get $user) (i32.const 12))) (i32.const 0x10000))))
+          (i32.load $program (i32.sub (local.get $user) (i32.const 12))) (i32.const 0x10000))
       (then
-        (if (i32.ne (local.get $size) (call $size (local.get $user)))
+        (if (i32.and
+              (i32.ne (local.get $size) (i32.const -1))
+              (i32.ne (local.get $size) (call $size (local.get $user))))
           (then
             (call $report (i32.const 6) (local.get $node) (i32.const 0) (local.get $user)
               (i32.const 0) (local.get $size) (local.get $align)))
           (else
-            (if (i32.ne
-                  (i32.and (i32.ctz (local.get $align)) (i32.const 31))
-                  (i32.and (i32.load $program (i32.sub (local.get $user) (i32.const 8))) (i32.const 31)))
+            (if (i32.and
+                  (i32.ne (local.get $align) (i32.const 0))
+                  (i32.ne
+                    (i32.and (i32.ctz (local.get $align)) (i32.const 31))
+                    (i32.and (i32.load $program (i32.sub (local.get $user) (i32.const 8))) (i32.const 31))))
               (then
                 (call $report (i32.const 7) (local.get $node) (i32.const 0) (local.get $user)
                   (i32.const 0) (local.get $size) (local.get $align))))))))
@@ -504,6 +508,13 @@
           (i32.ge_u (i32.sub (local.get $bad) (local.get $user)) (call $size (local.get $user))))
       (then (return)))
     (local.set $have (i32.load $program (i32.sub (local.get $user) (i32.const 12))))
+    ;; What follows a write to the header is no misuse of its own.
+    (if (i32.and
+          (i32.eq (local.get $kind) (i32.const 3))
+          (i32.eq (call $state (local.get $user)) (i32.const 1)))
+      (then
+        (i32.store $program (i32.sub (local.get $user) (i32.const 12))
+          (i32.and (local.get $have) (i32.const 0xffff)))))
     (call $log
       (i32.or (i32.const 9) (i32.shl
         (i32.and (i32.load $program (i32.sub (local.get $user) (i32.const 8))) (i32.const 31)) (i32.const 8)))
@@ -529,6 +540,11 @@
     (if (i32.gt_s (local.get $missing) (i32.const 0))
       (then
         (if (i32.eq (memory.grow $shadow (local.get $missing)) (i32.const -1)) (then (unreachable))))))
+
+  ;; The host calls: a trap may have left the allocator.
+  (func (export "enter")
+    (global.set $inside (i32.const 0))
+    (call $sync))
 
   ;; Pages of the shadow for so many of the program; one more, as wide accesses look at two granules at once.
   (func $pages (param $program i32) (result i32)

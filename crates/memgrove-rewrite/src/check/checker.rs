@@ -23,6 +23,9 @@ pub(super) struct Checker {
     pub pop: u32,
     pub stale: u32,
     pub stack: u32,
+    pub enter: u32,
+    /// The global that is 1 while a function of the allocator runs that a wrapper has called.
+    pub inside: u32,
     /// Of the recorder: see [`StackFunctions::ask`] and [`Added::site`].
     pub ask: u32,
     pub site: u32,
@@ -36,7 +39,7 @@ impl Checker {
         find: impl Fn(&str) -> Result<u32, GraftError>,
         added: Added,
         stack: StackFunctions,
-        shadow: u32,
+        (shadow, inside): (u32, u32),
     ) -> Result<Self, GraftError> {
         let widths = |what: &str| -> Result<[u32; 5], GraftError> {
             let one = |width: u32| find(&format!("{what}_{width}"));
@@ -64,6 +67,8 @@ impl Checker {
             pop: find("pop")?,
             stale: find("stale")?,
             stack: find("stack")?,
+            enter: find("enter")?,
+            inside,
             ask: stack.ask,
             site: added.site,
         })

@@ -1,9 +1,10 @@
 //! Which of the allocator's functions the others are built on, and how freed blocks go back to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use memgrove_module::Facts;
 use wasm_encoder::{BlockType, Function, Instruction as I, ValType};
+use wasmparser::Operator;
 
 use super::CheckError;
 use super::checker::Checker;
@@ -34,18 +35,20 @@ pub(super) struct Built {
     pub allocates: Option<Member>,
     /// The number of the function that frees for it.
     pub frees: u32,
+    /// Parameters that it does not use: whoever calls it may hand anything.
+    pub unused: Vec<u32>,
 }
 
-fn is_rust(role: Role) -> bool {
-    matches!(
-        role,
-        Role::RustAlloc
-            | Role::RustAllocAlignFirst
-            | Role::RustAllocZeroed
-            | Role::RustDealloc
-            | Role::RustDeallocAlignFirst
-            | Role::RustRealloc
-    )
+/// Parameters that a function does not use.
+fn unused(facts: &Facts<'_>, func: u32) -> Vec<u32> {
+    let mut unused: BTreeSet<u32> =
+        (0..).zip(facts.func_type(func).map_or(&[][..], |ty| ty.params())).map(|(at, _)| at).collect();
+    for operator in facts.operators(func).into_iter().flatten().map_while(Result::ok) {
+        if let Operator::LocalGet { local_index } = operator {
+            unused.remove(&local_index);
+        }
+    }
+    unused.into_iter().collect()
 }
 
 impl Family {
@@ -56,16 +59,22 @@ impl Family {
         if frees.is_empty() {
             return Err(CheckError::NothingFrees);
         }
+        if !all.iter().any(|member| member.role.is_new_block()) {
+            return Err(CheckError::NothingAllocates);
+        }
         if let Some(last) = frees.get(NO_FREE as usize) {
             return Err(alone(last));
         }
         if let Some(member) = all.iter().find(|member| member.has_heap && old.heap.is_none()) {
             return Err(alone(member));
         }
-        // Of several, the one that the function itself calls.
+        // One that is told as much, else any. Of several, the one that the function itself calls.
         let choose = |member: &Member, of: &dyn Fn(Role) -> bool| -> Result<Option<Member>, CheckError> {
-            let like = |other: &&Member| of(other.role) && is_rust(other.role) == is_rust(member.role);
-            let found: Vec<&Member> = all.iter().filter(like).collect();
+            let like = |other: &&Member| of(other.role) && other.role.is_rust() == member.role.is_rust();
+            let mut found: Vec<&Member> = all.iter().filter(like).collect();
+            if found.is_empty() {
+                found.extend(all.iter().filter(|other| of(other.role)));
+            }
             match found[..] {
                 [] => Ok(None),
                 [one] => Ok(Some(*one)),
@@ -80,6 +89,14 @@ impl Family {
             }
         };
         let plain = |role: Role| matches!(role, Role::Malloc | Role::RustAlloc | Role::RustAllocAlignFirst);
+        // One that calls another is not called itself: a block would be made within a block.
+        let lowest = |member: Member| {
+            let callees = facts.call_graph.callees(member.func);
+            let is_below = |other: &&Member| {
+                plain(other.role) && other.func != member.func && callees.contains(&other.func)
+            };
+            all.iter().find(is_below).copied().unwrap_or(member)
+        };
         let mut members = Vec::new();
         for member in &all {
             let allocates = match member.role {
@@ -87,7 +104,7 @@ impl Family {
                 Role::Calloc | Role::Memalign | Role::RustAllocZeroed => {
                     Some(choose(member, &plain)?.unwrap_or(*member))
                 }
-                Role::Realloc | Role::RustRealloc | Role::PosixMemalign => {
+                Role::Realloc | Role::RustRealloc | Role::RustReallocAlignFirst | Role::PosixMemalign => {
                     let found = match choose(member, &plain)? {
                         // Some allocators have no other of that level.
                         None => choose(member, &|role| role == Role::Memalign)?,
@@ -98,13 +115,16 @@ impl Family {
                 _ => None,
             };
             let own = match member.role {
-                Role::Realloc | Role::RustRealloc => choose(member, &|role| role.frees())?,
+                Role::Realloc | Role::RustRealloc | Role::RustReallocAlignFirst => {
+                    choose(member, &|role| role.frees())?
+                }
                 role if role.frees() => Some(*member),
                 _ => None,
             };
             let number = own.and_then(|own| frees.iter().position(|free| *free == own));
             let frees = number.map_or(NO_FREE, count);
-            members.push(Built { member: *member, allocates, frees });
+            let unused = unused(facts, member.func);
+            members.push(Built { member: *member, allocates: allocates.map(lowest), frees, unused });
         }
         Ok(Self { members, frees, heap: old.heap, manners })
     }
@@ -145,7 +165,14 @@ impl Family {
                 }
                 _ => {}
             }
-            push(&[I::Call(inner.get(&member.func).copied().unwrap_or(0)), I::End]);
+            push(&[
+                I::I32Const(1),
+                I::GlobalSet(checker.inside),
+                I::Call(inner.get(&member.func).copied().unwrap_or(0)),
+                I::I32Const(0),
+                I::GlobalSet(checker.inside),
+                I::End,
+            ]);
         }
         push(&[
             I::LocalGet(blocks),

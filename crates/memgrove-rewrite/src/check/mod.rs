@@ -44,7 +44,7 @@ use std::collections::BTreeSet;
 
 use memgrove_module::{Code, Facts};
 use thiserror::Error;
-use wasm_encoder::{Function, Instruction, MemoryType};
+use wasm_encoder::{ConstExpr, Function, GlobalType, Instruction, MemoryType, ValType};
 
 pub use self::access::access_at;
 use self::access::{Accesses, Checks, Manner};
@@ -53,7 +53,7 @@ use self::checker::Checker;
 use self::family::Family;
 use self::headers::Headers;
 use crate::edit::{Edits, Map, Sections, applied};
-use crate::frames::{self, Contents, EXPORT, Reach, Recorder, Room, Stacks};
+use crate::frames::{self, Behind, Contents, EXPORT, Reach, Recorder, Room, Stacks};
 use crate::graft::{Constant, Data, Donor, GraftError, Item, Joint, Roots, graft};
 use crate::swap::old::{Inlined, Old, Reader};
 use crate::swap::{Manners, Member, Refusal};
@@ -117,6 +117,9 @@ pub enum CheckError {
     /// Nothing is known that frees: what does may look for the allocator's headers.
     #[error("no function that frees blocks is known")]
     NothingFrees,
+    /// Nothing is known that allocates above which nothing else does.
+    #[error("no function that allocates blocks is known, which stands on no other")]
+    NothingAllocates,
     /// The allocator is not in the module.
     #[error("its allocator is the host's: function {func} is imported")]
     Imported {
@@ -215,6 +218,8 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         shared: false,
         page_size_log2: None,
     });
+    let ty = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
+    let inside = edits.add_global(ty, ConstExpr::i32_const(0));
     // Where blocks are live from the beginning, data may be blocks.
     let data_end = if old.is_snapshot() { 0 } else { u32::try_from(code.data_end()).unwrap_or(0) };
     let joint = Joint {
@@ -229,6 +234,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
                 "log" => Item::Func(*log),
                 "is_fresh" => Item::Constant(Constant::I32(u32::from(!old.is_snapshot()))),
                 "data_end" => Item::Constant(Constant::I32(data_end)),
+                "inside" => Item::Global(inside),
                 "stack_pointer" => match bounds.stack_pointer {
                     Some(global) => Item::Global(global),
                     None => Item::Constant(Constant::I32(0)),
@@ -250,7 +256,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         let func = donor.func(name).and_then(|func| grafted.func(func));
         func.ok_or_else(|| GraftError::NoExport(name.to_owned()))
     };
-    let checker = Checker::new(find, added, stack, shadow)?;
+    let checker = Checker::new(find, added, stack, (shadow, inside))?;
     edits.add_export(FINISH, wasmparser::ExternalKind::Func, checker.finish)?;
 
     let targets: Vec<u32> = old.replaced.keys().copied().collect();
@@ -266,7 +272,13 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         let start = edits.add_func(ty, body, "memgrove.start");
         edits.set_start(start);
     }
-    frames::host(&mut edits, &reach, added, stack, Some(checker.sync))?;
+    frames::host(
+        &mut edits,
+        &reach,
+        added,
+        stack,
+        Some(Behind { entry: checker.enter, import: checker.sync }),
+    )?;
     family.wrap(&mut edits, &checker)?;
     edits.record(TOOL, env!("CARGO_PKG_VERSION"));
     let stacks = Stacks::new(&sections, &reach, added, stack, options.call_sites);

@@ -100,10 +100,18 @@ impl<'w> Wrapper<'w> {
         self.push(&[I::Call(inner)]);
     }
 
+    /// A parameter, or this number where the function itself does not use it: compilers then leave out what they hand.
+    fn told(&self, param: u32, unknown: i32) -> I<'static> {
+        match self.built.unused.contains(&param) {
+            true => I::I32Const(unknown),
+            false => I::LocalGet(param),
+        }
+    }
+
     /// Allocates `size` bytes (a local) into `result`.
     fn allocate(&mut self, size: u32, align: Option<u32>, clear: bool) {
         let Some(allocates) = self.built.allocates else { return };
-        let align = align.map_or(I::I32Const(0), I::LocalGet);
+        let align = align.map_or(I::I32Const(0), |align| self.told(align, 0));
         let total = [I::LocalGet(size), align.clone(), I::Call(self.checker.total)];
         let heap = self.family.heap.unwrap_or(0).cast_signed();
         let inner = self.inner.get(&allocates.func).copied().unwrap_or(0);
@@ -121,7 +129,9 @@ impl<'w> Wrapper<'w> {
             if matches!(allocates.role, Role::RustAlloc | Role::RustAllocZeroed) {
                 wrapper.push(&[I::I32Const(ALIGN)]);
             }
-            wrapper.push(&[I::Call(inner), I::LocalTee(wrapper.base)]);
+            let inside = wrapper.checker.inside;
+            wrapper.push(&[I::I32Const(1), I::GlobalSet(inside), I::Call(inner), I::LocalSet(wrapper.base)]);
+            wrapper.push(&[I::I32Const(0), I::GlobalSet(inside), I::LocalGet(wrapper.base)]);
         };
         ask(self);
         // Freed blocks are given up before the program gets none.
@@ -154,7 +164,10 @@ impl<'w> Wrapper<'w> {
         let number = self.built.frees.cast_signed();
         self.push(&[I::LocalGet(block), I::LocalGet(self.frame), I::I32Const(number)]);
         match told {
-            Some((size, align)) => self.push(&[I::LocalGet(size), I::LocalGet(align)]),
+            Some((size, align)) => {
+                let told = [self.told(size, -1), self.told(align, 0)];
+                self.push(&told);
+            }
             None => self.push(&[I::I32Const(-1), I::I32Const(0)]),
         }
         self.push(&[I::Call(self.checker.free)]);
@@ -173,6 +186,9 @@ impl<'w> Wrapper<'w> {
 
     fn write(&mut self) {
         let func = self.built.member.func;
+        self.push(&[I::GlobalGet(self.checker.inside), IF]);
+        self.as_it_was();
+        self.push(&[I::Return, I::End]);
         self.push(&[
             I::I32Const(func.cast_signed()),
             I::Call(self.checker.ask),
@@ -198,6 +214,9 @@ impl<'w> Wrapper<'w> {
             Role::RustDealloc => return self.release(Some((self.param(1), self.param(2)))),
             Role::RustDeallocAlignFirst => return self.release(Some((self.param(2), self.param(1)))),
             Role::Realloc => return self.reallocate(self.param(1), None),
+            Role::RustReallocAlignFirst => {
+                return self.reallocate(self.param(3), Some((self.param(2), self.param(1))));
+            }
             Role::RustRealloc => {
                 return self.reallocate(self.param(3), Some((self.param(1), self.param(2))));
             }
