@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use memgrove_module::Code;
-use wasm_encoder::{Instruction, MemArg, MemArgTarget, ValType};
+use wasm_encoder::{Instruction, ValType};
 use wasmparser::Operator;
 
 use super::checker::Checker;
+use super::form::{Form, LEAST_OF_A_FORM};
 use super::headers::Headers;
 use super::proven::{Places, places};
 use super::shape::shape;
 
 use crate::Error;
-use crate::edit::{Frame, Instrument, Site, Splice, Subject};
+use crate::edit::{Edits, Frame, Instrument, Site, Splice, Subject};
 use crate::frames::{IF, Stacks};
 
 /// Both flags of dlmalloc's header: this block and the one before it are in use.
@@ -63,6 +64,8 @@ pub(super) struct Accesses {
     /// Accesses that are checked, and those that need not be.
     pub sites: u32,
     pub proven: u32,
+    /// How often each form is.
+    forms: BTreeMap<Form, u32>,
     /// By function: those that need not be, and where the stack grows.
     places: BTreeMap<u32, Places>,
 }
@@ -101,7 +104,13 @@ impl Accesses {
     /// `stack_pointer` is the one whose end is known.
     pub fn find(code: &Code<'_>, exempt: &BTreeSet<u32>, stack_pointer: Option<u32>) -> Self {
         let facts = code.facts();
-        let mut found = Self { funcs: BTreeMap::new(), sites: 0, proven: 0, places: BTreeMap::new() };
+        let mut found = Self {
+            funcs: BTreeMap::new(),
+            sites: 0,
+            proven: 0,
+            forms: BTreeMap::new(),
+            places: BTreeMap::new(),
+        };
         let any_pointer = code.stack_pointer().map(|pointer| pointer.global);
         for func in (facts.imported_func_count()..facts.func_count()).filter(|func| !exempt.contains(func)) {
             let Some(reader) = facts.operators(func) else { continue };
@@ -119,6 +128,9 @@ impl Accesses {
                         found.proven += 1;
                     } else {
                         found.sites += u32::from(access != Access::Grow);
+                        if let Access::At { memarg, width, stores, .. } = access {
+                            *found.forms.entry(Form::of(memarg, width, stores)).or_default() += 1;
+                        }
                         let operands: &[ValType] = match access {
                             Access::At { operands, .. } => operands,
                             Access::Grow => &[],
@@ -148,6 +160,15 @@ impl Accesses {
         found
     }
 
+    /// Adds functions for the forms that are often used.
+    pub fn add_forms(&self, edits: &mut Edits<'_, '_>, checker: &Checker) -> BTreeMap<Form, u32> {
+        let ty = edits.add_type(vec![ValType::I32, ValType::I32], vec![ValType::I32]);
+        let often = self.forms.iter().filter(|(_, count)| **count >= LEAST_OF_A_FORM);
+        often
+            .map(|(form, _)| (*form, edits.add_func(ty, form.function(checker), "memgrove.checker.form")))
+            .collect()
+    }
+
     /// Functions that are to be changed.
     pub fn funcs(&self) -> impl Iterator<Item = u32> {
         self.funcs.keys().copied()
@@ -173,6 +194,8 @@ pub(super) struct Manner<'c> {
     pub exact: &'c BTreeSet<u32>,
     /// By code in line, which calls only where a granule is not whole.
     pub in_line: bool,
+    /// Functions that decide about accesses of these forms, where it is not in line.
+    pub forms: &'c BTreeMap<Form, u32>,
 }
 
 /// Puts tests before accesses, beside the frames.
@@ -235,34 +258,17 @@ impl<'c, 't, 'm, 'a> Checks<'c, 't, 'm, 'a> {
         locals
     }
 
-    fn test(&self, memarg: wasmparser::MemArg, width: u32, stores: bool, site: u32, splice: &mut Splice) {
+    fn test(&self, form: Form, site: u32, splice: &mut Splice) {
         let address = self.starts[0];
-        let offset = u32::try_from(memarg.offset).unwrap_or(u32::MAX);
-        let granule = |distance: u32, wide: bool, splice: &mut Splice| {
-            splice.before(&Instruction::LocalGet(address));
-            if distance > 0 {
-                splice.before(&Instruction::I32Const(distance.cast_signed())).before(&Instruction::I32Add);
-            }
-            let target = MemArgTarget::Memory(self.checker.shadow);
-            let shadow = MemArg { offset: 0, align: 0, target, ordering: None };
-            splice.before(&Instruction::I32Const(3)).before(&Instruction::I32ShrU);
-            let load = if wide { Instruction::I32Load16U(shadow) } else { Instruction::I32Load8U(shadow) };
-            splice.before(&load);
-        };
-        let last = offset + (width - 1);
-        if width == 16 || 1 << memarg.align < width {
-            granule(offset, width == 16, splice);
-            granule(last, false, splice);
-            splice.before(&Instruction::I32Or);
-        } else {
-            granule(last, false, splice);
+        for instruction in form.granules(address, self.checker.shadow) {
+            splice.before(&instruction);
         }
         splice
             .before(&IF)
             .before(&Instruction::LocalGet(address))
-            .before(&Instruction::I32Const(offset.cast_signed()))
+            .before(&Instruction::I32Const(form.offset.cast_signed()))
             .before(&Instruction::I32Const(site.cast_signed()))
-            .before(&Instruction::Call(self.checker.access(width, stores)))
+            .before(&Instruction::Call(self.checker.access(form.width, form.stores)))
             .before(&Instruction::End);
     }
 
@@ -349,11 +355,15 @@ impl Instrument for Checks<'_, '_, '_, '_> {
         {
             // The function hands the address on.
             let kept = self.keep_above(operands, splice);
-            let distance = u32::try_from(memarg.offset).unwrap_or(u32::MAX).cast_signed();
-            splice
-                .before(&Instruction::I32Const(distance))
-                .before(&Instruction::I32Const(offset.cast_signed()))
-                .before(&Instruction::Call(self.checker.pass(width, stores || is_exact)));
+            let form = Form::of(memarg, width, stores || is_exact);
+            let site = Instruction::I32Const(offset.cast_signed());
+            match self.manner.forms.get(&form) {
+                Some(func) => splice.before(&site).before(&Instruction::Call(*func)),
+                None => splice
+                    .before(&Instruction::I32Const(form.offset.cast_signed()))
+                    .before(&site)
+                    .before(&Instruction::Call(self.checker.pass(width, form.stores))),
+            };
             for local in &kept {
                 splice.before(&Instruction::LocalGet(*local));
             }
@@ -362,7 +372,7 @@ impl Instrument for Checks<'_, '_, '_, '_> {
         let (address, kept) = self.keep(operands, splice);
         match (access, &kept[..]) {
             (Access::At { memarg, width, stores, .. }, _) => {
-                self.test(memarg, width, stores || is_exact, offset, splice);
+                self.test(Form::of(memarg, width, stores || is_exact), offset, splice);
             }
             // Read first, as the instruction does.
             (Access::Copy, [source, length]) => {

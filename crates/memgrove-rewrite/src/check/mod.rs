@@ -35,12 +35,13 @@ mod access;
 mod bounds;
 mod checker;
 mod family;
+mod form;
 mod headers;
 mod proven;
 mod shape;
 mod wrap;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use memgrove_module::{Code, Facts};
 use thiserror::Error;
@@ -280,6 +281,10 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         Some(Behind { entry: checker.enter, import: checker.sync }),
     )?;
     family.wrap(&mut edits, &checker)?;
+    let forms = match options.in_line {
+        true => BTreeMap::new(),
+        false => accesses.add_forms(&mut edits, &checker),
+    };
     edits.record(TOOL, env!("CARGO_PKG_VERSION"));
     let stacks = Stacks::new(&sections, &reach, added, stack, options.call_sites);
     let mut checks = Checks::new(
@@ -287,7 +292,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         &accesses,
         &checker,
         &headers,
-        Manner { exempt: &exempt, exact: &options.exact, in_line: options.in_line },
+        Manner { exempt: &exempt, exact: &options.exact, in_line: options.in_line, forms: &forms },
     );
     let edited = edits.apply(&mut checks)?;
     Ok(Checked {
