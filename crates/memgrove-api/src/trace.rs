@@ -175,12 +175,16 @@ fn named_role(given: &str, facts: &Facts<'_>) -> Result<(u32, Role), UserError> 
         UserError::usage(format!("--alloc {given}: there is no role {role}"))
             .hint(format!("the roles are {}", role_names()))
     })?;
-    let index = func.parse().ok().or_else(|| facts.func_named(func));
-    let index = index.ok_or_else(|| {
-        UserError::failed(format!("there is no function named {func}"))
+    Ok((function(func, facts)?, role))
+}
+
+/// A function by its index or name.
+pub(crate) fn function(given: &str, facts: &Facts<'_>) -> Result<u32, UserError> {
+    let index = given.parse().ok().or_else(|| facts.func_named(given));
+    index.ok_or_else(|| {
+        UserError::failed(format!("there is no function named {given}"))
             .hint("memgrove inspect -v lists the exports; an index will do, too")
-    })?;
-    Ok((index, role))
+    })
 }
 
 /// An error with what can be done about it.

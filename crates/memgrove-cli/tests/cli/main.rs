@@ -8,5 +8,6 @@ mod hostile;
 mod output;
 mod outputs;
 mod poison;
+mod sarif;
 mod signals;
 mod support;

@@ -350,7 +350,9 @@ impl<'d> Drive<'d> {
     }
 
     fn reallocate(&mut self, which: usize, bytes: u32) -> Result<(), Fault> {
-        let Some((name, member)) = self.of(&[Role::Realloc, Role::RustRealloc]).cloned() else {
+        let Some((name, member)) =
+            self.of(&[Role::Realloc, Role::RustRealloc, Role::RustReallocAlignFirst]).cloned()
+        else {
             return Ok(());
         };
         let live = self.live.swap_remove(which);
