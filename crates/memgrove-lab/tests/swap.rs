@@ -192,6 +192,12 @@ fn samples_run_with_every_heap() {
     check_samples(&|_, _| true);
 }
 
+/// What an engine has to know beyond WebAssembly 1.0.
+fn proposals(wasm: &[u8]) -> Vec<&'static str> {
+    let facts = memgrove_inspect::facts(wasm).expect("valid");
+    facts.proposals.iter().map(|used| used.proposal.id()).collect()
+}
+
 fn check_samples(is_run: &(dyn Fn(usize, To) -> bool + Sync)) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../samples/prebuilt/");
     let pairs: Vec<(usize, To)> =
@@ -205,6 +211,10 @@ fn check_samples(is_run: &(dyn Fn(usize, To) -> bool + Sync)) {
                 Ok(swapped) => swapped,
                 Err(why) => return Some(format!("{name} to {}: {why}", to.name())),
             };
+            let (before, after) = (proposals(&wasm), proposals(&swapped.wasm));
+            if let Some(new) = after.iter().find(|after| !before.contains(after)) {
+                return Some(format!("{name} to {}: needs {new}, which it did not", to.name()));
+            }
             if !is_run(rank, to) {
                 return None;
             }

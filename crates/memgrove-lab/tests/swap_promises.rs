@@ -183,3 +183,31 @@ fn memory_that_cannot_grow_is_exhausted_about_as_late_as_before_or_the_swap_fail
     assert_eq!(verdict, Verdict::Failed, "{heap:?}");
     assert!(format!("{heap:?}").contains("is exhausted with"), "{heap:?}");
 }
+
+#[test]
+fn bytes_are_copied_and_filled_at_every_length_and_place() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../memgrove-rewrite/swap/bytes.wat");
+    let text = std::fs::read_to_string(path).expect("it is there");
+    let alone = text.replace("(import \"env\" \"memory\" (memory 0))", "(memory (export \"memory\") 1)");
+    let mut instance = start(&wat::parse_str(alone).expect("the text is well-formed"));
+    let before: Vec<u8> = (0..1024_u32).map(|at| u8::try_from(at % 251).expect("a byte")).collect();
+    for (copy, fill) in [("copy", "fill"), ("bulk_copy", "bulk_fill")] {
+        for length in (0..150_usize).chain([256, 259]) {
+            for (from, to) in [(0, 512), (3, 512), (8, 517), (1, 514), (2, 515)] {
+                instance.write(Memory::Main, 0, &before).expect("it is in memory");
+                let numbers = [to, from, length].map(|number| u32::try_from(number).expect("small"));
+                assert_eq!(call(instance.as_mut(), copy, &numbers), Some(numbers[0]), "{copy}{numbers:?}");
+                let mut expected = before.clone();
+                expected.copy_within(from..from + length, to);
+                let found = instance.read(Memory::Main, 0, 1024).expect("it is in memory");
+                assert_eq!(found, expected, "{copy}{numbers:?}");
+                // Of the number only the lowest byte counts.
+                let numbers = [numbers[0], 0x1ff_u32.wrapping_sub(numbers[2]), numbers[2]];
+                assert_eq!(call(instance.as_mut(), fill, &numbers), Some(numbers[0]), "{fill}{numbers:?}");
+                expected[to..to + length].fill(numbers[1].to_le_bytes()[0]);
+                let found = instance.read(Memory::Main, 0, 1024).expect("it is in memory");
+                assert_eq!(found, expected, "{fill}{numbers:?}");
+            }
+        }
+    }
+}

@@ -12,6 +12,7 @@
 //! [`Refusal`].
 
 mod adaptor;
+mod bytes;
 mod growth;
 mod heap;
 mod inlined;
@@ -36,6 +37,7 @@ pub use self::observe::{LOG_BYTES, NO_FILL, Observed, RECORD_BYTES, RETURNED, ob
 pub use self::refusal::{Refusal, Why};
 pub use self::role::{Member, ROLES, Role};
 
+use self::bytes::Bytes;
 use self::heap::Heap;
 use self::old::{Inlined, Old, Reader};
 use crate::edit::{Edits, Frame, Instrument, Map, Sections, Site, Splice, Subject, applied};
@@ -174,7 +176,7 @@ pub fn swap(facts: &Facts<'_>, options: &Options) -> Result<Swapped, SwapError> 
     let mut edits = Edits::new(&sections);
     let mut wanted = BTreeSet::new();
     old.replaced.values().for_each(|member| adaptor::needed(member.role, &mut wanted));
-    let heap = Heap::add(&mut edits, options.to, growth, &wanted, old.mapped)?;
+    let heap = Heap::add(&mut edits, options.to, growth, Bytes::of(facts), &wanted, old.mapped)?;
     let manners = Manners {
         errno: old.errno,
         zero_is_null: old.zero_is_null,

@@ -8,7 +8,7 @@ mod observed;
 mod random;
 mod verify;
 
-pub use cost::{Cost, Costs};
+pub use cost::{Cost, Costs, costs};
 pub use verify::{SwapCheck, SwapQuestion, SwapVerification, verify};
 
 use memgrove_inspect::Facts;

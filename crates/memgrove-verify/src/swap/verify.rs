@@ -160,7 +160,7 @@ impl<'a> Subject<'a> {
         Ok(())
     }
 
-    fn new(facts: &'a Facts<'a>, swapped: &'a Swapped) -> Result<Self, Gap> {
+    pub fn new(facts: &'a Facts<'a>, swapped: &'a Swapped) -> Result<Self, Gap> {
         let cannot = |words: &str| Gap::new(Reason::CannotBeCalled, words);
         let plan = memgrove_rewrite::plan(facts.bytes(), &Options::default())
             .map_err(|error| cannot(&error.to_string()))?;
