@@ -184,6 +184,38 @@ fn memory_that_cannot_grow_is_exhausted_about_as_late_as_before_or_the_swap_fail
     assert!(format!("{heap:?}").contains("is exhausted with"), "{heap:?}");
 }
 
+/// The module with an export that returns this number and leaves it in a block.
+fn answering(number: u32) -> String {
+    let export = format!(
+        r#"(func (export "answer") (result i32) (local $at i32)
+             (local.set $at (call $malloc (i32.const 64)))
+             (i32.store (local.get $at) (i32.const {number}))
+             (i32.load (local.get $at))))"#
+    );
+    let end = WITH_SBRK.trim_end().strip_suffix(')').expect("it is a module");
+    format!("{end}\n{export}")
+}
+
+#[test]
+fn an_export_that_returns_something_else_is_found() {
+    let with = |number: u32| wat::parse_str(answering(number)).expect("the text is well-formed");
+    let (original, other) = (with(77_777), with(77_778));
+    let facts = memgrove_inspect::facts(&original).expect("valid");
+    let mut swapped = swap(&facts, &options(To::Hardened)).expect("nothing else knows the allocator");
+    let verdict = |swapped: &Swapped| {
+        let verification = verify_swap(&facts, swapped);
+        verification.failures().map(|check| check.question).collect::<Vec<_>>()
+    };
+    assert_eq!(verdict(&swapped), []);
+    let facts_of_other = memgrove_inspect::facts(&other).expect("valid");
+    swapped.wasm = swap(&facts_of_other, &options(To::Hardened)).expect("as the first").wasm;
+    let failed = verdict(&swapped);
+    assert!(
+        !failed.is_empty() && failed.iter().all(|question| *question == SwapQuestion::Exports),
+        "{failed:?}"
+    );
+}
+
 #[test]
 fn bytes_are_copied_and_filled_at_every_length_and_place() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../memgrove-rewrite/swap/bytes.wat");

@@ -18,7 +18,8 @@ use serde::Serialize;
 
 use super::cost::{self, Costs};
 use super::drive::{Drive, Driven, Fault, Functions, Noted, Seen};
-use super::exports::{self, Observation};
+use super::exports;
+use super::observation::Observation;
 use crate::copy::{Anatomy, Copy, Shown};
 use crate::engine::{Engine, EngineError, Export, Instance, Memory};
 use crate::pair::Sides;
