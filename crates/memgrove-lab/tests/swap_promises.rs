@@ -184,6 +184,53 @@ fn memory_that_cannot_grow_is_exhausted_about_as_late_as_before_or_the_swap_fail
     assert!(format!("{heap:?}").contains("is exhausted with"), "{heap:?}");
 }
 
+/// A component's allocator over C's: it hands out, moves and gives back blocks.
+const CABI_REALLOC: &str = r#"
+  (func (export "cabi_realloc") (param $old i32) (param $old_bytes i32) (param $align i32) (param $bytes i32) (result i32)
+    (local $new i32) (local $at i32)
+    (if (i32.eqz (local.get $bytes)) (then (return (local.get $align))))
+    (if (i32.eqz (local.tee $new (call $malloc (local.get $bytes)))) (then (unreachable)))
+    (if (i32.eqz (local.get $old_bytes)) (then (return (local.get $new))))
+    (block $done
+      (loop $again
+        (br_if $done (i32.ge_u (local.get $at) (local.get $old_bytes)))
+        (br_if $done (i32.ge_u (local.get $at) (local.get $bytes)))
+        (i32.store8 (i32.add (local.get $new) (local.get $at))
+          (i32.load8_u (i32.add (local.get $old) (local.get $at))))
+        (local.set $at (i32.add (local.get $at) (i32.const 1)))
+        (br $again)))
+    (call $free (local.get $old))
+    (local.get $new)))"#;
+
+#[test]
+fn cabi_realloc_keeps_what_was_in_a_block_with_every_heap() {
+    let end = WITH_SBRK.trim_end().strip_suffix(')').expect("it is a module");
+    let wasm = wat::parse_str(format!("{end}{CABI_REALLOC}")).expect("the text is well-formed");
+    let facts = memgrove_inspect::facts(&wasm).expect("valid");
+    for to in To::ALL {
+        // As the command does it: whatever the inspector finds.
+        let options = memgrove_verify::swap::options_for(&facts, to).expect("it has an allocator");
+        let swapped = swap(&facts, &options).unwrap_or_else(|why| panic!("{}: {why}", to.name()));
+        let mut instance = start(&swapped.wasm);
+        let mut realloc =
+            |numbers: [u32; 4]| call(instance.as_mut(), "cabi_realloc", &numbers).expect("it returns");
+        assert_eq!(realloc([0, 0, 8, 0]), 8, "an empty block is its alignment");
+        let blocks = [24, 700, 9000].map(|bytes| (realloc([0, 0, 8, bytes]), bytes));
+        for (at, bytes) in blocks {
+            assert!(at != 0 && at % 8 == 0, "{}: {at:#x}", to.name());
+            instance.write(Memory::Main, at.into(), &vec![0x5a; bytes as usize]).expect("it is in memory");
+        }
+        for (at, bytes) in blocks {
+            let moved =
+                call(instance.as_mut(), "cabi_realloc", &[at, bytes, 8, bytes * 3]).expect("it returns");
+            let kept = instance.read(Memory::Main, moved.into(), bytes.into()).expect("it is in memory");
+            assert!(kept.iter().all(|byte| *byte == 0x5a), "{}: {bytes} bytes", to.name());
+        }
+        let verification = verify_swap(&facts, &swapped);
+        assert_eq!(verification.failures().count(), 0, "{}: {:?}", to.name(), verification.checks);
+    }
+}
+
 /// The module with an export that returns this number and leaves it in a block.
 fn answering(number: u32) -> String {
     let export = format!(
