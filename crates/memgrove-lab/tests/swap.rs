@@ -232,6 +232,27 @@ fn the_same_bytes_come_out_again_and_a_second_swap_is_refused() {
 }
 
 #[test]
+fn a_swapped_module_is_told_to_have_the_new_allocator() {
+    // With names, which told of the old one.
+    let wasm = include_bytes!("../../../samples/prebuilt/life-wasm-bindgen-wee_alloc.wasm");
+    let name = |wasm: &[u8]| {
+        let facts = memgrove_inspect::facts(wasm).expect("valid");
+        memgrove_inspect::conclude(&facts).allocator.identity.value.map(|value| value.name)
+    };
+    assert_eq!(name(wasm).as_deref(), Some("wee_alloc"));
+    for (to, new) in [
+        (To::Wee, "memgrove Wee"),
+        (To::Dlmalloc, "memgrove Dlmalloc"),
+        (To::Jemalloc, "memgrove Jemalloc"),
+        (To::Hoard, "memgrove Hoard"),
+        (To::Hardened, "memgrove Dlmalloc"),
+    ] {
+        let swapped = swapped(wasm, to).expect("it can be swapped");
+        assert_eq!(name(&swapped.wasm).as_deref(), Some(new), "to {}", to.name());
+    }
+}
+
+#[test]
 fn wee_allocs_leak_is_gone_after_the_swap() {
     leak(1000);
 }

@@ -49,6 +49,17 @@ impl To {
         }
     }
 
+    /// Before the names of its functions in the name section: those of the crate's, by which it is recognised.
+    pub(super) const fn path(self) -> &'static str {
+        match self {
+            Self::Wee => "memgrove::wee",
+            Self::Dlmalloc => "memgrove::dlmalloc",
+            Self::Jemalloc => "memgrove::jemalloc",
+            Self::Hoard => "memgrove::hoard",
+            Self::Hardened => "memgrove::dlmalloc::hardened",
+        }
+    }
+
     /// The heap of that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
@@ -148,8 +159,8 @@ impl Heap {
             *known = name.min(known);
         }
         let name = |func: u32| match names.get(&func) {
-            Some(name) => format!("memgrove.{}.{name}", to.name()),
-            None => format!("memgrove.{}.{func}", to.name()),
+            Some(name) => format!("{}::{name}", to.path()),
+            None => format!("{}::{func}", to.path()),
         };
         let joint = Joint { bind: &bind, memory: None, name: &name, data: Data::Code };
         let grafted = graft(edits, &donor, Roots { funcs: &roots, bodies: &[] }, &joint)?;

@@ -185,11 +185,15 @@ pub fn swap(facts: &Facts<'_>, options: &Options) -> Result<Swapped, SwapError> 
     };
     for member in old.replaced.values() {
         edits.replace(member.func, adaptor::body(member, &heap, &manners))?;
+        if facts.func_name(member.func).is_some_and(names_code) {
+            edits.rename(member.func, format!("{}::{}", options.to.path(), member.role.name()));
+        }
     }
     for &func in &old.dead {
         let mut nothing = Function::new([]);
         nothing.instruction(&Instruction::Unreachable).instruction(&Instruction::End);
         edits.replace(func, nothing)?;
+        edits.rename(func, "memgrove.dropped");
     }
     for &func in &old.primers {
         let results = facts.func_type(func).map_or(0, |ty| ty.results().len());
@@ -218,6 +222,12 @@ pub fn swap(facts: &Facts<'_>, options: &Options) -> Result<Swapped, SwapError> 
         state: old.state.into_iter().chain(breaks).collect(),
         errno: old.errno.map(|(address, _)| address),
     })
+}
+
+/// Whether a name tells whose code a function is, which it is not any more: a path in C++ or Rust. A plain name, and Rust's
+/// for what its compiler calls, tell what it is for.
+fn names_code(name: &str) -> bool {
+    (name.contains("::") || name.starts_with("_ZN") || name.starts_with("_R")) && !name.contains("__rust")
 }
 
 /// What has to be replaced. If code of the allocator's that stays stands against it, and that is dlmalloc's, this code sees
