@@ -14,6 +14,7 @@ mod report;
 mod setup;
 mod size;
 mod sources;
+mod swap_page;
 mod test;
 mod tidy;
 mod wasm_rust;
@@ -51,7 +52,7 @@ enum Task {
     Page(page::PageArgs),
     /// Make every generated file anew, in the right order; nothing is measured.
     Regenerate(regenerate::RegenerateArgs),
-    /// Render docs/results.md from results/bench.json; `--measure` measures first.
+    /// Render docs/results.md from results/bench.json and docs/swap.md from results/swap.json; `--measure` measures the first first.
     Report(report::ReportArgs),
     /// Install what the tests need and say what is installed.
     Setup(setup::SetupArgs),

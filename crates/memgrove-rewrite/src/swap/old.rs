@@ -33,7 +33,8 @@ pub(crate) struct Old {
     pub dead: BTreeSet<u32>,
     /// Loads, by function and position, that ask whether a new block must be cleared.
     pub tests: BTreeMap<u32, BTreeSet<usize>>,
-    /// Functions that constructors call to make the old heap ready.
+    /// Functions that only did something for the old heap, and return nothing or 0 now: what constructors call to make it
+    /// ready, and `malloc_trim`.
     pub primers: BTreeSet<u32>,
     /// The variable that holds the end of the heap, where the allocator itself moves it.
     pub break_cell: Option<u32>,
@@ -133,7 +134,7 @@ impl Old {
                     Knows::Tests(places) => {
                         tests.insert(func, places);
                     }
-                    Knows::Inside(_) if only_primes(code, func, &survives) => {
+                    Knows::Inside(_) if only_primes(code, func, &survives) || only_trims(facts, func) => {
                         new_primers.insert(func);
                     }
                     Knows::Inside(why) => knowing.push((func, why)),
@@ -343,6 +344,14 @@ fn only_primes(code: &Code<'_>, func: u32, survives: &dyn Fn(u32) -> bool) -> bo
                 (0..flow.code.len()).filter(of_func).all(|at| flow.is_dropped(at))
             })
     })
+}
+
+/// Whether a function gives memory back to the system, or says with 0 that there was none to give: glibc's `malloc_trim`,
+/// which other libraries have, too.
+fn only_trims(facts: &Facts<'_>, func: u32) -> bool {
+    const NAMES: [&str; 2] = ["malloc_trim", "_malloc_trim"];
+    let is_named = NAMES.iter().any(|name| facts.exported_func(name) == Some(func));
+    is_named && facts.func_type(func).is_some_and(|ty| ty.is_written("i32 -> i32"))
 }
 
 /// Whether a function with this role begins with a branch for the length 0, which is this parameter.
