@@ -8,6 +8,7 @@ mod donors;
 mod fingerprints;
 mod guests;
 mod npm;
+mod packages;
 mod page;
 mod regenerate;
 mod report;
@@ -47,6 +48,8 @@ enum Task {
     Guests(guests::GuestsTask),
     /// Build the npm package into out/package.
     Npm(npm::NpmArgs),
+    /// Check and make the crates' packages in out/packages, and use one by version.
+    Packages(packages::PackagesArgs),
     /// Build the page into out/page.
     Page(page::PageArgs),
     /// Make every generated file anew, in the right order; nothing is measured.
@@ -59,7 +62,7 @@ enum Task {
     Size(size::SizeArgs),
     /// Set up, format, lint, build and run every test (what CI calls).
     Test(test::TestArgs),
-    /// Check that documents name files that exist and that nothing of one machine got in.
+    /// Check that documents name files that exist, that nothing of one machine got in, and that crates can be published.
     Tidy,
 }
 
@@ -73,6 +76,7 @@ fn main() -> anyhow::Result<()> {
         Task::Fingerprints(task) => fingerprints::run(&workspace, &task),
         Task::Guests(task) => guests::run(&workspace, &task),
         Task::Npm(args) => npm::run(&workspace, &args),
+        Task::Packages(args) => packages::run(&workspace, &args),
         Task::Page(args) => page::run(&workspace, &args),
         Task::Regenerate(args) => regenerate::run(&workspace, &args),
         Task::Report(args) => report::run(&workspace, &args),

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
 
+use crate::packages;
 use crate::workspace::Workspace;
 
 /// Folders whose files are named in documents by a path from the root.
@@ -187,7 +188,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         bail!("{} faults:\n{}", faults.len(), faults.join("\n"));
     }
     println!("tidy: documents and tracked files are in order");
-    Ok(())
+    packages::check_manifests(workspace)
 }
 
 const YEAR_DAYS: i64 = 365;
