@@ -193,7 +193,8 @@ fn encoded_links(_: &Workspace, sh: &Shell) -> Result<()> {
 
 fn survey(workspace: &Workspace, sh: &Shell) -> Result<()> {
     let memgrove = workspace.memgrove(sh)?;
-    Ok(cmd!(sh, "{memgrove} survey --build --check").run()?)
+    cmd!(sh, "{memgrove} survey --build --check").run()?;
+    Ok(cmd!(sh, "cargo test --locked --workspace --test cli -- --ignored survey_json").run()?)
 }
 
 pub fn run(workspace: &Workspace, args: &TestArgs) -> Result<()> {

@@ -8,5 +8,7 @@ mod hostile;
 mod output;
 mod outputs;
 mod poison;
+mod schema_check;
+mod schemas;
 mod signals;
 mod support;
