@@ -194,7 +194,7 @@ fn encoded_links(_: &Workspace, sh: &Shell) -> Result<()> {
 fn survey(workspace: &Workspace, sh: &Shell) -> Result<()> {
     let memgrove = workspace.memgrove(sh)?;
     cmd!(sh, "{memgrove} survey --build --check").run()?;
-    Ok(cmd!(sh, "cargo test --locked --workspace --test cli -- --ignored survey_json").run()?)
+    Ok(cmd!(sh, "cargo test --locked --workspace --test cli -- --ignored survey_json book").run()?)
 }
 
 pub fn run(workspace: &Workspace, args: &TestArgs) -> Result<()> {

@@ -1,5 +1,6 @@
 //! Runs the command as its users do.
 
+mod book;
 mod budget;
 mod fix;
 mod fix_host;

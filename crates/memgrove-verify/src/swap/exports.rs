@@ -42,7 +42,7 @@ const STATE_BYTES: u64 = 1024;
 /// Bytes of blocks that are handed in.
 const BLOCK_BYTES: u32 = 96;
 /// Why something is not compared.
-const DEPENDS: &str = "depends on where the heap's blocks lie, or on bytes that nobody wrote";
+const DEPENDS: &str = "depends on where the heap's blocks lie, or on bytes that were never written";
 
 /// Where the memory ends is the heap's.
 const NOT_THERE: &str = "accesses memory that is not there";
