@@ -36,8 +36,7 @@ pub(crate) fn mended(facts: &Facts<'_>) -> Option<Mended> {
     }
     if let Some(first) = helpers.first() {
         let offset = facts.function(first.func).map_or(0, |function| function.body_offset);
-        let text =
-            format!("{} with a name that starts with \"{PREFIX}\"", counted(helper_count as u64, "function"));
+        let text = format!("{} with a name that starts with \"{PREFIX}\"", counted(helper_count, "function"));
         evidence.push(Evidence::in_func(first.func, offset, text));
     }
     (!evidence.is_empty()).then(|| Mended { helpers, helper_count: offset32(helper_count), evidence })
