@@ -11,6 +11,7 @@ mod npm;
 mod packages;
 mod page;
 mod regenerate;
+mod release;
 mod report;
 mod setup;
 mod size;
@@ -54,6 +55,8 @@ enum Task {
     Page(page::PageArgs),
     /// Make every generated file anew, in the right order; nothing is measured.
     Regenerate(regenerate::RegenerateArgs),
+    /// Make everything that a release consists of in out/release, and test it from there; publishes nothing.
+    Release(release::ReleaseArgs),
     /// Render docs/results.md from results/bench.json; `--measure` measures first.
     Report(report::ReportArgs),
     /// Install what the tests need and say what is installed.
@@ -79,6 +82,7 @@ fn main() -> anyhow::Result<()> {
         Task::Packages(args) => packages::run(&workspace, &args),
         Task::Page(args) => page::run(&workspace, &args),
         Task::Regenerate(args) => regenerate::run(&workspace, &args),
+        Task::Release(args) => release::run(&workspace, &args),
         Task::Report(args) => report::run(&workspace, &args),
         Task::Setup(args) => setup::run(&workspace, &args),
         Task::Size(args) => size::run(&workspace, &args),

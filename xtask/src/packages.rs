@@ -100,6 +100,13 @@ pub fn pack(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     Ok(packages)
 }
 
+/// Uses the packages in a folder by version.
+pub fn used(workspace: &Workspace, folder: &std::path::Path) -> Result<()> {
+    let metadata = Metadata::read(&workspace.shell()?)?;
+    let file = |name: &String| Ok(folder.join(format!("{name}-{}.crate", metadata.version(name)?)));
+    overlay::check(workspace, &metadata.publish_order()?.iter().map(file).collect::<Result<Vec<_>>>()?)
+}
+
 /// Builds the packages from what is in them, each with the others as packages.
 fn verify(workspace: &Workspace, order: &[String]) -> Result<()> {
     let sh = workspace.shell()?;
