@@ -30,69 +30,69 @@ never\t''"
 complete -c memgrove -n "__fish_memgrove_needs_command" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
 complete -c memgrove -n "__fish_memgrove_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memgrove -n "__fish_memgrove_needs_command" -s V -l version -d 'Print version'
-complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "inspect" -d 'Say what a module\'s memory is, what made it and where it runs'
+complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "inspect" -d 'Report a module\'s memory, toolchain, allocator and where it runs'
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "survey" -d 'Show which toolchain, with which allocator, makes the most portable module'
-complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "bench" -d 'Measure allocators beside each other, in wasm'
+complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "bench" -d 'Compare allocators side by side in WebAssembly'
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "fix" -d 'Make a module run anywhere: satisfy its imports inside the module'
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "swap" -d 'Put another allocator into an existing module'
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "trace" -d 'Record what a module\'s heap does, without rebuilding it'
-complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "advise" -d 'Say which allocator serves a recorded program best'
+complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "advise" -d 'Recommend an allocator for a recorded program'
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "check" -d 'Find misuse of a module\'s heap, without rebuilding it'
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c memgrove -n "__fish_memgrove_needs_command" -f -a "man" -d 'Print a manual page, or write all of them'
-complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -s f -l format -d 'How to write the results' -r -f -a "auto\t'`text` for one file, `table` for several'
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -s f -l format -d 'Output format' -r -f -a "auto\t'`text` for one file, `table` for several'
 text\t'Everything about each module, for reading'
 table\t'One line for each module'
 json\t'One JSON document for all files'
 ndjson\t'One line of JSON for each file, as soon as it is inspected'"
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l html -d 'Also write a report as one self-contained HTML file' -r -F
-complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l extract -d 'Also write each core module that lies inside a file to the folder DIR, which must be empty or not there' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l extract -d 'Also write each core module found inside a file to the folder DIR, which must be empty or new' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l host -d 'Add a host profile of your own, as a TOML file (may be repeated)' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l require -d 'Exit with status 3 unless every module runs on this host (may be repeated)' -r
-complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l policy -d 'Exit with status 3 unless every module keeps the demands in this file (see memgrove.toml in README)' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l policy -d 'Exit with status 3 unless every module meets the policy in FILE (see memgrove.toml in the README)' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l runs-on -d 'Show only modules that run on this host (may be repeated)' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l fails-on -d 'Show only modules that do not run on this host, or only under conditions (may be repeated)' -r
-complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l allocator -d 'Show only modules whose allocator\'s name holds this' -r
-complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l toolchain -d 'Show only modules whose toolchain\'s name holds this' -r
-complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l imports -d 'Show only modules with an import whose `module.name` holds this' -r
-complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l sort -d 'Show them in this order; the largest first, or the least portable' -r -f -a "size\t'Size of the module'
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l allocator -d 'Show only modules whose allocator name contains TEXT' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l toolchain -d 'Show only modules whose toolchain name contains TEXT' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l imports -d 'Show only modules with an import whose `module.name` contains TEXT' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l sort -d 'Sort by KEY, largest (or least portable) first' -r -f -a "size\t'Size of the module'
 memory\t'Initial memory'
 imports\t'Number of imports'
 hosts\t'Number of known hosts that it does not run on'"
-complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -s j -l jobs -d 'How many files to inspect at once [default: one for each processor]' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -s j -l jobs -d 'Number of files to inspect in parallel [default: one per processor]' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l max-size -d 'Refuse files with more bytes than this, also after unpacking' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l color -d 'Colour the output' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l json -d 'The same as --format json'
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -s v -l verbose -d 'Show the evidence for each conclusion, and cut no list short'
-complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l allow-conditions -d 'Let --require be content with a host on which a module runs under conditions'
-complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l list-hosts -d 'Name the known hosts, those of --host included, and stop'
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l allow-conditions -d 'Count "runs if" as a pass for --require'
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l list-hosts -d 'List the known hosts, including those of --host, and exit'
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -s V -l version -d 'Print version'
 complete -c memgrove -n "__fish_memgrove_using_subcommand survey" -l samples -d 'The samples\' sources [default: `samples` here or in a folder above]' -r -F
-complete -c memgrove -n "__fish_memgrove_using_subcommand survey" -l modules -d 'Where built modules and their manifest go [default: `out/survey/modules` beside the samples]' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand survey" -l modules -d 'Where built modules and their manifest go [default: `out/survey/modules` next to the samples]' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand survey" -l html -d 'Write the report as one self-contained HTML file' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand survey" -l color -d 'Colour the output' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand survey" -l build -d 'Build the modules with the toolchains on this machine'
-complete -c memgrove -n "__fish_memgrove_using_subcommand survey" -l check -d 'Compare what was built with the shipped modules\' facts; the answer is no if they differ'
+complete -c memgrove -n "__fish_memgrove_using_subcommand survey" -l check -d 'Fail (status 3) if built modules differ from the shipped ones'
 complete -c memgrove -n "__fish_memgrove_using_subcommand survey" -l json -d 'Print JSON; its rows keep their names and meaning from version to version'
 complete -c memgrove -n "__fish_memgrove_using_subcommand survey" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
 complete -c memgrove -n "__fish_memgrove_using_subcommand survey" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memgrove -n "__fish_memgrove_using_subcommand survey" -s V -l version -d 'Print version'
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l allocators -d 'Allocators by name, or `ours`, `peers`, `all`' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l workloads -d 'Workloads by name' -r
-complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l engine -d 'Engines for wall times: wasmtime, wasmi, node [default: wasmtime, and node where it is there]' -r
-complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l guest -d 'Measure a module of your own that keeps the guests\' contract' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l engine -d 'Engines for wall times: wasmtime, wasmi, node [default: wasmtime, and node if installed]' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l guest -d 'Measure your own guest module (interface: guests/README.md)' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l trace -d 'Replay a recorded trace; without `--workloads`, traces only' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l scale -d 'Size of the workloads, in per cent of the standard size [default: 25, quick: 5]' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l seed -d 'Seed of the workloads\' random numbers' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l rounds -d 'Rounds of wall times; 0 counts only [default: 5, quick: 3]' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l threads -d 'Numbers of threads [default: 1,2; quick: none]' -r
-complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l save -d 'Save raw samples after every measurement, and go on where an earlier run into this file ended' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l save -d 'Save raw samples after every measurement, and resume from FILE if it exists' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l from -d 'Measure nothing; render a saved run' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l report -d 'Write a self-contained HTML report with charts' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l markdown -d 'Write the tables as Markdown' -r -F
@@ -100,15 +100,15 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l color -d 'Co
 always\t''
 never\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l quick -d 'Small workloads, our allocators and the best known, wasmtime only: under half a minute'
-complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l plots -d 'With --markdown: write the charts as SVG into a folder beside it with its name, and show them'
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l plots -d 'With --markdown: also write SVG charts to a folder named like the Markdown file, and link them'
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l json -d 'Print the raw samples as JSON instead of tables'
-complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l list -d 'List allocators and workloads and stop'
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l list -d 'List allocators and workloads, and exit'
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -s V -l version -d 'Print version'
-complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -s o -l output -d 'Where to write the new module; a file that is there is replaced at once, when all is done' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -s o -l output -d 'Output file; an existing file is replaced atomically, only on success' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l explain -d 'Explain one import: its purpose, known types, what becomes of it and why, and what to try; writes nothing' -r
-complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l stub -d 'Groups of imports that may be answered by something poorer than a host\'s function' -r -f -a "all\t''
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l stub -d 'Groups of imports that may be replaced by simplified stand-ins' -r -f -a "all\t''
 none\t''
 wasi\t''
 libc\t''
@@ -118,7 +118,7 @@ exceptions\t''
 glue\t''
 log\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l trap -d 'Functions that trap when called instead of staying imports: a name, a group of imports, or all the rest' -r
-complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l allocator -d 'The heap that is put inside where the module imports malloc, free and their family' -r -f -a "wee\t''"
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l allocator -d 'Heap to put inside if the module imports malloc, free and their family' -r -f -a "wee\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l host -d 'Target host (id or TOML file): imports it provides are kept, and the result has to run on it' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l lower -d 'Write in WebAssembly 1.0 what can be: of the proposals that the target host lacks, of those named, or of all' -r -f -a "host\t''
 all\t''
@@ -128,15 +128,15 @@ multi-value\t''
 bulk-memory\t''
 reference-types\t''
 memory-control\t''"
-complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l discard -d 'What becomes of giving memory back (`__wbindgen_memory_discard`, `memory.discard`)' -r -f -a "lower\t''
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l discard -d 'How to handle giving memory back (`__wbindgen_memory_discard`, `memory.discard`)' -r -f -a "lower\t''
 raise\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l max-memory -d 'Raise the memory\'s maximum to SIZE, such as 256MiB, where the module declares a smaller one' -r
-complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l glue -d 'The module\'s JavaScript, by Emscripten: says what its minified imports are' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l glue -d 'The module\'s JavaScript, made by Emscripten: it names the minified imports' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l max-size -d 'Refuse files with more bytes than this, also after unpacking' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l color -d 'Colour the output' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -s n -l dry-run -d 'Only say what would be done'
+complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -s n -l dry-run -d 'Only report what would be done'
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l partial -d 'Write the output even if imports remain or the target host does not run it; the status stays 3'
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l accept-unverified -d 'Exit with status 0 although nothing of the result could be run'
 complete -c memgrove -n "__fish_memgrove_using_subcommand fix" -l json -d 'Write plan and verification as JSON'
@@ -202,8 +202,7 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -l json -d 'Wri
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s V -l version -d 'Print version'
-complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -l allocators -d 'Allocators or groups to try (all, ours, peers), beside dlmalloc [default: all]' -r
-complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -l host -d 'Count what a chain charges for the instructions, and judge by that: cosmwasm, near, or a .toml file' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -l allocators -d 'Allocators or groups to try (all, ours, peers), in addition to dlmalloc [default: all]' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -l max-size -d 'Refuse modules with more bytes than this, also after unpacking' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -l color -d 'Colour the output' -r -f -a "auto\t''
 always\t''
@@ -222,11 +221,8 @@ invalid-free\t''
 wrong-size\t''
 wrong-alignment\t''
 realloc-after-free\t''
-null-offset\t''
-stack-overflow\t''
 leak\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l suppress -d 'Leave out reports that a line `KIND:FUNCTION` of this file fits: a kind or `*`, and a part of a function\'s name' -r -F
-complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l exact -d 'Test the reads of this function to the byte; by index or name, several with commas' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l max-log -d 'The most memory that stacks and reports may take' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l sarif -d 'Write the reports as SARIF 2.1.0' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l dir -d 'A folder that the program may use, and its name inside; several with one option each' -r

@@ -6,7 +6,7 @@ use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
     let folder = |name: &str| env::var(name).map(PathBuf::from).map_err(io::Error::other);
-    let root = folder("CARGO_MANIFEST_DIR")?.join("../../knowledge").canonicalize()?;
+    let root = knowledge(&folder("CARGO_MANIFEST_DIR")?)?;
     let mut files = Vec::new();
     collect(&root, &mut files)?;
     files.sort();
@@ -20,7 +20,17 @@ fn main() -> io::Result<()> {
         writeln!(code, "    ({name:?}, include_str!({path:?})),").map_err(io::Error::other)?;
     }
     code.push_str("];\n");
+    let library = root.join("fingerprints/library.bin");
+    println!("cargo::rerun-if-changed={}", library.display());
+    writeln!(code, "/// The library of known allocators, encoded.\npub(crate) static FINGERPRINTS: &[u8] = include_bytes!({library:?});")
+        .map_err(io::Error::other)?;
     fs::write(folder("OUT_DIR")?.join("knowledge.rs"), code)
+}
+
+/// The folder `knowledge`: in a package the crate's own; in a checkout that is a symbolic link, which not every system makes.
+fn knowledge(manifest: &Path) -> io::Result<PathBuf> {
+    let own = manifest.join("knowledge");
+    if own.is_dir() { own } else { manifest.join("../../knowledge") }.canonicalize()
 }
 
 /// The TOML files of a folder, at any depth.

@@ -20,7 +20,7 @@ inspect   what a module's memory is, what made it and where it runs
   -v, --verbose        with the evidence for each conclusion
   --host FILE          add a host profile (TOML); may be repeated
   --require HOST       status 3 unless every module runs on this host; with --allow-conditions, under conditions, too
-  --policy FILE        status 3 unless every module keeps the demands in this memgrove.toml
+  --policy FILE        status 3 unless every module meets the policy in FILE
 
 fix       a module that runs anywhere, from one that needs its host
   -o, --output OUT     where to write it

@@ -3,6 +3,10 @@
 
 mod emscripten;
 mod mix;
+mod package;
+
+pub use package::check as check_package;
+use package::pack;
 
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
@@ -51,6 +55,9 @@ pub struct ArchivesArgs {
     /// a Rust program.
     #[arg(long)]
     check: bool,
+    /// Make nothing but the package of archives that are there, and use it by CMake, pkg-config and Zig.
+    #[arg(long, conflicts_with_all = ["only", "check"])]
+    package: bool,
 }
 
 impl ArchivesArgs {
@@ -61,6 +68,9 @@ impl ArchivesArgs {
 }
 
 pub fn run(workspace: &Workspace, args: &ArchivesArgs) -> Result<()> {
+    if args.package {
+        return check_package(workspace, &pack(workspace)?);
+    }
     let sh = workspace.shell()?;
     let folder = workspace.out().join("archives");
     sh.create_dir(&folder)?;
@@ -78,6 +88,12 @@ pub fn run(workspace: &Workspace, args: &ArchivesArgs) -> Result<()> {
             check_threads(workspace, allocator)?;
             check_hardened(workspace, allocator)?;
             mix::check(workspace, allocator, &folder.join(PLAIN.archive(allocator)))?;
+        }
+    }
+    if args.only.is_none() {
+        let packed = pack(workspace)?;
+        if args.check {
+            check_package(workspace, &packed)?;
         }
     }
     Ok(())

@@ -8,8 +8,10 @@ mod donors;
 mod fingerprints;
 mod guests;
 mod npm;
+mod packages;
 mod page;
 mod regenerate;
+mod release;
 mod report;
 mod setup;
 mod size;
@@ -48,10 +50,14 @@ enum Task {
     Guests(guests::GuestsTask),
     /// Build the npm package into out/package.
     Npm(npm::NpmArgs),
+    /// Check and make the crates' packages in out/packages, and use one by version.
+    Packages(packages::PackagesArgs),
     /// Build the page into out/page.
     Page(page::PageArgs),
     /// Make every generated file anew, in the right order; nothing is measured.
     Regenerate(regenerate::RegenerateArgs),
+    /// Make everything that a release consists of in out/release, and test it from there; publishes nothing.
+    Release(release::ReleaseArgs),
     /// Render docs/results.md from results/bench.json and docs/swap.md from results/swap.json; `--measure` measures the first first.
     Report(report::ReportArgs),
     /// Install what the tests need and say what is installed.
@@ -60,7 +66,7 @@ enum Task {
     Size(size::SizeArgs),
     /// Set up, format, lint, build and run every test (what CI calls).
     Test(test::TestArgs),
-    /// Check that documents name files that exist and that nothing of one machine got in.
+    /// Check that documents name files that exist, that nothing of one machine got in, and that crates can be published.
     Tidy,
 }
 
@@ -74,8 +80,10 @@ fn main() -> anyhow::Result<()> {
         Task::Fingerprints(task) => fingerprints::run(&workspace, &task),
         Task::Guests(task) => guests::run(&workspace, &task),
         Task::Npm(args) => npm::run(&workspace, &args),
+        Task::Packages(args) => packages::run(&workspace, &args),
         Task::Page(args) => page::run(&workspace, &args),
         Task::Regenerate(args) => regenerate::run(&workspace, &args),
+        Task::Release(args) => release::run(&workspace, &args),
         Task::Report(args) => report::run(&workspace, &args),
         Task::Setup(args) => setup::run(&workspace, &args),
         Task::Size(args) => size::run(&workspace, &args),

@@ -25,6 +25,8 @@ const DEBIAN: &[(Option<&str>, &str, &str)] = &[
     (Some("heaptrack_print"), "heaptrack", "opens heap profiles in its format"),
     (None, "valgrind", "its DHAT viewer opens heap profiles"),
     (None, "golang-go", "its pprof opens heap profiles"),
+    (Some("cmake"), "cmake", "uses the package of archives for C"),
+    (Some("pkg-config"), "pkgconf", "uses it, too"),
 ];
 
 /// npm packages into `out/tools`: the file under `node_modules` that shows it is there, the package, its use.

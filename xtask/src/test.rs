@@ -12,6 +12,7 @@ use crate::corpus::{self, CorpusTask};
 use crate::donors::{self, DonorsTask};
 use crate::fingerprints::{self, FingerprintsTask};
 use crate::npm;
+use crate::packages::{self, PackagesArgs};
 use crate::report::{self, ReportArgs};
 use crate::size::{self, SizeArgs};
 use crate::workspace::Workspace;
@@ -108,6 +109,7 @@ const STEPS: &[Step] = &[
         oldest_dependencies(workspace, sh, &["--workspace", "--all-targets"])
     }),
     Step::long("oldest-compiler", "clippy", 120, oldest_compiler),
+    Step::long("packages", "tidy", 240, |workspace, _| packages::run(workspace, &PackagesArgs::checked())),
     Step::long("alloc-stress", "tests", 1200, alloc_stress),
 ];
 
@@ -191,7 +193,8 @@ fn encoded_links(_: &Workspace, sh: &Shell) -> Result<()> {
 
 fn survey(workspace: &Workspace, sh: &Shell) -> Result<()> {
     let memgrove = workspace.memgrove(sh)?;
-    Ok(cmd!(sh, "{memgrove} survey --build --check").run()?)
+    cmd!(sh, "{memgrove} survey --build --check").run()?;
+    Ok(cmd!(sh, "cargo test --locked --workspace --test cli -- --ignored survey_json book").run()?)
 }
 
 pub fn run(workspace: &Workspace, args: &TestArgs) -> Result<()> {

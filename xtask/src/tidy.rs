@@ -1,17 +1,23 @@
 //! What a reader would trip over: a document that names a file which is not there, and traces of one machine.
 
+mod wording;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
 
+use wording::Wording;
+
+use crate::packages;
 use crate::workspace::Workspace;
 
 /// Folders whose files are named in documents by a path from the root.
 const TOP_LEVEL: &[&str] = &[
     "crates/",
     "docs/",
+    "book/",
     "guests/",
     "knowledge/",
     "samples/",
@@ -139,6 +145,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     let today = today()?;
     let files = tracked(&sh)?;
     let readme = std::fs::read_to_string(workspace.root().join("README.md"))?;
+    let wording = Wording::read(workspace.root())?;
     let tables = read_tables(workspace.root(), &files)?;
     for file in files {
         let path = workspace.root().join(&file);
@@ -178,6 +185,9 @@ pub fn run(workspace: &Workspace) -> Result<()> {
             faults.extend(tables.iter().filter_map(|(table, names)| table.second(names, &file, &text)));
             faults.extend(second_enums(&file, &text));
         }
+        if let Ok(text) = std::str::from_utf8(&bytes) {
+            faults.extend(wording.faults(&file, text));
+        }
         if file.ends_with(".md") {
             let text = std::str::from_utf8(&bytes).with_context(|| format!("{file} is not UTF-8"))?;
             faults.extend(missing_files(workspace.root(), &file, text));
@@ -187,7 +197,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         bail!("{} faults:\n{}", faults.len(), faults.join("\n"));
     }
     println!("tidy: documents and tracked files are in order");
-    Ok(())
+    packages::check_manifests(workspace)
 }
 
 const YEAR_DAYS: i64 = 365;

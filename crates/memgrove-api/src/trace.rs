@@ -111,7 +111,7 @@ fn refuse_what_has_no_heap(facts: &Facts<'_>, is_named: bool) -> Result<(), Erro
         return Err(UserError::failed(
             "its objects are WasmGC's, so the heap is the engine's, and no function of the module allocates",
         )
-        .hint("use the heap profiler of the engine; an allocator beside them can be named with --alloc")
+        .hint("use the engine's heap profiler; another allocator in the module can be named with --alloc")
         .into());
     }
     Ok(())

@@ -15,8 +15,8 @@ const ABOUT: &str = "Dynamic memory for WebAssembly: what a module needs, where 
 const LONG_ABOUT: &str = "\
 Dynamic memory for WebAssembly.
 
-memgrove says of any WebAssembly module what its memory does, which toolchain made it, which allocator is \
-inside, where it will run and why not elsewhere.";
+memgrove tells where a WebAssembly module runs and why not elsewhere, how it uses memory, and which toolchain \
+and allocator made it. It can make a module portable, replace its allocator, profile its heap and check it for misuse.";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -29,7 +29,7 @@ Exit status:
   0  done; of fix and swap: verified, whole or in part
   1  a file could not be read, or some of the work failed
   2  the command line could not be understood
-  3  the answer is no: a required host cannot run a module, something stays bound to its host, an allocator stays, or misuse was found
+  3  check failed: a required host cannot run a module, a policy is not met, imports remain, an allocator stays, or misuse was found
   4  fix or swap has written its result, but nothing of it could be run (--accept-unverified makes it 0)";
 
 impl Exit {
@@ -59,7 +59,7 @@ pub(crate) use memgrove_api::UserError;
 
 /// The command runs modules, and this build cannot.
 pub(crate) fn no_engine(command: &str) -> UserError {
-    let message = format!("`memgrove {command}` runs modules, and no engine is inside this build");
+    let message = format!("`memgrove {command}` needs a WebAssembly engine, and this build has none");
     UserError::usage(message).hint("build it with the feature `engines`, which is on by default")
 }
 
@@ -73,6 +73,7 @@ pub(crate) fn status_of(error: &anyhow::Error) -> Exit {
         _ => error.downcast_ref::<UserError>(),
     };
     match user.map(UserError::kind) {
+        None if lab::is_usage(error) => Exit::Usage,
         Some(ErrorKind::Usage) => Exit::Usage,
         Some(ErrorKind::No) => Exit::No,
         Some(ErrorKind::Failed) | None => Exit::Failed,
@@ -94,7 +95,7 @@ pub(crate) fn failure(error: &anyhow::Error) -> Failure {
     Failure { message: format!("{error:#}"), offset, hint }
 }
 
-/// What the libraries' errors say beside their message.
+/// Offset and hint of an error: the one place where an error of any kind gets what to try. A library's error brings its own.
 fn known(cause: &(dyn std::error::Error + 'static)) -> Option<Failure> {
     let user = |error: &UserError| Failure {
         message: error.to_string(),
@@ -105,6 +106,70 @@ fn known(cause: &(dyn std::error::Error + 'static)) -> Option<Failure> {
     any.or_else(|| cause.downcast_ref().map(user))
         .or_else(|| cause.downcast_ref().map(memgrove_api::of_opening))
         .or_else(|| cause.downcast_ref().map(memgrove_api::of_module))
+        .or_else(|| hinted(cause, lab::hint(cause)))
+        .or_else(|| hinted(cause, cause.downcast_ref().and_then(of_system)))
+}
+
+fn hinted(cause: &(dyn std::error::Error + 'static), hint: Option<String>) -> Option<Failure> {
+    hint.map(|hint| Failure { message: cause.to_string(), offset: None, hint: Some(hint) })
+}
+
+/// What to try where the operating system refuses.
+fn of_system(error: &io::Error) -> Option<String> {
+    let hint = match error.kind() {
+        io::ErrorKind::NotFound => "check the name; it is looked up from the current folder",
+        io::ErrorKind::PermissionDenied => "check who may read and write it",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room on the disk, or write somewhere else"
+        }
+        io::ErrorKind::IsADirectory => "give the name of a file",
+        io::ErrorKind::NotADirectory => "a part of the path is a file, not a folder",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// Errors of what runs modules.
+#[cfg(feature = "engines")]
+mod lab {
+    use std::error::Error;
+
+    use memgrove_lab::engine::EngineError;
+    use memgrove_lab::measure::MeasureError;
+    use memgrove_lab::measure::catalogue::CatalogueError;
+    use memgrove_lab::survey::RebuildError;
+
+    pub(super) fn hint(cause: &(dyn Error + 'static)) -> Option<String> {
+        let of_engine = |error: &EngineError| match error {
+            EngineError::Absent { install, .. } => Some((*install).to_owned()),
+            _ => None,
+        };
+        cause
+            .downcast_ref()
+            .and_then(MeasureError::hint)
+            .or_else(|| cause.downcast_ref().and_then(RebuildError::hint).map(str::to_owned))
+            .or_else(|| cause.downcast_ref().and_then(of_engine))
+    }
+
+    /// Whether a name that does not exist, or nothing at all, was asked for.
+    pub(super) fn is_usage(error: &anyhow::Error) -> bool {
+        matches!(
+            error.downcast_ref(),
+            Some(MeasureError::Catalogue(CatalogueError::Unknown { .. }) | MeasureError::Nothing(_))
+        )
+    }
+}
+
+/// Without an engine there are none.
+#[cfg(not(feature = "engines"))]
+mod lab {
+    pub(super) fn hint(_: &(dyn std::error::Error + 'static)) -> Option<String> {
+        None
+    }
+
+    pub(super) fn is_usage(_: &anyhow::Error) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]
@@ -128,6 +193,12 @@ mod tests {
         let error = Err::<(), _>(error).context("reading the command line").unwrap_err();
         assert_eq!(status_of(&error), Exit::Usage);
         assert_eq!(failure(&error).hint.as_deref(), Some("see --list-hosts"));
+    }
+
+    #[test]
+    fn what_the_system_refuses_gets_a_hint() {
+        let error = anyhow::Error::new(io::Error::from(io::ErrorKind::NotFound)).context("reading app.wasm");
+        assert!(failure(&error).hint.is_some_and(|hint| hint.starts_with("check the name")));
     }
 
     #[test]

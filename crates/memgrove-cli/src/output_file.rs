@@ -241,7 +241,7 @@ fn unreachable(error: io::Error, what: &str, name: &str) -> anyhow::Error {
                 .hint(format!("create it first: mkdir -p {folder}"))
         }
         io::ErrorKind::NotADirectory => {
-            UserError::failed(format!("{what} is in something that is no folder: {folder}"))
+            UserError::failed(format!("{what} lies in something that is not a folder: {folder}"))
                 .hint("give another name")
         }
         _ => UserError::failed(format!("{what} cannot be written: {name}: {error}")),

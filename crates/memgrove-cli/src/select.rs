@@ -15,19 +15,19 @@ pub(crate) struct SelectArgs {
     #[arg(long, value_name = "HOST")]
     pub(crate) fails_on: Vec<String>,
 
-    /// Show only modules whose allocator's name holds this
+    /// Show only modules whose allocator name contains TEXT
     #[arg(long, value_name = "TEXT")]
     allocator: Option<String>,
 
-    /// Show only modules whose toolchain's name holds this
+    /// Show only modules whose toolchain name contains TEXT
     #[arg(long, value_name = "TEXT")]
     toolchain: Option<String>,
 
-    /// Show only modules with an import whose `module.name` holds this
+    /// Show only modules with an import whose `module.name` contains TEXT
     #[arg(long, value_name = "TEXT")]
     imports: Option<String>,
 
-    /// Show them in this order; the largest first, or the least portable
+    /// Sort by KEY, largest (or least portable) first
     ///
     /// Without it, files come in the order of the command line, and of their names within a folder, as
     /// soon as they have been inspected.

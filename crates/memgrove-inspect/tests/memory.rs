@@ -227,7 +227,7 @@ fn threads_that_may_not_know_of_growth_are_told_of() {
         inspect(&text).memory.growth.evidence.iter().any(|evidence| evidence.text.contains(words))
     };
     assert!(says("(memory 1 2 shared)", "1", "may trap"));
-    assert!(says("(memory 1 2 shared)", "0", "learn of each other's growth"));
+    assert!(says("(memory 1 2 shared)", "0", "see each other's growth in time"));
     assert!(!says("(memory 1 2 shared)", "0", "may trap"));
     assert!(!says("(memory 1 1 shared)", "1", "V8"));
     assert!(!says("(memory 1 2)", "1", "V8"));

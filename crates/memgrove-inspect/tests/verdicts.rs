@@ -311,7 +311,7 @@ fn glue_is_for_what_its_toolchain_made() {
     let memory = "(module (import \"env\" \"memory\" (memory 1)) (func (export \"f\")))";
     check(memory, "browser-emscripten", Outcome::No, "nothing shows that it was made for this glue");
     let emscripten = "(module (import \"env\" \"emscripten_resize_heap\" (func (param i32) (result i32))))";
-    check(emscripten, "browser-emscripten", Outcome::RunsIf, "the JavaScript that Emscripten generated");
+    check(emscripten, "browser-emscripten", Outcome::RunsIf, "the JavaScript glue that Emscripten generated");
     let wasi = "(module (import \"wasi_snapshot_preview1\" \"proc_exit\" (func (param i32))) (memory (export \"memory\") 1))";
     check(wasi, "browser-go", Outcome::No, "nothing shows that it was made for this glue, by go or tinygo");
 }

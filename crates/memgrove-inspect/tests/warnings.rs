@@ -225,7 +225,12 @@ fn go_and_emscripten() {
     let minified = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/own-js/minified.wasm");
     let report = conclude(&facts(&std::fs::read(minified).unwrap()).unwrap());
     let warning = report.warnings.iter().find(|warning| warning.id == WarningId::MinifiedImports).unwrap();
-    is(warning, WarningId::MinifiedImports, "only the JavaScript file beside it knows", "-sSTANDALONE_WASM");
+    is(
+        warning,
+        WarningId::MinifiedImports,
+        "only the JavaScript file that belongs to it knows",
+        "-sSTANDALONE_WASM",
+    );
 }
 
 #[test]

@@ -112,7 +112,7 @@ fn what_depends_on_addresses_or_on_what_nobody_wrote_is_not_compared() {
     for (what, body) in [
         ("the order of two blocks", "(i32.lt_u (call $malloc (i32.const 8)) (call $malloc (i32.const 8)))"),
         ("a hash of an address", "(i32.rem_u (call $malloc (i32.const 8)) (i32.const 10007))"),
-        ("bytes that nobody wrote", "(i32.load (call $malloc (i32.const 8)))"),
+        ("bytes that were never written", "(i32.load (call $malloc (i32.const 8)))"),
         ("what is usable", "(call $usable (call $malloc (i32.const 8)))"),
     ] {
         let original = assemble(&format!(

@@ -15,10 +15,12 @@ mod error;
 pub mod facts;
 pub mod pattern;
 pub mod recognise;
+mod words;
 
 pub use code::Code;
 pub use error::Error;
 pub use facts::{Facts, PAGE_BYTES, PAGE_SIZE_LOG2, facts};
+pub use words::counted;
 
 /// The README's example is a test.
 #[cfg(doctest)]

@@ -1,5 +1,6 @@
 //! What `memgrove advise` found: a recorded program's calls on every allocator, and which one serves it best.
 
+use memgrove_module::counted;
 use serde::Serialize;
 
 use crate::bench::failure::Failure;
@@ -206,7 +207,7 @@ impl Advice {
         let pages = taken.steady_pages();
         let as_few: Vec<&Taken> = sound.filter(|other| about_as_few(other.steady_pages(), pages)).collect();
         let as_fast = as_few.iter().filter(|other| about_as_fast(other.work(), taken.work())).count();
-        let text = pages_text(pages);
+        let text = counted(pages, "page");
         match (as_few.len(), as_fast) {
             (1, _) => format!("it needs {text}, fewer than any other"),
             (_, 1) => format!("of those that need about {text}, the fewest, none takes {}", self.less_work()),
@@ -233,11 +234,6 @@ impl Advice {
             .as_ref()
             .map_or_else(|| "as few instructions".to_owned(), |price| format!("as little {}", price.unit))
     }
-}
-
-/// So many pages, in words.
-fn pages_text(pages: u64) -> String {
-    if pages == 1 { "1 page".to_owned() } else { format!("{pages} pages") }
 }
 
 /// The place of the best.
@@ -273,9 +269,9 @@ fn keep(present: &Present, ranked: &[&Candidate], best: &Candidate, taken: &Take
         .filter(|&pages| present.candidates.is_empty() && about_as_few(pages, taken.peak_pages))?;
     Some(format!(
         "as far as the recording shows: {name} had its blocks within {}, and {} needs {}",
-        pages_text(recorded),
+        counted(recorded, "page"),
         best.title,
-        pages_text(taken.peak_pages)
+        counted(taken.peak_pages, "page")
     ))
 }
 

@@ -129,12 +129,12 @@ macro_rules! stub_groups {
 
 stub_groups! {
     Wasi "wasi" "no arguments, no files, output dropped",
-    Libc "libc" "locks, time zones, system calls that answer ENOSYS",
-    Clock "clock" "counts questions",
+    Libc "libc" "locks, time zones, system calls that return ENOSYS",
+    Clock "clock" "advances 1 ms per call",
     Random "random" "the same bytes in every run, NOT for keys",
-    Exceptions "exceptions" "what is thrown ends the program",
+    Exceptions "exceptions" "a throw terminates the program",
     Glue "glue" "error paths of JavaScript glue",
-    Log "log" "functions of your own that show a text (pointer, length), which is dropped; not a part of all",
+    Log "log" "your own functions that print a text (pointer, length), which is dropped; not included in all",
 }
 
 /// A set of [`StubGroup`]s.

@@ -139,7 +139,7 @@ fn contract(
     }
     let functions = counted(entries.len(), "function", "functions");
     Ok(format!(
-        "{functions} of the heap called {} times beside another heap, {} keep C's contract",
+        "{functions} of the heap called {} times and compared with another heap, {} keep C's contract",
         found.calls,
         counted(found.blocks, "block", "blocks")
     ))

@@ -47,7 +47,7 @@ impl HostVerdict {
     /// The question for people.
     #[must_use]
     pub fn question(&self) -> String {
-        format!("on the target host `{}`, says inspect", escape_name(&self.id))
+        format!("inspect for the target host `{}`", escape_name(&self.id))
     }
 
     /// The answer for people.
@@ -249,7 +249,7 @@ fn describe_verification(verification: &Verification) -> Text {
                 .plain(format!(" {question}: {}", shorten(detail, LONGEST_SENTENCE))),
         );
     };
-    line("on a bare engine, says inspect", &verification.inspected);
+    line("inspect for a bare engine", &verification.inspected);
     for check in &verification.checks {
         line(&format!("{} on {}", check.question.text(), check.engine), &check.outcome);
     }

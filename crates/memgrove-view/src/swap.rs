@@ -84,13 +84,18 @@ fn costs_lines(costs: &Costs, lines: &mut Lines) {
     }
     if *leak_is_gone {
         let words = format!(
-            "memory lost although every block is given back: {} pages after 100 rounds, {} after 400",
-            before.early_pages, before.steady_pages
+            "memory lost although every block is given back: {} after 100 rounds, {} after 400",
+            count(before.early_pages, "page"),
+            before.steady_pages
         );
         lines.field("defect gone", Tone::Good, &words);
     }
     if after.leaks() {
-        let words = format!("{} pages after 100 rounds, {} after 400", after.early_pages, after.steady_pages);
+        let words = format!(
+            "{} after 100 rounds, {} after 400",
+            count(after.early_pages, "page"),
+            after.steady_pages
+        );
         lines.field("still grows", Tone::Warn, &words);
     }
 }

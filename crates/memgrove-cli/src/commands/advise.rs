@@ -6,16 +6,15 @@ use anyhow::{Context, Result};
 use clap::Args;
 use memgrove_api::{HostTarget, profile};
 use memgrove_inspect::Facts;
-use memgrove_lab::measure::Trace;
 use memgrove_lab::measure::advise::{Chain, Replayers};
 use memgrove_lab::measure::catalogue::Catalogue;
+use memgrove_lab::measure::{MeasureError, Trace};
 use memgrove_profile::Profile;
 use memgrove_results::advice::{Advice, PAGE_BYTES, Present, Verdict, held_by};
 use memgrove_rewrite::swap::{SwapError, To, swap};
 use memgrove_text::escape_file_name;
 use memgrove_view::advise::{Advised, SwapAdvice};
 
-use super::bench::for_the_user;
 use super::trace_read::{Original, read_recorded};
 use crate::exit::{self, Exit, UserError};
 use crate::input;
@@ -23,7 +22,7 @@ use crate::interrupt::RunFolder;
 use crate::output::Output;
 
 const LONG_ABOUT: &str = "\
-Say which allocator serves a recorded program best
+Recommend an allocator for a recorded program
 
 PROFILE is a recording of `memgrove trace`, or a trace as `memgrove bench --trace` takes it. Its calls are replayed, in order, \
 on each allocator that `memgrove bench --list` names: how many pages the heap grows to, and again when the same calls are \
@@ -33,9 +32,9 @@ so the same recording gives the same answer.
 With --host, the instructions are priced as that chain does, and it is the price that counts.
 
 Recommended is the allocator with the fewest pages; among those about equal (5 %, or one page of ten) the one with the fewest \
-instructions; among those about equal (10 %) the one with the least code. If that is the present one, it says so.
+instructions; among those about equal (10 %) the one with the least code. If that is the present one, it is kept.
 
-With FILE, the module that was traced, it names the present allocator and says whether `memgrove swap` can put a better one in.";
+With FILE, the module that was traced, the present allocator is named, and whether `memgrove swap` can put a better one in.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -47,7 +46,7 @@ Examples:
 /// First bytes of a trace for `memgrove bench`.
 const TRACE_MAGIC: [u8; 4] = *b"MGTR";
 
-/// Say which allocator serves a recorded program best
+/// Recommend an allocator for a recorded program
 #[derive(Clone, Debug, Args)]
 #[command(long_about = LONG_ABOUT, after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP))]
 pub(crate) struct AdviseArgs {
@@ -59,7 +58,7 @@ pub(crate) struct AdviseArgs {
     #[arg(value_name = "FILE")]
     module: Option<PathBuf>,
 
-    /// Allocators or groups to try (all, ours, peers), beside dlmalloc [default: all]
+    /// Allocators or groups to try (all, ours, peers), in addition to dlmalloc [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     allocators: Vec<String>,
 
@@ -89,13 +88,13 @@ pub(crate) fn run(args: &AdviseArgs, out: &mut Output) -> Result<Exit> {
         .zip(facts.as_ref())
         .map(|((path, name), facts)| Original { path, name, facts, max_size: args.max_size });
     let recorded = recorded(&args.profile, &name, module.as_ref(), args.max_size)?;
-    let trace = Trace::of(recorded.trace, &args.profile).map_err(|error| for_the_user(error.into()))?;
+    let trace = Trace::of(recorded.trace, &args.profile).map_err(MeasureError::from)?;
 
     // What engines leave in the folder for temporary files goes with it.
     let _folder = RunFolder::new();
-    let catalogue = Catalogue::embedded().map_err(|error| for_the_user(error.into()))?;
+    let catalogue = Catalogue::embedded().map_err(MeasureError::from)?;
     let chain = args.host.as_deref().map(chain).transpose()?;
-    let replayers = Replayers::load(&catalogue, &args.allocators, chain).map_err(for_the_user)?;
+    let replayers = Replayers::load(&catalogue, &args.allocators, chain)?;
     let bar = out.progress(replayers.count() as u64, "replaying");
     let advice = replayers.advise(&trace, &|| bar.step());
     out.progress_done();

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use memgrove_lab::engine::{self, EngineId, Settings};
 use memgrove_lab::guest::Role;
-use memgrove_lab::measure::catalogue::{Catalogue, CatalogueError};
+use memgrove_lab::measure::catalogue::Catalogue;
 use memgrove_lab::measure::results::Results;
 use memgrove_lab::measure::saved::{self, ResultsError};
 use memgrove_lab::measure::{Event, MeasureError, Plan, Request, Save, Trace, run as measure};
@@ -37,11 +37,11 @@ const QUICK_SCALE_PERCENT: u32 = 5;
 /// The allocators of a quick run: most of its time goes into compiling guests.
 const QUICK_ALLOCATORS: [&str; 6] = ["bump", "dlmalloc", "talc-wasm", "rlsf", "wee-alloc", "ours"];
 
-/// Measure allocators beside each other, in wasm
+/// Compare allocators side by side in WebAssembly
 ///
 /// Every allocator is compiled into one guest module with every workload. What is exact is counted first:
 /// executed instructions (fuel), calls, heap bytes. Wall times follow in rounds, cold and warm, with the base
-/// measured a second time as a control that shows the noise. An allocator that corrupts, leaks, runs out or
+/// measured a second time as a control that shows the noise. An allocator that corrupts, leaks, runs out of memory or
 /// collapses is shown as a failure with the reason.
 #[derive(Debug, Args)]
 #[command(after_long_help = format!("{EXAMPLES}\n\n{}", crate::exit::HELP))]
@@ -54,11 +54,11 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     workloads: Vec<String>,
 
-    /// Engines for wall times: wasmtime, wasmi, node [default: wasmtime, and node where it is there]
+    /// Engines for wall times: wasmtime, wasmi, node [default: wasmtime, and node if installed]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     engine: Vec<EngineId>,
 
-    /// Measure a module of your own that keeps the guests' contract
+    /// Measure your own guest module (interface: guests/README.md)
     #[arg(long, value_name = "FILE")]
     guest: Vec<PathBuf>,
 
@@ -86,7 +86,7 @@ pub(crate) struct BenchArgs {
     #[arg(long)]
     quick: bool,
 
-    /// Save raw samples after every measurement, and go on where an earlier run into this file ended
+    /// Save raw samples after every measurement, and resume from FILE if it exists
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
 
@@ -102,7 +102,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
 
-    /// With --markdown: write the charts as SVG into a folder beside it with its name, and show them
+    /// With --markdown: also write SVG charts to a folder named like the Markdown file, and link them
     #[arg(long, requires = "markdown")]
     plots: bool,
 
@@ -110,7 +110,7 @@ pub(crate) struct BenchArgs {
     #[arg(long)]
     json: bool,
 
-    /// List allocators and workloads and stop
+    /// List allocators and workloads, and exit
     #[arg(long)]
     list: bool,
 }
@@ -210,7 +210,7 @@ fn measured(args: &BenchArgs, save: Option<&Target>, out: &mut Output) -> Result
         (named, _) => named.to_vec(),
     };
     for path in &args.guest {
-        let name = catalogue.add_file(path).map_err(|error| for_the_user(error.into()))?;
+        let name = catalogue.add_file(path).map_err(MeasureError::from)?;
         if !allocators.is_empty() {
             allocators.push(name); // who names a file wants it measured
         }
@@ -235,11 +235,9 @@ fn measured(args: &BenchArgs, save: Option<&Target>, out: &mut Output) -> Result
         },
         commit: std::env::var("MEMGROVE_COMMIT").ok(),
     };
-    let plan = Plan::new(&catalogue, &request).map_err(for_the_user)?;
+    let plan = Plan::new(&catalogue, &request)?;
     let mut results = match &args.save {
-        Some(path) => {
-            saved::resume(path, plan.setting.clone()).map_err(|error| for_the_user(error.into()))?
-        }
+        Some(path) => saved::resume(path, plan.setting.clone()).map_err(MeasureError::from)?,
         None => Results::new(plan.setting.clone()),
     };
     let bar = out.progress(plan.works.len().max(2) as u64, "measuring");
@@ -278,7 +276,7 @@ fn measured(args: &BenchArgs, save: Option<&Target>, out: &mut Output) -> Result
                 text.gap();
                 out.print(text)?;
             }
-            Err(for_the_user(error))
+            Err(error.into())
         }
     }
 }
@@ -297,21 +295,6 @@ fn engines(args: &BenchArgs, out: &mut Output) -> Vec<EngineId> {
             out.note(format!("no times on V8: {error}"));
             vec![EngineId::Wasmtime]
         }
-    }
-}
-
-/// Gives an error its hint, and its exit status: a name that does not exist is a mistake of the command line.
-pub(crate) fn for_the_user(error: MeasureError) -> anyhow::Error {
-    let hint = error.hint();
-    let user = match &error {
-        MeasureError::Catalogue(CatalogueError::Unknown { .. }) | MeasureError::Nothing(_) => {
-            UserError::usage(error.to_string())
-        }
-        _ => UserError::failed(error.to_string()),
-    };
-    match hint {
-        Some(hint) => user.hint(hint).into(),
-        None => user.into(),
     }
 }
 

@@ -25,28 +25,28 @@ use memgrove_api::size;
 const LONG_ABOUT: &str = "\
 Make a module run anywhere: satisfy its imports inside the module
 
-First a plan: each import, what it is for, what will stand for it and why that is right, or why it must stay. Then the \
-module is rewritten and verified, always: it validates, the inspector says that it runs on a bare engine, and on two engines \
+First a plan: each import, its purpose, what will replace it and why that is right, or why it must stay. Then the \
+module is rewritten and always verified: it validates, `inspect` finds that it runs on a bare engine, and on two engines \
 it instantiates with nothing, its memory grows, each stand-in does what the host's function does, and its exports do what \
-the original's do under an emulated host: the same results, memory, and reasons of traps. \
-OUT is written only after that; the input is never touched.
+the original's do under an emulated host: same results, memory and reasons of traps. \
+OUT is written only after that; the input is never modified.
 
 The heading gives the verdict. verified: all of that was executed. verified in part: what was not run is named. \
 not verified: nothing could be run to its end; OUT is written, and the exit status is 4.
 
-What needs a host by nature (JavaScript objects, drawing, sockets) stays an import; then, and where the inspector says \
-that the result does not run on the host it is for, nothing is written. --partial writes it nevertheless; the exit \
+What needs a host by nature (JavaScript objects, drawing, sockets) stays an import. If imports stay, or if the result \
+does not run on the target host, nothing is written. --partial writes it anyway; the exit \
 status is 3 either way.";
 
 const EXAMPLES: &str = "\
 Examples:
   memgrove fix app.wasm -o anywhere.wasm      plan, rewrite, verify, write
-  memgrove fix app.wasm --dry-run             only say what would be done
+  memgrove fix app.wasm --dry-run             only report what would be done
   memgrove fix app.wasm --explain env.log     why one import is satisfied or stays, and what to try
   memgrove fix app.wasm -o out.wasm --host wasmtime   leave WASI to the host
   memgrove fix app.wasm -o out.wasm --stub none       only what can be satisfied exactly
   memgrove fix app.wasm -o out.wasm --allocator wee   put a heap inside for imported malloc and free
-  memgrove fix app.wasm -o out.wasm --glue app.js     Emscripten's JavaScript says what minified names are
+  memgrove fix app.wasm -o out.wasm --glue app.js     Emscripten's JavaScript names the minified imports
   memgrove fix app.wasm -o out.wasm --trap rest       it has to load; what is not known traps when called
   memgrove fix app.wasm -o out.wasm --host wasm3 --lower   write in older instructions what the host lacks
   memgrove fix app.wasm -o out.wasm --json | jq '.plan.imports'";
@@ -62,11 +62,11 @@ pub(crate) struct FixArgs {
     #[arg(value_name = "FILE")]
     path: PathBuf,
 
-    /// Where to write the new module; a file that is there is replaced at once, when all is done
+    /// Output file; an existing file is replaced atomically, only on success
     #[arg(short, long, value_name = "OUT", required_unless_present_any = ["dry_run", "explain"])]
     output: Option<PathBuf>,
 
-    /// Only say what would be done
+    /// Only report what would be done
     #[arg(short = 'n', long, conflicts_with = "output")]
     dry_run: bool,
 
@@ -88,7 +88,7 @@ pub(crate) struct FixArgs {
     #[arg(long, value_name = "NAME|GROUP|rest", value_delimiter = ',')]
     trap: Vec<String>,
 
-    /// The heap that is put inside where the module imports malloc, free and their family
+    /// Heap to put inside if the module imports malloc, free and their family
     ///
     /// All of the family that is imported, or none of it. Without it these imports stay. wee: the smallest code, every
     /// call in constant time; the heap lies in memory that it grows itself.
@@ -116,7 +116,7 @@ pub(crate) struct FixArgs {
           default_missing_value = lower::HOST, value_parser = lower_names())]
     lower: Vec<String>,
 
-    /// What becomes of giving memory back (`__wbindgen_memory_discard`, `memory.discard`)
+    /// How to handle giving memory back (`__wbindgen_memory_discard`, `memory.discard`)
     ///
     /// lower: the range is filled with zeros, which any engine can; also of the instruction. raise: the import becomes the
     /// instruction, for engines with the proposal memory-control. Without it an import is lowered, and an instruction stays.
@@ -130,7 +130,7 @@ pub(crate) struct FixArgs {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_memory: Option<u64>,
 
-    /// The module's JavaScript, by Emscripten: says what its minified imports are
+    /// The module's JavaScript, made by Emscripten: it names the minified imports
     ///
     /// Understood are ES modules, UMD and MODULARIZE, also minified: the object that is passed to the module, as an object
     /// literal, with functions called by their names in Emscripten's library or of one statement. Of a FILE that is
@@ -147,7 +147,7 @@ pub(crate) struct FixArgs {
     max_size: u64,
 }
 
-const STUB_HELP: &str = "Groups of imports that may be answered by something poorer than a host's function";
+const STUB_HELP: &str = "Groups of imports that may be replaced by simplified stand-ins";
 
 fn stub_names() -> PossibleValuesParser {
     PossibleValuesParser::new(
@@ -197,7 +197,7 @@ pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
     if let Some(refusal) = planned.refusal() {
         show(args, &planned.shown(None), out)?;
         let refusal = shorten(&refusal, LONGEST_REFUSAL);
-        out.note(format!("nothing written: {refusal}; --partial writes the module all the same"));
+        out.note(format!("nothing written: {refusal}; use --partial to write anyway"));
         return Ok(Exit::No);
     }
     verify_and_write(args, &planned, target.as_ref(), out)
@@ -241,8 +241,8 @@ fn read_glue(path: &Path, max_bytes: u64) -> Result<(String, String)> {
         Source::File(path.to_owned()).read(max_bytes).with_context(|| format!("reading the glue {name}"))?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();
-        UserError::failed(format!("the glue {name} is no text in UTF-8 (at offset {offset:#x})"))
-            .hint("--glue wants the .js file that Emscripten wrote beside the module")
+        UserError::failed(format!("the glue {name} is not UTF-8 text (at offset {offset:#x})"))
+            .hint("--glue takes the .js file that Emscripten wrote with the module")
     })?;
     Ok((name, text))
 }

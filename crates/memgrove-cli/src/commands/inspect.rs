@@ -22,7 +22,7 @@ use crate::select::SelectArgs;
 use crate::writer::{Format, Writer};
 
 const LONG_ABOUT: &str = "\
-Say what a module's memory is, what made it and where it runs
+Report a module's memory, toolchain, allocator and where it runs
 
 For each WebAssembly module: on which hosts it runs and why not on others; its memory with static data, stack and heap, \
 and who makes it grow; the allocator and the toolchain, in stripped modules too; what it imports and for what; which \
@@ -44,7 +44,7 @@ Examples:
   memgrove inspect --require bare app.wasm  exit status 0 only if it runs without imports
   memgrove inspect --host ours.toml --require ours uploads/ --format ndjson";
 
-/// Say what a module's memory is, what made it and where it runs
+/// Report a module's memory, toolchain, allocator and where it runs
 #[derive(Clone, Debug, Args)]
 #[command(long_about = LONG_ABOUT, after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP))]
 pub(crate) struct InspectArgs {
@@ -54,7 +54,7 @@ pub(crate) struct InspectArgs {
     #[arg(value_name = "FILE", required_unless_present = "list_hosts")]
     paths: Vec<PathBuf>,
 
-    /// How to write the results
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = Format::Auto, help_heading = "Output")]
     format: Format,
 
@@ -66,7 +66,7 @@ pub(crate) struct InspectArgs {
     #[arg(long, value_name = "OUT", help_heading = "Output")]
     html: Option<PathBuf>,
 
-    /// Also write each core module that lies inside a file to the folder DIR, which must be empty or not there
+    /// Also write each core module found inside a file to the folder DIR, which must be empty or new
     ///
     /// Those of components, and those compressed, in archives, inlined in JavaScript or written as text. Each is
     /// named after what it lies in; what it is called is printed on standard error.
@@ -88,25 +88,25 @@ pub(crate) struct InspectArgs {
     #[arg(long, value_name = "HOST", help_heading = "Hosts")]
     require: Vec<String>,
 
-    /// Let --require be content with a host on which a module runs under conditions
+    /// Count "runs if" as a pass for --require
     #[arg(long, requires = "require", help_heading = "Hosts")]
     allow_conditions: bool,
 
-    /// Exit with status 3 unless every module keeps the demands in this file (see memgrove.toml in README)
+    /// Exit with status 3 unless every module meets the policy in FILE (see memgrove.toml in the README)
     ///
     /// Required hosts, imports that are allowed or denied, the most memory and bytes, allocators and warnings that are
     /// not wanted. What --require says is added to its hosts.
     #[arg(long, value_name = "FILE", help_heading = "Hosts")]
     policy: Option<PathBuf>,
 
-    /// Name the known hosts, those of --host included, and stop
+    /// List the known hosts, including those of --host, and exit
     #[arg(long, help_heading = "Hosts")]
     list_hosts: bool,
 
     #[command(flatten)]
     select: SelectArgs,
 
-    /// How many files to inspect at once [default: one for each processor]
+    /// Number of files to inspect in parallel [default: one per processor]
     #[arg(short, long, value_name = "N", help_heading = "Limits")]
     jobs: Option<usize>,
 

@@ -27,8 +27,8 @@ Examples:
 ///
 /// The study's program (allocate 64 KiB, copy the program's name into them, compare) in C, C++ and Rust, by
 /// every toolchain with every allocator it offers. Each module is inspected, instantiated with nothing and
-/// under the host it is made for, and run on wasmtime, wasmi and Node under two names: one must succeed, the
-/// other must fail.
+/// under the host it is made for, and run on wasmtime, wasmi and Node twice, once with the name that the
+/// program accepts and once with one it must reject.
 #[derive(Debug, Args)]
 #[command(after_long_help = format!("{EXAMPLES}\n\n{}", crate::exit::HELP))]
 pub(crate) struct SurveyArgs {
@@ -39,7 +39,7 @@ pub(crate) struct SurveyArgs {
     #[arg(long)]
     build: bool,
 
-    /// Compare what was built with the shipped modules' facts; the answer is no if they differ
+    /// Fail (status 3) if built modules differ from the shipped ones
     #[arg(long, requires = "build")]
     check: bool,
 
@@ -47,7 +47,7 @@ pub(crate) struct SurveyArgs {
     #[arg(long, requires = "build", value_name = "DIR")]
     samples: Option<PathBuf>,
 
-    /// Where built modules and their manifest go [default: `out/survey/modules` beside the samples]
+    /// Where built modules and their manifest go [default: `out/survey/modules` next to the samples]
     #[arg(long, requires = "build", value_name = "DIR")]
     modules: Option<PathBuf>,
 

@@ -23,11 +23,11 @@ const LONG_ABOUT: &str = "\
 Record what a module's heap does, without rebuilding it, and read the recording
 
 Without -o, the module is run: a command with the arguments behind `--`, this process's streams and the folders of --dir, or \
-a function of a library with --invoke. What its heap did is then said, and written in the formats that are asked for.
+a function of a library with --invoke. Then a report says what its heap did; --html, --dhat and other options write it in other formats.
 
 With -o, the module is instrumented: the same imports and exports, and one more, the memory `memgrove_profile`, in which \
-each call of the allocator is noted with its size, its block and the stack of calls that led to it. Which functions those \
-are is what `memgrove inspect -v` lists, or what --alloc says. It needs an engine with several memories, unless --one-memory \
+each call of the allocator is noted with its size, its block and the stack of calls that led to it. These functions are \
+those that `memgrove inspect -v` lists, or those named with --alloc. It needs an engine with several memories, unless --one-memory \
 is given: then `memgrove_profile` is the module's own memory, and `memgrove_profile_place` a function that returns where in it.
 
 With --profile, a recording is read: the most memory that was live and who held it, what was live at the end, and who \

@@ -147,7 +147,7 @@ impl ReadArgs {
         !self.profile.is_empty() || self.diff.is_some()
     }
 
-    /// The files that are read, beside the module.
+    /// The files that are read in addition to the module.
     fn inputs(&self) -> impl Iterator<Item = &Path> {
         let diff = self.diff.iter().flatten();
         self.profile.iter().chain(diff).map(PathBuf::as_path).chain(self.names.inputs())

@@ -170,7 +170,7 @@ mod engines {
                     return Ok(Self::Command);
                 }
                 return Err(UserError::usage(format!(
-                    "{} is no command: it exports no function `_start`",
+                    "{} is not a command: it exports no function `_start`",
                     original.name
                 ))
                 .hint("call a function with --invoke EXPORT, or write an instrumented module with -o and run it where it belongs")
@@ -232,7 +232,7 @@ mod engines {
 
     fn number(text: &str, ty: ValType) -> Result<Value> {
         let wrong = || {
-            UserError::usage(format!("`{text}` is no {}", type_name(ty)))
+            UserError::usage(format!("`{text}` is not a valid {}", type_name(ty)))
                 .hint("numbers are decimal, such as 24 or -1; floating point such as 0.5")
         };
         // An i32 is what the program takes it for: signed or not.

@@ -1,5 +1,6 @@
 //! Runs the command as its users do.
 
+mod book;
 mod budget;
 mod fix;
 mod fix_host;
@@ -9,5 +10,7 @@ mod output;
 mod outputs;
 mod poison;
 mod sarif;
+mod schema_check;
+mod schemas;
 mod signals;
 mod support;

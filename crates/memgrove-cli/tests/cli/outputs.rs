@@ -276,7 +276,7 @@ fn what_is_no_place_for_a_file_is_refused() {
             ("-", "cannot be standard output"),
             ("nowhere/out", "is in a folder that is not there: nowhere"),
             ("nowhere/deeper/out", "mkdir -p nowhere/deeper"),
-            ("add.wat/out", "is in something that is no folder: add.wat"),
+            ("add.wat/out", "lies in something that is not a folder: add.wat"),
             ("socket", "is a socket: socket"),
         ] {
             refused(&run(folder.path(), args, out), why);

@@ -1,5 +1,7 @@
 //! What `memgrove fix` has put into a module: told by the marks that it leaves.
 
+use memgrove_module::counted;
+
 use crate::facts::{ExternKind, Facts, offset32};
 use crate::report::{Evidence, FunctionRef, Mended};
 
@@ -34,7 +36,7 @@ pub(crate) fn mended(facts: &Facts<'_>) -> Option<Mended> {
     }
     if let Some(first) = helpers.first() {
         let offset = facts.function(first.func).map_or(0, |function| function.body_offset);
-        let text = format!("{helper_count} functions whose names start with \"{PREFIX}\"");
+        let text = format!("{} with a name that starts with \"{PREFIX}\"", counted(helper_count, "function"));
         evidence.push(Evidence::in_func(first.func, offset, text));
     }
     (!evidence.is_empty()).then(|| Mended { helpers, helper_count: offset32(helper_count), evidence })

@@ -119,7 +119,7 @@ pub(super) fn by_default(
     if let Some(none) = entries.allocator("none").filter(|_| sites.nothing_allocates(facts)) {
         if let Some(import) = unresolved(code) {
             let text = format!(
-                "nothing inside grows memory or allocates, but nobody knows what the import {}.{} does",
+                "nothing inside grows memory or allocates, but it is unknown what the import {}.{} does",
                 short(import.module),
                 short(import.name)
             );

@@ -1,5 +1,7 @@
 //! Application or library, and what must run first.
 
+use memgrove_module::counted;
+
 use crate::facts::{ExternKind, Facts};
 use crate::report::{Conclusion, Confidence, Evidence, FunctionRef, Role, Startup, short};
 
@@ -81,8 +83,10 @@ fn role(facts: &Facts<'_>, entries: &[FunctionRef], constructors: &[FunctionRef]
     // Minified exports hide an entry point.
     let minified = facts.exports.iter().all(|export| export.name.len() <= 3);
     let confidence = if minified { Confidence::LOW } else { Confidence::MEDIUM };
-    Conclusion::new(Role::Library, confidence)
-        .because(Evidence::new(format!("{exports} functions are exported, none of them a known entry point")))
+    Conclusion::new(Role::Library, confidence).because(Evidence::new(format!(
+        "{} exported, none of them a known entry point",
+        counted(exports as u64, "function")
+    )))
 }
 
 fn component_role(facts: &Facts<'_>) -> Conclusion<Role> {
@@ -90,8 +94,10 @@ fn component_role(facts: &Facts<'_>) -> Conclusion<Role> {
     match exports.clone().find(|export| export.name.starts_with("wasi:cli/run@")) {
         Some(run) => Conclusion::new(Role::Application, Confidence::CERTAIN)
             .because(Evidence::at(run.offset, format!("exports {}", short(run.name)))),
-        None => Conclusion::new(Role::Library, Confidence::HIGH)
-            .because(Evidence::new(format!("{} exports, none of them wasi:cli/run", exports.count()))),
+        None => Conclusion::new(Role::Library, Confidence::HIGH).because(Evidence::new(format!(
+            "{}, none of them wasi:cli/run",
+            counted(exports.count() as u64, "export")
+        ))),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Which toolchain made the module.
 
+use memgrove_module::counted;
+
 use super::entries::{Entries, Judged};
 use super::mixture::{self, Mixture};
 use super::origin::{self, Hint};
@@ -145,7 +147,11 @@ fn what_was_seen(facts: &Facts<'_>) -> Vec<Evidence> {
         some_of(customs.iter().map(|name| short(name)), MAX_SECTIONS)
     };
     vec![
-        Evidence::new(format!("{} imports, {} exports", facts.imports.len(), facts.exports.len())),
+        Evidence::new(format!(
+            "{}, {}",
+            counted(facts.imports.len() as u64, "import"),
+            counted(facts.exports.len() as u64, "export")
+        )),
         Evidence::new(format!("custom sections: {customs}")),
     ]
 }

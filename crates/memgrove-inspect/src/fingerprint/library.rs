@@ -15,9 +15,7 @@ const MAGIC: &[u8; 4] = b"MGFP";
 #[must_use]
 pub fn library() -> &'static Library {
     static LIBRARY: OnceLock<Library> = OnceLock::new();
-    LIBRARY.get_or_init(|| {
-        Library::decode(include_bytes!("../../../../knowledge/fingerprints/library.bin")).unwrap_or_default()
-    })
+    LIBRARY.get_or_init(|| Library::decode(crate::knowledge::FINGERPRINTS).unwrap_or_default())
 }
 
 /// Known allocators as weighted grams.

@@ -141,14 +141,8 @@ pub fn open(engine: EngineId, settings: &Settings) -> Result<Box<dyn Engine>, En
     }
 }
 
-/// The version of an engine's crate that this build is pinned to; the crates do not tell it at run time.
-fn locked_version(package: &str) -> &'static str {
-    const LOCK: &str = include_str!("../../../../Cargo.lock");
-    let entry = LOCK.split("[[package]]").find(|entry| {
-        entry
-            .lines()
-            .any(|line| line.strip_prefix("name = ").is_some_and(|name| name.trim_matches('"') == package))
-    });
-    let version = entry.and_then(|entry| entry.lines().find_map(|line| line.strip_prefix("version = ")));
-    version.map_or("unknown", |version| version.trim_matches('"'))
+/// The versions of the engines' crates that this build has; see build.rs.
+mod versions {
+    #![allow(dead_code, reason = "an engine may be left out of the build")]
+    include!(concat!(env!("OUT_DIR"), "/versions.rs"));
 }

@@ -45,7 +45,7 @@ impl Engine for Wasmi {
     }
 
     fn version(&self) -> &str {
-        super::locked_version("wasmi")
+        super::versions::WASMI
     }
 
     fn compile(&self, wasm: &[u8]) -> Result<Box<dyn Module>, EngineError> {

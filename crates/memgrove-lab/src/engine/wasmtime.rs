@@ -78,7 +78,7 @@ impl Engine for Wasmtime {
     }
 
     fn version(&self) -> &str {
-        super::locked_version("wasmtime")
+        super::versions::WASMTIME
     }
 
     fn compile(&self, wasm: &[u8]) -> Result<Box<dyn Module>, EngineError> {

@@ -95,7 +95,7 @@ impl CatalogueError {
             Self::Unknown { suggestion, .. } => {
                 suggestion.as_ref().map(|suggestion| format!("did you mean `{suggestion}`?"))
             }
-            Self::Broken(_) => Some("`cargo xtask guests` makes them anew".to_owned()),
+            Self::Broken(_) => Some("`cargo xtask guests build` makes them again".to_owned()),
             Self::NotAGuest { .. } => {
                 Some("a guest imports nothing and exports what guests/README.md says".to_owned())
             }

@@ -77,13 +77,24 @@ pub enum RebuildError {
         error: io::Error,
     },
     /// A manifest is there and is none.
-    #[error("{path} is not a manifest: {error}\nhint: remove it, it will be written anew")]
+    #[error("{path} is not a manifest: {error}")]
     Manifest {
         /// Which.
         path: PathBuf,
         /// Why.
         error: serde_json::Error,
     },
+}
+
+impl RebuildError {
+    /// What to try.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Io { .. } => None,
+            Self::Manifest { .. } => Some("remove it; the next run writes it again"),
+        }
+    }
 }
 
 /// Progress of a rebuild.

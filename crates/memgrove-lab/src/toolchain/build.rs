@@ -75,7 +75,7 @@ pub enum BuildError {
     Archive(Absence),
     /// It was built and keeps its allocator.
     #[error("its allocator cannot be swapped: {0}")]
-    Swap(#[from] memgrove_rewrite::swap::SwapError),
+    Swap(#[from] SwapError),
     /// It was built and cannot be fixed.
     #[error("memgrove fix: {0}")]
     Fix(#[from] memgrove_rewrite::Error),
@@ -86,7 +86,7 @@ pub enum BuildError {
     #[error("the build left no readable module: {0}")]
     NoModule(std::io::Error),
     /// What they left is neither a module nor its text.
-    #[error("the build left something that is no module: {0}")]
+    #[error("the build left something that is not a module: {0}")]
     NotAModule(#[from] wat::Error),
     /// The folder for the build could not be made.
     #[error("cannot make a folder for the build: {0}")]

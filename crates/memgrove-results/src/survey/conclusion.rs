@@ -186,7 +186,7 @@ fn size(row: &Row) -> String {
 }
 
 fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+    memgrove_module::counted(number as u64, what)
 }
 
 fn distinct<'r>(names: impl Iterator<Item = &'r str>) -> Vec<&'r str> {

@@ -12,6 +12,7 @@
 //! What lies beyond a declared maximum fits into no memory that the module accepts. Such a module
 //! can be instantiated neither before nor after, and is left so.
 
+use memgrove_module::counted;
 use memgrove_module::facts::ConstExpr;
 use wasmparser::{DataKind, ElementItems, ElementKind, MemoryType, Operator, TableType};
 
@@ -59,7 +60,7 @@ fn memories(pass: &mut Pass<'_, '_>) {
         pass.edits.memories.insert(index, MemoryType { initial: pages, ..ty });
         pass.change(
             "memory",
-            format!("minimum raised from {} to {}", ty.initial, count(pages, "page")),
+            format!("minimum raised from {} to {}", ty.initial, counted(pages, "page")),
             "active data segments reach that far, so its host had to pass as much",
         );
     }
@@ -92,14 +93,10 @@ fn tables(pass: &mut Pass<'_, '_>) {
         pass.edits.tables.insert(index, TableType { initial: end, ..ty });
         pass.change(
             "table",
-            format!("minimum raised from {} to {}", ty.initial, count(end, "element")),
+            format!("minimum raised from {} to {}", ty.initial, counted(end, "element")),
             "active element segments reach that far, so its host had to pass as many",
         );
     }
-}
-
-fn count(number: u64, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 /// The value of a segment's offset in the output, as an unsigned number; `None` where only the host

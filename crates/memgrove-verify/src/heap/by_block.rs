@@ -8,7 +8,7 @@ use crate::pair::{Answer, Compared, Original, Same, Sides, memory_bytes, trapped
 use crate::{Gap, Reason};
 
 /// Why something is not compared.
-const DEPENDS: &str = "depends on where the heap's blocks lie, or on bytes that nobody wrote";
+const DEPENDS: &str = "depends on where the heap's blocks lie, or on bytes that were never written";
 const BEYOND: &str = "writes beyond a block";
 
 /// The original on a second heap, and what is known of the fixed module's.

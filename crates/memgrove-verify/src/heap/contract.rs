@@ -320,7 +320,7 @@ impl<'p, 'e> Sequence<'p, 'e> {
             let wrong = |what: String| Err(End::Differs(format!("{whose} `{}` {what}", function.name())));
             if !at[side].is_multiple_of(align.max(ALIGN)) {
                 return wrong(format!(
-                    "returned {:#x}, which is no multiple of {}",
+                    "returned {:#x}, which is not a multiple of {}",
                     at[side],
                     align.max(ALIGN)
                 ));

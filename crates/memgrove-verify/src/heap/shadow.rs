@@ -242,7 +242,7 @@ impl Shadow {
     fn find(&mut self, address: u64) -> Result<Block, HostTrap> {
         match self.blocks.get(&address) {
             Some(block) if block.is_live => Ok(*block),
-            _ => Err(self.give_up("it gives back what is no block")),
+            _ => Err(self.give_up("it gives back what is not a block")),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::heap::{Blocks, Heap, Heaps, Own, Place, Run, Runs, Word, number};
 use crate::pair::Sides;
 
 /// Why something is not compared.
-const DEPENDS: &str = "depends on where the heap's blocks lie, or on bytes that nobody wrote";
+const DEPENDS: &str = "depends on where the heap's blocks lie, or on bytes that were never written";
 
 /// Where the memory ends is the heap's.
 const NOT_THERE: &str = "accesses memory that is not there";

@@ -152,7 +152,7 @@ impl Seen {
         let mut kept = 0;
         if let Some(old) = old.filter(|old| *old != 0 && !is_empty) {
             let Some(&number) = self.live.get(&u64::from(old)) else {
-                self.incomparable = Some("it gives back what is no block");
+                self.incomparable = Some("it gives back what is not a block");
                 return asked;
             };
             asked.block = Some(number);

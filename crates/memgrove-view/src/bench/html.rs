@@ -10,7 +10,7 @@ use memgrove_results::guest::Role;
 /// The page.
 #[must_use]
 pub fn html(results: &Results) -> String {
-    let mut page = Page::new("Allocators beside each other");
+    let mut page = Page::new("Allocators side by side");
     page.contents().lede(element("p").child(heading(results)));
     let lines = results.lines();
     page.section(

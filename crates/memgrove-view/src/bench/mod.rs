@@ -50,7 +50,7 @@ pub fn markdown(results: &Results, source: &str, folder: &str, pictures: &[Plot]
     // Inside a comment, where only its end means anything.
     let source = escape(source).replace("--", "- -").replace(['<', '>'], "");
     let mut out = format!(
-        "# Allocators beside each other\n\n<!-- Rendered from {source}; `cargo xtask report` writes it, `--check` compares. -->\n\n\
+        "# Allocators side by side\n\n<!-- Rendered from {source}; `cargo xtask report` writes it, `--check` compares. -->\n\n\
          {}\n\nRepeat it: `memgrove bench --scale {} --seed {} --rounds {} --save FILE`, on a machine that does nothing else.\n",
         markdown_text(&heading(results)),
         results.setting.scale_percent,
@@ -107,7 +107,7 @@ fn address(name: &str) -> String {
 }
 
 const OVERVIEW_WORDS: &str = "Geometric means over the workloads that an allocator did; ratios to the base. `≈` marks a \
-     difference from the base that is below the noise, which is no difference.\n\n";
+     difference from the base that is within measurement noise.\n\n";
 const WALL_WORDS: &str = "Ratio to the base by round, median. `≈`: no difference.\n\n";
 const CAVEATS: &str = "Fuel counts executed instructions, not time: a cache miss costs nothing, and `memory.grow` almost \
      nothing. Wall times are of the machine named above. A workload is not your program: measure it with \

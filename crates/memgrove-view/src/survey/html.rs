@@ -164,9 +164,9 @@ fn verdicts(rows: &[&Row]) -> Html {
         }));
         table.row(cells);
     }
-    let note = element("p").class("note").child(
-        "What the inspector says of each host, from the bytes alone; the reasons are under “How each was made”.",
-    );
+    let note = element("p")
+        .class("note")
+        .child("The verdict for each host, from the bytes alone; the reasons are under “How each was made”.");
     Html::from_iter([Html::from(table), note.into()])
 }
 

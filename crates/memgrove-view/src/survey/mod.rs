@@ -98,7 +98,7 @@ fn grower(module: &Module) -> &'static str {
         Some(Grower::Import) => "import",
         Some(Grower::ModuleAndImport) => "both",
         Some(Grower::Host) => "host",
-        Some(Grower::Nobody) => "nobody",
+        Some(Grower::Nobody) => "none",
         Some(Grower::NoMemory) => "no memory",
         None => "unknown",
     }

@@ -228,8 +228,8 @@ pub(crate) fn table(table: &TableReport) -> String {
     }
     parts.push(match table.grown_by {
         TableGrower::Module => "grown by the module".to_owned(),
-        TableGrower::Host => "grown by nobody but the host".to_owned(),
-        TableGrower::Nobody => "grown by nobody".to_owned(),
+        TableGrower::Host => "only the host can grow it".to_owned(),
+        TableGrower::Nobody => "it cannot grow".to_owned(),
     });
     parts.join(", ")
 }
@@ -251,8 +251,8 @@ pub(crate) fn growth(growth: &Growth) -> String {
                 "the module itself (memory.grow in {functions}) and the host, when the module calls {asked}"
             )
         }
-        Grower::Host => "nobody inside: the host must call memory.grow, or it stays as it is".to_owned(),
-        Grower::Nobody => "nobody".to_owned(),
+        Grower::Host => "not by the module; only the host can grow it".to_owned(),
+        Grower::Nobody => "it cannot grow".to_owned(),
         Grower::NoMemory => "there is no memory".to_owned(),
     };
     if growth.fixed && growth.who != Grower::Nobody {
@@ -269,7 +269,7 @@ pub(crate) const fn growth_short(who: Grower) -> &'static str {
         Grower::Import => "import",
         Grower::ModuleAndImport => "both",
         Grower::Host => "host",
-        Grower::Nobody => "nobody",
+        Grower::Nobody => "none",
         Grower::NoMemory => "-",
     }
 }

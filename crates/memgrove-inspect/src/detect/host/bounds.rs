@@ -1,6 +1,8 @@
 //! Bounds of a host that a module's file shows to be met or not.
 
-use super::{Answer, count, reason};
+use memgrove_module::counted;
+
+use super::{Answer, reason};
 use crate::facts::{ExternKind, Facts, TypeDef};
 use crate::knowledge::Host;
 
@@ -11,7 +13,7 @@ pub(super) fn check(facts: &Facts<'_>, host: &Host, answer: &mut Answer) {
         limit.filter(|&limit| number > limit as usize).map(|limit| (number, limit))
     };
     if let Some(limit) = limits.file_bytes.filter(|&limit| facts.size_bytes() > limit) {
-        refuse(format!("the file has {} bytes; the limit is {limit}", facts.size_bytes()));
+        refuse(format!("the file has {}; the limit is {limit}", counted(facts.size_bytes(), "byte")));
     }
     let own = facts.memories.iter().filter(|memory| memory.import.is_none()).count();
     if limits.one_own_memory && (facts.memories.len() != 1 || own != 1) {
@@ -22,26 +24,30 @@ pub(super) fn check(facts: &Facts<'_>, host: &Host, answer: &mut Answer) {
     {
         let max = memory.ty.max_pages.unwrap_or_default();
         refuse(format!(
-            "its memory declares a maximum ({max} pages); the host refuses that and sets its own"
+            "its memory declares a maximum ({}); the host refuses that and sets its own",
+            counted(max, "page")
         ));
     }
     if let Some((number, limit)) = over(facts.tables.len(), limits.tables) {
-        refuse(format!("it has {}; the limit is {limit}", count(number, "table", "tables")));
+        refuse(format!("it has {}; the limit is {limit}", counted(number as u64, "table")));
     }
     for table in &facts.tables {
         if limits.table_maximum && table.max.is_none() {
-            refuse(format!("a table of {} elements declares no maximum; the host asks for one", table.min));
+            refuse(format!(
+                "a table of {} declares no maximum; the host asks for one",
+                counted(table.min, "element")
+            ));
         }
         let elements = table.max.unwrap_or(table.min);
         if let Some(limit) = limits.table_elements.filter(|&limit| elements > limit) {
-            refuse(format!("a table may have {elements} elements; the limit is {limit}"));
+            refuse(format!("a table may have {}; the limit is {limit}", counted(elements, "element")));
         }
     }
     if let Some((number, limit)) = over(facts.imports.len(), limits.imports) {
-        refuse(format!("it has {number} imports; the limit is {limit}"));
+        refuse(format!("it has {}; the limit is {limit}", counted(number as u64, "import")));
     }
     if let Some((number, limit)) = over(facts.functions.len(), limits.functions) {
-        refuse(format!("it defines {number} functions; the limit is {limit}"));
+        refuse(format!("it defines {}; the limit is {limit}", counted(number as u64, "function")));
     }
     signatures(facts, host, answer);
     if limits.no_start

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use memgrove_module::counted;
+
 use super::{Answer, reason};
 use crate::facts::{ConstExpr, ElementMode, ExternKind, Facts, ValType};
 use crate::knowledge::Host;
@@ -74,7 +76,8 @@ fn data(facts: &Facts<'_>, answer: &mut Answer) {
         let Some(memory) = facts.memories.get(memory as usize) else { continue };
         let pages = end.div_ceil(memory.ty.page_size_bytes());
         answer.conditions.push(reason(format!(
-            "the host passes a memory of at least {pages} pages: the data segment at {offset:#x} ends at {end:#x}"
+            "the host passes a memory of at least {}: the data segment at {offset:#x} ends at {end:#x}",
+            counted(pages, "page")
         )));
     }
 }

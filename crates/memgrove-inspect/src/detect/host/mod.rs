@@ -13,6 +13,7 @@ use crate::facts::{BinaryKind, ExternKind, Facts, Import, offset32};
 use crate::knowledge::{FunctionTypes, Host, Knowledge, MissingFunctions};
 use crate::report::Toolchain;
 use crate::report::{Conclusion, Level, Outcome, Reason, Verdict, short};
+use memgrove_module::counted;
 use memgrove_module::pattern::glob;
 
 /// Names of imports that a reason spells out; the rest is only counted.
@@ -146,7 +147,8 @@ fn not_provided(number: usize, names: impl Iterator<Item = String>) -> String {
     if number > shown.len() {
         shown.push(format!("and {} more", number - shown.len()));
     }
-    format!("{} not provided: {}", count(number, "import is", "imports are"), shown.join(", "))
+    let verb = if number == 1 { "is" } else { "are" };
+    format!("{} {verb} not provided: {}", counted(number as u64, "import"), shown.join(", "))
 }
 
 /// Glue is generated for one toolchain's modules; names such as `env` alone prove nothing.
@@ -165,10 +167,6 @@ fn glue(facts: &Facts<'_>, host: &Host, toolchain: &Conclusion<Toolchain>, answe
     (0..offset32(facts.imports.len() as u64)).for_each(|at| other_glue.add_import(at));
     answer.conditions.clear();
     answer.reasons.push(other_glue);
-}
-
-fn count(n: usize, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 /// The name of an export in a sentence.

@@ -63,7 +63,7 @@ pub(super) fn growth(facts: &Facts<'_>, meanings: &ImportMeanings<'_, '_, '_>) -
         evidence.push(Evidence::at(
             memory.offset,
             if asks > sites.len() {
-                "shared; by memory.grow of no pages its threads learn of each other's growth also on V8, which tells late"
+                "shared; calls memory.grow(0), so threads on V8 see each other's growth in time"
             } else {
                 "shared: on V8 before its change of 2026-09-29 a thread may trap on copying or clearing memory that another one \
                  has grown"

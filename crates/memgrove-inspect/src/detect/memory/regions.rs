@@ -1,5 +1,7 @@
 //! The memory map: memory 0 as a list of regions, from address 0 upwards without gaps.
 
+use memgrove_module::counted;
+
 use super::Layout;
 use crate::facts::Facts;
 use crate::report::{Evidence, Grower, Growth, Region, RegionKind, StackDirection};
@@ -74,8 +76,8 @@ pub(super) fn regions(facts: &Facts<'_>, layout: &Layout<'_>, growth: Option<&Gr
 fn declared(facts: &Facts<'_>) -> String {
     let Some(memory) = facts.memories.first() else { return String::new() };
     match memory.ty.max_pages {
-        Some(max) => format!("memory of {} pages, at most {max}", memory.ty.min_pages),
-        None => format!("memory of {} pages without a maximum", memory.ty.min_pages),
+        Some(max) => format!("memory of {}, at most {max}", counted(memory.ty.min_pages, "page")),
+        None => format!("memory of {} without a maximum", counted(memory.ty.min_pages, "page")),
     }
 }
 

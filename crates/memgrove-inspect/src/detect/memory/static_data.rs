@@ -91,7 +91,7 @@ pub(super) fn bss(
     let behind_data = |fill: &&super::constants::ZeroFill| fill.address >= data_end && fill.len > 0;
     if let Some(fill) = inits.zero_fills.iter().filter(behind_data).max_by_key(|fill| fill.len) {
         let range = AddressRange { start: fill.address, end: fill.address.saturating_add(fill.len) };
-        let evidence = Evidence::in_func(fill.func, fill.offset, "memory.fill clears it beside memory.init");
+        let evidence = Evidence::in_func(fill.func, fill.offset, "memory.fill clears it next to memory.init");
         return Conclusion::new(range, Confidence::HIGH).because(evidence);
     }
     if let Some((end, offset)) =

@@ -1,5 +1,7 @@
 //! Warnings about memory: the stack, the memory that the host passes, threads.
 
+use memgrove_module::counted;
+
 use super::{Known, warning};
 use crate::detect::host::needed_memory;
 use crate::facts::{ExternKind, Facts};
@@ -43,7 +45,7 @@ pub(super) fn host_passes_memory(known: &Known<'_, '_>) -> Option<Warning> {
         return None;
     }
     let mut evidence = vec![Evidence::at(import.offset, format!("it imports {}", import.ty.describe(facts)))];
-    let mut text = format!("the host must pass a memory of at least {pages} pages");
+    let mut text = format!("the host must pass a memory of at least {}", counted(pages, "page"));
     if let Some(max) = memory.ty.max_pages {
         text += &format!(" that declares a maximum of at most {max}");
     }

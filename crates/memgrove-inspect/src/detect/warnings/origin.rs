@@ -72,7 +72,7 @@ pub(super) fn go_for_javascript(known: &Known<'_, '_>) -> Option<Warning> {
     }
     Some(warning(
         WarningId::GoForJs,
-        "it was built for GOOS=js, which runs only beside wasm_exec.js of the same release",
+        "it was built for GOOS=js, which runs only with wasm_exec.js of the same release",
         "a program that does not use syscall/js itself: GOOS=wasip1 GOARCH=wasm (Go 1.21 and newer), which hosts of WASI run",
         [Evidence::at(import.offset, format!("it imports from {}", import.module))],
     ))
@@ -87,7 +87,7 @@ pub(super) fn minified_imports(known: &Known<'_, '_>) -> Option<Warning> {
     let evidence = Structure::MinifiedNames.check(code).or_else(|| Structure::MinifiedEnv.check(code))?;
     Some(warning(
         WarningId::MinifiedImports,
-        "the names of its imports are minified: only the JavaScript file beside it knows which function is which",
+        "the names of its imports are minified: only the JavaScript file that belongs to it knows which function is which",
         "link with -o NAME.wasm or -sSTANDALONE_WASM for a module that stands alone, or with -g1 for readable names; \
          `memgrove fix --glue NAME.js` reads the names out of the JavaScript",
         [evidence],

@@ -84,7 +84,7 @@ impl Process {
 /// Lays out what a kernel leaves on a new process's stack, at the start of the heap, and enters at `_start`.
 pub(super) fn run(name: &str, instance: &mut dyn Instance) -> Result<i32, EngineError> {
     let heap = instance.global("__heap_base")?.as_u32();
-    let heap = heap.ok_or_else(|| broken("__heap_base is no address".into()))?;
+    let heap = heap.ok_or_else(|| broken("__heap_base is not an address".into()))?;
     let stack = heap.next_multiple_of(16);
     let end = u64::from(stack) + 2 * u64::from(ARGV_BYTES);
     let missing = end.saturating_sub(instance.memory_bytes(Memory::Main)?).div_ceil(PAGE_BYTES);

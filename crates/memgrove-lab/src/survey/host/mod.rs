@@ -122,7 +122,7 @@ fn read_u32(caller: &mut dyn Caller, address: u32) -> Result<u32, HostTrap> {
 /// The argument at `index`, an address or a size.
 fn argument(arguments: &[Value], index: usize) -> Result<u32, HostTrap> {
     let value = arguments.get(index).and_then(|value| value.as_u32());
-    value.ok_or_else(|| HostTrap(format!("argument {index} of {arguments:?} is no address")))
+    value.ok_or_else(|| HostTrap(format!("argument {index} of {arguments:?} is not an address")))
 }
 
 /// Grows memory until it has `bytes` bytes; whether it has.

@@ -42,7 +42,7 @@ impl Shapes<'_, '_> {
                 if code.params[1].rounded { &[Pointer, OldSize, Align] } else { &[Pointer, Align, OldSize] };
             let abi = Abi { convention: Convention::Rust, params, result: Returned::Nothing };
             let text =
-                "holds code of the allocator; of two numbers beside a block one is rounded up to words";
+                "holds code of the allocator; of two numbers passed with a block one is rounded up to words";
             self.add(Role::Free, func, abi, BY_LESS_CODE, text);
         }
         if self.found.is_empty() {
@@ -70,8 +70,7 @@ impl Shapes<'_, '_> {
         let abi = |params, result| Abi { convention: Convention::Rust, params, result };
         let text = "holds code of the allocator, reads the heap, and rounds one of two numbers up to words";
         self.add(Role::Malloc, alloc, abi(&[Heap, Size, Align], Returned::Pointer), BY_LESS_CODE, text);
-        let text =
-            "calls code of the allocator, reads the heap; of two numbers beside a block one is rounded up";
+        let text = "calls code of the allocator, reads the heap; of two numbers passed with a block one is rounded up";
         self.add(
             Role::Free,
             free,

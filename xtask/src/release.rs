@@ -1,0 +1,254 @@
+//! What a release is made of, in one folder, and tested from there. Nothing is published: that is done from the folder, by the
+//! workflow or by hand, crates in the order of `cargo xtask packages --order`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use xshell::cmd;
+
+use crate::archives::{self, ArchivesArgs};
+use crate::workspace::Workspace;
+use crate::{npm, packages, page, sources};
+
+#[derive(clap::Args)]
+pub struct ReleaseArgs {
+    /// Make and test everything, and publish nothing. There is no other way yet.
+    #[arg(long, required = true)]
+    dry_run: bool,
+    /// Only these parts.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
+    /// Also from a work tree with changes that are not committed.
+    #[arg(long)]
+    allow_dirty: bool,
+}
+
+/// A part of a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// The crates, as the registry takes them.
+    Crates,
+    /// The command for this machine; its debug information is a file of its own.
+    Binary,
+    /// The archives for C and C++.
+    Archives,
+    /// The npm package.
+    Npm,
+    /// The page.
+    Page,
+    /// The changes, for the release's page.
+    Changes,
+}
+
+/// The checksums of all other files.
+const SUMS: &str = "SHA256SUMS";
+
+pub fn run(workspace: &Workspace, args: &ReleaseArgs) -> Result<()> {
+    if !args.dry_run {
+        bail!("only a dry run is there");
+    }
+    let sh = workspace.shell()?;
+    if !args.allow_dirty && !cmd!(sh, "git status --porcelain").quiet().read()?.is_empty() {
+        bail!("there are changes that are not committed\nhint: commit them, or --allow-dirty");
+    }
+    let folder = workspace.out().join("release");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    let wanted = |part: &&Part| args.only.is_empty() || args.only.contains(part);
+    let parts: Vec<Part> = Part::value_variants().iter().filter(wanted).copied().collect();
+    for part in &parts {
+        println!("==== {part:?}");
+        for file in part.make(workspace)? {
+            let name = file.file_name().with_context(|| format!("{} has no name", file.display()))?;
+            fs::copy(&file, folder.join(name)).with_context(|| file.display().to_string())?;
+        }
+    }
+    let sums = checksums(&folder)?;
+    fs::write(folder.join(SUMS), &sums)?;
+    for part in &parts {
+        part.test(workspace, &folder).with_context(|| format!("testing {part:?}"))?;
+    }
+    print!("{sums}");
+    println!("release: out/release was made and tested; nothing is published");
+    Ok(())
+}
+
+impl Part {
+    /// Makes the files.
+    fn make(self, workspace: &Workspace) -> Result<Vec<PathBuf>> {
+        Ok(match self {
+            Self::Crates => packages::pack(workspace)?,
+            Self::Binary => vec![binary(workspace)?],
+            Self::Archives => {
+                archives::run(workspace, &ArchivesArgs::default())?;
+                vec![named(&workspace.out().join("archives"), "memgrove-c-", ".tar.gz")?]
+            }
+            Self::Npm => vec![npm::pack(workspace)?.0],
+            Self::Page => {
+                let page = page::write(workspace, &npm::packed(workspace)?)?;
+                let named = page.with_file_name("memgrove-page.html");
+                fs::copy(page, &named)?;
+                vec![named]
+            }
+            Self::Changes => {
+                let changes = fs::read_to_string(workspace.root().join("CHANGELOG.md"))?;
+                let path = workspace.out().join("CHANGES.md");
+                fs::write(&path, newest(&changes)?)?;
+                vec![path]
+            }
+        })
+    }
+
+    /// Uses what lies in the folder, as somebody does who fetched it.
+    fn test(self, workspace: &Workspace, folder: &Path) -> Result<()> {
+        let sh = workspace.shell()?;
+        let place = tempfile::tempdir()?;
+        let sample = workspace.root().join("samples/prebuilt/c-emscripten-dlmalloc.wasm");
+        match self {
+            Self::Crates => packages::used(workspace, folder)?,
+            Self::Binary => {
+                let name = binary_name(workspace)?;
+                let (packed, at) = (folder.join(format!("{name}.tar.gz")), place.path());
+                cmd!(sh, "tar -xzf {packed} -C {at}").quiet().run()?;
+                let memgrove = at.join(name).join(format!("memgrove{}", std::env::consts::EXE_SUFFIX));
+                let out = at.join("anywhere.wasm");
+                cmd!(sh, "{memgrove} --quiet fix {sample} -o {out}").quiet().ignore_stdout().run()?;
+                cmd!(sh, "{memgrove} inspect --require bare {out}").quiet().ignore_stdout().run()?;
+            }
+            Self::Archives => {
+                let packed = named(folder, "memgrove-c-", ".tar.gz")?;
+                archives::check_package(workspace, &packed)?;
+            }
+            Self::Npm => {
+                let tarball = named(folder, "memgrove-", ".tgz")?;
+                fs::write(place.path().join("package.json"), "{}")?;
+                sh.change_dir(place.path());
+                cmd!(sh, "npm install --silent --offline --no-audit --no-fund {tarball}").quiet().run()?;
+                cmd!(sh, "npx memgrove fix {sample} -o anywhere.wasm").quiet().ignore_stdout().run()?;
+                cmd!(sh, "npx memgrove inspect --require bare anywhere.wasm")
+                    .quiet()
+                    .ignore_stdout()
+                    .run()?;
+            }
+            Self::Page => {
+                let page = fs::read_to_string(folder.join("memgrove-page.html"))?;
+                // The step `npm` opens it in a browser; here it only has to be the page.
+                if !page.contains("Content-Security-Policy") || page.contains("{{") {
+                    bail!("the page is not whole");
+                }
+            }
+            Self::Changes => {
+                if fs::metadata(folder.join("CHANGES.md"))?.len() < 100 {
+                    bail!("there are no changes to tell");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The triple of this machine, as rustc names it.
+fn target(workspace: &Workspace) -> Result<String> {
+    let sh = workspace.shell()?;
+    let version = cmd!(sh, "rustc --version --verbose").quiet().read()?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.context("rustc names its host")?.to_owned())
+}
+
+/// `memgrove-0.1.0-x86_64-unknown-linux-gnu`, as `[package.metadata.binstall]` of memgrove-cli expects it.
+fn binary_name(workspace: &Workspace) -> Result<String> {
+    Ok(format!("memgrove-{}-{}", env!("CARGO_PKG_VERSION"), target(workspace)?))
+}
+
+/// The command, stripped where the machine has `objcopy`, with licences and completions.
+fn binary(workspace: &Workspace) -> Result<PathBuf> {
+    let sh = workspace.shell()?;
+    // Debug information is for us, and a release goes to people who download it.
+    sh.set_var("CARGO_PROFILE_RELEASE_STRIP", "symbols");
+    sh.set_var("CARGO_PROFILE_RELEASE_DEBUG", "none");
+    let built = workspace.out().join("target/release-binary");
+    cmd!(sh, "cargo build --quiet --locked --release -p memgrove-cli --target-dir {built}").run()?;
+    let name = binary_name(workspace)?;
+    let folder = workspace.out().join("target").join(&name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(folder.join("man"))?;
+    let command = format!("memgrove{}", std::env::consts::EXE_SUFFIX);
+    fs::copy(built.join("release").join(&command), folder.join(&command))?;
+    for file in ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"] {
+        fs::copy(workspace.root().join(file), folder.join(file))?;
+    }
+    for (from, to) in [("docs/man", "man"), ("completions", "completions")] {
+        fs::create_dir_all(folder.join(to))?;
+        for entry in fs::read_dir(workspace.root().join(from))? {
+            let entry = entry?;
+            fs::copy(entry.path(), folder.join(to).join(entry.file_name()))?;
+        }
+    }
+    let parent = workspace.out().join("target");
+    let packed = parent.join(format!("{name}.tar.gz"));
+    cmd!(sh, "tar -czf {packed} -C {parent} {name}").quiet().run()?;
+    println!("release: {name}.tar.gz: {} bytes", fs::metadata(&packed)?.len());
+    Ok(packed)
+}
+
+/// The one file with this beginning and this end.
+fn named(folder: &Path, start: &str, end: &str) -> Result<PathBuf> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(start) && name.ends_with(end) {
+            return Ok(entry.path());
+        }
+    }
+    bail!("{}: no {start}…{end}", folder.display())
+}
+
+/// As `sha256sum --check` reads them.
+fn checksums(folder: &Path) -> Result<String> {
+    let mut lines = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name != SUMS {
+            lines.push((name, sources::digest(&fs::read(entry.path())?)));
+        }
+    }
+    lines.sort();
+    Ok(lines.into_iter().map(|(name, digest)| format!("{digest}  {name}\n")).collect())
+}
+
+/// The newest section of the changelog, without what concerns only its developers.
+fn newest(changes: &str) -> Result<String> {
+    let section = changes.split("\n## ").nth(1).context("CHANGELOG.md has a section")?;
+    let (_, text) = section.split_once('\n').context("a section has a heading")?;
+    let shown = text.split("\n### ").filter(|part| !part.starts_with("Internal"));
+    Ok(shown.collect::<Vec<_>>().join("\n### ").trim().to_owned() + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_changes_are_for_users() {
+        let changes = "# Changelog\n\n## 0.2.0\n\n### Added\n\n- a\n\n### Internal\n\n- b\n\n### Fixed\n\n- c\n\n## 0.1.0\n\n- d\n";
+        assert_eq!(newest(changes).unwrap(), "### Added\n\n- a\n\n### Fixed\n\n- c\n");
+    }
+
+    #[test]
+    fn checksums_name_every_file_but_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["b", "a", SUMS] {
+            fs::write(folder.path().join(name), name).unwrap();
+        }
+        let sums = checksums(folder.path()).unwrap();
+        let names: Vec<_> = sums.lines().filter_map(|line| line.split("  ").nth(1)).collect();
+        assert_eq!(names, ["a", "b"]);
+    }
+}
