@@ -71,13 +71,17 @@ _memgrove() {
             return 0
             ;;
         memgrove__subcmd__advise)
-            opts="-q -h -V --allocators --json --max-size --color --quiet --help --version"
+            opts="-q -h -V --allocators --host --json --max-size --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --allocators)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --host)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,7 +1,7 @@
 //! The host that a module is made for, and what the inspector says of the module there.
 
 use memgrove_inspect::facts::Proposal;
-use memgrove_inspect::knowledge::{Host, ProfileErrors};
+use memgrove_inspect::knowledge::{Host, Price, ProfileErrors};
 use memgrove_inspect::{Facts, Knowledge, Report, conclude_with};
 use memgrove_view::fix::HostVerdict;
 
@@ -41,6 +41,25 @@ impl HostTarget {
         let host = knowledge.host(&id).cloned();
         let host = host.ok_or_else(|| UserError::failed(format!("host profile {name} was not kept")))?;
         Ok(Self { host, knowledge })
+    }
+
+    /// What it charges for instructions, if it is a chain that does.
+    #[must_use]
+    pub fn price(&self) -> Option<&Price> {
+        self.host.price.as_ref()
+    }
+
+    /// The built-in hosts that have a price, by their ids.
+    #[must_use]
+    pub fn priced() -> Vec<&'static str> {
+        let hosts = Knowledge::builtin().hosts.iter();
+        hosts.filter(|host| host.price.is_some()).map(|host| host.id.as_str()).collect()
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.host.id
     }
 
     /// The module's imports that it provides, as module and name.

@@ -56,7 +56,10 @@ pub fn instrument(facts: &Facts<'_>, request: &Request) -> Result<Instrumented, 
     let (functions, methods) = match &request.alloc[..] {
         [] => Some(recognised(facts)).filter(|(functions, _)| is_traceable(functions)).ok_or_else(|| {
             UserError::failed("no function is known that allocates, and one that frees")
-                .hint("name them with --alloc, such as --alloc 244=malloc,1827=free; memgrove inspect -v shows what is known")
+                .hint(
+                "name them with --alloc, such as --alloc 244=malloc,1827=free; memgrove inspect -v shows what is known. One that \
+                 allocates is enough to see what is allocated, though not what is freed",
+            )
         })?,
         named => {
             let named = named.iter().map(|given| named_role(given, facts));

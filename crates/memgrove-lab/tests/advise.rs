@@ -2,8 +2,10 @@
 //! allocators lay out their blocks.
 
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
+use memgrove_inspect::knowledge::Knowledge;
+use memgrove_lab::engine::{self, EngineId, Host, Limits, Settings};
 use memgrove_lab::measure::Trace;
 use memgrove_lab::measure::advise::Replayers;
 use memgrove_lab::measure::catalogue::Catalogue;
@@ -21,7 +23,7 @@ const LEAKS: &str = "wee-alloc";
 fn advised(trace: Vec<u8>) -> Advice {
     static READY: LazyLock<Replayers> = LazyLock::new(|| {
         let names = [WEE, OURS, LEAKS].map(str::to_owned);
-        Replayers::load(&Catalogue::embedded().unwrap(), &names).unwrap()
+        Replayers::load(&Catalogue::embedded().unwrap(), &names, None).unwrap()
     });
     READY.advise(&Trace::of(trace, Path::new("made.mgtr")).unwrap(), &|| ())
 }
@@ -112,5 +114,36 @@ fn ids_of_inspect_and_of_guests_are_there() {
         for guest in held_by(id) {
             assert!(guests.iter().any(|info| info.allocator == *guest), "{guest}");
         }
+    }
+}
+
+/// A loop of three rounds, a call, and memory written and grown: instruction by instruction as the chains' sources say.
+#[test]
+fn the_prices_of_chains_are_counted_exactly() {
+    let wasm = wat::parse_str(
+        r#"(module (memory 1)
+          (func $called (result i32) (memory.grow (i32.const 2)))
+          (func (export "run") (local $left i32)
+            (local.set $left (i32.const 3))
+            (loop $again
+              (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+            (memory.fill (i32.const 0) (i32.const 0) (i32.const 100))
+            (drop (call $called))))"#,
+    )
+    .unwrap();
+    // Plain ones: 2 before the loop, 4 in each round, 3 and the fill itself, a drop; one in the function that is called.
+    let plain = 2 + 3 * 4 + 3 + 1 + 1;
+    // CosmWasm: loop, three br_if, the ends of loop and function, the call and the end of what it calls cost 14; fill and
+    // grow are as any other.
+    let cosmwasm = (plain + 1 + 1) + 14 * (1 + 3 + 2 + 1 + 1);
+    // NEAR: ends are free; loop, br_if and call as any other; fill and grow have a base of 32 and a step for each byte or page.
+    let near = plain + 1 + 3 + 1 + (32 + 100) + (32 + 2);
+    for (host, steps) in [("cosmwasm", cosmwasm), ("near", near)] {
+        let price = Knowledge::builtin().host(host).unwrap().price.clone().map(Arc::new);
+        let settings = Settings { price, ..Settings::counting(Limits::OWN) };
+        let engine = engine::open(EngineId::Wasmtime, &settings).unwrap();
+        let mut instance = engine.compile(&wasm).unwrap().instantiate(&Host::new()).unwrap();
+        // The engine takes a step for the function that the host calls.
+        assert_eq!(instance.call("run", &[]).unwrap().fuel, Some(steps + 1), "{host}");
     }
 }

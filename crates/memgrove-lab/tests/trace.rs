@@ -145,6 +145,18 @@ fn the_log_ends_at_its_limit_and_counts_go_on() {
     let counted: Vec<(u64, u64)> =
         profile.nodes.iter().map(|node| (node.count, node.bytes)).filter(|&(count, _)| count > 0).collect();
     assert_eq!(counted, [(5, 40)]);
+
+    // It is said before, with the least that would do.
+    let [note] = &few.notes[..] else { panic!("{:?}", few.notes) };
+    let least = note.split_whitespace().rev().nth(4).and_then(|word| word.parse().ok());
+    let least: u64 = least.unwrap_or_else(|| panic!("{note}"));
+    for (max_bytes, has_log) in [(least, true), (least - 1, false)] {
+        let traced = traced(&wasm, &Options { max_bytes, ..options() });
+        let mut instance = start(EngineId::Wasmtime, &traced.wasm);
+        call(&mut *instance, "outer", &[8]);
+        let profile = located(&mut *instance, &wasm);
+        assert_eq!((traced.notes.is_empty(), !profile.events.is_empty()), (has_log, has_log), "{max_bytes}");
+    }
 }
 
 #[test]

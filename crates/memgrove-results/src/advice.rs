@@ -23,6 +23,8 @@ pub struct Advice {
     pub peak_live_bytes: u64,
     /// Bytes live after the last call.
     pub final_live_bytes: u64,
+    /// The chain whose prices were counted, if one was named.
+    pub price: Option<Priced>,
     /// Blocks live after the last call; with none the program may begin again, and so does the replay.
     pub final_live_blocks: u64,
     /// One for each allocator, in the order of the guests.
@@ -62,9 +64,28 @@ pub struct Taken {
     pub fixed_pages: Option<u64>,
     /// Instructions of the allocator in all calls: those of the replay less those of the floor, which only bumps a pointer.
     pub instructions: u64,
+    /// What these cost on the chain that was named, in its unit.
+    pub units: Option<u64>,
+}
+
+/// Whose prices were counted.
+#[derive(Clone, Debug, Serialize)]
+pub struct Priced {
+    /// Id of the host.
+    pub host: String,
+    /// Its unit.
+    pub unit: String,
+    /// What it charges for besides, and was not counted; empty for nothing.
+    pub without: String,
 }
 
 impl Taken {
+    /// What its instructions cost: in the chain's unit if one was named, else how many they are.
+    #[must_use]
+    pub fn work(&self) -> u64 {
+        self.units.unwrap_or(self.instructions)
+    }
+
     /// Pages that it holds when the program has run for long.
     #[must_use]
     pub fn steady_pages(&self) -> u64 {
@@ -185,19 +206,33 @@ impl Advice {
         let sound = self.candidates.iter().filter_map(Candidate::sound);
         let pages = taken.steady_pages();
         let as_few: Vec<&Taken> = sound.filter(|other| about_as_few(other.steady_pages(), pages)).collect();
-        let as_fast =
-            as_few.iter().filter(|other| about_as_fast(other.instructions, taken.instructions)).count();
+        let as_fast = as_few.iter().filter(|other| about_as_fast(other.work(), taken.work())).count();
         let text = counted(pages, "page");
         match (as_few.len(), as_fast) {
             (1, _) => format!("it needs {text}, fewer than any other"),
-            (_, 1) => format!("of those that need about {text}, the fewest, none takes fewer instructions"),
+            (_, 1) => format!("of those that need about {text}, the fewest, none takes {}", self.less_work()),
             _ => match best.code_bytes() {
                 Some(bytes) => format!(
-                    "of those that need about {text} and as few instructions, none has less code ({bytes} bytes)"
+                    "of those that need about {text} and {}, none has less code ({bytes} bytes)",
+                    self.as_little_work()
                 ),
-                None => format!("none needs fewer pages ({pages}) or instructions"),
+                None => format!("none needs fewer pages ({pages}) or takes {}", self.less_work()),
             },
         }
+    }
+}
+
+impl Advice {
+    fn less_work(&self) -> String {
+        self.price
+            .as_ref()
+            .map_or_else(|| "fewer instructions".to_owned(), |price| format!("less {}", price.unit))
+    }
+
+    fn as_little_work(&self) -> String {
+        self.price
+            .as_ref()
+            .map_or_else(|| "as few instructions".to_owned(), |price| format!("as little {}", price.unit))
     }
 }
 
@@ -205,12 +240,11 @@ impl Advice {
 fn best_of(left: &[(&Candidate, &Taken)]) -> Option<usize> {
     let pages = left.iter().map(|(_, taken)| taken.steady_pages()).min()?;
     let as_few = |taken: &Taken| about_as_few(taken.steady_pages(), pages);
-    let instructions =
-        left.iter().filter(|(_, taken)| as_few(taken)).map(|(_, taken)| taken.instructions).min()?;
+    let fewest = left.iter().filter(|(_, taken)| as_few(taken)).map(|(_, taken)| taken.work()).min()?;
     let fit = left
         .iter()
         .enumerate()
-        .filter(|(_, (_, taken))| as_few(taken) && about_as_fast(taken.instructions, instructions));
+        .filter(|(_, (_, taken))| as_few(taken) && about_as_fast(taken.work(), fewest));
     // Code that was not weighed is somebody's default: it counts as the largest.
     let order = |(_, (candidate, taken)): &(usize, &(&Candidate, &Taken))| {
         (candidate.code_bytes().unwrap_or(u64::MAX), taken.steady_pages(), candidate.allocator.clone())
@@ -224,8 +258,7 @@ fn keep(present: &Present, ranked: &[&Candidate], best: &Candidate, taken: &Take
     let held = ranked.iter().filter(|candidate| present.candidates.contains(&candidate.allocator));
     let held: Vec<&Taken> = held.filter_map(|candidate| candidate.sound()).collect();
     let is_as_good = |held: &&Taken| {
-        about_as_few(held.steady_pages(), taken.steady_pages())
-            && about_as_fast(held.instructions, taken.instructions)
+        about_as_few(held.steady_pages(), taken.steady_pages()) && about_as_fast(held.work(), taken.work())
     };
     if present.candidates.contains(&best.allocator) || held.iter().any(is_as_good) {
         return Some(format!("{name} is in place, and no other is better"));
@@ -261,6 +294,7 @@ mod tests {
                 repeated_pages: Some([pages; 2]),
                 fixed_pages: None,
                 instructions,
+                units: None,
             }),
             failure: None,
         }
@@ -272,6 +306,7 @@ mod tests {
             calls: 1,
             peak_live_bytes: 1,
             final_live_bytes: 0,
+            price: None,
             final_live_blocks: 0,
             candidates,
         }

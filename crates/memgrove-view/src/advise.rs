@@ -15,6 +15,9 @@ const SCHEMA: u32 = 1;
 /// Columns of the table behind the allocator's name.
 const HEADS: [&str; 5] = ["peak", "again", "fixed", "instr/call", "code"];
 
+/// The place of the allocator's work among them.
+const WORK: usize = 3;
+
 /// What `memgrove advise` says.
 pub struct Advised<'a> {
     /// The recording's name.
@@ -118,12 +121,19 @@ impl Advised<'_> {
         let failed: Vec<&Candidate> = failed.collect();
         let names = ranked.iter().chain(&failed).map(|candidate| candidate.allocator.chars().count());
         let wide = names.max().unwrap_or(0).max("allocator".len());
+        let price = self.advice.price.as_ref();
+        // Chains charge a million units for an instruction.
+        let cell_wide = if price.is_some() { 14 } else { 10 };
+        let mut heads = HEADS.map(str::to_owned);
+        if let Some(price) = price {
+            heads[WORK] = format!("{}/call", price.unit);
+        }
         let row = |name: &str, cells: &[String; 5]| {
-            let cells: String = cells.iter().map(|cell| format!(" {cell:>10}")).collect();
+            let cells: String = cells.iter().map(|cell| format!(" {cell:>cell_wide$}")).collect();
             format!("  {}{cells}", column(name, wide))
         };
         lines.gap();
-        lines.line(Line::new().with(Tone::Soft, row("allocator", &HEADS.map(str::to_owned))));
+        lines.line(Line::new().with(Tone::Soft, row("allocator", &heads)));
         let calls = self.advice.calls.max(1);
         for candidate in &ranked {
             let Some(taken) = candidate.figures else { continue };
@@ -132,7 +142,7 @@ impl Advised<'_> {
                 grouped(taken.peak_pages),
                 or_not(taken.repeated_pages.map(|[_, last]| last)),
                 or_not(taken.fixed_pages),
-                grouped(taken.instructions / calls),
+                grouped(taken.work() / calls),
                 or_not(candidate.code_bytes()),
             ];
             lines.line(Line::new().plain(row(&candidate.allocator, &cells)));
@@ -146,11 +156,20 @@ impl Advised<'_> {
             0 => "again: after the same calls three times".to_owned(),
             left => format!("again: not asked, as {} at the end", count_left(left)),
         };
+        let work = match price {
+            Some(price) if price.without.is_empty() => {
+                format!("{}/call: what the allocator's own instructions cost on {}", price.unit, price.host)
+            }
+            Some(price) => format!(
+                "{}/call: what the allocator's own instructions cost on {}, without {}",
+                price.unit, price.host, price.without
+            ),
+            None => format!("instr/call: the allocator's own, by {}'s count", self.advice.engine),
+        };
         let legend = format!(
             "Pages of 64 KiB, of the heap alone. peak: what it grows to, so the initial memory that spares all growth; \
-             {again}; fixed: the smallest heap that cannot grow and holds all calls. instr/call: the allocator's own, \
-             by {}'s count; code: bytes in a release build.",
-            self.advice.engine
+             {again}; fixed: the smallest heap that cannot grow and holds all calls. {work}; code: bytes in a release \
+             build."
         );
         lines.text(0, 0, Tone::Soft, &legend);
     }

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use memgrove_api::profile;
+use memgrove_api::{HostTarget, profile};
 use memgrove_inspect::Facts;
-use memgrove_lab::measure::advise::Replayers;
+use memgrove_lab::measure::advise::{Chain, Replayers};
 use memgrove_lab::measure::catalogue::Catalogue;
 use memgrove_lab::measure::{MeasureError, Trace};
 use memgrove_profile::Profile;
@@ -29,6 +29,8 @@ on each allocator that `memgrove bench --list` names: how many pages the heap gr
 repeated; the smallest heap of fixed size that holds them; the allocator's own instructions; its code. All of it is counted, \
 so the same recording gives the same answer.
 
+With --host, the instructions are priced as that chain does, and it is the price that counts.
+
 Recommended is the allocator with the fewest pages; among those about equal (5 %, or one page of ten) the one with the fewest \
 instructions; among those about equal (10 %) the one with the least code. If that is the present one, it is kept.
 
@@ -38,6 +40,7 @@ const EXAMPLES: &str = "\
 Examples:
   memgrove trace app.wasm --save app.mgpr -- input.txt && memgrove advise app.mgpr app.wasm
   memgrove advise app.mgpr --allocators ours,dlmalloc
+  memgrove advise app.mgpr --host near
   memgrove advise app.mgpr --json";
 
 /// First bytes of a trace for `memgrove bench`.
@@ -58,6 +61,10 @@ pub(crate) struct AdviseArgs {
     /// Allocators or groups to try (all, ours, peers), in addition to dlmalloc [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     allocators: Vec<String>,
+
+    /// Count what a chain charges for the instructions, and judge by that: cosmwasm, near, or a .toml file
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
 
     /// Write the advice as JSON
     #[arg(long)]
@@ -86,7 +93,8 @@ pub(crate) fn run(args: &AdviseArgs, out: &mut Output) -> Result<Exit> {
     // What engines leave in the folder for temporary files goes with it.
     let _folder = RunFolder::new();
     let catalogue = Catalogue::embedded().map_err(MeasureError::from)?;
-    let replayers = Replayers::load(&catalogue, &args.allocators)?;
+    let chain = args.host.as_deref().map(chain).transpose()?;
+    let replayers = Replayers::load(&catalogue, &args.allocators, chain)?;
     let bar = out.progress(replayers.count() as u64, "replaying");
     let advice = replayers.advise(&trace, &|| bar.step());
     out.progress_done();
@@ -108,6 +116,18 @@ pub(crate) fn run(args: &AdviseArgs, out: &mut Output) -> Result<Exit> {
         out.print(advised.text())?
     }
     Ok(Exit::Done)
+}
+
+/// The chain that `--host` names.
+fn chain(name: &str) -> Result<Chain> {
+    let host = input::host(name)?;
+    let price = host.price().cloned().ok_or_else(|| {
+        UserError::usage(format!("host `{}` has no prices", host.id())).hint(format!(
+            "hosts with prices: {}; a profile of your own says them in [price]",
+            HostTarget::priced().join(", ")
+        ))
+    })?;
+    Ok(Chain { host: host.id().to_owned(), price })
 }
 
 /// What is replayed of a recording, and what it tells beside.

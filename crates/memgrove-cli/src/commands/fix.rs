@@ -171,7 +171,7 @@ pub(crate) fn run(args: &FixArgs, out: &mut Output) -> Result<Exit> {
         return Err(exit::no_engine("fix").into());
     }
     let name = escape_file_name(args.path.as_os_str());
-    let host = host(&args.host)?;
+    let host = input::host(&args.host)?;
     let target = target(args)?;
     let (wasm, around) = input::read_one_with_script(&args.path, args.max_size, "fix")?;
     let original = facts(&wasm).context(name.clone())?;
@@ -232,20 +232,6 @@ fn discard(args: &FixArgs) -> Option<Discard> {
         Some(_) => Some(Discard::Lower),
         None => None,
     }
-}
-
-/// The profile that `--host` names: by its id, or as a TOML file.
-fn host(name: &str) -> Result<HostTarget> {
-    if let Some(host) = HostTarget::built_in(name) {
-        return Ok(host);
-    }
-    if Path::new(name).extension().is_none_or(|extension| extension != "toml") {
-        return Err(UserError::usage(format!("there is no host profile `{name}`"))
-            .hint("`memgrove inspect --list-hosts` names them; a profile of your own is a .toml file")
-            .into());
-    }
-    let text = input::settings(Path::new(name), "host profile")?;
-    Ok(HostTarget::own(name, &text)?)
 }
 
 /// The JavaScript that `--glue` names, and its name as it is shown.

@@ -7,8 +7,11 @@ mod walk;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use memgrove_api::HostTarget;
 use memgrove_open::read_at_most;
 use memgrove_text::escape_file_name;
+
+use crate::exit::UserError;
 
 pub(crate) use walk::walk;
 
@@ -75,4 +78,18 @@ pub(crate) fn read_one_with_script(
         Err(error @ memgrove_api::Error::User(_)) => Err(error.into()),
         other => other.context(name),
     }
+}
+
+/// The profile that `--host` names: by its id, or as a TOML file.
+pub(crate) fn host(name: &str) -> Result<HostTarget> {
+    if let Some(host) = HostTarget::built_in(name) {
+        return Ok(host);
+    }
+    if Path::new(name).extension().is_none_or(|extension| extension != "toml") {
+        return Err(UserError::usage(format!("there is no host profile `{name}`"))
+            .hint("`memgrove inspect --list-hosts` names them; a profile of your own is a .toml file")
+            .into());
+    }
+    let text = settings(Path::new(name), "host profile")?;
+    Ok(HostTarget::own(name, &text)?)
 }

@@ -477,6 +477,8 @@ const ASKED_OF_ENGINES: &[&str] = &[
     "advise module.mgpr module.wasm --allocators memgrove-wee",
     "advise module.mgpr module.wasm --allocators memgrove-wee --json",
     "advise module.mgpr @.wasm --allocators %",
+    "advise module.mgpr --allocators memgrove-wee --host %",
+    "advise module.mgpr --allocators memgrove-wee --host @.toml",
     "advise @.missing",
     "advise @.wasm",
     "advise module.mgpr @.missing",

@@ -150,7 +150,13 @@ fn checked_modules_answer_as_the_originals_do_and_report_nothing() {
             fix_support::say(&format!("{}: not checked: {why}", package.package));
             continue;
         }
-        let Ok(original) = own_js::run(package, &node, &[], &[]) else { continue };
+        let original = match own_js::run(package, &node, &[], &[]) {
+            Ok(original) => original,
+            Err(why) => {
+                fix_support::say(&format!("{}: the original does not run: {why}", package.package));
+                continue;
+            }
+        };
         let (answer, profiles) = run_traced(package, &node, &folder, wasm, &output);
         if answer.as_ref() != Ok(&original) {
             problems.push(format!("{}: {original:.200}\n  checked: {answer:.200?}", package.package));

@@ -1,7 +1,7 @@
 //! Host profiles: what a place to run modules offers and asks for.
 
 use super::engine::EngineUse;
-use super::{Interface, Knowledge};
+use super::{Interface, Knowledge, Price};
 use crate::facts::{ExternKind, Facts, Import, Proposal};
 use memgrove_module::pattern::{ImportPattern, Names};
 use serde::Deserialize;
@@ -54,6 +54,8 @@ pub struct Host {
     /// Other bounds.
     #[serde(default)]
     pub limits: Limits,
+    /// What it charges for the instructions that it runs.
+    pub price: Option<Price>,
     /// What a module with a shared memory of its own needs.
     pub shared_memory: Option<String>,
     /// Its WASI functions need a memory exported as `memory`, whether they use it or not.

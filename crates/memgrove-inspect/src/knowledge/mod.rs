@@ -8,6 +8,7 @@ mod allocator;
 mod engine;
 mod host;
 mod interface;
+mod price;
 mod profile;
 mod toolchain;
 
@@ -18,6 +19,7 @@ pub use engine::{Engine, EngineUse};
 pub use host::{Entry, FunctionTypes, Host, Limits, MissingFunctions, Provides};
 pub use interface::Interface;
 pub use memgrove_module::pattern::{ImportPattern, KindName, Names};
+pub use price::{InstructionPrice, Price, operator_name};
 pub(crate) use toolchain::ToolchainEntry;
 
 use std::ops::Range;

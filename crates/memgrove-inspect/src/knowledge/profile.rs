@@ -7,7 +7,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Knowledge;
+use super::{Knowledge, price};
 use crate::facts::Proposal;
 
 /// Something wrong in a profile, with the byte range in its text.
@@ -39,6 +39,7 @@ enum Kind {
     Engines,
     Proposals,
     Interface,
+    Instructions,
 }
 
 const fn field(name: &'static str, kind: Kind, example: &'static str) -> Field {
@@ -70,6 +71,7 @@ const HOST: &[Field] = &[
     field("entry", Kind::Table(ENTRY), "[entry]"),
     field("memory_limit_bytes", Kind::Number, "memory_limit_bytes = 134217728"),
     field("limits", Kind::Table(LIMITS), "[limits]"),
+    field("price", Kind::Table(PRICE), "[price]"),
     field("shared_memory", Kind::Text, "shared_memory = \"what it takes\""),
     field("wasi_memory_export", Kind::Flag, "wasi_memory_export = true"),
     field("wasi_after_start", Kind::Flag, "wasi_after_start = true"),
@@ -110,6 +112,21 @@ const LIMITS: &[Field] = &[
     field("results", Kind::Number, "results = 1"),
     field("no_start", Kind::Flag, "no_start = true"),
     field("no_floats", Kind::Flag, "no_floats = true"),
+];
+
+const PRICE: &[Field] = &[
+    required("unit", Kind::Text, "unit = \"gas\""),
+    required("step", Kind::Number, "step = 100"),
+    required("each", Kind::Number, "each = 1"),
+    field("instructions", Kind::Tables(PRICE_INSTRUCTIONS), "[[price.instructions]]"),
+    field("byte", Kind::Number, "byte = 1"),
+    field("page", Kind::Number, "page = 1"),
+    field("without", Kind::Text, "without = \"what else it charges for\""),
+];
+
+const PRICE_INSTRUCTIONS: &[Field] = &[
+    required("steps", Kind::Number, "steps = 14"),
+    required("names", Kind::Instructions, "names = [\"call\", \"br_if\"]"),
 ];
 
 /// Everything that is wrong with a profile, in the order of the text. Linear in the text but for the few names known.
@@ -199,6 +216,17 @@ impl Checker<'_> {
                 let known = Proposal::ALL.iter().map(|proposal| proposal.id().to_owned()).collect();
                 self.names(value, "proposal", known)
             }
+            Kind::Instructions => match texts(value) {
+                Some(names) => {
+                    for (name, span) in names {
+                        if price::operator_name(name).is_none() {
+                            self.fault(span, format!("there is no instruction `{name}`"));
+                        }
+                    }
+                    true
+                }
+                None => false,
+            },
             Kind::Interface => {
                 let known = self.knowledge.interfaces.iter().map(|interface| interface.id.clone()).collect();
                 match value.get_ref().as_str() {

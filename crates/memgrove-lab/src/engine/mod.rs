@@ -42,9 +42,15 @@ mod wasmtime_bounds;
 #[cfg(feature = "wasmtime")]
 mod wasmtime_host;
 #[cfg(feature = "wasmtime")]
+mod wasmtime_price;
+#[cfg(feature = "wasmtime")]
 mod wasmtime_team;
 #[cfg(feature = "wasmtime")]
 mod wasmtime_value;
+
+use std::sync::Arc;
+
+use memgrove_inspect::knowledge::Price;
 
 pub use budget::Budget;
 pub use limits::Limits;
@@ -72,6 +78,8 @@ pub struct Settings {
     pub apart: bool,
     /// Refuse modules with several memories, as engines do that do not know them.
     pub one_memory: bool,
+    /// Count a chain's steps in place of instructions, with `count_fuel`; only wasmtime can.
+    pub price: Option<Arc<Price>>,
     /// What all of them may take together.
     pub budget: Budget,
 }
@@ -94,6 +102,7 @@ impl Settings {
             timing: false,
             apart: false,
             one_memory: false,
+            price: None,
             budget: Budget::new(limits),
         }
     }

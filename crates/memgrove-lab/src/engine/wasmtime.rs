@@ -15,6 +15,7 @@ use super::limits::check_code;
 use super::running::{Running, Working, engine_values};
 use super::wasmtime_bounds::{Bounds, tick};
 use super::wasmtime_host::enter_host;
+use super::wasmtime_price::costs;
 use super::wasmtime_value::{from_val, run_error, to_val, words};
 use super::{
     Demand, Engine, EngineError, EngineId, Exceeded, Host, HostTrap, ImportKind, Instance, Memory, Module,
@@ -34,14 +35,14 @@ impl Wasmtime {
 
 /// Makes every wasmtime in this crate.
 pub(super) fn engine(settings: &Settings) -> Result<wasmtime::Engine, EngineError> {
-    let engine = wasmtime::Engine::new(&config(settings)).map_err(EngineError::engine)?;
+    let engine = wasmtime::Engine::new(&config(settings)?).map_err(EngineError::engine)?;
     if !settings.timing {
         tick(&engine)?;
     }
     Ok(engine)
 }
 
-fn config(settings: &Settings) -> Config {
+fn config(settings: &Settings) -> Result<Config, EngineError> {
     let mut config = Config::new();
     config.consume_fuel(settings.count_fuel);
     config.epoch_interruption(!settings.timing);
@@ -49,6 +50,9 @@ fn config(settings: &Settings) -> Config {
         // Fuel counts wasm's instructions, whatever becomes of them: compiling quickly is worth more here.
         config.cranelift_opt_level(OptLevel::None);
         config.cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
+    }
+    if let Some(price) = &settings.price {
+        config.operator_cost(costs(price)?);
     }
     config.max_wasm_stack(settings.budget.limits().stack_bytes);
     config.wasm_threads(true);
@@ -65,7 +69,7 @@ fn config(settings: &Settings) -> Config {
         config.wasm_features(feature, true);
     }
     config.wasm_features(WasmFeatures::MULTI_MEMORY, !settings.one_memory);
-    config
+    Ok(config)
 }
 
 impl Engine for Wasmtime {

@@ -1,6 +1,7 @@
 //! A trace on every allocator: what `memgrove advise` measures.
 
-use memgrove_results::advice::{Advice, Candidate, PAGE_BYTES, Taken};
+use memgrove_inspect::knowledge::Price;
+use memgrove_results::advice::{Advice, Candidate, PAGE_BYTES, Priced, Taken};
 use rayon::prelude::*;
 
 use super::catalogue::{BASE, Catalogue};
@@ -16,16 +17,38 @@ use crate::guest::{GuestInfo, Role};
 /// Allocators that are ready to replay.
 pub struct Replayers {
     version: String,
-    guests: Vec<(GuestInfo, Result<Subject, Failure>)>,
+    price: Option<Chain>,
+    guests: Vec<Guest>,
+}
+
+/// A chain, and what it charges.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    /// Id of the host.
+    pub host: String,
+    /// Its prices.
+    pub price: Price,
+}
+
+/// An allocator, ready to replay.
+struct Guest {
+    info: GuestInfo,
+    counted: Result<Subject, Failure>,
+    /// The same, in the chain's steps.
+    priced: Option<Result<Subject, Failure>>,
 }
 
 impl Replayers {
     /// Makes these allocators ready (names or groups as [`Catalogue::allocators`] takes them), and with them the floor and
-    /// the base.
+    /// the base. With a `price`, a chain's is counted beside instructions.
     ///
     /// # Errors
     /// [`MeasureError`] for a name that is not known, a broken catalogue, or a build without the engine.
-    pub fn load(catalogue: &Catalogue, allocators: &[String]) -> Result<Self, MeasureError> {
+    pub fn load(
+        catalogue: &Catalogue,
+        allocators: &[String],
+        price: Option<Chain>,
+    ) -> Result<Self, MeasureError> {
         let chosen = catalogue.allocators(allocators)?;
         let is_needed = |info: &&GuestInfo| {
             info.role == Role::Floor
@@ -33,13 +56,16 @@ impl Replayers {
                 || chosen.iter().any(|chosen| chosen.allocator == info.allocator)
         };
         let infos: Vec<&GuestInfo> = catalogue.manifest.guests.iter().filter(is_needed).collect();
-        let engine = counting_engine()?;
+        let engine = counting_engine(None)?;
+        let pricing = price.as_ref().map(|chain| counting_engine(Some(&chain.price))).transpose()?;
         let ready = |info: &GuestInfo| {
             let guest = catalogue.guest(info)?;
-            Ok::<_, MeasureError>((guest.info, load(&*engine, &guest.wasm)))
+            let counted = load(&*engine, &guest.wasm);
+            let priced = pricing.as_ref().map(|engine| load(&**engine, &guest.wasm));
+            Ok::<_, MeasureError>(Guest { info: guest.info, counted, priced })
         };
         let guests = infos.into_par_iter().map(ready).collect::<Result<_, _>>()?;
-        Ok(Self { version: engine.version().to_owned(), guests })
+        Ok(Self { version: engine.version().to_owned(), price, guests })
     }
 
     /// How many there are.
@@ -53,16 +79,18 @@ impl Replayers {
     pub fn advise(&self, trace: &Trace, step: &(dyn Fn() + Sync)) -> Advice {
         let work = trace.work();
         let one = |at: usize, expectation: Option<Expectation>| -> Measured {
-            let (info, subject) = &self.guests[at];
-            let measured = match subject {
+            let Guest { info, counted, priced } = &self.guests[at];
+            let mut measured = match counted {
                 Ok(subject) => measure(subject, &info.allocator, info.role, &work, expectation),
-                Err(failure) => Measured { figures: None, fixed_pages: None, failure: Some(failure.clone()) },
+                Err(failure) => Measured { failure: Some(failure.clone()), ..Measured::default() },
             };
+            measured.steps =
+                priced.as_ref().and_then(|priced| steps(priced.as_ref().ok()?, &work, &measured));
             step();
             measured
         };
         // The base first: it says what the others may take and must answer.
-        let base_at = self.guests.iter().position(|(info, _)| info.allocator == BASE);
+        let base_at = self.guests.iter().position(|guest| guest.info.allocator == BASE);
         let base = base_at.map(|at| one(at, None));
         let expectation = base.as_ref().and_then(|base| {
             base.figures.map(|figures| Expectation { fuel: figures.fuel, checksum: figures.checksum })
@@ -72,13 +100,18 @@ impl Replayers {
             .map(|at| (Some(at) != base_at).then(|| one(at, expectation)))
             .collect();
         let mut base = base;
-        let all: Vec<(&GuestInfo, Measured)> = (self.guests.iter().map(|(info, _)| info))
+        let all: Vec<(&GuestInfo, Measured)> = (self.guests.iter().map(|guest| &guest.info))
             .zip(others)
             .filter_map(|(info, measured)| Some((info, measured.or_else(|| base.take())?)))
             .collect();
 
         let floor = all.iter().find(|(info, _)| info.role == Role::Floor);
         let floor_fuel = floor.and_then(|(_, floor)| floor.figures).map_or(0, |figures| figures.fuel);
+        let floor_steps = floor.and_then(|(_, floor)| floor.steps);
+        let units = |steps: Option<u64>| {
+            let chain = self.price.as_ref()?;
+            Some(steps?.saturating_sub(floor_steps?).saturating_mul(chain.price.step))
+        };
         let summary = trace.summary();
         let final_live_blocks = summary.allocations.saturating_sub(summary.frees);
         let is_empty = final_live_blocks == 0;
@@ -89,8 +122,10 @@ impl Replayers {
             role: info.role,
             known_defects: info.known_defects.clone(),
             own_code: info.own_code,
-            figures: (measured.figures.as_ref())
-                .map(|figures| taken(figures, measured.fixed_pages, floor_fuel, is_empty)),
+            figures: (measured.figures.as_ref()).map(|figures| Taken {
+                units: units(measured.steps),
+                ..taken(figures, measured.fixed_pages, floor_fuel, is_empty)
+            }),
             failure: measured.failure,
         });
         Advice {
@@ -98,6 +133,11 @@ impl Replayers {
             calls: summary.allocations + summary.reallocations + summary.frees,
             peak_live_bytes: summary.peak_live_bytes,
             final_live_bytes: summary.live_bytes,
+            price: self.price.as_ref().map(|chain| Priced {
+                host: chain.host.clone(),
+                unit: chain.price.unit.clone(),
+                without: chain.price.without.clone(),
+            }),
             final_live_blocks,
             candidates: candidates.collect(),
         }
@@ -105,10 +145,20 @@ impl Replayers {
 }
 
 /// What one allocator took.
+#[derive(Default)]
 struct Measured {
     figures: Option<Figures>,
+    steps: Option<u64>,
     fixed_pages: Option<u64>,
     failure: Option<Failure>,
+}
+
+/// Steps of the same run, at a chain's prices. An instruction has at most 255, and a byte or page as many.
+fn steps(subject: &Subject, work: &Work, measured: &Measured) -> Option<u64> {
+    const MOST_STEPS: u64 = 512;
+    let figures = measured.figures?;
+    let run = subject.begin(work).ok()?.run(figures.fuel.saturating_mul(MOST_STEPS)).ok()?;
+    run.fuel.filter(|_| run.checksum == figures.checksum)
 }
 
 fn load(engine: &dyn Engine, wasm: &[u8]) -> Result<Subject, Failure> {
@@ -127,7 +177,7 @@ fn measure(
     let Count { figures, failure, .. } = count(subject, allocator, role, work, expectation);
     let is_sound = failure.is_none() && role != Role::Floor;
     let fixed_pages = figures.filter(|_| is_sound).and_then(|figures| fewest_pages(subject, work, &figures));
-    Measured { figures, fixed_pages, failure }
+    Measured { figures, steps: None, fixed_pages, failure }
 }
 
 /// The fewest pages in which a replay succeeds whose memory cannot grow further, by bisection: it ran with what it took
@@ -174,5 +224,6 @@ fn taken(figures: &Figures, fixed_pages: Option<u64>, floor_fuel: u64, ends_empt
         repeated_pages: ends_empty.then(|| [pages(after_two), pages(after_two + third)]),
         fixed_pages,
         instructions: figures.fuel.saturating_sub(floor_fuel),
+        units: None,
     }
 }

@@ -1,6 +1,10 @@
 //! The deterministic figures: fuel, calls, bytes. The same guest gives the same figures in every run, on
 //! every machine, so that one run is enough and a small difference is a difference.
 
+use std::sync::Arc;
+
+use memgrove_inspect::knowledge::Price;
+
 use super::failure::{FUEL_LIMIT_RATIO, Failure};
 use super::results::{Count, Figures};
 use super::subject::{Bout, Subject, Work};
@@ -22,13 +26,14 @@ pub struct Expectation {
     pub checksum: u64,
 }
 
-/// The engine that counts.
+/// The engine that counts: instructions, or steps of a chain's `price`.
 ///
 /// # Errors
 /// [`EngineError::Absent`] in a build without it.
-pub fn counting_engine() -> Result<Box<dyn Engine>, EngineError> {
+pub fn counting_engine(price: Option<&Price>) -> Result<Box<dyn Engine>, EngineError> {
     // Workloads keep below 64 MiB of live blocks, but the floor never frees, and some are counted side by side.
-    open(EngineId::Wasmtime, &Settings { apart: true, ..Settings::counting(Limits::GUEST) })
+    let price = price.cloned().map(Arc::new);
+    open(EngineId::Wasmtime, &Settings { apart: true, price, ..Settings::counting(Limits::GUEST) })
 }
 
 fn fuel_limit(expectation: Option<Expectation>) -> u64 {

@@ -97,7 +97,7 @@ fn counts(
     tell: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<(), MeasureError> {
     tell(Event::Phase { name: "counting", steps: plan.works.len() * guests.len() });
-    let engine = counting_engine()?;
+    let engine = counting_engine(None)?;
     let subjects = load(&*engine, guests);
     let base = guests.iter().position(|guest| guest.info.allocator == plan.setting.base);
     for work in &plan.works {

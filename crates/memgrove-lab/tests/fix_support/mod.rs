@@ -44,15 +44,19 @@ pub fn say(text: &str) {
 
 /// Fetches a package with npm, once, without running anything of it.
 pub fn fetch(package: &str) -> Result<PathBuf, String> {
-    let folder = root().join("out/npm").join(package.replace(['/', '@'], "_"));
-    if folder.join("package.json").exists() {
+    let all = root().join("out/npm");
+    let folder = all.join(package.replace(['/', '@'], "_"));
+    if folder.exists() {
         return Ok(folder);
     }
-    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    fs::create_dir_all(&all).map_err(|error| error.to_string())?;
+    // Tests fetch side by side, and may be stopped: a package's folder appears whole or not at all.
+    let unpacked =
+        tempfile::Builder::new().prefix(".unpacked-").tempdir_in(&all).map_err(|error| error.to_string())?;
     let run = |program: &str, arguments: &[&str]| {
         let output = std::process::Command::new(program)
             .args(arguments)
-            .current_dir(&folder)
+            .current_dir(unpacked.path())
             .output()
             .map_err(|error| format!("{program}: {error}"))?;
         if output.status.success() {
@@ -64,6 +68,14 @@ pub fn fetch(package: &str) -> Result<PathBuf, String> {
     let archive = run("npm", &["pack", "--silent", "--ignore-scripts", package])?;
     let archive = archive.lines().last().unwrap_or_default().to_owned();
     run("tar", &["-xzf", &archive, "--strip-components=1", "--no-same-owner"])?;
-    fs::remove_file(folder.join(&archive)).map_err(|error| error.to_string())?;
+    fs::remove_file(unpacked.path().join(&archive)).map_err(|error| error.to_string())?;
+    let unpacked = unpacked.keep();
+    if let Err(error) = fs::rename(&unpacked, &folder) {
+        let _ = fs::remove_dir_all(&unpacked);
+        // Another test was faster.
+        if !folder.exists() {
+            return Err(error.to_string());
+        }
+    }
     Ok(folder)
 }

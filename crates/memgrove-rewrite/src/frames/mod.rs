@@ -109,17 +109,40 @@ pub(crate) struct StackFunctions {
     pub set: u32,
 }
 
+/// By how much the recorder's memory grows when its log is full, in bytes; `recorder.wat` has it in pages.
+const LOG_GROWTH_BYTES: u64 = 16 << 16;
+
+impl Recorder<'_> {
+    /// Where its parts are.
+    fn parts(&self) -> Parts {
+        match self.room {
+            Room::Own => Parts::OWN,
+            Room::Block { .. } => Parts::BLOCK,
+        }
+    }
+
+    /// The fewest bytes of a recording that has a log: what comes before it, and what it grows by.
+    pub fn least_with_log_bytes(&self) -> u64 {
+        let before = u64::from(self.parts().log_start(false));
+        match self.room {
+            Room::Own => before + LOG_GROWTH_BYTES,
+            Room::Block { .. } => before + u64::from(layout::EVENT_BYTES),
+        }
+    }
+}
+
 /// Adds the recorder: its memory with the header, its globals, its functions. Returns also those of `more`.
 pub(crate) fn add_recorder(
     edits: &mut Edits<'_, '_>,
     recorder: &Recorder<'_>,
 ) -> Result<(Added, Vec<u32>), GraftError> {
     let moved;
-    let (donor, parts) = match recorder.room {
-        Room::Own => (Donor::read(RECORDER)?, Parts::OWN),
+    let parts = recorder.parts();
+    let donor = match recorder.room {
+        Room::Own => Donor::read(RECORDER)?,
         Room::Block { .. } => {
             moved = in_block::recorder(RECORDER)?;
-            (Donor::read(&moved)?, Parts::BLOCK)
+            Donor::read(&moved)?
         }
     };
     let has_table = recorder.contents != Contents::Log;

@@ -24,7 +24,7 @@ pub use crate::frames::{EXPORT, PLACE_EXPORT, Sample, fingerprint};
 pub use memgrove_module::allocator::{ROLES, Role};
 
 use self::wrap::{Manner, Place};
-use crate::edit::{Edits, Map, Sections, Untouched, applied};
+use crate::edit::{Edited, Edits, Map, Sections, Untouched, applied};
 use crate::frames::{self, Contents, Reach, Recorder, Room, Stacks};
 use crate::graft::GraftError;
 
@@ -214,15 +214,32 @@ pub fn trace(wasm: &[u8], options: &Options) -> Result<Traced, TraceError> {
         codes.insert(func, wrap::allocator(&mut edits, func, (role, has_heap), place, instead, manner)?);
     }
     edits.record(TOOL, env!("CARGO_PKG_VERSION"));
+    let without_log = without_log(&recorder);
     let Some(stack) = added.stack else {
-        let edited = edits.apply(&mut Untouched)?;
-        return Ok(Traced { wasm: edited.wasm, map: edited.map, notes: edited.notes, framed: 0 });
+        let Edited { wasm, map, mut notes } = edits.apply(&mut Untouched)?;
+        notes.extend(without_log);
+        return Ok(Traced { wasm, map, notes, framed: 0 });
     };
     frames::host(&mut edits, &reach, added, stack, None)?;
     let mut stacks = Stacks::new(&sections, &reach, added, stack, options.call_sites);
     let edited = edits.apply(&mut stacks)?;
     let framed = stacks.framed;
-    Ok(Traced { wasm: edited.wasm, map: edited.map, notes: edited.notes, framed })
+    let Edited { wasm, map, mut notes } = edited;
+    notes.extend(without_log);
+    Ok(Traced { wasm, map, notes, framed })
+}
+
+/// Says so if what the recording may take is used up before its log begins.
+fn without_log(recorder: &Recorder<'_>) -> Option<String> {
+    let least_bytes = recorder.least_with_log_bytes();
+    let has_log = recorder.contents != Contents::Log || recorder.max_bytes >= least_bytes;
+    (!has_log).then(|| {
+        format!(
+            "there is no room for a log in {} bytes: allocations are counted, but what was live is not known; {least_bytes} bytes \
+             are the least",
+            recorder.max_bytes
+        )
+    })
 }
 
 /// The version of memgrove that has traced this module, if one has.
