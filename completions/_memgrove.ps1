@@ -205,6 +205,7 @@ Register-ArgumentCompleter -Native -CommandName 'memgrove' -ScriptBlock {
         }
         'memgrove;advise' {
             [CompletionResult]::new('--allocators', '--allocators', [CompletionResultType]::ParameterName, 'Allocators or groups to try (all, ours, peers), in addition to dlmalloc [default: all]')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'Count what a chain charges for the instructions, and judge by that: cosmwasm, near, or a .toml file')
             [CompletionResult]::new('--max-size', '--max-size', [CompletionResultType]::ParameterName, 'Refuse modules with more bytes than this, also after unpacking')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour the output')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write the advice as JSON')

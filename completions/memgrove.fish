@@ -203,6 +203,7 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s q -l quiet -
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memgrove -n "__fish_memgrove_using_subcommand trace" -s V -l version -d 'Print version'
 complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -l allocators -d 'Allocators or groups to try (all, ours, peers), in addition to dlmalloc [default: all]' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -l host -d 'Count what a chain charges for the instructions, and judge by that: cosmwasm, near, or a .toml file' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -l max-size -d 'Refuse modules with more bytes than this, also after unpacking' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -l color -d 'Colour the output' -r -f -a "auto\t''
 always\t''

@@ -14,7 +14,7 @@ pub(super) fn costs(price: &Price) -> Result<OperatorCost, EngineError> {
         |words: &dyn std::fmt::Display| EngineError::Engine { words: format!("its table of costs: {words}") };
     // The table has a field for each of wasm's instructions, and no way to name one by a text but this.
     let table = serde_json::to_value(OperatorCost::new()).map_err(|error| failed(&error))?;
-    let serde_json::Value::Object(mut table) = table else { return Err(failed(&"it is no table")) };
+    let serde_json::Value::Object(mut table) = table else { return Err(failed(&"it is not a table")) };
     for cost in table.values_mut().filter(|cost| cost.is_number()) {
         *cost = price.each.into();
     }
