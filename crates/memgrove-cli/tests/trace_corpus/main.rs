@@ -170,7 +170,7 @@ fn packages_with_errors() -> impl Iterator<Item = &'static str> {
 fn check(
     packages: impl IntoIterator<Item = (Option<&'static str>, &'static OwnJs)>,
 ) -> Option<BTreeSet<&'static str>> {
-    let Some(modules) = fix_support::corpus() else { return None };
+    let modules = fix_support::corpus()?;
     let Some(node) = Node::with_several_memories() else {
         fix_support::say("skipped: no Node knows several memories; `cargo xtask setup` gets one");
         return None;
