@@ -171,7 +171,7 @@ _memgrove() {
             return 0
             ;;
         memgrove__subcmd__check)
-            opts="-o -q -h -V --output --profile --fail-on --suppress --by-call --no-call-sites --max-log --sarif --dir --env --invoke --engine --save --debug-file --source-map --symbols --top --json --max-size --color --quiet --help --version"
+            opts="-o -q -h -V --output --profile --fail-on --suppress --by-call --exact --no-call-sites --max-log --sarif --dir --env --invoke --engine --save --debug-file --source-map --symbols --top --json --max-size --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -190,10 +190,14 @@ _memgrove() {
                     return 0
                     ;;
                 --fail-on)
-                    COMPREPLY=($(compgen -W "use-after-free heap-overflow heap-underflow double-free invalid-free wrong-size wrong-alignment realloc-after-free leak" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "use-after-free heap-overflow heap-underflow double-free invalid-free wrong-size wrong-alignment realloc-after-free null-offset stack-overflow leak" -- "${cur}"))
                     return 0
                     ;;
                 --suppress)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exact)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

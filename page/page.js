@@ -8,10 +8,25 @@
     #worker = null;
     #waiting = new Map();
     #next = 0;
+    #began = 0;
+
+    constructor() {
+      byId('busy').querySelector('button').onclick = () => this.#end('stopped');
+      setInterval(() => this.#say(), 200);
+    }
+
+    /** Says how long it has been working; what is answered at once is not worth a word. */
+    #say() {
+      const seconds = (performance.now() - this.#began) / 1000;
+      const busy = byId('busy');
+      busy.hidden = this.#waiting.size === 0 || seconds < 0.5;
+      busy.querySelector('span').textContent = `${Math.floor(seconds)} s`;
+    }
 
     ask(method, args, limitSeconds = 120) {
       this.#worker ??= this.#start();
       const id = this.#next++;
+      if (this.#waiting.size === 0) this.#began = performance.now();
       return new Promise((resolve, reject) => {
         const timer = setTimeout(() => this.#end(`ended after ${limitSeconds} seconds`), 1000 * limitSeconds);
         this.#waiting.set(id, { resolve, reject, timer });

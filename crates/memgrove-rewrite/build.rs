@@ -48,6 +48,8 @@ fn main() {
     println!("cargo::rerun-if-changed=swap");
     let mapped = wat::parse_file("swap/mapped.wat").unwrap_or_else(|error| panic!("{error}"));
     fs::write(out.join("mapped.wasm"), mapped).expect("OUT_DIR is writable");
+    let bytes = wat::parse_file("swap/bytes.wat").unwrap_or_else(|error| panic!("{error}"));
+    fs::write(out.join("bytes.wasm"), bytes).expect("OUT_DIR is writable");
     let counter = wat::parse_file("trace/counter.wat").unwrap_or_else(|error| panic!("{error}"));
     fs::write(out.join("counter.wasm"), counter).expect("OUT_DIR is writable");
     fs::write(out.join("runtime.wasm"), wasm).expect("OUT_DIR is writable");

@@ -7,15 +7,18 @@ const OURS = new Set([RECORDING, 'memgrove_profile_place', 'memgrove_finish']);
 /**
  * Replaces the functions of `WebAssembly` that compile and instantiate.
  *
- * @param {(bytes: Uint8Array) => Uint8Array | null} instrument returns the module to be compiled in place of one, or null
- *   to leave it as it is; it must not throw.
+ * @param {(bytes: Uint8Array) => Uint8Array | null | Promise<Uint8Array | null>} instrument returns the module to be compiled
+ *   in place of one, or null to leave it as it is; it must not throw. What it promises comes too late for `new
+ *   WebAssembly.Module`, which leaves the module as it is.
  * @param {(seen: {instance: WebAssembly.Instance, memory: WebAssembly.Memory, place: Function | undefined,
  *   finish: Function | undefined, bytes: Uint8Array | null}) => void} started hears of each instance with a recording:
  *   its memory, the function that says where in it the recording is if that is not at its start, and the function to
  *   be called at the end of a check; `bytes` is the original, or null where the module came from another thread.
+ * @param {(error: Error) => void} [died] hears of each instrumented module whose start function ended with an error: then
+ *   there is no instance, and what it recorded is out of reach.
  * @returns {() => void} takes the replacement back; modules that are instrumented stay so
  */
-export function hook(instrument, started) {
+export function hook(instrument, started, died = () => {}) {
   const { WebAssembly } = globalThis;
   const { Module, Instance, compile, instantiate, compileStreaming, instantiateStreaming } = WebAssembly;
   const { exports: exportsOf, customSections } = Module;
@@ -27,16 +30,26 @@ export function hook(instrument, started) {
 
   const isOurs = (module) => originals.has(module) || customSections.call(Module, module, SECTION).length > 0;
 
-  /** A copy of the bytes, as they may change while they are compiled; null where they are for the engine to refuse. */
+  /** A copy of the bytes, as they may change meanwhile, and what is compiled for them; null where they are no bytes. */
   const prepared = (source) => {
     const bytes = copyOf(source);
-    const wasm = bytes && instrument(bytes);
-    return wasm ? { bytes, wasm } : null;
+    if (!bytes) return null;
+    const made = (wasm) => ({ bytes, wasm: wasm ?? bytes, isInstrumented: Boolean(wasm) });
+    const wasm = instrument(bytes);
+    return wasm instanceof Promise ? wasm.then(made) : made(wasm);
   };
 
   const remember = (module, made) => {
-    originals.set(module, made.bytes);
+    if (made?.isInstrumented) originals.set(module, made.bytes);
     return module;
+  };
+
+  /** Passes on why there is no instance. */
+  const noted = (error, isInstrumented) => {
+    const { CompileError, LinkError } = WebAssembly;
+    const hasRun = !(error instanceof CompileError || error instanceof LinkError || error instanceof TypeError);
+    if (isInstrumented && hasRun) died(error);
+    return error;
   };
 
   const show = (instance, module) => {
@@ -54,25 +67,32 @@ export function hook(instrument, started) {
     Module: new Proxy(Module, {
       construct(target, args, newTarget) {
         const made = prepared(args[0]);
-        if (!made) return Reflect.construct(target, args, newTarget);
+        if (!made?.isInstrumented) return Reflect.construct(target, args, newTarget);
         return remember(Reflect.construct(target, [made.wasm, ...args.slice(1)], newTarget), made);
       },
     }),
     Instance: new Proxy(Instance, {
       construct(target, args, newTarget) {
-        return show(Reflect.construct(target, args, newTarget), args[0]);
+        try {
+          return show(Reflect.construct(target, args, newTarget), args[0]);
+        } catch (error) {
+          throw noted(error, args[0] instanceof Module && isOurs(args[0]));
+        }
       },
     }),
     async compile(source, ...rest) {
-      const made = prepared(source);
-      return made ? remember(await compile(made.wasm, ...rest), made) : compile(source, ...rest);
+      const made = await prepared(source);
+      return remember(await compile(made?.wasm ?? source, ...rest), made);
     },
     async instantiate(source, ...rest) {
-      if (source instanceof Module) return show(await instantiate(source, ...rest), source);
-      const made = prepared(source);
-      const result = await instantiate(made ? made.wasm : source, ...rest);
-      if (made) show(result.instance, remember(result.module, made));
-      return result;
+      const made = source instanceof Module ? null : await prepared(source);
+      try {
+        const result = await instantiate(made?.wasm ?? source, ...rest);
+        if (made) show(result.instance, remember(result.module, made));
+        return made || !(source instanceof Module) ? result : show(result, source);
+      } catch (error) {
+        throw noted(error, made ? made.isInstrumented : source instanceof Module && isOurs(source));
+      }
     },
     async compileStreaming(source, ...rest) {
       const response = await source;

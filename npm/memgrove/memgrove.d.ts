@@ -128,6 +128,8 @@ export interface TraceOptions extends InstrumentOptions {
 export interface CheckOptions extends InstrumentOptions {
   /** Test in line, and call only where a test fails: quicker and longer; true by default. */
   inLine?: boolean;
+  /** Functions, by index or name, whose reads are tested to the byte, also in the word that holds the end of a block. */
+  exact?: string[];
 }
 
 export interface Instrumented {
@@ -179,12 +181,35 @@ export function traceAll(options?: TraceOptions): Promise<{
   /** Leaves modules to come as they are. */
   stop(): void;
 }>;
+/** What is live in the heap of one instance. */
+export interface LiveHeap {
+  liveBytes: number;
+  peakBytes: number;
+  /** Allocations so far; a block that was reallocated is one more. */
+  allocations: number;
+  /** The log ended at its limit: what came later is not known. */
+  isCut: boolean;
+}
+/** Traces every module that is compiled here from now on, and shows in a corner of the page what their heaps hold. */
+export function watchAll(options?: TraceOptions): {
+  /** What is live now, of each instance. */
+  heaps(): LiveHeap[];
+  /** What instances have recorded so far, each with the module that it is of. */
+  recordings(): { module: Uint8Array<ArrayBuffer>; recording: Uint8Array<ArrayBuffer> }[];
+  /** What the recording of one of them says. */
+  render(index: number, as: 'text' | 'json' | 'html' | 'collapsed'): string;
+  /** Why modules were left as they are. */
+  untouched: Error[];
+  /** Leaves modules to come as they are, and takes the corner away. */
+  stop(): void;
+};
 /**
  * Replaces the functions of `WebAssembly` that compile and instantiate: each module is given to `instrument`, and what it
  * returns is compiled in its place. Returns what takes that back.
  */
 export function hook(
-  instrument: (bytes: Uint8Array) => Uint8Array | null,
+  instrument: (bytes: Uint8Array) => Uint8Array | null | Promise<Uint8Array | null>,
   started: (seen: { instance: WebAssembly.Instance; memory: WebAssembly.Memory; place: (() => number) | undefined; finish: (() => void) | undefined; bytes: Uint8Array | null }) => void,
+  died?: (error: Error) => void,
 ): () => void;
 export function about(): Promise<{ version: string; hosts: { id: string; title: string }[] }>;

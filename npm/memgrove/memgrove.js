@@ -1,6 +1,7 @@
 // memgrove in JavaScript. Nothing is sent anywhere.
 import { Core, MemgroveError, severalMemories } from './core.js';
 import { hook } from './hook.js';
+import { watch } from './live.js';
 import { readProfile } from './profile.js';
 import { unpacked } from './unpack.js';
 
@@ -127,6 +128,14 @@ export async function traceAll(options = {}) {
     .filter(({ bytes }) => bytes)
     .map(({ bytes, memory, place }) => ({ module: bytes, recording: readProfile(memory, place?.()) }));
   return { recordings, untouched, stop };
+}
+
+/**
+ * Traces every module that is compiled here from now on, and shows what their heaps hold in a corner of the page while it
+ * runs. `heaps` returns what is live now, `recordings` and `render(index, as)` what was recorded; `stop` ends it.
+ */
+export function watchAll(options = {}) {
+  return watch(load(), options);
 }
 
 /** Version of memgrove, and the hosts that it knows. */

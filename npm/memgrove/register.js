@@ -123,7 +123,7 @@ function putList() {
 }
 
 // Modules that are imported as ES modules come here, too: Node's loader uses the same functions.
-hook(instrument, started);
+hook(instrument, started, (error) => lost.push({ thread: threadId, why: `its start function ended with ${error}` }));
 
 // The end of a thread, in all its forms. A worker that is ended from outside hears nothing of it, so it is asked before.
 const channel = new BroadcastChannel(`memgrove-${process.pid}`);

@@ -1,10 +1,10 @@
 // The page in Chromium: PAGE is its file, SAMPLES a folder of modules. Needs a Node with WebSocket.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { open, until } from './browser.mjs';
 
 const page = pathToFileURL(process.env.PAGE).href;
@@ -56,6 +56,11 @@ test('an export is run with a recorder, and its allocator is swapped', () => on(
   await until(() => browser.evaluate('!document.querySelector(".heap-profile").hidden'));
   // The frame's script runs in an origin of its own, which this page cannot look into; what it was given is enough.
   assert.match(await browser.evaluate('document.querySelector(".heap-profile").srcdoc'), /universe_new/);
+  // Work that takes long says so, and can be stopped; what is asked next is done.
+  await browser.evaluate('document.querySelector(".swap").click()');
+  await until(() => browser.evaluate('!document.querySelector("#busy").hidden'));
+  await browser.evaluate('document.querySelector("#busy button").click()');
+  await until(() => browser.evaluate('/stopped/.test(document.querySelector(".failed")?.textContent)'));
   await browser.evaluate('document.querySelector(".swap").click()');
   await until(() => browser.evaluate('!document.querySelector(".fixed").hidden'));
   assert.match(await browser.evaluate('document.querySelector(".verdict").textContent'), /^Verified/);
@@ -87,3 +92,39 @@ test('broken files, forged names and what is no module are lines of text', () =>
   assert.ok(await browser.evaluate(inside));
   assert.ok(!(await browser.evaluate('document.body.textContent')).includes('\u202e'));
 }));
+
+test('one script tag shows what the heaps of another page hold', async () => {
+  const app = join(folder, 'app.html');
+  const live = fileURLToPath(new URL('live.js', page));
+  copyFileSync(live, join(folder, 'live.js'));
+  const wasm = readFileSync(sample('life-wasm-bindgen-wee_alloc.wasm')).toString('base64');
+  // Its module is compiled at once, before the script is ready.
+  writeFileSync(app, `<!doctype html><title>app</title><script src="live.js"></script><script>
+    (async () => {
+      const module = await WebAssembly.compile(Uint8Array.from(atob('${wasm}'), (c) => c.charCodeAt(0)));
+      const imports = {};
+      for (const { module: from, name } of WebAssembly.Module.imports(module)) (imports[from] ??= {})[name] = () => 0;
+      const { exports } = await WebAssembly.instantiate(module, imports);
+      const made = [64, 8, 16, 32].map((size) => exports.universe_new(size, size));
+      made.slice(2).forEach((universe) => exports.__wbg_universe_free(universe, 0));
+      globalThis.done = Object.keys(exports).filter((name) => name.startsWith('memgrove')).length;
+    })();
+  </script><body>`);
+  const browser = await open();
+  try {
+    await browser.go(pathToFileURL(app).href);
+    await until(() => browser.evaluate('globalThis.done === 0'));
+    const [heap] = JSON.parse(await browser.evaluate('JSON.stringify(memgrove.heaps())'));
+    const profile = JSON.parse(await browser.evaluate('memgrove.render(0, "json")'));
+    assert.ok(profile.frees > 0 && profile.final_bytes > 0);
+    assert.deepEqual([heap.liveBytes, heap.peakBytes, heap.isCut], [profile.final_bytes, profile.peak_bytes, false]);
+    const shown = 'document.querySelector("memgrove-heap").shadowRoot.textContent';
+    await until(async () => /live.*at most/s.test(await browser.evaluate(shown)));
+    assert.match(await browser.evaluate('memgrove.render(0, "html")'), /universe_new/);
+    await browser.evaluate('memgrove.stop()');
+    assert.equal(await browser.evaluate('document.querySelectorAll("memgrove-heap").length'), 0);
+    assert.deepEqual(browser.complaints, []);
+  } finally {
+    browser.close();
+  }
+});

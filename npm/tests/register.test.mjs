@@ -161,3 +161,35 @@ test('register alone writes a folder that trace --read reads', () => {
   const read = spawnSync(process.execPath, [join(packaged, 'cli.js'), 'trace', '--read', 'memgrove-recordings'], { encoding: 'utf8', cwd: folder, env });
   assert.match(read.stdout, /universe_new/, read.stderr);
 });
+
+test('what an instance recorded whose start function fails is said to be lost', () => {
+  // The same module, with a start function: the import that is called has the right type, and throws.
+  const { status, plain, stderr } = run('start.mjs', `
+    const leb = (at) => {
+      let value = 0;
+      for (let shift = 0; ; shift += 7) {
+        const byte = bytes[at++];
+        value |= (byte & 127) << shift;
+        if (byte < 128) return [value, at];
+      }
+    };
+    let exportsEnd = 0;
+    for (let at = 8; at < bytes.length;) {
+      const [length, body] = leb(at + 1);
+      if (bytes[at] === 7) exportsEnd = body + length;
+      at = body + length;
+    }
+    const started = (func) => Buffer.concat([bytes.subarray(0, exportsEnd), Buffer.from([8, 1, func]), bytes.subarray(exportsEnd)]);
+    const func = Array.from({ length: 100 }, (_, func) => func).find((func) => WebAssembly.validate(started(func)));
+    for (const name of Object.keys(named)) named[name] = () => { throw new Error('not today'); };
+    try {
+      new WebAssembly.Instance(new WebAssembly.Module(started(func)), given);
+      console.log('it started');
+    } catch (error) {
+      console.log(String(error));
+    }
+    const rest = await WebAssembly.instantiate(started(func), given).catch(String);
+    console.log(rest);`, { same: true });
+  assert.match(plain.stdout, /^(Error: not today|RuntimeError: .*)\n\1\n$/);
+  assert.match(stderr, /start function ended with (Error: not today|RuntimeError)/);
+});

@@ -1,5 +1,5 @@
 // The types of the package, as a program in TypeScript uses them: `tsc --noEmit` has nothing against it.
-import { inspect, render, fix, swap, trace, check, renderProfile, readProfile, hook, traceAll, about, load, MemgroveError } from 'memgrove';
+import { inspect, render, fix, swap, trace, check, renderProfile, readProfile, hook, traceAll, watchAll, about, load, MemgroveError } from 'memgrove';
 import type { FixOptions, Fixed } from 'memgrove';
 const bytes = new Uint8Array(8);
 const { files: [file] } = await inspect(bytes, { name: 'a.wasm' });
@@ -22,4 +22,7 @@ await swap(bytes);
 const traced = await traceAll({ stacks: false });
 traced.recordings().map(({ module, recording }) => renderProfile(module, recording));
 traced.stop();
-console.log(text, fixed.wasm?.length, swapped.verdict, functions[0]?.role, checked.sites, html, pprof, undo, await about(), load, MemgroveError);
+const watched = watchAll({ oneMemory: true });
+const liveBytes: number[] = watched.heaps().map((heap) => heap.liveBytes);
+watched.stop();
+console.log(liveBytes, text, fixed.wasm?.length, swapped.verdict, functions[0]?.role, checked.sites, html, pprof, undo, await about(), load, MemgroveError);

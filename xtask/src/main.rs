@@ -16,6 +16,7 @@ mod report;
 mod setup;
 mod size;
 mod sources;
+mod swap_page;
 mod test;
 mod tidy;
 mod wasm_rust;
@@ -57,7 +58,7 @@ enum Task {
     Regenerate(regenerate::RegenerateArgs),
     /// Make everything that a release consists of in out/release, and test it from there; publishes nothing.
     Release(release::ReleaseArgs),
-    /// Render docs/results.md from results/bench.json; `--measure` measures first.
+    /// Render docs/results.md from results/bench.json and docs/swap.md from results/swap.json; `--measure` measures the first first.
     Report(report::ReportArgs),
     /// Install what the tests need and say what is installed.
     Setup(setup::SetupArgs),

@@ -23,7 +23,7 @@ pub fn run(workspace: &Workspace, _: &PageArgs) -> Result<()> {
     Ok(())
 }
 
-/// Puts everything into `out/page/index.html`.
+/// Puts everything into `out/page/index.html`, and what pages of one's own are watched with into `live.js` beside it.
 pub fn write(workspace: &Workspace, packed: &npm::Packed) -> Result<PathBuf> {
     let root = workspace.root();
     let read = |name: &str| {
@@ -60,6 +60,12 @@ pub fn write(workspace: &Workspace, packed: &npm::Packed) -> Result<PathBuf> {
         .replace("{{script}}", &script);
     let folder = workspace.out().join("page");
     fs::create_dir_all(&folder)?;
+    // For pages of one's own, which may have a policy that lets no script in but from a file.
+    let hook = classic(&fs::read_to_string(root.join(npm::PACKAGE).join("hook.js"))?)?;
+    let live = classic(&fs::read_to_string(root.join(npm::PACKAGE).join("live.js"))?)?;
+    let start = read("live.js")?.replace("{{module}}", &BASE64_STANDARD.encode(&packed.module));
+    let parts = [&*server, &*core, &*reader, &*unpacker, &*hook, &*live, &*start];
+    fs::write(folder.join("live.js"), format!("(() => {{\n{}\n}})();\n", parts.join("\n")))?;
     let path = folder.join("index.html");
     fs::write(&path, page)?;
     Ok(path)

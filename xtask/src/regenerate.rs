@@ -35,7 +35,9 @@ const STEPS: &[Step] = &[
         sh.set_var("SNAPSHOTS", "overwrite");
         Ok(cmd!(sh, "cargo test --locked --workspace --test cli").run()?)
     }),
-    ("docs/results.md, docs/results", |workspace, _| report::run(workspace, &ReportArgs::default())),
+    ("docs/results.md, docs/results, docs/swap.md", |workspace, _| {
+        report::run(workspace, &ReportArgs::default())
+    }),
 ];
 
 pub fn run(workspace: &Workspace, args: &RegenerateArgs) -> Result<()> {

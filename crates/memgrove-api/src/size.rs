@@ -16,7 +16,7 @@ pub fn size(text: &str) -> Result<u64, String> {
     let number: u64 =
         digits.parse().map_err(|_| "not a whole number of bytes, KiB, MiB or GiB".to_owned())?;
     match number.checked_mul(unit) {
-        Some(0) => Err("a memory of no bytes is of no use".to_owned()),
+        Some(0) => Err("it must be more than 0".to_owned()),
         Some(bytes) => Ok(bytes),
         None => Err("more bytes than 64 bits can count".to_owned()),
     }

@@ -100,8 +100,8 @@ fn refuse_what_has_no_heap(facts: &Facts<'_>, is_named: bool) -> Result<(), Erro
         let hint = match &cores[..] {
             [] => "none of them has an allocator that is known; extract the one that has it".to_owned(),
             [(at, range), ..] => format!(
-                "an allocator is in core module {at}, bytes {:#x} to {:#x}: extract that, such as with \
-                 `wasm-tools component unbundle`, trace it, and put it back",
+                "an allocator is in core module {at}, bytes {:#x} to {:#x}: take that out with \
+                 `memgrove inspect --extract DIR`, trace it, and put it back",
                 range.start, range.end
             ),
         };
@@ -175,12 +175,16 @@ fn named_role(given: &str, facts: &Facts<'_>) -> Result<(u32, Role), UserError> 
         UserError::usage(format!("--alloc {given}: there is no role {role}"))
             .hint(format!("the roles are {}", role_names()))
     })?;
-    let index = func.parse().ok().or_else(|| facts.func_named(func));
-    let index = index.ok_or_else(|| {
-        UserError::failed(format!("there is no function named {func}"))
+    Ok((function(func, facts)?, role))
+}
+
+/// A function by its index or name.
+pub(crate) fn function(given: &str, facts: &Facts<'_>) -> Result<u32, UserError> {
+    let index = given.parse().ok().or_else(|| facts.func_named(given));
+    index.ok_or_else(|| {
+        UserError::failed(format!("there is no function named {given}"))
             .hint("memgrove inspect -v lists the exports; an index will do, too")
-    })?;
-    Ok((index, role))
+    })
 }
 
 /// An error with what can be done about it.

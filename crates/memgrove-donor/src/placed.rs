@@ -15,6 +15,30 @@ unsafe extern "C" {
     safe fn rest_start() -> usize;
     /// To here.
     safe fn rest_end() -> usize;
+    /// C's `memcpy`, by the instructions that the module has.
+    fn copy(to: *mut u8, from: *const u8, bytes: usize) -> *mut u8;
+    /// C's `memset`, likewise.
+    fn fill(to: *mut u8, byte: i32, bytes: usize) -> *mut u8;
+}
+
+/// What the compiler's code calls; its own copy keeps things on the stack, and moves bytes one by one.
+///
+/// # Safety
+/// As C's function.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, bytes: usize) -> *mut u8 {
+    // SAFETY: the caller's promise.
+    unsafe { copy(to, from, bytes) }
+}
+
+/// See [`memcpy`].
+///
+/// # Safety
+/// As C's function.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memset(to: *mut u8, byte: i32, bytes: usize) -> *mut u8 {
+    // SAFETY: the caller's promise.
+    unsafe { fill(to, byte, bytes) }
 }
 
 /// Memory through the module: its `sbrk`, its host, or its own `memory.grow`.

@@ -158,7 +158,7 @@ fn a_users_profile_is_added_or_refused_with_its_place() {
             "bad.toml:1:1: `title` is missing: write `title = \"My host\"`",
             "bad.toml:2:1: unknown field `name`; known are id, title, order, description, source, engines, supports, \
              lacks, made_by, provides, missing_functions, function_types, components, entry, memory_limit_bytes, limits, \
-             shared_memory, wasi_memory_export, wasi_after_start, unchecked, runs, refuses",
+             price, shared_memory, wasi_memory_export, wasi_after_start, unchecked, runs, refuses",
             "bad.toml:3:12: unknown engine `chakra`; known are wasmtime, wasmi, wasmer, wasmedge, wazero, wasm3, wamr, \
              chrome, firefox, safari, node, deno",
             "bad.toml:4:9: `lacks` has a value of another kind: write `lacks = [\"threads\"]`",

@@ -72,6 +72,24 @@ fn hosts_with_wasi() {
 }
 
 #[test]
+fn growth_ends_at_a_hosts_limit() {
+    let said = |text: &str, host: &str| {
+        let verdict = verdict(&inspect(text), host);
+        assert_eq!(verdict.outcome, Outcome::Runs, "{text}: {verdict:?}");
+        verdict.notes.iter().any(|note| note == "its growth ends at 128 MiB, the host's limit")
+    };
+    let module =
+        |limits: &str, code: &str| format!("(module (memory {limits}) (func (export \"f\") {code}))");
+    let grows = "(drop (memory.grow (i32.const 1)))";
+    assert!(said(&module("1", grows), "edge-worker"));
+    assert!(said(&module("2048 2049", grows), "edge-worker"));
+    // Its own maximum comes first; nothing in it grows; a host without a limit.
+    assert!(!said(&module("1 2048", grows), "edge-worker"));
+    assert!(!said(&module("1", ""), "edge-worker"));
+    assert!(!said(&module("1", grows), "browser"));
+}
+
+#[test]
 fn components() {
     let report = inspect(
         "(component (import \"wasi:cli/stdout@0.2.0\" (instance))

@@ -1,6 +1,8 @@
 //! The rules of checking, on both engines: which accesses are reported, what becomes of blocks, what is refused.
 
-use memgrove_lab::engine::{EngineId, Host, Instance, Value};
+use std::collections::BTreeSet;
+
+use memgrove_lab::engine::{EngineId, Host, Instance, Memory, Value};
 use memgrove_profile::{Misuse, MisuseKind, Profile};
 use memgrove_rewrite::check::{CheckError, FINISH, Options, check};
 use memgrove_rewrite::swap::{Manners, Member, Role};
@@ -50,6 +52,7 @@ fn options(members: &[(u32, Role)]) -> Options {
         manners: Manners::default(),
         call_sites: true,
         in_line: true,
+        exact: BTreeSet::new(),
         max_bytes: 1 << 24,
     }
 }
@@ -96,7 +99,7 @@ fn expect(
     }
 }
 
-use MisuseKind::{Overflow, UseAfterFree, WrongAlignment, WrongSize};
+use MisuseKind::{InvalidFree, NullOffset, Overflow, StackOverflow, UseAfterFree, WrongAlignment, WrongSize};
 
 #[test]
 fn every_width_is_tested_to_the_byte() {
@@ -165,7 +168,7 @@ fn vectors_lanes_and_atomics_are_tested() {
 
 #[test]
 fn a_freed_block_is_watched_until_it_leaves_the_quarantine() {
-    // An eighth of 64 KiB is 8 KiB: four blocks of 2,000 bytes with what is beside them fill it, and a fifth is one too many.
+    // An eighth of 64 KiB is 8 KiB: of blocks of 2,000 bytes with what is beside them, 2,064, a fourth is one too many.
     let text = r#"
         (func (export "run") (param $more i32) (local $old i32)
             (local.set $old (call $malloc (i32.const 2000)))
@@ -178,7 +181,7 @@ fn a_freed_block_is_watched_until_it_leaves_the_quarantine() {
             (i32.store (local.get $old) (i32.const 1)))"#;
     let wasm = checked(&module(MEMORY, text), &options(C));
     for engine in ENGINES {
-        for (more, expected) in [(0, &[UseAfterFree][..]), (2, &[UseAfterFree]), (4, &[])] {
+        for (more, expected) in [(0, &[UseAfterFree][..]), (2, &[UseAfterFree]), (3, &[])] {
             let mut instance = start_with(engine, &wasm, &Host::new());
             call(&mut *instance, "run", &[more]);
             let found: Vec<MisuseKind> = misuses(&mut *instance).iter().map(|one| one.kind).collect();
@@ -250,20 +253,187 @@ fn a_refused_allocation_is_refused_still_and_the_old_block_stays() {
     }
 }
 
+/// A stack pointer as compilers use it: behind data at 1040, or before data at 66000.
+fn with_stack(base: u32, data: u32, rest: &str) -> Vec<u8> {
+    let more = format!(
+        r#"(global $sp (export "__stack_pointer") (mut i32) (i32.const {base}))
+        (data (i32.const {data}) "data of the program")
+        (func $frame (param $bytes i32) (local $top i32)
+            (global.set $sp (local.tee $top (i32.sub (global.get $sp) (local.get $bytes))))
+            (call $work)
+            (global.set $sp (i32.add (local.get $top) (local.get $bytes))))
+        (func $work (local i32)
+            (global.set $sp (local.tee 0 (i32.sub (global.get $sp) (i32.const 16))))
+            (i32.store (local.get 0) (i32.const 1))
+            (global.set $sp (i32.add (local.get 0) (i32.const 16))))
+        {rest}"#
+    );
+    // The heap lies behind both.
+    let heap = HEAP.replace("(i32.const 1024)", "(i32.const 70000)");
+    wat::parse_str(format!("(module {TWO_PAGES} {heap} {more})")).unwrap_or_else(|error| panic!("{error}"))
+}
+
+const TWO_PAGES: &str = r#"(memory (export "memory") 2)"#;
+
+#[test]
+fn a_stack_that_leaves_its_place_is_reported_where_it_does() {
+    let cases = [
+        // Behind the data, which end at 1059; the function that is called takes 16 bytes more.
+        (9000, 1040, 9000 - 1075, None),
+        (9000, 1040, 9000 - 1074, Some(1058)),
+        // Down to 0.
+        (65536, 66000, 65536 - 16, None),
+        (65536, 66000, 65536 + 16, Some(0_u32.wrapping_sub(16))),
+    ];
+    for (base, data, bytes, expected) in cases {
+        let text = format!(r#"(func (export "run") (call $frame (i32.const {bytes})))"#);
+        let wasm = checked(&with_stack(base, data, &text), &options(C));
+        for engine in ENGINES {
+            let mut instance = start_with(engine, &wasm, &Host::new());
+            // Far below 0 the program traps, as it did.
+            let result = instance.call("run", &[]);
+            assert_eq!(result.is_err(), expected.is_some_and(|at| at > 70_000), "{engine}: {base} {bytes}");
+            let found = misuses(&mut *instance);
+            let addresses: Vec<u32> = found.iter().map(|misuse| misuse.address).collect();
+            assert!(found.iter().all(|misuse| misuse.kind == StackOverflow), "{engine}: {found:?}");
+            assert_eq!(addresses.first().copied(), expected, "{engine}: {base} {bytes}");
+        }
+    }
+}
+
+#[test]
+fn null_is_no_block_once_an_allocation_was_refused() {
+    let refuse = "(drop (call $malloc (i32.const 200000)))";
+    let cases = [
+        ("(i32.store offset=8 (local.get 0) (i32.const 1))", false, None),
+        ("(i32.store offset=8 (local.get 0) (i32.const 1))", true, Some(8)),
+        ("(drop (i32.load8_u offset=1023 (local.get 0)))", true, Some(1023)),
+        ("(drop (i32.load8_u offset=1024 (local.get 0)))", true, None),
+        ("(memory.fill (local.get 0) (i32.const 0) (i32.const 16))", true, Some(0)),
+        ("(memory.fill (local.get 0) (i32.const 0) (i32.const 0))", true, None),
+    ];
+    for (base, data) in [(9000, 1040), (65536, 66000)] {
+        for (code, is_refused, expected) in cases {
+            let refuse = if is_refused { refuse } else { "" };
+            let text = format!(r#"(func (export "run") (local i32) {refuse} {code})"#);
+            let wasm = checked(&with_stack(base, data, &text), &options(C));
+            for engine in ENGINES {
+                let mut instance = start_with(engine, &wasm, &Host::new());
+                call(&mut *instance, "run", &[]);
+                let found: Vec<_> =
+                    misuses(&mut *instance).iter().map(|one| (one.kind, one.address)).collect();
+                let expected: Vec<_> = expected.map(|address| (NullOffset, address)).into_iter().collect();
+                assert_eq!(found, expected, "{engine}: {base} {code}");
+            }
+        }
+    }
+    // The stack itself may reach so far down.
+    let text = format!(
+        r#"(func $deep (call $work))
+        (func (export "run") {refuse} (call $frame (i32.const 65000)) (call $deep))"#
+    );
+    expect(&ENGINES, &with_stack(65536, 66000, &text), C, "run", &[]);
+}
+
+#[test]
+fn functions_that_are_named_are_tested_to_the_byte() {
+    let text = r#"(func (export "run") (local i32) (local.set 0 (call $malloc (i32.const 21)))
+        (drop (i64.load offset=16 (local.get 0))))"#;
+    let original = module(MEMORY, text);
+    let run = memgrove_module::facts(&original).expect("valid").export("run").expect("it is there").index;
+    for (exact, in_line, expected) in
+        [(None, true, &[][..]), (Some(run), true, &[(Overflow, 5)]), (Some(run), false, &[(Overflow, 5)])]
+    {
+        let options = Options { exact: exact.into_iter().collect(), in_line, ..options(C) };
+        let wasm = checked(&original, &options);
+        for engine in ENGINES {
+            let mut instance = start_with(engine, &wasm, &Host::new());
+            call(&mut *instance, "run", &[]);
+            let found: Vec<_> =
+                misuses(&mut *instance).iter().map(|one| (one.kind, one.into_access)).collect();
+            assert_eq!(found, expected, "{engine}: {exact:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_freed_may_lie_outside_of_the_memory() {
+    let text = r#"(func (export "run") (call $free (i32.const -16)) (call $free (i32.const 0x7fffff00)))"#;
+    expect(&ENGINES, &module(MEMORY, text), C, "run", &[(InvalidFree, 0), (InvalidFree, 0)]);
+}
+
+/// What checking takes at most, but for the recording: an eighth of the memory and a page, 48 bytes a block, and what is
+/// in quarantine.
+#[test]
+fn the_memory_that_checking_takes_is_bounded() {
+    for (blocks, bytes) in [(1, 60_000), (1000, 1), (800, 16), (500, 100), (300, 700)] {
+        let text = format!(
+            r#"(func (export "run") (result i32) (local $i i32)
+                (loop $again
+                    (drop (call $malloc (i32.const {bytes})))
+                    (br_if $again (i32.lt_u
+                        (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {blocks}))))
+                (global.get $next))
+            (func (export "freed") (result i32) (local $i i32)
+                (loop $again
+                    (call $free (call $malloc (i32.const {bytes})))
+                    (br_if $again (i32.lt_u
+                        (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {blocks}))))
+                (global.get $next))"#
+        );
+        let original = module(MEMORY, &text);
+        let checked = checked(&original, &options(C));
+        let shadow = memgrove_module::facts(&checked).expect("valid").memories.last().expect("it is").ty;
+        assert!(shadow.min_pages <= 1_u64.div_ceil(8) + 1, "{shadow:?}");
+        for engine in ENGINES {
+            let run = |wasm: &[u8], export: &str| {
+                let mut instance = start_with(engine, wasm, &Host::new());
+                let end = call(&mut *instance, export, &[]).expect("a number");
+                let pages = instance.memory_bytes(Memory::Export("memory")).expect("it is exported") >> 16;
+                (i64::from(end), i64::try_from(pages).expect("few"))
+            };
+            let ((before, _), (after, _)) = (run(&original, "run"), run(&checked, "run"));
+            assert!(after - before <= 48 * blocks, "{engine}: {blocks} of {bytes}: {before} -> {after}");
+            // One block is live at a time; the rest is in quarantine.
+            let ((before, _), (after, pages)) = (run(&original, "freed"), run(&checked, "freed"));
+            let quarantine = (pages << 16) / 8;
+            let most = before + 48 + quarantine + i64::from(bytes) + 48;
+            assert!(after <= most, "{engine}: {blocks} of {bytes}: {before} -> {after}, {quarantine}");
+        }
+    }
+}
+
 #[test]
 fn rusts_dealloc_is_told_what_alloc_was() {
     // 0 alloc(size, align), 1 dealloc(block, size, align), 2 realloc(block, old, align, new).
-    let text = |call: &str| {
+    // They look at all that they are told, as compilers hand nothing certain else.
+    let looks = "(drop (i32.add (local.get 1) (local.get 2)))";
+    let module = |looks: &str, call: &str| {
         format!(
             r#"(module (memory 1) (global $next (mut i32) (i32.const 1024))
             (func $alloc (param i32 i32) (result i32)
-                (global.get $next) (global.set $next (i32.add (global.get $next) (local.get 0))))
-            (func $dealloc (param i32 i32 i32))
-            (func $realloc (param i32 i32 i32 i32) (result i32) (unreachable))
+                (drop (local.get 1)) (global.get $next) (global.set $next (i32.add (global.get $next) (local.get 0))))
+            (func $dealloc (param i32 i32 i32) {looks})
+            (func $realloc (param i32 i32 i32 i32) (result i32) {looks} (unreachable))
             (func (export "run") (local i32) (local.set 0 (call $alloc (i32.const 24) (i32.const 4))) {call}))"#
         )
     };
+    let text = |call: &str| module(looks, call);
     let members = &[(0, Role::RustAlloc), (1, Role::RustDealloc), (2, Role::RustRealloc)];
+    for (looks, kinds) in [
+        ("", &[][..]),
+        ("(drop (local.get 1))", &[(WrongSize, 0)]),
+        ("(drop (local.get 2))", &[(WrongAlignment, 0)]),
+    ] {
+        let call = "(call $dealloc (local.get 0) (i32.const 20) (i32.const 64))";
+        let call = match kinds {
+            // The size is told first.
+            [(WrongAlignment, _)] => "(call $dealloc (local.get 0) (i32.const 24) (i32.const 64))",
+            _ => call,
+        };
+        let wasm = wat::parse_str(module(looks, call)).expect("well-formed");
+        expect(&ENGINES, &wasm, members, "run", kinds);
+    }
     let cases = [
         ("(call $dealloc (local.get 0) (i32.const 24) (i32.const 4))", None),
         ("(call $dealloc (local.get 0) (i32.const 23) (i32.const 4))", Some(WrongSize)),

@@ -65,6 +65,54 @@ fn more_strings_as_c_has_them() {
 }
 
 #[test]
+fn numbers_of_any_base_as_c_has_them() {
+    const THREE: &str = "i32 i32 i32 -> i32";
+    let mut trio = Trio::new(&importing(&[("strtol", THREE), ("strtoul", THREE)]));
+    // Text, base, what is a signed and what an unsigned number, and how many characters they have.
+    for (text, base, signed, unsigned, length) in [
+        ("12", 10, 12, 12, 2),
+        (" \t\x0b-12z", 10, -12, (-12_i32).cast_unsigned(), 6),
+        ("+7", 0, 7, 7, 2),
+        ("0755", 0, 0o755, 0o755, 4),
+        ("0x1fG", 0, 0x1f, 0x1f, 4),
+        ("-0XfF", 16, -255, (-255_i32).cast_unsigned(), 5),
+        ("0x1f", 10, 0, 0, 1),
+        // No digit behind the prefix: the 0 is the number.
+        ("0xg", 0, 0, 0, 1),
+        ("0xg", 16, 0, 0, 1),
+        ("zZ", 36, 35 * 36 + 35, 35 * 36 + 35, 2),
+        ("109", 2, 2, 2, 2),
+        ("2147483647", 10, i32::MAX, 0x7fff_ffff, 10),
+        ("2147483648", 10, i32::MAX, 0x8000_0000, 10),
+        ("-2147483648", 10, i32::MIN, 0x8000_0000, 11),
+        ("-2147483649", 10, i32::MIN, 0x7fff_ffff, 11),
+        ("4294967295", 10, i32::MAX, u32::MAX, 10),
+        ("4294967296", 10, i32::MAX, u32::MAX, 10),
+        ("-4294967295", 10, i32::MIN, 1, 11),
+        ("-4294967296", 10, i32::MIN, u32::MAX, 11),
+        ("99999999999999999999999999999999999999", 10, i32::MAX, u32::MAX, 38),
+        ("", 10, 0, 0, 0),
+        (" - 1", 10, 0, 0, 0),
+        ("x", 16, 0, 0, 0),
+        // No bases.
+        ("1", 1, 0, 0, 0),
+        ("1", 37, 0, 0, 0),
+        ("1", -10, 0, 0, 0),
+    ] {
+        let is_of = format!("{text:?} to base {base}");
+        trio.write(100, text.as_bytes());
+        trio.write(100 + u32::try_from(text.len()).unwrap(), b"\0");
+        for (name, number) in [("strtol", signed), ("strtoul", unsigned.cast_signed())] {
+            trio.fill(&(300..304), 7);
+            assert_eq!(trio.call(name, &[100, 300, i32::cast_unsigned(base)]), number, "{name}: {is_of}");
+            assert_eq!(trio.read(300, 4), u32::to_le_bytes(100 + length), "{name}: {is_of}");
+            // Who does not ask for the end is not told.
+            assert_eq!(trio.call(name, &[100, 0, i32::cast_unsigned(base)]), number, "{name}: {is_of}");
+        }
+    }
+}
+
+#[test]
 fn strings_as_c_has_them() {
     const TWO: &str = "i32 i32 -> i32";
     const THREE: &str = "i32 i32 i32 -> i32";

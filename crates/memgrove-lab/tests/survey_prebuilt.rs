@@ -56,6 +56,23 @@ fn fixed_modules_are_what_fix_makes_of_the_originals_today() {
 }
 
 #[test]
+fn swapped_modules_are_what_swap_makes_of_the_originals_today() {
+    let shipped = prebuilt().unwrap();
+    let swapped: Vec<_> =
+        shipped.iter().filter_map(|module| Some((module, module.recipe.swapped?))).collect();
+    assert!(!swapped.is_empty());
+    for (module, to) in swapped {
+        let id = module.entry.id.strip_suffix("-swapped").expect("it is named after its original");
+        let original =
+            shipped.iter().find(|other| other.entry.id == id).expect("its original is shipped too");
+        let facts = memgrove_inspect::facts(original.wasm).unwrap();
+        let options = memgrove_verify::swap::options_for(&facts, to).unwrap();
+        let now = memgrove_rewrite::swap::swap(&facts, &options).unwrap();
+        assert!(now.wasm == module.wasm, "{}: swap makes another module of {id}; {RENEW}", module.entry.id);
+    }
+}
+
+#[test]
 fn the_manifest_says_what_the_modules_are() {
     for module in prebuilt().unwrap() {
         assert_eq!(module.wasm.len() as u64, module.entry.size_bytes, "{}", module.entry.id);

@@ -183,3 +183,110 @@ fn memory_that_cannot_grow_is_exhausted_about_as_late_as_before_or_the_swap_fail
     assert_eq!(verdict, Verdict::Failed, "{heap:?}");
     assert!(format!("{heap:?}").contains("is exhausted with"), "{heap:?}");
 }
+
+/// A component's allocator over C's: it hands out, moves and gives back blocks.
+const CABI_REALLOC: &str = r#"
+  (func (export "cabi_realloc") (param $old i32) (param $old_bytes i32) (param $align i32) (param $bytes i32) (result i32)
+    (local $new i32) (local $at i32)
+    (if (i32.eqz (local.get $bytes)) (then (return (local.get $align))))
+    (if (i32.eqz (local.tee $new (call $malloc (local.get $bytes)))) (then (unreachable)))
+    (if (i32.eqz (local.get $old_bytes)) (then (return (local.get $new))))
+    (block $done
+      (loop $again
+        (br_if $done (i32.ge_u (local.get $at) (local.get $old_bytes)))
+        (br_if $done (i32.ge_u (local.get $at) (local.get $bytes)))
+        (i32.store8 (i32.add (local.get $new) (local.get $at))
+          (i32.load8_u (i32.add (local.get $old) (local.get $at))))
+        (local.set $at (i32.add (local.get $at) (i32.const 1)))
+        (br $again)))
+    (call $free (local.get $old))
+    (local.get $new)))"#;
+
+#[test]
+fn cabi_realloc_keeps_what_was_in_a_block_with_every_heap() {
+    let end = WITH_SBRK.trim_end().strip_suffix(')').expect("it is a module");
+    let wasm = wat::parse_str(format!("{end}{CABI_REALLOC}")).expect("the text is well-formed");
+    let facts = memgrove_inspect::facts(&wasm).expect("valid");
+    for to in To::ALL {
+        // As the command does it: whatever the inspector finds.
+        let options = memgrove_verify::swap::options_for(&facts, to).expect("it has an allocator");
+        let swapped = swap(&facts, &options).unwrap_or_else(|why| panic!("{}: {why}", to.name()));
+        let mut instance = start(&swapped.wasm);
+        let mut realloc =
+            |numbers: [u32; 4]| call(instance.as_mut(), "cabi_realloc", &numbers).expect("it returns");
+        assert_eq!(realloc([0, 0, 8, 0]), 8, "an empty block is its alignment");
+        let blocks = [24, 700, 9000].map(|bytes| (realloc([0, 0, 8, bytes]), bytes));
+        for (at, bytes) in blocks {
+            assert!(at != 0 && at % 8 == 0, "{}: {at:#x}", to.name());
+            instance.write(Memory::Main, at.into(), &vec![0x5a; bytes as usize]).expect("it is in memory");
+        }
+        for (at, bytes) in blocks {
+            let moved =
+                call(instance.as_mut(), "cabi_realloc", &[at, bytes, 8, bytes * 3]).expect("it returns");
+            let kept = instance.read(Memory::Main, moved.into(), bytes.into()).expect("it is in memory");
+            assert!(kept.iter().all(|byte| *byte == 0x5a), "{}: {bytes} bytes", to.name());
+        }
+        let verification = verify_swap(&facts, &swapped);
+        assert_eq!(verification.failures().count(), 0, "{}: {:?}", to.name(), verification.checks);
+    }
+}
+
+/// The module with an export that returns this number and leaves it in a block.
+fn answering(number: u32) -> String {
+    let export = format!(
+        r#"(func (export "answer") (result i32) (local $at i32)
+             (local.set $at (call $malloc (i32.const 64)))
+             (i32.store (local.get $at) (i32.const {number}))
+             (i32.load (local.get $at))))"#
+    );
+    let end = WITH_SBRK.trim_end().strip_suffix(')').expect("it is a module");
+    format!("{end}\n{export}")
+}
+
+#[test]
+fn an_export_that_returns_something_else_is_found() {
+    let with = |number: u32| wat::parse_str(answering(number)).expect("the text is well-formed");
+    let (original, other) = (with(77_777), with(77_778));
+    let facts = memgrove_inspect::facts(&original).expect("valid");
+    let mut swapped = swap(&facts, &options(To::Hardened)).expect("nothing else knows the allocator");
+    let verdict = |swapped: &Swapped| {
+        let verification = verify_swap(&facts, swapped);
+        verification.failures().map(|check| check.question).collect::<Vec<_>>()
+    };
+    assert_eq!(verdict(&swapped), []);
+    let facts_of_other = memgrove_inspect::facts(&other).expect("valid");
+    swapped.wasm = swap(&facts_of_other, &options(To::Hardened)).expect("as the first").wasm;
+    let failed = verdict(&swapped);
+    assert!(
+        !failed.is_empty() && failed.iter().all(|question| *question == SwapQuestion::Exports),
+        "{failed:?}"
+    );
+}
+
+#[test]
+fn bytes_are_copied_and_filled_at_every_length_and_place() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../memgrove-rewrite/swap/bytes.wat");
+    let text = std::fs::read_to_string(path).expect("it is there");
+    let alone = text.replace("(import \"env\" \"memory\" (memory 0))", "(memory (export \"memory\") 1)");
+    let mut instance = start(&wat::parse_str(alone).expect("the text is well-formed"));
+    let before: Vec<u8> = (0..1024_u32).map(|at| u8::try_from(at % 251).expect("a byte")).collect();
+    for (copy, fill) in [("copy", "fill"), ("bulk_copy", "bulk_fill")] {
+        for length in (0..150_usize).chain([256, 259]) {
+            for (from, to) in [(0, 512), (3, 512), (8, 517), (1, 514), (2, 515)] {
+                instance.write(Memory::Main, 0, &before).expect("it is in memory");
+                let numbers = [to, from, length].map(|number| u32::try_from(number).expect("small"));
+                assert_eq!(call(instance.as_mut(), copy, &numbers), Some(numbers[0]), "{copy}{numbers:?}");
+                let mut expected = before.clone();
+                expected.copy_within(from..from + length, to);
+                let found = instance.read(Memory::Main, 0, 1024).expect("it is in memory");
+                assert_eq!(found, expected, "{copy}{numbers:?}");
+                // Of the number only the lowest byte counts.
+                let numbers = [numbers[0], 0x1ff_u32.wrapping_sub(numbers[2]), numbers[2]];
+                assert_eq!(call(instance.as_mut(), fill, &numbers), Some(numbers[0]), "{fill}{numbers:?}");
+                expected[to..to + length].fill(numbers[1].to_le_bytes()[0]);
+                let found = instance.read(Memory::Main, 0, 1024).expect("it is in memory");
+                assert_eq!(found, expected, "{fill}{numbers:?}");
+            }
+        }
+    }
+}

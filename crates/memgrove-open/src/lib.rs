@@ -121,7 +121,18 @@ fn in_archive(
 /// # Errors
 /// [`OpenError::TooLarge`], or [`OpenError::Read`] with what the reader says.
 pub fn read_at_most(reader: impl Read, max_bytes: u64) -> Result<Vec<u8>, OpenError> {
+    read_expecting(reader, 0, max_bytes)
+}
+
+/// The same of a file that says how long it is: then room for that much is taken at once, and not by doubling. A file
+/// may say what it likes; all of it is read, and no more.
+///
+/// # Errors
+/// Those of [`read_at_most`].
+pub fn read_expecting(reader: impl Read, expected_bytes: u64, max_bytes: u64) -> Result<Vec<u8>, OpenError> {
     let mut bytes = Vec::new();
+    // Where there is not as much memory, reading tells.
+    let _ = bytes.try_reserve_exact(usize::try_from(expected_bytes.min(max_bytes)).unwrap_or(0));
     let mut reader = reader.take(max_bytes.saturating_add(1));
     reader.by_ref().take(HEAD_BYTES).read_to_end(&mut bytes)?;
     if bytes.len() as u64 == HEAD_BYTES && bytes.iter().all(|&byte| byte == 0) {
@@ -284,5 +295,16 @@ mod tests {
         let head = read_at_most(std::io::repeat(0), u64::MAX).unwrap();
         assert_eq!(head.len() as u64, HEAD_BYTES);
         assert!(read_at_most(std::io::repeat(1), 1000).unwrap_err().is_too_large());
+    }
+
+    #[test]
+    fn a_file_is_read_whole_whatever_length_it_tells() {
+        let file = vec![7; 3 << 20];
+        for expected_bytes in [0, 1, 3 << 20, 3 << 21, u64::MAX] {
+            assert_eq!(read_expecting(&file[..], expected_bytes, 3 << 20).unwrap(), file);
+            assert!(read_expecting(&file[..], expected_bytes, (3 << 20) - 1).unwrap_err().is_too_large());
+        }
+        let exact = read_expecting(&file[..], 3 << 20, 1 << 30).unwrap();
+        assert_eq!(exact.capacity(), file.len());
     }
 }

@@ -23,6 +23,10 @@ pub enum MisuseKind {
     WrongAlignment,
     /// A block was reallocated after it was freed.
     ReallocAfterFree,
+    /// Null, or a little more, was read or written after an allocation had been refused.
+    NullOffset,
+    /// The stack has grown beyond its end, into what lies there.
+    StackOverflow,
 }
 
 /// Every kind, with its number in the recording and its id.
@@ -35,6 +39,8 @@ const KINDS: &[(u32, MisuseKind, &str)] = &[
     (misuse::WRONG_SIZE, MisuseKind::WrongSize, "wrong-size"),
     (misuse::WRONG_ALIGN, MisuseKind::WrongAlignment, "wrong-alignment"),
     (misuse::REALLOC_AFTER_FREE, MisuseKind::ReallocAfterFree, "realloc-after-free"),
+    (misuse::NULL_OFFSET, MisuseKind::NullOffset, "null-offset"),
+    (misuse::STACK_OVERFLOW, MisuseKind::StackOverflow, "stack-overflow"),
 ];
 
 impl MisuseKind {
@@ -59,7 +65,7 @@ impl MisuseKind {
 pub struct Misuse {
     /// What was done.
     pub kind: MisuseKind,
-    /// Where in the program's memory.
+    /// Where in the program's memory; of a stack overflow, the new stack pointer.
     pub address: u32,
     /// The access, in bytes from the start of the original; `None`: a call of the allocator.
     pub site: Option<u32>,

@@ -182,6 +182,10 @@ pub mod misuse {
     pub const WRONG_ALIGN: u32 = 7;
     /// A block was reallocated after it was freed.
     pub const REALLOC_AFTER_FREE: u32 = 8;
+    /// Below the lowest datum, after an allocation was refused.
+    pub const NULL_OFFSET: u32 = 9;
+    /// The stack pointer was set below the stack; it is the address.
+    pub const STACK_OVERFLOW: u32 = 10;
 }
 /// Set in an event of a function that was called by another function of the allocator.
 pub const NESTED: u32 = 1 << 4;

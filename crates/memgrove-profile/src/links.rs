@@ -26,9 +26,10 @@ impl Tree {
     }
 }
 
-/// Calls of the host inside of one another that are followed. A bound, so that time stays linear.
+/// Calls of the host inside of one another that are followed. A bound, so that time stays linear; deeper ones
+/// keep a stack of their own.
 const MOST_NESTED: usize = 32;
-/// Nodes that may be added for each node of the profile. A bound as well.
+/// Nodes that may be added for each node of the profile. A bound as well, on memory: joined stacks repeat what they share.
 const MOST_ADDED: usize = 8;
 
 /// Events since the host called, until it is known from where.

@@ -7,6 +7,7 @@ pub mod bench;
 mod engine_id;
 pub mod guest;
 pub mod survey;
+pub mod swapped;
 
 pub use engine_id::EngineId;
 

@@ -216,6 +216,90 @@
     (then (i32.sub (i32.const 0) (local.get $number)))
     (else (local.get $number))))
 
+;; `strtol`: the number, or the nearest one of 32 bits. Errno is nowhere that could be told.
+(func (export "strtol") (param $at i32) (param $end i32) (param $base i32) (result i32)
+  (local $number i64)
+  (local.set $number (call $number (local.get $at) (local.get $end) (local.get $base)))
+  (if (i64.lt_s (local.get $number) (i64.const -0x8000_0000))
+    (then (return (i32.const 0x8000_0000))))
+  (if (i64.gt_s (local.get $number) (i64.const 0x7fff_ffff))
+    (then (return (i32.const 0x7fff_ffff))))
+  (i32.wrap_i64 (local.get $number)))
+
+;; `strtoul`: the same without a sign; one that is written is applied to what fits.
+(func (export "strtoul") (param $at i32) (param $end i32) (param $base i32) (result i32)
+  (local $number i64)
+  (local.set $number (call $number (local.get $at) (local.get $end) (local.get $base)))
+  (if (i32.or
+      (i64.lt_s (local.get $number) (i64.const -0xffff_ffff))
+      (i64.gt_s (local.get $number) (i64.const 0xffff_ffff)))
+    (then (return (i32.const -1))))
+  (i32.wrap_i64 (local.get $number)))
+
+;; The number with its sign; beyond 33 bits, some number of as many. `end` is told where it ends: at the beginning where
+;; there is none.
+(func $number (param $at i32) (param $end i32) (param $base i32) (result i64)
+  (local $start i32)
+  (local $sign i32)
+  (local $digit i32)
+  (local $number i64)
+  (local.set $start (local.get $at))
+  (block $none
+    ;; Of no base: 1, or beyond the letters.
+    (br_if $none (i32.or (i32.eq (local.get $base) (i32.const 1)) (i32.gt_u (local.get $base) (i32.const 36))))
+    (loop $blanks
+      (if (call $isspace (i32.load8_u (local.get $at)))
+        (then
+          (local.set $at (i32.add (local.get $at) (i32.const 1)))
+          (br $blanks))))
+    (local.set $sign (i32.load8_u (local.get $at)))
+    (if (i32.or (i32.eq (local.get $sign) (i32.const 43)) (i32.eq (local.get $sign) (i32.const 45)))
+      (then (local.set $at (i32.add (local.get $at) (i32.const 1)))))
+    ;; `0x` counts if a digit follows; else the 0 is the number.
+    (if
+      (i32.and
+        (i32.or (i32.eqz (local.get $base)) (i32.eq (local.get $base) (i32.const 16)))
+        (i32.eq (i32.load8_u (local.get $at)) (i32.const 48)))
+      (then
+        (if (i32.eq (call $tolower (i32.load8_u offset=1 (local.get $at))) (i32.const 120))
+          (then
+            (if (i32.lt_u (call $digit (i32.load8_u offset=2 (local.get $at))) (i32.const 16))
+              (then
+                (local.set $at (i32.add (local.get $at) (i32.const 2)))
+                (local.set $base (i32.const 16))))))
+        (if (i32.eqz (local.get $base))
+          (then (local.set $base (i32.const 8))))))
+    (if (i32.eqz (local.get $base))
+      (then (local.set $base (i32.const 10))))
+    (local.set $digit (call $digit (i32.load8_u (local.get $at))))
+    (br_if $none (i32.ge_u (local.get $digit) (local.get $base)))
+    (loop $digits
+      ;; Kept below 2^33, times 36, it fits.
+      (if (i64.lt_u (local.get $number) (i64.const 0x2_0000_0000))
+        (then
+          (local.set $number
+            (i64.add
+              (i64.mul (local.get $number) (i64.extend_i32_u (local.get $base)))
+              (i64.extend_i32_u (local.get $digit))))))
+      (local.set $at (i32.add (local.get $at) (i32.const 1)))
+      (local.set $digit (call $digit (i32.load8_u (local.get $at))))
+      (br_if $digits (i32.lt_u (local.get $digit) (local.get $base))))
+    (local.set $start (local.get $at)))
+  (if (local.get $end)
+    (then (i32.store (local.get $end) (local.get $start))))
+  (if (result i64) (i32.eq (local.get $sign) (i32.const 45))
+    (then (i64.sub (i64.const 0) (local.get $number)))
+    (else (local.get $number))))
+
+;; What a character is as a digit; a large number if it is none.
+(func $digit (param $c i32) (result i32)
+  (if (call $isdigit (local.get $c))
+    (then (return (i32.sub (local.get $c) (i32.const 48)))))
+  (local.set $c (i32.sub (call $tolower (local.get $c)) (i32.const 97)))
+  (if (result i32) (i32.lt_u (local.get $c) (i32.const 26))
+    (then (i32.add (local.get $c) (i32.const 10)))
+    (else (i32.const 99))))
+
 ;; What `memset` does with 0.
 (func (export "bzero") (param $to i32) (param $len i32)
   (drop (call $memset (local.get $to) (i32.const 0) (local.get $len))))

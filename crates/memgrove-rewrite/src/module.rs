@@ -19,10 +19,7 @@ pub(crate) struct Module<'a> {
     pub sections: Sections<'a>,
     pub imports: Vec<ImportEntry<'a>>,
     pub exports: Vec<Export<'a>>,
-    pub elements: Vec<Element<'a>>,
-    pub data: Vec<Data<'a>>,
     pub customs: Vec<CustomSectionReader<'a>>,
-    pub bodies: Vec<FunctionBody<'a>>,
     /// What contracts ask of all imports together, once.
     pub asked: Asked,
 }
@@ -48,15 +45,27 @@ impl<'a> Module<'a> {
         Ok(Self {
             imports: sections.imports()?,
             exports: sections.all(id::EXPORT)?,
-            elements: sections.all(id::ELEMENT)?,
-            data: sections.all(id::DATA)?,
             customs: sections.customs().collect::<Result<_, _>>()?,
-            bodies: sections.all(id::CODE)?,
             facts,
             code: Code::new(facts),
             sections,
             asked: Asked::default(),
         })
+    }
+
+    /// The data segments, read again for each question: a module of the corpus has 80,238, which all at once took 10 MB.
+    pub fn data(&self) -> impl Iterator<Item = Data<'a>> + use<'a> {
+        self.sections.each(id::DATA)
+    }
+
+    /// The element segments, read again for each question.
+    pub fn elements(&self) -> impl Iterator<Item = Element<'a>> + use<'a> {
+        self.sections.each(id::ELEMENT)
+    }
+
+    /// The bodies of the functions that the module defines, in order, read again for each question.
+    pub fn bodies(&self) -> impl Iterator<Item = FunctionBody<'a>> + use<'a> {
+        self.sections.each(id::CODE)
     }
 
     /// Whether a function's type is the one that is written like `i32 i32 -> i32`.

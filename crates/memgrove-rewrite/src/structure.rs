@@ -28,7 +28,8 @@ pub(crate) fn can_catch(module: &Module<'_>, glue: Option<&Glue>) -> bool {
         })
 }
 
-/// Different bases or offsets of the stores of a function that keeps a break.
+/// Different bases or offsets of the stores of a function that keeps a break; with four times as many nothing
+/// more is found ("Bounds" in CONTRIBUTING.md).
 const MOST_PLACES: usize = 64;
 
 /// Addresses that a function both loads an i32 from and stores one to, when the address is a

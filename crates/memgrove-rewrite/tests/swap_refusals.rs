@@ -82,7 +82,7 @@ fn dynamic_linking_is_refused_on_both_sides() {
 
 #[test]
 fn a_function_that_reads_what_the_allocator_keeps_is_named() {
-    // As `mallinfo` and `malloc_trim` do.
+    // Its answer is about the old heap, and no heap of ours counts what it would have to say.
     let text = format!(
         "(module (memory 1) {HEAP} (func (export \"mallinfo\") (result i32) (i32.load (i32.const 2048))))"
     );
@@ -94,6 +94,34 @@ fn a_function_that_reads_what_the_allocator_keeps_is_named() {
            (call $free (local.get 0)) (local.get 1)))"
     );
     assert_eq!(refused(&text, pair()), Refusal::KnownFromInside { func: 2, why: Why::Header, others: 0 });
+}
+
+#[test]
+fn malloc_trim_says_that_there_is_nothing_to_give_back() {
+    let trim = |name: &str, ty: &str| {
+        format!(
+            "(module (memory 1) {HEAP} (func (export \"{name}\") {ty}
+               (i32.store (i32.const 2048) (i32.const 0)) (i32.load (i32.const 2048))))"
+        )
+    };
+    let wasm =
+        swapped(&trim("malloc_trim", "(param i32) (result i32)"), To::Wee, pair()).expect("it is known");
+    let facts = memgrove_module::facts(&wasm).expect("valid");
+    let func = facts.exported_func("malloc_trim").expect("exports stay");
+    let body: Vec<_> = facts
+        .operators(func)
+        .expect("it is there")
+        .into_iter()
+        .map(|op| format!("{:?}", op.expect("valid")))
+        .collect();
+    assert_eq!(body, ["I32Const { value: 0 }", "End"]);
+    // Another name or type promises something else.
+    for (name, ty) in [("trim", "(param i32) (result i32)"), ("malloc_trim", "(result i32)")] {
+        assert!(
+            matches!(refused(&trim(name, ty), pair()), Refusal::KnownFromInside { func: 2, .. }),
+            "{name} {ty}"
+        );
+    }
 }
 
 #[test]

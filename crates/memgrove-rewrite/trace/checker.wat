@@ -2,7 +2,8 @@
 ;;
 ;; The shadow has a byte for 8 bytes of the program's memory (a granule): 0, all may be accessed; 1 to 7, so many from
 ;; its start; else none: 0xfa and 0xf9 the header of a block that is live, or freed; 0xfb what lies behind a block; 0xfd
-;; a block that was freed. All that is not a block or beside one is 0.
+;; a block that was freed; 0xf8 below the lowest datum, once an allocation was refused. All that is not a block or beside
+;; one is 0.
 ;;
 ;; A block begins 16 bytes behind its header, at a multiple of 16:
 ;;   -16  bytes asked for
@@ -22,6 +23,14 @@
   (import "memgrove" "data_end" (global $data_end i32))
   ;; 1: no block was live when the module was made.
   (import "memgrove" "is_fresh" (global $is_fresh i32))
+  ;; 1 while a function of the allocator runs that a wrapper has called: what it calls itself is not wrapped.
+  (import "memgrove" "inside" (global $inside (mut i32)))
+  ;; The program's stack pointer; no frame lies below `stack_low`.
+  (import "memgrove" "stack_pointer" (global $stack_pointer (mut i32)))
+  (import "memgrove" "stack_low" (global $stack_low i32))
+  ;; The program has nothing below this address; but its stack, if that is below this one (0: it is not).
+  (import "memgrove" "null_end" (global $null_end i32))
+  (import "memgrove" "stack_first" (global $stack_first i32))
   ;; In the recording's memory, behind the header (layout.rs): 0x104 head and 0x108 tail of the quarantine, 0x10c its
   ;; bytes, 0x110 sites that were reported, 0x114 frees of blocks that are not known, 0x118 reports left out,
   ;; 0x11c the lowest address that the allocator gave (0: none yet).
@@ -42,8 +51,12 @@
   ;; Makes a block of what the allocator gave. `align` is 0 where none was asked for.
   (func (export "place") (param $base i32) (param $size i32) (param $align i32) (param $frame i32) (result i32)
     (local $user i32) (local $most i32) (local $end i32) (local $at i32)
-    (if (i32.eqz (local.get $base)) (then (return (i32.const 0))))
     (call $sync)
+    (if (i32.eqz (local.get $base))
+      (then
+        ;; The program may take the null for a block.
+        (memory.fill $shadow (i32.const 0) (i32.const 0xf8) (i32.shr_u (global.get $null_end) (i32.const 3)))
+        (return (i32.const 0))))
     (if (i32.lt_u
           (i32.sub (local.get $base) (i32.const 1))
           (i32.sub (i32.load $recording (i32.const 0x11c)) (i32.const 1)))
@@ -72,6 +85,11 @@
       (i32.sub (i32.shr_u (i32.add (local.get $end) (i32.const 16)) (i32.const 3)) (local.get $at)))
     (local.get $user))
 
+  (func $is_outside (param $address i32) (result i32)
+    (i64.ge_u
+      (i64.extend_i32_u (local.get $address))
+      (i64.shl (i64.extend_i32_u (memory.size $program)) (i64.const 16))))
+
   ;; 1, a block begins here; 2, one did, and it is freed; else 0.
   (func $state (export "state_of") (param $user i32) (result i32)
     (local $left i32)
@@ -79,9 +97,7 @@
           (i32.or
             (i32.ne (i32.and (local.get $user) (i32.const 15)) (i32.const 0))
             (i32.lt_u (local.get $user) (i32.const 16)))
-          (i64.ge_u
-            (i64.extend_i32_u (local.get $user))
-            (i64.shl (i64.extend_i32_u (memory.size $program)) (i64.const 16))))
+          (call $is_outside (local.get $user)))
       (then (return (i32.const 0))))
     (local.set $left
       (i32.load16_u $shadow (i32.sub (i32.shr_u (local.get $user) (i32.const 3)) (i32.const 2))))
@@ -99,11 +115,14 @@
     (call $total (call $size (local.get $user))
       (i32.shl (i32.const 1) (i32.and
         (i32.load $program (i32.sub (local.get $user) (i32.const 8))) (i32.const 31)))))
+  ;; What a block takes in the quarantine: as much as of an allocator that has 8 bytes before each and rounds to 16.
+  (func $charge (param $user i32) (result i32)
+    (i32.and (i32.add (call $total_of (local.get $user)) (i32.const 23)) (i32.const -16)))
   (func (export "which_of") (param $user i32) (result i32)
     (i32.and (i32.load $program (i32.sub (local.get $user) (i32.const 4))) (i32.const 15)))
 
   ;; A block is freed. Returns 1 if it is one of those made here: it is in the quarantine, or misuse was reported. `size` is
-  ;; -1 where it was not told.
+  ;; -1 where it was not told, `align` 0.
   (func (export "free") (param $user i32) (param $frame i32) (param $which i32) (param $size i32) (param $align i32)
         (result i32)
     (local $state i32) (local $node i32)
@@ -125,20 +144,22 @@
         (call $report (i32.const 4) (local.get $node) (i32.const 0) (local.get $user)
           (i32.const 0) (local.get $size) (local.get $align))
         (return (i32.const 1))))
-    ;; Both sides told size and alignment.
+    ;; Whoever allocated it told its alignment, too.
     (if (i32.and
-          (i32.ne (local.get $size) (i32.const -1))
-          (i32.ne (i32.const 0) (i32.and
-            (i32.load $program (i32.sub (local.get $user) (i32.const 12))) (i32.const 0x10000))))
+          (i32.load $program (i32.sub (local.get $user) (i32.const 12))) (i32.const 0x10000))
       (then
-        (if (i32.ne (local.get $size) (call $size (local.get $user)))
+        (if (i32.and
+              (i32.ne (local.get $size) (i32.const -1))
+              (i32.ne (local.get $size) (call $size (local.get $user))))
           (then
             (call $report (i32.const 6) (local.get $node) (i32.const 0) (local.get $user)
               (i32.const 0) (local.get $size) (local.get $align)))
           (else
-            (if (i32.ne
-                  (i32.and (i32.ctz (local.get $align)) (i32.const 31))
-                  (i32.and (i32.load $program (i32.sub (local.get $user) (i32.const 8))) (i32.const 31)))
+            (if (i32.and
+                  (i32.ne (local.get $align) (i32.const 0))
+                  (i32.ne
+                    (i32.and (i32.ctz (local.get $align)) (i32.const 31))
+                    (i32.and (i32.load $program (i32.sub (local.get $user) (i32.const 8))) (i32.const 31))))
               (then
                 (call $report (i32.const 7) (local.get $node) (i32.const 0) (local.get $user)
                   (i32.const 0) (local.get $size) (local.get $align))))))))
@@ -155,7 +176,7 @@
       (else (i32.store $recording (i32.const 0x104) (local.get $user))))
     (i32.store $recording (i32.const 0x108) (local.get $user))
     (i32.store $recording (i32.const 0x10c)
-      (i32.add (i32.load $recording (i32.const 0x10c)) (call $total_of (local.get $user))))
+      (i32.add (i32.load $recording (i32.const 0x10c)) (call $charge (local.get $user))))
     (i32.const 1))
 
   ;; How many bytes may be in quarantine: an eighth of the memory, and 16 MiB at most.
@@ -189,7 +210,7 @@
     (i32.store $recording (i32.const 0x104) (local.get $next))
     (if (i32.eqz (local.get $next)) (then (i32.store $recording (i32.const 0x108) (i32.const 0))))
     (i32.store $recording (i32.const 0x10c)
-      (i32.sub (i32.load $recording (i32.const 0x10c)) (call $total_of (local.get $user))))
+      (i32.sub (i32.load $recording (i32.const 0x10c)) (call $charge (local.get $user))))
     (local.set $at (i32.shr_u (i32.sub (local.get $user) (i32.const 16)) (i32.const 3)))
     (memory.fill $shadow (local.get $at) (i32.const 0)
       (i32.sub
@@ -201,6 +222,7 @@
   ;; The block that begins behind the header below this address, or 0: that in which, or behind which, it lies.
   (func $below (param $address i32) (result i32)
     (local $at i32) (local $have i32) (local $fuel i32)
+    (if (call $is_outside (local.get $address)) (then (return (i32.const 0))))
     (local.set $at (i32.shr_u (local.get $address) (i32.const 3)))
     (local.set $fuel (i32.const 0x200000))
     (loop $down
@@ -226,9 +248,7 @@
           (global.get $is_fresh)
           (i32.lt_u (local.get $address) (i32.load $recording (i32.const 0x11c))))
       (then (return (i32.const 1))))
-    (if (i64.ge_u
-          (i64.extend_i32_u (local.get $address))
-          (i64.shl (i64.extend_i32_u (memory.size $program)) (i64.const 16)))
+    (if (call $is_outside (local.get $address))
       (then (return (i32.const 1))))
     (local.set $user (call $below (local.get $address)))
     (i32.and
@@ -237,7 +257,7 @@
         (i32.sub (local.get $address) (local.get $user))
         (call $size (local.get $user)))))
 
-  ;; The first byte of a range that must not be accessed, or 0.
+  ;; The first byte of a range that must not be accessed, or -1: the last byte of all is no block's.
   (func $first_bad (param $from i32) (param $to i64) (result i32)
     (local $at i32) (local $have i32) (local $last i32)
     (local.set $at (i32.shr_u (local.get $from) (i32.const 3)))
@@ -261,7 +281,7 @@
             (then (return (local.get $have))))))
       (local.set $at (i32.add (local.get $at) (i32.const 1)))
       (br_if $next (i32.le_u (local.get $at) (local.get $last))))
-    (i32.const 0))
+    (i32.const -1))
 
   ;; An access of `width` bytes at `address` + `offset` has met a granule that is not whole.
   (func $test (param $address i32) (param $offset i32) (param $site i32) (param $width i32) (param $stores i32)
@@ -274,7 +294,7 @@
       (then (return)))
     (local.set $from (i32.add (local.get $address) (local.get $offset)))
     (local.set $bad (call $first_bad (local.get $from) (local.get $to)))
-    (if (i32.eqz (local.get $bad)) (then (return)))
+    (if (i32.eq (local.get $bad) (i32.const -1)) (then (return)))
     ;; A word is read whole where its first byte is the block's: that is how libraries look for the end of a string.
     (if (i32.and
           (i32.and
@@ -287,16 +307,41 @@
   (func $misused (param $from i32) (param $bad i32) (param $site i32)
     (local $have i32)
     (local.set $have (i32.load8_u $shadow (i32.shr_u (local.get $bad) (i32.const 3))))
+    (if (i32.eq (local.get $have) (i32.const 0xf8))
+      (then (if (call $may_be_stack (local.get $bad)) (then (return)))))
     (call $report
       (if (result i32) (i32.eq (local.get $have) (i32.const 0xfd))
         (then (i32.const 1))
-        (else
-          (select (i32.const 3) (i32.const 2) (i32.or
-            (i32.eq (local.get $have) (i32.const 0xfa))
-            (i32.eq (local.get $have) (i32.const 0xf9))))))
+        (else (if (result i32) (i32.eq (local.get $have) (i32.const 0xf8))
+          (then (i32.const 9))
+          (else
+            (select (i32.const 3) (i32.const 2) (i32.or
+              (i32.eq (local.get $have) (i32.const 0xfa))
+              (i32.eq (local.get $have) (i32.const 0xf9))))))))
       (call $here)
       (i32.and (call $ask (i32.const 0)) (i32.const 0xfff))
       (local.get $from) (local.get $site) (i32.sub (local.get $bad) (local.get $from)) (i32.const 0)))
+
+  ;; Below the lowest datum there may be the stack: where it grows down to 0, what lies below the pointer is not in use, but
+  ;; for the 128 bytes that compilers give to functions which call none. A pointer elsewhere is another stack's.
+  (func $may_be_stack (param $address i32) (result i32)
+    (if (i32.eqz (global.get $stack_first)) (then (return (i32.const 0))))
+    (i32.or
+      (i32.gt_u (global.get $stack_pointer) (global.get $stack_first))
+      (i32.le_u (global.get $stack_pointer) (i32.add (local.get $address) (i32.const 144)))))
+
+  ;; The stack pointer is about to be set. It is returned.
+  (func (export "stack") (param $value i32) (param $site i32) (result i32)
+    (if (i32.or
+          (i32.lt_u (local.get $value) (global.get $stack_low))
+          (i64.gt_u
+            (i64.extend_i32_u (local.get $value))
+            (i64.shl (i64.extend_i32_u (memory.size $program)) (i64.const 16))))
+      (then
+        (call $report (i32.const 10) (call $here)
+          (i32.and (call $ask (i32.const 0)) (i32.const 0xfff))
+          (local.get $value) (local.get $site) (i32.const 0) (i32.const 0))))
+    (local.get $value))
 
   ;; Accesses by their width: read and written.
   (func (export "read_1") (param i32 i32 i32)
@@ -380,7 +425,8 @@
           (i32.eqz (local.get $length))
           (i64.gt_u (local.get $to) (i64.shl (i64.extend_i32_u (memory.size $program)) (i64.const 16))))
       (then (return)))
-    (if (local.tee $bad (call $first_bad (local.get $from) (local.get $to)))
+    (local.set $bad (call $first_bad (local.get $from) (local.get $to)))
+    (if (i32.ne (local.get $bad) (i32.const -1))
       (then (call $misused (local.get $from) (local.get $bad) (local.get $site)))))
 
   ;; The allocator's header, where code of the program looks for it that has a reallocation of dlmalloc's inside: that of a
@@ -443,6 +489,8 @@
       (i32.or (i32.const 8) (i32.or
         (i32.shl (local.get $kind) (i32.const 8)) (i32.shl (local.get $number) (i32.const 16))))
       (local.get $node) (local.get $address) (local.get $site))
+    ;; About no block.
+    (if (i32.ge_u (local.get $kind) (i32.const 9)) (then (return)))
     (local.set $bad (local.get $address))
     (if (local.get $site) (then (local.set $bad (i32.add (local.get $address) (local.get $told)))))
     ;; In a header it is about the block behind; else about the one below.
@@ -460,6 +508,13 @@
           (i32.ge_u (i32.sub (local.get $bad) (local.get $user)) (call $size (local.get $user))))
       (then (return)))
     (local.set $have (i32.load $program (i32.sub (local.get $user) (i32.const 12))))
+    ;; What follows a write to the header is no misuse of its own.
+    (if (i32.and
+          (i32.eq (local.get $kind) (i32.const 3))
+          (i32.eq (call $state (local.get $user)) (i32.const 1)))
+      (then
+        (i32.store $program (i32.sub (local.get $user) (i32.const 12))
+          (i32.and (local.get $have) (i32.const 0xffff)))))
     (call $log
       (i32.or (i32.const 9) (i32.shl
         (i32.and (i32.load $program (i32.sub (local.get $user) (i32.const 8))) (i32.const 31)) (i32.const 8)))
@@ -485,6 +540,11 @@
     (if (i32.gt_s (local.get $missing) (i32.const 0))
       (then
         (if (i32.eq (memory.grow $shadow (local.get $missing)) (i32.const -1)) (then (unreachable))))))
+
+  ;; The host calls: a trap may have left the allocator.
+  (func (export "enter")
+    (global.set $inside (i32.const 0))
+    (call $sync))
 
   ;; Pages of the shadow for so many of the program; one more, as wide accesses look at two granules at once.
   (func $pages (param $program i32) (result i32)

@@ -12,7 +12,7 @@ const ROUNDS: u64 = 2;
 const MOST_EXPORTS: usize = 200;
 /// New starts after calls that used up their budget, which takes long.
 const MOST_EXHAUSTED: usize = 3;
-/// New starts after calls that cannot be compared.
+/// New starts after calls that cannot be compared: each instantiates both sides.
 const MOST_UNKNOWN: usize = 40;
 
 /// What may be called.

@@ -19,7 +19,7 @@ const PIN: &str = "__pin";
 const COLLECT: &str = "__collect";
 /// One block, in bytes: large enough that few are needed, small enough to be an ordinary request.
 const BLOCK_BYTES: u32 = 512 * 1024;
-/// How far beyond the initial memory to go, in bytes.
+/// How far beyond the initial memory to go, in bytes: 16 blocks, so that an allocator grows more than once.
 const BEYOND_BYTES: u64 = 8 * 1024 * 1024;
 /// Less room than this below the maximum may be too little for another block: allocators ask for
 /// more than one block at a time, and for headers, in bytes.
@@ -28,7 +28,7 @@ const ROOM_BYTES: u64 = 2 * BLOCK_BYTES as u64;
 const TRY_FUEL: u64 = 20_000_000;
 /// Tries that may use up their instructions, which takes long.
 const MOST_EXHAUSTED: usize = 8;
-/// Exports that are tried.
+/// Exports that are tried: an allocator with a name has been found before, so this is for what is left.
 const MOST_EXPORTS: usize = 64;
 
 /// What came of asking an allocator.
@@ -54,7 +54,7 @@ pub(super) fn check(
         sides.fixed(),
         sides.fixed_alone(),
         subject.fixed.memory(),
-        allocator(subject.fixed.facts()),
+        allocator(subject.fixed.facts(), subject.first_calls[1].clone()),
     );
     // What the original cannot do under the host it was made for is not held against the fixed module, unless
     // that host grew memory before each use, and now the module does.
@@ -80,8 +80,8 @@ pub(super) fn check(
         }
         Allocated::Wrong(why) => {
             let (module, memory) = (sides.original(), subject.original.memory());
-            let original =
-                allocate(module, sides.original_alone(), memory, allocator(subject.original.facts()));
+            let known = allocator(subject.original.facts(), subject.first_calls[0].clone());
+            let original = allocate(module, sides.original_alone(), memory, known);
             if subject.plan.grows_behind_a_break() || matches!(original, Allocated::Grew(..)) {
                 return (Outcome::Failed(why), None);
             }
@@ -134,6 +134,7 @@ fn by_heap(sides: &Sides<'_>, subject: &Subject<'_>, is_lifted: bool) -> Allocat
     };
     let export = subject.stand_ins.iter().find(is_malloc).map(|stand_in| Allocator {
         name: stand_in.after.clone(),
+        first: subject.first_calls[1].clone(),
         extra: None,
         is_managed: false,
     });
@@ -282,12 +283,10 @@ fn allocate_from(
     module: &dyn Module,
     mut instance: Box<dyn Instance>,
     memory: Option<MemoryType>,
-    Allocator { name, extra, is_managed }: &Allocator,
+    Allocator { name, first, extra, is_managed }: &Allocator,
 ) -> Result<Allocated, EngineError> {
-    for start in ["_initialize", "__wasm_call_ctors"] {
-        if has(module, start, &[], &[]) {
-            instance.call(start, &[])?;
-        }
+    if let Some(first) = first {
+        instance.call(first, &[])?;
     }
     // A collector takes back what nothing refers to, and what is held here nothing does.
     let pins = *is_managed && has(module, PIN, &[ValueType::I32], &[ValueType::I32]);
@@ -378,12 +377,14 @@ struct Allocator {
     name: String,
     /// A second argument, if it takes one: an alignment, or a class of objects.
     extra: Option<i32>,
+    /// The export that is called before it.
+    first: Option<String>,
     /// What it returns belongs to a collector.
     is_managed: bool,
 }
 
 /// The exported allocator: one whose blocks stay, if there is such a one.
-fn allocator(facts: &Facts<'_>) -> Option<Allocator> {
+fn allocator(facts: &Facts<'_>, first: Option<String>) -> Option<Allocator> {
     // Sizes are handed over as i32.
     if facts.memories.first().is_some_and(|memory| memory.ty.memory64) {
         return None;
@@ -396,7 +397,7 @@ fn allocator(facts: &Facts<'_>) -> Option<Allocator> {
             _ => return None,
         };
         let is_managed = abi.convention == Convention::AssemblyScript && extra.is_some();
-        Some(Allocator { name: name.to_owned(), extra, is_managed })
+        Some(Allocator { name: name.to_owned(), first: first.clone(), extra, is_managed })
     });
     let is_tried = |func: u32| {
         facts.func_type(func).is_some_and(|ty| ty.is(&[facts::ValType::I32], &[facts::ValType::I32]))
@@ -404,7 +405,7 @@ fn allocator(facts: &Facts<'_>) -> Option<Allocator> {
     known.min_by_key(|allocator| allocator.is_managed).or_else(|| {
         let export = facts.export(TRIED)?;
         let is_function = export.kind == facts::ExternKind::Func && is_tried(export.index);
-        is_function.then(|| Allocator { name: TRIED.to_owned(), extra: None, is_managed: false })
+        is_function.then(|| Allocator { name: TRIED.to_owned(), first, extra: None, is_managed: false })
     })
 }
 

@@ -32,7 +32,7 @@ mod text;
 mod twins;
 
 use memgrove_inspect::{Report, conclude};
-use memgrove_module::{Facts, PAGE_SIZE_LOG2, facts};
+use memgrove_module::{Code, Facts, PAGE_SIZE_LOG2, facts, recognise};
 use memgrove_rewrite::{Behaviour, Plan};
 use serde::Serialize;
 
@@ -185,6 +185,9 @@ struct Subject<'a> {
     growing: Vec<u32>,
     /// Names under which the functions that the fixed module calls at its start are exported.
     constructors: Vec<String>,
+    /// The export that a host calls before any other, of the original and of the fixed module; none where it is one of
+    /// `constructors`, which have run by then.
+    first_calls: [Option<String>; 2],
     /// Imports that have no second implementation, by position.
     missing: Vec<usize>,
     /// Imports that the host emulates by the plan's own guess.
@@ -237,11 +240,16 @@ impl<'a> Subject<'a> {
                 after: fixed_copy.name(after),
             })
             .collect();
-        let constructors = plan
+        let constructors: Vec<String> = plan
             .called_at_start()
             .flat_map(|function| original.names_of(function))
             .map(str::to_owned)
             .collect();
+        let first_calls = [&original, &fixed].map(|module| {
+            let constructor = recognise::constructor(&Code::new(module.facts()))?.export;
+            let has_run = constructors.iter().any(|called| called == constructor);
+            (!has_run).then(|| constructor.to_owned())
+        });
         Ok(Self {
             plan,
             original,
@@ -252,6 +260,7 @@ impl<'a> Subject<'a> {
             stand_ins,
             growing,
             constructors,
+            first_calls,
             missing,
             unconfirmed,
         })

@@ -226,6 +226,8 @@ fn libc(name: &str) -> Option<Action> {
             "bcmp" => Computes(F::Memcmp),
             "bzero" | "explicit_bzero" | "__wbindgen_memory_discard" => Computes(F::Bzero),
             "atoi" | "atol" => Computes(F::Atoi),
+            "strtol" => Computes(F::Strtol),
+            "strtoul" => Computes(F::Strtoul),
             "setjmp" | "sigsetjmp" | "_setjmp" => Returns(0),
             "toupper" | "towupper" => Computes(F::Toupper),
             "tolower" | "towlower" => Computes(F::Tolower),

@@ -13,7 +13,7 @@ use crate::engine::{EngineError, Memory, Signature, Value};
 
 /// Stand-ins called at most, so that large interfaces do not take minutes.
 const MOST: usize = 256;
-/// What growth is asked for, in bytes beyond the memory that there is.
+/// What growth is asked for, in bytes beyond the memory that there is: more than a page, and little enough for every budget.
 const BEYOND_BYTES: u64 = 1 << 20;
 
 /// A stand-in and the import it stands for, in the copies.

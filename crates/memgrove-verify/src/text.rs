@@ -81,6 +81,14 @@ pub(super) fn twin(function: F) -> Twin {
             let digits = digits.bytes().take_while(u8::is_ascii_digit).map(|digit| i32::from(digit - b'0'));
             Ok(i64::from(digits.fold(0_i32, |all, digit| all.wrapping_mul(10).wrapping_add(sign * digit))))
         },
+        F::Strtol => |call| {
+            let number = written_number(call)?;
+            Ok(number.clamp(i64::from(i32::MIN), i64::from(i32::MAX)))
+        },
+        F::Strtoul => |call| {
+            let number = written_number(call)?;
+            Ok(if number.unsigned_abs() <= u64::from(u32::MAX) { number } else { -1 })
+        },
         F::Isgraph => |call| class(call, |c| c.is_ascii_graphic()),
         F::Isblank => |call| class(call, |c| matches!(c, b' ' | b'\t')),
         F::Strcpy => |call| {
@@ -162,6 +170,34 @@ fn string(call: &mut Call<'_>, at: u64) -> Result<Vec<u8>, HostTrap> {
         }
     }
     Ok(text)
+}
+
+/// The number that the first argument points to, to the base in the third. The second is told where it ends.
+fn written_number(call: &mut Call<'_>) -> Result<i64, HostTrap> {
+    let text = string(call, call.argument(0))?;
+    let blanks = text.iter().take_while(|&&c| matches!(c, 9..=13 | b' ')).count();
+    let signs = usize::from(matches!(text.get(blanks), Some(b'+' | b'-')));
+    let rest = text.get(blanks + signs..).unwrap_or_default();
+    let is_hexadecimal = matches!(rest, [b'0', b'x' | b'X', digit, ..] if digit.is_ascii_hexdigit());
+    let (base, prefix) = match int(call, 2) {
+        0 | 16 if is_hexadecimal => (16, 2),
+        0 if rest.first() == Some(&b'0') => (8, 0),
+        0 => (10, 0),
+        base => (base, 0),
+    };
+    let (mut number, mut length) = (0_i64, 0);
+    if let Some(base) = u32::try_from(base).ok().filter(|base| (2..=36).contains(base)) {
+        for digit in rest[prefix..].iter().map_while(|&c| char::from(c).to_digit(base)) {
+            number = number.saturating_mul(base.into()).saturating_add(digit.into());
+            length += 1;
+        }
+    }
+    if call.argument(1) != 0 {
+        let end = if length == 0 { 0 } else { (blanks + signs + prefix + length) as u64 };
+        let end = (call.argument(0) + end).to_le_bytes();
+        call.caller.write(call.argument(1), &end[..4])?;
+    }
+    Ok(if text.get(blanks) == Some(&b'-') { -number } else { number })
 }
 
 /// Fills from the first argument on, as far as memory goes; then it traps.

@@ -221,6 +221,8 @@ pub(super) fn twin(function: RuntimeFunction) -> Result<Twin, Checked> {
         | F::Strncasecmp
         | F::Bzero
         | F::Atoi
+        | F::Strtol
+        | F::Strtoul
         | F::Isgraph
         | F::Isblank
         | F::Isdigit

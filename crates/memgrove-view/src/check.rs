@@ -18,7 +18,7 @@ const SCHEMA: u32 = 1;
 const SHOWN_FRAMES: usize = 12;
 /// What no check of this kind sees, said with every result.
 const NOT_SEEN: &str = "uninitialised reads, errors inside a block that the program divides itself, what the host \
-     does to memory, overflow of the stack or of static data, blocks freed by another allocator's function, accesses \
+     does to memory, overflow of static data or of a stack whose end the file does not tell, blocks freed by another allocator's function, accesses \
      farther from their block than its red zone (9 bytes or more)";
 
 /// The recording of a check, with the names of the module.
@@ -150,6 +150,8 @@ impl CheckReport<'_> {
             MisuseKind::WrongSize => "freed with another size",
             MisuseKind::WrongAlignment => "freed with another alignment",
             MisuseKind::ReallocAfterFree => "realloc after free",
+            MisuseKind::NullOffset => "use of an allocation that was refused",
+            MisuseKind::StackOverflow => "stack overflow: the stack pointer is set to",
             _ => "misuse",
         };
         let mut words = what.to_owned();
@@ -157,6 +159,8 @@ impl CheckReport<'_> {
             let verb = if writes { "write" } else { "read" };
             let size = width.map_or("a range".to_owned(), |width| count(width.into(), "byte"));
             words.push_str(&format!(": {verb} of {size} at {:#x}", misuse.address));
+        } else if misuse.kind == MisuseKind::StackOverflow {
+            words.push_str(&format!(" {:#x}", misuse.address));
         } else {
             words.push_str(&format!(" at {:#x}", misuse.address));
         }

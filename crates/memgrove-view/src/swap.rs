@@ -25,6 +25,8 @@ pub struct Swap<'a> {
     pub result: Result<&'a Swapped, String>,
     /// What verification came to, if it was asked.
     pub verification: Option<&'a SwapVerification>,
+    /// Bytes of original and result under Brotli, where they were packed.
+    pub brotli_bytes: Option<(u64, u64)>,
     /// Name of the file that the result was written to, if it was.
     pub written_to: Option<&'a str>,
 }
@@ -37,6 +39,8 @@ struct Record<'a> {
     refused: Option<&'a str>,
     bytes_before: usize,
     bytes_after: Option<usize>,
+    brotli_bytes_before: Option<u64>,
+    brotli_bytes_after: Option<u64>,
     replaced: Vec<Replaced>,
     dead_functions: &'a [u32],
     dead_bytes: u64,
@@ -74,6 +78,9 @@ fn costs_lines(costs: &Costs, lines: &mut Lines) {
             Tone::Plain,
             &format!("{was} -> {is} for the same calls of the allocator"),
         );
+    }
+    if let (Some(was), Some(is)) = (before.steady_instructions, after.steady_instructions) {
+        lines.field("", Tone::Plain, &format!("{was} -> {is} once memory is there: 300 of these rounds"));
     }
     if *leak_is_gone {
         let words = format!(
@@ -134,7 +141,10 @@ impl Swap<'_> {
         );
         lines.field("grows", Tone::Plain, &swapped.growth.words());
         let (before, after) = (self.bytes_before as u64, swapped.wasm.len() as u64);
-        lines.field("size", Tone::Plain, &format!("{} -> {}", bytes(before), bytes(after)));
+        let packed = self.brotli_bytes.map_or_else(String::new, |(before, after)| {
+            format!("; {} -> {} under Brotli", bytes(before), bytes(after))
+        });
+        lines.field("size", Tone::Plain, &format!("{} -> {}{packed}", bytes(before), bytes(after)));
         for note in &swapped.notes {
             lines.field("note", Tone::Plain, note);
         }
@@ -179,6 +189,8 @@ impl Swap<'_> {
             refused: self.result.as_ref().err().map(String::as_str),
             bytes_before: self.bytes_before,
             bytes_after: swapped.map(|swapped| swapped.wasm.len()),
+            brotli_bytes_before: self.brotli_bytes.map(|(before, _)| before),
+            brotli_bytes_after: self.brotli_bytes.map(|(_, after)| after),
             replaced: replaced.collect(),
             dead_functions: swapped.map_or(&[], |swapped| &swapped.dead),
             dead_bytes: swapped.map_or(0, |swapped| swapped.dead_bytes),

@@ -22,8 +22,8 @@ use memgrove_api::size;
 const LONG_ABOUT: &str = "\
 Find misuse of a module's heap, without rebuilding it
 
-Finds use after free, overflow and underflow of heap blocks by as little as one byte, double and invalid free, and wrong \
-sizes and alignments given to Rust's dealloc. Each report has the stacks of the access, of the block's allocation and of \
+Finds use after free, overflow and underflow of heap blocks by as little as one byte, double and invalid free, wrong \
+sizes and alignments given to Rust's dealloc, use of an allocation that was refused, and overflow of the stack. Each report has the stacks of the access, of the block's allocation and of \
 its free. The program goes on: there is one report for each place in the code.
 
 Without -o, the module is run: a command with the arguments behind `--`, this process's streams and the folders of --dir, \
@@ -74,6 +74,12 @@ pub(crate) struct CheckArgs {
     /// Check by calls, not in line: slower, and half as many bytes more
     #[arg(long, conflicts_with = "profile")]
     by_call: bool,
+
+    /// Test the reads of this function to the byte; by index or name, several with commas
+    ///
+    /// By default an aligned read may go beyond the end of a block in the word that holds the end, as in a fast strlen.
+    #[arg(long, value_name = "FUNC", value_delimiter = ',', conflicts_with = "profile")]
+    exact: Vec<String>,
 
     /// Tell functions apart in stacks, not by which of its calls a function called another
     #[arg(long, conflicts_with = "profile")]
@@ -188,9 +194,13 @@ fn instrument(args: &CheckArgs, path: &Path, original: &Original<'_>, out: &mut 
 /// The module that reports, and what there is to say of it.
 fn checked(args: &CheckArgs, original: &Original<'_>, out: &mut Output) -> Result<Checked> {
     let (name, facts) = (original.name, original.facts);
-    let request =
-        Request { call_sites: !args.no_call_sites, in_line: !args.by_call, max_bytes: args.max_log };
-    let checked = memgrove_api::check::instrument(facts, request).with_context(|| name.to_owned())?;
+    let request = Request {
+        call_sites: !args.no_call_sites,
+        in_line: !args.by_call,
+        exact: args.exact.clone(),
+        max_bytes: args.max_log,
+    };
+    let checked = memgrove_api::check::instrument(facts, &request).with_context(|| name.to_owned())?;
     for member in &checked.wrapped {
         out.note(format!("function {} is {}", member.func, member.role.name()));
     }

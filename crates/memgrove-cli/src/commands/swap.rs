@@ -97,6 +97,7 @@ fn shown<'a>(name: &'a str, to: To, wasm: &[u8]) -> Swap<'a> {
         bytes_before: wasm.len(),
         result: Err(String::new()),
         verification: None,
+        brotli_bytes: None,
         written_to: None,
     }
 }
@@ -120,6 +121,7 @@ fn verify_and_write(
     out: &mut Output,
 ) -> Result<Exit> {
     use memgrove_api::swap::{Decision, decide};
+    use memgrove_lab::measure::brotli_bytes;
     use memgrove_lab::verify::verify_swap;
 
     use crate::exit::UserError;
@@ -127,7 +129,13 @@ fn verify_and_write(
     // What engines leave in the folder for temporary files goes with it.
     let _folder = crate::interrupt::RunFolder::new();
     let verification = verify_swap(facts, swapped);
-    let base = Swap { result: Ok(swapped), verification: Some(&verification), ..(*shown).clone() };
+    let packed = (brotli_bytes(facts.bytes()), brotli_bytes(&swapped.wasm));
+    let base = Swap {
+        result: Ok(swapped),
+        verification: Some(&verification),
+        brotli_bytes: Some(packed),
+        ..(*shown).clone()
+    };
     let decision = decide(swapped, &verification);
     if let Some(why) = decision.refusal() {
         show(args, &base, out)?;

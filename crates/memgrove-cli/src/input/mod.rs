@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use memgrove_api::HostTarget;
-use memgrove_open::read_at_most;
+use memgrove_open::{read_at_most, read_expecting};
 use memgrove_text::escape_file_name;
 
 use crate::exit::UserError;
@@ -42,7 +42,11 @@ impl Source {
     pub(crate) fn read(&self, max_bytes: u64) -> Result<Vec<u8>> {
         match self {
             Self::Stdin => read_at_most(std::io::stdin().lock(), max_bytes).context("reading standard input"),
-            Self::File(path) => Ok(read_at_most(std::fs::File::open(path)?, max_bytes)?),
+            Self::File(path) => {
+                let file = std::fs::File::open(path)?;
+                let expected_bytes = file.metadata().map_or(0, |metadata| metadata.len());
+                Ok(read_expecting(file, expected_bytes, max_bytes)?)
+            }
         }
     }
 }

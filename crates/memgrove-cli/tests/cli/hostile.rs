@@ -388,6 +388,7 @@ const ASKED: &[&str] = &[
     "inspect module.wasm --html @",
     "check module.wasm -o checked.wasm",
     "check @.wasm -o @.out --fail-on %",
+    "check @.wasm -o @.out --exact %",
     "check @.wasm",
     "check @.wasm --suppress @.missing",
     "check @.wasm --suppress @.wat",

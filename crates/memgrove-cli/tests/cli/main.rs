@@ -1,5 +1,7 @@
 //! Runs the command as its users do.
 
+// Most of its commands run modules.
+#[cfg(feature = "engines")]
 mod book;
 mod budget;
 mod fix;
@@ -9,6 +11,7 @@ mod hostile;
 mod output;
 mod outputs;
 mod poison;
+mod sarif;
 mod schema_check;
 mod schemas;
 mod signals;

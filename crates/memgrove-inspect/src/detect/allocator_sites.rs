@@ -12,7 +12,7 @@ use crate::report::{Evidence, short};
 const NEAR: u32 = 3;
 /// A function with more callers than this is used by the whole program: its callers are not the allocator.
 const MANY_CALLERS: usize = 48;
-/// As many functions are looked at near the sites.
+/// As many functions are looked at near the sites; with four times as many nothing more is found ("Bounds" in CONTRIBUTING.md).
 const MAX_NEAR: usize = 400;
 /// Functions longer than this in bytes are not searched everywhere: an allocator is a few kilobytes.
 const MAX_BODY: u32 = 48 * 1024;

@@ -20,7 +20,7 @@ pub enum Mixture {
 /// Where the file does not say which of two languages is the program.
 pub const MAX_CONFIDENCE: f32 = 0.85;
 
-/// From this score on the imports are Emscripten's.
+/// From this score on the imports are Emscripten's. With 0.85 nothing changes for the corpus and the samples.
 const IS_EMSCRIPTEN: f32 = 0.8;
 /// Fewer named functions tell nothing about what most of them are.
 const MIN_NAMED: u32 = 8;

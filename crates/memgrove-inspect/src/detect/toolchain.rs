@@ -16,11 +16,14 @@ pub fn toolchain(facts: &Facts<'_>) -> Conclusion<Toolchain> {
     origin::origin(facts).0
 }
 
-/// Nothing below this is worth a name.
+/// Nothing below this is worth a name: one hint of the weakest kind is less. With 0.32 every module of the corpus and of the
+/// samples keeps its toolchain.
 const MIN_SCORE: f32 = 0.25;
-/// From this score on an entry hides those that it is built on.
+/// From this score on an entry hides those that it is built on. With 0.7 two modules of plain clang, which export what
+/// Emscripten's do (a score of 0.74), were called Emscripten's.
 const OUTRANKS_FROM: f32 = 0.8;
-/// Two entries whose scores are this close leave doubt.
+/// Two entries whose scores are this close leave doubt: a single weak hint is as much. With 0.16 no toolchain of the corpus
+/// gets another name.
 const DOUBT: f32 = 0.12;
 
 /// Weighs the rules of all toolchains, and the allocator's word where there is one.

@@ -44,6 +44,8 @@ pub(super) struct Check {
     call_sites: bool,
     #[serde(default = "yes")]
     in_line: bool,
+    #[serde(default)]
+    exact: Vec<String>,
     max_log: Option<u64>,
     max_bytes: Option<u64>,
 }
@@ -95,9 +97,10 @@ impl Check {
         let request = check::Request {
             call_sites: self.call_sites,
             in_line: self.in_line,
+            exact: self.exact,
             max_bytes: self.max_log.unwrap_or(CHECK_BYTES),
         };
-        let checked = check::instrument(&original, request)?;
+        let checked = check::instrument(&original, &request)?;
         let functions = listed(checked.wrapped.iter().map(|member| (member.func, member.role.name())));
         let head = json!({
             "functions": functions, "notes": checked.notes, "sites": checked.sites, "proven": checked.proven,

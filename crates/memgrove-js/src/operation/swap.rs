@@ -43,6 +43,7 @@ impl Request {
             bytes_before: wasm.len(),
             result: Err(String::new()),
             verification: None,
+            brotli_bytes: None,
             written_to: None,
         };
         let swapped = match make(&original, to)? {

@@ -24,6 +24,7 @@ mod failed;
 mod machine;
 mod phases;
 mod replayer;
+mod weight;
 
 use std::path::PathBuf;
 
@@ -39,6 +40,7 @@ pub use machine::machine;
 pub use memgrove_results::bench::{failure, results, stats, summary};
 pub use phases::{Save, run};
 pub use traces::{Trace, TraceError};
+pub use weight::brotli_bytes;
 
 /// What the user asked for.
 #[derive(Clone, Debug)]

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use memgrove_rewrite::swap::{SwapError, To};
+
 use super::archive::ArchiveMaker;
 use super::{Absence, Driver, Recipe, StepError, Tools};
 
@@ -71,6 +73,9 @@ pub enum BuildError {
     /// It links one of our archives, and what makes those is not here.
     #[error(transparent)]
     Archive(Absence),
+    /// It was built and keeps its allocator.
+    #[error("its allocator cannot be swapped: {0}")]
+    Swap(#[from] SwapError),
     /// It was built and cannot be fixed.
     #[error("memgrove fix: {0}")]
     Fix(#[from] memgrove_rewrite::Error),
@@ -130,15 +135,28 @@ pub fn build(
     }
     // Passes a binary module on as it is, and assembles text.
     let mut wasm = wat::parse_bytes(&module)?.into_owned();
+    if recipe.fixed || recipe.swapped.is_some() {
+        let memgrove = format!("memgrove {}", env!("CARGO_PKG_VERSION"));
+        if !versions.contains(&memgrove) {
+            versions.push(memgrove);
+        }
+    }
+    if let Some(to) = recipe.swapped {
+        wasm = swapped(&wasm, to)?;
+        commands.push(format!("memgrove swap $OUT/module.wasm --to {} -o $OUT/swapped.wasm", to.name()));
+    }
     if !recipe.fixed {
         return Ok(Built { wasm, glue, commands, tools: versions });
     }
     wasm = memgrove_rewrite::fix(&wasm, &memgrove_rewrite::Options::default())?.wasm;
     commands.push("memgrove fix $OUT/module.wasm -o $OUT/fixed.wasm".to_owned());
-    let memgrove = format!("memgrove {}", env!("CARGO_PKG_VERSION"));
-    if !versions.contains(&memgrove) {
-        versions.push(memgrove);
-    }
     // It needs no JavaScript any more.
     Ok(Built { wasm, glue: None, commands, tools: versions })
+}
+
+/// The module with another heap in the place of its allocator.
+fn swapped(wasm: &[u8], to: To) -> Result<Vec<u8>, BuildError> {
+    let facts = memgrove_inspect::facts(wasm).map_err(memgrove_rewrite::Error::from)?;
+    let options = memgrove_verify::swap::options_for(&facts, to).map_err(SwapError::from)?;
+    Ok(memgrove_rewrite::swap::swap(&facts, &options)?.wasm)
 }

@@ -3,6 +3,7 @@
 //! Adding a row is adding an entry to [`RECIPES`].
 
 pub use memgrove_results::survey::{Contract, Program};
+use memgrove_rewrite::swap::To;
 
 /// One module to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Recipe {
     pub archive: Option<&'static str>,
     /// Whether `memgrove fix` goes over what the toolchain made.
     pub fixed: bool,
+    /// The heap that `memgrove swap` puts in the place of the allocator that was linked in.
+    pub swapped: Option<To>,
     /// The host it is made for.
     pub contract: Contract,
 }
@@ -52,7 +55,8 @@ impl Recipe {
     }
 
     /// What becomes stale when it changes, relative to the samples. What `fix` does to a module is not among it: a
-    /// fixed module is stale when `fix` makes another of the original, whatever changed in its sources.
+    /// fixed module is stale when `fix` makes another of the original, whatever changed in its sources; a swapped one
+    /// likewise.
     pub fn sources(&self) -> Vec<&'static str> {
         let mut sources = match self.toolchain {
             "handmade" => Vec::new(),
@@ -89,6 +93,12 @@ impl Recipe {
         self
     }
 
+    /// The same with another allocator in the place of the one that was linked in.
+    const fn swapped(mut self, to: To) -> Self {
+        self.swapped = Some(to);
+        self
+    }
+
     /// Written by hand after an old toolchain's output, not made by one.
     pub fn is_handmade(&self) -> bool {
         self.toolchain == "handmade"
@@ -109,7 +119,18 @@ const fn row(
     options: &'static [&'static str],
     contract: Contract,
 ) -> Recipe {
-    Recipe { id, program, toolchain, variant, allocator, options, archive: None, fixed: false, contract }
+    Recipe {
+        id,
+        program,
+        toolchain,
+        variant,
+        allocator,
+        options,
+        archive: None,
+        fixed: false,
+        swapped: None,
+        contract,
+    }
 }
 
 /// Every row of the survey.
@@ -181,6 +202,8 @@ pub const RECIPES: &[Recipe] = &[
         &[], Contract::WasmBindgen),
     row("life-wasm-bindgen-wee_alloc", Program::Life, "wasm-bindgen", "", "wee_alloc",
         &["wee_alloc"], Contract::WasmBindgen),
+    row("life-wasm-bindgen-wee_alloc-swapped", Program::Life, "wasm-bindgen", "swapped", "memgrove Dlmalloc",
+        &["wee_alloc"], Contract::WasmBindgen).swapped(To::Dlmalloc),
 ];
 
 #[cfg(test)]

@@ -14,11 +14,11 @@
 KEPT void hide(void *p) { __asm__ volatile("" ::"r"(p) : "memory"); }
 
 /* Linkers put functions that are called once into their callers: these are not. */
-static void *(*volatile __attribute__((used)) c_malloc)(size_t) = malloc;
-static void *(*volatile __attribute__((used)) c_calloc)(size_t, size_t) = calloc;
-static void *(*volatile __attribute__((used)) c_realloc)(void *, size_t) = realloc;
-static void *(*volatile __attribute__((used)) c_aligned)(size_t, size_t) = aligned_alloc;
-static void (*volatile __attribute__((used)) c_free)(void *) = free;
+static void *(*volatile __attribute__((used, retain)) c_malloc)(size_t) = malloc;
+static void *(*volatile __attribute__((used, retain)) c_calloc)(size_t, size_t) = calloc;
+static void *(*volatile __attribute__((used, retain)) c_realloc)(void *, size_t) = realloc;
+static void *(*volatile __attribute__((used, retain)) c_aligned)(size_t, size_t) = aligned_alloc;
+static void (*volatile __attribute__((used, retain)) c_free)(void *) = free;
 
 /* Nothing uninitialised is read: that would depend on addresses. */
 KEPT char *set(char *p, size_t n) {
@@ -47,6 +47,11 @@ KEPT void copy(char *to, const char *from, size_t n) { hide(to); memcpy(to, from
 KEPT void fill(char *to, size_t n) { hide(to); memset(to, 1, n); hide(to); }
 
 static char kept[64];
+
+/* The stack is so long at most. */
+#ifndef STACK
+#define STACK 65536
+#endif
 
 KEPT int use_after_free_read(int bad) {
   char *p = take(13), *q = p;
@@ -135,6 +140,21 @@ KEPT int overflow_of_aligned(int bad) {
   give(p);
   return 0;
 }
+KEPT int use_of_refused_allocation(int bad) {
+  char *p = (char *)c_malloc(bad ? (size_t)-1000 : 100);
+  hide(p);
+  put1(p + 60);
+  if (!bad) give(p);
+  return 0;
+}
+/* Twice as long as the stack. */
+KEPT int deep(int n) {
+  volatile char frame[STACK / 64];
+  frame[0] = (char)n;
+  hide((void *)frame);
+  return n ? deep(n - 1) + frame[0] : 0;
+}
+KEPT int stack_overflow(int bad) { return deep(bad ? 128 : 8); }
 #endif
 
 /* Correct uses that look like misuse. */
@@ -165,6 +185,7 @@ static int (*const cases[])(int) = {
     invalid_free_inside, invalid_free_of_data,
 #ifndef NEW
     use_after_realloc, overflow_of_realloc, overflow_of_calloc, realloc_after_free, overflow_of_aligned,
+    use_of_refused_allocation, stack_overflow,
 #endif
 };
 

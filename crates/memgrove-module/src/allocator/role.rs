@@ -80,6 +80,8 @@ roles! {
     RustDeallocAlignFirst = "rust_dealloc_align_first", Free [Pointer, Align, OldSize] -> Nothing;
     /// Rust's `realloc(block, old_size, align, size)`.
     RustRealloc = "rust_realloc", Realloc [Pointer, OldSize, Align, Size] -> Pointer;
+    /// The same with the alignment before the old size.
+    RustReallocAlignFirst = "rust_realloc_align_first", Realloc [Pointer, Align, OldSize, Size] -> Pointer;
     /// wasm-bindgen's `free(block, size)` before it had an alignment.
     SizedFree = "sized_free", Free [Pointer, OldSize] -> Nothing;
     /// wasm-bindgen's `realloc(block, old_size, size)` before it had an alignment.
@@ -187,6 +189,21 @@ impl Role {
     #[must_use]
     pub const fn returns(self) -> bool {
         !matches!(self.result(), Returned::Nothing)
+    }
+
+    /// It is told, or tells back, what Rust's `Layout` holds.
+    #[must_use]
+    pub const fn is_rust(self) -> bool {
+        matches!(
+            self,
+            Self::RustAlloc
+                | Self::RustAllocAlignFirst
+                | Self::RustAllocZeroed
+                | Self::RustDealloc
+                | Self::RustDeallocAlignFirst
+                | Self::RustRealloc
+                | Self::RustReallocAlignFirst
+        )
     }
 
     /// It takes blocks back and does nothing else.

@@ -232,15 +232,18 @@ impl<'a> Flow<'a> {
     }
 }
 
-/// Calls of one import in one function that are looked at.
+// Bounds, so that a question about one function stays linear in its size. How much room they leave: "Bounds" in
+// CONTRIBUTING.md.
+
+/// Calls of one import in one function that are looked at: a C library has a few.
 const MOST_CALLS: usize = 16;
-/// How often all operators of one function are looked at.
+/// How often all operators of one function are looked at: each question about a value is one look.
 const MOST_SCANS: u32 = 256;
 /// Parameters and results of a block or a function that a library's code has at most.
 pub(super) const MOST_VALUES: usize = 32;
-/// Locals and blocks between a value and its use that are looked through.
+/// Locals and blocks between a value and its use that are looked through; they may refer to each other in a circle.
 const DEPTH: usize = 64;
-/// Values that one value may become.
+/// Values that one value may become: a local in a loop is many.
 const MOST_USES: usize = 256;
 
 /// Which `local.set` or `local.tee` each `local.get` reads.

@@ -89,6 +89,7 @@ impl<'a> Code<'a> {
     /// and time stays linear.
     #[must_use]
     pub fn operators(&self, func: u32) -> Vec<Operator<'a>> {
+        // Decoded, 5 MB.
         const MOST_BYTES: u32 = 128 << 10;
         let Some(function) = self.facts.function(func) else { return Vec::new() };
         if function.body_len > MOST_BYTES || !self.may_read(function.body_len) {
@@ -100,6 +101,7 @@ impl<'a> Code<'a> {
 
     /// Counts bytes that are read again.
     fn may_read(&self, bytes: u32) -> bool {
+        // Four times as much changes nothing for the corpus; what is small may be read as it likes.
         const TIMES: u64 = 16;
         const SMALL_BYTES: u64 = 1 << 20;
         let read = self.read_again.get().saturating_add(u64::from(bytes));

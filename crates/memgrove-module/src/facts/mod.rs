@@ -283,6 +283,21 @@ impl<'a> Facts<'a> {
         funcs
     }
 
+    /// The address that a global of this name holds, and where the global is declared: it is exported, or named in the
+    /// `name` section (AssemblyScript's names end with `/NAME`). Only constants count.
+    #[must_use]
+    pub fn named_address(&self, name: &str) -> Option<(u64, u32)> {
+        let exported = self.export(name).filter(|export| export.kind == ExternKind::Global);
+        let index = exported.map(|export| export.index).or_else(|| {
+            let named =
+                |(_, n): &(u32, &str)| *n == name || n.rsplit_once('/').is_some_and(|(_, last)| last == name);
+            self.names.globals.iter().find(named).map(|(index, _)| index)
+        })?;
+        let global = self.globals.get(index as usize)?;
+        let is_address = matches!(global.ty.content, ValType::I32 | ValType::I64);
+        Some((global.init?.address()?, global.offset)).filter(|_| is_address)
+    }
+
     /// The sites of `memory.grow`.
     pub fn grow_sites(&self) -> impl Iterator<Item = &Site> {
         self.sites.iter().filter(|site| matches!(site.kind, SiteKind::Grow { .. }))

@@ -7,7 +7,7 @@ use super::table::RESIZE_HEAP;
 
 /// Names of it: of WebAssembly's linker, of WASI, and of Emscripten's older compiler.
 const NAMES: [&str; 3] = ["__wasm_call_ctors", "_initialize", "___wasm_call_ctors"];
-/// Letters of a name that Emscripten minified.
+/// Letters of a name that Emscripten minified: two are enough for some 3,000 exports.
 const MOST_LETTERS: usize = 2;
 
 /// An exported function that runs constructors.

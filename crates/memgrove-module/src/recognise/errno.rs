@@ -67,9 +67,9 @@ impl Errno {
 
 /// Bytes of a function that does no more than set errno.
 const BODY_BYTES: u32 = 64;
-/// Operators that are looked at behind one call.
+/// Operators that are looked at behind one call: a library tests what its host returns at once.
 const REACH: usize = 64;
-/// Operators of the expressions between a value and its `select`.
+/// Operators of the expressions between a value and its `select`: a comparison and what is compared.
 const SIMPLE: usize = 16;
 
 /// How the first parameter is stored.

@@ -268,7 +268,8 @@ pub(super) fn closes_stream(flows: &Flows<'_, '_>, import: u32) -> bool {
     /// Offsets of `close` and `write` in musl's `FILE` on wasm32.
     const FILE_CLOSE: u32 = 12;
     const FILE_WRITE: u32 = 36;
-    /// So many places in data are looked at that may be one.
+    /// So many places in data are looked at that may be one: a program has three streams, and a word may look like one by
+    /// chance.
     const MOST_STREAMS: usize = 8;
     /// The standard streams, of which a program begins with some.
     const STANDARD: std::ops::RangeInclusive<u32> = 0..=2;

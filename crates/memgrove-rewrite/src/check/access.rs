@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use memgrove_module::Code;
-use wasm_encoder::{Instruction, MemArg, MemArgTarget, ValType};
+use wasm_encoder::{Instruction, ValType};
 use wasmparser::Operator;
 
+use super::checker::Checker;
+use super::form::{Form, LEAST_OF_A_FORM};
 use super::headers::Headers;
-use super::proven::proven;
+use super::proven::{Places, places};
 use super::shape::shape;
-use super::wrap::Checker;
+
 use crate::Error;
-use crate::edit::{Frame, Instrument, Site, Splice, Subject};
+use crate::edit::{Edits, Frame, Instrument, Site, Splice, Subject};
 use crate::frames::{IF, Stacks};
 
 /// Both flags of dlmalloc's header: this block and the one before it are in use.
@@ -62,8 +64,10 @@ pub(super) struct Accesses {
     /// Accesses that are checked, and those that need not be.
     pub sites: u32,
     pub proven: u32,
-    /// By function: the positions of those that need not be.
-    proven_at: BTreeMap<u32, Vec<usize>>,
+    /// How often each form is.
+    forms: BTreeMap<Form, u32>,
+    /// By function: those that need not be, and where the stack grows.
+    places: BTreeMap<u32, Places>,
 }
 
 /// How many values of each type are kept: i32 (the address included), i64, f32, f64, v128.
@@ -96,20 +100,37 @@ impl Kept {
 
 impl Accesses {
     /// Finds the accesses of all functions but the exempt ones. Linear in the module.
-    pub fn find(code: &Code<'_>, exempt: &BTreeSet<u32>) -> Self {
+    ///
+    /// `stack_pointer` is the one whose end is known.
+    pub fn find(code: &Code<'_>, exempt: &BTreeSet<u32>, stack_pointer: Option<u32>) -> Self {
         let facts = code.facts();
-        let stack_pointer = code.stack_pointer().map(|pointer| pointer.global);
-        let mut found = Self { funcs: BTreeMap::new(), sites: 0, proven: 0, proven_at: BTreeMap::new() };
+        let mut found = Self {
+            funcs: BTreeMap::new(),
+            sites: 0,
+            proven: 0,
+            forms: BTreeMap::new(),
+            places: BTreeMap::new(),
+        };
+        let any_pointer = code.stack_pointer().map(|pointer| pointer.global);
         for func in (facts.imported_func_count()..facts.func_count()).filter(|func| !exempt.contains(func)) {
             let Some(reader) = facts.operators(func) else { continue };
             let mut kept = None::<Kept>;
-            let places = proven(code, func, stack_pointer);
+            let mut places = places(code, func, any_pointer);
+            if stack_pointer.is_none() {
+                places.stack.clear();
+            }
+            if !places.stack.is_empty() {
+                kept = Some(Kept::default());
+            }
             for (position, operator) in reader.into_iter().map_while(Result::ok).enumerate() {
                 if let Some(access) = Access::of(&operator) {
-                    if places.binary_search(&position).is_ok() {
+                    if places.proven.binary_search(&position).is_ok() {
                         found.proven += 1;
                     } else {
                         found.sites += u32::from(access != Access::Grow);
+                        if let Access::At { memarg, width, stores, .. } = access {
+                            *found.forms.entry(Form::of(memarg, width, stores)).or_default() += 1;
+                        }
                         let operands: &[ValType] = match access {
                             Access::At { operands, .. } => operands,
                             Access::Grow => &[],
@@ -119,9 +140,7 @@ impl Accesses {
                     }
                 }
             }
-            if !places.is_empty() {
-                found.proven_at.insert(func, places);
-            }
+            found.places.insert(func, places);
             if let Some(kept) = kept {
                 found.funcs.insert(func, kept);
             }
@@ -141,6 +160,15 @@ impl Accesses {
         found
     }
 
+    /// Adds functions for the forms that are often used.
+    pub fn add_forms(&self, edits: &mut Edits<'_, '_>, checker: &Checker) -> BTreeMap<Form, u32> {
+        let ty = edits.add_type(vec![ValType::I32, ValType::I32], vec![ValType::I32]);
+        let often = self.forms.iter().filter(|(_, count)| **count >= LEAST_OF_A_FORM);
+        often
+            .map(|(form, _)| (*form, edits.add_func(ty, form.function(checker), "memgrove.checker.form")))
+            .collect()
+    }
+
     /// Functions that are to be changed.
     pub fn funcs(&self) -> impl Iterator<Item = u32> {
         self.funcs.keys().copied()
@@ -148,8 +176,26 @@ impl Accesses {
 
     /// An access of this function at this position needs no test.
     fn is_proven(&self, func: u32, position: usize) -> bool {
-        self.proven_at.get(&func).is_some_and(|places| places.binary_search(&position).is_ok())
+        self.places.get(&func).is_some_and(|places| places.proven.binary_search(&position).is_ok())
     }
+
+    /// The stack grows in this function at this position.
+    fn grows_stack(&self, func: u32, position: usize) -> bool {
+        self.places.get(&func).is_some_and(|places| places.stack.binary_search(&position).is_ok())
+    }
+}
+
+/// Which functions are checked, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Manner<'c> {
+    /// Not these.
+    pub exempt: &'c BTreeSet<u32>,
+    /// Reads of these as writes: to the byte.
+    pub exact: &'c BTreeSet<u32>,
+    /// By code in line, which calls only where a granule is not whole.
+    pub in_line: bool,
+    /// Functions that decide about accesses of these forms, where it is not in line.
+    pub forms: &'c BTreeMap<Form, u32>,
 }
 
 /// Puts tests before accesses, beside the frames.
@@ -158,8 +204,7 @@ pub(super) struct Checks<'c, 't, 'm, 'a> {
     accesses: &'c Accesses,
     checker: &'c Checker,
     headers: &'c Headers,
-    exempt: &'c BTreeSet<u32>,
-    in_line: bool,
+    manner: Manner<'c>,
     /// Position of the next instruction of the function.
     at: usize,
     has_frame: bool,
@@ -173,16 +218,14 @@ impl<'c, 't, 'm, 'a> Checks<'c, 't, 'm, 'a> {
         accesses: &'c Accesses,
         checker: &'c Checker,
         headers: &'c Headers,
-        exempt: &'c BTreeSet<u32>,
-        in_line: bool,
+        manner: Manner<'c>,
     ) -> Self {
         Self {
             stacks,
             accesses,
             checker,
             headers,
-            exempt,
-            in_line,
+            manner,
             at: 0,
             has_frame: false,
             is_checked: false,
@@ -215,34 +258,17 @@ impl<'c, 't, 'm, 'a> Checks<'c, 't, 'm, 'a> {
         locals
     }
 
-    fn test(&self, memarg: wasmparser::MemArg, width: u32, stores: bool, site: u32, splice: &mut Splice) {
+    fn test(&self, form: Form, site: u32, splice: &mut Splice) {
         let address = self.starts[0];
-        let offset = u32::try_from(memarg.offset).unwrap_or(u32::MAX);
-        let granule = |distance: u32, wide: bool, splice: &mut Splice| {
-            splice.before(&Instruction::LocalGet(address));
-            if distance > 0 {
-                splice.before(&Instruction::I32Const(distance.cast_signed())).before(&Instruction::I32Add);
-            }
-            let target = MemArgTarget::Memory(self.checker.shadow);
-            let shadow = MemArg { offset: 0, align: 0, target, ordering: None };
-            splice.before(&Instruction::I32Const(3)).before(&Instruction::I32ShrU);
-            let load = if wide { Instruction::I32Load16U(shadow) } else { Instruction::I32Load8U(shadow) };
-            splice.before(&load);
-        };
-        let last = offset + (width - 1);
-        if width == 16 || 1 << memarg.align < width {
-            granule(offset, width == 16, splice);
-            granule(last, false, splice);
-            splice.before(&Instruction::I32Or);
-        } else {
-            granule(last, false, splice);
+        for instruction in form.granules(address, self.checker.shadow) {
+            splice.before(&instruction);
         }
         splice
             .before(&IF)
             .before(&Instruction::LocalGet(address))
-            .before(&Instruction::I32Const(offset.cast_signed()))
+            .before(&Instruction::I32Const(form.offset.cast_signed()))
             .before(&Instruction::I32Const(site.cast_signed()))
-            .before(&Instruction::Call(self.checker.access(width, stores)))
+            .before(&Instruction::Call(self.checker.access(form.width, form.stores)))
             .before(&Instruction::End);
     }
 
@@ -303,30 +329,41 @@ impl Instrument for Checks<'_, '_, '_, '_> {
         if !self.is_checked {
             return Ok(());
         }
+        let func = site.function.index;
+        let offset = u32::try_from(site.offset).unwrap_or(u32::MAX);
+        if self.accesses.grows_stack(func, position) {
+            splice
+                .before(&Instruction::I32Const(offset.cast_signed()))
+                .before(&Instruction::Call(self.checker.stack));
+            return Ok(());
+        }
         let Some(access) = Access::of(site.operator) else { return Ok(()) };
         if access == Access::Grow {
             splice.remove().before(&Instruction::Call(self.checker.grow));
             return Ok(());
         }
-        let func = site.function.index;
-        if self.exempt.contains(&func) || self.accesses.is_proven(func, position) {
+        if self.manner.exempt.contains(&func) || self.accesses.is_proven(func, position) {
             return Ok(());
         }
-        let offset = u32::try_from(site.offset).unwrap_or(u32::MAX);
+        let is_exact = self.manner.exact.contains(&func);
         let operands: &[ValType] = match access {
             Access::At { operands, .. } => operands,
             _ => &[ValType::I32, ValType::I32],
         };
         if let Access::At { memarg, width, stores, .. } = access
-            && !self.in_line
+            && !self.manner.in_line
         {
             // The function hands the address on.
             let kept = self.keep_above(operands, splice);
-            let distance = u32::try_from(memarg.offset).unwrap_or(u32::MAX).cast_signed();
-            splice
-                .before(&Instruction::I32Const(distance))
-                .before(&Instruction::I32Const(offset.cast_signed()))
-                .before(&Instruction::Call(self.checker.pass(width, stores)));
+            let form = Form::of(memarg, width, stores || is_exact);
+            let site = Instruction::I32Const(offset.cast_signed());
+            match self.manner.forms.get(&form) {
+                Some(func) => splice.before(&site).before(&Instruction::Call(*func)),
+                None => splice
+                    .before(&Instruction::I32Const(form.offset.cast_signed()))
+                    .before(&site)
+                    .before(&Instruction::Call(self.checker.pass(width, form.stores))),
+            };
             for local in &kept {
                 splice.before(&Instruction::LocalGet(*local));
             }
@@ -334,7 +371,9 @@ impl Instrument for Checks<'_, '_, '_, '_> {
         }
         let (address, kept) = self.keep(operands, splice);
         match (access, &kept[..]) {
-            (Access::At { memarg, width, stores, .. }, _) => self.test(memarg, width, stores, offset, splice),
+            (Access::At { memarg, width, stores, .. }, _) => {
+                self.test(Form::of(memarg, width, stores || is_exact), offset, splice);
+            }
             // Read first, as the instruction does.
             (Access::Copy, [source, length]) => {
                 self.range(*source, *length, offset, splice);

@@ -5,8 +5,9 @@
 //!                ─► headers    code of the program that looks at the allocator's headers                       headers.rs
 //!                ─► accesses   which instructions are checked, and how                                    access.rs
 //!                ─► proven     which of them need no test                                                    proven.rs
+//!                ─► bounds     where there is neither data nor stack                                        bounds.rs
 //!                ─► frames     who called                                                                 frames
-//!                ─► wrappers   of the allocator's functions                                               wrap.rs
+//!                ─► wrappers   of the allocator's functions                                               family.rs, wrap.rs
 //!                ─► checker    grafted, with a memory for the shadow                                      trace/checker.wat
 //! ```
 //!
@@ -23,27 +24,37 @@
 //! only if one is not whole, a function decides, to the byte. The site is where the instruction lies in the original. A
 //! word that is read aligned may go beyond the end of its block: libraries look for the end of a string so.
 //!
+//! **Null and the stack.** Once an allocation was refused, what lies below the lowest datum must not be accessed either: null
+//! is taken for a block there. Where the stack pointer is set, it is compared with the end of the stack, as far as that is
+//! known: of a stack behind the data, the end of what the file has of them.
+//!
 //! **Reports.** One for each site, in the log of the recorder; the program goes on. A freed block keeps its contents until
 //! it leaves the quarantine.
 
 mod access;
+mod bounds;
+mod checker;
+mod family;
+mod form;
 mod headers;
 mod proven;
 mod shape;
 mod wrap;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use memgrove_module::{Code, Facts};
 use thiserror::Error;
-use wasm_encoder::{Function, Instruction, MemoryType};
+use wasm_encoder::{ConstExpr, Function, GlobalType, Instruction, MemoryType, ValType};
 
 pub use self::access::access_at;
-use self::access::{Accesses, Checks};
+use self::access::{Accesses, Checks, Manner};
+use self::bounds::Bounds;
+use self::checker::Checker;
+use self::family::Family;
 use self::headers::Headers;
-use self::wrap::{Checker, Family};
 use crate::edit::{Edits, Map, Sections, applied};
-use crate::frames::{self, Contents, EXPORT, Reach, Recorder, Room, Stacks};
+use crate::frames::{self, Behind, Contents, EXPORT, Reach, Recorder, Room, Stacks};
 use crate::graft::{Constant, Data, Donor, GraftError, Item, Joint, Roots, graft};
 use crate::swap::old::{Inlined, Old, Reader};
 use crate::swap::{Manners, Member, Refusal};
@@ -68,6 +79,8 @@ pub struct Options {
     pub call_sites: bool,
     /// Test in line, and call only where a test fails: quicker and longer.
     pub in_line: bool,
+    /// Functions whose reads are tested to the byte: none may go beyond the end of a block in the word that holds the end.
+    pub exact: BTreeSet<u32>,
     /// The most memory that reports and stacks may take, in bytes.
     pub max_bytes: u64,
 }
@@ -105,6 +118,9 @@ pub enum CheckError {
     /// Nothing is known that frees: what does may look for the allocator's headers.
     #[error("no function that frees blocks is known")]
     NothingFrees,
+    /// Nothing is known that allocates above which nothing else does.
+    #[error("no function that allocates blocks is known, which stands on no other")]
+    NothingAllocates,
     /// The allocator is not in the module.
     #[error("its allocator is the host's: function {func} is imported")]
     Imported {
@@ -175,7 +191,8 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
     let manners = Manners { errno: old.errno, ..options.manners };
     let headers = Headers::find(&code, &old, &options.members)?;
     let exempt: BTreeSet<u32> = old.replaced.keys().chain(&old.dead).chain(&old.primers).copied().collect();
-    let accesses = Accesses::find(&code, &exempt);
+    let bounds = Bounds::of(&code);
+    let accesses = Accesses::find(&code, &exempt, bounds.stack_pointer);
     let mut old = old;
     old.replaced.retain(|func, _| !headers.inlined.contains_key(func));
     let family = Family::of(facts, &old, manners)?;
@@ -202,6 +219,8 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         shared: false,
         page_size_log2: None,
     });
+    let ty = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
+    let inside = edits.add_global(ty, ConstExpr::i32_const(0));
     // Where blocks are live from the beginning, data may be blocks.
     let data_end = if old.is_snapshot() { 0 } else { u32::try_from(code.data_end()).unwrap_or(0) };
     let joint = Joint {
@@ -216,6 +235,14 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
                 "log" => Item::Func(*log),
                 "is_fresh" => Item::Constant(Constant::I32(u32::from(!old.is_snapshot()))),
                 "data_end" => Item::Constant(Constant::I32(data_end)),
+                "inside" => Item::Global(inside),
+                "stack_pointer" => match bounds.stack_pointer {
+                    Some(global) => Item::Global(global),
+                    None => Item::Constant(Constant::I32(0)),
+                },
+                "stack_low" => Item::Constant(Constant::I32(bounds.stack_low)),
+                "null_end" => Item::Constant(Constant::I32(bounds.null_end)),
+                "stack_first" => Item::Constant(Constant::I32(bounds.stack_first)),
                 _ => return None,
             })
         },
@@ -230,7 +257,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         let func = donor.func(name).and_then(|func| grafted.func(func));
         func.ok_or_else(|| GraftError::NoExport(name.to_owned()))
     };
-    let checker = Checker::new(find, added, stack, shadow)?;
+    let checker = Checker::new(find, added, stack, (shadow, inside))?;
     edits.add_export(FINISH, wasmparser::ExternalKind::Func, checker.finish)?;
 
     let targets: Vec<u32> = old.replaced.keys().copied().collect();
@@ -246,11 +273,27 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         let start = edits.add_func(ty, body, "memgrove.start");
         edits.set_start(start);
     }
-    frames::host(&mut edits, &reach, added, stack, Some(checker.sync))?;
+    frames::host(
+        &mut edits,
+        &reach,
+        added,
+        stack,
+        Some(Behind { entry: checker.enter, import: checker.sync }),
+    )?;
     family.wrap(&mut edits, &checker)?;
+    let forms = match options.in_line {
+        true => BTreeMap::new(),
+        false => accesses.add_forms(&mut edits, &checker),
+    };
     edits.record(TOOL, env!("CARGO_PKG_VERSION"));
     let stacks = Stacks::new(&sections, &reach, added, stack, options.call_sites);
-    let mut checks = Checks::new(stacks, &accesses, &checker, &headers, &exempt, options.in_line);
+    let mut checks = Checks::new(
+        stacks,
+        &accesses,
+        &checker,
+        &headers,
+        Manner { exempt: &exempt, exact: &options.exact, in_line: options.in_line, forms: &forms },
+    );
     let edited = edits.apply(&mut checks)?;
     Ok(Checked {
         wasm: edited.wasm,

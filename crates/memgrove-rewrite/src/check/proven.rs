@@ -1,4 +1,4 @@
-//! Accesses that touch no block, whatever the program does: they need no test.
+//! Accesses that touch no block, whatever the program does: they need no test. And where the stack grows.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,21 @@ use wasmparser::Operator;
 
 use super::access::Access;
 
-/// Positions, in the order of the code, of the accesses of a function
+/// Places in a function's code, in their order.
+#[derive(Default)]
+pub(super) struct Places {
+    /// Accesses that need no test.
+    pub proven: Vec<usize>,
+    /// Where the stack pointer is set, but for sums: those give room back.
+    pub stack: Vec<usize>,
+}
+
+/// Finds them. An access needs no test
 ///
 /// - at a constant address: a linker gives none that lies in the heap;
 /// - in the function's own part of the shadow stack, as its prologue makes it.
-pub(super) fn proven(code: &Code<'_>, func: u32, stack_pointer: Option<u32>) -> Vec<usize> {
-    let Some(flow) = Flow::of(code, func) else { return Vec::new() };
+pub(super) fn places(code: &Code<'_>, func: u32, stack_pointer: Option<u32>) -> Places {
+    let Some(flow) = Flow::of(code, func) else { return Places::default() };
     let frame = stack_pointer.and_then(|global| frame(&flow, global));
     let is_proven = |at: &usize| {
         let Some(Access::At { memarg, width, .. }) = Access::of(&flow.code[*at]) else { return false };
@@ -27,7 +36,17 @@ pub(super) fn proven(code: &Code<'_>, func: u32, stack_pointer: Option<u32>) -> 
             _ => false,
         }
     };
-    (0..flow.code.len()).filter(is_proven).collect()
+    let grows = |at: &usize| match flow.code[*at] {
+        Operator::GlobalSet { global_index } if Some(global_index) == stack_pointer => {
+            let made = flow.made_by(*at, 0).map(|made| &flow.code[made]);
+            !matches!(made, Some(Operator::I32Add))
+        }
+        _ => false,
+    };
+    Places {
+        proven: (0..flow.code.len()).filter(is_proven).collect(),
+        stack: (0..flow.code.len()).filter(grows).collect(),
+    }
 }
 
 /// A function's part of the shadow stack.

@@ -3,188 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use memgrove_module::Facts;
-use wasm_encoder::{BlockType, Function, Instruction as I, MemArg, MemArgTarget, ValType};
+use wasm_encoder::{Function, Instruction as I, MemArg, MemArgTarget, ValType};
 
 use super::CheckError;
+use super::checker::Checker;
+use super::family::{ALIGN, Built, Family};
 use crate::edit::{Edits, count};
-use crate::frames::{Added, IF, StackFunctions};
-use crate::graft::GraftError;
-use crate::swap::old::Old;
-use crate::swap::{Manners, Member, Role};
-
-/// A block is aligned here, not by the allocator: it is asked for this alignment.
-const ALIGN: i32 = 4;
-/// Functions that free are told apart by so many numbers; one more stands for none.
-const NO_FREE: u32 = 15;
-
-/// Functions of `trace/checker.wat`, by their edit indices.
-pub(super) struct Checker {
-    pub shadow: u32,
-    pub sync: u32,
-    pub grow: u32,
-    pub finish: u32,
-    pub range: u32,
-    pub header: u32,
-    reads: [u32; 5],
-    writes: [u32; 5],
-    passes: [[u32; 5]; 2],
-    total: u32,
-    place: u32,
-    state_of: u32,
-    size_of: u32,
-    base_of: u32,
-    total_of: u32,
-    which_of: u32,
-    free: u32,
-    room: u32,
-    pop: u32,
-    stale: u32,
-    ask: u32,
-    site: u32,
-}
-
-impl Checker {
-    pub fn new(
-        find: impl Fn(&str) -> Result<u32, GraftError>,
-        added: Added,
-        stack: StackFunctions,
-        shadow: u32,
-    ) -> Result<Self, GraftError> {
-        let widths = |what: &str| -> Result<[u32; 5], GraftError> {
-            let one = |width: u32| find(&format!("{what}_{width}"));
-            Ok([one(1)?, one(2)?, one(4)?, one(8)?, one(16)?])
-        };
-        Ok(Self {
-            shadow,
-            sync: find("sync")?,
-            grow: find("grow")?,
-            finish: find("finish")?,
-            range: find("range")?,
-            header: find("header")?,
-            reads: widths("read")?,
-            writes: widths("write")?,
-            passes: [widths("pass_read")?, widths("pass_write")?],
-            total: find("total")?,
-            place: find("place")?,
-            state_of: find("state_of")?,
-            size_of: find("size_of")?,
-            base_of: find("base_of")?,
-            total_of: find("total_of")?,
-            which_of: find("which_of")?,
-            free: find("free")?,
-            room: find("room")?,
-            pop: find("pop")?,
-            stale: find("stale")?,
-            ask: stack.ask,
-            site: added.site,
-        })
-    }
-
-    /// The function that decides about an access of so many bytes.
-    pub fn access(&self, width: u32, stores: bool) -> u32 {
-        let at = width.trailing_zeros().min(4) as usize;
-        if stores { self.writes[at] } else { self.reads[at] }
-    }
-
-    /// The same, for an address that it hands on, and of which nothing was tested before.
-    pub fn pass(&self, width: u32, stores: bool) -> u32 {
-        self.passes[usize::from(stores)][width.trailing_zeros().min(4) as usize]
-    }
-}
-
-/// The allocator's functions, and which of them the others are built on.
-pub(super) struct Family {
-    members: Vec<Built>,
-    /// Functions that free, in the order of their numbers.
-    frees: Vec<Member>,
-    /// Where the heap is, if functions are told.
-    heap: Option<u32>,
-    manners: Manners,
-}
-
-/// A function of the allocator, and those that it is built on.
-struct Built {
-    member: Member,
-    /// The function that allocates for it.
-    allocates: Option<Member>,
-    /// The number of the function that frees for it.
-    frees: u32,
-}
-
-fn is_rust(role: Role) -> bool {
-    matches!(
-        role,
-        Role::RustAlloc
-            | Role::RustAllocAlignFirst
-            | Role::RustAllocZeroed
-            | Role::RustDealloc
-            | Role::RustDeallocAlignFirst
-            | Role::RustRealloc
-    )
-}
+use crate::frames::IF;
+use crate::swap::Role;
 
 impl Family {
-    pub fn of(facts: &Facts<'_>, old: &Old, manners: Manners) -> Result<Self, CheckError> {
-        let all: Vec<Member> = old.replaced.values().copied().collect();
-        let frees: Vec<Member> = all.iter().copied().filter(|member| member.role.frees()).collect();
-        let alone = |member: &Member| CheckError::Alone { func: member.func, role: member.role.name() };
-        if frees.is_empty() {
-            return Err(CheckError::NothingFrees);
-        }
-        if let Some(last) = frees.get(NO_FREE as usize) {
-            return Err(alone(last));
-        }
-        if let Some(member) = all.iter().find(|member| member.has_heap && old.heap.is_none()) {
-            return Err(alone(member));
-        }
-        // Of several, the one that the function itself calls.
-        let choose = |member: &Member, of: &dyn Fn(Role) -> bool| -> Result<Option<Member>, CheckError> {
-            let like = |other: &&Member| of(other.role) && is_rust(other.role) == is_rust(member.role);
-            let found: Vec<&Member> = all.iter().filter(like).collect();
-            match found[..] {
-                [] => Ok(None),
-                [one] => Ok(Some(*one)),
-                _ => {
-                    let callees = facts.call_graph.callees(member.func);
-                    let mut called = found.iter().filter(|other| callees.contains(&other.func));
-                    match (called.next(), called.next()) {
-                        (Some(one), None) => Ok(Some(**one)),
-                        _ => Err(alone(member)),
-                    }
-                }
-            }
-        };
-        let plain = |role: Role| matches!(role, Role::Malloc | Role::RustAlloc | Role::RustAllocAlignFirst);
-        let mut members = Vec::new();
-        for member in &all {
-            let allocates = match member.role {
-                role if plain(role) => Some(*member),
-                Role::Calloc | Role::Memalign | Role::RustAllocZeroed => {
-                    Some(choose(member, &plain)?.unwrap_or(*member))
-                }
-                Role::Realloc | Role::RustRealloc | Role::PosixMemalign => {
-                    let found = match choose(member, &plain)? {
-                        // Some allocators have no other of that level.
-                        None => choose(member, &|role| role == Role::Memalign)?,
-                        found => found,
-                    };
-                    Some(found.ok_or_else(|| alone(member))?)
-                }
-                _ => None,
-            };
-            let own = match member.role {
-                Role::Realloc | Role::RustRealloc => choose(member, &|role| role.frees())?,
-                role if role.frees() => Some(*member),
-                _ => None,
-            };
-            let number = own.and_then(|own| frees.iter().position(|free| *free == own));
-            let frees = number.map_or(NO_FREE, count);
-            members.push(Built { member: *member, allocates, frees });
-        }
-        Ok(Self { members, frees, heap: old.heap, manners })
-    }
-
     /// Wraps them.
     pub fn wrap(&self, edits: &mut Edits<'_, '_>, checker: &Checker) -> Result<(), CheckError> {
         // Each wrap adds one function, in this order, and one that takes blocks out of the quarantine follows.
@@ -203,58 +31,6 @@ impl Family {
         let ty = edits.add_type(vec![ValType::I32], vec![ValType::I32]);
         edits.add_func(ty, self.trim(checker, &inner), "memgrove.trim");
         Ok(())
-    }
-
-    /// Hands blocks back to the allocator until at most so many bytes are in quarantine. Returns how many blocks.
-    fn trim(&self, checker: &Checker, inner: &BTreeMap<u32, u32>) -> Function {
-        let (most, user, blocks) = (0, 1, 2);
-        let mut body = Function::new([(2, ValType::I32)]);
-        let mut push = |instructions: &[I<'_>]| {
-            for instruction in instructions {
-                body.instruction(instruction);
-            }
-        };
-        push(&[
-            I::Block(BlockType::Empty),
-            I::Loop(BlockType::Empty),
-            I::LocalGet(most),
-            I::Call(checker.pop),
-            I::LocalTee(user),
-            I::I32Eqz,
-            I::BrIf(1),
-        ]);
-        for (number, member) in (0..).zip(&self.frees) {
-            push(&[I::LocalGet(user), I::Call(checker.which_of), I::I32Const(number), I::I32Eq, IF]);
-            if member.has_heap {
-                push(&[I::I32Const(self.heap.unwrap_or(0).cast_signed())]);
-            }
-            push(&[I::LocalGet(user), I::Call(checker.base_of)]);
-            let size = [I::LocalGet(user), I::Call(checker.total_of)];
-            match member.role {
-                Role::RustDealloc => {
-                    push(&size);
-                    push(&[I::I32Const(ALIGN)]);
-                }
-                Role::RustDeallocAlignFirst => {
-                    push(&[I::I32Const(ALIGN)]);
-                    push(&size);
-                }
-                _ => {}
-            }
-            push(&[I::Call(inner.get(&member.func).copied().unwrap_or(0)), I::End]);
-        }
-        push(&[
-            I::LocalGet(blocks),
-            I::I32Const(1),
-            I::I32Add,
-            I::LocalSet(blocks),
-            I::Br(0),
-            I::End,
-            I::End,
-            I::LocalGet(blocks),
-            I::End,
-        ]);
-        body
     }
 }
 
@@ -324,10 +100,18 @@ impl<'w> Wrapper<'w> {
         self.push(&[I::Call(inner)]);
     }
 
+    /// A parameter, or this number where the function itself does not use it: compilers then leave out what they hand.
+    fn told(&self, param: u32, unknown: i32) -> I<'static> {
+        match self.built.unused.contains(&param) {
+            true => I::I32Const(unknown),
+            false => I::LocalGet(param),
+        }
+    }
+
     /// Allocates `size` bytes (a local) into `result`.
     fn allocate(&mut self, size: u32, align: Option<u32>, clear: bool) {
         let Some(allocates) = self.built.allocates else { return };
-        let align = align.map_or(I::I32Const(0), I::LocalGet);
+        let align = align.map_or(I::I32Const(0), |align| self.told(align, 0));
         let total = [I::LocalGet(size), align.clone(), I::Call(self.checker.total)];
         let heap = self.family.heap.unwrap_or(0).cast_signed();
         let inner = self.inner.get(&allocates.func).copied().unwrap_or(0);
@@ -345,7 +129,9 @@ impl<'w> Wrapper<'w> {
             if matches!(allocates.role, Role::RustAlloc | Role::RustAllocZeroed) {
                 wrapper.push(&[I::I32Const(ALIGN)]);
             }
-            wrapper.push(&[I::Call(inner), I::LocalTee(wrapper.base)]);
+            let inside = wrapper.checker.inside;
+            wrapper.push(&[I::I32Const(1), I::GlobalSet(inside), I::Call(inner), I::LocalSet(wrapper.base)]);
+            wrapper.push(&[I::I32Const(0), I::GlobalSet(inside), I::LocalGet(wrapper.base)]);
         };
         ask(self);
         // Freed blocks are given up before the program gets none.
@@ -378,7 +164,10 @@ impl<'w> Wrapper<'w> {
         let number = self.built.frees.cast_signed();
         self.push(&[I::LocalGet(block), I::LocalGet(self.frame), I::I32Const(number)]);
         match told {
-            Some((size, align)) => self.push(&[I::LocalGet(size), I::LocalGet(align)]),
+            Some((size, align)) => {
+                let told = [self.told(size, -1), self.told(align, 0)];
+                self.push(&told);
+            }
             None => self.push(&[I::I32Const(-1), I::I32Const(0)]),
         }
         self.push(&[I::Call(self.checker.free)]);
@@ -397,6 +186,9 @@ impl<'w> Wrapper<'w> {
 
     fn write(&mut self) {
         let func = self.built.member.func;
+        self.push(&[I::GlobalGet(self.checker.inside), IF]);
+        self.as_it_was();
+        self.push(&[I::Return, I::End]);
         self.push(&[
             I::I32Const(func.cast_signed()),
             I::Call(self.checker.ask),
@@ -422,6 +214,9 @@ impl<'w> Wrapper<'w> {
             Role::RustDealloc => return self.release(Some((self.param(1), self.param(2)))),
             Role::RustDeallocAlignFirst => return self.release(Some((self.param(2), self.param(1)))),
             Role::Realloc => return self.reallocate(self.param(1), None),
+            Role::RustReallocAlignFirst => {
+                return self.reallocate(self.param(3), Some((self.param(2), self.param(1))));
+            }
             Role::RustRealloc => {
                 return self.reallocate(self.param(3), Some((self.param(1), self.param(2))));
             }

@@ -16,6 +16,8 @@ const fn ends(name: &'static str, types: Types) -> Contract {
 const INT: Types = &["i32 -> i32"];
 const BYTES: &str = "byte by byte, as the C standard has it";
 const ASCII: &str = "by ASCII, as in the C locale";
+const NUMBER: &str =
+    "by ASCII, as in the C locale; of a number that does not fit only the result tells, not errno";
 
 const fn run(name: &'static str, function: RuntimeFunction, types: Types, why: &'static str) -> Contract {
     Contract { name, types, does: Does::Run(function), stub: None, why }
@@ -101,6 +103,8 @@ pub(super) const CONTRACTS: &[Contract] = &[
     run("explicit_bzero", RuntimeFunction::Bzero, &["p p ->"], "fills with zeros"),
     run("atoi", RuntimeFunction::Atoi, &["p -> i32"], ASCII),
     run("atol", RuntimeFunction::Atoi, &["p -> i32"], ASCII),
+    run("strtol", RuntimeFunction::Strtol, &["p p i32 -> i32"], NUMBER),
+    run("strtoul", RuntimeFunction::Strtoul, &["p p i32 -> i32"], NUMBER),
     run(
         super::wasm_bindgen::DISCARD,
         RuntimeFunction::Bzero,

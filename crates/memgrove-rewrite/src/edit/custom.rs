@@ -136,7 +136,8 @@ impl Writer<'_, '_, '_> {
         }
         for naming in map {
             let naming = naming.ok()?;
-            entries.push((self.definition(naming.index), naming.name));
+            let name = edits.renamed.get(&naming.index).map_or(naming.name, String::as_str);
+            entries.push((self.definition(naming.index), name));
         }
         Some(in_order(entries))
     }

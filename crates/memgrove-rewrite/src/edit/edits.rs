@@ -46,6 +46,8 @@ pub struct Edits<'m, 'a> {
     pub(super) start: Option<u32>,
     /// Custom sections to leave out, by name.
     pub(super) drop_customs: Vec<String>,
+    /// Other names for functions of the module's, by index.
+    pub(super) renamed: BTreeMap<u32, String>,
     /// Custom sections to append.
     pub(super) customs: Vec<(String, Vec<u8>)>,
 }
@@ -87,6 +89,7 @@ impl<'m, 'a> Edits<'m, 'a> {
             export_instead: BTreeMap::new(),
             start: None,
             drop_customs: Vec::new(),
+            renamed: BTreeMap::new(),
             customs: Vec::new(),
         }
     }
@@ -150,6 +153,12 @@ impl<'m, 'a> Edits<'m, 'a> {
         self.is_untouched(func)?;
         self.replaced.insert(func, body.into());
         Ok(())
+    }
+
+    /// Gives a function that has a name another one: where its body was [replaced](Self::replace), and the name told what
+    /// was there before.
+    pub fn rename(&mut self, func: u32, name: impl Into<String>) {
+        self.renamed.insert(func, name.into());
     }
 
     /// Puts a function of the same type before another, wherever that is called or referred to.

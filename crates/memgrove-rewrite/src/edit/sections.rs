@@ -216,7 +216,18 @@ impl<'a> Sections<'a> {
 
     /// All items of a section.
     pub(crate) fn all<T: FromReader<'a>>(&self, id: u8) -> Result<Vec<T>, Error> {
-        self.items(id)?.into_iter().flatten().map(|item| Ok(item?)).collect()
+        let Some(items) = self.items(id)? else { return Ok(Vec::new()) };
+        // Not by doubling: the module is validated, so that its count is true.
+        let mut all = Vec::with_capacity(items.count() as usize);
+        for item in items {
+            all.push(item?);
+        }
+        Ok(all)
+    }
+
+    /// The items of a section, one after the other. They have been validated, so none is left out.
+    pub(crate) fn each<T: FromReader<'a>>(&self, id: u8) -> impl Iterator<Item = T> + use<'a, T> {
+        self.items(id).ok().flatten().into_iter().flatten().map_while(Result::ok)
     }
 
     /// The imports, in order.

@@ -67,13 +67,13 @@ pub(super) fn write(edits: Edits<'_, '_>, instrument: &mut dyn Instrument) -> Re
             until = ORDER.len();
         }
         for &missing in ORDER.get(next..until).unwrap_or_default() {
-            writer.section(&mut out, missing, &code.bytes, &mut code_start)?;
+            writer.section(&mut out, missing, &mut code.bytes, &mut code_start)?;
         }
         next = until.max(next);
     }
     // A module of custom sections, or of none at all.
     for &missing in ORDER.get(next..).unwrap_or_default() {
-        writer.section(&mut out, missing, &code.bytes, &mut code_start)?;
+        writer.section(&mut out, missing, &mut code.bytes, &mut code_start)?;
     }
     for (name, contents) in &edits.customs {
         out.section(&CustomSection { name: name.into(), data: contents.into() });
@@ -163,8 +163,14 @@ impl<'e, 'm, 'a> Writer<'e, 'm, 'a> {
         }
     }
 
-    /// Writes the section `id`, if the output has one.
-    fn section(&mut self, out: &mut Output, id: u8, code: &[u8], code_start: &mut u32) -> Result<(), Error> {
+    /// Writes the section `id`, if the output has one. `code` is taken when it is written.
+    fn section(
+        &mut self,
+        out: &mut Output,
+        id: u8,
+        code: &mut Vec<u8>,
+        code_start: &mut u32,
+    ) -> Result<(), Error> {
         match id {
             id::TYPE => self.types(out)?,
             id::IMPORT => self.imports(out)?,
@@ -178,7 +184,9 @@ impl<'e, 'm, 'a> Writer<'e, 'm, 'a> {
             id::ELEMENT => self.elements(out)?,
             id::DATA_COUNT => self.count_data(out),
             id::CODE if self.defines_functions() => {
-                out.section(&RawSection { id, data: code });
+                // It is most of the module, and twice there until here.
+                let code = std::mem::take(code);
+                out.section(&RawSection { id, data: &code });
                 *code_start = count(out.len() - code.len());
             }
             id::DATA => self.data(out)?,

@@ -9,14 +9,22 @@ use super::{Added, Reach, StackFunctions};
 use crate::Error;
 use crate::edit::Edits;
 
-/// Wraps what the host calls, and what may be called from it. `behind` is a function without parameters and results that
-/// is called whenever the host has been running.
+/// Functions without parameters and results that are called when the host has been running.
+#[derive(Clone, Copy)]
+pub(crate) struct Behind {
+    /// It calls.
+    pub entry: u32,
+    /// It returns.
+    pub import: u32,
+}
+
+/// Wraps what the host calls, and what may be called from it.
 pub(crate) fn host(
     edits: &mut Edits<'_, '_>,
     reach: &Reach,
     added: Added,
     stack: StackFunctions,
-    behind: Option<u32>,
+    behind: Option<Behind>,
 ) -> Result<(), Error> {
     for func in reach.open_imports() {
         import(edits, func, reach.is_invoke(func), added, stack, behind)?;
@@ -38,11 +46,11 @@ pub(crate) fn host(
 }
 
 /// A function that the host calls instead of `func`: it takes care of what a trap has left.
-fn entry(func: u32, ty: &FuncType, stack: StackFunctions, behind: Option<u32>) -> Function {
+fn entry(func: u32, ty: &FuncType, stack: StackFunctions, behind: Option<Behind>) -> Function {
     let mut body = Function::new([]);
     body.instruction(&Instruction::Call(stack.entry));
     if let Some(behind) = behind {
-        body.instruction(&Instruction::Call(behind));
+        body.instruction(&Instruction::Call(behind.entry));
     }
     for (param, _) in (0..).zip(ty.params()) {
         body.instruction(&Instruction::LocalGet(param));
@@ -59,7 +67,7 @@ fn import(
     is_invoke: bool,
     added: Added,
     stack: StackFunctions,
-    behind: Option<u32>,
+    behind: Option<Behind>,
 ) -> Result<(), Error> {
     let Some(ty) = edits.sections.func_type(func) else { return Ok(()) };
     let params = u32::try_from(ty.params().len()).unwrap_or(u32::MAX);
@@ -82,7 +90,7 @@ fn import(
             .instruction(&Instruction::LocalGet(state))
             .instruction(&Instruction::Call(if is_invoke { stack.set } else { stack.back_at }));
         if let Some(behind) = behind {
-            body.instruction(&Instruction::Call(behind));
+            body.instruction(&Instruction::Call(behind.import));
         }
         body.instruction(&Instruction::End);
         body

@@ -21,7 +21,7 @@ use wasm_encoder::{ConstExpr, GlobalType, MemoryType, ValType};
 use wasmparser::ExternalKind;
 
 pub(crate) use self::counter::number;
-pub(crate) use self::host::host;
+pub(crate) use self::host::{Behind, host};
 pub(crate) use self::reach::Reach;
 pub(crate) use self::stack::{IF, Stacks};
 

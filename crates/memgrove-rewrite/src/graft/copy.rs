@@ -271,8 +271,24 @@ impl<'c, 'a> Copier<'c, 'a> {
         let body = self.donor.body(func).ok_or(unsupported("a function without a body"))?;
         let mut copy = self.new_function_with_parsed_locals(body).map_err(from_reencode)?;
         let mut reader = body.get_operators_reader()?;
+        // Position-independent code adds where a datum lies to where all of them do, also where that is 0.
+        let mut zero = None;
         while !reader.eof() {
-            copy.instruction(&self.parse_instruction(&mut reader).map_err(from_reencode)?);
+            let instruction = self.parse_instruction(&mut reader).map_err(from_reencode)?;
+            match (zero.take(), instruction) {
+                (Some(_), Instruction::I32Add) => {}
+                (before, instruction) => {
+                    before.iter().for_each(|before| {
+                        copy.instruction(before);
+                    });
+                    match instruction {
+                        Instruction::I32Const(0) => zero = Some(instruction),
+                        other => {
+                            copy.instruction(&other);
+                        }
+                    }
+                }
+            }
         }
         Ok(copy)
     }

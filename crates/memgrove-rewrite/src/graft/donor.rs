@@ -144,6 +144,11 @@ impl<'a> Donor<'a> {
         self.sections.func_type(func)
     }
 
+    /// The imported functions, in the order of their indices.
+    pub fn imported_funcs(&self) -> &[Import<'a>] {
+        &self.imports.funcs
+    }
+
     /// The imported globals, in the order of their indices.
     pub fn imported_globals(&self) -> &[Import<'a>] {
         &self.imports.globals

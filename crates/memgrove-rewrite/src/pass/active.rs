@@ -25,7 +25,7 @@ const LARGEST_TABLE: u64 = 10_000_000;
 const BYTES_32: u64 = 1 << 32;
 /// Bytes that processors address today.
 const BYTES_64: u64 = 1 << 48;
-/// How often one global may be a copy of another.
+/// How often one global may be a copy of another; linkers make one copy.
 const MOST_COPIES: usize = 16;
 
 /// Raises minima to what active segments need.
@@ -36,7 +36,7 @@ pub(super) fn run(pass: &mut Pass<'_, '_>) {
 
 fn memories(pass: &mut Pass<'_, '_>) {
     let mut ends = vec![0_u64; pass.module.sections.memories.len()];
-    for data in &pass.module.data {
+    for data in pass.module.data() {
         let DataKind::Active { memory_index, offset_expr } = &data.kind else { continue };
         let Some(at) = address(pass, offset_expr) else { continue };
         let end = &mut ends[*memory_index as usize];
@@ -68,7 +68,7 @@ fn memories(pass: &mut Pass<'_, '_>) {
 
 fn tables(pass: &mut Pass<'_, '_>) {
     let mut ends = vec![0_u64; pass.module.sections.tables.len()];
-    for element in &pass.module.elements {
+    for element in pass.module.elements() {
         let ElementKind::Active { table_index, offset_expr } = &element.kind else { continue };
         let Some(at) = address(pass, offset_expr) else { continue };
         let len = match &element.items {

@@ -27,7 +27,7 @@ use crate::module::Module;
 
 /// The exported global: −1 until the program ends.
 const NAME: &str = "memgrove_exit_code";
-/// Functions in a row that hand a code on.
+/// Functions in a row that hand a code on: `exit`, `_Exit` and `__wasi_proc_exit` are three.
 const MOST_FORWARDERS: usize = 4;
 
 /// Finds where a program ends.
@@ -61,9 +61,9 @@ fn start(module: &Module<'_>) -> Option<u32> {
     let is_own = start >= module.sections.imported_funcs && module.sections.start != Some(start);
     // Exports take addresses too, so ask for elements and the code.
     let is_referred = || {
-        module.elements.iter().any(|element| match &element.items {
+        module.elements().any(|element| match element.items {
             wasmparser::ElementItems::Functions(functions) => {
-                functions.clone().into_iter().any(|function| function.ok() == Some(start))
+                functions.into_iter().any(|function| function.ok() == Some(start))
             }
             // Expressions may refer to any function.
             wasmparser::ElementItems::Expressions(..) => true,

@@ -80,7 +80,7 @@ fn find(pass: &mut Pass<'_, '_>) -> Result<(), Error> {
     let initialised = cells
         .iter()
         .any(|&cell| u64::from(module.code.initial_i32(cell)) >= module.code.data_end().max(1024));
-    let has_passive = module.data.iter().any(|data| matches!(data.kind, wasmparser::DataKind::Passive));
+    let has_passive = module.data().any(|data| matches!(data.kind, wasmparser::DataKind::Passive));
     if initialised || has_passive {
         return Ok(());
     }

@@ -77,7 +77,8 @@ fn find_watched(pass: &Pass<'_, '_>) -> Option<WatchedBreak> {
     find_break(pass, heap_base?)
 }
 
-/// Words that may be the break and are looked for in code.
+/// Words that may be the break and are looked for in code, which reads every function: data that is full of such words tells
+/// nothing.
 const MOST_CELLS: usize = 16;
 
 /// Where the program keeps a break that starts at `heap_base`.
@@ -100,14 +101,14 @@ fn find_break(pass: &Pass<'_, '_>, heap_base: u32) -> Option<WatchedBreak> {
         .filter(|&cell| module.code.loads_from(cell))
         .take(MOST_CELLS)
         .collect();
-    let mut movers: BTreeMap<u32, Vec<&FunctionBody<'_>>> = BTreeMap::new();
-    for body in &module.bodies {
-        for cell in cells_used(body, &cells).unwrap_or_default() {
-            movers.entry(cell).or_default().push(body);
+    let mut movers: BTreeMap<u32, Vec<FunctionBody<'_>>> = BTreeMap::new();
+    for body in module.bodies() {
+        for cell in cells_used(&body, &cells).unwrap_or_default() {
+            movers.entry(cell).or_default().push(body.clone());
         }
     }
     let moved = |cell: &u32| {
-        let movers = movers.get(cell).into_iter().flatten().copied();
+        let movers = movers.get(cell).into_iter().flatten().cloned();
         is_moved_freely(pass, movers, heap_base, |operator| matches!(operator, Operator::I32Store { .. }))
     };
     cells
@@ -126,9 +127,9 @@ fn find_break_global(pass: &Pass<'_, '_>, heap_base: u32, starts: &[u32]) -> Opt
         starts_there && module.sections.globals[index as usize].mutable
     })?;
     let is_stack = module.code.stack_pointer().is_some_and(|pointer| pointer.global == global);
-    let is_lowered = || module.bodies.iter().any(|body| takes_from(body, global).unwrap_or(true));
+    let is_lowered = || module.bodies().any(|body| takes_from(&body, global).unwrap_or(true));
     let sets = |operator: &Operator<'_>| matches!(operator, Operator::GlobalSet { global_index } if *global_index == global);
-    let movers = module.bodies.iter().filter(|body| {
+    let movers = module.bodies().filter(|body| {
         body.get_operators_reader()
             .into_iter()
             .flatten()
@@ -141,9 +142,9 @@ fn find_break_global(pass: &Pass<'_, '_>, heap_base: u32, starts: &[u32]) -> Opt
 
 /// One of `movers` puts a sum of what it has computed where the break is, and none of them knows an
 /// end between the heap's begin and the end of memory: with one, the program keeps within what it has.
-fn is_moved_freely<'m, 'a: 'm>(
+fn is_moved_freely<'a>(
     pass: &Pass<'_, '_>,
-    movers: impl Iterator<Item = &'m FunctionBody<'a>>,
+    movers: impl Iterator<Item = FunctionBody<'a>>,
     heap_base: u32,
     moves: impl Fn(&Operator<'_>) -> bool,
 ) -> bool {

@@ -23,7 +23,9 @@ pub(super) fn needed(role: Role, names: &mut BTreeSet<&'static str>) {
         Role::UsableSize => &["malloc_usable_size"],
         Role::RustAlloc | Role::RustAllocAlignFirst => &["malloc", "memalign"],
         Role::RustAllocZeroed => &["calloc", "memalign", "memset"],
-        Role::RustRealloc => &["malloc", "realloc", "memalign", "memcpy", "free"],
+        Role::RustRealloc | Role::RustReallocAlignFirst => {
+            &["malloc", "realloc", "memalign", "memcpy", "free"]
+        }
         // Refused before (`is_replaceable`).
         Role::SizedFree | Role::SizedRealloc | Role::BindgenRealloc | Role::CabiRealloc | Role::New => &[],
     });
@@ -116,14 +118,15 @@ pub(super) fn body(member: &Member, heap: &Heap, manners: &Manners) -> Function 
             }
             writer.free();
         }
-        Role::RustRealloc => {
+        Role::RustRealloc | Role::RustReallocAlignFirst => {
+            let (old, align) = if member.role == Role::RustRealloc { (1, 2) } else { (2, 1) };
             // Nothing was allocated for an empty block.
             if manners.empty_is_alignment {
-                writer.push(&[I::LocalGet(first + 1), I::I32Eqz, I::If(BlockType::Empty), I::I32Const(0)]);
+                writer.push(&[I::LocalGet(first + old), I::I32Eqz, I::If(BlockType::Empty), I::I32Const(0)]);
                 writer.push(&[I::LocalSet(first), I::End]);
             }
             writer.make();
-            writer.aligned(2, "realloc", &[0, 3], Writer::move_aligned);
+            writer.aligned(align, "realloc", &[0, 3], |writer| writer.move_aligned(old, align));
             writer.or_errno();
         }
         // Refused before (`is_replaceable`).
@@ -227,10 +230,10 @@ impl Writer<'_> {
     }
 
     /// A new aligned block with what was in the old one.
-    fn move_aligned(&mut self) {
+    fn move_aligned(&mut self, old: u32, align: u32) {
         use Instruction as I;
-        let (block, old, new) = (self.first, self.first + 1, self.first + 3);
-        self.call("memalign", &[2, 3]);
+        let (block, old, new) = (self.first, self.first + old, self.first + 3);
+        self.call("memalign", &[align, 3]);
         self.push(&[I::LocalTee(self.result), I::If(BlockType::Empty)]);
         self.push(&[I::LocalGet(block), I::If(BlockType::Empty), I::LocalGet(self.result)]);
         self.push(&[I::LocalGet(block), I::LocalGet(old), I::LocalGet(new)]);

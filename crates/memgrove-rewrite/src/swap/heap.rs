@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use wasm_encoder::{BlockType, ConstExpr, Function, GlobalType, Instruction, MemArg, MemArgTarget, ValType};
 use wasmparser::TypeRef;
 
+use super::bytes::Bytes;
 use super::role::i32s;
 use super::{Beyond, Growth, SwapError};
 use crate::edit::Edits;
@@ -45,6 +46,17 @@ impl To {
             Self::Jemalloc => "jemalloc",
             Self::Hoard => "hoard",
             Self::Hardened => "hardened",
+        }
+    }
+
+    /// Before the names of its functions in the name section: those of the crate's, by which it is recognised.
+    pub(super) const fn path(self) -> &'static str {
+        match self {
+            Self::Wee => "memgrove::wee",
+            Self::Dlmalloc => "memgrove::dlmalloc",
+            Self::Jemalloc => "memgrove::jemalloc",
+            Self::Hoard => "memgrove::hoard",
+            Self::Hardened => "memgrove::dlmalloc::hardened",
         }
     }
 
@@ -93,6 +105,7 @@ impl Heap {
         edits: &mut Edits<'_, '_>,
         to: To,
         growth: Growth,
+        bytes: Bytes,
         functions: &BTreeSet<&'static str>,
         mapped: bool,
     ) -> Result<Self, SwapError> {
@@ -104,6 +117,14 @@ impl Heap {
                 .for_each(|(_, needed)| wanted.extend(*needed));
         }
         let donor = Donor::read_valid(to.donor())?;
+        let of_donor: Vec<(&'static str, u32)> = wanted
+            .iter()
+            .map(|&name| {
+                donor.func(name).map(|func| (name, func)).ok_or(GraftError::NoExport(name.to_owned()))
+            })
+            .collect::<Result<_, _>>()?;
+        let roots: Vec<u32> = of_donor.iter().map(|(_, func)| *func).collect();
+        let bytes = bytes.add(edits, &donor, &roots)?;
         let [base, stack, rest_start, rest_end] = [(); 4].map(|()| {
             let ty = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
             edits.add_global(ty, ConstExpr::i32_const(0))
@@ -128,6 +149,7 @@ impl Heap {
             ("memgrove", "grow") => Some(Item::Func(grow)),
             ("memgrove", "rest_start") => Some(Item::Func(rest.0)),
             ("memgrove", "rest_end") => Some(Item::Func(rest.1)),
+            ("memgrove", name) => bytes.get(name).map(|func| Item::Func(*func)),
             _ => None,
         };
         // A function may have several names: always the same one is taken.
@@ -137,17 +159,10 @@ impl Heap {
             *known = name.min(known);
         }
         let name = |func: u32| match names.get(&func) {
-            Some(name) => format!("memgrove.{}.{name}", to.name()),
-            None => format!("memgrove.{}.{func}", to.name()),
+            Some(name) => format!("{}::{name}", to.path()),
+            None => format!("{}::{func}", to.path()),
         };
         let joint = Joint { bind: &bind, memory: None, name: &name, data: Data::Code };
-        let of_donor: Vec<(&'static str, u32)> = wanted
-            .iter()
-            .map(|&name| {
-                donor.func(name).map(|func| (name, func)).ok_or(GraftError::NoExport(name.to_owned()))
-            })
-            .collect::<Result<_, _>>()?;
-        let roots: Vec<u32> = of_donor.iter().map(|(_, func)| *func).collect();
         let grafted = graft(edits, &donor, Roots { funcs: &roots, bodies: &[] }, &joint)?;
         let func = |of_donor: u32| grafted.func(of_donor).ok_or(GraftError::Memory);
         let funcs =
@@ -360,8 +375,9 @@ fn grow(edits: &mut Edits<'_, '_>, growth: Growth, next: u32) -> u32 {
     match growth {
         // What lies before the next multiple of 16 is given up.
         Growth::Sbrk(sbrk) => {
-            code.extend([I::Call(next), I::I32Const(0), I::Call(sbrk), I::I32Sub, I::LocalGet(bytes)]);
-            code.extend([I::I32Add, I::Call(sbrk), I::LocalTee(at), I::I32Const(-1), I::I32Eq]);
+            code.extend([I::I32Const(0), I::I32Const(0), I::Call(sbrk), I::I32Sub, I::I32Const(15)]);
+            code.extend([I::I32And, I::LocalGet(bytes), I::I32Add]);
+            code.extend([I::Call(sbrk), I::LocalTee(at), I::I32Const(-1), I::I32Eq]);
             code.extend(NULL_IF);
             code.extend([I::LocalGet(at), I::I32Const(15), I::I32Add, I::I32Const(-16), I::I32And]);
         }

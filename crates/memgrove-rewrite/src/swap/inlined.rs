@@ -13,10 +13,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use memgrove_module::Code;
+use memgrove_module::allocator::Operation;
 use memgrove_module::code::{Flow, access};
 use wasmparser::Operator;
 
-use super::role::{Member, Role};
+use super::role::Member;
 use super::uses::{Base, HEADER_BYTES, based, is_flag_test};
 
 /// Where the word is, from a block, in bytes.
@@ -106,7 +107,7 @@ impl Blocks {
             };
             let Some(member) = replaced.get(function_index) else { continue };
             found.extend(member.block_param().and_then(|which| based(flow, params, at, which as usize)));
-            if member.role.is_new_block() || matches!(member.role, Role::Realloc | Role::RustRealloc) {
+            if member.role.is_new_block() || member.role.operation() == Operation::Realloc {
                 found.insert((Base::Made(at), 0));
             }
         }

@@ -26,6 +26,33 @@ pub(super) fn inner(
     found
 }
 
+/// Functions that are told where the heap is, as those that are replaced are.
+pub(super) fn told(
+    facts: &Facts<'_>,
+    reader: &mut Reader<'_, '_>,
+    own: &Own,
+    survives: impl Fn(u32) -> bool,
+) -> BTreeSet<u32> {
+    let Some(heap) = own.heap else { return BTreeSet::new() };
+    let number = BTreeSet::from([heap]);
+    let mut told = BTreeSet::new();
+    let defined = facts.imported_func_count()..facts.func_count();
+    for func in defined.filter(|func| survives(*func) && mentions(facts, *func, &number)) {
+        let constants = reader.uses(func).into_iter().flat_map(|uses| &uses.first_constants);
+        told.extend(constants.filter(|(_, first)| first.cast_unsigned() == heap).map(|(callee, _)| *callee));
+    }
+    told
+}
+
+/// Whether a function that is told where the heap is does more with it than to tell it to those that are replaced.
+fn looks_into_heap(reader: &mut Reader<'_, '_>, func: u32, replaced: &BTreeMap<u32, Member>) -> bool {
+    let Some(uses) = reader.uses(func) else { return true };
+    let is_heap = |(param, _): &(u32, u32)| *param == 0;
+    uses.at_params.iter().any(is_heap)
+        || uses.written_at_params.iter().any(is_heap)
+        || uses.passed.iter().any(|(callee, _, param)| *param == 0 && !replaced.contains_key(callee))
+}
+
 /// What a function that survives knows of how the allocator works inside.
 pub(super) enum Knows {
     Nothing,
@@ -40,8 +67,11 @@ pub(super) fn knows(
     reader: &mut Reader<'_, '_>,
     func: u32,
     own: &Own,
-    (replaced, inner): (&BTreeMap<u32, Member>, &BTreeSet<u32>),
+    (replaced, inner, told): (&BTreeMap<u32, Member>, &BTreeSet<u32>, &BTreeSet<u32>),
 ) -> Knows {
+    if told.contains(&func) && looks_into_heap(reader, func, replaced) {
+        return Knows::Inside(Why::Heap);
+    }
     let calls_any =
         |func: u32| facts.call_graph.callees(func).iter().any(|callee| replaced.contains_key(callee));
     let calls = calls_any(func) || facts.call_graph.callees(func).iter().any(|callee| inner.contains(callee));
@@ -89,10 +119,20 @@ pub(super) fn knows(
     if tests.is_empty() { Knows::Nothing } else { Knows::Tests(tests) }
 }
 
-/// Whether a function that is only called where blocks are allocated or freed looks before a block that it is handed: it
-/// was part of the allocator.
+/// Whether a function that is only called where blocks are allocated or freed is told where the heap is, or looks before a
+/// block that it is handed: it was part of the allocator.
 fn asks_header(reader: &mut Reader<'_, '_>, func: u32, own: &Own, callers: &[u32]) -> Knows {
     let is_leaf = reader.code.facts().call_graph.callees(func).is_empty();
+    // One that is told where the heap is: nothing but the allocator is.
+    let is_told = own.heap.is_some_and(|heap| {
+        let told = (func, heap.cast_signed());
+        callers
+            .iter()
+            .any(|caller| reader.uses(*caller).is_some_and(|uses| uses.first_constants.contains(&told)))
+    });
+    if is_told {
+        return Knows::Inside(Why::Header);
+    }
     let Some(uses) = reader.uses(func) else { return Knows::Nothing };
     if uses.before_params.is_empty() {
         return Knows::Nothing;
@@ -108,14 +148,7 @@ fn asks_header(reader: &mut Reader<'_, '_>, func: u32, own: &Own, callers: &[u32
     if is_leaf && only_tests && !has_other_uses {
         return Knows::Tests(tests);
     }
-    // One that is told where the heap is: nothing but the allocator is.
-    let is_told = own.heap.is_some_and(|heap| {
-        let told = (func, heap.cast_signed());
-        callers
-            .iter()
-            .any(|caller| reader.uses(*caller).is_some_and(|uses| uses.first_constants.contains(&told)))
-    });
-    if is_told { Knows::Inside(Why::Header) } else { Knows::Nothing }
+    Knows::Nothing
 }
 
 /// Whether a function holds a number that may lead to one of these addresses. O(1) for most that hold none, else O(its

@@ -12,6 +12,7 @@
 //! [`Refusal`].
 
 mod adaptor;
+mod bytes;
 mod growth;
 mod heap;
 mod inlined;
@@ -36,6 +37,7 @@ pub use self::observe::{LOG_BYTES, NO_FILL, Observed, RECORD_BYTES, RETURNED, ob
 pub use self::refusal::{Refusal, Why};
 pub use self::role::{Member, ROLES, Role};
 
+use self::bytes::Bytes;
 use self::heap::Heap;
 use self::old::{Inlined, Old, Reader};
 use crate::edit::{Edits, Frame, Instrument, Map, Sections, Site, Splice, Subject, applied};
@@ -174,7 +176,7 @@ pub fn swap(facts: &Facts<'_>, options: &Options) -> Result<Swapped, SwapError> 
     let mut edits = Edits::new(&sections);
     let mut wanted = BTreeSet::new();
     old.replaced.values().for_each(|member| adaptor::needed(member.role, &mut wanted));
-    let heap = Heap::add(&mut edits, options.to, growth, &wanted, old.mapped)?;
+    let heap = Heap::add(&mut edits, options.to, growth, Bytes::of(facts), &wanted, old.mapped)?;
     let manners = Manners {
         errno: old.errno,
         zero_is_null: old.zero_is_null,
@@ -183,11 +185,15 @@ pub fn swap(facts: &Facts<'_>, options: &Options) -> Result<Swapped, SwapError> 
     };
     for member in old.replaced.values() {
         edits.replace(member.func, adaptor::body(member, &heap, &manners))?;
+        if facts.func_name(member.func).is_some_and(names_code) {
+            edits.rename(member.func, format!("{}::{}", options.to.path(), member.role.name()));
+        }
     }
     for &func in &old.dead {
         let mut nothing = Function::new([]);
         nothing.instruction(&Instruction::Unreachable).instruction(&Instruction::End);
         edits.replace(func, nothing)?;
+        edits.rename(func, "memgrove.dropped");
     }
     for &func in &old.primers {
         let results = facts.func_type(func).map_or(0, |ty| ty.results().len());
@@ -216,6 +222,12 @@ pub fn swap(facts: &Facts<'_>, options: &Options) -> Result<Swapped, SwapError> 
         state: old.state.into_iter().chain(breaks).collect(),
         errno: old.errno.map(|(address, _)| address),
     })
+}
+
+/// Whether a name tells whose code a function is, which it is not any more: a path in C++ or Rust. A plain name, and Rust's
+/// for what its compiler calls, tell what it is for.
+fn names_code(name: &str) -> bool {
+    (name.contains("::") || name.starts_with("_ZN") || name.starts_with("_R")) && !name.contains("__rust")
 }
 
 /// What has to be replaced. If code of the allocator's that stays stands against it, and that is dlmalloc's, this code sees

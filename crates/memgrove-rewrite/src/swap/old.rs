@@ -13,7 +13,7 @@ use memgrove_module::recognise::constructor;
 use wasmparser::Operator;
 
 use super::inlined::{Remains, with_mapped_blocks};
-use super::knows::{Knows, inner, knows};
+use super::knows::{Knows, inner, knows, told};
 use super::own::{Own, snapshot, state};
 use super::reach::{forwarded, is_lowest, reach, roots};
 use super::role::{Member, Role};
@@ -33,7 +33,8 @@ pub(crate) struct Old {
     pub dead: BTreeSet<u32>,
     /// Loads, by function and position, that ask whether a new block must be cleared.
     pub tests: BTreeMap<u32, BTreeSet<usize>>,
-    /// Functions that constructors call to make the old heap ready.
+    /// Functions that only did something for the old heap, and return nothing or 0 now: what constructors call to make it
+    /// ready, and `malloc_trim`.
     pub primers: BTreeSet<u32>,
     /// The variable that holds the end of the heap, where the allocator itself moves it.
     pub break_cell: Option<u32>,
@@ -97,8 +98,8 @@ impl Old {
             members.iter().map(|member| (member.func, *member)).collect();
         // What a member hands all its arguments to is called directly, too, where it was inlined.
         for member in members {
-            let func = forwarded(code, member.func);
-            by_func.entry(func).or_insert(Member { func, ..*member });
+            let last = forwarded(code, *member);
+            by_func.entry(last.func).or_insert(last);
         }
         let given: BTreeSet<u32> = by_func.keys().copied().collect();
         let mut replaced: BTreeMap<u32, Member> = by_func
@@ -121,17 +122,19 @@ impl Old {
                 (facts.imported_func_count()..facts.func_count()).filter(is_dead).collect();
             let own = state(reader, &replaced, dead.union(&primers), sbrk);
             let inner = inner(reader, &replaced, &given);
-            let survives = |func: u32| after.get(func as usize).copied().unwrap_or(false) && !is_cut(func);
+            let is_reached = |func: u32| after.get(func as usize).copied().unwrap_or(false) && !is_cut(func);
+            let told = told(facts, reader, &own, is_reached);
+            let survives = is_reached;
             let mut knowing: Vec<(u32, Why)> = Vec::new();
             let (mut tests, mut new_primers) = (BTreeMap::new(), BTreeSet::new());
             let defined = facts.imported_func_count()..facts.func_count();
             for func in defined.filter(|func| survives(*func) && Some(*func) != sbrk) {
-                match knows(facts, reader, func, &own, (&replaced, &inner)) {
+                match knows(facts, reader, func, &own, (&replaced, &inner, &told)) {
                     Knows::Nothing => {}
                     Knows::Tests(places) => {
                         tests.insert(func, places);
                     }
-                    Knows::Inside(_) if only_primes(code, func, &survives) => {
+                    Knows::Inside(_) if only_primes(code, func, &survives) || only_trims(facts, func) => {
                         new_primers.insert(func);
                     }
                     Knows::Inside(why) => knowing.push((func, why)),
@@ -189,9 +192,23 @@ impl Old {
                 let others = u32::try_from(knowing.len()).unwrap_or(u32::MAX);
                 return Err(Refusal::KnownFromInside { func, why, others });
             }
+            // Rust's functions are told sizes that those below are not: all or none. What only they called goes with them.
+            let is_above = found.iter().any(|member| member.role.is_rust());
+            let rusts: BTreeMap<u32, Member> =
+                by_func.iter().filter(|(_, member)| member.role.is_rust()).map(|(f, m)| (*f, *m)).collect();
+            let more = rusts
+                .values()
+                .filter(|member| is_above && survives(member.func) && is_lowest(facts, member.func, &rusts));
+            let found: Vec<Member> = more.copied().chain(found).collect();
             for member in found {
                 inferred.insert(member.func, member);
                 replaced.insert(member.func, member);
+            }
+            if is_above {
+                let is_cut = |func: u32| replaced.contains_key(&func) || primers.contains(&func);
+                let left = reach(facts, roots(facts, sbrk), is_cut);
+                let is_left = |func: u32| left.get(func as usize).copied().unwrap_or(false);
+                replaced.retain(|func, member| member.role.is_rust() || is_left(*func));
             }
         }
         Err(Refusal::NotClosed)
@@ -327,6 +344,14 @@ fn only_primes(code: &Code<'_>, func: u32, survives: &dyn Fn(u32) -> bool) -> bo
                 (0..flow.code.len()).filter(of_func).all(|at| flow.is_dropped(at))
             })
     })
+}
+
+/// Whether a function gives memory back to the system, or says with 0 that there was none to give: glibc's `malloc_trim`,
+/// which other libraries have, too.
+fn only_trims(facts: &Facts<'_>, func: u32) -> bool {
+    const NAMES: [&str; 2] = ["malloc_trim", "_malloc_trim"];
+    let is_named = NAMES.iter().any(|name| facts.exported_func(name) == Some(func));
+    is_named && facts.func_type(func).is_some_and(|ty| ty.is_written("i32 -> i32"))
 }
 
 /// Whether a function with this role begins with a branch for the length 0, which is this parameter.

@@ -3,48 +3,80 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use memgrove_module::Code;
+use memgrove_module::allocator::Param;
 use memgrove_module::facts::{ExternKind, Facts};
 use wasmparser::Operator;
 
-use super::role::Member;
+use super::role::{Member, Role};
 
 /// Functions that hand their arguments on, one after the other; and bytes of one.
 const MOST_FORWARDS: usize = 4;
 const MOST_FORWARD_BYTES: u32 = 64;
 
-/// The function to which a function hands all its arguments, and nothing else; itself if there is none.
-pub(super) fn forwarded(code: &Code<'_>, func: u32) -> u32 {
-    let facts = code.facts();
-    let mut last = func;
+/// The function to which a function hands all its arguments, and at most where the heap is, first; and its role, which is
+/// the same but for the order. Itself if there is none.
+pub(super) fn forwarded(code: &Code<'_>, member: Member) -> Member {
+    let mut last = member;
     for _ in 0..MOST_FORWARDS {
-        // Longer bodies are not read.
-        if code.body_len(last) > MOST_FORWARD_BYTES {
-            break;
+        match forwarded_once(code, last) {
+            Some(next) => last = next,
+            None => break,
         }
-        let operators = code.operators(last);
-        let [arguments @ .., Operator::Call { function_index }, Operator::End] = operators.as_slice() else {
-            break;
-        };
-        let in_order = arguments.iter().zip(0_u32..).all(
-            |(operator, at)| matches!(operator, Operator::LocalGet { local_index } if *local_index == at),
-        );
-        let is_same_type = facts.func_type(last) == facts.func_type(*function_index)
-            && facts.func_type(last).is_some_and(|ty| ty.params().len() == arguments.len());
-        if !in_order || !is_same_type || facts.function(*function_index).is_none() {
-            break;
-        }
-        last = *function_index;
     }
     last
 }
 
-/// No other function of the allocator's is reached from it: nothing of what it promises is another's.
+fn forwarded_once(code: &Code<'_>, member: Member) -> Option<Member> {
+    let facts = code.facts();
+    // Longer bodies are not read.
+    if code.body_len(member.func) > MOST_FORWARD_BYTES {
+        return None;
+    }
+    let operators = code.operators(member.func);
+    let [arguments @ .., Operator::Call { function_index }, Operator::End] = operators.as_slice() else {
+        return None;
+    };
+    let (own, callee) = (facts.func_type(member.func)?, facts.func_type(*function_index)?);
+    facts.function(*function_index)?;
+    if own.results() != callee.results() || callee.params().len() != arguments.len() {
+        return None;
+    }
+    let heap = member.has_heap.then_some(Param::Heap);
+    let meanings: Vec<Param> = heap.into_iter().chain(member.role.params().iter().copied()).collect();
+    let mut handed = BTreeSet::new();
+    let mut meant = |(at, operator): (usize, &Operator<'_>)| match operator {
+        Operator::LocalGet { local_index } => {
+            handed.insert(*local_index);
+            meanings.get(*local_index as usize).copied()
+        }
+        Operator::I32Const { .. } if at == 0 && !member.has_heap => Some(Param::Heap),
+        _ => None,
+    };
+    let params: Vec<Param> = arguments.iter().enumerate().map(&mut meant).collect::<Option<_>>()?;
+    // Each once.
+    if handed.len() != own.params().len()
+        || handed.len() + usize::from(params.len() > handed.len()) != params.len()
+    {
+        return None;
+    }
+    let is_same = params == meanings;
+    let (role, has_heap) = match is_same {
+        true => (member.role, member.has_heap),
+        false => Role::of(member.role.operation(), &params)?,
+    };
+    Some(Member { func: *function_index, role, has_heap, ..member })
+}
+
+/// No other function of the allocator's is reached from it: nothing of what it promises is another's. What allocates may
+/// free: new memory, after it has grown.
 pub(super) fn is_lowest(facts: &Facts<'_>, func: u32, members: &BTreeMap<u32, Member>) -> bool {
     let mut seen = BTreeSet::from([func]);
     let mut open = vec![func];
+    let allocates = members.get(&func).is_some_and(|member| member.role.is_new_block());
     while let Some(next) = open.pop() {
         for &callee in facts.call_graph.callees(next) {
-            if members.contains_key(&callee) && callee != func {
+            let is_other = |member: &Member| callee != func && !(allocates && member.role.frees());
+            if members.get(&callee).is_some_and(is_other) {
                 return false;
             }
             // What is far below is no part of an allocator: panics and formatting.

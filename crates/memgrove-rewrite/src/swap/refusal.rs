@@ -19,6 +19,8 @@ pub enum Why {
     },
     /// It reads or writes before a block, where the allocator's header is.
     Header,
+    /// It is told where the heap is, and looks there.
+    Heap,
     /// What it does is not understood.
     NotUnderstood,
 }
@@ -28,6 +30,7 @@ impl fmt::Display for Why {
         match self {
             Self::State { address } => write!(f, "uses the allocator's state at {address:#x}"),
             Self::Header => f.write_str("looks at the header before a block"),
+            Self::Heap => f.write_str("looks at what the allocator keeps"),
             Self::NotUnderstood => f.write_str("holds code that is not understood"),
         }
     }

@@ -1,5 +1,7 @@
 //! What the heap costs before and after, under the same calls.
 
+use memgrove_inspect::Facts;
+use memgrove_rewrite::swap::Swapped;
 use serde::Serialize;
 
 use super::drive::{Drive, Fault};
@@ -22,8 +24,11 @@ pub struct Cost {
     pub early_pages: u64,
     /// After 400.
     pub steady_pages: u64,
-    /// Instructions of the allocator for the calls by which it is verified, where the engine counts them.
+    /// Instructions of the allocator for the calls by which it is verified, where the engine counts them: a program that
+    /// has just begun, and asks for much that is new.
     pub instructions: Option<u64>,
+    /// Instructions for the rounds from 100 to 400: a program that has all the memory it needs.
+    pub steady_instructions: Option<u64>,
 }
 
 impl Cost {
@@ -62,13 +67,21 @@ fn of(subject: &Subject<'_>, sides: &Sides<'_>, side: Side) -> Option<Cost> {
         let mut instance = subject.start(sides, side)?;
         Drive::new(instance.as_mut(), &subject.functions).rounds(0..ROUNDS[0])?;
         let early_pages = pages(instance.as_mut())?;
-        Drive::new(instance.as_mut(), &subject.functions).rounds(ROUNDS[0]..ROUNDS[1])?;
+        let steady_instructions =
+            Drive::new(instance.as_mut(), &subject.functions).rounds(ROUNDS[0]..ROUNDS[1])?;
         let steady_pages = pages(instance.as_mut())?;
-        Ok(Cost { initial_pages, peak_pages, early_pages, steady_pages, instructions: driven.instructions })
+        let instructions = driven.instructions;
+        Ok(Cost { initial_pages, peak_pages, early_pages, steady_pages, instructions, steady_instructions })
     };
     cost().ok()
 }
 
 fn pages(instance: &mut dyn Instance) -> Result<u64, Fault> {
     Ok(instance.memory_bytes(Memory::Main)? / PAGE_BYTES)
+}
+
+/// What both heaps cost, measured on an engine and nothing else asked; `None` if they cannot be driven there.
+#[must_use]
+pub fn costs(facts: &Facts<'_>, swapped: &Swapped, engine: &dyn Engine) -> Option<Costs> {
+    measure(engine, &Subject::new(facts, swapped).ok()?)
 }

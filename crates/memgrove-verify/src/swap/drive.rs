@@ -175,8 +175,9 @@ impl<'d> Drive<'d> {
         Ok(self.driven)
     }
 
-    /// So many rounds of a few blocks, all of which are given back: what is then still taken is lost.
-    pub fn rounds(&mut self, rounds: std::ops::Range<u32>) -> Result<(), Fault> {
+    /// So many rounds of a few blocks, all of which are given back: what is then still taken is lost. Returns the
+    /// instructions that they took, where the engine counts them.
+    pub fn rounds(mut self, rounds: std::ops::Range<u32>) -> Result<Option<u64>, Fault> {
         for round in rounds {
             for block in 0..BLOCKS_OF_ROUND {
                 self.allocate(40 + (round * 97 + block * 131) % 6000, 8, false)?;
@@ -185,7 +186,7 @@ impl<'d> Drive<'d> {
                 self.free(0)?;
             }
         }
-        Ok(())
+        Ok(self.driven.instructions)
     }
 
     fn of(&self, wanted: &[Role]) -> Option<&'d (String, Member)> {
@@ -350,7 +351,9 @@ impl<'d> Drive<'d> {
     }
 
     fn reallocate(&mut self, which: usize, bytes: u32) -> Result<(), Fault> {
-        let Some((name, member)) = self.of(&[Role::Realloc, Role::RustRealloc]).cloned() else {
+        let Some((name, member)) =
+            self.of(&[Role::Realloc, Role::RustRealloc, Role::RustReallocAlignFirst]).cloned()
+        else {
             return Ok(());
         };
         let live = self.live.swap_remove(which);

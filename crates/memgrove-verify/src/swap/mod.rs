@@ -1,14 +1,17 @@
 //! Which functions of a module can be swapped for others, by what the inspector says of them; and whether the result does
 //! what the original does.
 
+mod compare;
 mod cost;
 mod drive;
 mod exports;
+mod observation;
 mod observed;
 mod random;
 mod verify;
+mod work;
 
-pub use cost::{Cost, Costs};
+pub use cost::{Cost, Costs, costs};
 pub use verify::{SwapCheck, SwapQuestion, SwapVerification, verify};
 
 use memgrove_inspect::Facts;

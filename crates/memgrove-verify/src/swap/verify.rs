@@ -18,7 +18,8 @@ use serde::Serialize;
 
 use super::cost::{self, Costs};
 use super::drive::{Drive, Driven, Fault, Functions, Noted, Seen};
-use super::exports::{self, Observation};
+use super::exports;
+use super::observation::Observation;
 use crate::copy::{Anatomy, Copy, Shown};
 use crate::engine::{Engine, EngineError, Export, Instance, Memory};
 use crate::pair::Sides;
@@ -160,7 +161,7 @@ impl<'a> Subject<'a> {
         Ok(())
     }
 
-    fn new(facts: &'a Facts<'a>, swapped: &'a Swapped) -> Result<Self, Gap> {
+    pub fn new(facts: &'a Facts<'a>, swapped: &'a Swapped) -> Result<Self, Gap> {
         let cannot = |words: &str| Gap::new(Reason::CannotBeCalled, words);
         let plan = memgrove_rewrite::plan(facts.bytes(), &Options::default())
             .map_err(|error| cannot(&error.to_string()))?;

@@ -39,7 +39,7 @@ const CERTAIN_SCORE: f32 = 0.5;
 const GROWS: Confidence = Confidence::new_const(0.85);
 /// How far a function may be from the growth that it causes, in direct calls.
 const MAX_CALLS_TO_GROWTH: u32 = 3;
-/// Functions followed at each distance.
+/// Functions followed at each distance; with four times as many nothing more is found ("Bounds" in CONTRIBUTING.md).
 const MAX_REACHED: usize = 256;
 
 /// A function's role, before it is written down.

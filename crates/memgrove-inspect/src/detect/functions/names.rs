@@ -242,6 +242,8 @@ fn key(name: &str) -> Option<&str> {
         return None;
     }
     let name = name.strip_suffix(".command_export").unwrap_or(name);
+    // Zig's C library is written in Zig: a path of modules stands before each of C's names.
+    let name = name.strip_prefix("c.malloc.").unwrap_or(name);
     if let Some((_, rest)) = name.split_once("___rustc") {
         return length_prefixed(rest);
     }

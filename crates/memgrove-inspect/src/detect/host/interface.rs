@@ -155,9 +155,9 @@ pub(super) fn wasi_from_start(facts: &Facts<'_>, host: &Host, answer: &mut Answe
     }
 }
 
-/// How deep calls are followed that happen in any case.
+/// How deep calls are followed that happen in any case; deeper ones are behind a condition.
 const MAX_DEPTH: u32 = 8;
-/// Instructions looked at in one function.
+/// Instructions looked at in one function: what happens in any case stands at its beginning.
 const MAX_INSTRUCTIONS: u32 = 4096;
 
 /// The first call of a wanted function that happens whenever `func` runs: on the straight way from its beginning.

@@ -6,7 +6,8 @@ use wasmparser::Operator;
 /// Bytes of code read at most in each of these searches: they look at functions that are short in practice,
 /// and a hostile module must not make them long.
 const MAX_FUNCTION_BYTES: usize = 64 << 10;
-/// Accesses taken from one function; each is looked up in the data segments.
+/// Accesses taken from one function; each is looked up in the data segments. With four times as many nothing more is found
+/// ("Bounds" in CONTRIBUTING.md).
 const MAX_ACCESSES: usize = 32;
 /// Functions looked at in each of these searches.
 const MAX_FUNCTIONS: usize = 16;

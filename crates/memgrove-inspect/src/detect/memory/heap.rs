@@ -1,7 +1,7 @@
 //! Where static data and stack end and the heap may begin.
 
+use super::align16;
 use super::constants::{distinct, subtracted, word_accesses};
-use super::{align16, named_address};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::{Facts, PAGE_BYTES, SiteKind};
@@ -16,7 +16,7 @@ pub(super) fn heap_base(
     stack: Option<&Stack>,
 ) -> Conclusion<u64> {
     let Some(memory) = facts.memories.first() else { return Conclusion::unknown() };
-    if let Some((base, offset)) = named_address(facts, "__heap_base").filter(|(base, _)| *base > 0) {
+    if let Some((base, offset)) = facts.named_address("__heap_base").filter(|(base, _)| *base > 0) {
         return Conclusion::new(base, Confidence::CERTAIN)
             .because(Evidence::at(offset, format!("__heap_base is {base:#x}")));
     }

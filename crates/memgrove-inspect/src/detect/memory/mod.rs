@@ -9,7 +9,7 @@ mod static_data;
 
 use super::imports::ImportMeanings;
 use crate::Code;
-use crate::facts::{ExternKind, Facts, GlobalType, ValType};
+use crate::facts::{ExternKind, Facts};
 use crate::report::{
     AddressRange, Conclusion, Confidence, ImportName, MemoryReport, MemorySummary, Stack, StaticData,
 };
@@ -86,24 +86,6 @@ fn room(facts: &Facts<'_>, heap_base: &Conclusion<u64>) -> Conclusion<u64> {
     };
     Conclusion::new(memory.ty.min_bytes().saturating_sub(base), confidence)
         .with_evidence(heap_base.evidence.iter().cloned())
-}
-
-/// Address of a global by name: exported, or named in the `name` section (AssemblyScript's names end with
-/// `/NAME`). Only constants count.
-fn named_address(facts: &Facts<'_>, name: &str) -> Option<(u64, u32)> {
-    let exported = facts.export(name).filter(|export| export.kind == ExternKind::Global);
-    let index = exported.map(|export| export.index).or_else(|| {
-        let named =
-            |(_, n): &(u32, &str)| *n == name || n.rsplit_once('/').is_some_and(|(_, last)| last == name);
-        facts.names.globals.iter().find(named).map(|(index, _)| index)
-    })?;
-    let global = facts.globals.get(index as usize)?;
-    let address = global.init?.address()?;
-    is_address(&global.ty).then_some((address, global.offset))
-}
-
-fn is_address(ty: &GlobalType) -> bool {
-    matches!(ty.content, ValType::I32 | ValType::I64)
 }
 
 fn align16(address: u64) -> u64 {

@@ -2,7 +2,7 @@
 
 use memgrove_module::recognise::{ShownBy, StackPointer};
 
-use super::{align16, named_address};
+use super::align16;
 use crate::Code;
 use crate::facts::{Facts, PAGE_BYTES};
 use crate::report::{
@@ -99,7 +99,7 @@ fn range(
         let end = limits.filter(|&limit| limit > base && limit % 16 == 0).min()?;
         return Some(AddressRange { start: base, end });
     }
-    let low = named_address(facts, "__stack_low").map(|(address, _)| address);
+    let low = facts.named_address("__stack_low").map(|(address, _)| address);
     match placement {
         StackPlacement::First => Some(AddressRange { start: low.unwrap_or(0), end: base }),
         StackPlacement::AfterData => {

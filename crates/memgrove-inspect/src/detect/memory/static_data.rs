@@ -1,7 +1,6 @@
 //! Where static data lies, and what of it no segment covers.
 
 use super::constants::MemoryInits;
-use super::named_address;
 use crate::facts::{ConstExpr, Facts, offset32};
 use crate::report::{AddressRange, Conclusion, Confidence, Evidence, StaticData};
 
@@ -96,7 +95,7 @@ pub(super) fn bss(
         return Conclusion::new(range, Confidence::HIGH).because(evidence);
     }
     if let Some((end, offset)) =
-        named_address(facts, "__data_end").filter(|(end, _)| *end >= data_end && data.is_some())
+        facts.named_address("__data_end").filter(|(end, _)| *end >= data_end && data.is_some())
     {
         let range = AddressRange { start: data_end, end };
         let evidence = Evidence::at(offset, format!("__data_end is {end:#x}"));

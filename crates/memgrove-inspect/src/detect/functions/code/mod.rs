@@ -14,9 +14,9 @@ use crate::facts::{Facts, ValType};
 
 /// Functions longer than this in bytes are not read: allocators are a few kilobytes.
 const MAX_BODY: u32 = 48 * 1024;
-/// As many calls are kept.
+/// As many calls are kept; with four times as many nothing more is found ("Bounds" in CONTRIBUTING.md).
 const MAX_CALLS: usize = 256;
-/// As many static addresses are kept.
+/// As many static addresses are kept; the same holds of them.
 const MAX_STATICS: usize = 512;
 /// Nothing static lies below: address 0 is null, and small constants are numbers.
 const FIRST_ADDRESS: i64 = 8;

@@ -26,9 +26,10 @@ const BY_CODE: Confidence = Confidence::new_const(0.85);
 /// The same, where less supports it.
 const BY_LESS_CODE: Confidence = Confidence::new_const(0.7);
 
-/// A function that holds less of a fingerprint than this proves nothing by it.
+/// A function that holds less of a fingerprint than this proves nothing by it. With 0.06 the functions of small heaps are not
+/// found any more: four in one of the corpus's with wee_alloc.
 const MIN_SHARE: f32 = 0.04;
-/// Another function that holds half as much could be what the first is taken for.
+/// Another function that holds half as much could be what the first is taken for: then neither is named by its share.
 const RIVAL: f32 = 0.5;
 /// Callers looked at for each function; the interface is a few of them, near the allocator in the file or not.
 const MAX_CALLERS: usize = 256;
