@@ -39,7 +39,7 @@ fn page(swaps: &Swaps) -> Result<String> {
 {packages} packages of the corpus, each as published and with each of our heaps in its place ({pairs} pairs), at the work in
 `crates/memgrove-lab/tests/own_js/large`, which for most needs far more memory than the module has at its start. All print what the original prints, but where a
 reason is given. Measured {} on {machine}, with {}. The figures are in `{FIGURES}`, this page is made of them by
-`cargo xtask report`; `crates/memgrove-lab/tests/swap_figures.rs` says how to measure anew.
+`cargo xtask report`; `crates/memgrove-lab/tests/swap_figures.rs` says how to measure again.
 
 ## Bytes and pages
 

@@ -76,10 +76,10 @@ fn run(page: &str) -> usize {
         let mut last = Last::default();
         let mut file: Option<(PathBuf, String)> = None;
         for line in session.lines() {
-            if line.starts_with("$ ") {
-                if let Some((path, text)) = file.take() {
-                    fs::write(path, text).unwrap();
-                }
+            if line.starts_with("$ ")
+                && let Some((path, text)) = file.take()
+            {
+                fs::write(path, text).unwrap();
             }
             if let Some(command) = line.strip_prefix("$ memgrove ") {
                 last.end();
@@ -106,7 +106,6 @@ fn run(page: &str) -> usize {
 macro_rules! pages {
     ($($name:ident $page:literal $(#[$attribute:meta])*,)*) => {
         $(#[test]
-        #[cfg_attr(not(feature = "engines"), ignore = "its commands run modules")]
         $(#[$attribute])*
         fn $name() {
             assert!(run($page) > 0);

@@ -1,5 +1,7 @@
 //! Runs the command as its users do.
 
+// Most of its commands run modules.
+#[cfg(feature = "engines")]
 mod book;
 mod budget;
 mod fix;
