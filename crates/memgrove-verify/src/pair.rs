@@ -329,6 +329,10 @@ impl Pair<'_> {
         if is_exhausted(&was) || is_exhausted(&is) || also.as_ref().is_some_and(is_exhausted) {
             return Same::Exhausted;
         }
+        // What an engine cannot do says nothing of the modules.
+        if is_engines_own(&was) || is_engines_own(&is) || also.as_ref().is_some_and(is_engines_own) {
+            return Same::Open("the engine itself failed");
+        }
         let differs = |was: &Answer, is: &Answer| {
             let sides = (describe(was), describe(is));
             Same::Different(format!("`{before}` with {arguments:?}: {} before, {} after", sides.0, sides.1))
@@ -428,6 +432,10 @@ pub(super) fn trapped(is: &EngineError) -> Same {
 
 pub(super) fn is_exhausted<T>(result: &Result<T, EngineError>) -> bool {
     result.as_ref().is_err_and(EngineError::is_exhausted)
+}
+
+fn is_engines_own<T>(result: &Result<T, EngineError>) -> bool {
+    matches!(result, Err(EngineError::Engine { .. }))
 }
 
 fn describe(result: &Result<Outcome, EngineError>) -> String {
