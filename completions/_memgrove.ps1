@@ -223,6 +223,7 @@ Register-ArgumentCompleter -Native -CommandName 'memgrove' -ScriptBlock {
             [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Read the reports of this recording of FILE')
             [CompletionResult]::new('--fail-on', '--fail-on', [CompletionResultType]::ParameterName, 'Exit with status 3 for these kinds only; by default for every kind but leak')
             [CompletionResult]::new('--suppress', '--suppress', [CompletionResultType]::ParameterName, 'Leave out reports that a line `KIND:FUNCTION` of this file fits: a kind or `*`, and a part of a function''s name')
+            [CompletionResult]::new('--exact', '--exact', [CompletionResultType]::ParameterName, 'Test the reads of this function to the byte; by index or name, several with commas')
             [CompletionResult]::new('--max-log', '--max-log', [CompletionResultType]::ParameterName, 'The most memory that stacks and reports may take')
             [CompletionResult]::new('--sarif', '--sarif', [CompletionResultType]::ParameterName, 'Write the reports as SARIF 2.1.0')
             [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'A folder that the program may use, and its name inside; several with one option each')
