@@ -107,8 +107,8 @@ fn examine(title: &str, wasm: &[u8], known: &dyn Fn(&[u8], To) -> Options, has_c
     assert!(before.iter().all(|number| number >> 32 == 0), "{title}: a promise is broken: {before:x?}");
     let narrow = limited(wasm);
     let exhausted = |wasm: &[u8]| {
-        let mut instance = start(wasm);
-        [400, 30_000].map(|bytes| call(instance.as_mut(), "exhaust", &[bytes]))
+        // Each in an instance of its own: what was cut into small blocks need not serve for large ones.
+        [400, 30_000].map(|bytes| call(start(wasm).as_mut(), "exhaust", &[bytes]))
     };
     let exhausted_before = exhausted(&narrow);
     for &to in heaps {
@@ -122,7 +122,10 @@ fn examine(title: &str, wasm: &[u8], known: &dyn Fn(&[u8], To) -> Options, has_c
         }
         let after = exhausted(&swapped(&narrow, to).wasm);
         assert!(after.iter().all(|number| number >> 32 == 0), "{title} to {}: {after:x?}", to.name());
-        assert_eq!(exhausted_before, after, "{title} to {}", to.name());
+        for (before, after) in exhausted_before.iter().zip(after) {
+            // wee_alloc does not find again what it has freed, and is none to go by then.
+            assert!(before >> 32 != 0 || *before == after, "{title} to {}: {before:x} {after:x}", to.name());
+        }
         fix_support::say(&format!("{title} to {}: {} functions, the same", to.name(), new.replaced.len()));
     }
 }
@@ -196,16 +199,18 @@ fn rust(allocator: &str) -> Result<Vec<u8>, String> {
     std::fs::read(target.join("wasm32-unknown-unknown/release/guest.wasm")).map_err(|error| error.to_string())
 }
 
-/// The functions of Rust's allocator by the ends of their names, where the compiler has left them apart.
+/// The functions of Rust's allocator by the ends of their names, where the compiler has left them apart. Of a `Layout`, a
+/// trait's methods are handed the alignment first, `__rust_realloc` the size.
 fn by_name(wasm: &[u8], to: To) -> Options {
     let facts = memgrove_inspect::facts(wasm).expect("valid");
     let role = |func: u32, name: &str| -> Option<Member> {
         let params = facts.func_type(func)?.params().len();
         let ends = |part: &str| name.contains(part);
-        let (role, own) = if ends("GlobalAlloc5alloc") {
-            (Role::RustAlloc, 2)
-        } else if ends("GlobalAlloc7dealloc") {
-            (Role::RustDealloc, 3)
+        // talc's own methods stand for those of the trait.
+        let (role, own) = if ends("GlobalAlloc5alloc") || ends("E8allocate") {
+            (Role::RustAllocAlignFirst, 2)
+        } else if ends("GlobalAlloc7dealloc") || ends("E10deallocate") {
+            (Role::RustDeallocAlignFirst, 3)
         } else if ends("___rust_realloc") {
             (Role::RustRealloc, 4)
         } else {
@@ -224,7 +229,7 @@ fn by_name(wasm: &[u8], to: To) -> Options {
 #[test]
 #[ignore = "compiles Rust's library: minutes"]
 fn guests_in_rust_see_the_same_with_every_heap() {
-    for allocator in ["wee_alloc", "lol_alloc", "talc", "dlmalloc"] {
+    for allocator in ["talc", "dlmalloc", "wee_alloc", "lol_alloc"] {
         let wasm = match rust(allocator) {
             Ok(wasm) => wasm,
             Err(why) => {

@@ -16,6 +16,8 @@ use crate::{Gap, Reason};
 
 /// Bytes around what the old allocator keeps that may be its own, too: arrays that it reaches through an index.
 const STATE_BYTES: u64 = 1024;
+/// Bytes that a heap that is handed over as a parameter may have: some hundred lists by size, and what follows them.
+const HEAP_BYTES: u64 = 4096;
 
 /// Copies of both modules that write down what their allocators are asked.
 pub(super) struct Observation {
@@ -55,7 +57,7 @@ impl Observation {
             original: copy(facts.bytes())?,
             new: copy(&swapped.wasm)?,
             members: members.iter().map(|member| (member.func, *member)).collect(),
-            own: own(&code, &swapped.state),
+            own: own(&code, &swapped.state, swapped.heap),
             initial_bytes,
             data_end: code.data_end(),
         })
@@ -69,10 +71,11 @@ impl Observation {
 }
 
 /// All addresses but the stack's and what the old allocator keeps.
-fn own(code: &Code<'_>, state: &[u32]) -> Option<Vec<Range<u64>>> {
+fn own(code: &Code<'_>, state: &[u32], heap: Option<u32>) -> Option<Vec<Range<u64>>> {
     let mut holes: Vec<Range<u64>> = state
         .iter()
         .map(|at| u64::from(*at).saturating_sub(STATE_BYTES)..u64::from(*at) + STATE_BYTES)
+        .chain(heap.map(|at| u64::from(at)..u64::from(at) + HEAP_BYTES))
         .collect();
     if let Some(pointer) = code.stack_pointer() {
         let Some(ConstExpr::I32(top)) = code.init(pointer.global) else { return None };

@@ -74,6 +74,8 @@ impl Block {
 }
 
 const BLOCKS: usize = 96;
+/// So many alignments are asked for, from a byte up. wee_alloc grows by too little for a large one, and refuses it.
+const ALIGNMENTS: u32 = if cfg!(feature = "wee_alloc") { 4 } else { 10 };
 
 /// Takes and gives back at random. Returns what was broken in the upper half, and a hash of all that a program can see.
 #[unsafe(no_mangle)]
@@ -88,7 +90,7 @@ unsafe extern "C" fn work(seed: u32, calls: u32) -> u64 {
     for _ in 0..calls {
         let slot = random.below(BLOCKS as u32) as usize;
         let (mark, size) = (1 + random.below(255) as u8, random.size());
-        let (kind, align) = (random.below(8), 1_usize << random.below(10));
+        let (kind, align) = (random.below(8), 1_usize << random.below(ALIGNMENTS));
         let is_null = match blocks[slot] {
             Some(block) if kind < 4 => unsafe {
                 expect(block.is_kept(block.layout.size()), 1);
