@@ -101,6 +101,10 @@ fn what_is_not_what_it_looks_like() {
     check("(module (memory 1 (pagesize 1)))", &["custom-page-sizes"]);
     check("(module (memory 1 2 shared))", &["threads"]);
     check("(module (func (param v128)))", &["simd"]);
+    check(
+        "(module (func (param i64 i64) (i64.mul_wide_u (local.get 0) (local.get 1)) drop drop))",
+        &["wide-arithmetic"],
+    );
     check("(module (func (result i32 i32) unreachable))", &["multi-value"]);
     check(
         "(module (memory 1) (func (memory.copy (i32.const 0) (i32.const 0) (i32.const 0))))",
