@@ -2,8 +2,6 @@
 //! The sources are compiled when the test runs; names are then taken away, too.
 
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::process::Command;
 
 use memgrove_lab::engine::{self, EngineId, Instance, Memory, Module, Settings, Value};
 use memgrove_lab::wasi::{self, Streams};
@@ -14,6 +12,7 @@ use memgrove_rewrite::swap::To;
 use memgrove_rewrite::trace::EXPORT;
 
 mod fix_support;
+mod guest_support;
 
 use MisuseKind::{
     DoubleFree, InvalidFree, NullOffset, Overflow, ReallocAfterFree, StackOverflow, Underflow, UseAfterFree,
@@ -91,19 +90,9 @@ const OF_RUST: &[(&str, MisuseKind, &str)] = &[
 /// Reports of these tell of no block.
 const ABOUT_NO_BLOCK: &[&str] = &["invalid_free_of_data", "use_of_refused_allocation", "stack_overflow"];
 
-/// Compiles the cases; the words of the compiler if it cannot.
-fn compile(program: &str, arguments: &[&str], out: &Path) -> Result<Vec<u8>, String> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check_seeded/cases.c");
-    let mut command = Command::new(program);
-    command.args(arguments).arg(source).arg("-o").arg(out);
-    if let Ok(python) = std::env::current_dir() {
-        command.env("PYTHONPATH", python.join("../../out/tools/python"));
-    }
-    let output = command.output().map_err(|error| format!("{program}: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("{program}: {:.400}", String::from_utf8_lossy(&output.stderr)));
-    }
-    std::fs::read(out).map_err(|error| error.to_string())
+/// Compiles the cases in C or C++; the words of the compiler if it cannot.
+fn compile(program: &str, arguments: &[&str]) -> Result<Vec<u8>, String> {
+    guest_support::c(program, arguments, &guest_support::source("check_seeded/cases.c"))
 }
 
 /// The same module without names and debug information: no offset moves.
@@ -267,9 +256,8 @@ const WASI: &[&str] =
 
 #[test]
 fn seeded_misuse_is_found_and_its_twins_are_silent() {
-    let place = tempfile::tempdir().expect("a folder");
     let arguments = [WASI, &["-O2"]].concat();
-    let wasm = compile("clang-22", &arguments, &place.path().join("cases.wasm"));
+    let wasm = compile("clang-22", &arguments);
     let wasm = wasm.expect("clang-22 is installed: cargo xtask setup");
     let (found, all, words) = both("C, wasi-libc, -O2", &wasm, CASES);
     assert!(found == all && words.is_empty(), "{found} of {all}\n{}", words.join("\n"));
@@ -277,34 +265,7 @@ fn seeded_misuse_is_found_and_its_twins_are_silent() {
 
 /// Compiles the cases in Rust, with this allocator.
 fn rust(allocator: &str) -> Result<Vec<u8>, String> {
-    let target = fix_support::root().join("out/check-seeded");
-    let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check_seeded/rust");
-    let mut command = Command::new("cargo");
-    command
-        .args([
-            "build",
-            "--locked",
-            "--release",
-            "--target",
-            "wasm32-unknown-unknown",
-            "--features",
-            allocator,
-        ])
-        .current_dir(guest)
-        .env("CARGO_TARGET_DIR", &target);
-    // Debian's compiler has the sources of its library beside it.
-    if Path::new("/usr/bin/rustc").is_file() {
-        command
-            .arg("-Zbuild-std=core,alloc,panic_abort")
-            .env("RUSTC", "/usr/bin/rustc")
-            .env("RUSTC_BOOTSTRAP", "1")
-            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-ld-22");
-    }
-    let output = command.output().map_err(|error| format!("cargo: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("{:.600}", String::from_utf8_lossy(&output.stderr)));
-    }
-    std::fs::read(target.join("wasm32-unknown-unknown/release/cases.wasm")).map_err(|error| error.to_string())
+    guest_support::rust(&guest_support::source("check_seeded/rust"), "check-seeded", "cases.wasm", allocator)
 }
 
 const ZIG_STACK: &str = "-DSTACK=16777216";
@@ -312,8 +273,6 @@ const ZIG_STACK: &str = "-DSTACK=16777216";
 #[test]
 #[ignore = "compiles with all toolchains there are: minutes"]
 fn seeded_misuse_is_found_with_every_toolchain() {
-    let place = tempfile::tempdir().expect("a folder");
-    let out = place.path().join("cases.wasm");
     let zig =
         ["-m", "ziglang", "cc", "-target", "wasm32-wasi", "-mexec-model=reactor", "-w", "-g0", ZIG_STACK];
     let zig_cpp =
@@ -349,7 +308,7 @@ fn seeded_misuse_is_found_with_every_toolchain() {
     ];
     let (mut found, mut all, mut missed) = (0, 0, Vec::new());
     for (title, program, arguments, cases) in rows {
-        match compile(program, &arguments, &out) {
+        match compile(program, &arguments) {
             Ok(wasm) => {
                 let (right, number, words) = both(title, &wasm, cases);
                 fix_support::say(&format!("{title}: {right} of {number}"));

@@ -5,9 +5,7 @@
 //! of Rust's.
 
 mod fix_support;
-
-use std::path::Path;
-use std::process::Command;
+mod guest_support;
 
 use memgrove_lab::engine::{self, EngineId, Instance, Limits, Settings, Value};
 use memgrove_lab::verify::{Verdict, verify_swap};
@@ -22,27 +20,9 @@ const SHIFT_BYTES: u32 = 1 << 16;
 /// Pages that a memory has for exhausting it, more than at its start.
 const MORE_PAGES: u64 = 40;
 
-fn run(program: &mut Command) -> Result<(), String> {
-    let output = program.output().map_err(|error| format!("{program:?}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!("{:.600}", String::from_utf8_lossy(&output.stderr)))
-}
-
-fn guests() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/swap_seeded")
-}
-
 /// Compiles the guest in C.
 fn c(program: &str, arguments: &[&str]) -> Result<Vec<u8>, String> {
-    let place = tempfile::tempdir().expect("a folder");
-    let out = place.path().join("guest.wasm");
-    let mut command = Command::new(program);
-    command.args(arguments).arg(guests().join("guest.c")).arg("-o").arg(&out);
-    command.env("PYTHONPATH", fix_support::root().join("out/tools/python"));
-    run(&mut command)?;
-    std::fs::read(out).map_err(|error| error.to_string())
+    guest_support::c(program, arguments, &guest_support::source("swap_seeded/guest.c"))
 }
 
 /// The module with a memory that has room for so many pages more than at its start.
@@ -181,22 +161,7 @@ fn guests_in_c_see_the_same_with_every_toolchain_and_heap() {
 
 /// Compiles the guest in Rust.
 fn rust(allocator: &str) -> Result<Vec<u8>, String> {
-    let target = fix_support::root().join("out/swap-seeded");
-    let mut command = Command::new("cargo");
-    command
-        .args(["build", "--release", "--target", "wasm32-unknown-unknown", "--features", allocator])
-        .current_dir(guests().join("rust"))
-        .env("CARGO_TARGET_DIR", &target);
-    // Debian's compiler has the sources of its library beside it.
-    if Path::new("/usr/bin/rustc").is_file() {
-        command
-            .arg("-Zbuild-std=core,alloc,panic_abort")
-            .env("RUSTC", "/usr/bin/rustc")
-            .env("RUSTC_BOOTSTRAP", "1")
-            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-ld-22");
-    }
-    run(&mut command)?;
-    std::fs::read(target.join("wasm32-unknown-unknown/release/guest.wasm")).map_err(|error| error.to_string())
+    guest_support::rust(&guest_support::source("swap_seeded/rust"), "swap-seeded", "guest.wasm", allocator)
 }
 
 /// The functions of Rust's allocator by the ends of their names, where the compiler has left them apart. Of a `Layout`, a
