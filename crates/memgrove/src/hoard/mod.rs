@@ -198,7 +198,11 @@ impl<S: PageSource> Hoard<S> {
     fn allocate_small_at_last(&self, class: usize) -> *mut u8 {
         self.ask_back();
         let mine = Self::mine();
-        self.heap(mine).with(|heap| self.refill(heap, mine, class, true))
+        self.heap(mine).with(|heap| {
+            // Nobody held the lock meanwhile: another thread may have given a block back, or got the heap a superblock.
+            let block = if SHARED { heap.take(class) } else { null_mut() };
+            if block.is_null() { self.refill(heap, mine, class, true) } else { block }
+        })
     }
 
     fn allocate_large(&self, size: usize, align: usize, zeroed: bool) -> *mut u8 {
@@ -371,5 +375,35 @@ impl<S: PageSource> Inspect for Hoard<S> {
         let mut outcome = Ok(());
         self.alone(|heaps, pages| outcome = check::check(heaps, pages));
         outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::{boxed::Box, vec};
+
+    use super::*;
+    use crate::source::{Fake, Trouble};
+
+    /// A thread that found nothing lets go of its heap's lock before it asks all others; by the time that it has the lock
+    /// again, another thread may have given a block back.
+    #[test]
+    fn what_comes_back_before_memory_grows_is_taken_and_not_lost() {
+        const BYTES: usize = 64 * Fake::PAGE_BYTES;
+        let memory = Box::leak(vec![0_u128; BYTES / 16].into_boxed_slice());
+        // SAFETY: leaked, zero, and nobody else's.
+        let hoard =
+            Hoard::with_source(unsafe { Fake::new(memory.as_mut_ptr().cast(), BYTES, Trouble::default()) });
+        let class = quick_class(64, 1).expect("a small block has a class");
+        let mine = Hoard::<Fake>::mine();
+        let first = hoard.allocate_small(class);
+        // All that is cut, but not all of the superblock.
+        while !hoard.heap(mine).with(|heap| heap.take(class)).is_null() {}
+        assert!(!first.is_null());
+        // SAFETY: it is in use, and given back once.
+        unsafe { hoard.free_block(first) };
+        assert_eq!(hoard.allocate_small_at_last(class), first);
+        assert_eq!(hoard.check(), Ok(()));
     }
 }
