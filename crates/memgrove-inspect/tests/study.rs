@@ -255,6 +255,8 @@ fn expected_of(name: &str) -> Option<(&'static str, &'static str)> {
     let allocator = match () {
         // Stripped of names by Emscripten; told by nothing else yet.
         () if has("emscripten-memgrove") => return None,
+        // To which `memgrove survey` swaps it.
+        () if has("swapped") => "memgrove-dlmalloc",
         () if has("memgrove-wee") => "memgrove-wee",
         () if has("memgrove-dlmalloc") => "memgrove-dlmalloc",
         () if has("memgrove-jemalloc") => "memgrove-jemalloc",

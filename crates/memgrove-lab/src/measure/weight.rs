@@ -37,9 +37,15 @@ mod tests {
 
     #[test]
     fn what_repeats_is_packed_and_what_does_not_is_not() {
-        let noise: Vec<u8> = (0..4096_u64)
-            .map(|at| at.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()[7])
-            .collect();
+        let mut state = 1_u64;
+        let mut next = || {
+            // xorshift64*
+            state ^= state >> 12;
+            state ^= state << 25;
+            state ^= state >> 27;
+            state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes()[7]
+        };
+        let noise: Vec<u8> = (0..4096).map(|_| next()).collect();
         assert!(brotli_bytes(&[7; 4096]) < 64);
         assert!((3000..4200).contains(&brotli_bytes(&noise)), "{}", brotli_bytes(&noise));
     }
