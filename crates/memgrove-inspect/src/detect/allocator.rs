@@ -16,7 +16,7 @@ use super::toolchain::strongest;
 use crate::facts::Facts;
 use crate::fingerprint::{Library, Match, Search, Searched, library};
 use crate::knowledge::AllocatorEntry;
-use crate::report::{Allocator, Conclusion, Confidence, Evidence, Toolchain};
+use crate::report::{Allocator, Conclusion, Confidence, Evidence, Level, Toolchain};
 
 /// Concludes which allocator is inside the module.
 #[must_use]
@@ -209,7 +209,14 @@ fn by_code(
     let another = variants.clone().find(|other| of(other).is_some_and(|other| other.id != entry.id));
     let is_told =
         by_toolchain.is_some() || another.is_none_or(|other| found.score - other.score >= VARIANT_MARGIN);
-    let of_toolchain = toolchain.value.as_ref().is_some_and(|toolchain| toolchain.family == *family);
+    let of_toolchain = match &toolchain.value {
+        Some(found) if found.family == *family => true,
+        // What made it is open, and this is what only one toolchain has.
+        _ => {
+            toolchain.level() < Level::Medium
+                && entries.toolchains.iter().any(|known| known.family == *family)
+        }
+    };
     let confidence = Likeness {
         score: best.score,
         rival,
@@ -245,7 +252,7 @@ struct Likeness {
     is_told: bool,
     /// The toolchain brings this very allocator.
     is_own: bool,
-    /// Or one of its family.
+    /// Or one of its family, or what made the module is open, and one toolchain alone has it.
     is_expected: bool,
 }
 
