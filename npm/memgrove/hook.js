@@ -85,13 +85,20 @@ export function hook(instrument, started, died = () => {}) {
       return remember(await compile(made?.wasm ?? source, ...rest), made);
     },
     async instantiate(source, ...rest) {
-      const made = source instanceof Module ? null : await prepared(source);
+      if (source instanceof Module) {
+        try {
+          return show(await instantiate(source, ...rest), source);
+        } catch (error) {
+          throw noted(error, isOurs(source));
+        }
+      }
+      const made = await prepared(source);
       try {
         const result = await instantiate(made?.wasm ?? source, ...rest);
         if (made) show(result.instance, remember(result.module, made));
-        return made || !(source instanceof Module) ? result : show(result, source);
+        return result;
       } catch (error) {
-        throw noted(error, made ? made.isInstrumented : source instanceof Module && isOurs(source));
+        throw noted(error, made?.isInstrumented);
       }
     },
     async compileStreaming(source, ...rest) {

@@ -88,46 +88,70 @@ button, select { font: inherit; } select { max-width: 150px; }
 .note { color: light-dark(#8a4b00, #ffb454); }`;
 
 /**
- * Traces every module that is compiled from now on, and shows in a corner of the page what their heaps hold. Modules that
- * are compiled before memgrove is loaded wait for it, but for `new WebAssembly.Module`, which cannot.
+ * Traces every module that is compiled from now on. Those that are compiled before memgrove is loaded wait for it, but for
+ * `new WebAssembly.Module`, which cannot.
  *
  * @param {Promise<import('./core.js').Core>} loading
  * @param {object} [options] of `trace`
  */
-export function watch(loading, options = {}) {
+export function follow(loading, options = {}) {
   let core = null;
-  const ready = loading.then((loaded) => { core = loaded; });
-  const instances = [];
   const untouched = [];
+  const leave = (error) => {
+    untouched.push(error);
+    return null;
+  };
   const made = (bytes) => {
     try {
       return core.trace(bytes, { oneMemory: !severalMemories(), ...options }).wasm;
     } catch (error) {
-      untouched.push(error);
-      return null;
+      return leave(error);
     }
   };
-  const instrument = (bytes) => (core ? made(bytes) : ready.then(() => made(bytes), (error) => {
-    untouched.push(error);
-    return null;
-  }));
-  const unhook = hook(instrument, (seen) => {
-    if (seen.bytes) instances.push({ ...seen, heap: new LiveHeap(seen), points: [] });
-  });
+  const ready = loading.then((loaded) => { core = loaded; });
+  const instances = [];
+  const stop = hook(
+    (bytes) => (core ? made(bytes) : ready.then(() => made(bytes), leave)),
+    (seen) => { if (seen.bytes) instances.push(seen); },
+  );
   const recordings = () => instances.map(({ bytes, memory, place }) => ({ module: bytes, recording: readProfile(memory, place?.()) }));
+  return { instances, recordings, untouched, stop };
+}
+
+/**
+ * Does what `follow` does, and shows in a corner of the page what the modules' heaps hold.
+ *
+ * @param {Promise<import('./core.js').Core>} loading
+ * @param {object} [options] of `trace`
+ */
+export function watch(loading, options) {
+  let core = null;
+  loading.then((loaded) => { core = loaded; }, () => {});
+  const { instances, recordings, untouched, stop } = follow(loading, options);
+  const heaps = new Map();
+  const heapOf = (seen) => {
+    if (!heaps.has(seen)) heaps.set(seen, { heap: new LiveHeap(seen), points: [] });
+    return heaps.get(seen);
+  };
+  const followed = () => instances.map(heapOf);
   const render = (at, as) => {
     const { module, recording } = recordings()[at];
     return new TextDecoder().decode(core.renderProfile(module, recording, { as, name: `module ${at + 1}` }).bytes);
   };
-  const panel = typeof document === 'object' ? showPanel(instances, untouched, (at) => render(at, 'html')) : null;
-  const stop = () => {
-    unhook();
-    panel?.stop();
+  const panel = typeof document === 'object' ? showPanel(followed, untouched, (at) => render(at, 'html')) : null;
+  return {
+    recordings,
+    heaps: () => followed().map(({ heap }) => heap.update()),
+    render,
+    untouched,
+    stop() {
+      stop();
+      panel?.stop();
+    },
   };
-  return { recordings, heaps: () => instances.map(({ heap }) => heap.update()), render, untouched, stop };
 }
 
-function showPanel(instances, untouched, page) {
+function showPanel(followed, untouched, page) {
   const host = document.createElement('memgrove-heap');
   const root = host.attachShadow({ mode: 'open' });
   const style = new CSSStyleSheet();
@@ -151,6 +175,7 @@ function showPanel(instances, untouched, page) {
   const url = (html) => URL.createObjectURL(new Blob([html], { type: 'text/html' }));
   report.onclick = () => open(url(page(at())));
   const update = () => {
+    const instances = followed();
     for (const { heap, points } of instances) {
       points.push(heap.update().liveBytes);
       if (points.length > MOST_POINTS) points.shift();

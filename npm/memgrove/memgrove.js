@@ -1,7 +1,7 @@
 // memgrove in JavaScript. Nothing is sent anywhere.
-import { Core, MemgroveError, severalMemories } from './core.js';
+import { Core, MemgroveError } from './core.js';
 import { hook } from './hook.js';
-import { watch } from './live.js';
+import { follow, watch } from './live.js';
 import { readProfile } from './profile.js';
 import { unpacked } from './unpack.js';
 
@@ -112,21 +112,9 @@ export async function renderProfile(input, recordings, options = {}) {
  * A module whose allocator is not known is left as it is; `untouched` says why.
  */
 export async function traceAll(options = {}) {
-  const core = await load();
-  const oneMemory = !severalMemories();
-  const untouched = [];
-  const instances = [];
-  const stop = hook((bytes) => {
-    try {
-      return core.trace(bytes, { oneMemory, ...options }).wasm;
-    } catch (error) {
-      untouched.push(error);
-      return null;
-    }
-  }, (instance) => instances.push(instance));
-  const recordings = () => instances
-    .filter(({ bytes }) => bytes)
-    .map(({ bytes, memory, place }) => ({ module: bytes, recording: readProfile(memory, place?.()) }));
+  const loading = load();
+  await loading;
+  const { recordings, untouched, stop } = follow(loading, options);
   return { recordings, untouched, stop };
 }
 
