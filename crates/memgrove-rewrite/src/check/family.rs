@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use memgrove_module::Facts;
+use memgrove_module::allocator::Param;
 use wasm_encoder::{BlockType, Function, Instruction as I, ValType};
 use wasmparser::Operator;
 
@@ -152,18 +153,12 @@ impl Family {
             if member.has_heap {
                 push(&[I::I32Const(self.heap.unwrap_or(0).cast_signed())]);
             }
-            push(&[I::LocalGet(user), I::Call(checker.base_of)]);
-            let size = [I::LocalGet(user), I::Call(checker.total_of)];
-            match member.role {
-                Role::RustDealloc => {
-                    push(&size);
-                    push(&[I::I32Const(ALIGN)]);
+            for param in member.role.params() {
+                match param {
+                    Param::Align => push(&[I::I32Const(ALIGN)]),
+                    Param::OldSize => push(&[I::LocalGet(user), I::Call(checker.total_of)]),
+                    _ => push(&[I::LocalGet(user), I::Call(checker.base_of)]),
                 }
-                Role::RustDeallocAlignFirst => {
-                    push(&[I::I32Const(ALIGN)]);
-                    push(&size);
-                }
-                _ => {}
             }
             push(&[
                 I::I32Const(1),

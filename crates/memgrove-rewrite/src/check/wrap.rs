@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use memgrove_module::allocator::Param;
 use wasm_encoder::{Function, Instruction as I, MemArg, MemArgTarget, ValType};
 
 use super::CheckError;
@@ -91,6 +92,16 @@ impl<'w> Wrapper<'w> {
         self.own + at
     }
 
+    /// The parameter with this meaning, which the role has.
+    fn meaning(&self, param: Param) -> u32 {
+        self.param(self.built.member.role.position(param).unwrap_or(0))
+    }
+
+    /// The parameters that tell a block's size and alignment.
+    fn layout(&self) -> (u32, u32) {
+        (self.meaning(Param::OldSize), self.meaning(Param::Align))
+    }
+
     /// Calls the wrapped function with the arguments as they are.
     fn as_it_was(&mut self) {
         for param in 0..self.params {
@@ -119,15 +130,13 @@ impl<'w> Wrapper<'w> {
             if allocates.has_heap {
                 wrapper.push(&[I::I32Const(heap)]);
             }
-            match allocates.role {
-                Role::Calloc => wrapper.push(&[I::I32Const(1)]),
-                Role::Memalign => wrapper.push(&[I::I32Const(16)]),
-                Role::RustAllocAlignFirst => wrapper.push(&[I::I32Const(ALIGN)]),
-                _ => {}
-            }
-            wrapper.push(&total);
-            if matches!(allocates.role, Role::RustAlloc | Role::RustAllocZeroed) {
-                wrapper.push(&[I::I32Const(ALIGN)]);
+            for param in allocates.role.params() {
+                match param {
+                    Param::Count => wrapper.push(&[I::I32Const(1)]),
+                    Param::Align if allocates.role == Role::Memalign => wrapper.push(&[I::I32Const(16)]),
+                    Param::Align => wrapper.push(&[I::I32Const(ALIGN)]),
+                    _ => wrapper.push(&total),
+                }
             }
             let inside = wrapper.checker.inside;
             wrapper.push(&[I::I32Const(1), I::GlobalSet(inside), I::Call(inner), I::LocalSet(wrapper.base)]);
@@ -207,18 +216,14 @@ impl<'w> Wrapper<'w> {
                 self.allocate(self.param(1), Some(self.param(0)), false);
             }
             Role::PosixMemalign => return self.posix_memalign(),
-            Role::RustAlloc => self.allocate(self.param(0), Some(self.param(1)), false),
-            Role::RustAllocZeroed => self.allocate(self.param(0), Some(self.param(1)), true),
-            Role::RustAllocAlignFirst => self.allocate(self.param(1), Some(self.param(0)), false),
-            Role::Free => return self.release(None),
-            Role::RustDealloc => return self.release(Some((self.param(1), self.param(2)))),
-            Role::RustDeallocAlignFirst => return self.release(Some((self.param(2), self.param(1)))),
-            Role::Realloc => return self.reallocate(self.param(1), None),
-            Role::RustReallocAlignFirst => {
-                return self.reallocate(self.param(3), Some((self.param(2), self.param(1))));
+            role @ (Role::RustAlloc | Role::RustAllocAlignFirst | Role::RustAllocZeroed) => {
+                self.allocate(self.meaning(Param::Size), Some(self.meaning(Param::Align)), role.clears());
             }
-            Role::RustRealloc => {
-                return self.reallocate(self.param(3), Some((self.param(1), self.param(2))));
+            Role::Free => return self.release(None),
+            Role::RustDealloc | Role::RustDeallocAlignFirst => return self.release(Some(self.layout())),
+            Role::Realloc => return self.reallocate(self.param(1), None),
+            Role::RustRealloc | Role::RustReallocAlignFirst => {
+                return self.reallocate(self.meaning(Param::Size), Some(self.layout()));
             }
             // Refused before (`swap::is_replaceable`).
             Role::SizedFree | Role::SizedRealloc | Role::BindgenRealloc | Role::CabiRealloc | Role::New => {

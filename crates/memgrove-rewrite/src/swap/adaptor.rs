@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use memgrove_module::allocator::Param;
 use wasm_encoder::{BlockType, Function, Instruction, MemArg, MemArgTarget, ValType};
 
 use super::Manners;
@@ -49,6 +50,8 @@ pub(super) fn body(member: &Member, heap: &Heap, manners: &Manners) -> Function 
     let result = first + member.role.param_count();
     let body = Function::new([(1, ValType::I32)]);
     let mut writer = Writer { body, heap, manners, first, result };
+    // Each role has what is asked of it here.
+    let position = |param| member.role.position(param).unwrap_or(0);
     match member.role {
         Role::Malloc => {
             if manners.zero_is_null {
@@ -86,7 +89,7 @@ pub(super) fn body(member: &Member, heap: &Heap, manners: &Manners) -> Function 
             writer.call("malloc_usable_size", &[0]);
         }
         Role::RustAlloc | Role::RustAllocAlignFirst => {
-            let (size, align) = if member.role == Role::RustAlloc { (0, 1) } else { (1, 0) };
+            let (size, align) = (position(Param::Size), position(Param::Align));
             writer.empty_is_alignment(size, align);
             writer.make();
             writer.aligned(align, "malloc", &[size], |writer| writer.call("memalign", &[align, size]));
@@ -106,10 +109,9 @@ pub(super) fn body(member: &Member, heap: &Heap, manners: &Manners) -> Function 
             writer.or_errno();
         }
         Role::RustDealloc | Role::RustDeallocAlignFirst => {
-            let size = if member.role == Role::RustDealloc { 1 } else { 2 };
             if manners.empty_is_alignment {
                 writer.push(&[
-                    I::LocalGet(first + size),
+                    I::LocalGet(first + position(Param::OldSize)),
                     I::I32Eqz,
                     I::If(BlockType::Empty),
                     I::Return,
@@ -119,7 +121,7 @@ pub(super) fn body(member: &Member, heap: &Heap, manners: &Manners) -> Function 
             writer.free();
         }
         Role::RustRealloc | Role::RustReallocAlignFirst => {
-            let (old, align) = if member.role == Role::RustRealloc { (1, 2) } else { (2, 1) };
+            let (old, align) = (position(Param::OldSize), position(Param::Align));
             // Nothing was allocated for an empty block.
             if manners.empty_is_alignment {
                 writer.push(&[I::LocalGet(first + old), I::I32Eqz, I::If(BlockType::Empty), I::I32Const(0)]);
