@@ -60,8 +60,9 @@ impl Replayers {
         let pricing = price.as_ref().map(|chain| counting_engine(Some(&chain.price))).transpose()?;
         let ready = |info: &GuestInfo| {
             let guest = catalogue.guest(info)?;
-            let counted = load(&*engine, &guest.wasm);
-            let priced = pricing.as_ref().map(|engine| load(&**engine, &guest.wasm));
+            let wasm = replayer(&guest.wasm).map_err(|error| Failure::Unusable { words: error.to_string() });
+            let load = |engine: &dyn Engine| load(engine, wasm.as_ref().map_err(Clone::clone)?);
+            let (counted, priced) = (load(&*engine), pricing.as_ref().map(|engine| load(&**engine)));
             Ok::<_, MeasureError>(Guest { info: guest.info, counted, priced })
         };
         let guests = infos.into_par_iter().map(ready).collect::<Result<_, _>>()?;
@@ -161,10 +162,9 @@ fn steps(subject: &Subject, work: &Work, measured: &Measured) -> Option<u64> {
     run.fuel.filter(|_| run.checksum == figures.checksum)
 }
 
-fn load(engine: &dyn Engine, wasm: &[u8]) -> Result<Subject, Failure> {
-    let unusable = |words: String| Failure::Unusable { words };
-    let wasm = replayer(wasm).map_err(|error| unusable(error.to_string()))?;
-    Subject::load_replayer(engine, &wasm).map_err(|error: EngineError| unusable(error.to_string()))
+fn load(engine: &dyn Engine, replayer: &[u8]) -> Result<Subject, Failure> {
+    Subject::load_replayer(engine, replayer)
+        .map_err(|error: EngineError| Failure::Unusable { words: error.to_string() })
 }
 
 fn measure(
