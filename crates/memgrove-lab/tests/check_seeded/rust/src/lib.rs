@@ -9,24 +9,8 @@ use alloc::vec::Vec;
 use core::alloc::Layout;
 use core::hint::black_box;
 
-#[cfg(feature = "dlmalloc")]
-#[global_allocator]
-static HEAP: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
-#[cfg(feature = "lol_alloc")]
-#[global_allocator]
-static HEAP: lol_alloc::AssumeSingleThreaded<lol_alloc::FreeListAllocator> =
-    unsafe { lol_alloc::AssumeSingleThreaded::new(lol_alloc::FreeListAllocator::new()) };
-#[cfg(feature = "talc")]
-#[global_allocator]
-static HEAP: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
-#[cfg(feature = "wee_alloc")]
-#[global_allocator]
-static HEAP: wee_alloc::WeeAlloc<'static> = wee_alloc::WeeAlloc::INIT;
-
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    core::arch::wasm32::unreachable()
-}
+#[path = "../../../guest_support/heap.rs"]
+mod heap;
 
 /// Functions that stay as they are, under their names.
 macro_rules! kept {
