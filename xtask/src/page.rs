@@ -23,7 +23,18 @@ pub fn run(workspace: &Workspace, _: &PageArgs) -> Result<()> {
     Ok(())
 }
 
-/// Puts everything into `out/page/index.html`, and what pages of one's own are watched with into `live.js` beside it.
+/// What pages of one's own are watched with, beside the page.
+pub const LIVE: &str = "live.js";
+
+/// Places in the sources where something else is put, but for the policy's, which is a comment until then.
+const PLACES: [&str; 4] = ["{{style}}", "{{worker}}", "{{module}}", "{{script}}"];
+
+/// Whether everything was put into a page, or into [`LIVE`].
+pub fn is_whole(text: &str) -> bool {
+    !PLACES.iter().any(|place| text.contains(place))
+}
+
+/// Puts everything into `out/page/index.html`, and [`LIVE`] beside it.
 pub fn write(workspace: &Workspace, packed: &npm::Packed) -> Result<PathBuf> {
     let root = workspace.root();
     let read = |name: &str| {
@@ -65,7 +76,7 @@ pub fn write(workspace: &Workspace, packed: &npm::Packed) -> Result<PathBuf> {
     let live = classic(&fs::read_to_string(root.join(npm::PACKAGE).join("live.js"))?)?;
     let start = read("live.js")?.replace("{{module}}", &BASE64_STANDARD.encode(&packed.module));
     let parts = [&*server, &*core, &*reader, &*unpacker, &*hook, &*live, &*start];
-    fs::write(folder.join("live.js"), format!("(() => {{\n{}\n}})();\n", parts.join("\n")))?;
+    fs::write(folder.join(LIVE), format!("(() => {{\n{}\n}})();\n", parts.join("\n")))?;
     let path = folder.join("index.html");
     fs::write(&path, page)?;
     Ok(path)

@@ -91,8 +91,8 @@ impl Part {
             Self::Page => {
                 let page = page::write(workspace, &npm::packed(workspace)?)?;
                 let named = page.with_file_name("memgrove-page.html");
-                fs::copy(page, &named)?;
-                vec![named]
+                fs::copy(&page, &named)?;
+                vec![named, page.with_file_name(page::LIVE)]
             }
             Self::Changes => {
                 let changes = fs::read_to_string(workspace.root().join("CHANGELOG.md"))?;
@@ -135,10 +135,14 @@ impl Part {
                     .run()?;
             }
             Self::Page => {
-                let page = fs::read_to_string(folder.join("memgrove-page.html"))?;
+                let html = fs::read_to_string(folder.join("memgrove-page.html"))?;
                 // The step `npm` opens it in a browser; here it only has to be the page.
-                if !page.contains("Content-Security-Policy") || page.contains("{{") {
+                if !html.contains("Content-Security-Policy") || !page::is_whole(&html) {
                     bail!("the page is not whole");
+                }
+                let live = fs::read_to_string(folder.join(page::LIVE))?;
+                if !live.contains("globalThis.memgrove") || !page::is_whole(&live) {
+                    bail!("{} is not whole", page::LIVE);
                 }
             }
             Self::Changes => {
