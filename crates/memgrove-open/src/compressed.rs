@@ -40,8 +40,20 @@ impl Compression {
             Self::Gzip => read_at_most(MultiGzDecoder::new(bytes), max_bytes),
             Self::Zstd => zstd(bytes).map_err(OpenError::from).and_then(|zstd| read_at_most(zstd, max_bytes)),
         };
-        let compression = self.name();
-        unpacked.map_err(|error| OpenError::Unpack { compression, source: Box::new(error) })
+        unpacked.map_err(|error| self.fault(error))
+    }
+
+    /// All that is inside, as it is unpacked.
+    pub(super) fn reader(self, bytes: &[u8]) -> io::Result<Box<dyn Read + '_>> {
+        Ok(match self {
+            Self::Gzip => Box::new(MultiGzDecoder::new(bytes)),
+            Self::Zstd => Box::new(zstd(bytes)?),
+        })
+    }
+
+    /// An error that is about what is inside.
+    pub(super) fn fault(self, error: OpenError) -> OpenError {
+        OpenError::Unpack { compression: self.name(), source: Box::new(error) }
     }
 
     /// As much as can be unpacked of a file's first bytes, up to `wanted`.

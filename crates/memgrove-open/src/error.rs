@@ -34,6 +34,18 @@ pub enum OpenError {
         /// How many times it may be.
         limit: usize,
     },
+    /// It unpacks to far more than anything does that was made to be used.
+    #[error("more than {limit} bytes come out of each of its bytes")]
+    TooCompressed {
+        /// How many may.
+        limit: u64,
+    },
+    /// It is an archive in so many archives.
+    #[error("it is an archive in {limit} archives")]
+    TooNested {
+        /// How many archives may lie in each other.
+        limit: usize,
+    },
     /// A member of an archive cannot be unpacked or assembled.
     #[error("its member {path:?}")]
     Member {
@@ -98,6 +110,8 @@ impl OpenError {
             Self::Unpack { source, .. } | Self::Member { source, .. } => source.offset(),
             Self::TooDeep { .. }
             | Self::TooManyMembers { .. }
+            | Self::TooCompressed { .. }
+            | Self::TooNested { .. }
             | Self::TextTooLarge { .. }
             | Self::Read(_) => None,
         }

@@ -14,28 +14,26 @@
 mod archive;
 mod base64_text;
 mod compressed;
+mod each;
 mod error;
 mod identify;
 mod older_text;
 mod text_format;
 
 use std::io::Read;
+use std::ops::ControlFlow;
 
+pub use each::{Found, Limits, each_binary};
 pub use error::{OpenError, Place};
 pub use identify::{holds_wasm, is_archive, may_inline};
 
-use self::archive::Archive;
-use self::compressed::Compression;
-use self::text_format::is_text_format;
+use self::each::{Location, Nested, Visit};
 
 /// The most bytes that a file may have, unpacked too, unless the user says otherwise.
 pub const DEFAULT_MAX_BYTES: u64 = 512 << 20;
 
 /// A file that begins with so many zero bytes is not read further.
 const HEAD_BYTES: u64 = 1 << 20;
-
-/// How many compressions may lie around a module, one in the other.
-const MAX_DEPTH: usize = 4;
 
 /// A module or component, and what was around it.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,64 +53,24 @@ pub struct Binary {
 /// # Errors
 /// [`OpenError`]: it holds none, or cannot be unpacked or assembled.
 pub fn binaries(bytes: Vec<u8>, name: &str, max_bytes: u64) -> Result<Vec<Binary>, OpenError> {
-    let mut bytes = bytes;
-    let mut wrapped_in = Vec::new();
-    while let Some(compression) = Compression::of(&bytes) {
-        if wrapped_in.len() == MAX_DEPTH {
-            return Err(OpenError::TooDeep { limit: MAX_DEPTH });
+    let limits = Limits { max_bytes, max_ratio: u64::MAX, max_archives: 1 };
+    let visit = Visit { limits: &limits, nested: Nested::Ignored, total_bytes: Some(max_bytes) };
+    let mut found = Ok(Vec::new());
+    let _ = visit.file(bytes, name, Location::default(), &mut |next| {
+        match (next.result, next.member, &mut found) {
+            (Ok(binary), _, Ok(binaries)) => {
+                binaries.push(binary);
+                return ControlFlow::Continue(());
+            }
+            (Err(error), Some(path), _) => {
+                found = Err(OpenError::Member { path, source: Box::new(error) });
+            }
+            (Err(error), None, _) => found = Err(error),
+            (Ok(_), _, Err(_)) => {}
         }
-        bytes = compression.unpack(&bytes, max_bytes)?;
-        wrapped_in.push(compression.name().to_owned());
-    }
-    if let Some(archive) = Archive::of(&bytes) {
-        return in_archive(archive, &bytes, name, max_bytes, &wrapped_in);
-    }
-    if is_text_format(&bytes) {
-        wrapped_in.push("text format".to_owned());
-        return Ok(vec![Binary {
-            bytes: text_format::assemble(&bytes, max_bytes)?,
-            wrapped_in,
-            member: None,
-        }]);
-    }
-    if is_binary(&bytes) {
-        return Ok(vec![Binary { bytes, wrapped_in, member: None }]);
-    }
-    let inlined: Vec<_> = base64_text::inlined(&bytes)
-        .into_iter()
-        .map(|found| {
-            let mut wrapped_in = wrapped_in.clone();
-            wrapped_in.push(format!("base64 at offset {:#x}", found.offset));
-            Binary { bytes: found.bytes, wrapped_in, member: None }
-        })
-        .collect();
-    if inlined.is_empty() { Err(no_module(&bytes, name, &wrapped_in)) } else { Ok(inlined) }
-}
-
-/// The modules in an archive's members; members that are archives are left alone. A script without one is passed over,
-/// anything else that begins like a module and is none is the archive's error.
-fn in_archive(
-    archive: Archive,
-    bytes: &[u8],
-    name: &str,
-    max_bytes: u64,
-    wrapped_in: &[String],
-) -> Result<Vec<Binary>, OpenError> {
-    let is_wanted =
-        |path: &str, head: &[u8]| Archive::of(head).is_none() && (holds_wasm(head) || may_inline(path, head));
-    let mut found = Vec::new();
-    for member in archive.members(bytes, max_bytes, is_wanted)? {
-        match binaries(member.bytes, &member.path, max_bytes) {
-            Ok(inside) => found.extend(inside.into_iter().map(|mut binary| {
-                binary.wrapped_in.splice(..0, wrapped_in.iter().cloned().chain([archive.name().to_owned()]));
-                binary.member = Some(member.path.clone());
-                binary
-            })),
-            Err(OpenError::NoModule { .. }) => {}
-            Err(error) => return Err(OpenError::Member { path: member.path, source: Box::new(error) }),
-        }
-    }
-    if found.is_empty() { Err(no_module(bytes, name, wrapped_in)) } else { Ok(found) }
+        ControlFlow::Break(())
+    });
+    found
 }
 
 /// Reads to the end of a file, or fails when it has more than `max_bytes`. Of one that begins with a MiB of zeros that MiB:
@@ -150,14 +108,6 @@ fn is_binary(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\0asm") && !bytes.starts_with("\0asm\u{fffd}".as_bytes())
 }
 
-fn no_module(bytes: &[u8], name: &str, wrapped_in: &[String]) -> OpenError {
-    // Of `a.tar.gz` the part that is left after unpacking is `a.tar`.
-    let name = wrapped_in.iter().fold(name, |name, _| name.rsplit_once('.').map_or(name, |(stem, _)| stem));
-    let identity = identify::identify(bytes, name);
-    let inside = if wrapped_in.is_empty() { "" } else { "inside is " };
-    OpenError::NoModule { what: format!("{inside}{}", identity.what), hint: identity.hint }
-}
-
 /// The README's example.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
@@ -165,6 +115,7 @@ struct Readme;
 
 #[cfg(test)]
 mod tests {
+    use super::each::MAX_DEPTH;
     use super::*;
 
     const EMPTY: &[u8] = b"\0asm\x01\0\0\0";
@@ -253,6 +204,94 @@ mod tests {
         assert_eq!(error(&tar.into_inner().unwrap(), "a.tar"), "its member \"bad.wat\"");
         let empty = tar::Builder::new(Vec::new()).into_inner().unwrap();
         assert!(error(&empty, "a.tar").contains("zero bytes"));
+    }
+
+    /// What [`each_binary`] finds: its place, and a byte count or an error.
+    fn each(bytes: Vec<u8>, limits: &Limits) -> Vec<String> {
+        let mut seen = Vec::new();
+        each_binary(bytes, "a", limits, &mut |found| {
+            let member = found.member.unwrap_or_else(|| "-".to_owned());
+            let result = match found.result {
+                Ok(binary) => format!("{} bytes", binary.bytes.len()),
+                Err(error) => std::iter::successors(Some(&error as &dyn std::error::Error), |e| e.source())
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(": "),
+            };
+            seen.push(format!("{member}: {result}"));
+            ControlFlow::Continue(())
+        });
+        seen
+    }
+
+    fn tar_of(members: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut tar = tar::Builder::new(Vec::new());
+        for (path, bytes) in members {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(bytes.len() as u64);
+            tar.append_data(&mut header, path, *bytes).unwrap();
+        }
+        tar.into_inner().unwrap()
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        use std::io::Write;
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        gzip.write_all(bytes).unwrap();
+        gzip.finish().unwrap()
+    }
+
+    #[test]
+    fn each_goes_on_behind_a_member_that_cannot_be_had() {
+        let inner = zip();
+        let huge = [EMPTY, &[1; 5000]].concat();
+        let tar = tar_of(&[
+            ("a.wasm", EMPTY),
+            ("bad.wat", b"(module (func (i33.const)))"),
+            ("huge.wasm", &huge),
+            ("lib.jar", &inner),
+            ("z.wasm", EMPTY),
+        ]);
+        let limits = Limits { max_bytes: 4000, ..Limits::default() };
+        let expected = [
+            "a.wasm: 8 bytes",
+            "bad.wat: unknown operator or unexpected token (at line 1, column 16)",
+            "huge.wasm: it has more than 4000 bytes",
+            "lib.jar/package/a.wasm: 8 bytes",
+            "lib.jar/package/b.js: 8 bytes",
+            "lib.jar/package/c.wat: 13 bytes",
+            "z.wasm: 8 bytes",
+        ];
+        assert_eq!(each(tar.clone(), &limits), expected);
+        assert_eq!(each(gzip(&tar), &limits), expected);
+        let shallow = each(tar.clone(), &Limits { max_archives: 1, ..limits });
+        assert_eq!(shallow[3], "lib.jar: it is an archive in 1 archives");
+        assert_eq!(shallow.len(), 5);
+        // Cut short: what was before is there, and that the rest is not.
+        let mut cut = gzip(&tar);
+        cut.truncate(cut.len() - 100);
+        let cut = each(cut, &limits);
+        assert_eq!(cut[0], expected[0]);
+        assert!(cut.last().unwrap().starts_with("-: unpacking tar"), "{cut:?}");
+    }
+
+    #[test]
+    fn each_refuses_what_unpacks_to_far_too_much() {
+        let zeros = [EMPTY, &vec![0; 3 << 20]].concat();
+        let limits = Limits { max_ratio: 100, ..Limits::default() };
+        let bomb = "more than 100 bytes come out of each of its bytes";
+        assert_eq!(each(gzip(&zeros), &limits), [format!("-: unpacking gzip: {bomb}")]);
+        // Also where what comes out is passed over.
+        let tar = tar_of(&[("a.wasm", EMPTY), ("zeros", &zeros[8..])]);
+        assert_eq!(
+            each(gzip(&tar), &limits),
+            ["a.wasm: 8 bytes".to_owned(), format!("-: unpacking tar: {bomb}")]
+        );
+        assert_eq!(each(gzip(&zeros), &Limits::default()).len(), 1);
+        assert_eq!(
+            each(tar_of(&[("read.me", b"no")]), &limits),
+            ["-: not WebAssembly: a tar archive without a module (at offset 0x0)"]
+        );
     }
 
     #[test]
