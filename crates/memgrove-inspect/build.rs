@@ -11,6 +11,12 @@ fn main() -> io::Result<()> {
     collect(&root, &mut files)?;
     files.sort();
 
+    let library = root.join("fingerprints/library.bin");
+    let mut version = FNV_OFFSET;
+    for path in files.iter().chain([&library]) {
+        version = fnv(version, &fs::read(path)?);
+    }
+
     let mut code = "const FILES: &[(&str, &str)] = &[\n".to_owned();
     // The table of known imports is read by memgrove-module, which recognises them.
     files.retain(|path| path.file_name().is_none_or(|name| name != "imports.toml"));
@@ -20,12 +26,25 @@ fn main() -> io::Result<()> {
         writeln!(code, "    ({name:?}, include_str!({path:?})),").map_err(io::Error::other)?;
     }
     code.push_str("];\n");
-    let library = root.join("fingerprints/library.bin");
+    println!("cargo::rerun-if-changed={}", root.join("imports.toml").display());
+    writeln!(
+        code,
+        "/// A hash of all knowledge, imports and fingerprints included.\nconst VERSION: u64 = {version:#x};"
+    )
+    .map_err(io::Error::other)?;
     println!("cargo::rerun-if-changed={}", library.display());
     writeln!(code, "/// The library of known allocators, encoded.\npub(crate) static FINGERPRINTS: &[u8] = include_bytes!({library:?});")
         .map_err(io::Error::other)?;
     fs::write(folder("OUT_DIR")?.join("knowledge.rs"), code)
 }
+
+/// FNV-1a, as `knowledge/mod.rs` goes on with it.
+fn fnv(hash: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(hash, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+}
+
+/// The hash of nothing.
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// The folder `knowledge`: in a package the crate's own; in a checkout that is a symbolic link, which not every system makes.
 fn knowledge(manifest: &Path) -> io::Result<PathBuf> {

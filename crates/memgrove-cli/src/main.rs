@@ -5,6 +5,7 @@
 //! commands/  one file a subcommand: its options, and the steps from input to output
 //! input/     files, folders and standard input -> the bytes of modules
 //! select     which of many modules are shown, and in which order
+//! rows/      flat rows of many inputs, made by processes that may be stopped
 //! writer     puts the files in the format that was asked for, one after the other
 //! output     the only place that prints: escaped text for people, JSON for programs
 //! output_file  the only place that writes files: whole or not at all
@@ -21,6 +22,7 @@ mod interrupt;
 mod ordered;
 mod output;
 mod output_file;
+mod rows;
 mod select;
 mod writer;
 

@@ -63,6 +63,12 @@ impl SortKey {
 }
 
 impl SelectArgs {
+    /// Whether nothing is asked for.
+    pub(crate) fn is_empty(&self) -> bool {
+        let texts = [&self.allocator, &self.toolchain, &self.imports];
+        self.hosts().next().is_none() && texts.iter().all(|text| text.is_none()) && self.sort.is_none()
+    }
+
     /// Every host that is named.
     pub(crate) fn hosts(&self) -> impl Iterator<Item = &String> {
         self.runs_on.iter().chain(&self.fails_on)

@@ -6,6 +6,7 @@ use memgrove_api::{Document, Piece};
 use memgrove_view::report::Inspected;
 
 use crate::output::Output;
+use crate::rows::RowFormat;
 use crate::select::SortKey;
 
 /// How results are written to standard output.
@@ -21,9 +22,28 @@ pub(crate) enum Format {
     Json,
     /// One line of JSON for each file, as soon as it is inspected
     Ndjson,
+    /// Flat rows as CSV, one for each module or failure (see docs/rows.md)
+    Csv,
+    /// The same rows as JSON, one a line
+    Rows,
+    /// The same rows as an Arrow stream, or parts of one in a folder
+    Arrow,
+    /// The same rows as parts of Parquet in a folder
+    Parquet,
 }
 
 impl Format {
+    /// Of rows, which are written by themselves.
+    pub(crate) const fn rows(self) -> Option<RowFormat> {
+        match self {
+            Self::Csv => Some(RowFormat::Csv),
+            Self::Rows => Some(RowFormat::Ndjson),
+            Self::Arrow => Some(RowFormat::Arrow),
+            Self::Parquet => Some(RowFormat::Parquet),
+            _ => None,
+        }
+    }
+
     /// What it is for one file, or for many.
     pub(crate) fn resolve(self, many: bool) -> memgrove_api::Format {
         match self {
@@ -31,7 +51,9 @@ impl Format {
             Self::Auto | Self::Text => memgrove_api::Format::Text,
             Self::Table => memgrove_api::Format::Table,
             Self::Json => memgrove_api::Format::Json,
-            Self::Ndjson => memgrove_api::Format::Ndjson,
+            Self::Ndjson | Self::Csv | Self::Rows | Self::Arrow | Self::Parquet => {
+                memgrove_api::Format::Ndjson
+            }
         }
     }
 }

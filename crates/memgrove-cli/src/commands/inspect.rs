@@ -18,6 +18,7 @@ use crate::input::{self, Source};
 use crate::ordered::for_each_ordered;
 use crate::output::Output;
 use crate::output_file::{self, Target};
+use crate::rows::{self, RowArgs, RowFormat, RowRun};
 use crate::select::SelectArgs;
 use crate::writer::{Format, Writer};
 
@@ -42,7 +43,8 @@ Examples:
   memgrove inspect --html report.html dist/
   memgrove inspect --extract parts c.wasm   with the core modules of a component as files
   memgrove inspect --require bare app.wasm  exit status 0 only if it runs without imports
-  memgrove inspect --host ours.toml --require ours uploads/ --format ndjson";
+  memgrove inspect --host ours.toml --require ours uploads/ --format ndjson
+  find crates -name '*.crate' | memgrove inspect --format csv -o rows.csv --files-from -";
 
 /// Report a module's memory, toolchain, allocator and where it runs
 #[derive(Clone, Debug, Args)]
@@ -51,7 +53,7 @@ pub(crate) struct InspectArgs {
     /// Files and folders; `-` is standard input
     ///
     /// Folders are searched at any depth; files in them that hold no WebAssembly are only counted.
-    #[arg(value_name = "FILE", required_unless_present = "list_hosts")]
+    #[arg(value_name = "FILE", required_unless_present_any = ["list_hosts", "files_from", "row_worker"])]
     paths: Vec<PathBuf>,
 
     /// Output format
@@ -111,8 +113,13 @@ pub(crate) struct InspectArgs {
     jobs: Option<usize>,
 
     /// Refuse files with more bytes than this, also after unpacking
-    #[arg(long, value_name = "BYTES", default_value_t = memgrove_open::DEFAULT_MAX_BYTES, help_heading = "Limits")]
+    ///
+    /// A number of bytes, or of KiB, MiB or GiB.
+    #[arg(long, value_name = "SIZE", default_value_t = memgrove_open::DEFAULT_MAX_BYTES, value_parser = memgrove_api::size, help_heading = "Limits")]
     max_size: u64,
+
+    #[command(flatten)]
+    rows: RowArgs,
 }
 
 pub(crate) fn run(args: &InspectArgs, out: &mut Output) -> Result<Exit> {
@@ -120,6 +127,10 @@ pub(crate) fn run(args: &InspectArgs, out: &mut Output) -> Result<Exit> {
     if args.list_hosts {
         return list_hosts(&knowledge, out);
     }
+    if let Some(format) = args.format.rows().or(args.rows.row_worker.then_some(RowFormat::Ndjson)) {
+        return rows(args, format, &knowledge, out);
+    }
+    args.rows.refuse_without_rows()?;
     for host in args.select.hosts() {
         known_host(host, &knowledge)?;
     }
@@ -153,6 +164,32 @@ pub(crate) fn run(args: &InspectArgs, out: &mut Output) -> Result<Exit> {
         return Err(error);
     }
     session.finish(found.sources.len(), found.skipped, out)
+}
+
+/// Flat rows. What is shown for people, chosen or demanded is not for them: whatever reads them does that.
+fn rows(args: &InspectArgs, format: RowFormat, knowledge: &Knowledge, out: &mut Output) -> Result<Exit> {
+    let given = [
+        (args.html.is_some(), "--html"),
+        (args.extract.is_some(), "--extract"),
+        (!args.require.is_empty(), "--require"),
+        (args.policy.is_some(), "--policy"),
+        (args.verbose, "--verbose"),
+        (!args.select.is_empty(), "an option that chooses or sorts"),
+    ];
+    if let Some((_, name)) = given.iter().find(|(is_given, _)| *is_given) {
+        return Err(UserError::usage(format!("rows are written without {name}"))
+            .hint("every input gets its row; choose among them where they are read")
+            .into());
+    }
+    let run = RowRun {
+        args: &args.rows,
+        format,
+        paths: &args.paths,
+        hosts: &args.host,
+        jobs: args.jobs,
+        max_size: args.max_size,
+    };
+    if args.rows.row_worker { rows::work(&run, knowledge) } else { rows::run(&run, knowledge, out) }
 }
 
 /// Where the HTML report goes; it must not be one of the files that are read.

@@ -11,6 +11,7 @@ mod hostile;
 mod output;
 mod outputs;
 mod poison;
+mod rows;
 mod sarif;
 mod schema_check;
 mod schemas;

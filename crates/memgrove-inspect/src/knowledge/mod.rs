@@ -38,6 +38,8 @@ pub struct Knowledge {
     pub(crate) toolchains: Vec<ToolchainEntry>,
     /// Allocators, in the order of their files.
     pub(crate) allocators: Vec<AllocatorEntry>,
+    /// What [`Knowledge::version`] tells.
+    version: u64,
 }
 
 /// A file of knowledge could not be read.
@@ -71,7 +73,17 @@ impl Knowledge {
     #[must_use]
     pub fn builtin() -> &'static Self {
         static BUILTIN: OnceLock<Knowledge> = OnceLock::new();
-        BUILTIN.get_or_init(|| Self::read(FILES).expect("the crate's own knowledge files are well-formed"))
+        BUILTIN.get_or_init(|| {
+            let read = Self::read(FILES).expect("the crate's own knowledge files are well-formed");
+            Self { version: VERSION, ..read }
+        })
+    }
+
+    /// Tells one state of knowledge from another: 16 hexadecimal digits, other ones after any change of a file of ours, imports
+    /// and fingerprints included, or with a host that was added.
+    #[must_use]
+    pub fn version(&self) -> String {
+        format!("{:016x}", self.version)
     }
 
     /// Reads files of knowledge, each with its path below `knowledge/`, which says of what kind it is. Linear in their
@@ -86,6 +98,7 @@ impl Knowledge {
             interfaces: Vec::new(),
             toolchains: Vec::new(),
             allocators: Vec::new(),
+            version: 0,
         };
         let mut hosts = Vec::new();
         for &(path, text) in files {
@@ -127,6 +140,10 @@ impl Knowledge {
         }
         let host: Host = parse(file, text).map_err(|error| ProfileErrors(vec![error]))?;
         let id = host.id.clone();
+        self.version = text.bytes().fold(self.version, |hash, byte| {
+            // FNV-1a, with which the build script began.
+            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+        });
         match self.hosts.iter_mut().find(|known| known.id == id) {
             Some(known) => *known = host,
             None => self.hosts.push(host),

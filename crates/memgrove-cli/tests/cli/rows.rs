@@ -1,0 +1,194 @@
+//! Flat rows: one for every input, whatever it is, and none twice.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::{memgrove, workspace};
+
+/// Runs `inspect --format rows` with a list on standard input; its rows.
+fn rows(folder: &Path, list: &str, options: &[&str]) -> Vec<Value> {
+    let out = run(folder, list, &[&["--format", "rows"], options].concat());
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    lines(&out.stdout)
+}
+
+fn run(folder: &Path, list: &str, options: &[&str]) -> Output {
+    let mut child = memgrove(folder)
+        .args(["inspect", "--files-from", "-"])
+        .args(options)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // One that is refused reads nothing.
+    let _ = child.stdin.take().unwrap().write_all(list.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn lines(text: &[u8]) -> Vec<Value> {
+    text.split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect()
+}
+
+/// The statuses of each source.
+fn statuses(rows: &[Value]) -> BTreeMap<String, Vec<String>> {
+    let mut statuses: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in rows {
+        let text = |name: &str| row[name].as_str().unwrap().to_owned();
+        statuses.entry(text("source")).or_default().push(text("status"));
+    }
+    statuses
+}
+
+#[test]
+fn every_input_has_its_rows() {
+    let folder = workspace();
+    let list = "add.wasm\nadd.wasm.gz\r\ninlined.js\ncut.wasm\nbad-type.wasm\nempty.wasm\nprogram\nnot-there.wasm\n\n\
+                {\"path\": \"add.wat\"}\n{\"name\": \"given\", \"bytes\": \"AGFzbQEAAAA=\"}\n{\"bytes\": \"*\"}\n{\"x\": 1}\nadd.wasm\n";
+    let rows = rows(folder.path(), list, &["--jobs", "2", "bomb.wasm.gz", "--max-size", "64KiB"]);
+    let expected = [
+        ("-:10", vec!["bad-line"]),
+        ("-:13", vec!["bad-line"]),
+        ("add.wasm", vec!["ok", "ok"]),
+        ("add.wasm.gz", vec!["ok"]),
+        ("add.wat", vec!["ok"]),
+        ("bad-type.wasm", vec!["broken"]),
+        ("bomb.wasm.gz", vec!["too-large"]),
+        ("cut.wasm", vec!["broken"]),
+        ("empty.wasm", vec!["not-wasm"]),
+        ("given", vec!["ok"]),
+        ("inlined.js", vec!["ok", "ok"]),
+        ("not-there.wasm", vec!["unreadable"]),
+        ("program", vec!["not-wasm"]),
+    ];
+    let seen = statuses(&rows);
+    let seen: Vec<_> = seen
+        .iter()
+        .map(|(source, statuses)| (source.as_str(), statuses.iter().map(String::as_str).collect::<Vec<_>>()))
+        .collect();
+    let expected: Vec<_> = expected
+        .into_iter()
+        .map(|(source, statuses)| (if source == "-:10" { "-:12" } else { source }, statuses))
+        .collect();
+    assert_eq!(seen, expected);
+    let last = rows.iter().filter(|row| row["last"] == true).count();
+    assert_eq!(last, 14, "one for each input");
+    assert!(rows.iter().all(|row| row["tool"].is_string() && row["knowledge"].is_string()));
+}
+
+#[cfg(unix)]
+#[test]
+fn what_never_answers_costs_one_row_in_time() {
+    let folder = workspace();
+    // A FIFO that nobody writes to: opening it never ends.
+    let made = std::process::Command::new("mkfifo").arg(folder.path().join("pipe")).status().unwrap();
+    assert!(made.success());
+    let start = Instant::now();
+    let rows = rows(folder.path(), "pipe\nadd.wasm\npipe\nadd.wat\n", &["--jobs", "1", "--max-time", "1"]);
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
+    let seen = statuses(&rows);
+    assert_eq!(seen["pipe"], ["timed-out", "timed-out"]);
+    assert_eq!((&seen["add.wasm"], &seen["add.wat"]), (&vec!["ok".to_owned()], &vec!["ok".to_owned()]));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_takes_too_much_memory_costs_one_row() {
+    let folder = workspace();
+    let file = fs::File::create(folder.path().join("large.wasm")).unwrap();
+    (&file).write_all(b"\0asm\x01\0\0\0").unwrap();
+    file.set_len(400 << 20).unwrap();
+    let rows = rows(folder.path(), "large.wasm\nadd.wasm\n", &["--jobs", "1", "--max-memory", "300MiB"]);
+    let seen = statuses(&rows);
+    assert_eq!(seen["add.wasm"], ["ok"]);
+    assert!(["out-of-memory", "unreadable"].contains(&seen["large.wasm"][0].as_str()), "{seen:?}");
+}
+
+#[test]
+fn a_run_that_was_killed_goes_on_without_loss_or_duplicates() {
+    let folder = workspace();
+    let add = fs::read(folder.path().join("add.wasm")).unwrap();
+    let list: String = (0..300)
+        .map(|number| {
+            fs::write(folder.path().join(format!("{number}.wasm")), &add).unwrap();
+            format!("{number}.wasm\n")
+        })
+        .collect();
+    for (format, name) in [("rows", "out.ndjson"), ("csv", "out.csv")] {
+        let options = ["--format", format, "-o", name];
+        assert!(run(folder.path(), &list, &options).status.success());
+        let path = folder.path().join(name);
+        let whole = fs::read(&path).unwrap();
+        // Cut anywhere, as a kill does; also before the first row, and in the head of CSV.
+        for cut in [whole.len() * 2 / 3, whole.len() - 1, 10, 0, whole.len()] {
+            fs::write(&path, &whole[..cut]).unwrap();
+            let again = run(folder.path(), &list, &[&options[..], &["--resume"]].concat());
+            assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
+            let sorted = |bytes: &[u8]| {
+                let mut lines: Vec<_> = bytes.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+                lines.sort();
+                lines
+            };
+            assert_eq!(sorted(&fs::read(&path).unwrap()), sorted(&whole), "{format} cut at {cut}");
+        }
+        let refused = run(folder.path(), &list, &options);
+        assert_eq!(refused.status.code(), Some(2), "it exists");
+    }
+}
+
+#[test]
+fn what_does_not_go_together_is_refused() {
+    let folder = workspace();
+    for options in [
+        &["--format", "csv", "--require", "bare"][..],
+        &["--format", "csv", "--html", "x.html"],
+        &["--format", "rows", "--sort", "size"],
+        &["--format", "csv", "-o", "add.wasm", "add.wasm"],
+        &["--format", "json"],
+        &["--format", "csv", "--resume"],
+        &["--format", "parquet"],
+    ] {
+        let out = run(folder.path(), "", options);
+        assert_eq!(out.status.code(), Some(2), "{options:?}: {}", String::from_utf8_lossy(&out.stderr));
+    }
+    assert!(fs::read(folder.path().join("add.wasm")).unwrap().starts_with(b"\0asm"));
+}
+
+#[cfg(feature = "rows")]
+#[test]
+fn parts_are_whole_and_a_run_goes_on_behind_them() {
+    let folder = workspace();
+    let list: String = (0..45_000)
+        .map(|number| format!("{{\"name\":\"m{number}\",\"bytes\":\"AGFzbQEAAAA=\"}}\n"))
+        .collect();
+    for format in ["parquet", "arrow"] {
+        let options = ["--format", format, "-o", format];
+        assert!(run(folder.path(), &list, &options).status.success());
+        let parts = || {
+            let mut names: Vec<_> = fs::read_dir(folder.path().join(format))
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            names.sort();
+            names
+        };
+        let names: Vec<_> = (0..3).map(|part| format!("part-{part:05}.{format}")).collect();
+        assert_eq!(parts(), names);
+        // As a kill leaves it: the last part is not there, and one is half written.
+        fs::remove_file(folder.path().join(format).join(&names[2])).unwrap();
+        fs::write(folder.path().join(format).join(".unfinished-x"), b"PAR1").unwrap();
+        let again = run(folder.path(), &list, &[&options[..], &["--resume"]].concat());
+        let said = String::from_utf8_lossy(&again.stderr).into_owned();
+        assert!(again.status.success() && said.contains("40000 inputs skipped"), "{said}");
+        assert_eq!(parts(), names);
+    }
+}
