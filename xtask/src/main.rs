@@ -10,6 +10,7 @@ mod guests;
 mod npm;
 mod packages;
 mod page;
+mod python;
 mod regenerate;
 mod release;
 mod report;

@@ -10,7 +10,7 @@ use xshell::cmd;
 
 use crate::archives::{self, ArchivesArgs};
 use crate::workspace::Workspace;
-use crate::{npm, packages, page, sources};
+use crate::{npm, packages, page, python, sources};
 
 #[derive(clap::Args)]
 pub struct ReleaseArgs {
@@ -36,6 +36,8 @@ enum Part {
     Archives,
     /// The npm package.
     Npm,
+    /// The Python package for this machine.
+    Wheel,
     /// The page.
     Page,
     /// The changes, for the release's page.
@@ -88,6 +90,7 @@ impl Part {
                 vec![named(&workspace.out().join("archives"), "memgrove-c-", ".tar.gz")?]
             }
             Self::Npm => vec![npm::pack(workspace)?.0],
+            Self::Wheel => vec![python::wheel(workspace)?],
             Self::Page => {
                 let page = page::write(workspace, &npm::packed(workspace)?)?;
                 let named = page.with_file_name("memgrove-page.html");
@@ -134,6 +137,7 @@ impl Part {
                     .ignore_stdout()
                     .run()?;
             }
+            Self::Wheel => python::test_wheel(workspace, &named(folder, "memgrove-", ".whl")?)?,
             Self::Page => {
                 let html = fs::read_to_string(folder.join("memgrove-page.html"))?;
                 // The step `npm` opens it in a browser; here it only has to be the page.

@@ -13,6 +13,7 @@ use crate::donors::{self, DonorsTask};
 use crate::fingerprints::{self, FingerprintsTask};
 use crate::npm;
 use crate::packages::{self, PackagesArgs};
+use crate::python;
 use crate::report::{self, ReportArgs};
 use crate::size::{self, SizeArgs};
 use crate::workspace::Workspace;
@@ -111,6 +112,8 @@ const STEPS: &[Step] = &[
     Step::long("oldest-compiler", "clippy", 120, oldest_compiler),
     Step::long("packages", "tidy", 240, |workspace, _| packages::run(workspace, &PackagesArgs::checked())),
     Step::long("alloc-stress", "tests", 1200, alloc_stress),
+    // Arrow and Parquet, the Python package as it is installed, and the recipes on the engines they are for.
+    Step::long("rows", "tests", 1500, python::test),
 ];
 
 fn clippy(workspace: &Workspace, sh: &Shell) -> Result<()> {
@@ -128,7 +131,8 @@ fn clippy(workspace: &Workspace, sh: &Shell) -> Result<()> {
 }
 
 /// Workspaces of their own, each formatted like the main one.
-const EXCLUDED: &[&str] = &["guests", "samples", "crates/memgrove-c", "crates/memgrove-donor"];
+const EXCLUDED: &[&str] =
+    &["guests", "samples", "crates/memgrove-c", "crates/memgrove-donor", "crates/memgrove-python"];
 
 fn format(_: &Workspace, sh: &Shell) -> Result<()> {
     cmd!(sh, "cargo fmt --all --check").run()?;
