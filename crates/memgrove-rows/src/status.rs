@@ -58,6 +58,7 @@ impl Status {
                     other => other,
                 }
             }
+            OpenError::Read(error) if error.kind() == std::io::ErrorKind::OutOfMemory => Self::OutOfMemory,
             _ => Self::Unreadable,
         }
     }
