@@ -10,9 +10,9 @@ use crate::engine::{EngineError, ExportKind, Memory, Signature, Value, ValueType
 
 /// How often each export is called, with other arguments.
 const ROUNDS: u64 = 2;
-/// Exports called at most, so that large interfaces do not take minutes.
+/// Exports called at most, so that large interfaces do not take minutes; what is left out is said.
 const MOST_EXPORTS: usize = 200;
-/// New starts after calls that used up their budget, which takes long.
+/// New starts after calls that used up their budget, which takes long. Then no more are called, and what ran is a part.
 const MOST_EXHAUSTED: usize = 3;
 /// New starts after calls that cannot be compared: each instantiates both sides.
 const MOST_UNKNOWN: usize = 40;
@@ -40,7 +40,10 @@ pub(super) fn check(
         let count = exports.not_callable.len();
         gaps.push(Gap::new(
             Reason::CannotBeCalled,
-            format!("{} references, like `{first}`", counted_as(count as u64, "export takes", "exports take")),
+            format!(
+                "{} references, like `{first}`",
+                counted_as(count as u64, "export takes", "exports take")
+            ),
         ));
     }
     if exports.callable.len() > MOST_EXPORTS {
