@@ -347,7 +347,12 @@ fn named_paths(text: &str) -> impl Iterator<Item = &str> {
         .skip(1)
         .filter_map(|rest| rest.split([')', '#']).next())
         .filter(|target| !target.is_empty() && !target.contains("://") && !target.starts_with("mailto:"));
-    quoted.chain(linked).filter(|name| !name.contains([' ', '*', '<', '{', '…', '\n']))
+    // In a drawing nothing is quoted.
+    let drawn = text
+        .split_whitespace()
+        .map(|word| word.trim_end_matches(['.', ',', ';', ')']))
+        .filter(|word| word.starts_with("crates/"));
+    quoted.chain(linked).chain(drawn).filter(|name| !name.contains([' ', '*', '<', '{', '…', '\n', '`']))
 }
 
 #[cfg(test)]
@@ -375,6 +380,7 @@ mod tests {
     fn finds_quoted_and_linked_paths_only() {
         let text = "see `crates/a/b.rs`, `memory.grow`, `crates/*/x`, [c](docs/c.md#part) and [d](https://d)";
         assert_eq!(named_paths(text).collect::<Vec<_>>(), ["crates/a/b.rs", "docs/c.md"]);
+        assert_eq!(named_paths("facts ─► code   crates/a.rs, b.rs\n").collect::<Vec<_>>(), ["crates/a.rs"]);
     }
 
     #[test]
