@@ -24,7 +24,7 @@ use super::uses::{Base, HEADER_BYTES, based, is_flag_test};
 const WORD_AT: i64 = -4;
 /// Both flags.
 const FLAGS: i32 = 3;
-/// Comparisons that are looked through.
+/// Comparisons that are looked through; a quarter of it is enough for the corpus and the samples.
 const DEPTH: u32 = 8;
 
 /// What remains of a function when every block says that it was mapped.

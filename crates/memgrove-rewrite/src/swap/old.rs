@@ -20,9 +20,11 @@ use super::role::{Member, Role};
 use super::uses::Uses;
 use super::{Refusal, Why, refusal};
 
-/// Functions that know an allocator from inside are a few; more mean that it is not the allocator's state.
+/// Functions that know an allocator from inside are a few; more mean that it is not the allocator's state. A
+/// quarter of it is enough for the corpus and the samples.
 const MOST_ROUNDS: usize = 16;
-/// Operators at the beginning of a function that may ask for special cases.
+/// Operators at the beginning of a function that may ask for special cases. Five are too few for one module of the corpus
+/// (1414aecb); with 80 nothing changes.
 const BEGINNING: usize = 20;
 
 /// What is replaced, and what goes with it.
