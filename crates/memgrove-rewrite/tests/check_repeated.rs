@@ -136,7 +136,7 @@ fn what_is_tested_on_some_ways_only_is_tested_again() {
         ("READ (block $b (br_if $b (local.get $q)) (local.set $p (local.get $q))) READ", 0),
         ("READ (loop $l READ (local.set $p (local.get $q)) (br_if $l (local.get $q)))", 0),
         ("READ (loop $l READ (local.set $r (local.get $q)) (br_if $l (local.get $q)))", 1),
-        // Calls make several values, and handlers are other ways.
+        // Handlers of exceptions are other ways.
         ("READ (try_table (call $other (local.get $p) (local.get $q)) drop) READ", 0),
     ]);
 }
