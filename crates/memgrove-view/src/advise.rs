@@ -127,10 +127,10 @@ impl Advised<'_> {
             let plain = self.advice.candidates.iter().find(|one| one.allocator == UNHARDENED);
             let plain =
                 plain.filter(|plain| plain.failure.is_none()).and_then(|plain| plain.figures.as_ref());
-            let beside = plain
+            let compared = plain
                 .map_or_else(String::new, |plain| format!("; {UNHARDENED} without traps: {}", of(plain)));
             let words = format!(
-                "{}: {}{beside}. A double free, a wrong free and an overflow then trap",
+                "{}: {}{compared}. A double free, a wrong free and an overflow then trap",
                 hardened.allocator,
                 of(taken)
             );
