@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use memgrove_module::code::atomic_access;
 use memgrove_module::facts::{Facts, Numbers};
 use wasmparser::Operator;
 
@@ -153,7 +154,7 @@ fn asks_header(reader: &mut Reader<'_, '_>, func: u32, own: &Own, callers: &[u32
 
 /// Whether a function holds a number that may lead to one of these addresses. O(1) for most that hold none, else O(its
 /// operators).
-fn mentions(facts: &Facts<'_>, func: u32, state: &BTreeSet<u32>) -> bool {
+pub(super) fn mentions(facts: &Facts<'_>, func: u32, state: &BTreeSet<u32>) -> bool {
     let (Some(first), Some(last)) = (state.first().copied(), state.last().copied()) else { return false };
     // A base and a distance from it: the base is the number.
     let range = u64::from(first.saturating_sub(1024))..=u64::from(last.saturating_add(WORD_BYTES));
@@ -176,7 +177,10 @@ fn mentions(facts: &Facts<'_>, func: u32, state: &BTreeSet<u32>) -> bool {
                 | Operator::I32Store8 { memarg }
                 | Operator::I32Store16 { memarg },
             ) => memarg.offset,
-            Ok(_) => continue,
+            Ok(other) => match atomic_access(&other) {
+                Some(atomic) => atomic.offset,
+                None => continue,
+            },
             Err(_) => return true,
         };
         if range.contains(&number) {

@@ -101,6 +101,9 @@ impl SwapVerification {
 pub fn verify(facts: &Facts<'_>, swapped: &Swapped, engines: &[Witness<'_>]) -> SwapVerification {
     let mut asked = Asked { checks: Vec::new(), not_run: Vec::new() };
     let mut costs = None;
+    if facts.memories.first().is_some_and(|memory| memory.ty.shared) {
+        asked.not_run.push(Gap::new(Reason::OneThread, "its memory is shared, and one thread was run"));
+    }
     match Subject::new(facts, swapped) {
         Ok(subject) => {
             for witness in engines {
