@@ -2,13 +2,18 @@
 //! threads as they were left.
 
 mod fix_support;
+mod own_js;
 
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use memgrove_lab::engine::{EngineError, EngineId, Limits, Settings, Team, Value, assemble};
 use memgrove_lab::measure::catalogue::Catalogue;
 use memgrove_lab::measure::threads::Crew;
 use memgrove_lab::verify::{Verdict, verify_swap};
+use own_js::Node;
 use memgrove_rewrite::swap::{Growth, Manners, Member, Options, Role, Swapped, To, swap};
 
 /// An allocator behind a lock that never gives anything back, and a program that has up to sixteen blocks a thread and passes
@@ -119,6 +124,26 @@ fn threads_that_begin_at_once_have_one_heap() {
     }
 }
 
+/// The module without its lock: the number that says "taken" becomes "free".
+fn unlocked(wasm: &[u8]) -> Vec<u8> {
+    // i32.const 0, i32.const 1, i32.atomic.rmw.cmpxchg, behind a global.get.
+    const TAKE: [u8; 6] = [0x41, 0, 0x41, 1, 0xfe, 0x48];
+    let mut wasm = wasm.to_vec();
+    let is_of_lock = |at: &usize| wasm.get(at - 2) == Some(&0x23) && wasm[*at..].starts_with(&TAKE);
+    let places: Vec<usize> = (2..wasm.len()).filter(is_of_lock).collect();
+    assert_eq!(places.len(), 1, "where the lock is taken");
+    wasm[places[0] + 3] = 0;
+    wasm
+}
+
+#[test]
+#[ignore = "shows that the tests above can fail; two threads need not meet on a machine with one processor"]
+fn without_the_lock_threads_disturb_each_other() {
+    let wasm = unlocked(&program(To::Dlmalloc).wasm);
+    let is_sound = || churn(EngineId::Wasmtime, &wasm, 100_000).is_ok_and(|sound| sound == [100_000; THREADS as usize]);
+    assert!((0..5).any(|_| !is_sound()));
+}
+
 #[test]
 fn workers_that_begin_at_once_have_one_heap() {
     for to in [To::Dlmalloc, To::Jemalloc] {
@@ -152,4 +177,62 @@ fn a_guest_of_rusts_with_threads_works_on_with_every_heap() {
             assert!(wall.failure.is_none(), "{} {workload}: {:?}", to.name(), wall.failure);
         }
     }
+}
+
+/// A program of Emscripten's with pthreads, in this folder as `program.js` and what belongs to it; the compiler's words if
+/// there is none.
+fn emscripten(folder: &Path) -> Result<(), String> {
+    let source = fix_support::root().join("crates/memgrove-lab/tests/swap_threads/program.c");
+    let mut emcc = Command::new("emcc");
+    // Debian's package cannot change what it wrote in JavaScript, as it has to for a memory that grows, and for -O2.
+    emcc.args(["-pthread", "-O1", "-g2", "-sPTHREAD_POOL_SIZE=4", "-sPROXY_TO_PTHREAD", "-sEXIT_RUNTIME=1"]);
+    emcc.args(["-sINITIAL_MEMORY=64MB", "-o", "program.js"]).arg(source).current_dir(folder);
+    let output = emcc.output().map_err(|error| error.to_string())?;
+    // Its JavaScript takes Node's fetch for a browser's.
+    fs::write(folder.join("no-fetch.cjs"), "delete globalThis.fetch").map_err(|error| error.to_string())?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(format!("{:.600}", String::from_utf8_lossy(&output.stderr))),
+    }
+}
+
+fn of_emscripten(heaps: &[To], is_verified: bool) {
+    let folder = tempfile::tempdir().expect("a folder");
+    if let Err(why) = emscripten(folder.path()) {
+        return fix_support::say(&format!("skipped: Emscripten: {why}"));
+    }
+    let node = Node::any();
+    let run = || {
+        let mut node = Command::new(node.path());
+        node.args(["--require", "./no-fetch.cjs", "program.js"]).current_dir(folder.path());
+        let output = node.output().expect("node starts");
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    };
+    let was = run();
+    assert_eq!(was.trim(), "80000 of 80000 rounds are sound");
+    let path = folder.path().join("program.wasm");
+    let wasm = fs::read(&path).expect("it was compiled");
+    let facts = memgrove_inspect::facts(&wasm).expect("valid");
+    for &to in heaps {
+        let options = memgrove_verify::swap::options_for(&facts, to).expect("it is no collector's");
+        let swapped = swap(&facts, &options).unwrap_or_else(|why| panic!("{}: {why}", to.name()));
+        assert!(matches!(swapped.growth, Growth::Sbrk(_)), "{:?}", swapped.growth);
+        if is_verified {
+            let verification = verify_swap(&facts, &swapped);
+            assert_eq!(verification.verdict, Verdict::VerifiedInPart, "{}: {verification:?}", to.name());
+        }
+        fs::write(&path, &swapped.wasm).expect("it can be written");
+        assert_eq!(run(), was, "{}", to.name());
+    }
+}
+
+#[test]
+fn a_program_of_emscriptens_with_pthreads_works_on() {
+    of_emscripten(&[To::Dlmalloc], false);
+}
+
+#[test]
+#[ignore = "minutes: every heap, and its 64 MiB compared"]
+fn a_program_of_emscriptens_with_pthreads_works_on_with_every_heap() {
+    of_emscripten(&To::ALL, true);
 }

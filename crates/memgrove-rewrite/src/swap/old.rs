@@ -17,7 +17,7 @@ use super::knows::{Knows, inner, knows, told};
 use super::own::{Errno, Own, snapshot, state};
 use super::reach::{forwarded, is_lowest, reach, roots};
 use super::role::{Member, Role};
-use super::shared::free_word;
+use super::shared::{free_word, own_break};
 use super::uses::Uses;
 use super::{Refusal, Why, refusal};
 
@@ -163,9 +163,11 @@ impl Old {
                 }
             }
             if knowing.is_empty() {
-                let stays = (facts.imported_func_count()..facts.func_count()).filter(|func| survives(*func));
+                let stay: Vec<u32> =
+                    (facts.imported_func_count()..facts.func_count()).filter(|func| survives(*func)).collect();
                 return Ok(Self {
-                    free_word: free_word(reader, &own, stays),
+                    free_word: free_word(reader, &own, &stay),
+                    break_cell: own_break(reader, &own, &stay),
                     mapped,
                     snapshot: snapshot(code, &own),
                     zero_is_null: asks_for_zero(code, &replaced, Role::Malloc, 0),
@@ -177,7 +179,6 @@ impl Old {
                     heap: own.heap,
                     state: own.state,
                     errno: own.errno,
-                    break_cell: own.break_cell,
                 });
             }
             // The function itself, if what it promises is known; else those that call it, if that is of theirs.

@@ -6,6 +6,7 @@ use memgrove_module::{Code, PAGE_BYTES};
 
 use super::old::Reader;
 use super::role::Member;
+use super::shared::Start;
 use super::uses::Far;
 
 /// Bytes of a variable of the allocator.
@@ -148,15 +149,19 @@ fn errno_of_thread(far: &BTreeSet<(Far, u32, Option<Option<i32>>)>) -> Option<(E
 /// Of an allocator that has not run, the only variable that points to where the heap begins.
 fn break_cell(code: &Code<'_>, state: &BTreeSet<u32>) -> Option<u32> {
     let memory = code.facts().memories.first()?.ty;
+    // Where memory is shared, code puts the data there.
+    let start = if memory.shared { Some(Start::of(code)?) } else { None };
+    let data_end = start.as_ref().map_or_else(|| code.data_end(), Start::end);
+    let initial = |at: u32| start.as_ref().map_or_else(|| code.initial_i32(at), |start| start.word(at).unwrap_or(0));
     let is_heap = |value: u32| {
         let value = u64::from(value);
-        value >= code.data_end()
+        value >= data_end
             && value.is_multiple_of(8)
             && value <= memory.min_pages.saturating_mul(PAGE_BYTES)
     };
-    let mut cells = state.iter().copied().filter(|at| is_heap(code.initial_i32(*at)));
+    let mut cells = state.iter().copied().filter(|at| is_heap(initial(*at)));
     let cell = cells.next()?;
-    (code.data_end() > 0 && cells.next().is_none()).then_some(cell)
+    (data_end > 0 && cells.next().is_none()).then_some(cell)
 }
 
 /// What the old allocator keeps that points to a block: it has run already.

@@ -10,6 +10,7 @@
 //! waited for by looking again: `memory.atomic.wait` traps on the main thread of a browser. V8 tells a thread late of memory
 //! that another one grew, so whoever has the lock compares what it believes with what the heap has.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use memgrove_module::Code;
@@ -52,7 +53,7 @@ pub(super) const PAGES_UP_TO: [Instruction<'_>; 6] = [
 
 /// A word of the old allocator's state that holds 0 when the module starts and that none of the functions that stay writes;
 /// `None` where memory is not shared, too, as nobody needs one there.
-pub(super) fn free_word(reader: &mut Reader<'_, '_>, own: &Own, stay: impl Iterator<Item = u32>) -> Option<u32> {
+pub(super) fn free_word(reader: &mut Reader<'_, '_>, own: &Own, stay: &[u32]) -> Option<u32> {
     let code = reader.code;
     let facts = code.facts();
     if !facts.memories.first()?.ty.shared {
@@ -61,7 +62,7 @@ pub(super) fn free_word(reader: &mut Reader<'_, '_>, own: &Own, stay: impl Itera
     let zero = Start::of(code)?;
     let mut words = own.words.clone();
     words.retain(|word| zero.is_zero(code, *word));
-    for func in stay.filter(|func| mentions(facts, *func, &own.state)) {
+    for func in stay.iter().copied().filter(|func| mentions(facts, *func, &own.state)) {
         // What is not understood may write anywhere.
         let uses = reader.uses(func)?;
         words.retain(|word| {
@@ -72,15 +73,33 @@ pub(super) fn free_word(reader: &mut Reader<'_, '_>, own: &Own, stay: impl Itera
     words.pop_first()
 }
 
+/// The variable that holds the end of the heap, if only the allocator moves it, or memory is not shared: another thread could
+/// move it between a look at it and a step.
+pub(super) fn own_break(reader: &mut Reader<'_, '_>, own: &Own, stay: &[u32]) -> Option<u32> {
+    let cell = own.break_cell?;
+    let facts = reader.code.facts();
+    if !facts.memories.first()?.ty.shared {
+        return Some(cell);
+    }
+    let cells = BTreeSet::from([cell]);
+    for func in stay.iter().copied().filter(|func| mentions(facts, *func, &cells)) {
+        let moves = reader.uses(func)?.stores.iter().any(|(at, _)| at.abs_diff(cell) < WORD_BYTES);
+        if moves {
+            return None;
+        }
+    }
+    Some(cell)
+}
+
 /// What a module that is linked for threads puts into memory when its first instance starts.
-struct Start<'a> {
+pub(super) struct Start<'a> {
     cleared: Vec<Range<u64>>,
     copied: Vec<(u64, &'a [u8])>,
 }
 
 impl<'a> Start<'a> {
     /// Reads the start function, and what it calls.
-    fn of(code: &Code<'a>) -> Option<Self> {
+    pub fn of(code: &Code<'a>) -> Option<Self> {
         let facts = code.facts();
         let mut found = Self { cleared: Vec::new(), copied: code.active_data().collect() };
         let Some(start) = facts.start else { return Some(found) };
@@ -108,6 +127,21 @@ impl<'a> Start<'a> {
             }
         }
         Some(found)
+    }
+
+    /// Where what is copied and cleared ends.
+    pub fn end(&self) -> u64 {
+        let copied = self.copied.iter().map(|(at, bytes)| at.saturating_add(bytes.len() as u64));
+        self.cleared.iter().map(|range| range.end).chain(copied).max().unwrap_or(0)
+    }
+
+    /// The word that is copied to an address, if one is.
+    pub fn word(&self, address: u32) -> Option<u32> {
+        self.copied.iter().rev().find_map(|(at, bytes)| {
+            let from = usize::try_from(u64::from(address).checked_sub(*at)?).ok()?;
+            let word = bytes.get(from..from.checked_add(WORD_BYTES as usize)?)?;
+            word.try_into().ok().map(u32::from_le_bytes)
+        })
     }
 
     /// Whether a word is known to be 0: cleared, or copied as such.
