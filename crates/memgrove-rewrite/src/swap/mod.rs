@@ -3,7 +3,8 @@
 //! ```text
 //! facts, members ─► old       what has to be replaced, and what only that used        old.rs, uses.rs
 //!                ─► growth    the module's own way to more memory                     growth.rs
-//!                ─► heap      grafted, made when it is first asked                    heap.rs
+//!                ─► heap      grafted, made when it is first asked                    heap.rs, made.rs
+//!                              behind a lock, where threads share the memory           shared.rs
 //!                ─► adaptors  the old functions' promises, kept with the new heap     adaptor.rs
 //! ```
 //!

@@ -114,9 +114,12 @@ impl Uses {
         let reader = Reader { flow: &flow, params };
         let mut uses = Self::default();
         let mut handed = Handed::default();
+        // Who takes no bits apart asks for no flags; to see that once costs less than to follow each word that is loaded.
+        let takes_bits = flow.code.iter().any(|operator| matches!(operator, Operator::I32And));
         for (at, operator) in flow.code.iter().enumerate() {
             if let Some((offset, is_store)) = access(operator) {
-                if is_taken_apart(&flow, at)
+                if takes_bits
+                    && is_taken_apart(&flow, at)
                     && let Some((base, distance)) = based(&flow, params, at, 0)
                 {
                     let offset = i64::try_from(offset).unwrap_or(i64::MAX);
@@ -128,7 +131,7 @@ impl Uses {
                     is_atomic: false,
                     is_word: is_word(operator),
                     place: at,
-                    is_test: !is_store && is_flag_test(&flow, at),
+                    is_test: takes_bits && !is_store && is_flag_test(&flow, at),
                 };
                 uses.note(code, reader.address(at, 0), access, || flow.const_operand(at, 1));
             } else if let Some(atomic) = atomic_access(operator) {
