@@ -13,8 +13,8 @@ use memgrove_lab::engine::{EngineError, EngineId, Limits, Settings, Team, Value,
 use memgrove_lab::measure::catalogue::Catalogue;
 use memgrove_lab::measure::threads::Crew;
 use memgrove_lab::verify::{Verdict, verify_swap};
-use own_js::Node;
 use memgrove_rewrite::swap::{Growth, Manners, Member, Options, Role, Swapped, To, swap};
+use own_js::Node;
 
 /// An allocator behind a lock that never gives anything back, and a program that has up to sixteen blocks a thread and passes
 /// some to the others through a mailbox. The lock is at 1024; the end of the heap, which is the end of memory at first, at
@@ -119,7 +119,8 @@ fn threads_that_begin_at_once_have_one_heap() {
     for to in To::ALL {
         let swapped = program(to);
         assert_eq!(swapped.growth, Growth::Instruction { notify: None }, "{}", to.name());
-        let sound = churn(EngineId::Wasmtime, &swapped.wasm, 4000).unwrap_or_else(|why| panic!("{}: {why}", to.name()));
+        let sound = churn(EngineId::Wasmtime, &swapped.wasm, 4000)
+            .unwrap_or_else(|why| panic!("{}: {why}", to.name()));
         assert_eq!(sound, [4000; THREADS as usize], "{}", to.name());
     }
 }
@@ -140,7 +141,8 @@ fn unlocked(wasm: &[u8]) -> Vec<u8> {
 #[ignore = "shows that the tests above can fail; two threads need not meet on a machine with one processor"]
 fn without_the_lock_threads_disturb_each_other() {
     let wasm = unlocked(&program(To::Dlmalloc).wasm);
-    let is_sound = || churn(EngineId::Wasmtime, &wasm, 100_000).is_ok_and(|sound| sound == [100_000; THREADS as usize]);
+    let is_sound =
+        || churn(EngineId::Wasmtime, &wasm, 100_000).is_ok_and(|sound| sound == [100_000; THREADS as usize]);
     assert!((0..5).any(|_| !is_sound()));
 }
 
@@ -149,7 +151,9 @@ fn workers_that_begin_at_once_have_one_heap() {
     for to in [To::Dlmalloc, To::Jemalloc] {
         match churn(EngineId::Node, &program(to).wasm, 4000) {
             Ok(sound) => assert_eq!(sound, [4000; THREADS as usize], "{}", to.name()),
-            Err(EngineError::Absent { reason, .. }) => fix_support::say(&format!("skipped: no Node: {reason}")),
+            Err(EngineError::Absent { reason, .. }) => {
+                fix_support::say(&format!("skipped: no Node: {reason}"))
+            }
             Err(why) => panic!("{}: {why}", to.name()),
         }
     }
@@ -169,7 +173,11 @@ fn a_guest_of_rusts_with_threads_works_on_with_every_heap() {
         let verification = verify_swap(&facts, &swapped);
         // One thread of it was run, which it says.
         assert_eq!(verification.verdict, Verdict::VerifiedInPart, "{}: {verification:?}", to.name());
-        assert!(verification.not_run.iter().any(|gap| gap.words.contains("one thread")), "{:?}", verification.not_run);
+        assert!(
+            verification.not_run.iter().any(|gap| gap.words.contains("one thread")),
+            "{:?}",
+            verification.not_run
+        );
         let mut crew = Crew::assemble(EngineId::Wasmtime, &settings(), &swapped.wasm, 2).expect("it starts");
         for workload in ["threadtest-threads", "xmalloc-threads"] {
             let mut wall = crew.begin("swapped", workload, 2);

@@ -82,7 +82,8 @@ fn threads_find_the_heap_by_a_word_of_the_old_one_that_is_0_or_the_module_is_ref
     assert_eq!(refused(&start(""), pair()), Refusal::NoWord);
     let clear = "(memory.fill (i32.const 2000) (i32.const 0) (i32.const 100))";
     swapped(&start(clear), To::Wee, pair()).expect("it is cleared");
-    let copy = |from: u32| format!("(memory.init $passive (i32.const 2048) (i32.const {from}) (i32.const 4))");
+    let copy =
+        |from: u32| format!("(memory.init $passive (i32.const 2048) (i32.const {from}) (i32.const 4))");
     swapped(&start(&copy(0)), To::Wee, pair()).expect("it is copied as 0");
     assert_eq!(refused(&start(&format!("{clear} {}", copy(1))), pair()), Refusal::NoWord);
     // The program sets it back, which no old block outlives.
@@ -114,14 +115,20 @@ fn a_function_that_reads_what_the_allocator_keeps_is_named() {
     let name = Some("mallinfo".to_owned());
     let refusal = refused(&text, pair());
     assert_eq!(refusal, Refusal::KnownFromInside { func: 2, name, why, others: 0 });
-    assert_eq!(refusal.to_string(), "function 2 (`mallinfo`) would stay, and uses the allocator's state at 0x800");
+    assert_eq!(
+        refusal.to_string(),
+        "function 2 (`mallinfo`) would stay, and uses the allocator's state at 0x800"
+    );
     let text = format!(
         "(module (memory 1) {HEAP} (func (export \"length\") (param i32) (result i32) (local i32)
            (local.set 1 (i32.and (i32.load (i32.sub (local.get 0) (i32.const 4))) (i32.const -8)))
            (call $free (local.get 0)) (local.get 1)))"
     );
     let name = Some("length".to_owned());
-    assert_eq!(refused(&text, pair()), Refusal::KnownFromInside { func: 2, name, why: Why::Header, others: 0 });
+    assert_eq!(
+        refused(&text, pair()),
+        Refusal::KnownFromInside { func: 2, name, why: Why::Header, others: 0 }
+    );
 }
 
 #[test]

@@ -8,8 +8,8 @@ use wasm_encoder::{BlockType, Function, Instruction, MemArg, MemArgTarget, ValTy
 use super::Manners;
 use super::heap::Heap;
 use super::own::Errno;
-use super::uses::Far;
 use super::role::{Member, Role};
+use super::uses::Far;
 
 /// Every block of the new heap is aligned to so many bytes.
 const ALIGN: i32 = 16;
@@ -198,12 +198,8 @@ impl Writer<'_> {
             Errno::Behind(Far::Result(func), distance) => (I::Call(func), distance),
             Errno::Behind(Far::Global(global), distance) => (I::GlobalGet(global), distance),
         };
-        let memory = MemArg {
-            offset: u64::from(offset),
-            align: 2,
-            target: MemArgTarget::Memory(0),
-            ordering: None,
-        };
+        let memory =
+            MemArg { offset: u64::from(offset), align: 2, target: MemArgTarget::Memory(0), ordering: None };
         self.push(&[base, I::I32Const(number), I::I32Store(memory)]);
     }
 

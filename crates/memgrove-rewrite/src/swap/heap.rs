@@ -149,9 +149,10 @@ impl Heap {
         };
         let (start, end) = ("memgrove.heap.rest_start", "memgrove.heap.rest_end");
         let rest = match extent.record {
-            None => {
-                (getter(&[Instruction::GlobalGet(rest_start)], start), getter(&[Instruction::GlobalGet(rest_end)], end))
-            }
+            None => (
+                getter(&[Instruction::GlobalGet(rest_start)], start),
+                getter(&[Instruction::GlobalGet(rest_end)], end),
+            ),
             // A thread other than the one that made the heap may be the first that asks.
             Some(record) => {
                 let of_base = Instruction::GlobalGet(base);

@@ -191,7 +191,10 @@ fn may_look_before(facts: &Facts<'_>, func: u32) -> bool {
                     SMALL.contains(&value)
                         && matches!(
                             operator,
-                            Operator::LocalSet { .. } | Operator::LocalTee { .. } | Operator::End | Operator::Select
+                            Operator::LocalSet { .. }
+                                | Operator::LocalTee { .. }
+                                | Operator::End
+                                | Operator::Select
                         )
                 });
                 takes_bits |= matches!(operator, Operator::I32And);

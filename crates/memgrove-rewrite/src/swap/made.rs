@@ -151,8 +151,16 @@ impl State {
                 push(&[I::GlobalSet(self.rest_end)]);
             }
             Some(record) => {
-                push(&[I::I32Const(self.extent.stack_top().cast_signed()), I::I32Add, I::GlobalSet(self.stack)]);
-                push(&[I::LocalGet(at), I::I32Const(0), I::I32Store(memory(u64::from(record + shared::LOCK), 2))]);
+                push(&[
+                    I::I32Const(self.extent.stack_top().cast_signed()),
+                    I::I32Add,
+                    I::GlobalSet(self.stack),
+                ]);
+                push(&[
+                    I::LocalGet(at),
+                    I::I32Const(0),
+                    I::I32Store(memory(u64::from(record + shared::LOCK), 2)),
+                ]);
                 push(&[I::LocalGet(at)]);
                 push(&end);
                 push(&[I::I32Store(memory(u64::from(record + shared::REST_END), 2)), I::LocalGet(at)]);

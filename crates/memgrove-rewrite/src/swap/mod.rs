@@ -188,7 +188,14 @@ pub fn swap(facts: &Facts<'_>, options: &Options) -> Result<Swapped, SwapError> 
     };
     let heap = Heap::add(
         &mut edits,
-        &heap::Wanted { to: options.to, growth, bytes: Bytes::of(facts), functions: &wanted, mapped: old.mapped, threads },
+        &heap::Wanted {
+            to: options.to,
+            growth,
+            bytes: Bytes::of(facts),
+            functions: &wanted,
+            mapped: old.mapped,
+            threads,
+        },
     )?;
     let manners = Manners {
         errno: old.errno,

@@ -163,8 +163,9 @@ impl Old {
                 }
             }
             if knowing.is_empty() {
-                let stay: Vec<u32> =
-                    (facts.imported_func_count()..facts.func_count()).filter(|func| survives(*func)).collect();
+                let stay: Vec<u32> = (facts.imported_func_count()..facts.func_count())
+                    .filter(|func| survives(*func))
+                    .collect();
                 return Ok(Self {
                     free_word: free_word(reader, &own, &stay),
                     break_cell: own_break(reader, &own, &stay),

@@ -116,7 +116,8 @@ pub(super) fn state<'o>(
     });
     let errno = errno.or_else(|| errno_of_thread(&far));
     // Whoever stays and takes it does so before each call, and need not know what is behind it.
-    let is_lock = |at: u32| atomics.contains(&(at, true)) && !atomics.contains(&(at, false)) && !plain.contains(&at);
+    let is_lock =
+        |at: u32| atomics.contains(&(at, true)) && !atomics.contains(&(at, false)) && !plain.contains(&at);
     let is_state = |at: &u32| loads.contains(at) && !breaks.contains(at) && !is_lock(*at);
     let mut state: BTreeSet<u32> = by_address.into_keys().filter(is_state).collect();
     let break_cell = break_cell(reader.code, &state);
@@ -124,7 +125,9 @@ pub(super) fn state<'o>(
         state.remove(&cell);
     }
     words.retain(|word| {
-        word.is_multiple_of(WORD_BYTES) && state.contains(word) && !atomics.iter().any(|(at, _)| overlap(*at, *word))
+        word.is_multiple_of(WORD_BYTES)
+            && state.contains(word)
+            && !atomics.iter().any(|(at, _)| overlap(*at, *word))
     });
     Own { state, words, heap: heaps.first().copied(), errno, break_cell }
 }
@@ -152,12 +155,11 @@ fn break_cell(code: &Code<'_>, state: &BTreeSet<u32>) -> Option<u32> {
     // Where memory is shared, code puts the data there.
     let start = if memory.shared { Some(Start::of(code)?) } else { None };
     let data_end = start.as_ref().map_or_else(|| code.data_end(), Start::end);
-    let initial = |at: u32| start.as_ref().map_or_else(|| code.initial_i32(at), |start| start.word(at).unwrap_or(0));
+    let initial =
+        |at: u32| start.as_ref().map_or_else(|| code.initial_i32(at), |start| start.word(at).unwrap_or(0));
     let is_heap = |value: u32| {
         let value = u64::from(value);
-        value >= data_end
-            && value.is_multiple_of(8)
-            && value <= memory.min_pages.saturating_mul(PAGE_BYTES)
+        value >= data_end && value.is_multiple_of(8) && value <= memory.min_pages.saturating_mul(PAGE_BYTES)
     };
     let mut cells = state.iter().copied().filter(|at| is_heap(initial(*at)));
     let cell = cells.next()?;

@@ -76,7 +76,9 @@ pub enum Refusal {
         language: &'static str,
     },
     /// A side module's heap is that of the program that loads it.
-    #[error("it is a side module, linked dynamically (it imports `__memory_base` or from `GOT`): its heap is that of the program that loads it")]
+    #[error(
+        "it is a side module, linked dynamically (it imports `__memory_base` or from `GOT`): its heap is that of the program that loads it"
+    )]
     SideModule,
     /// A main module's addresses are known when it is loaded.
     #[error(
@@ -163,9 +165,11 @@ impl Refusal {
         const MOST_LETTERS: usize = 80;
         if let Self::KnownFromInside { func, name, .. } = &mut self {
             let exported = || facts.exports_of(ExternKind::Func, *func).next().map(|export| export.name);
-            *name = facts.func_name(*func).or_else(exported).map(|name| match name.char_indices().nth(MOST_LETTERS) {
-                Some((end, _)) => format!("{}…", &name[..end]),
-                None => name.to_owned(),
+            *name = facts.func_name(*func).or_else(exported).map(|name| {
+                match name.char_indices().nth(MOST_LETTERS) {
+                    Some((end, _)) => format!("{}…", &name[..end]),
+                    None => name.to_owned(),
+                }
             });
         }
         self

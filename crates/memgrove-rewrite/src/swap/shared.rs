@@ -104,7 +104,8 @@ impl<'a> Start<'a> {
         let mut found = Self { cleared: Vec::new(), copied: code.active_data().collect() };
         let Some(start) = facts.start else { return Some(found) };
         let callees = facts.call_graph.callees(start.func).iter().copied();
-        let defined = std::iter::once(start.func).chain(callees).filter(|func| facts.function(*func).is_some());
+        let defined =
+            std::iter::once(start.func).chain(callees).filter(|func| facts.function(*func).is_some());
         for func in defined {
             let flow = Flow::of(code, func)?;
             for (at, operator) in flow.code.iter().enumerate() {
@@ -264,7 +265,14 @@ fn lock(edits: &mut Edits<'_, '_>, base: u32, find: u32, lock: MemArg, pages: Me
         &[I::GlobalGet(base), I::I32Eqz, I::If(BlockType::Empty), I::Call(find), I::I32Eqz][..],
         &[I::If(BlockType::Empty), I::Unreachable, I::End, I::End],
         &[I::Block(BlockType::Empty), I::Loop(BlockType::Empty)],
-        &[I::GlobalGet(base), I::I32Const(0), I::I32Const(1), I::I32AtomicRmwCmpxchg(lock), I::I32Eqz, I::BrIf(1)],
+        &[
+            I::GlobalGet(base),
+            I::I32Const(0),
+            I::I32Const(1),
+            I::I32AtomicRmwCmpxchg(lock),
+            I::I32Eqz,
+            I::BrIf(1),
+        ],
         // Waiting by loads only: the cache line stays shared until the holder lets go.
         &[I::Loop(BlockType::Empty), I::GlobalGet(base), I::I32AtomicLoad(lock), I::BrIf(0), I::End],
         &[I::Br(0), I::End, I::End],

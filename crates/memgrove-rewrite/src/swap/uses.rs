@@ -155,7 +155,9 @@ impl Uses {
                     let written = match operator {
                         Operator::I32AtomicStore { .. } | Operator::I32AtomicStore8 { .. } => Some(1),
                         Operator::I32AtomicRmwXchg { .. } | Operator::I32AtomicRmw8XchgU { .. } => Some(1),
-                        Operator::I32AtomicRmwCmpxchg { .. } | Operator::I32AtomicRmw8CmpxchgU { .. } => Some(2),
+                        Operator::I32AtomicRmwCmpxchg { .. } | Operator::I32AtomicRmw8CmpxchgU { .. } => {
+                            Some(2)
+                        }
                         _ => None,
                     };
                     let is_constant = written.is_some_and(|which| flow.const_operand(at, which).is_some());
@@ -197,13 +199,7 @@ impl Uses {
         Some(uses)
     }
 
-    fn note(
-        &mut self,
-        code: &Code<'_>,
-        address: Address,
-        access: Access,
-        value: impl Fn() -> Option<i32>,
-    ) {
+    fn note(&mut self, code: &Code<'_>, address: Address, access: Access, value: impl Fn() -> Option<i32>) {
         let Access { offset, is_store, is_atomic, is_word, place, is_test } = access;
         match address {
             Address::Constant(base) => {

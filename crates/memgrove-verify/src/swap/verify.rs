@@ -214,7 +214,9 @@ impl<'a> Subject<'a> {
 /// A memory in which threads meet stays an import of a fixed module. Here one instance runs, and its host has such a memory.
 fn give_memory(facts: &Facts<'_>, plan: &mut Plan) {
     for memory in &facts.memories {
-        let Some(import) = memory.import.and_then(|import| facts.imports.get(import as usize)) else { continue };
+        let Some(import) = memory.import.and_then(|import| facts.imports.get(import as usize)) else {
+            continue;
+        };
         let of_plan = plan.imports.iter_mut().filter(|item| {
             (item.module.as_str(), item.name.as_str()) == (import.module, import.name)
                 && matches!(item.behaviour, Behaviour::Stays)
