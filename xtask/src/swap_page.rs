@@ -140,8 +140,8 @@ const THREADS_AND_REFUSALS: &str = "
 
 A module whose threads share a memory gets the same heap, behind a lock. Each thread is an instance of its own, so the heap is found by a word of the old
 allocator's that holds 0 when the module starts and that nothing else uses; the first thread that allocates makes the heap, and the others wait for it. The
-lock is waited for by looking again, as `memory.atomic.wait` traps on the main thread of a browser; and whoever takes it learns of memory that another thread
-grew, which V8 tells late. It takes one lock for all threads, as the old ones did. A thread that traps inside the heap (`hardened` does on misuse) keeps the lock:
+lock is waited for by looking again, as `memory.atomic.wait` traps on the main thread of a browser; and each thread that takes it learns of memory that another one
+grew, which V8 reports late. There is one lock for all threads, as the old ones had. A thread that traps inside the heap (`hardened` does on misuse) keeps the lock:
 the others then wait for ever, so end the program, as WASI does. The verification runs one thread, and says so.
 `crates/memgrove-lab/tests/swap_threads.rs` runs several: Rust's allocator, Emscripten's with pthreads under its own JavaScript, and four threads that all begin at once.
 
