@@ -226,6 +226,7 @@ null-offset\t''
 stack-overflow\t''
 leak\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l suppress -d 'Leave out reports that a line `KIND:FUNCTION` of this file fits: a kind or `*`, and a part of a function\'s name' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l alloc -d 'A function of the allocator, by index or name, and what it does; several with commas' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l exact -d 'Test the reads of this function to the byte; by index or name, several with commas' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l max-log -d 'The most memory that stacks and reports may take' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l sarif -d 'Write the reports as SARIF 2.1.0' -r -F
@@ -243,7 +244,7 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l max-size -d 
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l color -d 'Colour the output' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l by-call -d 'Check by calls, not in line: slower, and half as many bytes more'
+complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l by-call -d 'Check by calls in loops, too, not in line: slower, and fewer bytes'
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l no-call-sites -d 'Tell functions apart in stacks, not by which of its calls a function called another'
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l json -d 'Write what is known as JSON'
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'

@@ -52,15 +52,16 @@ check     misuse of these heaps: use after free, overflow, double free and more
   --top COUNT          stacks in each list  [default: 5]
   --no-call-sites      tell functions apart in stacks, not calls
   --max-log SIZE       the most memory that a recording may take, in bytes
+ of trace and check:
+  --alloc FUNC=ROLE    the allocator's functions, where they are not known
  of trace:
   --html OUT           a page with timeline, flame graph and call sites; likewise --collapsed, --dhat, --pprof,
                        --firefox, --speedscope, --heaptrack and --mgtr, for other tools
-  --alloc FUNC=ROLE    the allocator's functions, where they are not known
   --no-stacks          sizes and blocks only
   --one-memory         for engines that know one memory only; node is asked itself
   --sample BYTES       one block in so many bytes; --seed NUMBER chooses them
  of check:
-  --by-call            check by calls, not in line: slower, and fewer bytes
+  --by-call            check by calls in loops, too, not in line: slower, and fewer bytes
   --exact FUNC         test the reads of this function to the byte, also in the word that holds the end of a block
   --fail-on KINDS      status 3 for these kinds only; by default for every kind but leak
   --suppress FILE      lines KIND:FUNCTION of reports that are not wanted
@@ -191,7 +192,7 @@ async function write(values, command, make) {
 async function runRecorded(command, values, paths, program) {
   const instrumenting = command === 'trace'
     ? { alloc: list(values.alloc), stacks: !values['no-stacks'], callSites: !values['no-call-sites'], sample: number(values.sample, 'sample'), seed: number(values.seed, 'seed'), oneMemory: values['one-memory'], maxLog: number(values['max-log'], 'max-log') }
-    : { callSites: !values['no-call-sites'], inLine: !values['by-call'], exact: list(values.exact), maxLog: number(values['max-log'], 'max-log') };
+    : { alloc: list(values.alloc), callSites: !values['no-call-sites'], inLine: !values['by-call'], exact: list(values.exact), maxLog: number(values['max-log'], 'max-log') };
   const reading = {
     top: number(values.top, 'top'),
     ...(command === 'check' && { failOn: list(values['fail-on']), suppress: values.suppress && await readFile(values.suppress, 'utf8') }),

@@ -123,9 +123,10 @@ export class Core {
     });
     const imports = {
       memgrove: {
-        engine: (address, length) => {
-          const request = decoder.decode(new Uint8Array(exports.memory.buffer, address, length));
-          this.#put(exports, encoder.encode(JSON.stringify(serve(JSON.parse(request)))));
+        engine: (address, length, room, roomLength) => {
+          const part = (at, length) => new Uint8Array(exports.memory.buffer, at >>> 0, length);
+          const request = JSON.parse(decoder.decode(part(address, length)));
+          this.#put(exports, encoder.encode(JSON.stringify(serve(request, roomLength > 0 ? part(room, roomLength) : null))));
         },
         panicked: (address, length) => {
           this.#panic = decoder.decode(new Uint8Array(exports.memory.buffer, address, length));

@@ -126,7 +126,9 @@ export interface TraceOptions extends InstrumentOptions {
 }
 
 export interface CheckOptions extends InstrumentOptions {
-  /** Test in line, and call only where a test fails: quicker and longer; true by default. */
+  /** The allocator's functions as `FUNC=ROLE`; by default those that are found. */
+  alloc?: string[];
+  /** Test in line in loops, and call there only where a test fails: quicker and longer; true by default. */
   inLine?: boolean;
   /** Functions, by index or name, whose reads are tested to the byte, also in the word that holds the end of a block. */
   exact?: string[];

@@ -44,8 +44,8 @@ pub fn run(workspace: &Workspace, args: &PackagesArgs) -> Result<()> {
         order.iter().for_each(|name| println!("{name}"));
         return Ok(());
     }
-    check_manifests(workspace)?;
-    let packages = pack(workspace)?;
+    check(workspace, &metadata)?;
+    let packages = pack_with(workspace, &metadata)?;
     if args.verify {
         verify(workspace, &order)?;
     }
@@ -54,7 +54,10 @@ pub fn run(workspace: &Workspace, args: &PackagesArgs) -> Result<()> {
 
 /// What needs no build: manifests, versions, the order, the licences.
 pub fn check_manifests(workspace: &Workspace) -> Result<()> {
-    let metadata = Metadata::read(&workspace.shell()?)?;
+    check(workspace, &Metadata::read(&workspace.shell()?)?)
+}
+
+fn check(workspace: &Workspace, metadata: &Metadata) -> Result<()> {
     let mut faults = metadata.incomplete(workspace.root());
     faults.extend(metadata.licences());
     let order = metadata.publish_order()?;
@@ -71,8 +74,11 @@ pub fn check_manifests(workspace: &Workspace) -> Result<()> {
 
 /// Makes the `.crate` files of everything that is published, in `out/packages`; returns them in the order of publishing.
 pub fn pack(workspace: &Workspace) -> Result<Vec<PathBuf>> {
+    pack_with(workspace, &Metadata::read(&workspace.shell()?)?)
+}
+
+fn pack_with(workspace: &Workspace, metadata: &Metadata) -> Result<Vec<PathBuf>> {
     let sh = workspace.shell()?;
-    let metadata = Metadata::read(&sh)?;
     let order = metadata.publish_order()?;
     let target = workspace.out().join("target/packages");
     let names: Vec<&str> = order.iter().flat_map(|name| ["-p", name]).collect();

@@ -130,8 +130,28 @@ and has no room in argon2-browser@1.5.2's memory, which cannot grow.
         CHANCE * 100.0,
         slower(swaps),
     )?;
+    out += THREADS_AND_REFUSALS;
     Ok(out)
 }
+
+/// What no figure says.
+const THREADS_AND_REFUSALS: &str = "
+## Threads
+
+A module whose threads share a memory gets the same heap, behind a lock. Each thread is an instance of its own, so the heap is found by a word of the old
+allocator's that holds 0 when the module starts and that nothing else uses; the first thread that allocates makes the heap, and the others wait for it. The
+lock is waited for by looking again, as `memory.atomic.wait` traps on the main thread of a browser; and each thread that takes it learns of memory that another one
+grew, which V8 reports late. There is one lock for all threads, as the old ones had. A thread that traps inside the heap (`hardened` does on misuse) keeps the lock:
+the others then wait for ever, so end the program, as WASI does. The verification runs one thread, and says so.
+`crates/memgrove-lab/tests/swap_threads.rs` runs several: Rust's allocator, Emscripten's with pthreads under its own JavaScript, and four threads that all begin at once.
+
+## What is refused
+
+- A function that stays and reads what the old allocator keeps: it is named. `mallinfo` is one, where it is exported: it returns counts that only the old
+  heap has (chunks by kind, bytes mapped by themselves), and zeros in their place would not be true. `malloc_trim` stays, and says that there was nothing to give back.
+- A program that loads side modules, and a side module: where the allocator's variables are is decided when they are loaded. DuckDB is one.
+- A file that was frozen with live blocks in it; 64-bit addresses; the heap of a collector.
+";
 
 fn of(package: &Package) -> impl Iterator<Item = (&str, &Figures)> {
     package.after.iter().filter_map(|after| Some((after.heap.as_str(), after.figures.as_ref()?)))

@@ -155,17 +155,14 @@ pub fn run(workspace: &Workspace) -> Result<()> {
             faults.extend(machine_paths(&file, &bytes));
         }
         if file.starts_with("knowledge/engines/") {
-            match std::str::from_utf8(&bytes).ok().and_then(checked) {
-                None => faults.push(format!(
+            match age(&bytes, today) {
+                Age::Unknown => faults.push(format!(
                     "{file}: no `checked = \"YYYY-MM-DD\"` says when it was compared with its source"
                 )),
-                Some(day) if today - day > YEAR_DAYS => {
-                    println!(
-                        "warning: {file} was compared with its source {} days ago: look again",
-                        today - day
-                    );
+                Age::Old(days) => {
+                    println!("warning: {file} was compared with its source {days} days ago: look again");
                 }
-                Some(_) => {}
+                Age::Current => {}
             }
         }
         if let Some(folder) = file
@@ -201,6 +198,25 @@ pub fn run(workspace: &Workspace) -> Result<()> {
 }
 
 const YEAR_DAYS: i64 = 365;
+
+/// How long ago an engine's file was compared with its source.
+#[derive(Debug, PartialEq, Eq)]
+enum Age {
+    /// It does not say.
+    Unknown,
+    /// More than a year: so many days.
+    Old(i64),
+    Current,
+}
+
+/// Engines get proposals within a year; a file that is older says "no" where it should say "yes".
+fn age(file: &[u8], today: i64) -> Age {
+    match std::str::from_utf8(file).ok().and_then(checked) {
+        None => Age::Unknown,
+        Some(day) if today - day > YEAR_DAYS => Age::Old(today - day),
+        Some(_) => Age::Current,
+    }
+}
 
 /// Days since 1970.
 fn today() -> Result<i64> {
@@ -331,7 +347,12 @@ fn named_paths(text: &str) -> impl Iterator<Item = &str> {
         .skip(1)
         .filter_map(|rest| rest.split([')', '#']).next())
         .filter(|target| !target.is_empty() && !target.contains("://") && !target.starts_with("mailto:"));
-    quoted.chain(linked).filter(|name| !name.contains([' ', '*', '<', '{', '…', '\n']))
+    // In a drawing nothing is quoted.
+    let drawn = text
+        .split_whitespace()
+        .map(|word| word.trim_end_matches(['.', ',', ';', ')']))
+        .filter(|word| word.starts_with("crates/"));
+    quoted.chain(linked).chain(drawn).filter(|name| !name.contains([' ', '*', '<', '{', '…', '\n', '`']))
 }
 
 #[cfg(test)]
@@ -348,9 +369,18 @@ mod tests {
     }
 
     #[test]
+    fn an_engines_file_is_old_after_a_year() {
+        let file = b"id = \"x\"\nchecked = \"2000-03-01\"\n";
+        assert_eq!(age(file, 11_017 + 365), Age::Current);
+        assert_eq!(age(file, 11_017 + 366), Age::Old(366));
+        assert_eq!(age(b"id = \"x\"\n", 11_017), Age::Unknown);
+    }
+
+    #[test]
     fn finds_quoted_and_linked_paths_only() {
         let text = "see `crates/a/b.rs`, `memory.grow`, `crates/*/x`, [c](docs/c.md#part) and [d](https://d)";
         assert_eq!(named_paths(text).collect::<Vec<_>>(), ["crates/a/b.rs", "docs/c.md"]);
+        assert_eq!(named_paths("facts ─► code   crates/a.rs, b.rs\n").collect::<Vec<_>>(), ["crates/a.rs"]);
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use memgrove_inspect::Facts;
 use memgrove_profile::MisuseKind;
-use memgrove_rewrite::check::{CheckError, Checked, Options, check};
-use memgrove_rewrite::swap::To;
+use memgrove_rewrite::check::{CheckError, Checked, Options, check, takes};
+use memgrove_rewrite::swap::{Member, To};
 use memgrove_verify::swap::options_for;
 use memgrove_view::check::{CheckReport, Suppression};
 
 use crate::error::{Error, UserError};
-use crate::trace::function;
+use crate::trace::{function, named_role, names_of};
 
 /// Blocks that are live at the end, among the kinds that can count.
 pub const LEAK: &str = "leak";
@@ -16,9 +16,11 @@ pub const LEAK: &str = "leak";
 /// How a module is checked.
 #[derive(Clone, Debug)]
 pub struct Request {
+    /// The allocator's functions, `FUNC=ROLE`; those that the inspector finds, where there is none.
+    pub alloc: Vec<String>,
     /// Tell the calls of one function by another apart.
     pub call_sites: bool,
-    /// Test in line, and call only where a test fails.
+    /// Test in line in loops, and call there only where a test fails.
     pub in_line: bool,
     /// Functions, by index or name, whose reads may not go beyond a block's end in the word that holds it.
     pub exact: Vec<String>,
@@ -26,20 +28,38 @@ pub struct Request {
     pub max_bytes: u64,
 }
 
-/// Instruments a module whose allocator the inspector finds.
+/// The names of the roles that [`Request::alloc`] takes.
+#[must_use]
+pub fn role_names() -> String {
+    names_of(takes)
+}
+
+/// Instruments a module whose allocator the inspector finds, or is told. What is told is believed as far as the code does
+/// not speak against it.
 ///
 /// # Errors
 /// [`Error::User`] with the reason if it is not known well enough, [`Error::Check`] if the module cannot be read.
 pub fn instrument(facts: &Facts<'_>, request: &Request) -> Result<Checked, Error> {
     let refused = |why: String| {
         UserError::no(format!("it cannot be checked: {why}"))
-            .hint("memgrove inspect -v shows what is known of its allocator; memgrove trace needs less of it")
+            .hint(match &request.alloc[..] {
+                [] => {
+                    "memgrove inspect -v shows what is known of its allocator; functions can be named with --alloc, such as --alloc \
+                     244=malloc,1827=free; memgrove trace needs less of it"
+                }
+                _ => "--alloc names the lowest functions of the allocator, those that others are built on; memgrove trace needs less of it",
+            })
     };
     // The functions are the same whatever they would be replaced by.
     let known = options_for(facts, To::ALL[0]).map_err(|why| refused(why.to_string()))?;
+    let named = request.alloc.iter().map(|given| {
+        let (func, role) = named_role(given, facts, takes)?;
+        Ok::<_, UserError>(Member { func, role, has_heap: false, is_certain: true })
+    });
+    let named: Vec<Member> = named.collect::<Result<_, _>>()?;
     let exact = request.exact.iter().map(|func| function(func, facts));
     let options = Options {
-        members: known.members,
+        members: if named.is_empty() { known.members } else { named },
         sbrk: known.sbrk,
         manners: known.manners,
         call_sites: request.call_sites,
@@ -110,8 +130,42 @@ mod tests {
     fn a_module_without_an_allocator_is_refused_with_the_reason() {
         let wasm = wat::parse_str("(module (memory 1))").unwrap();
         let facts = memgrove_inspect::facts(&wasm).unwrap();
-        let request = Request { call_sites: true, in_line: true, exact: Vec::new(), max_bytes: 1 << 20 };
-        let error = instrument(&facts, &request).unwrap_err();
+        let error = instrument(&facts, &request(&[])).unwrap_err();
         assert!(error.failure().message.starts_with("it cannot be checked: "), "{error}");
+    }
+
+    fn request(alloc: &[&str]) -> Request {
+        let alloc = alloc.iter().map(|given| (*given).to_owned()).collect();
+        Request { alloc, call_sites: true, in_line: true, exact: Vec::new(), max_bytes: 1 << 20 }
+    }
+
+    /// Functions that bear no name of an allocator's, and do what those do.
+    const OWN: &str = r#"(module (memory 1) (global $next (mut i32) (i32.const 1024))
+        (func $take (export "take") (param $size i32) (result i32)
+            (global.get $next)
+            (global.set $next (i32.add (global.get $next) (i32.and (i32.add (local.get $size) (i32.const 7)) (i32.const -8)))))
+        (func $give (export "give") (param i32))
+        (func (export "run") (i32.store8 offset=4 (call $take (i32.const 4)) (i32.const 1))))"#;
+
+    #[test]
+    fn functions_that_are_named_stand_for_those_that_are_not_found() {
+        let wasm = wat::parse_str(OWN).unwrap();
+        let facts = memgrove_inspect::facts(&wasm).unwrap();
+        assert!(instrument(&facts, &request(&[])).is_err());
+        let checked = instrument(&facts, &request(&["take=malloc", "1=free"])).unwrap();
+        let wrapped: Vec<_> =
+            checked.wrapped.iter().map(|member| (member.func, member.role.name())).collect();
+        assert_eq!(wrapped, [(0, "malloc"), (1, "free")]);
+        let wrong = [
+            (&["take=malloc", "1=new"][..], "--alloc 1=new: there is no role new"),
+            (&["take"], "--alloc take has no role"),
+            (&["take=malloc", "other=free"], "there is no function named other"),
+            (&["take=realloc", "1=free"], "it cannot be checked: "),
+            (&["take=malloc"], "it cannot be checked: "),
+        ];
+        for (alloc, message) in wrong {
+            let error = instrument(&facts, &request(alloc)).unwrap_err().failure();
+            assert!(error.message.starts_with(message), "{alloc:?}: {}", error.message);
+        }
     }
 }

@@ -5,7 +5,7 @@
 //! ```
 
 use memgrove_inspect::Facts;
-use memgrove_rewrite::swap::{SwapError, Swapped, To, swap};
+use memgrove_rewrite::swap::{Refusal, SwapError, Swapped, To, swap};
 use memgrove_verify::Verdict;
 use memgrove_verify::swap::{SwapVerification, options_for};
 
@@ -17,7 +17,7 @@ pub enum Made {
     /// The new module; nothing of it has been run.
     Swapped(Box<Swapped>),
     /// Why it cannot be shown to be the same program.
-    Refused(String),
+    Refused(Refusal),
 }
 
 /// The heap of this name.
@@ -38,11 +38,11 @@ pub fn heap(name: &str) -> Result<To, UserError> {
 pub fn make(facts: &Facts<'_>, to: To) -> Result<Made, Error> {
     let options = match options_for(facts, to) {
         Ok(options) => options,
-        Err(why) => return Ok(Made::Refused(why.to_string())),
+        Err(why) => return Ok(Made::Refused(why)),
     };
     match swap(facts, &options) {
         Ok(swapped) => Ok(Made::Swapped(Box::new(swapped))),
-        Err(SwapError::Refused(why)) => Ok(Made::Refused(why.to_string())),
+        Err(SwapError::Refused(why)) => Ok(Made::Refused(why)),
         Err(error) => Err(Error::Swap(error)),
     }
 }

@@ -62,7 +62,7 @@ pub fn instrument(facts: &Facts<'_>, request: &Request) -> Result<Instrumented, 
             )
         })?,
         named => {
-            let named = named.iter().map(|given| named_role(given, facts));
+            let named = named.iter().map(|given| named_role(given, facts, is_traced));
             (named.collect::<Result<_, _>>()?, BTreeSet::new())
         }
     };
@@ -155,7 +155,12 @@ fn is_traced(role: Role) -> bool {
 /// The names of the roles that [`Request::alloc`] takes.
 #[must_use]
 pub fn role_names() -> String {
-    let names: Vec<&str> = ROLES.iter().filter(|role| is_traced(**role)).map(|role| role.name()).collect();
+    names_of(is_traced)
+}
+
+/// The names of the roles that are taken.
+pub(crate) fn names_of(is_taken: fn(Role) -> bool) -> String {
+    let names: Vec<&str> = ROLES.iter().filter(|role| is_taken(**role)).map(|role| role.name()).collect();
     names.join(", ")
 }
 
@@ -164,16 +169,20 @@ fn role_of(function: &AllocatorFunction) -> Option<(Role, bool)> {
     Role::of(function.role, function.abi?.params).filter(|(role, _)| is_traced(*role))
 }
 
-/// `FUNC=ROLE`, where FUNC is an index or a name.
-fn named_role(given: &str, facts: &Facts<'_>) -> Result<(u32, Role), UserError> {
+/// `FUNC=ROLE`, where FUNC is an index or a name, and ROLE one of those that are taken.
+pub(crate) fn named_role(
+    given: &str,
+    facts: &Facts<'_>,
+    is_taken: fn(Role) -> bool,
+) -> Result<(u32, Role), UserError> {
     let (func, role) = given.rsplit_once('=').ok_or_else(|| {
         UserError::usage(format!("--alloc {given} has no role"))
             .hint("write FUNC=ROLE, such as 244=malloc or free=free")
     })?;
-    let parsed = role.parse().ok().filter(|role| is_traced(*role));
+    let parsed = role.parse().ok().filter(|role| is_taken(*role));
     let role: Role = parsed.ok_or_else(|| {
         UserError::usage(format!("--alloc {given}: there is no role {role}"))
-            .hint(format!("the roles are {}", role_names()))
+            .hint(format!("the roles are {}", names_of(is_taken)))
     })?;
     Ok((function(func, facts)?, role))
 }

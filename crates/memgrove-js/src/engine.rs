@@ -8,6 +8,8 @@
 //! 1. Nothing is borrowed while control is outside.
 //! 2. What is imported reads `length` bytes at `address`, which live until it returns; `engine` leaves its answer as the
 //!    last buffer of `memgrove_buffer`.
+//! 3. Of the `room_length` bytes at `room`, `engine` reads what goes along with a request, and writes none of them unless the
+//!    request is for bytes: then they are the caller's alone, to be written. It keeps no view of them.
 #![allow(unsafe_code, reason = "an import is called, and an export needs a name that is not mangled")]
 
 use std::any::Any;
@@ -37,8 +39,8 @@ thread_local! {
 #[cfg(target_arch = "wasm32")]
 #[link(wasm_import_module = "memgrove")]
 unsafe extern "C" {
-    /// Serves the request of `length` bytes at `address`; the answer is the last buffer.
-    fn engine(address: *const u8, length: usize);
+    /// Serves the request of `length` bytes at `address`, with bytes in `room`; the answer is the last buffer.
+    fn engine(address: *const u8, length: usize, room: *mut u8, room_length: usize);
     /// Keeps the words of a panic, which traps behind it.
     fn panicked(address: *const u8, length: usize);
 }
@@ -53,17 +55,34 @@ pub(crate) fn tell_panics() {
     }));
 }
 
+/// What goes along with a message.
+enum Room<'a> {
+    None,
+    Sent(&'a [u8]),
+    Filled(&'a mut [u8]),
+}
+
 /// Sends a message and returns the answer's bytes.
 #[cfg(target_arch = "wasm32")]
-fn send(message: &[u8]) -> Vec<u8> {
-    // SAFETY: invariants 1 and 2.
-    unsafe { engine(message.as_ptr(), message.len()) };
+fn send(message: &[u8], room: Room<'_>) -> Vec<u8> {
+    let (room, length) = match room {
+        Room::None => (std::ptr::null_mut(), 0),
+        Room::Sent(bytes) => (bytes.as_ptr().cast_mut(), bytes.len()),
+        Room::Filled(bytes) => (bytes.as_mut_ptr(), bytes.len()),
+    };
+    // SAFETY: invariants 1 to 3; only `ask_for` hands a room over to be filled, and its request alone is for bytes.
+    unsafe { engine(message.as_ptr(), message.len(), room, length) };
     exchange::take_last()
 }
 
 /// Elsewhere there is no JavaScript around us.
 #[cfg(not(target_arch = "wasm32"))]
-fn send(_: &[u8]) -> Vec<u8> {
+fn send(_: &[u8], room: Room<'_>) -> Vec<u8> {
+    match room {
+        Room::None => {}
+        Room::Sent(bytes) => drop(bytes.len()),
+        Room::Filled(bytes) => bytes.fill(0),
+    }
     Vec::new()
 }
 
@@ -101,10 +120,10 @@ impl Engine for Around {
 /// The way to the JavaScript around us.
 struct Here;
 
-impl Channel for Here {
-    fn ask(&mut self, request: Json, functions: &Functions) -> Result<Json, EngineError> {
+impl Here {
+    fn exchange(request: &Json, room: Room<'_>, functions: &Functions) -> Result<Json, EngineError> {
         CALLABLE.with_borrow_mut(|callable| callable.push(functions.clone()));
-        let bytes = send(request.to_string().as_bytes());
+        let bytes = send(request.to_string().as_bytes(), room);
         CALLABLE.with_borrow_mut(Vec::pop);
         let mut answer: Json = serde_json::from_slice(&bytes).map_err(EngineError::engine)?;
         let asked = answer["held"][0].as_u64().unwrap_or(0);
@@ -116,6 +135,20 @@ impl Channel for Here {
             return Err(error_of(&answer));
         }
         Ok(answer["ok"].take())
+    }
+}
+
+impl Channel for Here {
+    fn ask(&mut self, request: Json, functions: &Functions) -> Result<Json, EngineError> {
+        Self::exchange(&request, Room::None, functions)
+    }
+
+    fn ask_with(&mut self, request: Json, bytes: &[u8], functions: &Functions) -> Result<Json, EngineError> {
+        Self::exchange(&request, Room::Sent(bytes), functions)
+    }
+
+    fn ask_for(&mut self, request: Json, room: &mut [u8], functions: &Functions) -> Result<(), EngineError> {
+        Self::exchange(&request, Room::Filled(room), functions).map(drop)
     }
 
     fn ask_inside(&mut self, request: Json, functions: &Functions) -> Result<Json, EngineError> {

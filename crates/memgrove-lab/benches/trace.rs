@@ -1,13 +1,15 @@
-//! What tracing costs a program that does nothing but allocate and free: the worst case. For each allocator and way of
-//! tracing: fuel of wasmtime, wall time, and the module's bytes, as ratios to the same module without the recorder.
+//! What tracing and checking cost a program that does nothing but allocate and free: the worst case. For each allocator and
+//! way: fuel of wasmtime, wall time, and the module's bytes, as ratios to the same module without the recorder.
 //!
 //! `cargo bench -p memgrove-lab --bench trace` prints all; `cargo test -p memgrove-lab --bench trace` leaves times out, and is quick. Wall
 //! times are medians of samples taken in turn in one run; the control is the original measured against itself.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use memgrove_lab::engine::{self, EngineId, Host, Instance, Limits, Settings, Value};
+use memgrove_rewrite::check::{self, check};
+use memgrove_rewrite::swap::{Manners, Member};
 use memgrove_rewrite::trace::{Options, Role, Sample, trace};
 use memgrove_rewrite::{Allocator, fix};
 
@@ -57,6 +59,22 @@ fn programs() -> [(&'static str, Vec<u8>); 2] {
     [("one list", assembled(LIST)), ("memgrove's Wee", wee)]
 }
 
+/// The program with every access checked, in line in loops or all by calls.
+fn checked(wasm: &[u8], in_line: bool) -> Result<Vec<u8>, String> {
+    let facts = memgrove_module::facts(wasm).expect("it is valid");
+    let member = |func, role| Member { func, role, has_heap: false, is_certain: true };
+    let options = check::Options {
+        members: vec![member(0, Role::Malloc), member(1, Role::Free)],
+        sbrk: None,
+        manners: Manners::default(),
+        call_sites: true,
+        in_line,
+        exact: BTreeSet::new(),
+        max_bytes: 64 << 20,
+    };
+    check(&facts, &options).map(|checked| checked.wasm).map_err(|error| error.to_string())
+}
+
 fn start(wasm: &[u8], settings: &Settings) -> Box<dyn Instance> {
     let engine = engine::open(EngineId::Wasmtime, settings).expect("it is linked in");
     engine.compile(wasm).and_then(|module| module.instantiate(&Host::new())).expect("it instantiates")
@@ -70,18 +88,31 @@ fn main() {
         println!("{name}");
         let options =
             Options { functions: BTreeMap::from([(0, Role::Malloc), (1, Role::Free)]), ..Options::default() };
-        let ways = [
+        let traced = [
             ("control", None),
             ("no stacks", Some(Options { stacks: false, ..options.clone() })),
             ("no stacks, sampled", Some(Options { stacks: false, sample: SAMPLE, ..options.clone() })),
             ("stacks", Some(options.clone())),
             ("stacks, sampled", Some(Options { sample: SAMPLE, ..options })),
         ];
+        let mut ways = Vec::new();
         let mut modules = vec![wasm.clone()];
-        modules.extend(ways.iter().map(|(_, options)| match options {
-            Some(options) => trace(&wasm, options).expect("it can be traced").wasm,
-            None => wasm.clone(),
-        }));
+        for (way, options) in &traced {
+            ways.push(*way);
+            modules.push(match options {
+                Some(options) => trace(&wasm, options).expect("it can be traced").wasm,
+                None => wasm.clone(),
+            });
+        }
+        for (way, in_line) in [("checked", true), ("checked by call", false)] {
+            match checked(&wasm, in_line) {
+                Ok(wasm) => {
+                    ways.push(way);
+                    modules.push(wasm);
+                }
+                Err(why) => println!("  {way:20} refused: {why}"),
+            }
+        }
         let fuel = |wasm: &Vec<u8>| {
             let mut instance = start(wasm, &Settings::counting(limits));
             instance.limit_fuel(u64::MAX);
@@ -103,7 +134,7 @@ fn main() {
             seconds.get(seconds.len() / 2).copied()
         };
         let seconds: Vec<Option<f64>> = seconds.iter_mut().map(median).collect();
-        for (at, (way, _)) in (1..).zip(&ways) {
+        for (at, way) in (1..).zip(&ways) {
             let time =
                 seconds[at].zip(seconds[0]).map(|(with, without)| format!(", {:.3} x time", with / without));
             let more = modules[at].len() - modules[0].len();

@@ -65,6 +65,15 @@ fn the_allocator_whose_blocks_fit_the_sizes_is_recommended() {
     }
     let Verdict::Take { allocator, .. } = advice.verdict(None) else { panic!() };
     assert_eq!(allocator, WEE);
+    // Traps at misuse are measured beside: a header more for each block, and never the recommendation.
+    let [(hardened, traps)] = advice.hardened().collect::<Vec<_>>()[..] else { panic!() };
+    let plain = taken(&advice, OURS);
+    assert_eq!(hardened.allocator, "memgrove-hardened");
+    assert!(
+        traps.peak_pages > plain.peak_pages && traps.instructions > plain.instructions,
+        "{traps:?} {plain:?}"
+    );
+    assert!(advice.ranked().iter().all(|one| one.allocator != hardened.allocator));
 
     // 33 bytes take 40 behind a header, and 64 in Wee's class. Nothing is freed, so nothing is repeated.
     let advice = advised(blocks(COUNT, 33, false));

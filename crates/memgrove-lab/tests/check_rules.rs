@@ -101,6 +101,21 @@ fn expect(
 
 use MisuseKind::{InvalidFree, NullOffset, Overflow, StackOverflow, UseAfterFree, WrongAlignment, WrongSize};
 
+/// What an access leads to whose address is in local 0, a block of 21 bytes: in a loop, where it is tested in line, and
+/// outside; with the address in a local, and computed.
+#[track_caller]
+fn expect_of_block(engines: &[EngineId], code: &str, expected: &[(MisuseKind, u32)]) {
+    let computed = code.replace("(local.get 0)", "(i32.add (local.get 0) (local.get 1))");
+    for code in [code, &computed] {
+        for code in [code, &format!("(loop {code})")] {
+            let run = format!(
+                r#"(func (export "run") (local i32 i32) (local.set 0 (call $malloc (i32.const 21))) {code})"#
+            );
+            expect(engines, &module(MEMORY, &run), C, "run", expected);
+        }
+    }
+}
+
 #[test]
 fn every_width_is_tested_to_the_byte() {
     // A block of 21 bytes: granules of 8, 8 and 5.
@@ -128,14 +143,8 @@ fn every_width_is_tested_to_the_byte() {
         ("(memory.fill (local.get 0) (i32.const 0) (i32.const 0))", None),
     ];
     for (code, bad) in cases {
-        let wasm = module(
-            MEMORY,
-            &format!(
-                r#"(func (export "run") (local i32) (local.set 0 (call $malloc (i32.const 21))) {code})"#
-            ),
-        );
         let expected: Vec<_> = bad.into_iter().map(|bad| (Overflow, bad)).collect();
-        expect(&ENGINES, &wasm, C, "run", &expected);
+        expect_of_block(&ENGINES, code, &expected);
     }
 }
 
@@ -155,14 +164,8 @@ fn vectors_lanes_and_atomics_are_tested() {
         ("(i32.atomic.store8 offset=21 (local.get 0) (i32.const 1))", Some(0)),
     ];
     for (code, bad) in cases {
-        let wasm = module(
-            MEMORY,
-            &format!(
-                r#"(func (export "run") (local i32) (local.set 0 (call $malloc (i32.const 21))) {code})"#
-            ),
-        );
         let expected: Vec<_> = bad.into_iter().map(|bad| (Overflow, bad)).collect();
-        expect(&[EngineId::Wasmtime], &wasm, C, "run", &expected);
+        expect_of_block(&[EngineId::Wasmtime], code, &expected);
     }
 }
 

@@ -84,6 +84,30 @@ fn errno_is_set_when_memory_is_refused_and_left_alone_else() {
 }
 
 #[test]
+fn errno_of_a_thread_is_set_too() {
+    // Behind what a function returns, as where `__errno_location` is called, and behind a global, as thread-local variables.
+    for (place, offset) in [("(call $place)", 0), ("(global.get $base)", 16)] {
+        let text =
+            WITH_SBRK.replace("(i32.store (i32.const 1040)", &format!("(i32.store offset={offset} {place}"));
+        let end = text.trim_end().strip_suffix(')').expect("it is a module");
+        let more = format!(
+            "(global $base (mut i32) (i32.const {})) (func $place (result i32) (i32.const 1040))",
+            1040 - offset
+        );
+        let wasm = wat::parse_str(format!("{end} {more})")).expect("the text is well-formed");
+        let facts = memgrove_inspect::facts(&wasm).expect("valid");
+        let swapped = swap(&facts, &options(To::Wee)).expect("nothing else knows the allocator");
+        assert_eq!(swapped.errno, None, "it has no address that is the same for all");
+        let mut instance = start(&swapped.wasm);
+        for (bytes, errno) in [(100, 0), (400 << 16, 48), (3000, 0)] {
+            call(instance.as_mut(), "clear_errno", &[]);
+            call(instance.as_mut(), "malloc", &[bytes]).expect("it returns");
+            assert_eq!(call(instance.as_mut(), "errno", &[]), Some(errno), "{place}: {bytes} bytes");
+        }
+    }
+}
+
+#[test]
 fn misuse_traps_in_an_existing_binary_with_the_hardened_heap() {
     let (wasm, swapped) = with_sbrk(To::Hardened);
     type Misuse = fn(&mut dyn Instance) -> Option<u32>;

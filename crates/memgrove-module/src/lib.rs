@@ -20,7 +20,7 @@ mod words;
 pub use code::Code;
 pub use error::Error;
 pub use facts::{Facts, PAGE_BYTES, PAGE_SIZE_LOG2, facts};
-pub use words::counted;
+pub use words::{counted, counted_as};
 
 /// The README's example is a test.
 #[cfg(doctest)]

@@ -12,6 +12,9 @@ const MANY_PAGES: u64 = 10;
 /// Bytes of a page.
 pub const PAGE_BYTES: u64 = 65536;
 
+/// The allocator that the one with traps is built on.
+pub const UNHARDENED: &str = "memgrove-dlmalloc";
+
 /// A recorded program's calls, replayed on every allocator.
 #[derive(Clone, Debug, Serialize)]
 pub struct Advice {
@@ -60,7 +63,8 @@ pub struct Taken {
     /// Pages after the same calls two and three times; `None` if blocks are left, as no program ends like that and
     /// begins again.
     pub repeated_pages: Option<[u64; 2]>,
-    /// The fewest pages in which all calls succeed, if the memory can grow no further; `None` if that was not found out.
+    /// Pages in which all calls succeed if the memory can grow no further, and do not in one page fewer; `None` if that was
+    /// not found out.
     pub fixed_pages: Option<u64>,
     /// Instructions of the allocator in all calls: those of the replay less those of the floor, which only bumps a pointer.
     pub instructions: u64,
@@ -151,9 +155,10 @@ pub fn held_by(id: &str) -> &'static [&'static str] {
 }
 
 impl Candidate {
-    /// What it took, if it is to be considered: it got through, and it is an allocator.
+    /// What it took, if it is to be considered: it got through, and it is an allocator that is there to allocate only.
     fn sound(&self) -> Option<&Taken> {
-        self.figures.as_ref().filter(|_| self.failure.is_none() && self.role != Role::Floor)
+        let is_asked = !matches!(self.role, Role::Floor | Role::Hardened);
+        self.figures.as_ref().filter(|_| self.failure.is_none() && is_asked)
     }
 
     /// Bytes of its code as a release build has it.
@@ -186,6 +191,13 @@ impl Advice {
             ranked.push(left.remove(best).0);
         }
         ranked
+    }
+
+    /// The allocators whose traps at misuse were measured, and what they took.
+    pub fn hardened(&self) -> impl Iterator<Item = (&Candidate, &Taken)> {
+        let hardened =
+            self.candidates.iter().filter(|one| one.role == Role::Hardened && one.failure.is_none());
+        hardened.filter_map(|candidate| Some((candidate, candidate.figures.as_ref()?)))
     }
 
     /// What to do, as the present allocator is this one.
@@ -346,8 +358,13 @@ mod tests {
         floor.role = Role::Floor;
         let mut all = advice(vec![leaks, floor]);
         assert_eq!(all.verdict(None), Verdict::Nothing);
+        let mut hardened = candidate("hardened", 1, 1, 1);
+        hardened.role = Role::Hardened;
+        all.candidates.push(hardened);
+        assert_eq!(all.verdict(None), Verdict::Nothing);
         all.candidates.push(candidate("sound", 9, 9, 9));
         assert_eq!(order(&all), ["sound"]);
+        assert_eq!(all.hardened().map(|(one, _)| &*one.allocator).collect::<Vec<_>>(), ["hardened"]);
     }
 
     #[test]

@@ -206,6 +206,8 @@ pub enum Role {
     Peer,
     /// Of this repository.
     Ours,
+    /// Of this repository, with traps at misuse: what these cost is said, and it is never recommended.
+    Hardened,
 }
 
 /// Own code bytes of an allocator, as `rustc` or `clang` and the linker left them and after `wasm-opt`.

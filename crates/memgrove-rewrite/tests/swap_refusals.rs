@@ -63,10 +63,35 @@ fn what_is_no_module_with_a_heap_of_its_own_is_refused() {
 
 #[test]
 fn memories_for_which_there_is_no_heap_are_refused() {
-    let threads = format!("(module (memory 1 9 shared) {HEAP})");
-    assert_eq!(refused(&threads, pair()), Refusal::Shared);
     let long = "(module (memory i64 1) (func (param i64) (result i64) (local.get 0)) (func (param i64)))";
     assert_eq!(refused(long, pair()), Refusal::Memory64);
+}
+
+#[test]
+fn threads_find_the_heap_by_a_word_of_the_old_one_that_is_0_or_the_module_is_refused() {
+    let module = |more: &str| format!("(module (memory 1 9 shared) {HEAP} {more})");
+    swapped(&module(""), To::Wee, pair()).expect("the list begins empty");
+    let start = |clears: &str| {
+        module(&format!(
+            "(data $passive \"\\00\\00\\00\\00\\07\")
+             (func $start (memory.init $passive (i32.const 1024) (i32.const 0) (i32.const 5)) {clears})
+             (start $start)"
+        ))
+    };
+    // What is put into memory by code is only known where that code says so.
+    assert_eq!(refused(&start(""), pair()), Refusal::NoWord);
+    let clear = "(memory.fill (i32.const 2000) (i32.const 0) (i32.const 100))";
+    swapped(&start(clear), To::Wee, pair()).expect("it is cleared");
+    let copy =
+        |from: u32| format!("(memory.init $passive (i32.const 2048) (i32.const {from}) (i32.const 4))");
+    swapped(&start(&copy(0)), To::Wee, pair()).expect("it is copied as 0");
+    assert_eq!(refused(&start(&format!("{clear} {}", copy(1))), pair()), Refusal::NoWord);
+    // The program sets it back, which no old block outlives.
+    let resets = "(func (export \"reset\") (i32.store (i32.const 2048) (i32.const 0)))";
+    assert_eq!(refused(&module(resets), pair()), Refusal::NoWord);
+    // A lock is the address of which a library may be told.
+    let locked = HEAP.replace("i32.store (i32.const 2048)", "i32.atomic.store (i32.const 2048)");
+    assert_eq!(refused(&format!("(module (memory 1 9 shared) {locked})"), pair()), Refusal::NoWord);
 }
 
 #[test]
@@ -87,13 +112,23 @@ fn a_function_that_reads_what_the_allocator_keeps_is_named() {
         "(module (memory 1) {HEAP} (func (export \"mallinfo\") (result i32) (i32.load (i32.const 2048))))"
     );
     let why = Why::State { address: 2048 };
-    assert_eq!(refused(&text, pair()), Refusal::KnownFromInside { func: 2, why, others: 0 });
+    let name = Some("mallinfo".to_owned());
+    let refusal = refused(&text, pair());
+    assert_eq!(refusal, Refusal::KnownFromInside { func: 2, name, why, others: 0 });
+    assert_eq!(
+        refusal.to_string(),
+        "function 2 (`mallinfo`) would stay, and uses the allocator's state at 0x800"
+    );
     let text = format!(
         "(module (memory 1) {HEAP} (func (export \"length\") (param i32) (result i32) (local i32)
            (local.set 1 (i32.and (i32.load (i32.sub (local.get 0) (i32.const 4))) (i32.const -8)))
            (call $free (local.get 0)) (local.get 1)))"
     );
-    assert_eq!(refused(&text, pair()), Refusal::KnownFromInside { func: 2, why: Why::Header, others: 0 });
+    let name = Some("length".to_owned());
+    assert_eq!(
+        refused(&text, pair()),
+        Refusal::KnownFromInside { func: 2, name, why: Why::Header, others: 0 }
+    );
 }
 
 #[test]

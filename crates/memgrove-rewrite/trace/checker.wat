@@ -76,13 +76,11 @@
     (i32.store $program (i32.sub (local.get $user) (i32.const 4)) (i32.const 0))
     (i32.store16 $shadow (i32.shr_u (i32.sub (local.get $user) (i32.const 16)) (i32.const 3)) (i32.const 0xfafa))
     (local.set $end (i32.add (local.get $user) (local.get $size)))
-    (local.set $at (i32.shr_u (local.get $end) (i32.const 3)))
-    (if (i32.and (local.get $end) (i32.const 7))
-      (then
-        (i32.store8 $shadow (local.get $at) (i32.and (local.get $end) (i32.const 7)))
-        (local.set $at (i32.add (local.get $at) (i32.const 1)))))
-    (memory.fill $shadow (local.get $at) (i32.const 0xfb)
-      (i32.sub (i32.shr_u (i32.add (local.get $end) (i32.const 16)) (i32.const 3)) (local.get $at)))
+    ;; Two granules: the one that holds the end and one more, or two behind it.
+    (local.set $at (i32.and (local.get $end) (i32.const 7)))
+    (i32.store16 $shadow (i32.shr_u (local.get $end) (i32.const 3)) (i32.or
+      (i32.const 0xfb00)
+      (select (local.get $at) (i32.const 0xfb) (local.get $at))))
     (local.get $user))
 
   (func $is_outside (param $address i32) (result i32)

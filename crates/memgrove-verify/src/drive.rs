@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use memgrove_module::{counted, counted_as};
+
 use super::pair::{NoPair, Pair, Same, Sides};
 use super::{Evidence, Gap, Outcome, Reason, Subject};
 use crate::engine::{EngineError, ExportKind, Memory, Signature, Value, ValueType};
 
 /// How often each export is called, with other arguments.
 const ROUNDS: u64 = 2;
-/// Exports called at most, so that large interfaces do not take minutes.
+/// Exports called at most, so that large interfaces do not take minutes; what is left out is said.
 const MOST_EXPORTS: usize = 200;
-/// New starts after calls that used up their budget, which takes long.
+/// New starts after calls that used up their budget, which takes long. Then no more are called, and what ran is a part.
 const MOST_EXHAUSTED: usize = 3;
 /// New starts after calls that cannot be compared: each instantiates both sides.
 const MOST_UNKNOWN: usize = 40;
@@ -38,11 +40,14 @@ pub(super) fn check(
         let count = exports.not_callable.len();
         gaps.push(Gap::new(
             Reason::CannotBeCalled,
-            format!("{} references, like `{first}`", counted(count, "export takes", "exports take")),
+            format!(
+                "{} references, like `{first}`",
+                counted_as(count as u64, "export takes", "exports take")
+            ),
         ));
     }
     if exports.callable.len() > MOST_EXPORTS {
-        let more = counted(exports.callable.len() - MOST_EXPORTS, "export", "exports");
+        let more = counted((exports.callable.len() - MOST_EXPORTS) as u64, "export");
         gaps.push(Gap::new(Reason::TooManyExports, format!("{more} beyond the first {MOST_EXPORTS}")));
         exports.callable.truncate(MOST_EXPORTS);
     }
@@ -111,7 +116,7 @@ fn run(
         if let Some(first) = names.first() {
             let more = match names.len() - 1 {
                 0 => String::new(),
-                more => format!(", and {} like it", counted(more, "export", "exports")),
+                more => format!(", and {} like it", counted(more as u64, "export")),
             };
             gaps.push(Gap::new(reason, format!("`{first}` {why}{more}")));
         }
@@ -119,7 +124,7 @@ fn run(
     if let Some((first, why)) = open.first_key_value() {
         let more = match open.len() - 1 {
             0 => String::new(),
-            more => format!("; {} not compared either", counted(more, "export is", "exports are")),
+            more => format!("; {} not compared either", counted_as(more as u64, "export is", "exports are")),
         };
         gaps.push(Gap::new(Reason::DependsOnHeap, format!("`{first}`: {why}{more}")));
     }
@@ -143,8 +148,8 @@ fn run(
         0 => "it exports no function to call; memory and globals agree".to_owned(),
         _ => format!(
             "{} of {} agree{trapped}, and so do memory and globals",
-            counted(calls, "call", "calls"),
-            counted(called, "export", "exports")
+            counted(calls as u64, "call"),
+            counted(called as u64, "export")
         ),
     }))
 }
@@ -231,13 +236,5 @@ pub(super) fn value(ty: ValueType, number: u64) -> Value {
         ValueType::F64 => Value::F64((f64::from(low) / 2.0).to_bits()),
         ValueType::V128 => Value::V128(number.into()),
         _ => Value::u32(low),
-    }
-}
-
-/// A number of things, in words.
-pub(super) fn counted(number: usize, one: &str, many: &str) -> String {
-    match number {
-        1 => format!("1 {one}"),
-        _ => format!("{number} {many}"),
     }
 }

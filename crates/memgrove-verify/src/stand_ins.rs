@@ -3,9 +3,10 @@
 //! A module's exports may never reach an import with the arguments that are tried; copies that export what was
 //! put inside do (see `copy.rs`).
 
+use memgrove_module::counted;
 use memgrove_rewrite::{Behaviour, Plan, RuntimeFunction};
 
-use super::drive::{counted, value};
+use super::drive::value;
 use super::heap;
 use super::pair::{NoPair, Pair, Same, Sides};
 use super::{Evidence, Gap, Grown, GrownBy, Outcome, Reason, Subject};
@@ -51,7 +52,7 @@ pub(super) fn check(
     let (heap, mut known): (Vec<&StandIn>, Vec<&StandIn>) =
         subject.stand_ins.iter().filter(is_known).partition(is_heap);
     if known.len() > MOST {
-        let more = counted(known.len() - MOST, "stand-in", "stand-ins");
+        let more = counted((known.len() - MOST) as u64, "stand-in");
         gaps.push(Gap::new(Reason::TooManyImports, format!("{more} beyond the first {MOST}")));
         known.truncate(MOST);
     }
@@ -100,9 +101,9 @@ fn directly(
     evidence.stand_ins_compared += known.len() - silent.len();
     let what = match evidence.stand_in_calls_returned {
         0 => "every call traps as it does in the host".to_owned(),
-        returned => format!("{} and memory agree", counted(returned, "call", "calls")),
+        returned => format!("{} and memory agree", counted(returned as u64, "call")),
     };
-    Ok(format!("{} called directly, {what}", counted(known.len(), "stand-in", "stand-ins")))
+    Ok(format!("{} called directly, {what}", counted(known.len() as u64, "stand-in")))
 }
 
 /// Holds the heap that was put inside to C's contract, beside the emulated host's.
@@ -137,11 +138,11 @@ fn contract(
         evidence.stand_ins_compared += entries.len();
         evidence.stand_in_calls_returned += found.calls;
     }
-    let functions = counted(entries.len(), "function", "functions");
+    let functions = counted(entries.len() as u64, "function");
     Ok(format!(
         "{functions} of the heap called {} times and compared with another heap, {} keep C's contract",
         found.calls,
-        counted(found.blocks, "block", "blocks")
+        counted(found.blocks as u64, "block")
     ))
 }
 

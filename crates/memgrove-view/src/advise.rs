@@ -1,6 +1,6 @@
 //! Which allocator serves a recorded program best.
 
-use memgrove_results::advice::{Advice, Candidate, Present, Verdict};
+use memgrove_results::advice::{Advice, Candidate, Present, Taken, UNHARDENED, Verdict};
 use memgrove_results::guest::Role;
 use memgrove_text::{Line, Text, Tone, escape_name};
 use serde::Serialize;
@@ -111,8 +111,31 @@ impl Advised<'_> {
             }
             None => {}
         }
+        self.traps(&mut lines);
         self.table(&mut lines);
         lines.into_text()
+    }
+
+    /// What it would cost that misuse of the heap traps.
+    fn traps(&self, lines: &mut Lines) {
+        let calls = self.advice.calls.max(1);
+        let unit = self.advice.price.as_ref().map_or("instructions", |price| &price.unit);
+        let of = |taken: &Taken| {
+            format!("{} and {} {unit} a call", count(taken.peak_pages, "page"), grouped(taken.work() / calls))
+        };
+        for (hardened, taken) in self.advice.hardened() {
+            let plain = self.advice.candidates.iter().find(|one| one.allocator == UNHARDENED);
+            let plain =
+                plain.filter(|plain| plain.failure.is_none()).and_then(|plain| plain.figures.as_ref());
+            let compared = plain
+                .map_or_else(String::new, |plain| format!("; {UNHARDENED} without traps: {}", of(plain)));
+            let words = format!(
+                "{}: {}{compared}. A double free, a wrong free and an overflow then trap",
+                hardened.allocator,
+                of(taken)
+            );
+            lines.field("traps", Tone::Plain, &words);
+        }
     }
 
     fn table(&self, lines: &mut Lines) {

@@ -1,6 +1,6 @@
 //! What swapping an allocator did, or why it was not done.
 
-use memgrove_rewrite::swap::{Swapped, To};
+use memgrove_rewrite::swap::{Refusal, Swapped, To};
 use memgrove_text::{Line, Text, Tone, escape_name};
 use memgrove_verify::Outcome;
 use memgrove_verify::swap::{Costs, SwapVerification};
@@ -21,8 +21,8 @@ pub struct Swap<'a> {
     pub to: To,
     /// Bytes of the original.
     pub bytes_before: usize,
-    /// What was done, or why nothing.
-    pub result: Result<&'a Swapped, String>,
+    /// What was done, or why nothing: none before that is known.
+    pub result: Result<&'a Swapped, Option<&'a Refusal>>,
     /// What verification came to, if it was asked.
     pub verification: Option<&'a SwapVerification>,
     /// Bytes of original and result under Brotli, where they were packed.
@@ -36,7 +36,8 @@ struct Record<'a> {
     schema: u32,
     file: &'a str,
     to: &'static str,
-    refused: Option<&'a str>,
+    refused: Option<String>,
+    hint: Option<&'static str>,
     bytes_before: usize,
     bytes_after: Option<usize>,
     brotli_bytes_before: Option<u64>,
@@ -118,7 +119,12 @@ impl Swap<'_> {
         let swapped = match &self.result {
             Ok(swapped) => swapped,
             Err(why) => {
-                lines.field("refused", Tone::Warn, why);
+                if let Some(why) = why {
+                    lines.field("refused", Tone::Warn, &why.to_string());
+                    if let Some(hint) = why.hint() {
+                        lines.field("to try", Tone::Plain, hint);
+                    }
+                }
                 return lines.into_text();
             }
         };
@@ -177,6 +183,7 @@ impl Swap<'_> {
     /// What the serialiser says; there is no value here that it refuses.
     pub fn json(&self) -> serde_json::Result<Json> {
         let swapped = self.result.as_ref().ok();
+        let refusal = self.result.as_ref().err().copied().flatten();
         let replaced = swapped.iter().flat_map(|swapped| &swapped.replaced).map(|member| Replaced {
             func: member.func,
             role: member.role.name(),
@@ -186,7 +193,8 @@ impl Swap<'_> {
             schema: SCHEMA,
             file: self.name,
             to: self.to.name(),
-            refused: self.result.as_ref().err().map(String::as_str),
+            refused: refusal.map(ToString::to_string),
+            hint: refusal.and_then(Refusal::hint),
             bytes_before: self.bytes_before,
             bytes_after: swapped.map(|swapped| swapped.wasm.len()),
             brotli_bytes_before: self.brotli_bytes.map(|(before, _)| before),

@@ -308,6 +308,7 @@ fn list(catalogue: &Catalogue, out: &mut Output) -> Result<Exit> {
             Role::Floor => "the floor",
             Role::Peer => "peer",
             Role::Ours => "ours",
+            Role::Hardened => "ours, with traps at misuse",
         };
         text.line(format!("  {:wide$}  {} {}, {role}", guest.allocator, guest.title, guest.version));
     }

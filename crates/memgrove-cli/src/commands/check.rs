@@ -31,14 +31,15 @@ or a function of a library with --invoke. With -o, the instrumented module is wr
 two more, the memory `memgrove_profile` with the reports and the function `memgrove_finish`, which counts what is still \
 live. With --profile, such a memory is read; FILE is then the original module.
 
-The module's allocator must be known from the code, and nothing else may know how it works inside, as for `memgrove swap`; \
-if not, the module is refused, with the reason. It needs an engine with several memories.";
+The module's allocator must be known from the code, or its functions be named with --alloc, and nothing else may know how it \
+works inside, as for `memgrove swap`; if not, the module is refused, with the reason. It needs an engine with several memories.";
 
 const EXAMPLES: &str = "\
 Examples:
   memgrove check app.wasm --dir . -- input.txt
   memgrove check library.wasm --invoke work 1000
   memgrove check app.wasm -o app.checked.wasm
+  memgrove check app.wasm --alloc 244=malloc,1827=free
   memgrove check app.wasm --profile memory.bin --sarif app.sarif
   memgrove check app.wasm --fail-on use-after-free,double-free,leak";
 
@@ -71,7 +72,17 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "output")]
     suppress: Option<PathBuf>,
 
-    /// Check by calls, not in line: slower, and half as many bytes more
+    #[arg(
+        long,
+        value_name = "FUNC=ROLE",
+        value_delimiter = ',',
+        conflicts_with = "profile",
+        help = super::trace::ALLOC_HELP,
+        long_help = super::trace::alloc_help(&memgrove_api::check::role_names())
+    )]
+    alloc: Vec<String>,
+
+    /// Check by calls in loops, too, not in line: slower, and fewer bytes
     #[arg(long, conflicts_with = "profile")]
     by_call: bool,
 
@@ -181,7 +192,7 @@ fn instrument(args: &CheckArgs, path: &Path, original: &Original<'_>, out: &mut 
     }
     let before = original.facts.bytes().len() as u64;
     out.note(format!(
-        "{}: {} ({} % of the original); accesses checked: {}; left out, as they touch no block: {}",
+        "{}: {} ({} % of the original); accesses checked: {}; left out, as they touch no block or one before them tests the same bytes: {}",
         target.name(),
         bytes(checked.wasm.len() as u64),
         (checked.wasm.len() as u64 * 100) / before.max(1),
@@ -195,6 +206,7 @@ fn instrument(args: &CheckArgs, path: &Path, original: &Original<'_>, out: &mut 
 fn checked(args: &CheckArgs, original: &Original<'_>, out: &mut Output) -> Result<Checked> {
     let (name, facts) = (original.name, original.facts);
     let request = Request {
+        alloc: args.alloc.clone(),
         call_sites: !args.no_call_sites,
         in_line: !args.by_call,
         exact: args.exact.clone(),

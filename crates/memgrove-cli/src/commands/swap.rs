@@ -78,7 +78,7 @@ pub(crate) fn run(args: &SwapArgs, out: &mut Output) -> Result<Exit> {
     let swapped = match memgrove_api::swap::make(&facts, to).with_context(|| name.clone())? {
         Made::Swapped(swapped) => swapped,
         Made::Refused(why) => {
-            show(args, &Swap { result: Err(why), ..shown(&name, to, &wasm) }, out)?;
+            show(args, &Swap { result: Err(Some(&why)), ..shown(&name, to, &wasm) }, out)?;
             return Ok(Exit::No);
         }
     };
@@ -95,7 +95,7 @@ fn shown<'a>(name: &'a str, to: To, wasm: &[u8]) -> Swap<'a> {
         name,
         to,
         bytes_before: wasm.len(),
-        result: Err(String::new()),
+        result: Err(None),
         verification: None,
         brotli_bytes: None,
         written_to: None,

@@ -58,7 +58,7 @@ pub(crate) struct TraceArgs {
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
 
-    #[arg(long, value_name = "FUNC=ROLE", value_delimiter = ',', help = ALLOC_HELP, long_help = alloc_help())]
+    #[arg(long, value_name = "FUNC=ROLE", value_delimiter = ',', help = ALLOC_HELP, long_help = alloc_help(&role_names()))]
     alloc: Vec<String>,
 
     /// Record sizes and blocks only, without the stacks of calls
@@ -109,11 +109,10 @@ pub(crate) struct TraceArgs {
     max_size: u64,
 }
 
-const ALLOC_HELP: &str =
+pub(super) const ALLOC_HELP: &str =
     "A function of the allocator, by index or name, and what it does; several with commas";
 
-fn alloc_help() -> String {
-    let roles = role_names();
+pub(super) fn alloc_help(roles: &str) -> String {
     format!(
         "{ALLOC_HELP}\n\nFUNC is an index, the name of an export, or one of the name section. ROLE is one of {roles}."
     )

@@ -144,6 +144,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ),
     ("npx memgrove trace node app.js", "npm/tests/register.test.mjs"),
     ("npx memgrove check node app.js", "npm/tests/register.test.mjs"),
+    ("memgrove check app.wasm --alloc my_alloc=malloc,my_release=free", "crates/memgrove-api/src/check.rs"),
 ];
 
 #[test]

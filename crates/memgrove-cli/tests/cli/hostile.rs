@@ -182,9 +182,13 @@ fn text_files(names: &Names) -> Vec<(&'static str, Vec<u8>)> {
     };
     // What depends on where blocks lie is told by its name.
     let swappable = fs::read_to_string(root().join("tests/cli/files/swappable.wat")).unwrap();
+    // A function that reads what the allocator keeps, by which the refusal calls it.
+    let end = swappable.trim_end().strip_suffix(')').unwrap();
+    let refused = format!("{end} (func (export {}) (result i32) (i32.load (i32.const 1032))))", n(1));
     let swappable = swappable.replace("(export \"sbrk\")", &format!("(export \"sbrk\") (export {})", n(1)));
     vec![
         ("swappable.wat", swappable.into_bytes()),
+        ("refused.wat", refused.into_bytes()),
         ("module.wasm", module(names)),
         ("module.mgpr", recording(&module(names))),
         ("module.mgck", check_recording(&module(names))),
@@ -389,6 +393,9 @@ const ASKED: &[&str] = &[
     "check module.wasm -o checked.wasm",
     "check @.wasm -o @.out --fail-on %",
     "check @.wasm -o @.out --exact %",
+    "check @.wasm -o @.out --alloc %",
+    "check @.wasm -o @.out --alloc %=malloc",
+    "check @.wasm -o @.out --alloc 0=%",
     "check @.wasm",
     "check @.wasm --suppress @.missing",
     "check @.wasm --suppress @.wat",
@@ -406,6 +413,7 @@ const ASKED: &[&str] = &[
     "swap @.wasm --to wee -o @.out",
     "swap @.wasm --to wee -o @.wasm",
     "swap swappable.wat --to dlmalloc -o @.out",
+    "swap refused.wat --to dlmalloc --dry-run",
     "swap swappable.wat --to dlmalloc -o @.out --json",
     "trace module.wasm -o traced.wasm",
     "trace module.wasm -o traced.wasm --alloc 0=malloc",

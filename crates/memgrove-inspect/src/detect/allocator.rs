@@ -7,6 +7,8 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
+use memgrove_module::counted_as;
+
 use super::allocator_sites::sites;
 use super::entries::{Entries, Judged, MAX_CONFIDENCE};
 use super::origin::{self, by_default, by_definition, default_of};
@@ -283,8 +285,8 @@ impl Likeness {
 fn nearest(entries: &Entries, library: &Library, searched: &Searched) -> Vec<Evidence> {
     let mut shown = BTreeSet::new();
     let mut evidence = vec![Evidence::new(format!(
-        "{} functions were compared with the fingerprints",
-        searched.funcs_searched
+        "{} compared with the fingerprints",
+        counted_as(searched.funcs_searched as u64, "function was", "functions were")
     ))];
     for found in &searched.matches {
         let Some(entry) =

@@ -40,6 +40,9 @@ pub(super) struct Trace {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Check {
     name: String,
+    /// As of a trace.
+    #[serde(default)]
+    alloc: Vec<String>,
     #[serde(default = "yes")]
     call_sites: bool,
     #[serde(default = "yes")]
@@ -95,6 +98,7 @@ impl Check {
         let wasm = one_module(inputs, &self.name, self.max_bytes, "check")?;
         let original = facts(&wasm)?;
         let request = check::Request {
+            alloc: self.alloc,
             call_sites: self.call_sites,
             in_line: self.in_line,
             exact: self.exact,

@@ -41,7 +41,7 @@ impl Request {
             name: &self.name,
             to,
             bytes_before: wasm.len(),
-            result: Err(String::new()),
+            result: Err(None),
             verification: None,
             brotli_bytes: None,
             written_to: None,
@@ -49,8 +49,8 @@ impl Request {
         let swapped = match make(&original, to)? {
             Made::Swapped(swapped) => swapped,
             Made::Refused(why) => {
-                shown.result = Err(why.clone());
-                return parts(3, Some(&why), &shown);
+                shown.result = Err(Some(&why));
+                return parts(3, Some(&why.to_string()), &shown);
             }
         };
         shown.result = Ok(&swapped);

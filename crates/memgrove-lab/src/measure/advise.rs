@@ -39,8 +39,8 @@ struct Guest {
 }
 
 impl Replayers {
-    /// Makes these allocators ready (names or groups as [`Catalogue::allocators`] takes them), and with them the floor and
-    /// the base. With a `price`, a chain's is counted beside instructions.
+    /// Makes these allocators ready (names or groups as [`Catalogue::allocators`] takes them), and with them the floor,
+    /// the base, and what has traps at misuse. With a `price`, a chain's is counted beside instructions.
     ///
     /// # Errors
     /// [`MeasureError`] for a name that is not known, a broken catalogue, or a build without the engine.
@@ -52,6 +52,7 @@ impl Replayers {
         let chosen = catalogue.allocators(allocators)?;
         let is_needed = |info: &&GuestInfo| {
             info.role == Role::Floor
+                || info.role == Role::Hardened
                 || info.allocator == BASE
                 || chosen.iter().any(|chosen| chosen.allocator == info.allocator)
         };
@@ -180,30 +181,30 @@ fn measure(
     Measured { figures, steps: None, fixed_pages, failure }
 }
 
-/// The fewest pages in which a replay succeeds whose memory cannot grow further, by bisection: it ran with what it took
-/// itself, and cannot with less than what is live.
+/// The pages of a heap that cannot grow and holds a replay, while one page fewer does not, by bisection: it ran with what
+/// it took itself, and cannot with less than what is live. Pages are counted in the memory as a whole, as some guests take
+/// one whenever they are called; what of it is not the heap's is the same in every run.
 fn fewest_pages(subject: &Subject, work: &Work, figures: &Figures) -> Option<u64> {
-    // What is behind the guest's own data at first is the heap's, too: the limit is one on the pages that it grows.
-    let first_bytes = subject.begin(work).ok()?.counter("heap_bytes").ok()?;
-    let mut fails = (figures.peak_live_bytes.saturating_sub(first_bytes) / PAGE_BYTES).saturating_sub(1);
-    let mut holds = figures.heap_bytes.saturating_sub(first_bytes).div_ceil(PAGE_BYTES);
-    let pages = |more: u64| (first_bytes + more * PAGE_BYTES).div_ceil(PAGE_BYTES);
-    let runs = |more: u64| -> bool {
+    let limit = figures.fuel.saturating_mul(super::failure::FUEL_LIMIT_RATIO);
+    let mut bout = subject.begin(work).ok()?;
+    let first = bout.memory_pages().ok()?;
+    let run = bout.run(limit).ok()?;
+    let mut holds = bout.memory_pages().ok()?;
+    let heap_bytes = bout.counter("heap_bytes").ok().filter(|_| run.checksum == figures.checksum)?;
+    let others = (bout.memory_pages().ok()? * PAGE_BYTES).checked_sub(heap_bytes)?;
+    let heap_pages = |pages: u64| (pages * PAGE_BYTES).saturating_sub(others).div_ceil(PAGE_BYTES);
+    let runs = |pages: u64| -> bool {
         let Ok(mut bout) = subject.begin(work) else { return false };
-        let limit = figures.fuel.saturating_mul(super::failure::FUEL_LIMIT_RATIO);
-        bout.limit_pages(more).is_ok() && bout.run(limit).is_ok_and(|run| run.checksum == figures.checksum)
+        bout.limit_pages(pages).is_ok() && bout.run(limit).is_ok_and(|run| run.checksum == figures.checksum)
     };
-    // A guest whose constructors run at each call may have taken a page when it was asked, or take one more.
-    let most = holds + 2;
-    while !runs(holds) {
-        holds += 1;
-        if holds > most {
-            return None;
-        }
+    if !runs(holds) {
+        return None;
     }
-    if fails < holds && runs(fails) {
-        return Some(pages(fails));
+    // Memory is never less than what it begins with.
+    if runs(first) {
+        return Some(heap_pages(first));
     }
+    let mut fails = first.max(((others + figures.peak_live_bytes) / PAGE_BYTES).saturating_sub(1));
     while holds.saturating_sub(fails) > 1 {
         let middle = fails + (holds - fails) / 2;
         if runs(middle) {
@@ -212,7 +213,7 @@ fn fewest_pages(subject: &Subject, work: &Work, figures: &Figures) -> Option<u64
             fails = middle;
         }
     }
-    Some(pages(holds))
+    Some(heap_pages(holds))
 }
 
 fn taken(figures: &Figures, fixed_pages: Option<u64>, floor_fuel: u64, ends_empty: bool) -> Taken {

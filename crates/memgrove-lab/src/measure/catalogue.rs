@@ -158,7 +158,7 @@ impl Catalogue {
     }
 
     /// The allocators that `names` ask for, in the manifest's order: ids, or the groups `all`, `ours`, `peers`.
-    /// No name means all.
+    /// No name means all. What has traps is measured only where it is named.
     ///
     /// # Errors
     /// [`CatalogueError::Unknown`].
@@ -171,9 +171,10 @@ impl Catalogue {
             }
         }
         let wanted = |guest: &&GuestInfo| {
-            names.is_empty()
+            let is_plain = guest.role != Role::Hardened;
+            (names.is_empty() && is_plain)
                 || names.iter().any(|name| match name.as_str() {
-                    "all" => true,
+                    "all" => is_plain,
                     "ours" => guest.role == Role::Ours,
                     "peers" => guest.role == Role::Peer,
                     id => guest.allocator == id,

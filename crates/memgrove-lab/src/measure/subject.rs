@@ -126,17 +126,26 @@ impl Subject {
 }
 
 impl Bout {
-    /// Refuses memory beyond so many pages more than there are now; for a guest that [`replayer`] has made.
+    /// Pages of the guest's memory as a whole.
+    ///
+    /// # Errors
+    /// [`Failure::Unusable`] if it has none.
+    pub(super) fn memory_pages(&mut self) -> Result<u64, Failure> {
+        let bytes = self.instance.memory_bytes(Memory::Main);
+        let bytes = bytes.map_err(|error| Failure::Unusable { words: error.to_string() })?;
+        Ok(bytes / PAGE_BYTES)
+    }
+
+    /// Refuses memory beyond so many pages in all; for a guest that [`replayer`] has made.
     ///
     /// [`replayer`]: super::replayer
     ///
     /// # Errors
     /// [`Failure::Unusable`] for another guest.
-    pub(super) fn limit_pages(&mut self, more: u64) -> Result<(), Failure> {
-        let unusable = |error: EngineError| Failure::Unusable { words: error.to_string() };
-        let pages = self.instance.memory_bytes(Memory::Main).map_err(unusable)? / PAGE_BYTES;
-        let limit = u32::try_from(pages.saturating_add(more)).unwrap_or(u32::MAX);
-        self.instance.set_global(replayer::LIMIT, Value::u32(limit)).map_err(unusable)
+    pub(super) fn limit_pages(&mut self, pages: u64) -> Result<(), Failure> {
+        let limit = u32::try_from(pages).unwrap_or(u32::MAX);
+        let set = self.instance.set_global(replayer::LIMIT, Value::u32(limit));
+        set.map_err(|error| Failure::Unusable { words: error.to_string() })
     }
 
     /// Does the work once, with this much fuel where that is counted.

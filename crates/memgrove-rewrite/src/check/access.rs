@@ -64,8 +64,8 @@ pub(super) struct Accesses {
     /// Accesses that are checked, and those that need not be.
     pub sites: u32,
     pub proven: u32,
-    /// How often each form is.
-    forms: BTreeMap<Form, u32>,
+    /// How often each form is, in line and by calls.
+    forms: BTreeMap<(Form, bool), u32>,
     /// By function: those that need not be, and where the stack grows.
     places: BTreeMap<u32, Places>,
 }
@@ -101,8 +101,14 @@ impl Kept {
 impl Accesses {
     /// Finds the accesses of all functions but the exempt ones. Linear in the module.
     ///
-    /// `stack_pointer` is the one whose end is known.
-    pub fn find(code: &Code<'_>, exempt: &BTreeSet<u32>, stack_pointer: Option<u32>) -> Self {
+    /// `stack_pointer` is the one whose end is known; `changes` tells instructions after which other bytes may be accessed.
+    pub fn find(
+        code: &Code<'_>,
+        exempt: &BTreeSet<u32>,
+        stack_pointer: Option<u32>,
+        in_line: bool,
+        changes: &dyn Fn(&Operator<'_>) -> bool,
+    ) -> Self {
         let facts = code.facts();
         let mut found = Self {
             funcs: BTreeMap::new(),
@@ -115,28 +121,34 @@ impl Accesses {
         for func in (facts.imported_func_count()..facts.func_count()).filter(|func| !exempt.contains(func)) {
             let Some(reader) = facts.operators(func) else { continue };
             let mut kept = None::<Kept>;
-            let mut places = places(code, func, any_pointer);
+            let mut places = places(code, func, any_pointer, changes);
             if stack_pointer.is_none() {
                 places.stack.clear();
             }
             if !places.stack.is_empty() {
                 kept = Some(Kept::default());
             }
+            let mut loops = Loops::default();
             for (position, operator) in reader.into_iter().map_while(Result::ok).enumerate() {
+                loops.pass(&operator);
+                let in_line = in_line && loops.is_inside();
                 if let Some(access) = Access::of(&operator) {
                     if places.proven.binary_search(&position).is_ok() {
                         found.proven += 1;
                     } else {
                         found.sites += u32::from(access != Access::Grow);
                         if let Access::At { memarg, width, stores, .. } = access {
-                            *found.forms.entry(Form::of(memarg, width, stores)).or_default() += 1;
+                            *found.forms.entry((Form::of(memarg, width, stores), in_line)).or_default() += 1;
                         }
                         let operands: &[ValType] = match access {
                             Access::At { operands, .. } => operands,
                             Access::Grow => &[],
                             _ => &[ValType::I32, ValType::I32],
                         };
-                        kept.get_or_insert_default().add(operands);
+                        let kept = kept.get_or_insert_default();
+                        if !in_line || !places.held.contains_key(&position) {
+                            kept.add(operands);
+                        }
                     }
                 }
             }
@@ -161,12 +173,16 @@ impl Accesses {
     }
 
     /// Adds functions for the forms that are often used.
-    pub fn add_forms(&self, edits: &mut Edits<'_, '_>, checker: &Checker) -> BTreeMap<Form, u32> {
-        let ty = edits.add_type(vec![ValType::I32, ValType::I32], vec![ValType::I32]);
+    pub fn add_forms(&self, edits: &mut Edits<'_, '_>, checker: &Checker) -> BTreeMap<(Form, bool), u32> {
+        let params = || vec![ValType::I32, ValType::I32];
+        let decides = edits.add_type(params(), Vec::new());
+        let hands_on = edits.add_type(params(), vec![ValType::I32]);
         let often = self.forms.iter().filter(|(_, count)| **count >= LEAST_OF_A_FORM);
-        often
-            .map(|(form, _)| (*form, edits.add_func(ty, form.function(checker), "memgrove.checker.form")))
-            .collect()
+        let mut add = |form: Form, in_line: bool| match in_line {
+            true => edits.add_func(decides, form.decides(checker), "memgrove.checker.decides"),
+            false => edits.add_func(hands_on, form.function(checker), "memgrove.checker.form"),
+        };
+        often.map(|(&(form, in_line), _)| ((form, in_line), add(form, in_line))).collect()
     }
 
     /// Functions that are to be changed.
@@ -179,9 +195,45 @@ impl Accesses {
         self.places.get(&func).is_some_and(|places| places.proven.binary_search(&position).is_ok())
     }
 
+    /// The local that holds the address of this access.
+    fn held(&self, func: u32, position: usize) -> Option<u32> {
+        self.places.get(&func)?.held.get(&position).copied()
+    }
+
     /// The stack grows in this function at this position.
     fn grows_stack(&self, func: u32, position: usize) -> bool {
         self.places.get(&func).is_some_and(|places| places.stack.binary_search(&position).is_ok())
+    }
+}
+
+/// Which loops a place in a function's code lies in: what is run often.
+#[derive(Default)]
+struct Loops {
+    /// Of each block that has begun: it is a loop.
+    blocks: Vec<bool>,
+    loops: u32,
+}
+
+impl Loops {
+    fn pass(&mut self, operator: &Operator<'_>) {
+        match operator {
+            Operator::Loop { .. } => {
+                self.blocks.push(true);
+                self.loops += 1;
+            }
+            Operator::Block { .. }
+            | Operator::If { .. }
+            | Operator::Try { .. }
+            | Operator::TryTable { .. } => self.blocks.push(false),
+            Operator::End | Operator::Delegate { .. } => {
+                self.loops -= u32::from(self.blocks.pop() == Some(true));
+            }
+            _ => {}
+        }
+    }
+
+    fn is_inside(&self) -> bool {
+        self.loops > 0
     }
 }
 
@@ -192,10 +244,10 @@ pub(super) struct Manner<'c> {
     pub exempt: &'c BTreeSet<u32>,
     /// Reads of these as writes: to the byte.
     pub exact: &'c BTreeSet<u32>,
-    /// By code in line, which calls only where a granule is not whole.
+    /// In loops by code in line, which calls only where a granule is not whole.
     pub in_line: bool,
-    /// Functions that decide about accesses of these forms, where it is not in line.
-    pub forms: &'c BTreeMap<Form, u32>,
+    /// Functions that decide about accesses of these forms, in line and by calls.
+    pub forms: &'c BTreeMap<(Form, bool), u32>,
 }
 
 /// Puts tests before accesses, beside the frames.
@@ -210,6 +262,7 @@ pub(super) struct Checks<'c, 't, 'm, 'a> {
     has_frame: bool,
     is_checked: bool,
     starts: [u32; 5],
+    loops: Loops,
 }
 
 impl<'c, 't, 'm, 'a> Checks<'c, 't, 'm, 'a> {
@@ -230,6 +283,7 @@ impl<'c, 't, 'm, 'a> Checks<'c, 't, 'm, 'a> {
             has_frame: false,
             is_checked: false,
             starts: [0; 5],
+            loops: Loops::default(),
         }
     }
 
@@ -258,18 +312,21 @@ impl<'c, 't, 'm, 'a> Checks<'c, 't, 'm, 'a> {
         locals
     }
 
-    fn test(&self, form: Form, site: u32, splice: &mut Splice) {
-        let address = self.starts[0];
+    /// Tests an access of which a local holds the address.
+    fn test(&self, form: Form, address: u32, site: u32, splice: &mut Splice) {
         for instruction in form.granules(address, self.checker.shadow) {
             splice.before(&instruction);
         }
-        splice
-            .before(&IF)
-            .before(&Instruction::LocalGet(address))
-            .before(&Instruction::I32Const(form.offset.cast_signed()))
-            .before(&Instruction::I32Const(site.cast_signed()))
-            .before(&Instruction::Call(self.checker.access(form.width, form.stores)))
-            .before(&Instruction::End);
+        let site = Instruction::I32Const(site.cast_signed());
+        splice.before(&IF).before(&Instruction::LocalGet(address));
+        match self.manner.forms.get(&(form, true)) {
+            Some(func) => splice.before(&site).before(&Instruction::Call(*func)),
+            None => splice
+                .before(&Instruction::I32Const(form.offset.cast_signed()))
+                .before(&site)
+                .before(&Instruction::Call(self.checker.access(form.width, form.stores))),
+        };
+        splice.before(&Instruction::End);
     }
 
     /// Tests a range of which the address and the length are on the stack, or in locals.
@@ -285,6 +342,7 @@ impl<'c, 't, 'm, 'a> Checks<'c, 't, 'm, 'a> {
 impl Instrument for Checks<'_, '_, '_, '_> {
     fn function(&mut self, function: &Subject<'_, '_>) -> Result<Option<Frame>, Error> {
         self.at = 0;
+        self.loops = Loops::default();
         let frame = self.stacks.function(function)?;
         self.has_frame = frame.is_some();
         let kept = self.accesses.funcs.get(&function.index);
@@ -305,6 +363,7 @@ impl Instrument for Checks<'_, '_, '_, '_> {
     fn instruction(&mut self, site: &Site<'_, '_>, splice: &mut Splice) -> Result<(), Error> {
         let position = self.at;
         self.at += 1;
+        self.loops.pass(site.operator);
         if self.has_frame {
             self.stacks.instruction(site, splice)?;
         }
@@ -351,13 +410,13 @@ impl Instrument for Checks<'_, '_, '_, '_> {
             _ => &[ValType::I32, ValType::I32],
         };
         if let Access::At { memarg, width, stores, .. } = access
-            && !self.manner.in_line
+            && !(self.manner.in_line && self.loops.is_inside())
         {
             // The function hands the address on.
             let kept = self.keep_above(operands, splice);
             let form = Form::of(memarg, width, stores || is_exact);
             let site = Instruction::I32Const(offset.cast_signed());
-            match self.manner.forms.get(&form) {
+            match self.manner.forms.get(&(form, false)) {
                 Some(func) => splice.before(&site).before(&Instruction::Call(*func)),
                 None => splice
                     .before(&Instruction::I32Const(form.offset.cast_signed()))
@@ -369,10 +428,16 @@ impl Instrument for Checks<'_, '_, '_, '_> {
             }
             return Ok(());
         }
+        if let Access::At { memarg, width, stores, .. } = access
+            && let Some(local) = self.accesses.held(func, position)
+        {
+            self.test(Form::of(memarg, width, stores || is_exact), local, offset, splice);
+            return Ok(());
+        }
         let (address, kept) = self.keep(operands, splice);
         match (access, &kept[..]) {
             (Access::At { memarg, width, stores, .. }, _) => {
-                self.test(Form::of(memarg, width, stores || is_exact), offset, splice);
+                self.test(Form::of(memarg, width, stores || is_exact), address, offset, splice);
             }
             // Read first, as the instruction does.
             (Access::Copy, [source, length]) => {

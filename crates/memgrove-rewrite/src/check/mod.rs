@@ -4,7 +4,7 @@
 //! facts, members ─► old        what the allocator is, and that nothing else knows how it works inside    swap/old.rs
 //!                ─► headers    code of the program that looks at the allocator's headers                       headers.rs
 //!                ─► accesses   which instructions are checked, and how                                    access.rs
-//!                ─► proven     which of them need no test                                                    proven.rs
+//!                ─► proven     which of them need no test                                         proven.rs, repeated.rs
 //!                ─► bounds     where there is neither data nor stack                                        bounds.rs
 //!                ─► frames     who called                                                                 frames
 //!                ─► wrappers   of the allocator's functions                                               family.rs, wrap.rs
@@ -20,7 +20,7 @@
 //! clearing and aligning are built on them, as the allocator's own functions would look for its headers. Those, and what
 //! only they call, are not checked.
 //!
-//! **Accesses.** An instruction tests the granule of its last byte, and of its first where that may be another, in line;
+//! **Accesses.** An instruction tests the granule of its last byte, and of its first where that may be another, in loops in line;
 //! only if one is not whole, a function decides, to the byte. The site is where the instruction lies in the original. A
 //! word that is read aligned may go beyond the end of its block: libraries look for the end of a string so.
 //!
@@ -38,14 +38,16 @@ mod family;
 mod form;
 mod headers;
 mod proven;
+mod repeated;
 mod shape;
 mod wrap;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use memgrove_module::{Code, Facts};
 use thiserror::Error;
 use wasm_encoder::{ConstExpr, Function, GlobalType, Instruction, MemoryType, ValType};
+use wasmparser::Operator;
 
 pub use self::access::access_at;
 use self::access::{Accesses, Checks, Manner};
@@ -56,6 +58,8 @@ use self::headers::Headers;
 use crate::edit::{Edits, Map, Sections, applied};
 use crate::frames::{self, Behind, Contents, EXPORT, Reach, Recorder, Room, Stacks};
 use crate::graft::{Constant, Data, Donor, GraftError, Item, Joint, Roots, graft};
+/// Whether a function of this role can be wrapped.
+pub use crate::swap::is_replaceable as takes;
 use crate::swap::old::{Inlined, Old, Reader};
 use crate::swap::{Manners, Member, Refusal};
 
@@ -77,7 +81,7 @@ pub struct Options {
     pub manners: Manners,
     /// Tell the calls of one function by another apart.
     pub call_sites: bool,
-    /// Test in line, and call only where a test fails: quicker and longer.
+    /// Test in line in loops, and call there only where a test fails: quicker and longer.
     pub in_line: bool,
     /// Functions whose reads are tested to the byte: none may go beyond the end of a block in the word that holds the end.
     pub exact: BTreeSet<u32>,
@@ -98,7 +102,7 @@ pub struct Checked {
     pub wrapped: Vec<Member>,
     /// Instructions that are checked.
     pub sites: u32,
-    /// Instructions that need no check, as it is proven that they touch no block.
+    /// Instructions that need no check, as it is proven that they touch no block, or one before them tests their bytes.
     pub proven: u32,
 }
 
@@ -192,12 +196,23 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
     let headers = Headers::find(&code, &old, &options.members)?;
     let exempt: BTreeSet<u32> = old.replaced.keys().chain(&old.dead).chain(&old.primers).copied().collect();
     let bounds = Bounds::of(&code);
-    let accesses = Accesses::find(&code, &exempt, bounds.stack_pointer);
     let mut old = old;
     old.replaced.retain(|func, _| !headers.inlined.contains_key(func));
     let family = Family::of(facts, &old, manners)?;
 
     let sections = Sections::read_valid(wasm)?;
+    let targets: Vec<u32> = old.replaced.keys().copied().collect();
+    let allocating = Reach::new(&sections, &targets, &[])?;
+    let accesses =
+        Accesses::find(&code, &exempt, bounds.stack_pointer, options.in_line, &|operator| match operator {
+            Operator::Call { function_index } => allocating.reaches(*function_index),
+            Operator::CallIndirect { type_index, .. } => {
+                allocating.reaches_openly(sections.func_type_at(*type_index))
+            }
+            Operator::CallRef { .. } => true,
+            // What leaves the function does not come back.
+            _ => false,
+        });
     let mut edits = Edits::new(&sections);
     let recorder = Recorder {
         stacks: true,
@@ -260,7 +275,6 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
     let checker = Checker::new(find, added, stack, (shadow, inside))?;
     edits.add_export(FINISH, wasmparser::ExternalKind::Func, checker.finish)?;
 
-    let targets: Vec<u32> = old.replaced.keys().copied().collect();
     let others: Vec<u32> = accesses.funcs().filter(|func| !old.replaced.contains_key(func)).collect();
     let reach = Reach::new(&sections, &targets, &others)?;
     // The memory may be longer than its type says, where the host makes it.
@@ -281,10 +295,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         Some(Behind { entry: checker.enter, import: checker.sync }),
     )?;
     family.wrap(&mut edits, &checker)?;
-    let forms = match options.in_line {
-        true => BTreeMap::new(),
-        false => accesses.add_forms(&mut edits, &checker),
-    };
+    let forms = accesses.add_forms(&mut edits, &checker);
     edits.record(TOOL, env!("CARGO_PKG_VERSION"));
     let stacks = Stacks::new(&sections, &reach, added, stack, options.call_sites);
     let mut checks = Checks::new(

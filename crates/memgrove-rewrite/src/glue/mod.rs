@@ -241,7 +241,8 @@ struct Candidates<'a> {
     passed: BTreeSet<&'a str>,
 }
 
-/// Objects that have all keys; more are not the glue of one module.
+/// Objects that have all keys; more are not the glue of one module. Emscripten writes one; a bundle may repeat
+/// it for each platform.
 const MOST_OBJECTS: usize = 8;
 
 impl<'a> Candidates<'a> {

@@ -25,9 +25,10 @@ use super::defined;
 use crate::Error;
 use crate::edit::{Edits, Sections, count};
 
-/// Code that is added, in instructions for each byte of the module: a type may be longer than all that has it.
+/// Code that is added, in instructions for each byte of the module: a type may be longer than all that has it. A
+/// quarter of it is enough for the corpus and the samples.
 const MOST_ADDED: usize = 16;
-/// Values that travel at once, of one type.
+/// Values that travel at once, of one type: as many as engines allow results. A quarter is enough for the corpus and the samples.
 const MOST_VALUES: u32 = 1000;
 
 /// What is to be done, found before anything is written.

@@ -7,7 +7,9 @@ use wasm_encoder::{BlockType, Function, Instruction, MemArg, MemArgTarget, ValTy
 
 use super::Manners;
 use super::heap::Heap;
+use super::own::Errno;
 use super::role::{Member, Role};
+use super::uses::Far;
 
 /// Every block of the new heap is aligned to so many bytes.
 const ALIGN: i32 = 16;
@@ -190,15 +192,15 @@ impl Writer<'_> {
 
     fn set_errno(&mut self) {
         use Instruction as I;
-        if let Some((address, number)) = self.manners.errno {
-            let memory = MemArg {
-                offset: u64::from(address),
-                align: 2,
-                target: MemArgTarget::Memory(0),
-                ordering: None,
-            };
-            self.push(&[I::I32Const(0), I::I32Const(number), I::I32Store(memory)]);
-        }
+        let Some((errno, number)) = self.manners.errno else { return };
+        let (base, offset) = match errno {
+            Errno::At(address) => (I::I32Const(0), address),
+            Errno::Behind(Far::Result(func), distance) => (I::Call(func), distance),
+            Errno::Behind(Far::Global(global), distance) => (I::GlobalGet(global), distance),
+        };
+        let memory =
+            MemArg { offset: u64::from(offset), align: 2, target: MemArgTarget::Memory(0), ordering: None };
+        self.push(&[base, I::I32Const(number), I::I32Store(memory)]);
     }
 
     /// Sets errno if the result, on the stack, is null.

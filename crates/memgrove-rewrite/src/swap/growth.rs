@@ -122,7 +122,10 @@ fn keeps_break(code: &Code<'_>, sbrk: u32) -> bool {
     code.has_type(sbrk, "i32 -> i32")
         && flow.code.iter().enumerate().any(|(at, operator)| match operator {
             Operator::I32Store { .. } => !is_errno(at),
-            Operator::GlobalSet { .. } => true,
+            Operator::GlobalSet { .. }
+            | Operator::I32AtomicStore { .. }
+            | Operator::I32AtomicRmwAdd { .. }
+            | Operator::I32AtomicRmwCmpxchg { .. } => true,
             _ => false,
         })
 }

@@ -8,12 +8,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wasm_encoder::{BlockType, ConstExpr, Function, GlobalType, Instruction, MemArg, MemArgTarget, ValType};
+use wasm_encoder::{ConstExpr, Function, GlobalType, Instruction, ValType};
 use wasmparser::TypeRef;
 
 use super::bytes::Bytes;
+use super::made::{self, Extent, State, memory};
 use super::role::i32s;
-use super::{Beyond, Growth, SwapError};
+use super::shared::{self, Threads};
+use super::{Growth, SwapError};
 use crate::edit::Edits;
 use crate::graft::{Data, Donor, GraftError, Item, Joint, Roots, graft};
 
@@ -78,11 +80,18 @@ impl To {
     }
 }
 
-/// Bytes of the heap's own stack. Its functions call each other a few levels deep, with frames of up to 32 bytes.
-const STACK_BYTES: u32 = 1024;
-/// The alignment of whatever is given to a heap.
-const ALIGN: u32 = 16;
-const PAGE_BYTES: i32 = 1 << 16;
+/// What is put inside, and how.
+pub(super) struct Wanted<'w> {
+    pub to: To,
+    pub growth: Growth,
+    pub bytes: Bytes,
+    /// The functions of C that are asked for.
+    pub functions: &'w BTreeSet<&'static str>,
+    /// With the word before a block that code of dlmalloc's reads.
+    pub mapped: bool,
+    /// For a memory that threads share.
+    pub threads: Option<Threads>,
+}
 
 /// A heap inside, by the edit indices of its functions and of what they share.
 pub(super) struct Heap {
@@ -99,16 +108,9 @@ impl Heap {
         self.funcs.get(name).copied().unwrap_or(u32::MAX)
     }
 
-    /// Adds a heap with these functions, and what they reach. `mapped`: with the word before a block that code of
-    /// dlmalloc's reads.
-    pub fn add(
-        edits: &mut Edits<'_, '_>,
-        to: To,
-        growth: Growth,
-        bytes: Bytes,
-        functions: &BTreeSet<&'static str>,
-        mapped: bool,
-    ) -> Result<Self, SwapError> {
+    /// Adds a heap with the functions that are asked for, and what they reach.
+    pub fn add(edits: &mut Edits<'_, '_>, options: &Wanted<'_>) -> Result<Self, SwapError> {
+        let Wanted { to, growth, bytes, functions, mapped, threads } = *options;
         let mut wanted = functions.clone();
         if mapped {
             MAPPED
@@ -129,17 +131,36 @@ impl Heap {
             let ty = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
             edits.add_global(ty, ConstExpr::i32_const(0))
         });
-        let next = next(edits, growth);
-        let grow = grow(edits, growth, next);
-        let mut getter = |global: u32, name: &str| {
+        let extent = Extent::of(&donor, threads.is_some());
+        let next = made::next(edits, growth);
+        let mut grow = made::grow(edits, growth, next);
+        if let Some(record) = extent.record {
+            grow = shared::announcing(edits, grow, base, record);
+        }
+        let mut getter = |code: &[Instruction<'_>], name: &str| {
             let (params, results) = i32s(0, 1);
             let ty = edits.add_type(params, results);
             let mut body = Function::new([]);
-            body.instruction(&Instruction::GlobalGet(global)).instruction(&Instruction::End);
+            for instruction in code {
+                body.instruction(instruction);
+            }
+            body.instruction(&Instruction::End);
             edits.add_func(ty, body, name)
         };
-        let rest =
-            (getter(rest_start, "memgrove.heap.rest_start"), getter(rest_end, "memgrove.heap.rest_end"));
+        let (start, end) = ("memgrove.heap.rest_start", "memgrove.heap.rest_end");
+        let rest = match extent.record {
+            None => (
+                getter(&[Instruction::GlobalGet(rest_start)], start),
+                getter(&[Instruction::GlobalGet(rest_end)], end),
+            ),
+            // A thread other than the one that made the heap may be the first that asks.
+            Some(record) => {
+                let of_base = Instruction::GlobalGet(base);
+                let own = Instruction::I32Const(extent.own_bytes.cast_signed());
+                let load = Instruction::I32Load(memory(u64::from(record + shared::REST_END), 2));
+                (getter(&[of_base.clone(), own, Instruction::I32Add], start), getter(&[of_base, load], end))
+            }
+        };
         let bind = |import: &wasmparser::Import<'_>| match (import.module, import.name) {
             ("env", "memory") => Some(Item::Memory(0)),
             // Position-independent code imports one global that it moves: its stack's.
@@ -165,10 +186,17 @@ impl Heap {
         let joint = Joint { bind: &bind, memory: None, name: &name, data: Data::Code };
         let grafted = graft(edits, &donor, Roots { funcs: &roots, bodies: &[] }, &joint)?;
         let func = |of_donor: u32| grafted.func(of_donor).ok_or(GraftError::Memory);
-        let funcs =
+        let mut funcs: BTreeMap<&'static str, u32> =
             of_donor.iter().map(|(name, of)| Ok((*name, func(*of)?))).collect::<Result<_, GraftError>>()?;
-        let state = State { base, stack, rest_start, rest_end, next, grow };
-        let make = state.make(edits, &donor);
+        let state = State { base, stack, rest_start, rest_end, next, grow, extent };
+        let mut make = state.make(edits, &donor);
+        if let Some((threads, record)) = threads.zip(extent.record) {
+            let lock = shared::Lock::add(edits, threads, &state, record, make);
+            make = lock.find;
+            for (name, func) in &mut funcs {
+                *func = lock.around(edits, name, *func);
+            }
+        }
         let heap = Self { base, make, funcs };
         if mapped { heap.with_mapped_blocks(edits, functions) } else { Ok(heap) }
     }
@@ -215,217 +243,3 @@ const MAPPED: [(&str, &[&str]); 7] = [
     ("posix_memalign", &["posix_memalign"]),
     ("malloc_usable_size", &[]),
 ];
-
-/// What a heap shares with the module that it is put into.
-struct State {
-    base: u32,
-    stack: u32,
-    rest_start: u32,
-    rest_end: u32,
-    next: u32,
-    grow: u32,
-}
-
-impl State {
-    /// The function that makes the heap, in memory that it grows: it clears and fills the heap's data.
-    fn make(&self, edits: &mut Edits<'_, '_>, donor: &Donor<'_>) -> u32 {
-        use Instruction as I;
-        let data: Vec<(u32, &[u8])> = donor.placed_data().collect();
-        let end = data.iter().map(|(at, bytes)| at + crate::edit::count(bytes.len())).max().unwrap_or(0);
-        let data_bytes = end.next_multiple_of(ALIGN);
-        let own_bytes = (data_bytes + STACK_BYTES).cast_signed();
-        let (length, at, cursor) = (0, 1, 2);
-        let mut body = Function::new([(3, ValType::I32)]);
-        let mut push = |instructions: &[Instruction<'_>]| {
-            for instruction in instructions {
-                body.instruction(instruction);
-            }
-        };
-        // Up to the end of a page, where that can be had.
-        push(&[
-            I::Call(self.next),
-            I::I32Const(own_bytes + PAGE_BYTES - 1),
-            I::I32Add,
-            I::I32Const(-PAGE_BYTES),
-            I::I32And,
-            I::Call(self.next),
-            I::I32Sub,
-            I::LocalTee(length),
-            I::Call(self.grow),
-            I::LocalTee(at),
-            I::I32Eqz,
-            I::If(BlockType::Empty),
-            I::I32Const(own_bytes),
-            I::LocalTee(length),
-            I::Call(self.grow),
-            I::LocalTee(at),
-            I::I32Eqz,
-        ]);
-        push(&NULL_IF);
-        push(&[I::End]);
-        push(&[
-            I::LocalGet(at),
-            I::LocalTee(cursor),
-            I::I32Const(data_bytes.cast_signed()),
-            I::I32Add,
-            I::GlobalSet(self.stack),
-            I::Loop(BlockType::Empty),
-            I::LocalGet(cursor),
-            I::I64Const(0),
-            I::I64Store(memory(0, 3)),
-            I::LocalGet(cursor),
-            I::I32Const(8),
-            I::I32Add,
-            I::LocalTee(cursor),
-            I::GlobalGet(self.stack),
-            I::I32LtU,
-            I::BrIf(0),
-            I::End,
-        ]);
-        for (start, bytes) in data {
-            for (distance, word) in (0_u64..).step_by(8).zip(bytes.chunks(8)) {
-                let mut whole = [0; 8];
-                whole[..word.len()].copy_from_slice(word);
-                let value = i64::from_le_bytes(whole);
-                if value != 0 {
-                    let offset = u64::from(start) + distance;
-                    push(&[
-                        I::LocalGet(at),
-                        I::I64Const(value),
-                        // A data segment need not begin at a multiple of eight.
-                        I::I64Store(memory(offset, 0)),
-                    ]);
-                }
-            }
-        }
-        push(&[
-            I::LocalGet(at),
-            I::GlobalSet(self.base),
-            I::LocalGet(at),
-            I::I32Const(own_bytes),
-            I::I32Add,
-            I::LocalTee(cursor),
-            I::GlobalSet(self.stack),
-            I::LocalGet(cursor),
-            I::GlobalSet(self.rest_start),
-            I::LocalGet(at),
-            I::LocalGet(length),
-            I::I32Add,
-            I::LocalTee(cursor),
-            // The last bytes of the address space are no heap's.
-            I::I32Const(-(ALIGN.cast_signed())),
-            I::LocalGet(cursor),
-            I::Select,
-            I::GlobalSet(self.rest_end),
-            I::I32Const(1),
-            I::End,
-        ]);
-        let (params, results) = i32s(0, 1);
-        let ty = edits.add_type(params, results);
-        edits.add_func(ty, body, "memgrove.heap.make")
-    }
-}
-
-/// Returns null if the condition on the stack holds.
-const NULL_IF: [Instruction<'_>; 4] =
-    [Instruction::If(BlockType::Empty), Instruction::I32Const(0), Instruction::Return, Instruction::End];
-
-/// An access of the first memory.
-const fn memory(offset: u64, align: u32) -> MemArg {
-    MemArg { offset, align, target: MemArgTarget::Memory(0), ordering: None }
-}
-
-/// Where the next growth would begin.
-fn next(edits: &mut Edits<'_, '_>, growth: Growth) -> u32 {
-    use Instruction as I;
-    let mut body = Function::new([]);
-    match growth {
-        Growth::Sbrk(sbrk) => {
-            for instruction in
-                [I::I32Const(0), I::Call(sbrk), I::I32Const(15), I::I32Add, I::I32Const(-16), I::I32And]
-            {
-                body.instruction(&instruction);
-            }
-        }
-        Growth::Break { cell, .. } => {
-            let load = I::I32Load(memory(u64::from(cell), 2));
-            for instruction in [I::I32Const(0), load, I::I32Const(15), I::I32Add, I::I32Const(-16), I::I32And]
-            {
-                body.instruction(&instruction);
-            }
-        }
-        Growth::Instruction { .. } => {
-            for instruction in [I::MemorySize(0), I::I32Const(16), I::I32Shl] {
-                body.instruction(&instruction);
-            }
-        }
-    }
-    body.instruction(&I::End);
-    let (params, results) = i32s(0, 1);
-    let ty = edits.add_type(params, results);
-    edits.add_func(ty, body, "memgrove.heap.next")
-}
-
-/// Grows by so many bytes: where they begin, or 0.
-fn grow(edits: &mut Edits<'_, '_>, growth: Growth, next: u32) -> u32 {
-    use Instruction as I;
-    let (bytes, at, end) = (0, 1, 2);
-    let mut body = Function::new([(2, ValType::I32)]);
-    let mut code: Vec<Instruction<'_>> = Vec::new();
-    match growth {
-        // What lies before the next multiple of 16 is given up.
-        Growth::Sbrk(sbrk) => {
-            code.extend([I::I32Const(0), I::I32Const(0), I::Call(sbrk), I::I32Sub, I::I32Const(15)]);
-            code.extend([I::I32And, I::LocalGet(bytes), I::I32Add]);
-            code.extend([I::Call(sbrk), I::LocalTee(at), I::I32Const(-1), I::I32Eq]);
-            code.extend(NULL_IF);
-            code.extend([I::LocalGet(at), I::I32Const(15), I::I32Add, I::I32Const(-16), I::I32And]);
-        }
-        Growth::Instruction { notify } => {
-            code.extend([I::LocalGet(bytes), I::I32Const(PAGE_BYTES - 1), I::I32Add, I::I32Const(16)]);
-            code.extend([I::I32ShrU, I::MemoryGrow(0), I::LocalTee(at), I::I32Const(-1), I::I32Eq]);
-            code.extend(NULL_IF);
-            code.extend(notify.into_iter().flat_map(|told| [I::I32Const(0), I::Call(told)]));
-            code.extend([I::LocalGet(at), I::I32Const(16), I::I32Shl]);
-        }
-        // The heap's end is moved when memory reaches as far.
-        Growth::Break { cell, beyond } => {
-            code.extend([I::Call(next), I::LocalTee(at), I::LocalGet(bytes), I::I32Add, I::LocalTee(end)]);
-            // Beyond the address space it wraps.
-            code.extend([I::LocalGet(at), I::I32LtU]);
-            code.extend(NULL_IF);
-            code.extend([I::LocalGet(end), I::MemorySize(0), I::I32Const(16), I::I32Shl, I::I32GtU]);
-            code.push(I::If(BlockType::Empty));
-            match beyond {
-                Beyond::Instruction { .. } => code.extend([
-                    I::LocalGet(end),
-                    I::I32Const(PAGE_BYTES - 1),
-                    I::I32Add,
-                    I::I32Const(16),
-                    I::I32ShrU,
-                    I::MemorySize(0),
-                    I::I32Sub,
-                    I::MemoryGrow(0),
-                    I::I32Const(-1),
-                    I::I32Eq,
-                ]),
-                // The host says whether it did.
-                Beyond::Resize(import) => code.extend([I::LocalGet(end), I::Call(import), I::I32Eqz]),
-                Beyond::Never => code.push(I::I32Const(1)),
-            }
-            code.extend(NULL_IF);
-            if let Beyond::Instruction { notify: Some(told) } = beyond {
-                code.extend([I::I32Const(0), I::Call(told)]);
-            }
-            code.extend([I::End, I::I32Const(0), I::LocalGet(end), I::I32Store(memory(u64::from(cell), 2))]);
-            code.push(I::LocalGet(at));
-        }
-    }
-    for instruction in &code {
-        body.instruction(instruction);
-    }
-    body.instruction(&I::End);
-    let (params, results) = i32s(1, 1);
-    let ty = edits.add_type(params, results);
-    edits.add_func(ty, body, "memgrove.heap.grow")
-}

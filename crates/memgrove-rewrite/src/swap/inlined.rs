@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use memgrove_module::Code;
 use memgrove_module::allocator::Operation;
-use memgrove_module::code::{Flow, access};
+use memgrove_module::code::{Flow, access, atomic_access};
 use wasmparser::Operator;
 
 use super::role::Member;
@@ -24,7 +24,7 @@ use super::uses::{Base, HEADER_BYTES, based, is_flag_test};
 const WORD_AT: i64 = -4;
 /// Both flags.
 const FLAGS: i32 = 3;
-/// Comparisons that are looked through.
+/// Comparisons that are looked through; a quarter of it is enough for the corpus and the samples.
 const DEPTH: u32 = 8;
 
 /// What remains of a function when every block says that it was mapped.
@@ -58,6 +58,13 @@ pub(super) fn with_mapped_blocks(
             let is_handed =
                 |which| based(&flow, params, at, which).is_some_and(|place| blocks.before(place).is_some());
             if (0..count).any(is_handed) {
+                return None;
+            }
+        }
+        if let Some(atomic) = atomic_access(operator) {
+            let address = i64::from(flow.const_operand(at, 0).unwrap_or(0).cast_unsigned());
+            let address = address.wrapping_add(i64::try_from(atomic.offset).ok()?);
+            if u32::try_from(address).is_ok_and(state) {
                 return None;
             }
         }

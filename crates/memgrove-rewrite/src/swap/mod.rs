@@ -3,7 +3,8 @@
 //! ```text
 //! facts, members ─► old       what has to be replaced, and what only that used        old.rs, uses.rs
 //!                ─► growth    the module's own way to more memory                     growth.rs
-//!                ─► heap      grafted, made when it is first asked                    heap.rs
+//!                ─► heap      grafted, made when it is first asked                    heap.rs, made.rs
+//!                              behind a lock, where threads share the memory           shared.rs
 //!                ─► adaptors  the old functions' promises, kept with the new heap     adaptor.rs
 //! ```
 //!
@@ -17,12 +18,14 @@ mod growth;
 mod heap;
 mod inlined;
 mod knows;
+mod made;
 mod observe;
 pub(crate) mod old;
 mod own;
 mod reach;
 mod refusal;
 pub(crate) mod role;
+mod shared;
 pub(crate) mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,11 +38,13 @@ pub use self::growth::{Beyond, Growth};
 pub use self::heap::To;
 pub use self::observe::{LOG_BYTES, NO_FILL, Observed, RECORD_BYTES, RETURNED, observe};
 pub use self::refusal::{Refusal, Why};
-pub use self::role::{Member, ROLES, Role};
+pub use self::role::{Member, ROLES, Role, is_replaceable};
 
 use self::bytes::Bytes;
 use self::heap::Heap;
 use self::old::{Inlined, Old, Reader};
+use self::own::Errno;
+use self::shared::Threads;
 use crate::edit::{Edits, Frame, Instrument, Map, Sections, Site, Splice, Subject, applied};
 use crate::graft::GraftError;
 
@@ -65,7 +70,7 @@ pub struct Manners {
     /// `malloc(0)` returns null; else it is a block of the least size. Found in the code.
     pub(crate) zero_is_null: bool,
     /// Where errno is, and the number for exhausted memory: found in the code.
-    pub(crate) errno: Option<(u32, i32)>,
+    pub(crate) errno: Option<(Errno, i32)>,
 }
 
 impl Manners {
@@ -109,7 +114,7 @@ pub struct Swapped {
     pub heap: Option<u32>,
     /// Addresses of variables that need not hold what they did: of the old allocator, and of the end of the heap.
     pub state: Vec<u32>,
-    /// Where the old allocator set errno.
+    /// Where the old allocator set errno, if that is one place for all threads.
     pub errno: Option<u32>,
 }
 
@@ -153,7 +158,7 @@ pub fn swap(facts: &Facts<'_>, options: &Options) -> Result<Swapped, SwapError> 
     }
     let code = Code::new(facts);
     let mut reader = Reader::new(&code);
-    let (old, inlined) = find_old(&mut reader, options)?;
+    let (old, inlined) = find_old(&mut reader, options).map_err(|why| why.with_names(facts))?;
     let growth = Growth::find(&reader, &old, options.sbrk)?;
     // Only a function by which the heap grows lives on for it.
     let old = match growth {
@@ -176,7 +181,22 @@ pub fn swap(facts: &Facts<'_>, options: &Options) -> Result<Swapped, SwapError> 
     let mut edits = Edits::new(&sections);
     let mut wanted = BTreeSet::new();
     old.replaced.values().for_each(|member| adaptor::needed(member.role, &mut wanted));
-    let heap = Heap::add(&mut edits, options.to, growth, Bytes::of(facts), &wanted, old.mapped)?;
+    let is_shared = facts.memories.first().is_some_and(|memory| memory.ty.shared);
+    let threads = match old.free_word.filter(|_| is_shared) {
+        None if is_shared => return Err(Refusal::NoWord.into()),
+        word => word.map(|word| Threads { word }),
+    };
+    let heap = Heap::add(
+        &mut edits,
+        &heap::Wanted {
+            to: options.to,
+            growth,
+            bytes: Bytes::of(facts),
+            functions: &wanted,
+            mapped: old.mapped,
+            threads,
+        },
+    )?;
     let manners = Manners {
         errno: old.errno,
         zero_is_null: old.zero_is_null,
@@ -220,7 +240,7 @@ pub fn swap(facts: &Facts<'_>, options: &Options) -> Result<Swapped, SwapError> 
         growth,
         heap: old.heap,
         state: old.state.into_iter().chain(breaks).collect(),
-        errno: old.errno.map(|(address, _)| address),
+        errno: old.errno.and_then(|(errno, _)| errno.address()),
     })
 }
 

@@ -6,6 +6,8 @@ use memgrove_module::{Code, PAGE_BYTES};
 
 use super::old::Reader;
 use super::role::Member;
+use super::shared::Start;
+use super::uses::Far;
 
 /// Bytes of a variable of the allocator.
 pub(super) const WORD_BYTES: u32 = 4;
@@ -16,9 +18,30 @@ pub(super) const ERRNOS: [i32; 4] = [12, 22, 28, 48];
 pub(super) struct Own {
     /// Addresses that it both reads and writes.
     pub state: BTreeSet<u32>,
+    /// Those of them that are whole words, and not accessed atomically, as a lock is.
+    pub words: BTreeSet<u32>,
     pub heap: Option<u32>,
-    pub errno: Option<(u32, i32)>,
+    pub errno: Option<(Errno, i32)>,
     pub break_cell: Option<u32>,
+}
+
+/// Where a program's errno is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Errno {
+    /// At this address.
+    At(u32),
+    /// A thread's own: so many bytes behind what a function returns, or a global holds.
+    Behind(Far, u32),
+}
+
+impl Errno {
+    /// Its address, where it is the same for all threads.
+    pub const fn address(self) -> Option<u32> {
+        match self {
+            Self::At(address) => Some(address),
+            Self::Behind(..) => None,
+        }
+    }
 }
 
 impl Own {
@@ -36,16 +59,24 @@ pub(super) fn state<'o>(
     sbrk: Option<u32>,
 ) -> Own {
     let (mut loads, mut stores) = (BTreeSet::new(), BTreeSet::new());
+    let (mut words, mut words_at, mut plain) =
+        (BTreeSet::<u32>::new(), BTreeSet::<u32>::new(), BTreeSet::<u32>::new());
+    let (mut atomics, mut far) = (BTreeSet::<(u32, bool)>::new(), BTreeSet::new());
     // Where the heap is a parameter: at which distances it is read and written, and where it is.
     let (mut read_at, mut written_at, mut heaps) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for func in replaced.keys().chain(others) {
         let Some(uses) = reader.uses(*func) else { continue };
         loads.extend(&uses.loads);
         stores.extend(&uses.stores);
+        words.extend(&uses.words);
+        atomics.extend(&uses.atomics);
+        plain.extend(&uses.plain);
+        far.extend(&uses.far);
         if replaced.get(func).is_some_and(|member| member.has_heap) {
             read_at.extend(uses.at_params.iter().filter(|(param, _)| *param == 0).map(|(_, at)| *at));
             written_at
                 .extend(uses.written_at_params.iter().filter(|(param, _)| *param == 0).map(|(_, at)| *at));
+            words_at.extend(uses.words_at_params.iter().filter(|(param, _)| *param == 0).map(|(_, at)| *at));
         }
     }
     let callers: BTreeSet<u32> = replaced
@@ -64,6 +95,7 @@ pub(super) fn state<'o>(
     for &heap in &heaps {
         loads.extend(read_at.iter().map(|at| heap.wrapping_add(*at)));
         stores.extend(written_at.iter().map(|at| (heap.wrapping_add(*at), None)));
+        words.extend(words_at.iter().map(|at| heap.wrapping_add(*at)));
     }
     // What `sbrk` keeps is its own, also where a copy of it was inlined.
     let breaks: BTreeSet<u32> = sbrk
@@ -80,29 +112,58 @@ pub(super) fn state<'o>(
     };
     let errno = by_address.iter().find_map(|(at, values)| {
         let memory = values.iter().flatten().find(|value| [12, 48].contains(*value))?;
-        (is_errno(values) && !loads.contains(at)).then_some((*at, *memory))
+        (is_errno(values) && !loads.contains(at)).then_some((Errno::At(*at), *memory))
     });
-    let mut state: BTreeSet<u32> =
-        by_address.into_keys().filter(|at| loads.contains(at) && !breaks.contains(at)).collect();
+    let errno = errno.or_else(|| errno_of_thread(&far));
+    // Whoever stays and takes it does so before each call, and need not know what is behind it.
+    let is_lock =
+        |at: u32| atomics.contains(&(at, true)) && !atomics.contains(&(at, false)) && !plain.contains(&at);
+    let is_state = |at: &u32| loads.contains(at) && !breaks.contains(at) && !is_lock(*at);
+    let mut state: BTreeSet<u32> = by_address.into_keys().filter(is_state).collect();
     let break_cell = break_cell(reader.code, &state);
     if let Some(cell) = break_cell {
         state.remove(&cell);
     }
-    Own { state, heap: heaps.first().copied(), errno, break_cell }
+    words.retain(|word| {
+        word.is_multiple_of(WORD_BYTES)
+            && state.contains(word)
+            && !atomics.iter().any(|(at, _)| overlap(*at, *word))
+    });
+    Own { state, words, heap: heaps.first().copied(), errno, break_cell }
+}
+
+/// Whether two words have bytes in common.
+fn overlap(one: u32, other: u32) -> bool {
+    one.abs_diff(other) < WORD_BYTES
+}
+
+/// A variable of each thread's that is set to the numbers of errno alone, and never looked at.
+fn errno_of_thread(far: &BTreeSet<(Far, u32, Option<Option<i32>>)>) -> Option<(Errno, i32)> {
+    far.iter().find_map(|&(of, distance, stored)| {
+        let number = stored.flatten().filter(|number| [12, 48].contains(number))?;
+        let is_errno = |stored: Option<Option<i32>>| {
+            stored.is_some_and(|value| value.is_some_and(|value| ERRNOS.contains(&value)))
+        };
+        let mut others = far.iter().filter(|(other, at, _)| (*other, *at) == (of, distance));
+        others.all(|(.., stored)| is_errno(*stored)).then_some((Errno::Behind(of, distance), number))
+    })
 }
 
 /// Of an allocator that has not run, the only variable that points to where the heap begins.
 fn break_cell(code: &Code<'_>, state: &BTreeSet<u32>) -> Option<u32> {
     let memory = code.facts().memories.first()?.ty;
+    // Where memory is shared, code puts the data there.
+    let start = if memory.shared { Some(Start::of(code)?) } else { None };
+    let data_end = start.as_ref().map_or_else(|| code.data_end(), Start::end);
+    let initial =
+        |at: u32| start.as_ref().map_or_else(|| code.initial_i32(at), |start| start.word(at).unwrap_or(0));
     let is_heap = |value: u32| {
         let value = u64::from(value);
-        value >= code.data_end()
-            && value.is_multiple_of(8)
-            && value <= memory.min_pages.saturating_mul(PAGE_BYTES)
+        value >= data_end && value.is_multiple_of(8) && value <= memory.min_pages.saturating_mul(PAGE_BYTES)
     };
-    let mut cells = state.iter().copied().filter(|at| is_heap(code.initial_i32(*at)));
+    let mut cells = state.iter().copied().filter(|at| is_heap(initial(*at)));
     let cell = cells.next()?;
-    (code.data_end() > 0 && cells.next().is_none()).then_some(cell)
+    (data_end > 0 && cells.next().is_none()).then_some(cell)
 }
 
 /// What the old allocator keeps that points to a block: it has run already.

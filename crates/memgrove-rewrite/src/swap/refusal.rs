@@ -3,7 +3,7 @@
 use std::fmt;
 
 use memgrove_module::Facts;
-use memgrove_module::facts::PAGE_SIZE_LOG2;
+use memgrove_module::facts::{ExternKind, PAGE_SIZE_LOG2};
 use thiserror::Error;
 
 use super::Options;
@@ -76,12 +76,14 @@ pub enum Refusal {
         language: &'static str,
     },
     /// A side module's heap is that of the program that loads it.
-    #[error("a side module shares the heap of the program that loads it")]
+    #[error(
+        "it is a side module, linked dynamically (it imports `__memory_base` or from `GOT`): its heap is that of the program that loads it"
+    )]
     SideModule,
     /// A main module's addresses are known when it is loaded.
     #[error(
-        "it is linked dynamically, as the program that loads side modules: where its allocator keeps what it knows is \
-         decided when it is loaded"
+        "it is linked dynamically, as a program that loads side modules (it imports `__memory_base` or from `GOT`): where its \
+         allocator's variables are is decided when it is loaded, so the file does not tell which code uses them"
     )]
     MainModule,
     /// Addresses have 64 bits.
@@ -90,9 +92,12 @@ pub enum Refusal {
     /// Pages have another length.
     #[error("its memory's pages are not of 64 KiB")]
     PageSize,
-    /// Threads share the memory.
-    #[error("its memory is shared between threads, each of which would have a heap of its own")]
-    Shared,
+    /// Threads share the memory, and there is no place by which each of them finds the new heap.
+    #[error(
+        "its memory is shared between threads, which would find the new heap by a word of the old allocator's: none is known \
+         that holds 0 when the module starts and that nothing else writes"
+    )]
+    NoWord,
     /// There is no memory.
     #[error("it has no memory")]
     NoMemory,
@@ -103,10 +108,12 @@ pub enum Refusal {
         version: String,
     },
     /// A function that is not replaced knows the allocator from inside.
-    #[error("function {func} would stay, and {why}{}", and_others(*others))]
+    #[error("function {func}{} would stay, and {why}{}", named(name.as_deref()), and_others(*others))]
     KnownFromInside {
         /// Its index.
         func: u32,
+        /// Its name, if it has one, and else the first that it is exported by; cut if it is long.
+        name: Option<String>,
         /// How it shows.
         why: Why,
         /// Functions like it.
@@ -129,6 +136,48 @@ pub enum Refusal {
     /// How the module comes by memory is not known.
     #[error("how the allocator comes by memory is not known")]
     Growth,
+}
+
+impl Refusal {
+    /// What to try.
+    #[must_use]
+    pub const fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NoPair => {
+                "`memgrove inspect -v` lists the allocator's functions that are known; a file with its names, not stripped, \
+                 shows more of them"
+            }
+            Self::SideModule => "swap the allocator of the program that loads it",
+            Self::MainModule => "link it statically, if it loads no side modules",
+            Self::KnownFromInside { .. } | Self::NotClosed => {
+                "where you build the module: without link-time optimization the allocator's code stays in its own functions; \
+                 `memgrove trace` and `memgrove check` need less than `swap`"
+            }
+            Self::Snapshot { .. } => "swap the module from which the snapshot was made, then make it again",
+            Self::Already { .. } => "the original is needed, as the old allocator's code is gone",
+            Self::NoWord => "build it without threads, or with another allocator",
+            _ => return None,
+        })
+    }
+
+    /// With the name of the function that is meant.
+    pub(super) fn with_names(mut self, facts: &Facts<'_>) -> Self {
+        const MOST_LETTERS: usize = 80;
+        if let Self::KnownFromInside { func, name, .. } = &mut self {
+            let exported = || facts.exports_of(ExternKind::Func, *func).next().map(|export| export.name);
+            *name = facts.func_name(*func).or_else(exported).map(|name| {
+                match name.char_indices().nth(MOST_LETTERS) {
+                    Some((end, _)) => format!("{}…", &name[..end]),
+                    None => name.to_owned(),
+                }
+            });
+        }
+        self
+    }
+}
+
+fn named(name: Option<&str>) -> String {
+    name.map_or_else(String::new, |name| format!(" (`{name}`)"))
 }
 
 fn and_others(others: u32) -> String {
@@ -165,9 +214,6 @@ pub(super) fn of_module(facts: &Facts<'_>, options: &Options) -> Result<(), Refu
     let Some(memory) = facts.memories.first().map(|memory| memory.ty) else { return Err(Refusal::NoMemory) };
     if memory.memory64 {
         return Err(Refusal::Memory64);
-    }
-    if memory.shared {
-        return Err(Refusal::Shared);
     }
     if memory.page_size_log2 != PAGE_SIZE_LOG2 {
         return Err(Refusal::PageSize);

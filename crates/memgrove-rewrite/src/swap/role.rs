@@ -6,7 +6,8 @@ pub use memgrove_module::allocator::{ROLES, Role};
 use memgrove_module::facts::{self, FuncType};
 
 /// Whether there is an adaptor for it. The others stand on functions that are replaced, and call them.
-pub(crate) const fn is_replaceable(role: Role) -> bool {
+#[must_use]
+pub const fn is_replaceable(role: Role) -> bool {
     !matches!(
         role,
         Role::SizedFree | Role::SizedRealloc | Role::BindgenRealloc | Role::CabiRealloc | Role::New

@@ -160,7 +160,7 @@ impl<'s> ByBlock<'s> {
         }
         let mut not_compared = |count: usize, one: &str, many: &str| {
             if count > 0 {
-                let words = crate::drive::counted(count, one, many);
+                let words = memgrove_module::counted_as(count as u64, one, many);
                 compared.gaps.push(Gap::new(Reason::DependsOnHeap, words));
             }
         };

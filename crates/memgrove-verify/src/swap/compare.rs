@@ -1,10 +1,11 @@
 //! Original and new module side by side, and what a step comes to in both.
 
+use memgrove_module::counted;
+
 use super::observation::Observation;
 use super::observed::Seen;
 use super::verify::Subject;
 use super::work::{Answer, Called, FIRST, Layout, OTHERS, SECOND, Step, Work};
-use crate::drive::counted;
 use crate::engine::{EngineError, TrapReason, Value};
 use crate::heap::{Blocks, Heap, Heaps, Own, Place, Run, Runs, Word, number};
 use crate::pair::Sides;
@@ -89,8 +90,8 @@ impl<'c> Check<'c, '_> {
         if was.asked != is.asked {
             let how = Same::Different(format!(
                 "{words}: {} of the allocator before, {} after, or other ones",
-                counted(was.asked.len(), "call", "calls"),
-                counted(is.asked.len(), "call", "calls"),
+                counted(was.asked.len() as u64, "call"),
+                counted(is.asked.len() as u64, "call"),
             ));
             return Ok(self.verdict(three, &was, how));
         }

@@ -12,12 +12,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use memgrove_module::{counted, counted_as};
+
 use super::compare::{Check, MEANINGLESS, Same, Three};
 use super::observation::Observation;
 use super::random::Random;
 use super::verify::{Subject, gap_of};
 use super::work::{Argument, Step, Work};
-use crate::drive::{self, counted};
+use crate::drive;
 use crate::engine::{Engine, EngineError, ExportKind, Signature, ValueType};
 use crate::{Gap, Outcome, Reason};
 
@@ -65,13 +67,13 @@ fn run(check: &Check<'_, '_>, not_run: &mut Vec<Gap>) -> Result<Outcome, EngineE
     let subject = check.subject;
     let (exports, not_callable) = callable(subject);
     if not_callable > 0 {
-        let words = format!("{} references", counted(not_callable, "export takes", "exports take"));
+        let words = format!("{} references", counted_as(not_callable as u64, "export takes", "exports take"));
         not_run.push(Gap::new(Reason::CannotBeCalled, words));
     }
     if exports.len() > MOST_EXPORTS {
         let words = format!(
             "{} beyond the first {MOST_EXPORTS}",
-            counted(exports.len() - MOST_EXPORTS, "export", "exports")
+            counted((exports.len() - MOST_EXPORTS) as u64, "export")
         );
         not_run.push(Gap::new(Reason::TooManyExports, words));
     }
@@ -124,7 +126,7 @@ fn run(check: &Check<'_, '_>, not_run: &mut Vec<Gap>) -> Result<Outcome, EngineE
     if let Some((first, why)) = open.first_key_value() {
         let more = match open.len() - 1 {
             0 => String::new(),
-            more => format!("; {} not compared either", counted(more, "export is", "exports are")),
+            more => format!("; {} not compared either", counted_as(more as u64, "export is", "exports are")),
         };
         not_run.push(Gap::new(Reason::DependsOnHeap, format!("`{first}`: {why}{more}")));
     }
@@ -134,9 +136,9 @@ fn run(check: &Check<'_, '_>, not_run: &mut Vec<Gap>) -> Result<Outcome, EngineE
     }
     Ok(Outcome::Passed(format!(
         "{} of {} agree ({by_place} by block and offset), and so do {bytes} bytes of memory with {}",
-        counted(agree, "call", "calls"),
-        counted(compared.len(), "export", "exports"),
-        counted(blocks, "block", "blocks"),
+        counted(agree as u64, "call"),
+        counted(compared.len() as u64, "export"),
+        counted(blocks as u64, "block"),
     )))
 }
 

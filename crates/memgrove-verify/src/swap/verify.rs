@@ -13,7 +13,7 @@ use memgrove_inspect::Facts;
 use memgrove_module::Code;
 use memgrove_module::recognise::constructor;
 use memgrove_rewrite::swap::{Beyond, Growth, Swapped};
-use memgrove_rewrite::{Options, Plan};
+use memgrove_rewrite::{Behaviour, Options, Plan};
 use serde::Serialize;
 
 use super::cost::{self, Costs};
@@ -101,6 +101,9 @@ impl SwapVerification {
 pub fn verify(facts: &Facts<'_>, swapped: &Swapped, engines: &[Witness<'_>]) -> SwapVerification {
     let mut asked = Asked { checks: Vec::new(), not_run: Vec::new() };
     let mut costs = None;
+    if facts.memories.first().is_some_and(|memory| memory.ty.shared) {
+        asked.not_run.push(Gap::new(Reason::OneThread, "its memory is shared, and one thread was run"));
+    }
     match Subject::new(facts, swapped) {
         Ok(subject) => {
             for witness in engines {
@@ -163,8 +166,9 @@ impl<'a> Subject<'a> {
 
     pub fn new(facts: &'a Facts<'a>, swapped: &'a Swapped) -> Result<Self, Gap> {
         let cannot = |words: &str| Gap::new(Reason::CannotBeCalled, words);
-        let plan = memgrove_rewrite::plan(facts.bytes(), &Options::default())
+        let mut plan = memgrove_rewrite::plan(facts.bytes(), &Options::default())
             .map_err(|error| cannot(&error.to_string()))?;
+        give_memory(facts, &mut plan);
         let missing =
             pair::missing(&plan).map_err(|words| Gap::new(Reason::NoSecondImplementation, words))?;
         let interface: BTreeSet<u32> = swapped.replaced.iter().map(|member| member.func).collect();
@@ -204,6 +208,20 @@ impl<'a> Subject<'a> {
             instance.call(name, &[])?;
         }
         Ok(instance)
+    }
+}
+
+/// A memory in which threads meet stays an import of a fixed module. Here one instance runs, and its host has such a memory.
+fn give_memory(facts: &Facts<'_>, plan: &mut Plan) {
+    for memory in &facts.memories {
+        let Some(import) = memory.import.and_then(|import| facts.imports.get(import as usize)) else {
+            continue;
+        };
+        let of_plan = plan.imports.iter_mut().filter(|item| {
+            (item.module.as_str(), item.name.as_str()) == (import.module, import.name)
+                && matches!(item.behaviour, Behaviour::Stays)
+        });
+        of_plan.for_each(|item| item.behaviour = Behaviour::Memory(memory.ty.min_pages));
     }
 }
 

@@ -32,6 +32,7 @@ choose! {
     "memgrove-dlmalloc" memgrove_dlmalloc
     "memgrove-jemalloc" memgrove_jemalloc
     "memgrove-hoard" memgrove_hoard
+    "memgrove-hardened" memgrove_hardened
     "c-malloc" c_malloc
     "recording" recording
     "broken-overlap" broken_overlap

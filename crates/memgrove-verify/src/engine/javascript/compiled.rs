@@ -8,12 +8,15 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::meter::{Meter, Metering};
-use super::wire::{all_from_json, all_to_json, from_hex, from_json, in_bounds, to_hex, to_json};
+use super::wire::{all_from_json, all_to_json, from_json, in_bounds, to_json};
 use super::{Channel, Functions};
 use crate::engine::{
     Demand, EngineError, ExportKind, Host, HostFunction, ImportKind, Instance, Memory, Module, Outcome,
     Shape, Signature, Supply, TrapReason, Value, ValueType, check_arguments,
 };
+
+/// So many bytes are made room for before anybody has looked whether the memory has them.
+const UNASKED_BYTES: u64 = 1 << 16;
 
 /// Modules and instances of one server are told apart by it, whoever compiled them.
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
@@ -42,8 +45,8 @@ impl<C: Channel> Compiled<C> {
         let shape = Shape::of(wasm)?;
         let id = next_id();
         let metered = metering.map(|metering| metering.apply(wasm)).transpose()?;
-        let bytes = to_hex(metered.as_ref().map_or(wasm, |(bytes, _)| bytes));
-        channel.ask(json!({ "operation": "compile", "module": id, "bytes": bytes }), &Functions::from([]))?;
+        let bytes = metered.as_ref().map_or(wasm, |(bytes, _)| bytes);
+        channel.ask_with(json!({ "operation": "compile", "module": id }), bytes, &Functions::from([]))?;
         let meter = metered.map(|(_, meter)| meter);
         Ok(Self(Arc::new(Shared { channel: Mutex::new(channel), shape, id, meter })))
     }
@@ -172,10 +175,15 @@ impl<C: Channel> Running<C> {
     fn left(&self) -> Result<Option<i64>, EngineError> {
         let Some(meter) = &self.module.meter else { return Ok(None) };
         let answer = self.ask(json!({ "operation": "global", "name": meter.export(), "type": "i64" }))?;
-        match from_json(&answer["value"])? {
-            Value::I64(left) => Ok(Some(left)),
-            other => Err(EngineError::engine(format!("a meter that says {other:?}"))),
-        }
+        counted(&answer["value"]).map(Some)
+    }
+}
+
+/// What a meter says.
+fn counted(value: &Json) -> Result<i64, EngineError> {
+    match from_json(value)? {
+        Value::I64(left) => Ok(left),
+        other => Err(EngineError::engine(format!("a meter that says {other:?}"))),
     }
 }
 
@@ -197,15 +205,18 @@ impl<C: Channel> Instance for Running<C> {
                 "has a vector in its type, which JavaScript cannot pass",
             ));
         }
-        let request = json!({
+        let mut request = json!({
             "operation": "call", "name": export, "arguments": all_to_json(arguments), "results": signature.results,
         });
         if let (Some(meter), Some(fuel)) = (&self.module.meter, self.fuel) {
-            let value = to_json(Value::I64(fuel.cast_signed()));
-            self.ask(json!({ "operation": "setGlobal", "name": meter.export(), "value": value }))?;
+            request["meter"] = json!({ "name": meter.export(), "fuel": fuel.to_string() });
         }
         let answer = self.ask(request);
-        let left = if self.fuel.is_some() { self.left()? } else { None };
+        let left = match (&answer, self.fuel) {
+            (_, None) => None,
+            (Ok(answer), _) => Some(counted(&answer["left"])?),
+            (Err(_), _) => self.left()?,
+        };
         let answer = match (answer, left) {
             (Err(EngineError::Trap { words, .. }), Some(..0)) => {
                 return Err(EngineError::Trap { reason: TrapReason::OutOfFuel, words });
@@ -228,16 +239,27 @@ impl<C: Channel> Instance for Running<C> {
     }
 
     fn read(&mut self, memory: Memory<'_>, address: u64, length_bytes: u64) -> Result<Vec<u8>, EngineError> {
-        let answer = self.ask(json!({
-            "operation": "read", "memory": name_of(memory), "address": address, "length": length_bytes,
-        }));
-        from_hex(&in_bounds(answer, address, length_bytes)?["bytes"])
+        let beyond = || EngineError::OutOfBounds { address, length_bytes };
+        if length_bytes > UNASKED_BYTES {
+            let end = address.checked_add(length_bytes).ok_or_else(beyond)?;
+            if end > self.memory_bytes(memory)? {
+                return Err(beyond());
+            }
+        }
+        let mut bytes = vec![0; usize::try_from(length_bytes).map_err(|_| beyond())?];
+        let request = json!({
+            "operation": "read", "memory": name_of(memory), "id": self.id, "address": address, "length": length_bytes,
+        });
+        let answer = self.module.channel().ask_for(request, &mut bytes, &self.functions);
+        in_bounds(answer, address, length_bytes)?;
+        Ok(bytes)
     }
 
     fn write(&mut self, memory: Memory<'_>, address: u64, bytes: &[u8]) -> Result<(), EngineError> {
-        let answer = self.ask(json!({
-            "operation": "write", "memory": name_of(memory), "address": address, "bytes": to_hex(bytes),
-        }));
+        let request = json!({
+            "operation": "write", "memory": name_of(memory), "id": self.id, "address": address,
+        });
+        let answer = self.module.channel().ask_with(request, bytes, &self.functions);
         in_bounds(answer, address, bytes.len() as u64).map(drop)
     }
 

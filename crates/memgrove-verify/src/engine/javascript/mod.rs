@@ -8,7 +8,7 @@
 //! A message is a JSON object, strictly in turn. A request has an `operation`; its answer is `{ok, held}` or
 //! `{error, words, held}`, `held` being the bytes of all memories and the elements of all tables that can be seen. While a
 //! function of the host runs, its caller may send requests. Values travel as `[type, decimal text]`, floats as their
-//! bits, bytes as hexadecimal. JavaScript counts no instructions and stops no loop: where nobody else does, the module
+//! bits, bytes beside the message where both sides see one memory, else in it as hexadecimal. JavaScript counts no instructions and stops no loop: where nobody else does, the module
 //! is [metered](Metering).
 
 mod calling;
@@ -40,6 +40,33 @@ pub trait Channel: Send {
     /// # Errors
     /// What the server said, by [`error_of`], or what ended it or the way to it.
     fn ask(&mut self, request: Json, functions: &Functions) -> Result<Json, EngineError>;
+
+    /// As [`ask`](Self::ask), with bytes that go along: `bytes` of the request.
+    ///
+    /// # Errors
+    /// Those of [`ask`](Self::ask).
+    fn ask_with(
+        &mut self,
+        mut request: Json,
+        bytes: &[u8],
+        functions: &Functions,
+    ) -> Result<Json, EngineError> {
+        request["bytes"] = to_hex(bytes).into();
+        self.ask(request, functions)
+    }
+
+    /// As [`ask`](Self::ask), for as many bytes as there is room: `bytes` of the answer.
+    ///
+    /// # Errors
+    /// Those of [`ask`](Self::ask), and another number of bytes.
+    fn ask_for(&mut self, request: Json, room: &mut [u8], functions: &Functions) -> Result<(), EngineError> {
+        let bytes = from_hex(&self.ask(request, functions)?["bytes"])?;
+        if bytes.len() != room.len() {
+            return Err(EngineError::engine("JavaScript answered another number of bytes"));
+        }
+        room.copy_from_slice(&bytes);
+        Ok(())
+    }
 
     /// As [`ask`](Self::ask), from a function of the host while a request is under way.
     ///

@@ -46,11 +46,11 @@ fn trap_reason(words: &str) -> TrapReason {
 ///
 /// # Errors
 /// The answer's.
-pub fn in_bounds(
-    answer: Result<Json, EngineError>,
+pub fn in_bounds<T>(
+    answer: Result<T, EngineError>,
     address: u64,
     length_bytes: u64,
-) -> Result<Json, EngineError> {
+) -> Result<T, EngineError> {
     match answer {
         Err(EngineError::OutOfBounds { .. }) => Err(EngineError::OutOfBounds { address, length_bytes }),
         other => other,
