@@ -106,7 +106,6 @@ impl Target {
     }
 
     /// Whether it is a file, which can be read again, and not a device or a pipe.
-    #[cfg(feature = "engines")]
     pub(crate) const fn is_file(&self) -> bool {
         matches!(self.place, Place::File(_))
     }

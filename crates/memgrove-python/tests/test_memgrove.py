@@ -11,7 +11,7 @@ EMPTY = b"\0asm\x01\0\0\0"
 
 
 def test_a_report_is_a_dict():
-    report = memgrove.inspect(b'(module (memory 3) (import "a" "b" (func)))')
+    report = memgrove.inspect(b'(module (import "a" "b" (func)) (memory 3))')
     assert report["memory"]["memories"][0]["min_pages"] == 3
     assert report["requirements"]["import_count"] == 1
 

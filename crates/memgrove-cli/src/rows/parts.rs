@@ -91,7 +91,12 @@ impl Parts {
             return Ok(());
         }
         if self.part.is_none() {
-            let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&self.folder)?;
+            let mut named = tempfile::Builder::new();
+            named.prefix(UNFINISHED);
+            // A temporary file is for its owner only, and a part is a file like others; the umask is obeyed.
+            #[cfg(unix)]
+            named.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+            let file = named.tempfile_in(&self.folder)?;
             let writer = BufWriter::new(file);
             let encoder = match self.format {
                 RowFormat::Parquet => Encoder::Parquet(Parquet::new(writer)?),
@@ -120,25 +125,13 @@ impl Parts {
         file.as_file().sync_all()?;
         let path = self.folder.join(format!("part-{:05}{}", self.number, self.ending()));
         self.number += 1;
-        let file = file.persist_noclobber(&path);
-        let file = file.map_err(|error| error.error).with_context(|| escape_file_name(path.as_os_str()))?;
-        readable(&file)
+        let named = file.persist_noclobber(&path);
+        named.map_err(|error| error.error).with_context(|| escape_file_name(path.as_os_str()))?;
+        Ok(())
     }
 
     pub(super) fn finish(mut self) -> Result<()> {
         self.group()?;
         self.end_part()
     }
-}
-
-/// A temporary file is for its owner only, and a part is a file like others.
-#[cfg(unix)]
-fn readable(file: &File) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    Ok(file.set_permissions(fs::Permissions::from_mode(0o644))?)
-}
-
-#[cfg(not(unix))]
-fn readable(_: &File) -> Result<()> {
-    Ok(())
 }

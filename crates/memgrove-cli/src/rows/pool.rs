@@ -176,7 +176,8 @@ fn one(shared: &Shared<'_>, input: &Input, process: &mut Option<Process>) -> Res
     }
 }
 
-/// Has a process answer a request. Returns nothing when it has, or what was under way when it could not.
+/// Has a process answer a request. Returns nothing when it has, or the module that was inspected when it could not: none while
+/// it was opening what comes next.
 fn exchange(
     shared: &Shared<'_>,
     request: &Request,
@@ -191,12 +192,17 @@ fn exchange(
     loop {
         let reply = match process.replies.recv_timeout(shared.run.max_time()) {
             Ok(reply) => reply,
-            Err(RecvTimeoutError::Timeout) => return Ok(Some((module, Status::TimedOut))),
-            Err(RecvTimeoutError::Disconnected) => return Ok(Some((module, Status::Crashed))),
+            Err(error) => {
+                let is_late = error == RecvTimeoutError::Timeout;
+                let status = if is_late { Status::TimedOut } else { Status::Crashed };
+                // A module that has its rows is done, and what became of the next must not be said of it.
+                return Ok(Some((module.filter(|_| rows.is_empty()), status)));
+            }
         };
         match reply {
             Reply::Row(row) => {
-                if module.is_some() {
+                // One without a hash is of a member that could not be had, and comes behind the module's own.
+                if module.is_some() && row.sha256.is_some() {
                     rows.push((*row).clone());
                 }
                 piece.push(*row)?;

@@ -12,7 +12,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use memgrove_rows::{Row, csv, csv_head, csv_text, ndjson};
 use memgrove_text::escape_file_name;
 use serde::Deserialize;
@@ -123,6 +123,11 @@ fn lines_file(run: &RowRun<'_>, path: &Path) -> Result<(Sink, Earlier)> {
     let target = Target::new(path, "--output")?;
     let others = run.args.files_from.iter().chain(run.hosts);
     refuse_clashes(&[(&target, "--output")], run.paths.iter().chain(others).map(|path| path.as_path()))?;
+    if path.exists() && !target.is_file() {
+        return Err(UserError::usage(format!("--output: {name} is a device or a pipe"))
+            .hint("leave --output away and write to standard output")
+            .into());
+    }
     if path.exists() && !run.args.resume {
         return Err(UserError::usage(format!("--output: {name} exists, and nothing is overwritten"))
             .hint("give a new name, or --resume to go on with it")
@@ -134,7 +139,8 @@ fn lines_file(run: &RowRun<'_>, path: &Path) -> Result<(Sink, Earlier)> {
         .create(true)
         .open(path)
         .with_context(|| format!("opening {name}"))?;
-    let (finished, end) = whole_lines(&file, run.format).with_context(|| format!("going on with {name}"))?;
+    let (finished, end) =
+        whole_lines(&file, run.format, &name).with_context(|| format!("going on with {name}"))?;
     file.set_len(end).with_context(|| format!("going on with {name}"))?;
     file.seek(SeekFrom::End(0))?;
     if run.format == RowFormat::Csv && end == 0 {
@@ -152,8 +158,15 @@ struct Known {
     last: bool,
 }
 
+/// How a row begins as JSON.
+const ROW_BEGIN: &str = "{\"row_version\":";
+
 /// The finished sources in a file, and where the last of them ends.
-fn whole_lines(file: &File, format: RowFormat) -> Result<(Finished, u64)> {
+fn whole_lines(file: &File, format: RowFormat, name: &str) -> Result<(Finished, u64)> {
+    let other = |why: &str| {
+        UserError::usage(format!("--output: {name} holds something else: {why}"))
+            .hint("give a new name; --resume goes on with rows that this version wrote")
+    };
     let mut reader = BufReader::new(file);
     reader.seek(SeekFrom::Start(0))?;
     let (mut finished, mut at, mut end) = (Finished::default(), 0, 0);
@@ -162,6 +175,11 @@ fn whole_lines(file: &File, format: RowFormat) -> Result<(Finished, u64)> {
         line.clear();
         let read = reader.read_until(b'\n', &mut line)?;
         if read == 0 || line.last() != Some(&b'\n') {
+            // What is cut off is rows, and never a file that is none of ours.
+            let begin = if format == RowFormat::Csv { head.as_str() } else { ROW_BEGIN };
+            if at == 0 && !line.iter().zip(begin.as_bytes()).all(|(is, begin)| is == begin) {
+                return Err(other("it does not begin like rows").into());
+            }
             return Ok((finished, end));
         }
         let is_first = at == 0;
@@ -169,26 +187,26 @@ fn whole_lines(file: &File, format: RowFormat) -> Result<(Finished, u64)> {
         if format == RowFormat::Csv {
             if is_first {
                 if line != head.as_bytes() {
-                    bail!("its columns are not those of this version");
+                    return Err(other("its columns are not those of this version").into());
                 }
                 end = at;
                 continue;
             }
-            let line = std::str::from_utf8(&line).context("it is no CSV")?;
+            let line = std::str::from_utf8(&line).map_err(|_| other("it is no CSV"))?;
             let cells = memgrove_rows::csv_cells(line.trim_end_matches('\n'));
             let cell = |name| {
                 let column = memgrove_rows::COLUMNS.iter().position(|column| column.name == name)?;
                 cells.get(column).copied()
             };
             let (Some(source), Some(last)) = (cell("source"), cell("last")) else {
-                bail!("it is no CSV of rows")
+                return Err(other("it is no CSV of rows").into());
             };
             if last == "true" {
                 finished.add(source);
                 end = at;
             }
         } else {
-            let known: Known = serde_json::from_slice(&line).context("it has lines that are no rows")?;
+            let known: Known = serde_json::from_slice(&line).map_err(|_| other("it has lines that are no rows"))?;
             if known.last {
                 finished.add(&known.source);
                 end = at;

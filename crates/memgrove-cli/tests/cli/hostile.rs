@@ -344,6 +344,15 @@ fn folder(names: &Names) -> tempfile::TempDir {
             run.replace(name, &serde_json::to_string(&format!("{name}{}", names.name(0))).unwrap())
         });
     fs::write(folder.path().join(names.file(".json")), run).unwrap();
+    let list = [
+        serde_json::json!({"path": names.file(".wasm")}),
+        serde_json::json!({"path": names.file(".missing")}),
+        serde_json::json!({"name": names.name(0), "bytes": "AGFzbQEAAAA="}),
+        serde_json::json!({"name": names.name(0), "bytes": names.name(0)}),
+        serde_json::json!({names.name(0): 1}),
+    ];
+    let list: String = list.iter().map(|line| format!("{line}\n")).collect();
+    fs::write(folder.path().join(names.file(".list")), list).unwrap();
     folder
 }
 
@@ -376,6 +385,23 @@ const ASKED: &[&str] = &[
     "inspect --format % module.wasm",
     "inspect --% module.wasm",
     "inspect --jobs % module.wasm",
+    "inspect --format csv module.wasm twice.wat @.wat @.missing archive.tar component.wat",
+    "inspect --format rows module.wasm twice.wat @.wat @.missing archive.tar component.wat",
+    "inspect --format csv --host host.toml --files-from @.list",
+    "inspect --format rows --files-from @.list",
+    "inspect --format rows --files-from @.missing",
+    "inspect --format csv --output @.csv module.wasm",
+    "inspect --format csv --output @.wasm module.wasm",
+    "inspect --format csv --resume --output @.wasm module.wasm",
+    "inspect --format rows --resume --output @.wasm module.wasm",
+    "inspect --format csv --output @.missing/rows module.wasm",
+    "inspect --format csv --require % module.wasm",
+    "inspect --format csv --max-time % module.wasm",
+    "inspect --format csv --max-memory % module.wasm",
+    "inspect --format csv --max-nesting % module.wasm",
+    "inspect --format csv --max-ratio % module.wasm",
+    "inspect --format parquet --output @.parquet module.wasm",
+    "inspect --max-size % module.wasm",
     "inspect component.wat",
     "inspect -v -f text component.wat fixable.wasm --html component.html",
     "inspect -v component.wat --extract parts",
@@ -525,7 +551,7 @@ fn ask(names: &Names, folder: &Path, asked: &str) -> Vec<(String, String)> {
         vec![("stdout".to_owned(), text(done.stdout)), ("stderr".to_owned(), text(done.stderr))];
     for path in listing(folder).into_iter().filter(|path| !before.contains(path)) {
         let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default();
-        if ["html", "md", "svg", "txt"].contains(&ending) {
+        if ["csv", "html", "md", "svg", "txt"].contains(&ending) {
             let name = path.strip_prefix(folder).unwrap().to_string_lossy().into_owned();
             printed.push((name, text(fs::read(&path).unwrap())));
         }
@@ -610,7 +636,8 @@ fn check_with(asked: &[&str], all: bool) {
                 assert_eq!(text.lines().count(), reference.lines().count(), "`{asked}`, {place}: {differ:?}");
             }
             // Pages collapse blanks, and data are no columns.
-            let for_people = place.starts_with("std") && !asked.contains("json");
+            let is_data = ["json", "csv", "--format rows"].iter().any(|format| asked.contains(format));
+            let for_people = place.starts_with("std") && !is_data;
             assert!(!for_people || !text.contains("  forged"), "`{asked}`, {place}");
             showed += usize::from(text.contains("\\u{1b}"));
         }

@@ -334,6 +334,11 @@ fn no_output_is_an_input_or_another_output() {
         ("inspect folder --html folder/inner/b.bin", "is the input file folder/inner/b.bin"),
         ("inspect grow.wat --host ours.toml --html ours.hard", "is the input file ours.toml"),
         ("inspect - --html hard", "is the input file -"),
+        ("inspect --format csv -o hard add.wasm", "is the input file add.wasm"),
+        ("inspect --format csv -o soft --resume add.wasm", "is the input file add.wasm"),
+        ("inspect --format csv -o add.wasm --resume folder", "holds something else"),
+        ("inspect --format rows -o hard --files-from add.wasm", "is the input file add.wasm"),
+        ("inspect --format csv -o same.md folder", "exists, and nothing is overwritten"),
         ("trace add.wasm --alloc 0=memalign -o new --map hard", "is the input file add.wasm"),
         ("trace add.wasm --alloc 0=memalign -o new --map ./new", "two outputs would go to the same file"),
     ];

@@ -56,7 +56,7 @@ fn every_input_has_its_rows() {
                 {\"path\": \"add.wat\"}\n{\"name\": \"given\", \"bytes\": \"AGFzbQEAAAA=\"}\n{\"bytes\": \"*\"}\n{\"x\": 1}\nadd.wasm\n";
     let rows = rows(folder.path(), list, &["--jobs", "2", "bomb.wasm.gz", "--max-size", "64KiB"]);
     let expected = [
-        ("-:10", vec!["bad-line"]),
+        ("-:12", vec!["bad-line"]),
         ("-:13", vec!["bad-line"]),
         ("add.wasm", vec!["ok", "ok"]),
         ("add.wasm.gz", vec!["ok"]),
@@ -75,14 +75,28 @@ fn every_input_has_its_rows() {
         .iter()
         .map(|(source, statuses)| (source.as_str(), statuses.iter().map(String::as_str).collect::<Vec<_>>()))
         .collect();
-    let expected: Vec<_> = expected
-        .into_iter()
-        .map(|(source, statuses)| (if source == "-:10" { "-:12" } else { source }, statuses))
-        .collect();
     assert_eq!(seen, expected);
     let last = rows.iter().filter(|row| row["last"] == true).count();
     assert_eq!(last, 14, "one for each input");
     assert!(rows.iter().all(|row| row["tool"].is_string() && row["knowledge"].is_string()));
+}
+
+#[test]
+fn what_becomes_of_a_member_is_not_said_of_the_module_before_it() {
+    let folder = workspace();
+    let add = fs::read(folder.path().join("add.wasm")).unwrap();
+    let mut tar = tar::Builder::new(fs::File::create(folder.path().join("both.tar")).unwrap());
+    for (path, bytes) in [("add.wasm", &add[..]), ("bad.wat", b"(module $x i33)")] {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        tar.append_data(&mut header, path, bytes).unwrap();
+    }
+    tar.into_inner().unwrap();
+    // The second time the module is known, with the rows that it had the first time.
+    let rows = rows(folder.path(), "both.tar\nadd.wasm\n", &["--jobs", "1"]);
+    let seen = statuses(&rows);
+    assert_eq!(seen["both.tar"], ["ok", "bad-text"]);
+    assert_eq!(seen["add.wasm"], ["ok"]);
 }
 
 #[cfg(unix)]
@@ -142,6 +156,13 @@ fn a_run_that_was_killed_goes_on_without_loss_or_duplicates() {
         }
         let refused = run(folder.path(), &list, &options);
         assert_eq!(refused.status.code(), Some(2), "it exists");
+        // A file that holds something else is not gone on with, whether it has a line feed or not.
+        for other in [&b"a,b\n1,2\n"[..], b"mine", b"\0asm\x01\0\0\0"] {
+            fs::write(&path, other).unwrap();
+            let refused = run(folder.path(), &list, &[&options[..], &["--resume"]].concat());
+            assert!(matches!(refused.status.code(), Some(1 | 2)), "{format}: {other:?}");
+            assert_eq!(fs::read(&path).unwrap(), other);
+        }
     }
 }
 
