@@ -349,18 +349,46 @@ _memgrove() {
             return 0
             ;;
         memgrove__subcmd__inspect)
-            opts="-f -v -j -q -h -V --format --json --html --extract --verbose --host --require --allow-conditions --policy --list-hosts --runs-on --fails-on --allocator --toolchain --imports --sort --jobs --max-size --color --quiet --help --version"
+            opts="-f -v -j -o -q -h -V --format --json --html --extract --verbose --host --require --allow-conditions --policy --list-hosts --runs-on --fails-on --allocator --toolchain --imports --sort --jobs --max-size --output --files-from --resume --max-time --max-memory --max-nesting --max-ratio --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --files-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-time)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-nesting)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-ratio)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --format)
-                    COMPREPLY=($(compgen -W "auto text table json ndjson" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "auto text table json ndjson csv rows arrow parquet" -- "${cur}"))
                     return 0
                     ;;
                 -f)
-                    COMPREPLY=($(compgen -W "auto text table json ndjson" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "auto text table json ndjson csv rows arrow parquet" -- "${cur}"))
                     return 0
                     ;;
                 --html)

@@ -44,7 +44,11 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -s f -l forma
 text\t'Everything about each module, for reading'
 table\t'One line for each module'
 json\t'One JSON document for all files'
-ndjson\t'One line of JSON for each file, as soon as it is inspected'"
+ndjson\t'One line of JSON for each file, as soon as it is inspected'
+csv\t'Flat rows as CSV, one for each module or failure (see docs/rows.md)'
+rows\t'The same rows as JSON, one a line'
+arrow\t'The same rows as an Arrow stream, or parts of one in a folder'
+parquet\t'The same rows as parts of Parquet in a folder'"
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l html -d 'Also write a report as one self-contained HTML file' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l extract -d 'Also write each core module found inside a file to the folder DIR, which must be empty or new' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l host -d 'Add a host profile of your own, as a TOML file (may be repeated)' -r -F
@@ -61,6 +65,12 @@ imports\t'Number of imports'
 hosts\t'Number of known hosts that it does not run on'"
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -s j -l jobs -d 'Number of files to inspect in parallel [default: one per processor]' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l max-size -d 'Refuse files with more bytes than this, also after unpacking' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -s o -l output -d 'Write rows to OUT: a file for csv and rows, a folder of parts for arrow and parquet' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l files-from -d 'Also inspect what FILE lists; `-` is standard input' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l max-time -d 'Stop opening or inspecting one module after so many seconds' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l max-memory -d 'Memory that a worker process may take (address space, on Unix)' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l max-nesting -d 'Archives that may lie in each other' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l max-ratio -d 'Bytes that may come out of each byte of a compressed file, beyond its first MiB' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l color -d 'Colour the output' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -68,6 +78,7 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l json -d 'T
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -s v -l verbose -d 'Show the evidence for each conclusion, and cut no list short'
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l allow-conditions -d 'Count "runs if" as a pass for --require'
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l list-hosts -d 'List the known hosts, including those of --host, and exit'
+complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -l resume -d 'Go on where an earlier run into OUT ended: inputs that are in it are skipped'
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memgrove -n "__fish_memgrove_using_subcommand inspect" -s V -l version -d 'Print version'

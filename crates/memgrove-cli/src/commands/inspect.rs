@@ -53,7 +53,7 @@ pub(crate) struct InspectArgs {
     /// Files and folders; `-` is standard input
     ///
     /// Folders are searched at any depth; files in them that hold no WebAssembly are only counted.
-    #[arg(value_name = "FILE", required_unless_present_any = ["list_hosts", "files_from", "row_worker"])]
+    #[arg(value_name = "FILE", required_unless_present_any = ["list_hosts", "files_from"])]
     paths: Vec<PathBuf>,
 
     /// Output format
@@ -127,7 +127,7 @@ pub(crate) fn run(args: &InspectArgs, out: &mut Output) -> Result<Exit> {
     if args.list_hosts {
         return list_hosts(&knowledge, out);
     }
-    if let Some(format) = args.format.rows().or(args.rows.row_worker.then_some(RowFormat::Ndjson)) {
+    if let Some(format) = args.format.rows() {
         return rows(args, format, &knowledge, out);
     }
     args.rows.refuse_without_rows()?;
@@ -189,7 +189,7 @@ fn rows(args: &InspectArgs, format: RowFormat, knowledge: &Knowledge, out: &mut 
         jobs: args.jobs,
         max_size: args.max_size,
     };
-    if args.rows.row_worker { rows::work(&run, knowledge) } else { rows::run(&run, knowledge, out) }
+    if rows::is_worker() { rows::work(&run, knowledge) } else { rows::run(&run, knowledge, out) }
 }
 
 /// Where the HTML report goes; it must not be one of the files that are read.

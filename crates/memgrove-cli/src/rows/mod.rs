@@ -3,7 +3,7 @@
 //! ```text
 //! inputs   paths, folders, --files-from: one after the other, never all at once
 //! pool     a thread for each worker; what takes too long or dies costs one row
-//! worker   this program once more, with --row-worker: requests on standard input, rows on standard output
+//! worker   this program once more, told by the environment: requests on standard input, rows on standard output
 //! sink     CSV, NDJSON, parts of Arrow or Parquet; where an earlier run ended
 //! ```
 //! A thread cannot be stopped and memory of a thread cannot be bounded, so whoever inspects is a process.
@@ -59,10 +59,6 @@ pub(crate) struct RowArgs {
     /// Bytes that may come out of each byte of a compressed file, beyond its first MiB
     #[arg(long, value_name = "N", default_value_t = Limits::default().max_ratio, help_heading = "Rows")]
     pub(crate) max_ratio: u64,
-
-    /// Be a worker
-    #[arg(long, hide = true)]
-    pub(crate) row_worker: bool,
 }
 
 /// What is to be done.
@@ -137,6 +133,14 @@ pub(crate) fn run(
     }
     out.note(parts.join(", "));
     Ok(Exit::Done)
+}
+
+/// What is set in the environment of a worker. An option would show up in completions.
+const WORKER: &str = "MEMGROVE_ROW_WORKER";
+
+/// Whether this process is a worker.
+pub(crate) fn is_worker() -> bool {
+    std::env::var_os(WORKER).is_some()
 }
 
 /// The tool, as a row names it.

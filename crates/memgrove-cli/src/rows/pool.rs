@@ -15,7 +15,7 @@ use memgrove_rows::{Module, Row, RowMaker, Status};
 use super::inputs::{Input, Inputs, Origin};
 use super::sink::Sink;
 use super::worker::{Reply, Request};
-use super::{RowRun, TOOL};
+use super::{RowRun, TOOL, WORKER};
 
 /// Rows of one input that are held until they are all there; of more the sink is kept for it.
 const MOST_HELD: usize = 1000;
@@ -281,7 +281,7 @@ impl Process {
     fn start(run: &RowRun<'_>) -> Result<Self> {
         let args = run.args;
         let mut command = Command::new(std::env::current_exe().context("finding this program")?);
-        command.args(["--quiet", "inspect", "--row-worker"]);
+        command.env(WORKER, "1").args(["--quiet", "inspect", "--format", "rows", "--files-from", "-"]);
         for (name, value) in [
             ("--max-size", run.max_size),
             ("--max-memory", args.max_memory),
