@@ -5,7 +5,7 @@ use memgrove_api::HostTarget;
 use memgrove_api::fix::{Planned, Request, carry_out};
 use memgrove_inspect::{Knowledge, facts};
 use memgrove_open::{DEFAULT_MAX_BYTES, Limits};
-use memgrove_rewrite::{Stubs, Traps};
+use memgrove_rewrite::{StubGroup, Stubs, Traps};
 use memgrove_rows::arrow::Stream;
 use memgrove_rows::{RowMaker, rows};
 use pyo3::exceptions::PyValueError;
@@ -69,7 +69,7 @@ fn fix_module<'py>(
         let original = facts(&module).map_err(|error| error.to_string())?;
         let request = Request {
             host: &target,
-            stubs: Stubs { wasi: stub_wasi, ..Stubs::default() },
+            stubs: if stub_wasi { Stubs::none().with(StubGroup::Wasi) } else { Stubs::none() },
             trap: Traps::default(),
             allocator: None,
             max_memory_bytes: None,

@@ -192,21 +192,21 @@ fn whole_lines(file: &File, format: RowFormat, name: &str) -> Result<(Finished, 
                 end = at;
                 continue;
             }
-            let line = std::str::from_utf8(&line).map_err(|_| other("it is no CSV"))?;
+            let line = std::str::from_utf8(&line).map_err(|_| other("it is not CSV"))?;
             let cells = memgrove_rows::csv_cells(line.trim_end_matches('\n'));
             let cell = |name| {
                 let column = memgrove_rows::COLUMNS.iter().position(|column| column.name == name)?;
                 cells.get(column).copied()
             };
             let (Some(source), Some(last)) = (cell("source"), cell("last")) else {
-                return Err(other("it is no CSV of rows").into());
+                return Err(other("it is not CSV of rows").into());
             };
             if last == "true" {
                 finished.add(source);
                 end = at;
             }
         } else {
-            let known: Known = serde_json::from_slice(&line).map_err(|_| other("it has lines that are no rows"))?;
+            let known: Known = serde_json::from_slice(&line).map_err(|_| other("it has lines that are not rows"))?;
             if known.last {
                 finished.add(&known.source);
                 end = at;

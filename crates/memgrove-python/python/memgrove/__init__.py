@@ -34,7 +34,9 @@ def inspect_many(files, *, max_bytes=_memgrove.DEFAULT_MAX_BYTES):
 
 
 def fix(wasm, *, host="bare", stub_wasi=False, partial=False):
-    """Return a module that does the same and needs nothing that ``host`` has not: what ``memgrove fix`` writes.
+    """Return a module that does the same and needs nothing that ``host`` has not.
+
+    It is what ``memgrove fix --stub none`` writes, or ``--stub wasi`` with ``stub_wasi``.
 
     The result is validated and inspected, but not run: ``memgrove fix`` verifies it on two engines. Raises ValueError if
     imports would stay, unless ``partial`` is true.
