@@ -27,7 +27,8 @@ fn inspect_json(py: Python<'_>, wasm: &[u8]) -> PyResult<String> {
     py.detach(|| {
         let (module, _) = memgrove_api::open_one(bytes, "module", DEFAULT_MAX_BYTES, "inspect")
             .map_err(|error| error.failure().message)?;
-        let report = memgrove_api::report(&module, Knowledge::builtin()).map_err(|failure| failure.message)?;
+        let report =
+            memgrove_api::report(&module, Knowledge::builtin()).map_err(|failure| failure.message)?;
         serde_json::to_string(&report).map_err(|error| error.to_string())
     })
     .map_err(refused)
@@ -63,7 +64,8 @@ fn fix_module<'py>(
 ) -> PyResult<Bound<'py, PyBytes>> {
     let bytes = wasm.to_vec();
     let fixed = py.detach(|| {
-        let target = HostTarget::built_in(host).ok_or_else(|| format!("there is no host profile `{host}`"))?;
+        let target =
+            HostTarget::built_in(host).ok_or_else(|| format!("there is no host profile `{host}`"))?;
         let (module, script) = memgrove_api::open_one(bytes, "module", DEFAULT_MAX_BYTES, "fix")
             .map_err(|error| error.failure().message)?;
         let original = facts(&module).map_err(|error| error.to_string())?;
@@ -79,8 +81,8 @@ fn fix_module<'py>(
             partial,
         };
         let carried = carry_out(&original, &request).map_err(|error| error.failure().message)?;
-        let planned = Planned::new("module", &original, &carried, &request)
-            .map_err(|error| error.failure().message)?;
+        let planned =
+            Planned::new("module", &original, &carried, &request).map_err(|error| error.failure().message)?;
         match planned.refusal() {
             Some(why) => Err(why),
             None => Ok(planned.fixed.wasm.clone()),

@@ -68,7 +68,7 @@ fn whatever_a_file_is_it_has_a_row_with_its_status() {
     assert_eq!(of(&[0x1f, 0x8b, 8, 0, 1, 2]), ["damaged"]);
     assert_eq!(of(&wasm("(module)")), ["ok"]);
     assert_eq!(
-        of(&tar(&[("a.wasm", &vec![b'\0'; 8]), ("b.wat", b"(module $x i33)"), ("c.wat", b"(module)")])),
+        of(&tar(&[("a.wasm", &[b'\0'; 8][..]), ("b.wat", b"(module $x i33)"), ("c.wat", b"(module)")])),
         ["bad-text", "ok"]
     );
     let inner = tar(&[("x/a.wat", b"(module)")]);

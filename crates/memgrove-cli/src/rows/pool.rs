@@ -63,10 +63,7 @@ pub(super) fn run(run: &RowRun<'_>, knowledge: &Knowledge, inputs: Inputs, sink:
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..jobs).map(|_| scope.spawn(|| worker(&shared))).collect();
         // The first that fails has the others run out of inputs.
-        threads
-            .into_iter()
-            .map(|thread| thread.join().map_err(|_| anyhow!("a thread ended"))?)
-            .collect::<Result<()>>()
+        threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| anyhow!("a thread ended"))?)
     })
     .and_then(|(): ()| {
         let Shared { inputs, sink, counts, .. } = shared;

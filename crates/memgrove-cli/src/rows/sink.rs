@@ -206,7 +206,8 @@ fn whole_lines(file: &File, format: RowFormat, name: &str) -> Result<(Finished, 
                 end = at;
             }
         } else {
-            let known: Known = serde_json::from_slice(&line).map_err(|_| other("it has lines that are not rows"))?;
+            let known: Known =
+                serde_json::from_slice(&line).map_err(|_| other("it has lines that are not rows"))?;
             if known.last {
                 finished.add(&known.source);
                 end = at;
