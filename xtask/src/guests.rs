@@ -371,7 +371,11 @@ mod tests {
         let list = fs::read_to_string(guests.join("guest/src/allocator/mod.rs")).unwrap();
         for allocator in &catalogue.allocator {
             assert!(list.contains(&format!("\"{}\"", allocator.feature())), "{}", allocator.id);
-            assert!(["floor", "peer", "ours", "hardened"].contains(&allocator.role.as_str()), "{}", allocator.id);
+            assert!(
+                ["floor", "peer", "ours", "hardened"].contains(&allocator.role.as_str()),
+                "{}",
+                allocator.id
+            );
         }
     }
 }

@@ -172,7 +172,8 @@ fn wee_holds_the_sum_of_its_classes_peaks() {
 #[test]
 fn hardened_dlmalloc_never_grows_after_the_third_round() {
     for load in LOADS.iter().filter(|load| ["buffer", "state", "swap", "comb"].contains(&load.name)) {
-        let run = run(load, Trouble::default(), |source| Hardened::<_, 64>::new(Dlmalloc::with_source(source)));
+        let run =
+            run(load, Trouble::default(), |source| Hardened::<_, 64>::new(Dlmalloc::with_source(source)));
         show("Hardened", load, &run);
         assert!(run.last_growth() <= 3, "{}: {:?}", load.name, run.pages);
     }
