@@ -84,7 +84,8 @@ pub(super) fn knows(
         return knows;
     }
     // Reading a function takes longer than seeing that none of its numbers is an address of interest.
-    if !mentions(facts, func, &own.state) && !(calls && may_look_before(facts, func)) {
+    let is_of_interest = mentions(facts, func, &own.state) || calls && may_look_before(facts, func);
+    if !is_of_interest {
         return Knows::Nothing;
     }
     let Some(uses) = reader.uses(func) else { return Knows::Inside(Why::NotUnderstood) };
