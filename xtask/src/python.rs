@@ -82,6 +82,8 @@ fn recipes(workspace: &Workspace, wheel: &Path, memgrove: &Path) -> Result<()> {
     let packages = at.join("packages");
     cmd!(sh, "{pip} install --quiet --no-deps --target {packages} {wheel}").run()?;
     sh.set_var("PYTHONPATH", &packages);
+    // Spark's workers, too, are this environment's.
+    sh.set_var("PYSPARK_PYTHON", &python);
     let samples = workspace.root().join("samples/prebuilt");
     let recipes = workspace.root().join("recipes");
     let rows = at.join("rows");
