@@ -16,3 +16,5 @@ mod schema_check;
 mod schemas;
 mod signals;
 mod support;
+#[cfg(feature = "engines")]
+mod swap;
