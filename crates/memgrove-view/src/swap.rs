@@ -27,6 +27,8 @@ pub struct Swap<'a> {
     pub verification: Option<&'a SwapVerification>,
     /// Bytes of original and result under Brotli, where they were packed.
     pub brotli_bytes: Option<(u64, u64)>,
+    /// Bytes of original and result after `wasm-opt`, where that was asked for.
+    pub wasm_opt_bytes: Option<(u64, u64)>,
     /// Name of the file that the result was written to, if it was.
     pub written_to: Option<&'a str>,
 }
@@ -42,6 +44,8 @@ struct Record<'a> {
     bytes_after: Option<usize>,
     brotli_bytes_before: Option<u64>,
     brotli_bytes_after: Option<u64>,
+    wasm_opt_bytes_before: Option<u64>,
+    wasm_opt_bytes_after: Option<u64>,
     replaced: Vec<Replaced>,
     dead_functions: &'a [u32],
     dead_bytes: u64,
@@ -147,10 +151,18 @@ impl Swap<'_> {
         );
         lines.field("grows", Tone::Plain, &swapped.growth.words());
         let (before, after) = (self.bytes_before as u64, swapped.wasm.len() as u64);
-        let packed = self.brotli_bytes.map_or_else(String::new, |(before, after)| {
-            format!("; {} -> {} under Brotli", bytes(before), bytes(after))
-        });
-        lines.field("size", Tone::Plain, &format!("{} -> {}{packed}", bytes(before), bytes(after)));
+        let sizes = |pair: Option<(u64, u64)>, how: &str| {
+            pair.map_or_else(String::new, |(before, after)| {
+                format!("; {} -> {} {how}", bytes(before), bytes(after))
+            })
+        };
+        let packed = sizes(self.brotli_bytes, "under Brotli");
+        let optimised = sizes(self.wasm_opt_bytes, "after wasm-opt -Oz");
+        lines.field(
+            "size",
+            Tone::Plain,
+            &format!("{} -> {}{packed}{optimised}", bytes(before), bytes(after)),
+        );
         for note in &swapped.notes {
             lines.field("note", Tone::Plain, note);
         }
@@ -199,6 +211,8 @@ impl Swap<'_> {
             bytes_after: swapped.map(|swapped| swapped.wasm.len()),
             brotli_bytes_before: self.brotli_bytes.map(|(before, _)| before),
             brotli_bytes_after: self.brotli_bytes.map(|(_, after)| after),
+            wasm_opt_bytes_before: self.wasm_opt_bytes.map(|(before, _)| before),
+            wasm_opt_bytes_after: self.wasm_opt_bytes.map(|(_, after)| after),
             replaced: replaced.collect(),
             dead_functions: swapped.map_or(&[], |swapped| &swapped.dead),
             dead_bytes: swapped.map_or(0, |swapped| swapped.dead_bytes),

@@ -54,6 +54,10 @@ pub(crate) struct SwapArgs {
     #[arg(long)]
     accept_unverified: bool,
 
+    /// Report also the sizes after Binaryen's wasm-opt -Oz, which must be in PATH; may take minutes for a large module
+    #[arg(long, conflicts_with = "dry_run")]
+    wasm_opt: bool,
+
     /// Write the report as JSON
     #[arg(long)]
     json: bool,
@@ -98,6 +102,7 @@ fn shown<'a>(name: &'a str, to: To, wasm: &[u8]) -> Swap<'a> {
         result: Err(None),
         verification: None,
         brotli_bytes: None,
+        wasm_opt_bytes: None,
         written_to: None,
     }
 }
@@ -128,12 +133,15 @@ fn verify_and_write(
 
     // What engines leave in the folder for temporary files goes with it.
     let _folder = crate::interrupt::RunFolder::new();
+    let wasm_opt_bytes =
+        args.wasm_opt.then(|| optimised_bytes([facts.bytes(), &swapped.wasm])).transpose()?;
     let verification = verify_swap(facts, swapped);
     let packed = (brotli_bytes(facts.bytes()), brotli_bytes(&swapped.wasm));
     let base = Swap {
         result: Ok(swapped),
         verification: Some(&verification),
         brotli_bytes: Some(packed),
+        wasm_opt_bytes,
         ..(*shown).clone()
     };
     let decision = decide(swapped, &verification);
@@ -155,6 +163,22 @@ fn verify_and_write(
         return Ok(Exit::Unverified);
     }
     Ok(Exit::Done)
+}
+
+/// Bytes of original and result after `wasm-opt`.
+#[cfg(feature = "engines")]
+fn optimised_bytes(modules: [&[u8]; 2]) -> Result<(u64, u64)> {
+    use crate::exit::UserError;
+    use memgrove_lab::toolchain::{Tools, WasmOpt};
+
+    let tools = Tools::from_environment();
+    let wasm_opt = WasmOpt::detect(&tools).map_err(|absence| {
+        UserError::failed(format!("wasm-opt cannot be used: {absence}"))
+            .hint(format!("install it with `{}`, or leave out --wasm-opt", WasmOpt::install()))
+    })?;
+    let [before, after] =
+        modules.map(|wasm| wasm_opt.optimise(&tools, wasm).map(|optimised| optimised.wasm.len() as u64));
+    Ok((before?, after?))
 }
 
 /// Without an engine nothing is verified, so nothing is written; see [`run`].

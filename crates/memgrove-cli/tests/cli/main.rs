@@ -17,3 +17,5 @@ mod schema_check;
 mod schemas;
 mod signals;
 mod support;
+#[cfg(feature = "engines")]
+mod swap;

@@ -44,6 +44,7 @@ impl Request {
             result: Err(None),
             verification: None,
             brotli_bytes: None,
+            wasm_opt_bytes: None,
             written_to: None,
         };
         let swapped = match make(&original, to)? {
