@@ -158,6 +158,7 @@ Register-ArgumentCompleter -Native -CommandName 'memgrove' -ScriptBlock {
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Only report what would be done')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Only report what would be done')
             [CompletionResult]::new('--accept-unverified', '--accept-unverified', [CompletionResultType]::ParameterName, 'Exit with status 0 although nothing of the result could be run')
+            [CompletionResult]::new('--wasm-opt', '--wasm-opt', [CompletionResultType]::ParameterName, 'Report also the sizes after Binaryen''s wasm-opt -Oz, which must be in PATH; may take minutes for a large module')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write the report as JSON')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')

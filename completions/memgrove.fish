@@ -166,6 +166,7 @@ always\t''
 never\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand swap" -s n -l dry-run -d 'Only report what would be done'
 complete -c memgrove -n "__fish_memgrove_using_subcommand swap" -l accept-unverified -d 'Exit with status 0 although nothing of the result could be run'
+complete -c memgrove -n "__fish_memgrove_using_subcommand swap" -l wasm-opt -d 'Report also the sizes after Binaryen\'s wasm-opt -Oz, which must be in PATH; may take minutes for a large module'
 complete -c memgrove -n "__fish_memgrove_using_subcommand swap" -l json -d 'Write the report as JSON'
 complete -c memgrove -n "__fish_memgrove_using_subcommand swap" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'
 complete -c memgrove -n "__fish_memgrove_using_subcommand swap" -s h -l help -d 'Print help (see more with \'--help\')'
