@@ -26,12 +26,14 @@ fn without_wasm_opt_the_error_says_how_to_get_it() {
 }
 
 #[test]
+#[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn sizes_after_wasm_opt_are_reported() {
     let tools = root().join("out/tools/node_modules/.bin");
     let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
     let done = swap(&path, &["--json"]);
     if !tools.join("wasm-opt").exists() && !done.status.success() {
-        return eprintln!("skipped: no wasm-opt here; `cargo xtask setup` gets one");
+        eprintln!("skipped: no wasm-opt here; `cargo xtask setup` gets one");
+        return;
     }
     let report: Value = serde_json::from_slice(&done.stdout).expect("JSON");
     for which in ["before", "after"] {
