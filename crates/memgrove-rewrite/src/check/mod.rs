@@ -276,7 +276,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
     edits.add_export(FINISH, wasmparser::ExternalKind::Func, checker.finish)?;
 
     let others: Vec<u32> = accesses.funcs().filter(|func| !old.replaced.contains_key(func)).collect();
-    let reach = Reach::new(&sections, &targets, &others)?;
+    let reach = allocating.with_others(&sections, &others);
     // The memory may be longer than its type says, where the host makes it.
     if let Some(start) = facts.start.filter(|_| sections.imported_memories > 0) {
         let mut body = Function::new([]);

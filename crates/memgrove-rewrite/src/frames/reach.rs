@@ -59,7 +59,16 @@ struct Calls {
 impl Reach {
     /// Finds what leads to `targets`, which are wrapped, and to `others`, which are not. O(calls × log calls).
     pub fn new(sections: &Sections<'_>, targets: &[u32], others: &[u32]) -> Result<Self, Error> {
-        let found = Calls::read(sections)?;
+        Ok(Self::over(Calls::read(sections)?, sections, targets, others))
+    }
+
+    /// The same module with other functions that are not wrapped. The module is not read again.
+    pub fn with_others(self, sections: &Sections<'_>, others: &[u32]) -> Self {
+        let targets: Vec<u32> = self.targets.into_iter().collect();
+        Self::over(self.found, sections, &targets, others)
+    }
+
+    fn over(found: Calls, sections: &Sections<'_>, targets: &[u32], others: &[u32]) -> Self {
         let mut walk = Walk::new(sections, &found);
         targets.iter().chain(others).for_each(|&func| walk.found(func));
         walk.run(false);
@@ -78,7 +87,7 @@ impl Reach {
         let silent = found.referred.iter().filter(is_silent);
         let silent_types = silent.filter_map(|&func| sections.func_type(func).cloned()).collect();
         let indirect = if all_indirect { Indirect::All } else { Indirect::Of(indirect) };
-        Ok(Self { reaches, calls, calls_inside, targets, indirect, silent_types, found })
+        Self { reaches, calls, calls_inside, targets, indirect, silent_types, found }
     }
 
     /// A call of this function can lead to one of the allocator.
