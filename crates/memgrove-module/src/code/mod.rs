@@ -11,7 +11,7 @@ mod lists;
 mod numbers;
 mod walk;
 
-pub use access::{Atomic, access, atomic_access};
+pub use access::{AccessKind, MemoryAccess, access, atomic_access, memory_access};
 pub use flow::Flow;
 pub use flows::Flows;
 pub(crate) use flows::MOST_CALLERS;

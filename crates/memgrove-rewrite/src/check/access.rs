@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use memgrove_module::Code;
-use wasm_encoder::{Instruction, ValType};
-use wasmparser::Operator;
+use memgrove_module::code::{MemoryAccess, memory_access};
+use wasm_encoder::Instruction;
+use wasmparser::{Operator, ValType};
 
 use super::checker::Checker;
 use super::form::{Form, LEAST_OF_A_FORM};
 use super::headers::Headers;
 use super::proven::{Places, places};
-use super::shape::shape;
 
 use crate::Error;
 use crate::edit::{Edits, Frame, Instrument, Site, Splice, Subject};
@@ -43,7 +43,8 @@ impl Access {
             Operator::MemoryInit { mem: 0, .. } => Self::Init,
             Operator::MemoryGrow { mem: 0 } => Self::Grow,
             _ => {
-                let (memarg, width, stores, operands) = shape(operator)?;
+                let MemoryAccess { memarg, width_bytes: width, writes: stores, operands, .. } =
+                    memory_access(operator)?;
                 // Larger distances are those of memories with 64-bit addresses.
                 if memarg.target != wasmparser::MemArgTarget::Memory(0)
                     || memarg.offset > u64::from(u32::MAX - 16)
@@ -76,6 +77,12 @@ struct Kept([u32; 5]);
 
 const TYPES: [ValType; 5] = [ValType::I32, ValType::I64, ValType::F32, ValType::F64, ValType::V128];
 
+/// The same as locals are declared.
+const LOCALS: [wasm_encoder::ValType; 5] = {
+    use wasm_encoder::ValType as V;
+    [V::I32, V::I64, V::F32, V::F64, V::V128]
+};
+
 impl Kept {
     /// Room for an address and the operands above it.
     fn add(&mut self, operands: &[ValType]) {
@@ -87,10 +94,10 @@ impl Kept {
     }
 
     /// The locals, and where those of each type begin.
-    fn locals(self, first: u32) -> (Vec<ValType>, [u32; 5]) {
+    fn locals(self, first: u32) -> (Vec<wasm_encoder::ValType>, [u32; 5]) {
         let mut starts = [first; 5];
         let mut locals = Vec::new();
-        for ((count, ty), start) in self.0.into_iter().zip(TYPES).zip(&mut starts) {
+        for ((count, ty), start) in self.0.into_iter().zip(LOCALS).zip(&mut starts) {
             *start = first + u32::try_from(locals.len()).unwrap_or(u32::MAX);
             locals.extend((0..count).map(|_| ty));
         }
@@ -174,9 +181,10 @@ impl Accesses {
 
     /// Adds functions for the forms that are often used.
     pub fn add_forms(&self, edits: &mut Edits<'_, '_>, checker: &Checker) -> BTreeMap<(Form, bool), u32> {
-        let params = || vec![ValType::I32, ValType::I32];
+        let i32 = wasm_encoder::ValType::I32;
+        let params = || vec![i32, i32];
         let decides = edits.add_type(params(), Vec::new());
-        let hands_on = edits.add_type(params(), vec![ValType::I32]);
+        let hands_on = edits.add_type(params(), vec![i32]);
         let often = self.forms.iter().filter(|(_, count)| **count >= LEAST_OF_A_FORM);
         let mut add = |form: Form, in_line: bool| match in_line {
             true => edits.add_func(decides, form.decides(checker), "memgrove.checker.decides"),

@@ -39,7 +39,6 @@ mod form;
 mod headers;
 mod proven;
 mod repeated;
-mod shape;
 mod wrap;
 
 use std::collections::BTreeSet;

@@ -63,7 +63,7 @@ pub(super) fn with_mapped_blocks(
         }
         if let Some(atomic) = atomic_access(operator) {
             let address = i64::from(flow.const_operand(at, 0).unwrap_or(0).cast_unsigned());
-            let address = address.wrapping_add(i64::try_from(atomic.offset).ok()?);
+            let address = address.wrapping_add(i64::try_from(atomic.memarg.offset).ok()?);
             if u32::try_from(address).is_ok_and(state) {
                 return None;
             }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use memgrove_module::code::atomic_access;
+use memgrove_module::code::memory_access;
 use memgrove_module::facts::{Facts, Numbers};
 use wasmparser::Operator;
 
@@ -218,20 +218,8 @@ pub(super) fn mentions(facts: &Facts<'_>, func: u32, state: &BTreeSet<u32>) -> b
     for operator in operators {
         let number = match operator {
             Ok(Operator::I32Const { value }) => u64::from(value.cast_unsigned()),
-            Ok(
-                Operator::I32Load { memarg }
-                | Operator::I64Load { memarg }
-                | Operator::I32Load8U { memarg }
-                | Operator::I32Load8S { memarg }
-                | Operator::I32Load16U { memarg }
-                | Operator::I32Load16S { memarg }
-                | Operator::I32Store { memarg }
-                | Operator::I64Store { memarg }
-                | Operator::I32Store8 { memarg }
-                | Operator::I32Store16 { memarg },
-            ) => memarg.offset,
-            Ok(other) => match atomic_access(&other) {
-                Some(atomic) => atomic.offset,
+            Ok(other) => match memory_access(&other) {
+                Some(access) => access.memarg.offset,
                 None => continue,
             },
             Err(_) => return true,

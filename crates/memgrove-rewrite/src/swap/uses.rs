@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use memgrove_module::code::{Code, Flow, access, atomic_access};
+use memgrove_module::code::{AccessKind, Code, Flow, MemoryAccess, memory_access};
 use wasmparser::Operator;
+
+use super::own::WORD_BYTES;
 
 /// Addresses below are taken for numbers: linkers leave the first kilobyte free.
 const FIRST_ADDRESS: i64 = 1024;
@@ -118,52 +120,48 @@ impl Uses {
         // Who takes no bits apart asks for no flags; to see that once costs less than to follow each word that is loaded.
         let takes_bits = flow.code.iter().any(|operator| matches!(operator, Operator::I32And));
         for (at, operator) in flow.code.iter().enumerate() {
-            if let Some((offset, is_store)) = access(operator) {
-                if takes_bits
-                    && is_taken_apart(&flow, at)
-                    && let Some((base, distance)) = based(&flow, params, at, 0)
-                {
-                    let offset = i64::try_from(offset).unwrap_or(i64::MAX);
-                    handed.accessed.insert((base, distance.saturating_add(offset)));
-                }
-                let access = Access {
-                    offset: i64::try_from(offset).unwrap_or(i64::MAX),
-                    is_store,
-                    is_atomic: false,
-                    is_word: is_word(operator),
-                    place: at,
-                    is_test: takes_bits && !is_store && is_flag_test(&flow, at),
-                };
-                uses.note(code, reader.address(at, 0), access, || flow.const_operand(at, 1));
-            } else if let Some(atomic) = atomic_access(operator) {
-                let address = reader.address(at, 0);
-                let offset = i64::try_from(atomic.offset).unwrap_or(i64::MAX);
-                let access = Access {
-                    offset,
-                    is_store: false,
-                    is_atomic: true,
-                    is_word: false,
-                    place: at,
-                    is_test: false,
-                };
-                if atomic.reads {
-                    uses.note(code, address, access, || None);
-                }
-                if atomic.writes {
-                    uses.note(code, address, Access { is_store: true, ..access }, || None);
-                }
-                if let Address::Constant(base) = address {
-                    let written = match operator {
-                        Operator::I32AtomicStore { .. } | Operator::I32AtomicStore8 { .. } => Some(1),
-                        Operator::I32AtomicRmwXchg { .. } | Operator::I32AtomicRmw8XchgU { .. } => Some(1),
-                        Operator::I32AtomicRmwCmpxchg { .. } | Operator::I32AtomicRmw8CmpxchgU { .. } => {
-                            Some(2)
-                        }
-                        _ => None,
+            match memory_access(operator) {
+                Some(MemoryAccess { kind: AccessKind::Plain, memarg, width_bytes, writes, .. }) => {
+                    let offset = i64::try_from(memarg.offset).unwrap_or(i64::MAX);
+                    if takes_bits
+                        && is_taken_apart(&flow, at)
+                        && let Some((base, distance)) = based(&flow, params, at, 0)
+                    {
+                        handed.accessed.insert((base, distance.saturating_add(offset)));
+                    }
+                    let access = Access {
+                        offset,
+                        is_store: writes,
+                        is_atomic: false,
+                        is_word: width_bytes >= WORD_BYTES,
+                        place: at,
+                        is_test: takes_bits && !writes && is_flag_test(&flow, at),
                     };
-                    let is_constant = written.is_some_and(|which| flow.const_operand(at, which).is_some());
-                    uses.atomics.insert((low(base.wrapping_add(offset)), !atomic.writes || is_constant));
+                    uses.note(code, reader.address(at, 0), access, || flow.const_operand(at, 1));
                 }
+                Some(MemoryAccess { kind: AccessKind::Atomic, memarg, reads, writes, .. }) => {
+                    let address = reader.address(at, 0);
+                    let offset = i64::try_from(memarg.offset).unwrap_or(i64::MAX);
+                    let access = Access {
+                        offset,
+                        is_store: false,
+                        is_atomic: true,
+                        is_word: false,
+                        place: at,
+                        is_test: false,
+                    };
+                    if reads {
+                        uses.note(code, address, access, || None);
+                    }
+                    if writes {
+                        uses.note(code, address, Access { is_store: true, ..access }, || None);
+                    }
+                    if let Address::Constant(base) = address {
+                        let at_lock = low(base.wrapping_add(offset));
+                        uses.atomics.insert((at_lock, !writes || puts_constant(&flow, at)));
+                    }
+                }
+                Some(MemoryAccess { kind: AccessKind::Lanes, .. }) | None => {}
             }
             if let Operator::Call { function_index } | Operator::ReturnCall { function_index } = operator {
                 let count = code.facts().func_type(*function_index).map_or(0, |ty| ty.params().len());
@@ -265,24 +263,17 @@ fn low(value: i64) -> u32 {
     (value & 0xffff_ffff) as u32
 }
 
-/// Whether an access has four bytes at least.
-fn is_word(operator: &Operator<'_>) -> bool {
-    use Operator as O;
-    !matches!(
-        operator,
-        O::I32Load8S { .. }
-            | O::I32Load8U { .. }
-            | O::I32Load16S { .. }
-            | O::I32Load16U { .. }
-            | O::I64Load8S { .. }
-            | O::I64Load8U { .. }
-            | O::I64Load16S { .. }
-            | O::I64Load16U { .. }
-            | O::I32Store8 { .. }
-            | O::I32Store16 { .. }
-            | O::I64Store8 { .. }
-            | O::I64Store16 { .. }
-    )
+/// Whether an atomic access puts a constant there, as it is done with a lock.
+fn puts_constant(flow: &Flow<'_>, at: usize) -> bool {
+    let written = match flow.code[at] {
+        Operator::I32AtomicStore { .. }
+        | Operator::I32AtomicStore8 { .. }
+        | Operator::I32AtomicRmwXchg { .. }
+        | Operator::I32AtomicRmw8XchgU { .. } => 1,
+        Operator::I32AtomicRmwCmpxchg { .. } | Operator::I32AtomicRmw8CmpxchgU { .. } => 2,
+        _ => return false,
+    };
+    flow.const_operand(at, written).is_some()
 }
 
 /// Whether a word is loaded and its low bits are taken apart from the others: a header's length and flags.
