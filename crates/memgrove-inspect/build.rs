@@ -4,6 +4,9 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+#[path = "src/knowledge/fnv.rs"]
+mod fnv;
+
 fn main() -> io::Result<()> {
     let folder = |name: &str| env::var(name).map(PathBuf::from).map_err(io::Error::other);
     let root = knowledge(&folder("CARGO_MANIFEST_DIR")?)?;
@@ -12,9 +15,9 @@ fn main() -> io::Result<()> {
     files.sort();
 
     let library = root.join("fingerprints/library.bin");
-    let mut version = FNV_OFFSET;
+    let mut version = fnv::OFFSET;
     for path in files.iter().chain([&library]) {
-        version = fnv(version, &fs::read(path)?);
+        version = fnv::fnv(version, &fs::read(path)?);
     }
 
     let mut code = "const FILES: &[(&str, &str)] = &[\n".to_owned();
@@ -37,14 +40,6 @@ fn main() -> io::Result<()> {
         .map_err(io::Error::other)?;
     fs::write(folder("OUT_DIR")?.join("knowledge.rs"), code)
 }
-
-/// FNV-1a, as `knowledge/mod.rs` goes on with it.
-fn fnv(hash: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(hash, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
-}
-
-/// The hash of nothing.
-const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// The folder `knowledge`: in a package the crate's own; in a checkout that is a symbolic link, which not every system makes.
 fn knowledge(manifest: &Path) -> io::Result<PathBuf> {

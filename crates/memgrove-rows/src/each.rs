@@ -5,10 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use memgrove_inspect::{Knowledge, conclude_with, facts};
 use memgrove_open::{Found, Limits, OpenError, each_binary};
+use memgrove_text::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::of_report::hex;
 use crate::{ROW_VERSION, Row, Status};
 
 /// Characters of an error: it may quote a name, and a name may be as long as the file.

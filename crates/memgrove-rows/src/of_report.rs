@@ -1,6 +1,7 @@
 //! A row from a report.
 
 use memgrove_inspect::report::{Outcome, Report};
+use memgrove_text::hex;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -108,13 +109,4 @@ fn imports_hash(report: &Report) -> String {
         hash.update(line);
     }
     hex(&hash.finalize()[..16])
-}
-
-/// Bytes in hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -129,6 +129,20 @@ pub fn shorten(name: &str, limit: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{}… ({} bytes)", &shown[..end], name.len()))
 }
 
+/// Returns bytes as hexadecimal digits, two each.
+///
+/// ```
+/// assert_eq!(memgrove_text::hex(&[0, 0xab]), "00ab");
+/// ```
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len().saturating_mul(2));
+    for byte in bytes {
+        let _ = write!(out, "{byte:02x}");
+    }
+    out
+}
+
 fn push(c: char, out: &mut String) {
     if is_hidden(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
 }

@@ -11,7 +11,7 @@ mod escape;
 mod line;
 
 pub use escape::{
-    LONGEST_WORD_BYTES, escape, escape_file_name, escape_json, escape_name, is_hidden, shorten,
+    LONGEST_WORD_BYTES, escape, escape_file_name, escape_json, escape_name, hex, is_hidden, shorten,
 };
 pub use line::{Line, Span, Text, Tone};
 

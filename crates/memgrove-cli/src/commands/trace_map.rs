@@ -26,16 +26,16 @@ struct MapFile {
     map: Map,
 }
 
-fn hex(wasm: &[u8]) -> String {
-    fingerprint(wasm).iter().map(|byte| format!("{byte:02x}")).collect()
+fn sha256(wasm: &[u8]) -> String {
+    memgrove_text::hex(&fingerprint(wasm))
 }
 
 /// The bytes of the map of a traced module.
 pub(super) fn written(traced: &Traced, original: &[u8]) -> Result<Vec<u8>> {
     Ok(serde_json::to_vec(&MapFile {
         schema: SCHEMA,
-        original_sha256: hex(original),
-        traced_sha256: hex(&traced.wasm),
+        original_sha256: sha256(original),
+        traced_sha256: sha256(&traced.wasm),
         map: traced.map.clone(),
     })?)
 }
@@ -55,7 +55,7 @@ pub(super) fn resolve(
         UserError::failed(format!("{name} is not a map of memgrove's: {error}"))
             .hint("a map is what memgrove trace FILE -o OUT --map MAP writes")
     })?;
-    if file.schema != SCHEMA || file.original_sha256 != hex(original.facts.bytes()) {
+    if file.schema != SCHEMA || file.original_sha256 != sha256(original.facts.bytes()) {
         return Err(UserError::failed(format!("{name} is not a map of {}", original.name))
             .hint("give the module that was traced, as it was before")
             .into());

@@ -199,13 +199,15 @@ fn of_path(path: PathBuf) -> Input {
     Input { source: escape_file_name(path.as_os_str()), from: Origin::Path(path) }
 }
 
+/// The path of these bytes. They need not be text.
 #[cfg(unix)]
-fn path(bytes: &[u8]) -> PathBuf {
+pub(super) fn path(bytes: &[u8]) -> PathBuf {
     use std::os::unix::ffi::OsStrExt;
     PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
 }
 
+/// The path of these bytes, as text.
 #[cfg(not(unix))]
-fn path(bytes: &[u8]) -> PathBuf {
+pub(super) fn path(bytes: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
 }

@@ -1,7 +1,6 @@
 //! A process that inspects: it takes requests, asks of each module whether it is known, and answers with rows.
 
 use std::io::{self, BufRead, Write};
-use std::path::PathBuf;
 
 use anyhow::Result;
 use base64::Engine;
@@ -10,6 +9,7 @@ use memgrove_inspect::Knowledge;
 use memgrove_rows::{Module, Row, RowMaker, Status, each_row};
 use serde::{Deserialize, Serialize};
 
+use super::inputs::path;
 use super::{RowRun, TOOL};
 use crate::exit::Exit;
 use crate::input::Source;
@@ -101,17 +101,6 @@ fn read(request: &Request, max_bytes: u64) -> Result<Vec<u8>, (Status, String)> 
         let status = error.downcast_ref().map_or(Status::Unreadable, Status::of_opening);
         (status, format!("{error:#}"))
     })
-}
-
-#[cfg(unix)]
-fn path(bytes: &[u8]) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
-}
-
-#[cfg(not(unix))]
-fn path(bytes: &[u8]) -> PathBuf {
-    PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
 }
 
 /// Bounds what this process may take; what asks for more ends it.

@@ -6,6 +6,7 @@
 
 mod allocator;
 mod engine;
+mod fnv;
 mod host;
 mod interface;
 mod price;
@@ -140,10 +141,7 @@ impl Knowledge {
         }
         let host: Host = parse(file, text).map_err(|error| ProfileErrors(vec![error]))?;
         let id = host.id.clone();
-        self.version = text.bytes().fold(self.version, |hash, byte| {
-            // FNV-1a, with which the build script began.
-            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-        });
+        self.version = fnv::fnv(self.version, text.as_bytes());
         match self.hosts.iter_mut().find(|known| known.id == id) {
             Some(known) => *known = host,
             None => self.hosts.push(host),

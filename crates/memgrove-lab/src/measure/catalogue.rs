@@ -251,7 +251,7 @@ fn distance(from: &str, to: &str) -> usize {
 /// SHA-256 in hexadecimal.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    memgrove_text::hex(&Sha256::digest(bytes))
 }
 
 #[cfg(test)]

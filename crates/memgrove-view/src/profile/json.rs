@@ -79,7 +79,7 @@ impl HeapProfile<'_> {
         Json::pretty(&Record {
             schema: SCHEMA,
             file: self.name,
-            original_sha256: self.profile.original.iter().map(|byte| format!("{byte:02x}")).collect(),
+            original_sha256: memgrove_text::hex(&self.profile.original),
             sample_bytes: self.profile.sample_bytes,
             is_log_cut: self.profile.is_log_cut,
             are_stacks_folded: self.profile.are_nodes_full,
