@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::ops::Range;
 use wasmparser::Operator;
 
@@ -22,14 +22,14 @@ pub struct Flow<'a> {
     pub code: Vec<Operator<'a>>,
     /// The operators that made each operator's operands, first operand first.
     operands: Lists,
-    /// The operators that take what each operator makes.
-    users: Lists,
+    /// The operators that take what each operator makes, once somebody asks.
+    users: OnceCell<Lists>,
     /// Direct calls of imports, by import.
     calls: BTreeMap<u32, Vec<usize>>,
     /// For each `local.get` the `local.set` or `local.tee` that it reads.
     set_by: Lists,
-    /// For each `local.set` and `local.tee` the `local.get`s that read it.
-    read_by: Lists,
+    /// For each `local.set` and `local.tee` the `local.get`s that read it, once somebody asks.
+    read_by: OnceCell<Lists>,
     /// How often all operators were looked at.
     scans: Cell<u32>,
 }
@@ -60,16 +60,13 @@ impl<'a> Flow<'a> {
             operands: Lists::with_capacity(code.len()),
         };
         for (at, operator) in code.iter().enumerate() {
-            let operands = walk.step(at, operator)?;
-            walk.operands.push(&operands);
+            walk.step(at, operator)?;
         }
         if !walk.frames.is_empty() {
             return None;
         }
         let operands = walk.operands.shrunk();
-        let users = operands.inverted();
         let set_by = locals(&code);
-        let read_by = set_by.inverted();
         let mut calls: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         for (at, operator) in code.iter().enumerate() {
             if let Operator::Call { function_index } = operator
@@ -78,7 +75,15 @@ impl<'a> Flow<'a> {
                 calls.entry(*function_index).or_default().push(at);
             }
         }
-        Some(Self { code, operands, users, calls, set_by, read_by, scans: Cell::new(0) })
+        Some(Self {
+            code,
+            operands,
+            users: OnceCell::new(),
+            calls,
+            set_by,
+            read_by: OnceCell::new(),
+            scans: Cell::new(0),
+        })
     }
 
     /// The positions of a part of the operators, to look at each; none when that was asked for many times
@@ -150,6 +155,18 @@ impl<'a> Flow<'a> {
     /// The operators that take a value in the end, behind locals, blocks and `select`; each with
     /// the place of the value among its operands.
     pub fn uses(&self, at: usize) -> Vec<(usize, usize)> {
+        let users = self.users.get_or_init(|| self.operands.inverted());
+        let read_by = self.read_by.get_or_init(|| self.set_by.inverted());
+        // Most values are taken once, as they stand in the code.
+        if let (1, Some(user)) = (users.of(at).len(), users.first(at))
+            && !matches!(
+                self.code[user],
+                Operator::LocalSet { .. } | Operator::LocalTee { .. } | Operator::End | Operator::Select
+            )
+            && let Some(which) = self.operands.of(user).position(|taken| taken == Some(at))
+        {
+            return vec![(user, which)];
+        }
         let mut open = vec![at];
         let mut seen = BTreeSet::new();
         let mut found = Vec::new();
@@ -157,12 +174,12 @@ impl<'a> Flow<'a> {
             if !seen.insert(value) || seen.len() > MOST_USES {
                 continue;
             }
-            for user in self.users.of(value).flatten() {
+            for user in users.of(value).flatten() {
                 match &self.code[user] {
-                    Operator::LocalSet { .. } => open.extend(self.read_by.of(user).flatten()),
+                    Operator::LocalSet { .. } => open.extend(read_by.of(user).flatten()),
                     Operator::LocalTee { .. } => {
                         open.push(user);
-                        open.extend(self.read_by.of(user).flatten());
+                        open.extend(read_by.of(user).flatten());
                     }
                     Operator::End if user + 1 < self.code.len() => open.push(user),
                     operator => {
@@ -248,20 +265,30 @@ const MOST_USES: usize = 256;
 
 /// Which `local.set` or `local.tee` each `local.get` reads.
 fn locals(code: &[Operator<'_>]) -> Lists {
-    let mut last = BTreeMap::new();
+    // Compilers number few locals; a function may declare more than it has operators, and name the last of them.
+    let mut last: Vec<Option<usize>> = Vec::new();
+    let mut last_of_others = BTreeMap::new();
     let mut set_by = Lists::with_capacity(code.len());
     for (at, operator) in code.iter().enumerate() {
         match operator {
-            Operator::LocalGet { local_index } => match last.get(local_index) {
-                Some(&set) => set_by.push(&[Some(set)]),
-                None => set_by.push(&[]),
-            },
-            Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => {
-                last.insert(*local_index, at);
-                set_by.push(&[]);
+            Operator::LocalGet { local_index } => {
+                let small = last.get(*local_index as usize).copied().flatten();
+                if let Some(set) = small.or_else(|| last_of_others.get(local_index).copied()) {
+                    set_by.extend(&[Some(set)]);
+                }
             }
-            _ => set_by.push(&[]),
+            Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => {
+                let local = *local_index as usize;
+                if local < code.len() {
+                    last.resize(last.len().max(local + 1), None);
+                    last[local] = Some(at);
+                } else {
+                    last_of_others.insert(*local_index, at);
+                }
+            }
+            _ => {}
         }
+        set_by.close();
     }
     set_by.shrunk()
 }

@@ -18,9 +18,13 @@ impl Lists {
         Self { ends: Vec::with_capacity(operators), items: Vec::with_capacity(operators) }
     }
 
-    /// The list of the next operator.
-    pub fn push(&mut self, list: &[Option<usize>]) {
-        self.items.extend(list.iter().map(|item| item.map_or(NONE, position)));
+    /// A part of the list of the next operator.
+    pub fn extend(&mut self, part: &[Option<usize>]) {
+        self.items.extend(part.iter().map(|item| item.map_or(NONE, position)));
+    }
+
+    /// Ends the list of the next operator.
+    pub fn close(&mut self) {
         self.ends.push(position(self.items.len()));
     }
 
@@ -83,10 +87,10 @@ mod tests {
     #[test]
     fn lists_and_those_that_hold_each_position() {
         let mut lists = Lists::with_capacity(4);
-        lists.push(&[]);
-        lists.push(&[Some(0)]);
-        lists.push(&[Some(0), None, Some(1)]);
-        lists.push(&[Some(0), Some(0)]);
+        for list in [&[][..], &[Some(0)], &[Some(0), None, Some(1)], &[Some(0), Some(0)]] {
+            lists.extend(list);
+            lists.close();
+        }
         assert_eq!(lists.of(2).collect::<Vec<_>>(), [Some(0), None, Some(1)]);
         assert_eq!((lists.first(1), lists.first(0), lists.first(9)), (Some(0), None, None));
         let holders = lists.inverted();

@@ -1,6 +1,6 @@
 //! One walk over the operators of a function, with a stack of the operators that made each value.
 
-use wasmparser::{BlockType, ContType, FrameKind, FuncType, ModuleArity, Operator, RefType, SubType};
+use wasmparser::{BlockType, Catch, ContType, FrameKind, FuncType, ModuleArity, Operator, RefType, SubType};
 
 use super::flow::MOST_VALUES;
 use super::lists::Lists;
@@ -27,114 +27,143 @@ pub(super) struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Moves over one operator and returns its operands.
-    pub(super) fn step(&mut self, at: usize, operator: &Operator<'_>) -> Option<Vec<Option<usize>>> {
-        let taken = match operator {
-            Operator::Block { blockty } | Operator::Loop { blockty } => {
-                self.open(*blockty, matches!(operator, Operator::Loop { .. }))?;
-                Vec::new()
-            }
+    /// Moves over one operator, and notes its operands as the next list. Allocates nothing for most operators.
+    pub(super) fn step(&mut self, at: usize, operator: &Operator<'_>) -> Option<()> {
+        match operator {
+            Operator::Block { blockty } => self.open(*blockty, false)?,
+            Operator::Loop { blockty } => self.open(*blockty, true)?,
             Operator::TryTable { try_table } => {
+                for catch in &try_table.catches {
+                    let (Catch::One { label, .. }
+                    | Catch::OneRef { label, .. }
+                    | Catch::All { label }
+                    | Catch::AllRef { label }) = *catch;
+                    self.catch(label)?;
+                }
                 self.open(try_table.ty, false)?;
-                Vec::new()
             }
             Operator::If { blockty } => {
-                let condition = self.pop(1);
+                self.take(1);
                 self.open(*blockty, false)?;
-                condition
             }
             Operator::Else => {
-                let (results, height, params) = {
-                    let frame = self.frames.last()?;
-                    (frame.results, frame.height, frame.params)
-                };
-                let arm = self.pop(results);
+                let results = self.frames.last()?.results;
+                let arm = self.top(results);
                 let frame = self.frames.last_mut()?;
                 if !frame.is_dead {
-                    frame.incoming.extend(arm);
+                    frame.incoming.extend_from_slice(&self.stack[arm..]);
                 }
                 frame.is_dead = false;
-                self.stack.truncate(height);
-                self.stack.extend(std::iter::repeat_n(None, params));
-                Vec::new()
+                self.stack.truncate(frame.height);
+                self.stack.extend(std::iter::repeat_n(None, frame.params));
             }
             Operator::End => {
                 let results = self.frames.last()?.results;
-                let last = self.pop(results);
+                let last = self.top(results);
                 let frame = self.frames.pop()?;
+                self.operands.extend(&frame.incoming);
+                if !frame.is_dead {
+                    self.operands.extend(&self.stack[last..]);
+                }
                 self.stack.truncate(frame.height);
                 self.push(results, at);
-                let mut all = frame.incoming;
-                if !frame.is_dead {
-                    all.extend(last);
-                }
-                all
             }
             Operator::Br { relative_depth } => {
-                self.branch(*relative_depth, true)?;
+                self.branch(*relative_depth)?;
                 self.die();
-                Vec::new()
             }
             Operator::BrIf { relative_depth } => {
-                let condition = self.pop(1);
-                self.branch(*relative_depth, false)?;
-                condition
+                self.take(1);
+                self.branch(*relative_depth)?;
             }
             Operator::BrTable { targets } => {
-                let index = self.pop(1);
+                self.take(1);
                 for depth in targets.targets().map_while(Result::ok) {
-                    self.branch(depth, false)?;
+                    self.branch(depth)?;
                 }
-                self.branch(targets.default(), true)?;
+                self.branch(targets.default())?;
                 self.die();
-                index
             }
             Operator::Return => {
-                let values = self.pop(self.frames.first()?.results);
+                self.take(self.frames.first()?.results);
                 self.die();
-                values
             }
-            Operator::Unreachable => {
-                self.die();
-                Vec::new()
-            }
+            Operator::Unreachable => self.die(),
             Operator::Call { function_index } => {
                 let ty = self.facts.func_type(*function_index)?;
-                self.call(at, ty.params().len(), ty.results().len())?
+                self.call(at, ty.params().len(), ty.results().len())?;
             }
             Operator::CallIndirect { type_index, .. } => {
                 let ty = self.facts.func_type_at(*type_index)?;
-                self.call(at, ty.params().len() + 1, ty.results().len())?
+                self.call(at, ty.params().len() + 1, ty.results().len())?;
+            }
+            // What most code consists of, before the long list of all instructions.
+            Operator::LocalGet { .. } | Operator::I32Const { .. } | Operator::GlobalGet { .. } => {
+                self.stack.push(Some(at));
+            }
+            Operator::LocalSet { .. } | Operator::Drop | Operator::GlobalSet { .. } => self.take(1),
+            Operator::LocalTee { .. }
+            | Operator::I32Eqz
+            | Operator::I32Load { .. }
+            | Operator::I32Load8U { .. }
+            | Operator::I64Load { .. } => {
+                self.take(1);
+                self.stack.push(Some(at));
+            }
+            Operator::I32Store { .. } | Operator::I32Store8 { .. } | Operator::I64Store { .. } => {
+                self.take(2)
+            }
+            Operator::I32Add
+            | Operator::I32Sub
+            | Operator::I32And
+            | Operator::I32Or
+            | Operator::I32Eq
+            | Operator::I32Ne
+            | Operator::I32LtU
+            | Operator::I32GtU
+            | Operator::I32Shl
+            | Operator::I32ShrU => {
+                self.take(2);
+                self.stack.push(Some(at));
             }
             plain => {
                 let (params, results) = plain.operator_arity(&Plain)?;
-                self.call(at, params as usize, results as usize)?
+                self.call(at, params as usize, results as usize)?;
             }
-        };
-        Some(taken)
+        }
+        self.operands.close();
+        Some(())
     }
 
-    fn call(&mut self, at: usize, params: usize, results: usize) -> Option<Vec<Option<usize>>> {
+    fn call(&mut self, at: usize, params: usize, results: usize) -> Option<()> {
         if params > MOST_VALUES || results > MOST_VALUES {
             return None;
         }
-        let taken = self.pop(params);
+        self.take(params);
         self.push(results, at);
-        Some(taken)
+        Some(())
     }
 
     fn push(&mut self, count: usize, value: usize) {
         self.stack.extend(std::iter::repeat_n(Some(value), count));
     }
 
-    /// Takes values off the stack; of what is not there, as in code that is not reached, nothing
-    /// is known.
-    fn pop(&mut self, count: usize) -> Vec<Option<usize>> {
+    /// Takes values off the stack, as operands of the operator.
+    fn take(&mut self, count: usize) {
+        let from = self.top(count);
+        self.operands.extend(&self.stack[from..]);
+        self.stack.truncate(from);
+    }
+
+    /// Where the topmost values of the stack begin. Of what is not there, as in code that is not reached, nothing is known.
+    fn top(&mut self, count: usize) -> usize {
         let height = self.frames.last().map_or(0, |frame| frame.height);
         let have = count.min(self.stack.len().saturating_sub(height));
-        let mut taken = vec![None; count - have];
-        taken.extend(self.stack.split_off(self.stack.len() - have));
-        taken
+        let from = self.stack.len() - have;
+        if have < count {
+            self.stack.splice(from..from, std::iter::repeat_n(None, count - have));
+        }
+        from
     }
 
     fn open(&mut self, ty: BlockType, is_loop: bool) -> Option<()> {
@@ -149,25 +178,30 @@ impl Walk<'_> {
         if params > MOST_VALUES || results > MOST_VALUES {
             return None;
         }
-        let values = self.pop(params);
-        let height = self.stack.len();
-        self.stack.extend(values);
+        let height = self.top(params);
         self.frames.push(Frame { is_loop, height, params, results, incoming: Vec::new(), is_dead: false });
         Some(())
     }
 
-    /// Gives the values of a branch to its target, and takes them off the stack or leaves them.
-    fn branch(&mut self, depth: u32, takes: bool) -> Option<()> {
+    /// Gives the values of a branch to its target, and leaves them on the stack.
+    fn branch(&mut self, depth: u32) -> Option<()> {
         let target = self.frames.len().checked_sub(1 + depth as usize)?;
         let frame = &self.frames[target];
         let count = if frame.is_loop { frame.params } else { frame.results };
-        let values = self.pop(count);
-        if !takes {
-            self.stack.extend(&values);
-        }
+        let from = self.top(count);
         let frame = &mut self.frames[target];
         if !frame.is_loop {
-            frame.incoming.extend(&values);
+            frame.incoming.extend_from_slice(&self.stack[from..]);
+        }
+        Some(())
+    }
+
+    /// Brings values of an exception, of which nothing is known, to the target of a catch.
+    fn catch(&mut self, depth: u32) -> Option<()> {
+        let target = self.frames.len().checked_sub(1 + depth as usize)?;
+        let frame = &mut self.frames[target];
+        if !frame.is_loop {
+            frame.incoming.extend(std::iter::repeat_n(None, frame.results));
         }
         Some(())
     }

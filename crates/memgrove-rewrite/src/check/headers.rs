@@ -8,7 +8,8 @@ use wasmparser::Operator;
 
 use super::CheckError;
 use crate::swap::Member;
-use crate::swap::old::{Old, Reader};
+use crate::swap::old::Old;
+use crate::swap::reader::Reader;
 
 /// Loads of headers by code that stays, by function and position.
 pub(super) struct Headers {

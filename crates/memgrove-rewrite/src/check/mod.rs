@@ -59,7 +59,8 @@ use crate::frames::{self, Behind, Contents, EXPORT, Reach, Recorder, Room, Stack
 use crate::graft::{Constant, Data, Donor, GraftError, Item, Joint, Roots, graft};
 /// Whether a function of this role can be wrapped.
 pub use crate::swap::is_replaceable as takes;
-use crate::swap::old::{Inlined, Old, Reader};
+use crate::swap::old::{Inlined, Old};
+use crate::swap::reader::Reader;
 use crate::swap::{Manners, Member, Refusal};
 
 /// The name under which a checked module says that it is one.

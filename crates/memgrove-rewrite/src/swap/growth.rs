@@ -7,8 +7,9 @@ use memgrove_module::recognise::RESIZE_HEAP;
 use wasmparser::Operator;
 
 use super::Refusal;
-use super::old::{Old, Reader};
+use super::old::Old;
 use super::own::ERRNOS;
+use super::reader::Reader;
 
 /// How a new heap comes by memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

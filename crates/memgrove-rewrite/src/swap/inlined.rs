@@ -12,11 +12,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use memgrove_module::Code;
 use memgrove_module::allocator::Operation;
 use memgrove_module::code::{Flow, access, atomic_access};
 use wasmparser::Operator;
 
+use super::reader::Reader;
 use super::role::Member;
 use super::uses::{Base, HEADER_BYTES, based, is_flag_test};
 
@@ -38,12 +38,13 @@ pub(super) struct Remains {
 /// What a function does where every block says that it was mapped; `None` if it needs more of the old allocator than that
 /// word. `state`: whether the allocator kept something at an address. Linear in the function.
 pub(super) fn with_mapped_blocks(
-    code: &Code<'_>,
+    reader: &mut Reader<'_, '_>,
     func: u32,
     replaced: &BTreeMap<u32, Member>,
     state: &dyn Fn(u32) -> bool,
 ) -> Option<Remains> {
-    let flow = Flow::of(code, func)?;
+    let code = reader.code;
+    let flow = reader.flow_of_remains(func)?;
     let params = u32::try_from(code.facts().func_type(func)?.params().len()).ok()?;
     let blocks = Blocks::of(&flow, params, replaced);
     let Words { words, tests } = blocks.words(&flow, params, replaced)?;
@@ -144,7 +145,7 @@ impl Blocks {
             };
             let is_new = matches!(made, Some(Operator::Call { function_index })
                 if replaced.get(function_index).is_some_and(|member| member.role.is_new_block()));
-            match (is_new, is_flag_test(flow, at)) {
+            match (is_new, is_flag_test(flow, at, &flow.uses(at))) {
                 (true, true) => tests.insert(at),
                 // One load may serve two questions: then a block would not be cleared.
                 (true, false) if cleared.contains(&(base, 0)) => return None,

@@ -2,13 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use memgrove_module::code::memory_access;
-use memgrove_module::facts::{Facts, Numbers};
-use wasmparser::Operator;
+use memgrove_module::facts::Facts;
 
 use super::Why;
-use super::old::Reader;
-use super::own::{Own, WORD_BYTES};
+use super::own::Own;
+use super::reader::Reader;
 use super::role::{Member, Role};
 
 /// Functions to which those that take a block hand its header. What was only inferred to be the allocator's may be a
@@ -38,7 +36,10 @@ pub(super) fn told(
     let number = BTreeSet::from([heap]);
     let mut told = BTreeSet::new();
     let defined = facts.imported_func_count()..facts.func_count();
-    for func in defined.filter(|func| survives(*func) && mentions(facts, *func, &number)) {
+    for func in defined.filter(|func| survives(*func)) {
+        if !reader.mentions(func, &number) {
+            continue;
+        }
         let constants = reader.uses(func).into_iter().flat_map(|uses| &uses.first_constants);
         told.extend(constants.filter(|(_, first)| first.cast_unsigned() == heap).map(|(callee, _)| *callee));
     }
@@ -84,7 +85,7 @@ pub(super) fn knows(
         return knows;
     }
     // Reading a function takes longer than seeing that none of its numbers is an address of interest.
-    let is_of_interest = mentions(facts, func, &own.state) || calls && may_look_before(facts, func);
+    let is_of_interest = reader.mentions(func, &own.state) || calls && reader.may_look_before(func);
     if !is_of_interest {
         return Knows::Nothing;
     }
@@ -135,7 +136,7 @@ fn asks_header(reader: &mut Reader<'_, '_>, func: u32, own: &Own, callers: &[u32
     if is_told {
         return Knows::Inside(Why::Header);
     }
-    if !may_look_before(reader.code.facts(), func) {
+    if !reader.may_look_before(func) {
         return Knows::Nothing;
     }
     let Some(uses) = reader.uses(func) else { return Knows::Nothing };
@@ -154,79 +155,4 @@ fn asks_header(reader: &mut Reader<'_, '_>, func: u32, own: &Own, callers: &[u32
         return Knows::Tests(tests);
     }
     Knows::Nothing
-}
-
-/// Whether a function may look a little before an address, or at flags in a word behind which it hands one on. If it
-/// subtracts no small number but from a global, which is how a stack grows, and takes no flags apart, it does not; that costs
-/// less to see than to follow its values. O(its operators).
-fn may_look_before(facts: &Facts<'_>, func: u32) -> bool {
-    // A header is nearer, but an offset may be added to what is left.
-    const SMALL: std::ops::RangeInclusive<i32> = 1..=4096;
-    const FLAGS: std::ops::RangeInclusive<i32> = 1..=3;
-    let Some(operators) = facts.operators(func) else { return true };
-    let (mut subtracts, mut has_small, mut takes_bits, mut has_flags) = (false, false, false, false);
-    // The two operators before: a constant, and whether a global stands before it.
-    let (mut constant, mut of_global, mut is_global) = (None, false, false);
-    for operator in operators {
-        let Ok(operator) = operator else { return true };
-        let (before, was_of_global) = (constant.take(), of_global);
-        of_global = is_global;
-        is_global = matches!(operator, Operator::GlobalGet { .. });
-        match operator {
-            Operator::I32Const { value } => {
-                if (-4096..0).contains(&value) {
-                    return true;
-                }
-                constant = Some(value);
-                has_flags |= FLAGS.contains(&value);
-            }
-            Operator::I32Sub => match before {
-                Some(value) if SMALL.contains(&value) && !was_of_global => return true,
-                Some(_) => {}
-                // What is taken away came by a local.
-                None => subtracts = true,
-            },
-            // Whatever is done with the constant, it may be taken away later.
-            _ => {
-                has_small |= before.is_some_and(|value| {
-                    SMALL.contains(&value)
-                        && matches!(
-                            operator,
-                            Operator::LocalSet { .. }
-                                | Operator::LocalTee { .. }
-                                | Operator::End
-                                | Operator::Select
-                        )
-                });
-                takes_bits |= matches!(operator, Operator::I32And);
-            }
-        }
-    }
-    subtracts && has_small || takes_bits && has_flags
-}
-
-/// Whether a function holds a number that may lead to one of these addresses. O(1) for most that hold none, else O(its
-/// operators).
-pub(super) fn mentions(facts: &Facts<'_>, func: u32, state: &BTreeSet<u32>) -> bool {
-    let (Some(first), Some(last)) = (state.first().copied(), state.last().copied()) else { return false };
-    // A base and a distance from it: the base is the number.
-    let range = u64::from(first.saturating_sub(1024))..=u64::from(last.saturating_add(WORD_BYTES));
-    if facts.function(func).is_some_and(|function| !function.numbers.may_meet(Numbers::of_range(&range))) {
-        return false;
-    }
-    let Some(operators) = facts.operators(func) else { return true };
-    for operator in operators {
-        let number = match operator {
-            Ok(Operator::I32Const { value }) => u64::from(value.cast_unsigned()),
-            Ok(other) => match memory_access(&other) {
-                Some(access) => access.memarg.offset,
-                None => continue,
-            },
-            Err(_) => return true,
-        };
-        if range.contains(&number) {
-            return true;
-        }
-    }
-    false
 }

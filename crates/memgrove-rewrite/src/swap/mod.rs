@@ -23,6 +23,7 @@ mod observe;
 pub(crate) mod old;
 mod own;
 mod reach;
+pub(crate) mod reader;
 mod refusal;
 pub(crate) mod role;
 mod shared;
@@ -42,8 +43,9 @@ pub use self::role::{Member, ROLES, Role, is_replaceable};
 
 use self::bytes::Bytes;
 use self::heap::Heap;
-use self::old::{Inlined, Old, Reader};
+use self::old::{Inlined, Old};
 use self::own::Errno;
+use self::reader::Reader;
 use self::shared::Threads;
 use crate::edit::{Edits, Frame, Instrument, Map, Sections, Site, Splice, Subject, applied};
 use crate::graft::GraftError;

@@ -16,9 +16,9 @@ use super::inlined::{Remains, with_mapped_blocks};
 use super::knows::{Knows, inner, knows, told};
 use super::own::{Errno, Own, snapshot, state};
 use super::reach::{forwarded, is_lowest, reach, roots};
+use super::reader::Reader;
 use super::role::{Member, Role};
 use super::shared::{free_word, own_break};
-use super::uses::Uses;
 use super::{Refusal, Why, refusal};
 
 /// Functions that know an allocator from inside are a few; more mean that it is not the allocator's state. A
@@ -68,24 +68,6 @@ pub(crate) enum Inlined {
     Refused,
     /// It stays, and every block says that it was mapped, which makes it copy: see [`super::inlined`].
     Mapped,
-}
-
-/// Reads functions once each.
-pub(crate) struct Reader<'c, 'a> {
-    pub code: &'c Code<'a>,
-    known: BTreeMap<u32, Option<Uses>>,
-}
-
-impl<'c, 'a> Reader<'c, 'a> {
-    pub fn new(code: &'c Code<'a>) -> Self {
-        Self { code, known: BTreeMap::new() }
-    }
-
-    /// What a function does with memory; `None` if it is not understood.
-    pub fn uses(&mut self, func: u32) -> Option<&Uses> {
-        let code = self.code;
-        self.known.entry(func).or_insert_with(|| Uses::of(code, func)).as_ref()
-    }
 }
 
 impl Old {
@@ -154,7 +136,7 @@ impl Old {
             let mut mapped = false;
             if inlined == Inlined::Mapped {
                 let is_own = |func: u32| known(func).is_some() || replaced.contains_key(&func);
-                let stays = Stays::find(code, &knowing, &replaced, &own, &is_own);
+                let stays = Stays::find(reader, &knowing, &replaced, &own, &is_own);
                 mapped = !stays.remains.is_empty();
                 knowing.retain(|(func, _)| !stays.remains.contains_key(func) && !stays.dead.contains(func));
                 dead.extend(stays.dead);
@@ -293,17 +275,18 @@ struct Stays {
 
 impl Stays {
     fn find(
-        code: &Code<'_>,
+        reader: &mut Reader<'_, '_>,
         knowing: &[(u32, Why)],
         replaced: &BTreeMap<u32, Member>,
         own: &Own,
         is_own: &dyn Fn(u32) -> bool,
     ) -> Self {
+        let code = reader.code;
         let facts = code.facts();
         let is_state = |at: u32| own.near(at).is_some();
         let others = || knowing.iter().map(|(func, _)| *func).filter(|func| !is_own(*func));
         let remains: BTreeMap<u32, Remains> = others()
-            .filter_map(|func| Some((func, with_mapped_blocks(code, func, replaced, &is_state)?)))
+            .filter_map(|func| Some((func, with_mapped_blocks(reader, func, replaced, &is_state)?)))
             .collect();
         let is_entered = |func: u32| {
             facts.exports_of(ExternKind::Func, func).next().is_some()

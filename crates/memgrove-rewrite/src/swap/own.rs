@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use memgrove_module::{Code, PAGE_BYTES};
 
-use super::old::Reader;
+use super::reader::Reader;
 use super::role::Member;
 use super::shared::Start;
 use super::uses::Far;

@@ -18,10 +18,9 @@ use memgrove_module::code::Flow;
 use wasm_encoder::{BlockType, Function, Instruction, MemArg, ValType};
 use wasmparser::Operator;
 
-use super::knows::mentions;
 use super::made::{State, memory};
-use super::old::Reader;
 use super::own::{Own, WORD_BYTES};
+use super::reader::Reader;
 use super::role::i32s;
 use crate::edit::Edits;
 
@@ -62,11 +61,14 @@ pub(super) fn free_word(reader: &mut Reader<'_, '_>, own: &Own, stay: &[u32]) ->
     let zero = Start::of(code)?;
     let mut words = own.words.clone();
     words.retain(|word| zero.is_zero(code, *word));
-    for func in stay.iter().copied().filter(|func| mentions(facts, *func, &own.state)) {
+    for func in stay.iter().copied() {
+        if !reader.mentions(func, &own.state) {
+            continue;
+        }
         // What is not understood may write anywhere.
         let uses = reader.uses(func)?;
         words.retain(|word| {
-            let reaches = |at: u32| at.abs_diff(*word) < 2 * WORD_BYTES;
+            let reaches = |at: u32| may_reach(at, *word);
             !uses.stores.iter().any(|(at, _)| reaches(*at)) && !uses.loads.iter().any(|at| reaches(*at))
         });
     }
@@ -82,13 +84,21 @@ pub(super) fn own_break(reader: &mut Reader<'_, '_>, own: &Own, stay: &[u32]) ->
         return Some(cell);
     }
     let cells = BTreeSet::from([cell]);
-    for func in stay.iter().copied().filter(|func| mentions(facts, *func, &cells)) {
-        let moves = reader.uses(func)?.stores.iter().any(|(at, _)| at.abs_diff(cell) < WORD_BYTES);
-        if moves {
+    for func in stay.iter().copied() {
+        if reader.mentions(func, &cells)
+            && reader.uses(func)?.stores.iter().any(|(at, _)| may_reach(*at, cell))
+        {
             return None;
         }
     }
     Some(cell)
+}
+
+/// Whether an access at an address may touch a word, however wide it is.
+fn may_reach(at: u32, word: u32) -> bool {
+    // A vector.
+    const WIDEST_BYTES: u32 = 16;
+    at < word.saturating_add(WORD_BYTES) && word < at.saturating_add(WIDEST_BYTES)
 }
 
 /// What a module that is linked for threads puts into memory when its first instance starts.

@@ -123,8 +123,8 @@ impl Uses {
             match memory_access(operator) {
                 Some(MemoryAccess { kind: AccessKind::Plain, memarg, width_bytes, writes, .. }) => {
                     let offset = i64::try_from(memarg.offset).unwrap_or(i64::MAX);
-                    if takes_bits
-                        && is_taken_apart(&flow, at)
+                    let taken_by = if takes_bits && !writes { flow.uses(at) } else { Vec::new() };
+                    if is_taken_apart(&flow, at, &taken_by)
                         && let Some((base, distance)) = based(&flow, params, at, 0)
                     {
                         handed.accessed.insert((base, distance.saturating_add(offset)));
@@ -135,7 +135,7 @@ impl Uses {
                         is_atomic: false,
                         is_word: width_bytes >= WORD_BYTES,
                         place: at,
-                        is_test: takes_bits && !writes && is_flag_test(&flow, at),
+                        is_test: is_flag_test(&flow, at, &taken_by),
                     };
                     uses.note(code, reader.address(at, 0), access, || flow.const_operand(at, 1));
                 }
@@ -276,25 +276,25 @@ fn puts_constant(flow: &Flow<'_>, at: usize) -> bool {
     flow.const_operand(at, written).is_some()
 }
 
-/// Whether a word is loaded and its low bits are taken apart from the others: a header's length and flags.
-fn is_taken_apart(flow: &Flow<'_>, at: usize) -> bool {
+/// Whether a word is loaded and its low bits are taken apart from the others: a header's length and flags. `uses`: those
+/// of what is loaded.
+fn is_taken_apart(flow: &Flow<'_>, at: usize, uses: &[(usize, usize)]) -> bool {
     let takes = |(user, which): &(usize, usize)| {
         matches!(flow.code[*user], Operator::I32And)
             && matches!(flow.const_operand(*user, 1 - (*which).min(1)), Some(1..=3 | -2 | -4 | -8))
     };
-    matches!(flow.code[at], Operator::I32Load { .. }) && flow.uses(at).iter().any(takes)
+    matches!(flow.code[at], Operator::I32Load { .. }) && uses.iter().any(takes)
 }
 
 /// Whether what is loaded is only asked for its two lowest bits, and these only for being set: dlmalloc's
-/// "this block was not mapped", before it is cleared.
-pub(super) fn is_flag_test(flow: &Flow<'_>, at: usize) -> bool {
+/// "this block was not mapped", before it is cleared. `uses`: those of what is loaded.
+pub(super) fn is_flag_test(flow: &Flow<'_>, at: usize, uses: &[(usize, usize)]) -> bool {
     if !matches!(
         flow.code[at],
         Operator::I32Load { .. } | Operator::I32Load8U { .. } | Operator::I32Load8S { .. }
     ) {
         return false;
     }
-    let uses = flow.uses(at);
     !uses.is_empty()
         && uses.iter().all(|&(user, which)| {
             matches!(flow.code[user], Operator::I32And)
