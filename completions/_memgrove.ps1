@@ -248,6 +248,7 @@ Register-ArgumentCompleter -Native -CommandName 'memgrove' -ScriptBlock {
             [CompletionResult]::new('--max-size', '--max-size', [CompletionResultType]::ParameterName, 'Refuse files with more bytes than this, also after unpacking')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour the output')
             [CompletionResult]::new('--by-call', '--by-call', [CompletionResultType]::ParameterName, 'Check by calls in loops, too, not in line: slower, and fewer bytes')
+            [CompletionResult]::new('--no-sites', '--no-sites', [CompletionResultType]::ParameterName, 'Report accesses by function, width and kind, without offset or line: a shorter module')
             [CompletionResult]::new('--no-call-sites', '--no-call-sites', [CompletionResultType]::ParameterName, 'Tell functions apart in stacks, not by which of its calls a function called another')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write what is known as JSON')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print results and errors only: no notes, no progress bar')

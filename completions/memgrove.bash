@@ -171,7 +171,7 @@ _memgrove() {
             return 0
             ;;
         memgrove__subcmd__check)
-            opts="-o -q -h -V --output --profile --fail-on --suppress --alloc --by-call --exact --no-call-sites --max-log --sarif --dir --env --invoke --engine --save --debug-file --source-map --symbols --top --json --max-size --color --quiet --help --version"
+            opts="-o -q -h -V --output --profile --fail-on --suppress --alloc --by-call --no-sites --exact --no-call-sites --max-log --sarif --dir --env --invoke --engine --save --debug-file --source-map --symbols --top --json --max-size --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -257,6 +257,7 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l color -d 'Co
 always\t''
 never\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l by-call -d 'Check by calls in loops, too, not in line: slower, and fewer bytes'
+complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l no-sites -d 'Report accesses by function, width and kind, without offset or line: a shorter module'
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l no-call-sites -d 'Tell functions apart in stacks, not by which of its calls a function called another'
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l json -d 'Write what is known as JSON'
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'

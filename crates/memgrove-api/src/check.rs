@@ -22,6 +22,8 @@ pub struct Request {
     pub call_sites: bool,
     /// Test in line in loops, and call there only where a test fails.
     pub in_line: bool,
+    /// Tell each access by its offset; without, by its function, in a shorter module.
+    pub sites: bool,
     /// Functions, by index or name, whose reads may not go beyond a block's end in the word that holds it.
     pub exact: Vec<String>,
     /// The most memory that reports and stacks may take, in bytes.
@@ -64,6 +66,7 @@ pub fn instrument(facts: &Facts<'_>, request: &Request) -> Result<Checked, Error
         manners: known.manners,
         call_sites: request.call_sites,
         in_line: request.in_line,
+        sites: request.sites,
         exact: exact.collect::<Result<_, _>>()?,
         max_bytes: request.max_bytes,
     };
@@ -136,7 +139,7 @@ mod tests {
 
     fn request(alloc: &[&str]) -> Request {
         let alloc = alloc.iter().map(|given| (*given).to_owned()).collect();
-        Request { alloc, call_sites: true, in_line: true, exact: Vec::new(), max_bytes: 1 << 20 }
+        Request { alloc, call_sites: true, in_line: true, sites: true, exact: Vec::new(), max_bytes: 1 << 20 }
     }
 
     /// Functions that bear no name of an allocator's, and do what those do.

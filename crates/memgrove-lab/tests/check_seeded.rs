@@ -119,6 +119,10 @@ fn stripped(wasm: &[u8]) -> Vec<u8> {
 }
 
 fn checked(wasm: &[u8]) -> Result<Checked, String> {
+    checked_as(wasm, true, true)
+}
+
+fn checked_as(wasm: &[u8], in_line: bool, sites: bool) -> Result<Checked, String> {
     let facts = memgrove_module::facts(wasm).expect("it is valid");
     let known = memgrove_verify::swap::options_for(&facts, To::ALL[0]).map_err(|error| error.to_string())?;
     let options = Options {
@@ -126,7 +130,8 @@ fn checked(wasm: &[u8]) -> Result<Checked, String> {
         sbrk: known.sbrk,
         manners: known.manners,
         call_sites: true,
-        in_line: true,
+        in_line,
+        sites,
         exact: BTreeSet::new(),
         max_bytes: 1 << 26,
     };
@@ -261,6 +266,30 @@ fn seeded_misuse_is_found_and_its_twins_are_silent() {
     let wasm = wasm.expect("clang-22 is installed: cargo xtask setup");
     let (found, all, words) = both("C, wasi-libc, -O2", &wasm, CASES);
     assert!(found == all && words.is_empty(), "{found} of {all}\n{}", words.join("\n"));
+}
+
+/// What checking adds, as a part of the code: data stay as they are. That is less than 90, 50 and 30 percent, which are
+/// the aims, so that a form that becomes longer is noticed.
+#[test]
+fn files_grow_by_no_more_than_is_promised() {
+    let compile = |source: &str| {
+        let arguments = ["--target=wasm32-wasi", "--no-wasm-opt", "-w", "-O2", "-Wl,-s", "-lm"];
+        let wasm = guest_support::c("clang-22", &arguments, &guest_support::source(source));
+        wasm.expect("clang-22 is installed: cargo xtask setup")
+    };
+    let wasm = compile("check_seeded/library.c");
+    let facts = memgrove_module::facts(&wasm).expect("it is valid");
+    let code: u64 = facts.functions.iter().map(|function| u64::from(function.body_len)).sum();
+    for (in_line, sites, most_percent) in [(true, true, 65), (false, true, 25), (false, false, 15)] {
+        let checked = checked_as(&wasm, in_line, sites).unwrap_or_else(|error| panic!("{error}"));
+        let grown = checked.wasm.len().saturating_sub(wasm.len()) as u64;
+        let percent = grown * 100 / code;
+        assert!(checked.sites > 2000, "only {} accesses are checked", checked.sites);
+        assert!(
+            percent <= most_percent,
+            "{percent} %: {grown} of {code} bytes, in line: {in_line}, sites: {sites}"
+        );
+    }
 }
 
 /// Compiles the cases in Rust, with this allocator.

@@ -47,7 +47,8 @@
 //!                     stack; 7 the frames below this place went on, which proves 6
 //!                     in a check 8 misuse, bits 8–15 which ([`layout::misuse`]), bits 16–27 the number of the call of the
 //!                     function that holds the site, if that has no frame; block: the address; size: the site, as an
-//!                     offset in the original, or 0 for a call of the allocator; 9 the block of that misuse, node of its
+//!                     offset in the original, or 0 for a call of the allocator, or from 0x80000000 up where there are no
+//!                     sites: bits 0–19 function, 20–22 log2 of the width (6 none, 7 a range), 23 it writes; 9 the block of that misuse, node of its
 //!                     allocation; 10 bit 8: it was freed, node of its free; size: bytes of the access before the first that
 //!                     is misuse, or the size that a freeing call told, block its alignment; 11 the end: block, frees of
 //!                     unknown blocks; size, reports left out
@@ -76,7 +77,7 @@ mod sample;
 mod summary;
 
 pub use error::Error;
-pub use findings::{Findings, Misuse, MisuseKind, MisusedBlock};
+pub use findings::{AccessWithin, Findings, Misuse, MisuseKind, MisusedBlock};
 pub use format::{Export, Frame, Metric, Names, NotReplayable};
 pub use merge::MergeError;
 pub use read::{Event, Node, NumberedCall, Profile, Site, What};

@@ -25,6 +25,9 @@
   (import "memgrove" "is_fresh" (global $is_fresh i32))
   ;; 1 while a function of the allocator runs that a wrapper has called: what it calls itself is not wrapped.
   (import "memgrove" "inside" (global $inside (mut i32)))
+  ;; Of the recorder: where the next frame goes; frames begin at `first_frame`.
+  (import "memgrove" "frames" (global $frames (mut i32)))
+  (import "memgrove" "first_frame" (global $first_frame i32))
   ;; The program's stack pointer; no frame lies below `stack_low`.
   (import "memgrove" "stack_pointer" (global $stack_pointer (mut i32)))
   (import "memgrove" "stack_low" (global $stack_low i32))
@@ -293,6 +296,12 @@
     (local.set $from (i32.add (local.get $address) (local.get $offset)))
     (local.set $bad (call $first_bad (local.get $from) (local.get $to)))
     (if (i32.eq (local.get $bad) (i32.const -1)) (then (return)))
+    (if (i32.lt_s (local.get $site) (i32.const 0))
+      (then
+        ;; A read that is tested as a write says so.
+        (local.set $site (call $in_function
+          (i32.ctz (local.get $width))
+          (i32.and (local.get $stores) (i32.ne (local.get $site) (i32.const -3)))))))
     ;; A word is read whole where its first byte is the block's: that is how libraries look for the end of a string.
     (if (i32.and
           (i32.and
@@ -328,6 +337,18 @@
       (i32.gt_u (global.get $stack_pointer) (global.get $stack_first))
       (i32.le_u (global.get $stack_pointer) (i32.add (local.get $address) (i32.const 144)))))
 
+  ;; What stands for the site of an access in a module without sites: the innermost function in progress, the width of the
+  ;; access as a power of two (6: none, 7: not known here), and whether it writes.
+  (func $in_function (param $width i32) (param $stores i32) (result i32)
+    (i32.or
+      (i32.or (i32.const 0x80000000) (i32.shl (local.get $stores) (i32.const 23)))
+      (i32.or
+        (i32.shl (local.get $width) (i32.const 20))
+        (if (result i32) (i32.gt_u (global.get $frames) (global.get $first_frame))
+          (then (i32.shr_u
+            (i32.load $recording (i32.sub (global.get $frames) (i32.const 8))) (i32.const 12)))
+          (else (i32.const 0xfffff))))))
+
   ;; The stack pointer is about to be set. It is returned.
   (func (export "stack") (param $value i32) (param $site i32) (result i32)
     (if (i32.or
@@ -338,10 +359,15 @@
       (then
         (call $report (i32.const 10) (call $here)
           (i32.and (call $ask (i32.const 0)) (i32.const 0xfff))
-          (local.get $value) (local.get $site) (i32.const 0) (i32.const 0))))
+          (local.get $value)
+          (if (result i32) (i32.lt_s (local.get $site) (i32.const 0))
+            (then (call $in_function (i32.const 6) (i32.const 1)))
+            (else (local.get $site)))
+          (i32.const 0) (i32.const 0))))
     (local.get $value))
 
-  ;; Accesses by their width: read and written.
+  ;; Accesses by their width: read and written. The site is -1 in a module without sites; -3 for a read that is tested as
+  ;; a write is.
   (func (export "read_1") (param i32 i32 i32)
     (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 1) (i32.const 0)))
   (func (export "read_2") (param i32 i32 i32)
@@ -415,7 +441,7 @@
         (then (i32.load16_u $shadow (local.get $at)))
         (else (i32.load8_u $shadow (local.get $at))))))
 
-  ;; All bytes of a range are read or written.
+  ;; All bytes of a range are read or written: without sites -1 or -2.
   (func (export "range") (param $from i32) (param $length i32) (param $site i32)
     (local $to i64) (local $bad i32)
     (local.set $to (i64.add (i64.extend_i32_u (local.get $from)) (i64.extend_i32_u (local.get $length))))
@@ -424,8 +450,11 @@
           (i64.gt_u (local.get $to) (i64.shl (i64.extend_i32_u (memory.size $program)) (i64.const 16))))
       (then (return)))
     (local.set $bad (call $first_bad (local.get $from) (local.get $to)))
-    (if (i32.ne (local.get $bad) (i32.const -1))
-      (then (call $misused (local.get $from) (local.get $bad) (local.get $site)))))
+    (if (i32.eq (local.get $bad) (i32.const -1)) (then (return)))
+    (if (i32.lt_s (local.get $site) (i32.const 0))
+      (then
+        (local.set $site (call $in_function (i32.const 7) (i32.eq (local.get $site) (i32.const -2))))))
+    (call $misused (local.get $from) (local.get $bad) (local.get $site)))
 
   ;; The allocator's header, where code of the program looks for it that has a reallocation of dlmalloc's inside: that of a
   ;; block that was mapped, so that it is copied. It copies whole granules.
@@ -476,12 +505,18 @@
         (param $told i32) (param $align i32)
     (local $user i32) (local $bad i32) (local $have i32)
     (local.set $node (i32.and (local.get $node) (i32.const 0xffff)))
-    ;; A call of the allocator has no site of its own: its node stands for it.
+    ;; A call of the allocator has no site of its own: its node stands for it. Without sites what is known of the access
+    ;; stands for it, and the kind.
     (if (i32.eqz (call $is_first
-          (select
-            (local.get $site)
-            (i32.or (i32.or (i32.const 0x80000000) (i32.shl (local.get $kind) (i32.const 16))) (local.get $node))
-            (local.get $site))))
+          (if (result i32) (i32.gt_s (local.get $site) (i32.const 0))
+            (then (local.get $site))
+            (else (if (result i32) (local.get $site)
+              (then (i32.or
+                (i32.or (local.get $site) (i32.const 0x40000000))
+                (i32.shl (local.get $kind) (i32.const 24))))
+              (else (i32.or
+                (i32.or (i32.const 0x80000000) (i32.shl (local.get $kind) (i32.const 16)))
+                (local.get $node))))))))
       (then (return)))
     (call $log
       (i32.or (i32.const 8) (i32.or

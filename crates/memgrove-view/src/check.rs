@@ -139,6 +139,14 @@ impl CheckReport<'_> {
         sites.flat_map(|site| names.frames(site)).collect()
     }
 
+    /// Of an access, how many bytes it is of, if that is known, and whether it writes.
+    fn access(&self, misuse: &Misuse) -> Option<(Option<u32>, bool)> {
+        match misuse.within {
+            Some(within) => within.access,
+            None => misuse.site.and_then(|site| access_at(self.module, site)),
+        }
+    }
+
     /// What happened, in a sentence.
     fn message(&self, misuse: &Misuse) -> String {
         let what = match misuse.kind {
@@ -155,7 +163,7 @@ impl CheckReport<'_> {
             _ => "misuse",
         };
         let mut words = what.to_owned();
-        if let Some((width, writes)) = misuse.site.and_then(|site| access_at(self.module, site)) {
+        if let Some((width, writes)) = self.access(misuse) {
             let verb = if writes { "write" } else { "read" };
             let size = width.map_or("a range".to_owned(), |width| count(width.into(), "byte"));
             words.push_str(&format!(": {verb} of {size} at {:#x}", misuse.address));
@@ -283,7 +291,7 @@ impl CheckReport<'_> {
     /// What the serialiser says.
     pub fn json(&self) -> serde_json::Result<Json> {
         let report = |misuse: &Misuse| {
-            let access = misuse.site.and_then(|site| access_at(self.module, site));
+            let access = self.access(misuse);
             Report {
                 kind: misuse.kind.id(),
                 message: self.message(misuse),

@@ -86,6 +86,12 @@ pub(crate) struct CheckArgs {
     #[arg(long, conflicts_with = "profile")]
     by_call: bool,
 
+    /// Report accesses by function, width and kind, without offset or line: a shorter module
+    ///
+    /// Each combination is reported once in a function. With --by-call a module grows least.
+    #[arg(long, conflicts_with = "profile")]
+    no_sites: bool,
+
     /// Test the reads of this function to the byte; by index or name, several with commas
     ///
     /// By default an aligned read may go beyond the end of a block in the word that holds the end, as in a fast strlen.
@@ -209,6 +215,7 @@ fn checked(args: &CheckArgs, original: &Original<'_>, out: &mut Output) -> Resul
         alloc: args.alloc.clone(),
         call_sites: !args.no_call_sites,
         in_line: !args.by_call,
+        sites: !args.no_sites,
         exact: args.exact.clone(),
         max_bytes: args.max_log,
     };

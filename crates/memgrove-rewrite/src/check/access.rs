@@ -8,7 +8,7 @@ use wasm_encoder::Instruction;
 use wasmparser::{Operator, ValType};
 
 use super::checker::Checker;
-use super::form::{Form, LEAST_OF_A_FORM};
+use super::form::{Form, LEAST_OF_A_WHOLE, NO_SITE, NO_SITE_OF_RANGE_WRITTEN, Whole, least_of_a_form};
 use super::headers::Headers;
 use super::proven::{Places, places};
 
@@ -65,8 +65,10 @@ pub(super) struct Accesses {
     /// Accesses that are checked, and those that need not be.
     pub sites: u32,
     pub proven: u32,
-    /// How often each form is, in line and by calls.
-    forms: BTreeMap<(Form, bool), u32>,
+    /// How often each form is in line.
+    forms: BTreeMap<Form, u32>,
+    /// How often each access is that a function can do.
+    wholes: BTreeMap<Whole, u32>,
     /// By function: those that need not be, and where the stack grows.
     places: BTreeMap<u32, Places>,
 }
@@ -84,10 +86,10 @@ const LOCALS: [wasm_encoder::ValType; 5] = {
 };
 
 impl Kept {
-    /// Room for an address and the operands above it.
-    fn add(&mut self, operands: &[ValType]) {
+    /// Room for the operands above an address, and for it.
+    fn add(&mut self, address: bool, operands: &[ValType]) {
         for (most, ty) in self.0.iter_mut().zip(TYPES) {
-            let address = usize::from(ty == ValType::I32);
+            let address = usize::from(address && ty == ValType::I32);
             let count = address + operands.iter().filter(|operand| **operand == ty).count();
             *most = (*most).max(u32::try_from(count).unwrap_or(u32::MAX));
         }
@@ -108,12 +110,13 @@ impl Kept {
 impl Accesses {
     /// Finds the accesses of all functions but the exempt ones. Linear in the module.
     ///
-    /// `stack_pointer` is the one whose end is known; `changes` tells instructions after which other bytes may be accessed.
+    /// `stack_pointer` is the one whose end is known; tests stand in line in loops, if `in_line`, and are to the byte in the
+    /// functions `exact`; `changes` tells instructions after which other bytes may be accessed.
     pub fn find(
         code: &Code<'_>,
         exempt: &BTreeSet<u32>,
         stack_pointer: Option<u32>,
-        in_line: bool,
+        (in_line, exact): (bool, &BTreeSet<u32>),
         changes: &dyn Fn(&Operator<'_>) -> bool,
     ) -> Self {
         let facts = code.facts();
@@ -122,8 +125,11 @@ impl Accesses {
             sites: 0,
             proven: 0,
             forms: BTreeMap::new(),
+            wholes: BTreeMap::new(),
             places: BTreeMap::new(),
         };
+        // Operands that are kept where no function does the access, which is known when all are counted.
+        let mut open: Vec<(u32, Whole, &[ValType])> = Vec::new();
         let any_pointer = code.stack_pointer().map(|pointer| pointer.global);
         for func in (facts.imported_func_count()..facts.func_count()).filter(|func| !exempt.contains(func)) {
             let Some(reader) = facts.operators(func) else { continue };
@@ -144,17 +150,27 @@ impl Accesses {
                         found.proven += 1;
                     } else {
                         found.sites += u32::from(access != Access::Grow);
-                        if let Access::At { memarg, width, stores, .. } = access {
-                            *found.forms.entry((Form::of(memarg, width, stores), in_line)).or_default() += 1;
-                        }
-                        let operands: &[ValType] = match access {
-                            Access::At { operands, .. } => operands,
-                            Access::Grow => &[],
-                            _ => &[ValType::I32, ValType::I32],
-                        };
                         let kept = kept.get_or_insert_default();
-                        if !in_line || !places.held.contains_key(&position) {
-                            kept.add(operands);
+                        match access {
+                            Access::At { memarg, width, stores, operands } if in_line => {
+                                let form = Form::of(memarg, width, stores, false);
+                                *found.forms.entry(form).or_default() += 1;
+                                if !places.held.contains_key(&position) {
+                                    kept.add(true, operands);
+                                }
+                            }
+                            Access::At { memarg, width, stores, operands } => {
+                                let form = Form::of(memarg, width, stores, exact.contains(&func));
+                                match Whole::of(&operator, form) {
+                                    Some(whole) => {
+                                        *found.wholes.entry(whole.clone()).or_default() += 1;
+                                        open.push((func, whole, operands));
+                                    }
+                                    None => kept.add(false, operands),
+                                }
+                            }
+                            Access::Grow => {}
+                            _ => kept.add(true, &[ValType::I32, ValType::I32]),
                         }
                     }
                 }
@@ -162,6 +178,12 @@ impl Accesses {
             found.places.insert(func, places);
             if let Some(kept) = kept {
                 found.funcs.insert(func, kept);
+            }
+        }
+        found.wholes.retain(|_, count| *count >= LEAST_OF_A_WHOLE);
+        for (func, whole, operands) in open {
+            if !found.wholes.contains_key(&whole) {
+                found.funcs.entry(func).or_default().add(false, operands);
             }
         }
         // Wherever the memory is grown, the shadow is.
@@ -179,18 +201,23 @@ impl Accesses {
         found
     }
 
-    /// Adds functions for the forms that are often used.
-    pub fn add_forms(&self, edits: &mut Edits<'_, '_>, checker: &Checker) -> BTreeMap<(Form, bool), u32> {
-        let i32 = wasm_encoder::ValType::I32;
-        let params = || vec![i32, i32];
-        let decides = edits.add_type(params(), Vec::new());
-        let hands_on = edits.add_type(params(), vec![i32]);
-        let often = self.forms.iter().filter(|(_, count)| **count >= LEAST_OF_A_FORM);
-        let mut add = |form: Form, in_line: bool| match in_line {
-            true => edits.add_func(decides, form.decides(checker), "memgrove.checker.decides"),
-            false => edits.add_func(hands_on, form.function(checker), "memgrove.checker.form"),
-        };
-        often.map(|(&(form, in_line), _)| ((form, in_line), add(form, in_line))).collect()
+    /// Adds functions for what is often used, which are handed the site if there is one.
+    pub fn add_functions(&self, edits: &mut Edits<'_, '_>, checker: &Checker, sites: bool) -> Functions {
+        let params = vec![wasm_encoder::ValType::I32; 1 + usize::from(sites)];
+        let decides = edits.add_type(params, Vec::new());
+        let often = self.forms.iter().filter(|(_, count)| **count >= least_of_a_form(sites));
+        let forms = often.map(|(&form, _)| {
+            let func = edits.add_func(decides, form.decides(checker, sites), "memgrove.checker.decides");
+            (form, func)
+        });
+        let forms = forms.collect();
+        let wholes = self.wholes.keys().map(|whole| {
+            let (params, results) = whole.ty(sites);
+            let ty = edits.add_type(params, results);
+            let func = edits.add_func(ty, whole.function(checker, sites), "memgrove.checker.access");
+            (whole.clone(), func)
+        });
+        Functions { forms, wholes: wholes.collect() }
     }
 
     /// Functions that are to be changed.
@@ -254,8 +281,17 @@ pub(super) struct Manner<'c> {
     pub exact: &'c BTreeSet<u32>,
     /// In loops by code in line, which calls only where a granule is not whole.
     pub in_line: bool,
-    /// Functions that decide about accesses of these forms, in line and by calls.
-    pub forms: &'c BTreeMap<(Form, bool), u32>,
+    /// Each access hands on where it lies.
+    pub sites: bool,
+    pub functions: &'c Functions,
+}
+
+/// Functions for accesses that are often used.
+pub(super) struct Functions {
+    /// They decide about accesses of these forms, after a test in line.
+    forms: BTreeMap<Form, u32>,
+    /// They test these, and do them.
+    wholes: BTreeMap<Whole, u32>,
 }
 
 /// Puts tests before accesses, beside the frames.
@@ -297,15 +333,19 @@ impl<'c, 't, 'm, 'a> Checks<'c, 't, 'm, 'a> {
 
     /// Keeps the operands above an address; the address stays on the stack, and in a local.
     fn keep(&self, operands: &[ValType], splice: &mut Splice) -> (u32, Vec<u32>) {
-        let locals = self.keep_above(operands, splice);
+        let mut first = self.starts;
+        first[0] += 1;
+        let locals = Self::keep_in(first, operands, splice);
         splice.before(&Instruction::LocalTee(self.starts[0]));
         (self.starts[0], locals)
     }
 
     /// Takes the operands above an address from the stack into locals.
     fn keep_above(&self, operands: &[ValType], splice: &mut Splice) -> Vec<u32> {
-        let mut next = self.starts;
-        next[0] += 1;
+        Self::keep_in(self.starts, operands, splice)
+    }
+
+    fn keep_in(mut next: [u32; 5], operands: &[ValType], splice: &mut Splice) -> Vec<u32> {
         let locals: Vec<u32> = operands
             .iter()
             .map(|operand| {
@@ -325,24 +365,42 @@ impl<'c, 't, 'm, 'a> Checks<'c, 't, 'm, 'a> {
         for instruction in form.granules(address, self.checker.shadow) {
             splice.before(&instruction);
         }
-        let site = Instruction::I32Const(site.cast_signed());
         splice.before(&IF).before(&Instruction::LocalGet(address));
-        match self.manner.forms.get(&(form, true)) {
-            Some(func) => splice.before(&site).before(&Instruction::Call(*func)),
-            None => splice
-                .before(&Instruction::I32Const(form.offset.cast_signed()))
-                .before(&site)
-                .before(&Instruction::Call(self.checker.access(form.width, form.stores))),
+        match self.manner.functions.forms.get(&form) {
+            Some(func) => self.hand_site(site, splice).before(&Instruction::Call(*func)),
+            None => self.plain(form, site, self.checker.access(form.width, form.stores), splice),
         };
         splice.before(&Instruction::End);
     }
 
-    /// Tests a range of which the address and the length are on the stack, or in locals.
-    fn range(&self, address: u32, length: u32, site: u32, splice: &mut Splice) {
+    /// Puts the site on the stack, if there are sites.
+    fn hand_site<'s>(&self, site: u32, splice: &'s mut Splice) -> &'s mut Splice {
+        if self.manner.sites {
+            splice.before(&Instruction::I32Const(site.cast_signed()));
+        }
+        splice
+    }
+
+    /// Calls a function for all accesses of one width, whose address is on the stack.
+    fn plain<'s>(&self, form: Form, site: u32, func: u32, splice: &'s mut Splice) -> &'s mut Splice {
+        let site = Instruction::I32Const(site.cast_signed());
+        splice
+            .before(&Instruction::I32Const(form.offset.cast_signed()))
+            .before(&if self.manner.sites { site } else { form.no_site() })
+            .before(&Instruction::Call(func))
+    }
+
+    /// Tests a range of which the address and the length are in locals.
+    fn range(&self, address: u32, length: u32, site: u32, writes: bool, splice: &mut Splice) {
+        let site = match (self.manner.sites, writes) {
+            (true, _) => site.cast_signed(),
+            (false, true) => NO_SITE_OF_RANGE_WRITTEN,
+            (false, false) => NO_SITE,
+        };
         splice
             .before(&Instruction::LocalGet(address))
             .before(&Instruction::LocalGet(length))
-            .before(&Instruction::I32Const(site.cast_signed()))
+            .before(&Instruction::I32Const(site))
             .before(&Instruction::Call(self.checker.range));
     }
 }
@@ -399,9 +457,8 @@ impl Instrument for Checks<'_, '_, '_, '_> {
         let func = site.function.index;
         let offset = u32::try_from(site.offset).unwrap_or(u32::MAX);
         if self.accesses.grows_stack(func, position) {
-            splice
-                .before(&Instruction::I32Const(offset.cast_signed()))
-                .before(&Instruction::Call(self.checker.stack));
+            let site = if self.manner.sites { offset.cast_signed() } else { NO_SITE };
+            splice.before(&Instruction::I32Const(site)).before(&Instruction::Call(self.checker.stack));
             return Ok(());
         }
         let Some(access) = Access::of(site.operator) else { return Ok(()) };
@@ -420,17 +477,16 @@ impl Instrument for Checks<'_, '_, '_, '_> {
         if let Access::At { memarg, width, stores, .. } = access
             && !(self.manner.in_line && self.loops.is_inside())
         {
+            let form = Form::of(memarg, width, stores, is_exact);
+            let whole = Whole::of(site.operator, form);
+            if let Some(func) = whole.and_then(|whole| self.manner.functions.wholes.get(&whole)) {
+                splice.remove();
+                self.hand_site(offset, splice).before(&Instruction::Call(*func));
+                return Ok(());
+            }
             // The function hands the address on.
             let kept = self.keep_above(operands, splice);
-            let form = Form::of(memarg, width, stores || is_exact);
-            let site = Instruction::I32Const(offset.cast_signed());
-            match self.manner.forms.get(&(form, false)) {
-                Some(func) => splice.before(&site).before(&Instruction::Call(*func)),
-                None => splice
-                    .before(&Instruction::I32Const(form.offset.cast_signed()))
-                    .before(&site)
-                    .before(&Instruction::Call(self.checker.pass(width, form.stores))),
-            };
+            self.plain(form, offset, self.checker.pass(width, form.stores), splice);
             for local in &kept {
                 splice.before(&Instruction::LocalGet(*local));
             }
@@ -439,20 +495,20 @@ impl Instrument for Checks<'_, '_, '_, '_> {
         if let Access::At { memarg, width, stores, .. } = access
             && let Some(local) = self.accesses.held(func, position)
         {
-            self.test(Form::of(memarg, width, stores || is_exact), local, offset, splice);
+            self.test(Form::of(memarg, width, stores, is_exact), local, offset, splice);
             return Ok(());
         }
         let (address, kept) = self.keep(operands, splice);
         match (access, &kept[..]) {
             (Access::At { memarg, width, stores, .. }, _) => {
-                self.test(Form::of(memarg, width, stores || is_exact), address, offset, splice);
+                self.test(Form::of(memarg, width, stores, is_exact), address, offset, splice);
             }
             // Read first, as the instruction does.
             (Access::Copy, [source, length]) => {
-                self.range(*source, *length, offset, splice);
-                self.range(address, *length, offset, splice);
+                self.range(*source, *length, offset, false, splice);
+                self.range(address, *length, offset, true, splice);
             }
-            (_, [_, length]) => self.range(address, *length, offset, splice),
+            (_, [_, length]) => self.range(address, *length, offset, true, splice),
             _ => {}
         }
         for local in &kept {

@@ -21,8 +21,8 @@
 //! only they call, are not checked.
 //!
 //! **Accesses.** An instruction tests the granule of its last byte, and of its first where that may be another, in loops in line;
-//! only if one is not whole, a function decides, to the byte. The site is where the instruction lies in the original. A
-//! word that is read aligned may go beyond the end of its block: libraries look for the end of a string so.
+//! only if one is not whole, a function decides, to the byte. Outside of loops a function tests and accesses. The site is
+//! where the instruction lies in the original; without sites every function that is checked has a frame instead. A word that is read aligned may go beyond the end of its block: libraries look for the end of a string so.
 //!
 //! **Null and the stack.** Once an allocation was refused, what lies below the lowest datum must not be accessed either: null
 //! is taken for a block there. Where the stack pointer is set, it is compared with the end of the stack, as far as that is
@@ -44,6 +44,7 @@ mod wrap;
 use std::collections::BTreeSet;
 
 use memgrove_module::{Code, Facts};
+use memgrove_profile::layout::Parts;
 use thiserror::Error;
 use wasm_encoder::{ConstExpr, Function, GlobalType, Instruction, MemoryType, ValType};
 use wasmparser::Operator;
@@ -55,7 +56,7 @@ use self::checker::Checker;
 use self::family::Family;
 use self::headers::Headers;
 use crate::edit::{Edits, Map, Sections, applied};
-use crate::frames::{self, Behind, Contents, EXPORT, Reach, Recorder, Room, Stacks};
+use crate::frames::{self, Behind, Contents, EXPORT, Others, Reach, Recorder, Room, Stacks};
 use crate::graft::{Constant, Data, Donor, GraftError, Item, Joint, Roots, graft};
 /// Whether a function of this role can be wrapped.
 pub use crate::swap::is_replaceable as takes;
@@ -82,6 +83,9 @@ pub struct Options {
     pub call_sites: bool,
     /// Test in line in loops, and call there only where a test fails: quicker and longer.
     pub in_line: bool,
+    /// Tell each access by its offset. Without, the module is shorter: of an access its function is told, whether it writes
+    /// and its width, and each of these once by function. Every function that is checked then has a frame.
+    pub sites: bool,
     /// Functions whose reads are tested to the byte: none may go beyond the end of a block in the word that holds the end.
     pub exact: BTreeSet<u32>,
     /// The most memory that reports and stacks may take, in bytes.
@@ -201,9 +205,13 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
 
     let sections = Sections::read_valid(wasm)?;
     let targets: Vec<u32> = old.replaced.keys().copied().collect();
-    let allocating = Reach::new(&sections, &targets, &[])?;
-    let accesses =
-        Accesses::find(&code, &exempt, bounds.stack_pointer, options.in_line, &|operator| match operator {
+    let allocating = Reach::new(&sections, &targets)?;
+    let accesses = Accesses::find(
+        &code,
+        &exempt,
+        bounds.stack_pointer,
+        (options.in_line, &options.exact),
+        &|operator| match operator {
             Operator::Call { function_index } => allocating.reaches(*function_index),
             Operator::CallIndirect { type_index, .. } => {
                 allocating.reaches_openly(sections.func_type_at(*type_index))
@@ -211,7 +219,8 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
             Operator::CallRef { .. } => true,
             // What leaves the function does not come back.
             _ => false,
-        });
+        },
+    );
     let mut edits = Edits::new(&sections);
     let recorder = Recorder {
         stacks: true,
@@ -250,6 +259,8 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
                 "is_fresh" => Item::Constant(Constant::I32(u32::from(!old.is_snapshot()))),
                 "data_end" => Item::Constant(Constant::I32(data_end)),
                 "inside" => Item::Global(inside),
+                "frames" => Item::Global(added.sp),
+                "first_frame" => Item::Constant(Constant::I32(Parts::OWN.stack)),
                 "stack_pointer" => match bounds.stack_pointer {
                     Some(global) => Item::Global(global),
                     None => Item::Constant(Constant::I32(0)),
@@ -275,7 +286,8 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
     edits.add_export(FINISH, wasmparser::ExternalKind::Func, checker.finish)?;
 
     let others: Vec<u32> = accesses.funcs().filter(|func| !old.replaced.contains_key(func)).collect();
-    let reach = allocating.with_others(&sections, &others);
+    let others = if options.sites { Others::Reached(&others) } else { Others::Framed(&others) };
+    let reach = allocating.with_others(&sections, others);
     // The memory may be longer than its type says, where the host makes it.
     if let Some(start) = facts.start.filter(|_| sections.imported_memories > 0) {
         let mut body = Function::new([]);
@@ -294,7 +306,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         Some(Behind { entry: checker.enter, import: checker.sync }),
     )?;
     family.wrap(&mut edits, &checker)?;
-    let forms = accesses.add_forms(&mut edits, &checker);
+    let functions = accesses.add_functions(&mut edits, &checker, options.sites);
     edits.record(TOOL, env!("CARGO_PKG_VERSION"));
     let stacks = Stacks::new(&sections, &reach, added, stack, options.call_sites);
     let mut checks = Checks::new(
@@ -302,7 +314,13 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         &accesses,
         &checker,
         &headers,
-        Manner { exempt: &exempt, exact: &options.exact, in_line: options.in_line, forms: &forms },
+        Manner {
+            exempt: &exempt,
+            exact: &options.exact,
+            in_line: options.in_line,
+            sites: options.sites,
+            functions: &functions,
+        },
     );
     let edited = edits.apply(&mut checks)?;
     Ok(Checked {

@@ -79,7 +79,9 @@ impl CheckReport<'_> {
                 json!({ "artifactLocation": { "uri": uri(file) }, "region": region })
             }
             _ => {
-                let offset = frame.offset.unwrap_or(0);
+                // Of a place that is not known, the function.
+                let body = || Some(self.module.function(frame.func?)?.body_offset);
+                let offset = frame.offset.or_else(body).unwrap_or(0);
                 json!({
                     "artifactLocation": { "uri": uri(self.name) },
                     "region": { "byteOffset": offset },

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use memgrove_lab::engine::{EngineId, Host, Instance, Memory, Value};
+use memgrove_lab::engine::{self, EngineId, Host, Instance, Memory, Settings, Value};
 use memgrove_profile::{Misuse, MisuseKind, Profile};
 use memgrove_rewrite::check::{CheckError, FINISH, Options, check};
 use memgrove_rewrite::swap::{Manners, Member, Role};
 
+mod sites;
+#[path = "../trace_support/mod.rs"]
 mod trace_support;
 
 use trace_support::{ENGINES, call, profile, start_with};
@@ -52,6 +54,7 @@ fn options(members: &[(u32, Role)]) -> Options {
         manners: Manners::default(),
         call_sites: true,
         in_line: true,
+        sites: true,
         exact: BTreeSet::new(),
         max_bytes: 1 << 24,
     }
@@ -78,7 +81,8 @@ fn misuses(instance: &mut dyn Instance) -> Vec<Misuse> {
     finished(instance).findings.expect("it is a check's").misuses
 }
 
-/// What one call of an export leads to, in line and by calls, on every engine that has what it needs.
+/// What one call of an export leads to, in line and by calls, with sites and without, on every engine that has what it
+/// needs.
 #[track_caller]
 fn expect(
     engines: &[EngineId],
@@ -87,31 +91,59 @@ fn expect(
     export: &str,
     expected: &[(MisuseKind, u32)],
 ) {
-    for in_line in [true, false] {
-        let wasm = checked(wasm, &Options { in_line, ..options(members) });
+    for (in_line, sites) in [(true, true), (false, true), (true, false)] {
+        let wasm = checked(wasm, &Options { in_line, sites, ..options(members) });
         for engine in engines {
             let mut instance = start_with(*engine, &wasm, &Host::new());
             instance.call(export, &[]).unwrap_or_else(|error| panic!("{engine}: {error}"));
             let found: Vec<(MisuseKind, u32)> =
                 misuses(&mut *instance).iter().map(|one| (one.kind, one.into_access)).collect();
-            assert_eq!(found, expected, "{engine}, in line: {in_line}");
+            assert_eq!(found, expected, "{engine}, in line: {in_line}, sites: {sites}");
         }
     }
 }
 
 use MisuseKind::{InvalidFree, NullOffset, Overflow, StackOverflow, UseAfterFree, WrongAlignment, WrongSize};
 
-/// What an access leads to whose address is in local 0, a block of 21 bytes: in a loop, where it is tested in line, and
-/// outside; with the address in a local, and computed.
+/// What accesses lead to whose address is in local 0, a block of 21 bytes, each with the first byte that is misuse: in a
+/// loop, where it is tested in line, and outside; with the address in a local, and computed; alone, and so often that
+/// functions do it.
 #[track_caller]
-fn expect_of_block(engines: &[EngineId], code: &str, expected: &[(MisuseKind, u32)]) {
-    let computed = code.replace("(local.get 0)", "(i32.add (local.get 0) (local.get 1))");
-    for code in [code, &computed] {
-        for code in [code, &format!("(loop {code})")] {
-            let run = format!(
-                r#"(func (export "run") (local i32 i32) (local.set 0 (call $malloc (i32.const 21))) {code})"#
-            );
-            expect(engines, &module(MEMORY, &run), C, "run", expected);
+fn expect_of_block(engines: &[EngineId], cases: &[(&str, Option<u32>)]) {
+    let mut exports = String::new();
+    let mut export = |name: String, code: &str| {
+        exports.push_str(&format!(
+            r#"(func (export "{name}") (local i32 i32) (local.set 0 (call $malloc (i32.const 21))) {code})"#
+        ));
+    };
+    for (number, (code, _)) in cases.iter().enumerate() {
+        let computed = code.replace("(local.get 0)", "(i32.add (local.get 0) (local.get 1))");
+        export(format!("plain {number}"), code);
+        export(format!("computed {number}"), &computed);
+        export(format!("loop {number}"), &format!("(loop {code})"));
+        export(format!("computed loop {number}"), &format!("(loop {computed})"));
+    }
+    let alone = module(MEMORY, &exports);
+    for (code, _) in cases {
+        exports.push_str(&format!("(func (param i32 i32) {})", code.repeat(30)));
+    }
+    for original in [alone, module(MEMORY, &exports)] {
+        for (in_line, sites) in [(true, true), (false, true), (false, false)] {
+            let wasm = checked(&original, &Options { in_line, sites, ..options(C) });
+            for engine in engines {
+                let compiled = engine::open(*engine, &Settings::default()).expect("the engine is linked in");
+                let compiled = compiled.compile(&wasm).expect("it compiles");
+                for (number, (code, bad)) in cases.iter().enumerate() {
+                    for way in ["plain", "computed", "loop", "computed loop"] {
+                        let mut instance = compiled.instantiate(&Host::new()).expect("it instantiates");
+                        instance.call(&format!("{way} {number}"), &[]).expect("it runs");
+                        let found: Vec<(MisuseKind, u32)> =
+                            misuses(&mut *instance).iter().map(|one| (one.kind, one.into_access)).collect();
+                        let expected: Vec<_> = bad.iter().map(|bad| (Overflow, *bad)).collect();
+                        assert_eq!(found, expected, "{engine}, {way}, {in_line}, {sites}: {code}");
+                    }
+                }
+            }
         }
     }
 }
@@ -142,9 +174,57 @@ fn every_width_is_tested_to_the_byte() {
         ("(memory.copy (local.get 0) (i32.const 64) (i32.const 22))", Some(21)),
         ("(memory.fill (local.get 0) (i32.const 0) (i32.const 0))", None),
     ];
-    for (code, bad) in cases {
-        let expected: Vec<_> = bad.into_iter().map(|bad| (Overflow, bad)).collect();
-        expect_of_block(&ENGINES, code, &expected);
+    expect_of_block(&ENGINES, &cases);
+}
+
+/// Functions that do accesses load and store what the instructions did.
+#[test]
+fn accesses_mean_what_they_meant() {
+    let loads = [
+        ("i32", "load load8_s load8_u load16_s load16_u"),
+        ("i64", "load load8_s load8_u load16_s load16_u load32_s load32_u"),
+        ("f32", "load"),
+        ("f64", "load"),
+    ];
+    let stores = [
+        ("i32", "store store8 store16"),
+        ("i64", "store store8 store16 store32"),
+        ("f32", "store"),
+        ("f64", "store"),
+    ];
+    let mut text = r#"(data (i32.const 64) "\f0\80\81\92\a3\b4\c5\e6\07")"#.to_owned();
+    let mut names = Vec::new();
+    for (ty, loads) in loads {
+        for load in loads.split(' ') {
+            let name = format!("{ty}.{load}");
+            let code = format!("({name} offset=1 (local.get 0))");
+            text.push_str(&format!(r#"(func (export "{name}") (param i32) (result {ty}) {code})"#));
+            text.push_str(&format!("(func (param i32) {})", format!("(drop {code})").repeat(10)));
+            names.push(name);
+        }
+    }
+    for (ty, stores) in stores {
+        for store in stores.split(' ') {
+            let name = format!("{ty}.{store}");
+            let code = format!("({name} offset=1 (local.get 0) ({ty}.const -2))");
+            text.push_str(&format!(
+                r#"(func (export "{name}") (param i32) (result i64) {code} (i64.load offset=1 (local.get 0)))"#
+            ));
+            text.push_str(&format!("(func (param i32) {})", code.repeat(10)));
+            names.push(name);
+        }
+    }
+    let original = module(MEMORY, &text);
+    for sites in [true, false] {
+        let checked = checked(&original, &Options { sites, ..options(C) });
+        for engine in ENGINES {
+            let results = |wasm: &[u8]| {
+                let mut instance = start_with(engine, wasm, &Host::new());
+                let run = |name: &String| instance.call(name, &[Value::I32(64)]).expect("it runs").values;
+                names.iter().map(run).collect::<Vec<_>>()
+            };
+            assert_eq!(results(&original), results(&checked), "{engine}, sites: {sites}");
+        }
     }
 }
 
@@ -163,10 +243,7 @@ fn vectors_lanes_and_atomics_are_tested() {
         ("(drop (i64.atomic.rmw.cmpxchg offset=16 (local.get 0) (i64.const 1) (i64.const 2)))", Some(5)),
         ("(i32.atomic.store8 offset=21 (local.get 0) (i32.const 1))", Some(0)),
     ];
-    for (code, bad) in cases {
-        let expected: Vec<_> = bad.into_iter().map(|bad| (Overflow, bad)).collect();
-        expect_of_block(&[EngineId::Wasmtime], code, &expected);
-    }
+    expect_of_block(&[EngineId::Wasmtime], &cases);
 }
 
 #[test]
