@@ -64,7 +64,7 @@ check     misuse of these heaps: use after free, overflow, double free and more
   --by-call            check by calls in loops, too, not in line: slower, and fewer bytes
   --no-sites           report accesses by function, width and kind, without offset or line: a shorter module
   --exact FUNC         test the reads of this function to the byte, also in the word that holds the end of a block
-  --fail-on KINDS      status 3 for these kinds only; by default for every kind but leak
+  --fail-on KINDS      status 3 for these kinds only; by default for every kind but leak and lost
   --suppress FILE      lines KIND:FUNCTION of reports that are not wanted
   --sarif OUT          the reports as SARIF 2.1.0
 

@@ -1,6 +1,6 @@
 //! What a check has found: misuse of the heap, as the recording has it.
 
-use crate::layout::{self, kind, misuse};
+use crate::layout::{self, kind, misuse, search};
 use crate::read::{NumberedCall, Profile, Site};
 
 /// What was done to the heap that must not be.
@@ -124,6 +124,47 @@ pub struct MisusedBlock {
     pub freed: Option<u32>,
 }
 
+/// What became of the search for blocks to which nothing points.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Search {
+    /// It was not made: the check did not come to its end, or was made by memgrove before it searched.
+    #[default]
+    None,
+    /// It was not made, as the header of a block was overwritten.
+    Broken,
+    /// It was not made, as there was no memory for it.
+    NoRoom,
+    /// It was made.
+    Done {
+        /// Functions were in progress at the end: their locals may have held pointers.
+        in_progress: bool,
+    },
+}
+
+impl Search {
+    fn of(bits: u32) -> Self {
+        match bits {
+            _ if bits & search::DONE != 0 => Self::Done { in_progress: bits & search::IN_PROGRESS != 0 },
+            _ if bits & search::BROKEN != 0 => Self::Broken,
+            _ if bits & search::NO_ROOM != 0 => Self::NoRoom,
+            _ => Self::None,
+        }
+    }
+}
+
+/// Blocks of one stack to which no pointer was found, in memory that can still be reached or in a global.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lost {
+    /// Position of the stack of their allocation in [`Profile::nodes`].
+    pub node: u32,
+    /// Other lost blocks point to them.
+    pub is_indirect: bool,
+    /// How many.
+    pub blocks: u32,
+    /// Their bytes.
+    pub bytes: u32,
+}
+
 /// What a check found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Findings {
@@ -131,6 +172,10 @@ pub struct Findings {
     pub misuses: Vec<Misuse>,
     /// The check came to its end: [`crate::Node::count`] and `bytes` are then the blocks that were live.
     pub is_finished: bool,
+    /// What became of the search for lost blocks among them.
+    pub search: Search,
+    /// What it found.
+    pub lost: Vec<Lost>,
     /// Frees of blocks that no known function had allocated: not checked.
     pub unknown_frees: u32,
     /// Reports for which there was no room.
@@ -177,8 +222,12 @@ impl Findings {
                     block.freed = Some(node);
                 }
             }
+            kind::LOST => {
+                self.lost.push(Lost { node, is_indirect: low & 1 != 0, blocks: block, bytes: size });
+            }
             kind::CHECKED => {
                 self.is_finished = true;
+                self.search = Search::of(low);
                 (self.unknown_frees, self.left_out) = (block, size);
             }
             _ => return false,

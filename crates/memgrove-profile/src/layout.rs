@@ -158,13 +158,28 @@ pub mod kind {
     pub const OF_BLOCK: u32 = 9;
     /// Where the block was freed, if it was. Its block and size are what the misused call said: alignment and size.
     pub const FREED_AT: u32 = 10;
-    /// The end of a check: frees of blocks that are not known, and reports for which there was no room.
+    /// The end of a check: frees of blocks that are not known, and reports for which there was no room. Bits 8–15 say what
+    /// became of the search for lost blocks ([`super::search`]).
     pub const CHECKED: u32 = 11;
     /// The upper halves of the next event's block and size, where memory has 64-bit addresses and they are not 0.
     pub const HIGH: u32 = 12;
     /// The number of the next event among those of all instances, where it is not one more than that of the last. Its node is
     /// where in memory the counter stands, the block the lower half of the number and the size the upper.
     pub const NUMBER: u32 = 13;
+    /// At the end of a check: blocks that are lost. The node is that of their allocation, the block their number, the size
+    /// their bytes. Bit 8 is set for those to which other lost blocks point.
+    pub const LOST: u32 = 14;
+}
+/// What became of the search for lost blocks, as bits.
+pub mod search {
+    /// It was made.
+    pub const DONE: u32 = 1;
+    /// Functions were in progress at the end: their locals may have held pointers.
+    pub const IN_PROGRESS: u32 = 2;
+    /// It was not made, as the header of a block was overwritten.
+    pub const BROKEN: u32 = 4;
+    /// It was not made, as there was no memory for it.
+    pub const NO_ROOM: u32 = 8;
 }
 /// What a misuse is.
 pub mod misuse {

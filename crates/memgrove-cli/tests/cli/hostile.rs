@@ -260,7 +260,10 @@ fn check_recording(wasm: &[u8]) -> Vec<u8> {
         events.push([kind::MISUSE | misuse::OVERFLOW << 8, node, 64, layout::NO_SITE | (node - 1)]);
         events.push([kind::MISUSE | misuse::OVERFLOW << 8, node, 64, layout::NO_SITE | 0xf_fff0 | node]);
     }
-    events.push([kind::CHECKED, 0, 1, 1]);
+    // More is lost than is live.
+    events.push([kind::LOST, 1, 1, 8]);
+    events.push([kind::LOST | 1 << 8, 1, u32::MAX, u32::MAX]);
+    events.push([kind::CHECKED | layout::search::DONE << 8, 0, 1, 1]);
     let (nodes, len) = (u32::try_from(sites.len()).unwrap(), u32::try_from(events.len()).unwrap());
     let mut bytes = vec![0; layout::HEADER_BYTES as usize];
     let mut put = |at: u32, value: u32| bytes[at as usize..][..4].copy_from_slice(&value.to_le_bytes());

@@ -7,6 +7,7 @@ use memgrove_profile::{Misuse, MisuseKind, Profile};
 use memgrove_rewrite::check::{CheckError, FINISH, Options, check};
 use memgrove_rewrite::swap::{Manners, Member, Role};
 
+mod leaks;
 mod sites;
 #[path = "../trace_support/mod.rs"]
 mod trace_support;
@@ -266,6 +267,38 @@ fn a_freed_block_is_watched_until_it_leaves_the_quarantine() {
             call(&mut *instance, "run", &[more]);
             let found: Vec<MisuseKind> = misuses(&mut *instance).iter().map(|one| one.kind).collect();
             assert_eq!(found, expected, "{engine}, {more}");
+        }
+    }
+}
+
+/// A program may write over the header of a block before it frees it, or behind it: all else goes on as before.
+#[test]
+fn a_header_that_is_overwritten_does_no_more_harm() {
+    for (when_live, value) in [(true, 0x7fff_fff0_u32), (true, 3), (false, 0x7fff_fff0), (false, 3)] {
+        let overwrite =
+            format!("(i32.store (i32.sub (local.get 0) (local.get 3)) (i32.const {}))", value.cast_signed());
+        let (live, freed) = if when_live { (overwrite.as_str(), "") } else { ("", overwrite.as_str()) };
+        // What stands in other blocks, while many leave the quarantine.
+        let text = format!(
+            r#"(func (export "run") (param i32) (result i32) (local i32 i32 i32)
+                (local.set 3 (local.get 0))
+                (local.set 1 (call $malloc (i32.const 8)))
+                (local.set 0 (call $malloc (i32.const 100)))
+                (local.set 2 (call $malloc (i32.const 8)))
+                (i32.store (local.get 1) (i32.const 40)) (i32.store (local.get 2) (i32.const 2))
+                {live} (call $free (local.get 0)) {freed}
+                (local.set 0 (i32.const 60))
+                (loop
+                    (call $free (call $malloc (i32.const 900)))
+                    (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+                (i32.add (i32.load (local.get 1)) (i32.load (local.get 2))))"#
+        );
+        let wasm = checked(&module("(memory 8)", &text), &options(C));
+        for engine in ENGINES {
+            let mut instance = start_with(engine, &wasm, &Host::new());
+            assert_eq!(call(&mut *instance, "run", &[16]), Some(42), "{engine}: {when_live} {value}");
+            let found: Vec<MisuseKind> = misuses(&mut *instance).iter().map(|one| one.kind).collect();
+            assert_eq!(found, [MisuseKind::Underflow], "{engine}: {when_live} {value}");
         }
     }
 }

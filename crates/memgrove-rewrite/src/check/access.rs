@@ -235,9 +235,9 @@ impl Accesses {
         self.places.get(&func)?.held.get(&position).copied()
     }
 
-    /// The stack grows in this function at this position.
-    fn grows_stack(&self, func: u32, position: usize) -> bool {
-        self.places.get(&func).is_some_and(|places| places.stack.binary_search(&position).is_ok())
+    /// The stack grows in this function at this position; true if by a frame.
+    fn grows_stack(&self, func: u32, position: usize) -> Option<bool> {
+        self.places.get(&func)?.stack.get(&position).copied()
     }
 }
 
@@ -456,9 +456,13 @@ impl Instrument for Checks<'_, '_, '_, '_> {
         }
         let func = site.function.index;
         let offset = u32::try_from(site.offset).unwrap_or(u32::MAX);
-        if self.accesses.grows_stack(func, position) {
+        if let Some(is_frame) = self.accesses.grows_stack(func, position) {
             let site = if self.manner.sites { offset.cast_signed() } else { NO_SITE };
-            splice.before(&Instruction::I32Const(site)).before(&Instruction::Call(self.checker.stack));
+            splice.before(&Instruction::I32Const(site)).before(&Instruction::Call(if is_frame {
+                self.checker.frame
+            } else {
+                self.checker.stack
+            }));
             return Ok(());
         }
         let Some(access) = Access::of(site.operator) else { return Ok(()) };

@@ -9,6 +9,7 @@
 //!                ─► frames     who called                                                                 frames
 //!                ─► wrappers   of the allocator's functions                                               family.rs, wrap.rs
 //!                ─► checker    grafted, with a memory for the shadow                                      trace/checker.wat
+//!                ─► leaks      what is live at the end, grafted behind it                       leaks.rs, trace/leaks.wat
 //! ```
 //!
 //! **Shadow.** A memory of its own has a byte for every 8 bytes of the program's memory, and grows with it. What must not
@@ -28,15 +29,21 @@
 //! is taken for a block there. Where the stack pointer is set, it is compared with the end of the stack, as far as that is
 //! known: of a stack behind the data, the end of what the file has of them.
 //!
+//! **Leaks.** At the end a block is lost to which no word points that the program can still reach: none in memory outside of
+//! blocks, in its globals, or in a block that is not lost. The part of the stack that is not in use does not count. Locals of
+//! functions in progress, and what the host holds, cannot be seen: whoever reads the recording says how certain this is.
+//!
 //! **Reports.** One for each site, in the log of the recorder; the program goes on. A freed block keeps its contents until
 //! it leaves the quarantine.
 
 mod access;
+mod arguments;
 mod bounds;
 mod checker;
 mod family;
 mod form;
 mod headers;
+mod leaks;
 mod proven;
 mod repeated;
 mod wrap;
@@ -51,6 +58,7 @@ use wasmparser::Operator;
 
 pub use self::access::access_at;
 use self::access::{Accesses, Checks, Manner};
+pub use self::arguments::Arguments;
 use self::bounds::Bounds;
 use self::checker::Checker;
 use self::family::Family;
@@ -237,7 +245,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
     let pages = sections.memories.first().map_or(0, |memory| memory.initial);
     let shadow = edits.add_memory(MemoryType {
         minimum: pages.div_ceil(8) + 1,
-        maximum: Some((1 << 13) + 1),
+        maximum: Some(leaks::MOST_SHADOW_PAGES),
         memory64: false,
         shared: false,
         page_size_log2: None,
@@ -266,6 +274,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
                     None => Item::Constant(Constant::I32(0)),
                 },
                 "stack_low" => Item::Constant(Constant::I32(bounds.stack_low)),
+                "stack_base" => Item::Constant(Constant::I32(bounds.stack_base)),
                 "null_end" => Item::Constant(Constant::I32(bounds.null_end)),
                 "stack_first" => Item::Constant(Constant::I32(bounds.stack_first)),
                 _ => return None,
@@ -283,7 +292,16 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         func.ok_or_else(|| GraftError::NoExport(name.to_owned()))
     };
     let checker = Checker::new(find, added, stack, (shadow, inside))?;
-    edits.add_export(FINISH, wasmparser::ExternalKind::Func, checker.finish)?;
+    let around = leaks::Around {
+        shadow,
+        sync: checker.sync,
+        is_sound: checker.is_sound,
+        log: *log,
+        stack_pointer: bounds.stack_pointer,
+        stack_base: bounds.stack_base,
+    };
+    let finish = leaks::add(&mut edits, facts, added, &around)?;
+    edits.add_export(FINISH, wasmparser::ExternalKind::Func, finish)?;
 
     let others: Vec<u32> = accesses.funcs().filter(|func| !old.replaced.contains_key(func)).collect();
     let others = if options.sites { Others::Reached(&others) } else { Others::Framed(&others) };
