@@ -1,5 +1,6 @@
 //! Blocks that were live at the end: which of them are lost, and how certain that is.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use memgrove_module::facts::{ExternType, Import, ValType};
@@ -124,10 +125,7 @@ impl CheckReport<'_> {
                 Live { node, all: Blocks { blocks: counts.count, bytes: counts.bytes }, lost, indirect }
             })
             .collect();
-        live.sort_by_key(|live| {
-            let lost = live.lost.bytes.saturating_add(live.indirect.bytes);
-            (std::cmp::Reverse((lost, live.all.bytes)), live.node)
-        });
+        live.sort_by_key(|live| (Reverse((live.lost.bytes, live.indirect.bytes, live.all.bytes)), live.node));
         Some(live)
     }
 
