@@ -30,7 +30,8 @@
 //! known: of a stack behind the data, the end of what the file has of them.
 //!
 //! **Leaks.** At the end a block is lost to which no word points that the program can still reach: none in memory outside of
-//! blocks, in its globals, or in a block that is not lost. The part of the stack that is not in use does not count. Locals of
+//! blocks, in its globals, or in a block that is not lost. The part of the stack that is not in use does not count. A
+//! number that looks as an address is one: what is lost may be missed so, and nothing is called lost that is not. Locals of
 //! functions in progress, and what the host holds, cannot be seen: whoever reads the recording says how certain this is.
 //!
 //! **Reports.** One for each site, in the log of the recorder; the program goes on. A freed block keeps its contents until
