@@ -171,7 +171,7 @@ _memgrove() {
             return 0
             ;;
         memgrove__subcmd__check)
-            opts="-o -q -h -V --output --profile --fail-on --suppress --alloc --by-call --exact --no-call-sites --max-log --sarif --dir --env --invoke --engine --save --debug-file --source-map --symbols --top --json --max-size --color --quiet --help --version"
+            opts="-o -q -h -V --output --profile --fail-on --suppress --alloc --by-call --no-sites --exact --no-call-sites --max-log --sarif --dir --env --invoke --engine --save --debug-file --source-map --symbols --top --json --max-size --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -190,7 +190,7 @@ _memgrove() {
                     return 0
                     ;;
                 --fail-on)
-                    COMPREPLY=($(compgen -W "use-after-free heap-overflow heap-underflow double-free invalid-free wrong-size wrong-alignment realloc-after-free null-offset stack-overflow leak" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "use-after-free heap-overflow heap-underflow double-free invalid-free wrong-size wrong-alignment realloc-after-free null-offset stack-overflow leak lost" -- "${cur}"))
                     return 0
                     ;;
                 --suppress)

@@ -226,7 +226,7 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -s h -l help -
 complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -s V -l version -d 'Print version'
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -s o -l output -d 'Where to write the instrumented module' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l profile -d 'Read the reports of this recording of FILE' -r -F
-complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l fail-on -d 'Exit with status 3 for these kinds only; by default for every kind but leak' -r -f -a "use-after-free\t''
+complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l fail-on -d 'Exit with status 3 for these kinds only; by default for every kind but leak and lost. leak: blocks live at the end; lost: those of them to which certainly no pointer is left' -r -f -a "use-after-free\t''
 heap-overflow\t''
 heap-underflow\t''
 double-free\t''
@@ -236,7 +236,8 @@ wrong-alignment\t''
 realloc-after-free\t''
 null-offset\t''
 stack-overflow\t''
-leak\t''"
+leak\t''
+lost\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l suppress -d 'Leave out reports that a line `KIND:FUNCTION` of this file fits: a kind or `*`, and a part of a function\'s name' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l alloc -d 'A function of the allocator, by index or name, and what it does; several with commas' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l exact -d 'Test the reads of this function to the byte; by index or name, several with commas' -r
@@ -257,6 +258,7 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l color -d 'Co
 always\t''
 never\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l by-call -d 'Check by calls in loops, too, not in line: slower, and fewer bytes'
+complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l no-sites -d 'Report accesses by function, width and kind, without offset or line: a shorter module'
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l no-call-sites -d 'Tell functions apart in stacks, not by which of its calls a function called another'
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l json -d 'Write what is known as JSON'
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -s q -l quiet -d 'Print results and errors only: no notes, no progress bar'

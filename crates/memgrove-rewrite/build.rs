@@ -45,6 +45,8 @@ fn main() {
     fs::write(out.join("recorder.wasm"), recorder).expect("OUT_DIR is writable");
     let checker = wat::parse_file("trace/checker.wat").unwrap_or_else(|error| panic!("{error}"));
     fs::write(out.join("checker.wasm"), checker).expect("OUT_DIR is writable");
+    let leaks = wat::parse_file("trace/leaks.wat").unwrap_or_else(|error| panic!("{error}"));
+    fs::write(out.join("leaks.wasm"), leaks).expect("OUT_DIR is writable");
     println!("cargo::rerun-if-changed=swap");
     let mapped = wat::parse_file("swap/mapped.wat").unwrap_or_else(|error| panic!("{error}"));
     fs::write(out.join("mapped.wasm"), mapped).expect("OUT_DIR is writable");

@@ -130,6 +130,8 @@ export interface CheckOptions extends InstrumentOptions {
   alloc?: string[];
   /** Test in line in loops, and call there only where a test fails: quicker and longer; true by default. */
   inLine?: boolean;
+  /** Report accesses by offset; true by default. Without, by function, width and kind, in a shorter module. */
+  sites?: boolean;
   /** Functions, by index or name, whose reads are tested to the byte, also in the word that holds the end of a block. */
   exact?: string[];
 }

@@ -12,6 +12,8 @@ use crate::trace::{function, named_role, names_of};
 
 /// Blocks that are live at the end, among the kinds that can count.
 pub const LEAK: &str = "leak";
+/// Those of them that are lost for certain, among the kinds that can count.
+pub const LOST: &str = "lost";
 
 /// How a module is checked.
 #[derive(Clone, Debug)]
@@ -22,6 +24,8 @@ pub struct Request {
     pub call_sites: bool,
     /// Test in line in loops, and call there only where a test fails.
     pub in_line: bool,
+    /// Tell each access by its offset; without, by its function, in a shorter module.
+    pub sites: bool,
     /// Functions, by index or name, whose reads may not go beyond a block's end in the word that holds it.
     pub exact: Vec<String>,
     /// The most memory that reports and stacks may take, in bytes.
@@ -64,6 +68,7 @@ pub fn instrument(facts: &Facts<'_>, request: &Request) -> Result<Checked, Error
         manners: known.manners,
         call_sites: request.call_sites,
         in_line: request.in_line,
+        sites: request.sites,
         exact: exact.collect::<Result<_, _>>()?,
         max_bytes: request.max_bytes,
     };
@@ -76,18 +81,27 @@ pub fn instrument(facts: &Facts<'_>, request: &Request) -> Result<Checked, Error
 
 /// Every kind that can count as a failure.
 pub fn kinds() -> impl Iterator<Item = &'static str> {
+    suppressible().chain([LOST])
+}
+
+/// Every kind that a suppression can name: one of leaks is also one of what is lost.
+fn suppressible() -> impl Iterator<Item = &'static str> {
     MisuseKind::all().map(MisuseKind::id).chain([LEAK])
 }
 
-/// Whether something was found of the kinds that count; of every kind but leaks where none is named.
+/// Whether something was found of the kinds that count; of every kind of misuse where none is named.
 #[must_use]
 pub fn fails(report: &CheckReport<'_>, fail_on: &[String]) -> bool {
     let counts = |kind: &str| match fail_on {
-        [] => kind != LEAK,
+        [] => kind != LEAK && kind != LOST,
         _ => fail_on.iter().any(|wanted| wanted == kind),
     };
     report.misuses().any(|misuse| counts(misuse.kind.id()))
-        || counts(LEAK) && report.live().is_some_and(|(blocks, _)| blocks > 0)
+        || counts(LEAK) && report.live().is_some_and(|live| live.blocks > 0)
+        || counts(LOST)
+            && report
+                .reachability()
+                .is_ok_and(|known| known.is_certain() && known.lost.blocks + known.indirect.blocks > 0)
 }
 
 /// The lines of a text of suppressions, `KIND:FUNCTION`; what follows `#` is a comment. `name` says where it is from.
@@ -101,11 +115,11 @@ pub fn suppressions(text: &str, name: &str) -> Result<Vec<Suppression>, UserErro
         if line.is_empty() {
             continue;
         }
-        let is_kind = |kind: &str| kind == "*" || kinds().any(|known| known == kind);
+        let is_kind = |kind: &str| kind == "*" || suppressible().any(|known| known == kind);
         let parts = line.split_once(':').filter(|(kind, function)| is_kind(kind) && !function.is_empty());
         let (kind, function) = parts.ok_or_else(|| {
             UserError::usage(format!("{name}, line {number} is not KIND:FUNCTION"))
-                .hint(format!("the kinds are *, {}", kinds().collect::<Vec<_>>().join(", ")))
+                .hint(format!("the kinds are *, {}", suppressible().collect::<Vec<_>>().join(", ")))
         })?;
         found.push(Suppression { kind: kind.to_owned(), function: function.to_owned() });
     }
@@ -136,7 +150,7 @@ mod tests {
 
     fn request(alloc: &[&str]) -> Request {
         let alloc = alloc.iter().map(|given| (*given).to_owned()).collect();
-        Request { alloc, call_sites: true, in_line: true, exact: Vec::new(), max_bytes: 1 << 20 }
+        Request { alloc, call_sites: true, in_line: true, sites: true, exact: Vec::new(), max_bytes: 1 << 20 }
     }
 
     /// Functions that bear no name of an allocator's, and do what those do.

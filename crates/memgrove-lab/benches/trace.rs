@@ -69,6 +69,7 @@ fn checked(wasm: &[u8], in_line: bool) -> Result<Vec<u8>, String> {
         manners: Manners::default(),
         call_sites: true,
         in_line,
+        sites: true,
         exact: BTreeSet::new(),
         max_bytes: 64 << 20,
     };

@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 
 use memgrove_lab::engine::{self, EngineId, Instance, Memory, Module, Settings, Value};
 use memgrove_lab::wasi::{self, Streams};
-use memgrove_profile::{MisuseKind, Profile, Site};
+use memgrove_module::Facts;
+use memgrove_profile::{Frame, MisuseKind, Profile, Site};
 use memgrove_rewrite::check::{Checked, FINISH, Options, check};
 use memgrove_rewrite::edit::{Edits, Sections, Untouched};
 use memgrove_rewrite::swap::To;
 use memgrove_rewrite::trace::EXPORT;
+use memgrove_view::check::{Blocks, CheckReport};
 
 mod fix_support;
 mod guest_support;
@@ -119,6 +121,10 @@ fn stripped(wasm: &[u8]) -> Vec<u8> {
 }
 
 fn checked(wasm: &[u8]) -> Result<Checked, String> {
+    checked_as(wasm, true, true)
+}
+
+fn checked_as(wasm: &[u8], in_line: bool, sites: bool) -> Result<Checked, String> {
     let facts = memgrove_module::facts(wasm).expect("it is valid");
     let known = memgrove_verify::swap::options_for(&facts, To::ALL[0]).map_err(|error| error.to_string())?;
     let options = Options {
@@ -126,7 +132,8 @@ fn checked(wasm: &[u8]) -> Result<Checked, String> {
         sbrk: known.sbrk,
         manners: known.manners,
         call_sites: true,
-        in_line: true,
+        in_line,
+        sites,
         exact: BTreeSet::new(),
         max_bytes: 1 << 26,
     };
@@ -164,15 +171,20 @@ fn run(module: &dyn Module, wasm: &[u8], case: i32, bad: i32) -> (Option<i32>, P
         },
         Err(_) => None,
     };
+    let facts = memgrove_module::facts(wasm).expect("it is valid");
+    (result, recorded(&mut *instance, &facts))
+}
+
+/// What was recorded, at the end.
+fn recorded(instance: &mut dyn Instance, facts: &Facts<'_>) -> Profile {
     instance.call(FINISH, &[]).expect("it is exported");
     let memory = Memory::Export(EXPORT);
     let bytes = instance.memory_bytes(memory).expect("it is exported");
     let bytes = instance.read(memory, 0, bytes).expect("it can be read");
     let recording = Profile::bytes_of_memory(&bytes).expect("a recording");
     let mut profile = Profile::read(&recording).expect("a whole one");
-    let facts = memgrove_module::facts(wasm).expect("it is valid");
-    memgrove_view::profile::locate(&mut profile, &facts);
-    (result, profile)
+    memgrove_view::profile::locate(&mut profile, facts);
+    profile
 }
 
 /// Runs all cases of one module, of which `named` has the names. Returns how many were found at the right access, of how
@@ -261,6 +273,88 @@ fn seeded_misuse_is_found_and_its_twins_are_silent() {
     let wasm = wasm.expect("clang-22 is installed: cargo xtask setup");
     let (found, all, words) = both("C, wasi-libc, -O2", &wasm, CASES);
     assert!(found == all && words.is_empty(), "{found} of {all}\n{}", words.join("\n"));
+}
+
+/// What checking adds, as a part of the code: data stay as they are. That is less than 90, 50 and 30 percent, which are
+/// the aims, so that a form that becomes longer is noticed.
+#[test]
+fn files_grow_by_no_more_than_is_promised() {
+    let compile = |source: &str| {
+        let arguments = ["--target=wasm32-wasi", "--no-wasm-opt", "-w", "-O2", "-Wl,-s", "-lm"];
+        let wasm = guest_support::c("clang-22", &arguments, &guest_support::source(source));
+        wasm.expect("clang-22 is installed: cargo xtask setup")
+    };
+    let wasm = compile("check_seeded/library.c");
+    let facts = memgrove_module::facts(&wasm).expect("it is valid");
+    let code: u64 = facts.functions.iter().map(|function| u64::from(function.body_len)).sum();
+    for (in_line, sites, most_percent) in [(true, true, 65), (false, true, 25), (false, false, 15)] {
+        let checked = checked_as(&wasm, in_line, sites).unwrap_or_else(|error| panic!("{error}"));
+        let grown = checked.wasm.len().saturating_sub(wasm.len()) as u64;
+        let percent = grown * 100 / code;
+        assert!(checked.sites > 2000, "only {} accesses are checked", checked.sites);
+        assert!(
+            percent <= most_percent,
+            "{percent} %: {grown} of {code} bytes, in line: {in_line}, sites: {sites}"
+        );
+    }
+}
+
+/// What is lost of the blocks that a command leaves, by the argument that it is given: blocks and bytes that nothing points
+/// to, that only those point to, and the others. The arguments themselves are two blocks of 13 and 12 bytes.
+#[test]
+fn blocks_that_are_lost_are_told_from_those_that_can_be_reached() {
+    let wasi = ["--target=wasm32-wasi", "--no-wasm-opt", "-fno-builtin-malloc", "-w", "-O2"];
+    let named = guest_support::c("clang-22", &wasi, &guest_support::source("check_seeded/leaks.c"));
+    let named = named.expect("clang-22 is installed: cargo xtask setup");
+    let nameless = |_: Site| -> Vec<Frame> { Vec::new() };
+    let engine = engine::open(EngineId::Wasmtime, &Settings::default()).expect("it is linked in");
+    for wasm in [stripped(&named), named] {
+        let facts = memgrove_module::facts(&wasm).expect("it is valid");
+        let checked = checked(&wasm).unwrap_or_else(|error| panic!("{error}"));
+        let module = engine.compile(&checked.wasm).expect("it compiles");
+        for (case, lost, indirect, reachable, is_certain) in [
+            ("f", (0, 0), (0, 0), (2, 25), true),
+            ("k", (0, 0), (0, 0), (22, 405), true),
+            ("i", (0, 0), (0, 0), (3, 125), true),
+            ("l", (1, 8), (19, 372), (2, 25), true),
+            ("n", (10, 300), (0, 0), (2, 25), true),
+            ("e", (1, 8), (19, 372), (2, 25), false),
+        ] {
+            let streams = Streams {
+                input: Box::new(std::io::empty()),
+                output: Box::new(std::io::sink()),
+                errors: Box::new(std::io::sink()),
+            };
+            let command = wasi::Command {
+                arguments: vec!["leaks.wasm".to_owned(), case.to_owned()],
+                environment: Vec::new(),
+                folders: Vec::new(),
+                streams,
+            };
+            let (host, _) = wasi::host(command).expect("no folders");
+            let mut instance = module.instantiate(&host).expect("it instantiates");
+            assert_eq!(instance.call("_start", &[]).is_err(), case == "e", "only one exits by itself");
+            let profile = recorded(&mut *instance, &facts);
+            let report = CheckReport {
+                name: "leaks.wasm",
+                module: &facts,
+                names: &nameless,
+                profile: &profile,
+                entered: None,
+                suppressions: &[],
+                top: 5,
+            };
+            assert_eq!(report.misuses().count(), 0, "{case}");
+            let known = report.reachability().expect("pointers are searched for");
+            let pair = |blocks: Blocks| (blocks.blocks, blocks.bytes);
+            assert_eq!(
+                (pair(known.lost), pair(known.indirect), pair(known.reachable), known.is_certain()),
+                (lost, indirect, reachable, is_certain),
+                "{case}: {:?}",
+                known.doubts
+            );
+        }
+    }
 }
 
 /// Compiles the cases in Rust, with this allocator.

@@ -1,6 +1,6 @@
 //! What a check has found: misuse of the heap, as the recording has it.
 
-use crate::layout::{self, kind, misuse};
+use crate::layout::{self, kind, misuse, search};
 use crate::read::{NumberedCall, Profile, Site};
 
 /// What was done to the heap that must not be.
@@ -67,8 +67,10 @@ pub struct Misuse {
     pub kind: MisuseKind,
     /// Where in the program's memory; of a stack overflow, the new stack pointer.
     pub address: u32,
-    /// The access, in bytes from the start of the original; `None`: a call of the allocator.
+    /// The access, in bytes from the start of the original; `None`: a call of the allocator, or one that is told without.
     pub site: Option<u32>,
+    /// What is known of an access that is told without its site.
+    pub within: Option<AccessWithin>,
     /// Of an access, bytes from its first to the first that is misuse.
     pub into_access: u32,
     /// Size and alignment that a freeing call told, if it did.
@@ -81,6 +83,32 @@ pub struct Misuse {
     number: i32,
     /// Where that function was called.
     called_at: Option<Site>,
+}
+
+/// An access in a module that was instrumented without sites.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccessWithin {
+    /// The function that holds it, if that is known.
+    pub func: Option<u32>,
+    /// Its bytes, if it has a fixed number, and whether it writes; `None` if nothing is accessed: the stack pointer is set.
+    pub access: Option<(Option<u32>, bool)>,
+}
+
+impl AccessWithin {
+    /// What stands in place of a site; `None` if it is one.
+    fn of(word: u32) -> Option<Self> {
+        if word & layout::NO_SITE == 0 {
+            return None;
+        }
+        let func = Some(word & layout::NO_FUNC).filter(|func| *func != layout::NO_FUNC);
+        let writes = word >> 23 & 1 != 0;
+        let access = match word >> 20 & 7 {
+            layout::NO_ACCESS => None,
+            layout::WIDTH_OF_RANGE => Some((None, writes)),
+            width_log2 => Some((Some(1 << width_log2), writes)),
+        };
+        Some(Self { func, access })
+    }
 }
 
 /// A block of a [`Misuse`].
@@ -96,6 +124,47 @@ pub struct MisusedBlock {
     pub freed: Option<u32>,
 }
 
+/// What became of the search for blocks to which nothing points.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Search {
+    /// It was not made: the check did not come to its end, or was made by memgrove before it searched.
+    #[default]
+    None,
+    /// It was not made, as the header of a block was overwritten.
+    Broken,
+    /// It was not made, as there was no memory for it.
+    NoRoom,
+    /// It was made.
+    Done {
+        /// Functions were in progress at the end: their locals may have held pointers.
+        in_progress: bool,
+    },
+}
+
+impl Search {
+    fn of(bits: u32) -> Self {
+        match bits {
+            _ if bits & search::DONE != 0 => Self::Done { in_progress: bits & search::IN_PROGRESS != 0 },
+            _ if bits & search::BROKEN != 0 => Self::Broken,
+            _ if bits & search::NO_ROOM != 0 => Self::NoRoom,
+            _ => Self::None,
+        }
+    }
+}
+
+/// Blocks of one stack to which no pointer was found, in memory that can still be reached or in a global.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lost {
+    /// Position of the stack of their allocation in [`Profile::nodes`].
+    pub node: u32,
+    /// Other lost blocks point to them.
+    pub is_indirect: bool,
+    /// How many.
+    pub blocks: u32,
+    /// Their bytes.
+    pub bytes: u32,
+}
+
 /// What a check found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Findings {
@@ -103,6 +172,10 @@ pub struct Findings {
     pub misuses: Vec<Misuse>,
     /// The check came to its end: [`crate::Node::count`] and `bytes` are then the blocks that were live.
     pub is_finished: bool,
+    /// What became of the search for lost blocks among them.
+    pub search: Search,
+    /// What it found.
+    pub lost: Vec<Lost>,
     /// Frees of blocks that no known function had allocated: not checked.
     pub unknown_frees: u32,
     /// Reports for which there was no room.
@@ -119,10 +192,12 @@ impl Findings {
                 // Twelve bits, signed.
                 let number =
                     (what >> 16 << (32 - layout::FUNC_SHIFT)).cast_signed() >> (32 - layout::FUNC_SHIFT);
+                let within = AccessWithin::of(size);
                 self.misuses.push(Misuse {
                     kind,
                     address: block,
-                    site: Some(size).filter(|site| *site != 0),
+                    site: Some(size).filter(|site| *site != 0 && within.is_none()),
+                    within,
                     into_access: 0,
                     told: None,
                     block: None,
@@ -137,9 +212,9 @@ impl Findings {
             }
             kind::FREED_AT => {
                 let Some(last) = self.misuses.last_mut() else { return false };
-                match last.site {
-                    Some(_) => last.into_access = size,
-                    None => last.told = Some((size, block)).filter(|_| size != u32::MAX),
+                match last.site.is_some() || last.within.is_some() {
+                    true => last.into_access = size,
+                    false => last.told = Some((size, block)).filter(|_| size != u32::MAX),
                 }
                 if let Some(block) = &mut last.block
                     && low != 0
@@ -147,8 +222,12 @@ impl Findings {
                     block.freed = Some(node);
                 }
             }
+            kind::LOST => {
+                self.lost.push(Lost { node, is_indirect: low & 1 != 0, blocks: block, bytes: size });
+            }
             kind::CHECKED => {
                 self.is_finished = true;
+                self.search = Search::of(low);
                 (self.unknown_frees, self.left_out) = (block, size);
             }
             _ => return false,
@@ -186,7 +265,8 @@ impl Profile {
 
     /// The sites of a report, the innermost first.
     pub fn misuse_stack(&self, misuse: &Misuse) -> impl Iterator<Item = Site> {
-        let access = misuse.site.map(Site::Call);
+        let within = misuse.within.and_then(|within| within.func);
+        let access = misuse.site.map(Site::Call).or(within.map(Site::Within));
         access.into_iter().chain(misuse.called_at).chain(self.stack(misuse.node))
     }
 }

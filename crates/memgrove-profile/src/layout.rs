@@ -150,19 +150,36 @@ pub mod kind {
     /// Misuse, in a recording of a check: bits 8–15 say which ([`super::misuse`]), bits 16–27 are the number of the call
     /// of the function that holds the site, if that has no frame. Its block is the address, its size the site: the offset
     /// of the access, or 0 if it is a call of the allocator, whose frame is the node's.
+    ///
+    /// In a module without sites its size is [`super::NO_SITE`] and what is known of the access.
     pub const MISUSE: u32 = 8;
     /// The block that the last misuse was about: bits 8–15 are the alignment that was asked for, as a power of two; the
     /// node is that of its allocation.
     pub const OF_BLOCK: u32 = 9;
     /// Where the block was freed, if it was. Its block and size are what the misused call said: alignment and size.
     pub const FREED_AT: u32 = 10;
-    /// The end of a check: frees of blocks that are not known, and reports for which there was no room.
+    /// The end of a check: frees of blocks that are not known, and reports for which there was no room. Bits 8–15 say what
+    /// became of the search for lost blocks ([`super::search`]).
     pub const CHECKED: u32 = 11;
     /// The upper halves of the next event's block and size, where memory has 64-bit addresses and they are not 0.
     pub const HIGH: u32 = 12;
     /// The number of the next event among those of all instances, where it is not one more than that of the last. Its node is
     /// where in memory the counter stands, the block the lower half of the number and the size the upper.
     pub const NUMBER: u32 = 13;
+    /// At the end of a check: blocks that are lost. The node is that of their allocation, the block their number, the size
+    /// their bytes. Bit 8 is set for those to which other lost blocks point.
+    pub const LOST: u32 = 14;
+}
+/// What became of the search for lost blocks, as bits.
+pub mod search {
+    /// It was made.
+    pub const DONE: u32 = 1;
+    /// Functions were in progress at the end: their locals may have held pointers.
+    pub const IN_PROGRESS: u32 = 2;
+    /// It was not made, as the header of a block was overwritten.
+    pub const BROKEN: u32 = 4;
+    /// It was not made, as there was no memory for it.
+    pub const NO_ROOM: u32 = 8;
 }
 /// What a misuse is.
 pub mod misuse {
@@ -187,6 +204,16 @@ pub mod misuse {
     /// The stack pointer was set below the stack; it is the address.
     pub const STACK_OVERFLOW: u32 = 10;
 }
+/// Set in the site of a misuse by an access in a module that was instrumented without sites. The rest is: bits 0–19 the
+/// innermost function in progress, [`NO_FUNC`] if there is none; bits 20–22 the access's width as a power of two, or
+/// [`NO_ACCESS`], or [`WIDTH_OF_RANGE`]; bit 23 is set if it writes.
+pub const NO_SITE: u32 = 1 << 31;
+/// A function that is not known.
+pub const NO_FUNC: u32 = (1 << 20) - 1;
+/// In place of a width: the stack pointer was set, nothing accessed.
+pub const NO_ACCESS: u32 = 6;
+/// In place of a width: of a range, whose length was not kept.
+pub const WIDTH_OF_RANGE: u32 = 7;
 /// Set in an event of a function that was called by another function of the allocator.
 pub const NESTED: u32 = 1 << 4;
 /// Where in the first word the alignment stands, as a power of two; 0 if none was asked for.

@@ -47,10 +47,13 @@
 //!                     stack; 7 the frames below this place went on, which proves 6
 //!                     in a check 8 misuse, bits 8–15 which ([`layout::misuse`]), bits 16–27 the number of the call of the
 //!                     function that holds the site, if that has no frame; block: the address; size: the site, as an
-//!                     offset in the original, or 0 for a call of the allocator; 9 the block of that misuse, node of its
+//!                     offset in the original, or 0 for a call of the allocator, or from 0x80000000 up where there are no
+//!                     sites: bits 0–19 function, 20–22 log2 of the width (6 none, 7 a range), 23 it writes; 9 the block of that misuse, node of its
 //!                     allocation; 10 bit 8: it was freed, node of its free; size: bytes of the access before the first that
 //!                     is misuse, or the size that a freeing call told, block its alignment; 11 the end: block, frees of
-//!                     unknown blocks; size, reports left out
+//!                     unknown blocks; size, reports left out; bits 8–15 what became of the search for lost blocks
+//!                     ([`layout::search`]); 14 before it, lost blocks of a node: block, how many; size, their bytes; bit 8:
+//!                     other lost blocks point to them
 //!                     with 64-bit addresses 12 the upper halves of the next event's block and size; absent if both are 0
 //!                     where events are numbered 13 the number of the next event, unless it is one more than that of the
 //!                     last: block, lower half; size, upper half; node, where in memory the counter stands
@@ -76,7 +79,7 @@ mod sample;
 mod summary;
 
 pub use error::Error;
-pub use findings::{Findings, Misuse, MisuseKind, MisusedBlock};
+pub use findings::{AccessWithin, Findings, Lost, Misuse, MisuseKind, MisusedBlock, Search};
 pub use format::{Export, Frame, Metric, Names, NotReplayable};
 pub use merge::MergeError;
 pub use read::{Event, Node, NumberedCall, Profile, Site, What};

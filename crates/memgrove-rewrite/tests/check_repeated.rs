@@ -29,6 +29,7 @@ fn left_out(code: &str) -> (u32, u32) {
         manners: Manners::default(),
         call_sites: true,
         in_line: true,
+        sites: true,
         exact: BTreeSet::new(),
         max_bytes: 1 << 20,
     };

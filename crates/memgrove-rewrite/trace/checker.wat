@@ -25,15 +25,20 @@
   (import "memgrove" "is_fresh" (global $is_fresh i32))
   ;; 1 while a function of the allocator runs that a wrapper has called: what it calls itself is not wrapped.
   (import "memgrove" "inside" (global $inside (mut i32)))
+  ;; Of the recorder: where the next frame goes; frames begin at `first_frame`.
+  (import "memgrove" "frames" (global $frames (mut i32)))
+  (import "memgrove" "first_frame" (global $first_frame i32))
   ;; The program's stack pointer; no frame lies below `stack_low`.
   (import "memgrove" "stack_pointer" (global $stack_pointer (mut i32)))
   (import "memgrove" "stack_low" (global $stack_low i32))
+  ;; What the stack pointer was at first, if it is known (else 0).
+  (import "memgrove" "stack_base" (global $stack_base i32))
   ;; The program has nothing below this address; but its stack, if that is below this one (0: it is not).
   (import "memgrove" "null_end" (global $null_end i32))
   (import "memgrove" "stack_first" (global $stack_first i32))
   ;; In the recording's memory, behind the header (layout.rs): 0x104 head and 0x108 tail of the quarantine, 0x10c its
   ;; bytes, 0x110 sites that were reported, 0x114 frees of blocks that are not known, 0x118 reports left out,
-  ;; 0x11c the lowest address that the allocator gave (0: none yet).
+  ;; 0x11c the lowest address that the allocator gave (0: none yet), 0x120 bytes of the stack that frames have covered at most.
 
   ;; Bytes to ask the allocator for: header, what aligning may take, 16 bytes behind. Too many stay too many.
   (func $total (export "total") (param $size i32) (param $align i32) (result i32)
@@ -105,6 +110,20 @@
   (func $size (export "size_of") (param $user i32) (result i32)
     (i32.load $program (i32.sub (local.get $user) (i32.const 16))))
 
+  ;; The header says how long the block is, and what lies behind the block does, too: where a program has written over the
+  ;; header, nothing is done by it.
+  (func $is_sound (export "is_sound") (param $user i32) (result i32)
+    (local $end i64)
+    (local.set $end (i64.add
+      (i64.extend_i32_u (local.get $user)) (i64.extend_i32_u (call $size (local.get $user)))))
+    (if (i64.gt_u
+          (i64.add (local.get $end) (i64.const 8))
+          (i64.shl (i64.extend_i32_u (memory.size $program)) (i64.const 16)))
+      (then (return (i32.const 0))))
+    (i32.eq
+      (i32.load8_u $shadow offset=1 (i32.wrap_i64 (i64.shr_u (local.get $end) (i64.const 3))))
+      (i32.const 0xfb)))
+
   ;; What the allocator knows of a block, to free it: where it begins, how long it is, who frees it.
   (func (export "base_of") (param $user i32) (result i32)
     (i32.sub (local.get $user)
@@ -142,6 +161,8 @@
         (call $report (i32.const 4) (local.get $node) (i32.const 0) (local.get $user)
           (i32.const 0) (local.get $size) (local.get $align))
         (return (i32.const 1))))
+    ;; It is given up: how long it is, and where the allocator has it, is not known any more.
+    (if (i32.eqz (call $is_sound (local.get $user))) (then (return (i32.const 1))))
     ;; Whoever allocated it told its alignment, too.
     (if (i32.and
           (i32.load $program (i32.sub (local.get $user) (i32.const 12))) (i32.const 0x10000))
@@ -184,7 +205,8 @@
       (i32.const 0x1000000)
       (i32.lt_u (memory.size $program) (i32.const 0x800))))
 
-  ;; Takes the oldest block out of the quarantine, if more than `most` bytes are in it: it may be handed out again.
+  ;; Takes the oldest block out of the quarantine, if more than `most` bytes are in it: it may be handed out again. It is
+  ;; cleared, so that nothing in it is taken for a pointer (leaks.wat); its header stays, but for the next block.
   (func (export "pop") (param $most i32) (result i32)
     (local $user i32) (local $next i32) (local $at i32)
     (local.set $user (i32.load $recording (i32.const 0x104)))
@@ -196,7 +218,9 @@
     (local.set $next
       (i32.and (i32.load $program (i32.sub (local.get $user) (i32.const 4))) (i32.const -16)))
     (if (i32.or
-          (i32.ne (call $state (local.get $user)) (i32.const 2))
+          (i32.or
+            (i32.ne (call $state (local.get $user)) (i32.const 2))
+            (i32.eqz (call $is_sound (local.get $user))))
           (i32.and
             (i32.ne (local.get $next) (i32.const 0))
             (i32.ne (call $state (local.get $next)) (i32.const 2))))
@@ -209,6 +233,9 @@
     (if (i32.eqz (local.get $next)) (then (i32.store $recording (i32.const 0x108) (i32.const 0))))
     (i32.store $recording (i32.const 0x10c)
       (i32.sub (i32.load $recording (i32.const 0x10c)) (call $charge (local.get $user))))
+    (i32.store $program (i32.sub (local.get $user) (i32.const 4))
+      (i32.and (i32.load $program (i32.sub (local.get $user) (i32.const 4))) (i32.const 15)))
+    (memory.fill $program (local.get $user) (i32.const 0) (call $size (local.get $user)))
     (local.set $at (i32.shr_u (i32.sub (local.get $user) (i32.const 16)) (i32.const 3)))
     (memory.fill $shadow (local.get $at) (i32.const 0)
       (i32.sub
@@ -293,6 +320,12 @@
     (local.set $from (i32.add (local.get $address) (local.get $offset)))
     (local.set $bad (call $first_bad (local.get $from) (local.get $to)))
     (if (i32.eq (local.get $bad) (i32.const -1)) (then (return)))
+    (if (i32.lt_s (local.get $site) (i32.const 0))
+      (then
+        ;; A read that is tested as a write says so.
+        (local.set $site (call $in_function
+          (i32.ctz (local.get $width))
+          (i32.and (local.get $stores) (i32.ne (local.get $site) (i32.const -3)))))))
     ;; A word is read whole where its first byte is the block's: that is how libraries look for the end of a string.
     (if (i32.and
           (i32.and
@@ -328,8 +361,35 @@
       (i32.gt_u (global.get $stack_pointer) (global.get $stack_first))
       (i32.le_u (global.get $stack_pointer) (i32.add (local.get $address) (i32.const 144)))))
 
+  ;; What stands for the site of an access in a module without sites: the innermost function in progress, the width of the
+  ;; access as a power of two (6: none, 7: not known here), and whether it writes.
+  (func $in_function (param $width i32) (param $stores i32) (result i32)
+    (i32.or
+      (i32.or (i32.const 0x80000000) (i32.shl (local.get $stores) (i32.const 23)))
+      (i32.or
+        (i32.shl (local.get $width) (i32.const 20))
+        (if (result i32) (i32.gt_u (global.get $frames) (global.get $first_frame))
+          (then (i32.shr_u
+            (i32.load $recording (i32.sub (global.get $frames) (i32.const 8))) (i32.const 12)))
+          (else (i32.const 0xfffff))))))
+
+  ;; A function is about to take a frame. The stack that frames have covered without a gap is the program's: whatever sets
+  ;; the pointer to something else may be another stack's.
+  (func (export "frame") (param $value i32) (param $site i32) (result i32)
+    (if (i32.gt_u
+          (i32.sub (global.get $stack_base) (local.get $value))
+          (i32.load $recording (i32.const 0x120)))
+      (then
+        (if (i32.le_u
+              (i32.sub (global.get $stack_base) (global.get $stack_pointer))
+              (i32.load $recording (i32.const 0x120)))
+          (then
+            (i32.store $recording (i32.const 0x120)
+              (i32.sub (global.get $stack_base) (local.get $value)))))))
+    (call $stack (local.get $value) (local.get $site)))
+
   ;; The stack pointer is about to be set. It is returned.
-  (func (export "stack") (param $value i32) (param $site i32) (result i32)
+  (func $stack (export "stack") (param $value i32) (param $site i32) (result i32)
     (if (i32.or
           (i32.lt_u (local.get $value) (global.get $stack_low))
           (i64.gt_u
@@ -338,10 +398,15 @@
       (then
         (call $report (i32.const 10) (call $here)
           (i32.and (call $ask (i32.const 0)) (i32.const 0xfff))
-          (local.get $value) (local.get $site) (i32.const 0) (i32.const 0))))
+          (local.get $value)
+          (if (result i32) (i32.lt_s (local.get $site) (i32.const 0))
+            (then (call $in_function (i32.const 6) (i32.const 1)))
+            (else (local.get $site)))
+          (i32.const 0) (i32.const 0))))
     (local.get $value))
 
-  ;; Accesses by their width: read and written.
+  ;; Accesses by their width: read and written. The site is -1 in a module without sites; -3 for a read that is tested as
+  ;; a write is.
   (func (export "read_1") (param i32 i32 i32)
     (call $test (local.get 0) (local.get 1) (local.get 2) (i32.const 1) (i32.const 0)))
   (func (export "read_2") (param i32 i32 i32)
@@ -415,7 +480,7 @@
         (then (i32.load16_u $shadow (local.get $at)))
         (else (i32.load8_u $shadow (local.get $at))))))
 
-  ;; All bytes of a range are read or written.
+  ;; All bytes of a range are read or written: without sites -1 or -2.
   (func (export "range") (param $from i32) (param $length i32) (param $site i32)
     (local $to i64) (local $bad i32)
     (local.set $to (i64.add (i64.extend_i32_u (local.get $from)) (i64.extend_i32_u (local.get $length))))
@@ -424,8 +489,11 @@
           (i64.gt_u (local.get $to) (i64.shl (i64.extend_i32_u (memory.size $program)) (i64.const 16))))
       (then (return)))
     (local.set $bad (call $first_bad (local.get $from) (local.get $to)))
-    (if (i32.ne (local.get $bad) (i32.const -1))
-      (then (call $misused (local.get $from) (local.get $bad) (local.get $site)))))
+    (if (i32.eq (local.get $bad) (i32.const -1)) (then (return)))
+    (if (i32.lt_s (local.get $site) (i32.const 0))
+      (then
+        (local.set $site (call $in_function (i32.const 7) (i32.eq (local.get $site) (i32.const -2))))))
+    (call $misused (local.get $from) (local.get $bad) (local.get $site)))
 
   ;; The allocator's header, where code of the program looks for it that has a reallocation of dlmalloc's inside: that of a
   ;; block that was mapped, so that it is copied. It copies whole granules.
@@ -476,12 +544,18 @@
         (param $told i32) (param $align i32)
     (local $user i32) (local $bad i32) (local $have i32)
     (local.set $node (i32.and (local.get $node) (i32.const 0xffff)))
-    ;; A call of the allocator has no site of its own: its node stands for it.
+    ;; A call of the allocator has no site of its own: its node stands for it. Without sites what is known of the access
+    ;; stands for it, and the kind.
     (if (i32.eqz (call $is_first
-          (select
-            (local.get $site)
-            (i32.or (i32.or (i32.const 0x80000000) (i32.shl (local.get $kind) (i32.const 16))) (local.get $node))
-            (local.get $site))))
+          (if (result i32) (i32.gt_s (local.get $site) (i32.const 0))
+            (then (local.get $site))
+            (else (if (result i32) (local.get $site)
+              (then (i32.or
+                (i32.or (local.get $site) (i32.const 0x40000000))
+                (i32.shl (local.get $kind) (i32.const 24))))
+              (else (i32.or
+                (i32.or (i32.const 0x80000000) (i32.shl (local.get $kind) (i32.const 16)))
+                (local.get $node))))))))
       (then (return)))
     (call $log
       (i32.or (i32.const 8) (i32.or
@@ -561,34 +635,4 @@
       (then
         (if (i32.eq (memory.grow $shadow (local.get $missing)) (i32.const -1))
           (then (return (i32.const -1))))))
-    (memory.grow $program (local.get $delta)))
-
-  ;; The program is over: each block that is live is counted at the node of its allocation.
-  (func (export "finish")
-    (local $at i32) (local $end i32) (local $user i32) (local $node i32)
-    (call $sync)
-    (local.set $end (i32.shl (memory.size $program) (i32.const 13)))
-    (block $done
-      (loop $next
-        (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
-        (if (i64.eqz (i64.load $shadow (local.get $at)))
-          (then
-            (local.set $at (i32.add (local.get $at) (i32.const 8)))
-            (br $next)))
-        ;; Headers begin at a multiple of 16: an even granule.
-        (if (i32.eq (i32.load16_u $shadow (local.get $at)) (i32.const 0xfafa))
-          (then
-            (local.set $user (i32.shl (i32.add (local.get $at) (i32.const 2)) (i32.const 3)))
-            (local.set $node (i32.add (i32.const 0x150000) (i32.shl
-              (call $known (i32.and
-                (i32.load $program (i32.sub (local.get $user) (i32.const 12))) (i32.const 0xffff)))
-              (i32.const 5))))
-            (i64.store $recording offset=16 (local.get $node)
-              (i64.add (i64.load $recording offset=16 (local.get $node)) (i64.const 1)))
-            (i64.store $recording offset=24 (local.get $node)
-              (i64.add (i64.load $recording offset=24 (local.get $node))
-                (i64.extend_i32_u (call $size (local.get $user)))))))
-        (local.set $at (i32.add (local.get $at) (i32.const 2)))
-        (br $next)))
-    (call $log (i32.const 11) (i32.const 0)
-      (i32.load $recording (i32.const 0x114)) (i32.load $recording (i32.const 0x118)))))
+    (memory.grow $program (local.get $delta))))

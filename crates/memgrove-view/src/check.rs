@@ -1,5 +1,6 @@
 //! What a check found: for people, as JSON, and as SARIF for tools that show results of analyses.
 
+mod leaks;
 mod sarif;
 
 use memgrove_module::facts::Facts;
@@ -8,6 +9,8 @@ use memgrove_rewrite::check::access_at;
 use memgrove_text::{Line, Text, Tone, escape_name};
 use serde::Serialize;
 
+use self::leaks::Live;
+pub use self::leaks::{Blocks, Reachability};
 use crate::layout::Lines;
 use crate::profile::{FrameRecord, Shown};
 use crate::{Json, bytes, count};
@@ -19,7 +22,7 @@ const SHOWN_FRAMES: usize = 12;
 /// What no check of this kind sees, said with every result.
 const NOT_SEEN: &str = "uninitialised reads, errors inside a block that the program divides itself, what the host \
      does to memory, overflow of static data or of a stack whose end the file does not tell, blocks freed by another allocator's function, accesses \
-     farther from their block than its red zone (9 bytes or more)";
+     farther from their block than its red zone (9 bytes or more), pointers that are kept in another form than as an address at a multiple of 4";
 
 /// The recording of a check, with the names of the module.
 pub struct CheckReport<'c> {
@@ -31,6 +34,8 @@ pub struct CheckReport<'c> {
     pub names: &'c dyn Names,
     /// The recording, whose places are located.
     pub profile: &'c Profile,
+    /// The only function that the host called, but for one that begins or ends all, where that is known.
+    pub entered: Option<&'c str>,
     /// Reports and leaks that are not wanted.
     pub suppressions: &'c [Suppression],
     /// Stacks of blocks that were live at the end, to show.
@@ -57,6 +62,8 @@ impl Suppression {
 struct Leak {
     blocks: u64,
     bytes: u64,
+    lost: Blocks,
+    indirectly_lost: Blocks,
     stack: Vec<FrameRecord>,
 }
 
@@ -68,9 +75,43 @@ struct Record<'a> {
     suppressed: usize,
     /// Blocks that were live at the end; none if the check did not come to its end.
     live_at_end: Option<Vec<Leak>>,
+    reachability: Option<ReachabilityRecord>,
     frees_not_checked: u32,
     reports_left_out: u32,
     not_seen: &'static str,
+}
+
+#[derive(Serialize)]
+struct ReachabilityRecord {
+    searched: bool,
+    certain: bool,
+    doubts: Vec<&'static str>,
+    still_reachable: Option<Blocks>,
+    lost: Option<Blocks>,
+    indirectly_lost: Option<Blocks>,
+}
+
+impl From<Result<Reachability, &'static str>> for ReachabilityRecord {
+    fn from(reachability: Result<Reachability, &'static str>) -> Self {
+        match reachability {
+            Ok(known) => Self {
+                searched: true,
+                certain: known.is_certain(),
+                doubts: known.doubts,
+                still_reachable: Some(known.reachable),
+                lost: Some(known.lost),
+                indirectly_lost: Some(known.indirect),
+            },
+            Err(why) => Self {
+                searched: false,
+                certain: false,
+                doubts: vec![why],
+                still_reachable: None,
+                lost: None,
+                indirectly_lost: None,
+            },
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -106,29 +147,6 @@ impl CheckReport<'_> {
         })
     }
 
-    /// Blocks and bytes that were live at the end, of stacks that are not suppressed; `None` if that is not known.
-    #[must_use]
-    pub fn live(&self) -> Option<(u64, u64)> {
-        let nodes = self.live_nodes()?;
-        let sum = |of: fn(&(u32, u64, u64)) -> u64| nodes.iter().map(of).sum();
-        Some((sum(|node| node.1), sum(|node| node.2)))
-    }
-
-    /// Node, blocks and bytes, the most bytes first.
-    fn live_nodes(&self) -> Option<Vec<(u32, u64, u64)>> {
-        self.profile.findings.as_ref().filter(|findings| findings.is_finished)?;
-        let nodes = (0..).zip(&self.profile.nodes).filter(|(_, node)| node.count > 0);
-        let mut live: Vec<(u32, u64, u64)> = nodes
-            .filter(|(at, _)| {
-                let frames = self.frames(self.profile.stack(*at));
-                !self.suppressions.iter().any(|one| one.fits("leak", frames.iter()))
-            })
-            .map(|(at, node)| (at, node.count, node.bytes))
-            .collect();
-        live.sort_unstable_by_key(|&(node, _, bytes)| (std::cmp::Reverse(bytes), node));
-        Some(live)
-    }
-
     fn suppressed(&self) -> usize {
         let all = self.profile.findings.as_ref().map_or(0, |findings| findings.misuses.len());
         all - self.misuses().count()
@@ -137,6 +155,14 @@ impl CheckReport<'_> {
     fn frames(&self, sites: impl Iterator<Item = Site>) -> Vec<Frame> {
         let names = Shown(self.names);
         sites.flat_map(|site| names.frames(site)).collect()
+    }
+
+    /// Of an access, how many bytes it is of, if that is known, and whether it writes.
+    fn access(&self, misuse: &Misuse) -> Option<(Option<u32>, bool)> {
+        match misuse.within {
+            Some(within) => within.access,
+            None => misuse.site.and_then(|site| access_at(self.module, site)),
+        }
     }
 
     /// What happened, in a sentence.
@@ -155,7 +181,7 @@ impl CheckReport<'_> {
             _ => "misuse",
         };
         let mut words = what.to_owned();
-        if let Some((width, writes)) = misuse.site.and_then(|site| access_at(self.module, site)) {
+        if let Some((width, writes)) = self.access(misuse) {
             let verb = if writes { "write" } else { "read" };
             let size = width.map_or("a range".to_owned(), |width| count(width.into(), "byte"));
             words.push_str(&format!(": {verb} of {size} at {:#x}", misuse.address));
@@ -199,9 +225,22 @@ impl CheckReport<'_> {
         for caution in self.cautions() {
             lines.field("caution", Tone::Warn, &caution);
         }
-        if let Some((blocks, live)) = self.live() {
-            let words = format!("{} live in {}", bytes(live), count(blocks, "block"));
+        let reachability = self.reachability();
+        if let Some(live) = self.live() {
+            let words = format!("{} live in {}", bytes(live.bytes), count(live.blocks, "block"));
             lines.field("at the end", Tone::Plain, &words);
+            match &reachability {
+                _ if live.blocks == 0 => {}
+                Ok(known) => {
+                    lines.field("of these", Tone::Plain, &known.words());
+                    for doubt in &known.doubts {
+                        lines.field("not certain", Tone::Plain, doubt);
+                    }
+                }
+                Err(why) => {
+                    lines.field("of these", Tone::Plain, &format!("it is not known which are lost: {why}"))
+                }
+            }
         }
         lines.field("not seen", Tone::Plain, NOT_SEEN);
         for misuse in misuses {
@@ -221,9 +260,10 @@ impl CheckReport<'_> {
         if !live.is_empty() && self.top > 0 {
             lines.gap();
             lines.line(Line::new().with(Tone::Heading, "Live at the end"));
-            for &(node, blocks, held) in live.iter().take(self.top) {
-                lines.line(Line::new().plain(format!("  {} in {}", bytes(held), count(blocks, "block"))));
-                self.stack(&mut lines, "allocated", self.profile.stack(node));
+            for live in live.iter().take(self.top) {
+                let words = reachability.as_ref().map(|known| known.words_of(live)).unwrap_or_default();
+                lines.line(Line::new().plain(format!("  {}{words}", live.all.words())));
+                self.stack(&mut lines, "allocated", self.profile.stack(live.node));
             }
             if let Some(more) = live.len().checked_sub(self.top).filter(|more| *more > 0) {
                 lines.line(Line::new().plain(format!("  and {}", count(more as u64, "more stack"))));
@@ -283,7 +323,7 @@ impl CheckReport<'_> {
     /// What the serialiser says.
     pub fn json(&self) -> serde_json::Result<Json> {
         let report = |misuse: &Misuse| {
-            let access = misuse.site.and_then(|site| access_at(self.module, site));
+            let access = self.access(misuse);
             Report {
                 kind: misuse.kind.id(),
                 message: self.message(misuse),
@@ -301,10 +341,12 @@ impl CheckReport<'_> {
                 stack: self.records(self.profile.misuse_stack(misuse)),
             }
         };
-        let leak = |(node, blocks, bytes): (u32, u64, u64)| Leak {
-            blocks,
-            bytes,
-            stack: self.records(self.profile.stack(node)),
+        let leak = |live: Live| Leak {
+            blocks: live.all.blocks,
+            bytes: live.all.bytes,
+            lost: live.lost,
+            indirectly_lost: live.indirect,
+            stack: self.records(self.profile.stack(live.node)),
         };
         let findings = self.profile.findings.as_ref();
         Json::pretty(&Record {
@@ -313,6 +355,7 @@ impl CheckReport<'_> {
             reports: self.misuses().map(report).collect(),
             suppressed: self.suppressed(),
             live_at_end: self.live_nodes().map(|nodes| nodes.into_iter().map(leak).collect()),
+            reachability: self.live().map(|_| self.reachability().into()),
             frees_not_checked: findings.map_or(0, |findings| findings.unknown_frees),
             reports_left_out: findings.map_or(0, |findings| findings.left_out),
             not_seen: NOT_SEEN,

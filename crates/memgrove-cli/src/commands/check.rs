@@ -24,12 +24,13 @@ Find misuse of a module's heap, without rebuilding it
 
 Finds use after free, overflow and underflow of heap blocks by as little as one byte, double and invalid free, wrong \
 sizes and alignments given to Rust's dealloc, use of an allocation that was refused, and overflow of the stack. Each report has the stacks of the access, of the block's allocation and of \
-its free. The program goes on: there is one report for each place in the code.
+its free. The program goes on: there is one report for each place in the code. At its end, blocks that are still live are listed, \
+with those that are lost: nothing in memory or in a global points to them.
 
 Without -o, the module is run: a command with the arguments behind `--`, this process's streams and the folders of --dir, \
 or a function of a library with --invoke. With -o, the instrumented module is written: the same imports and exports, and \
 two more, the memory `memgrove_profile` with the reports and the function `memgrove_finish`, which counts what is still \
-live. With --profile, such a memory is read; FILE is then the original module.
+live and searches memory and globals for pointers to it. With --profile, such a memory is read; FILE is then the original module.
 
 The module's allocator must be known from the code, or its functions be named with --alloc, and nothing else may know how it \
 works inside, as for `memgrove swap`; if not, the module is refused, with the reason. It needs an engine with several memories.";
@@ -64,7 +65,7 @@ pub(crate) struct CheckArgs {
         value_name = "KIND",
         value_delimiter = ',',
         value_parser = clap::builder::PossibleValuesParser::new(memgrove_api::check::kinds()),
-        help = "Exit with status 3 for these kinds only; by default for every kind but leak"
+        help = "Exit with status 3 for these kinds only; by default for every kind but leak and lost. leak: blocks live at the end; lost: those of them to which certainly no pointer is left"
     )]
     fail_on: Vec<String>,
 
@@ -85,6 +86,12 @@ pub(crate) struct CheckArgs {
     /// Check by calls in loops, too, not in line: slower, and fewer bytes
     #[arg(long, conflicts_with = "profile")]
     by_call: bool,
+
+    /// Report accesses by function, width and kind, without offset or line: a shorter module
+    ///
+    /// Each combination is reported once in a function. With --by-call a module grows least.
+    #[arg(long, conflicts_with = "profile")]
+    no_sites: bool,
 
     /// Test the reads of this function to the byte; by index or name, several with commas
     ///
@@ -166,6 +173,7 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Output) -> Result<Exit> {
             module: original.facts,
             names,
             profile: &profile,
+            entered: args.profile.is_none().then(|| args.run.entered()),
             suppressions: &suppressions,
             top: args.top,
         };
@@ -209,6 +217,7 @@ fn checked(args: &CheckArgs, original: &Original<'_>, out: &mut Output) -> Resul
         alloc: args.alloc.clone(),
         call_sites: !args.no_call_sites,
         in_line: !args.by_call,
+        sites: !args.no_sites,
         exact: args.exact.clone(),
         max_bytes: args.max_log,
     };

@@ -39,6 +39,11 @@ pub(crate) use self::engines::{record, run};
 pub(crate) use self::without::{record, run};
 
 impl RunArgs {
+    /// The function that is called.
+    pub(crate) fn entered(&self) -> &str {
+        self.invoke.as_deref().unwrap_or("_start")
+    }
+
     /// Where the recording is to be written, too.
     pub(crate) fn save(&self) -> anyhow::Result<Option<crate::output_file::Target>> {
         self.save.as_deref().map(|path| crate::output_file::Target::new(path, "--save")).transpose()

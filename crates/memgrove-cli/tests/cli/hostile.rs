@@ -256,8 +256,14 @@ fn check_recording(wasm: &[u8]) -> Vec<u8> {
         events.push([kind::MISUSE | misuse::USE_AFTER_FREE << 8, node, 64, *site]);
         events.push([kind::OF_BLOCK, node, 64, 8]);
         events.push([kind::FREED_AT | 1 << 8, node, 0, 0]);
+        // The same access without a site, of a function whose index is as hostile as its name.
+        events.push([kind::MISUSE | misuse::OVERFLOW << 8, node, 64, layout::NO_SITE | (node - 1)]);
+        events.push([kind::MISUSE | misuse::OVERFLOW << 8, node, 64, layout::NO_SITE | 0xf_fff0 | node]);
     }
-    events.push([kind::CHECKED, 0, 1, 1]);
+    // More is lost than is live.
+    events.push([kind::LOST, 1, 1, 8]);
+    events.push([kind::LOST | 1 << 8, 1, u32::MAX, u32::MAX]);
+    events.push([kind::CHECKED | layout::search::DONE << 8, 0, 1, 1]);
     let (nodes, len) = (u32::try_from(sites.len()).unwrap(), u32::try_from(events.len()).unwrap());
     let mut bytes = vec![0; layout::HEADER_BYTES as usize];
     let mut put = |at: u32, value: u32| bytes[at as usize..][..4].copy_from_slice(&value.to_le_bytes());
@@ -420,6 +426,7 @@ const ASKED: &[&str] = &[
     "check @.wasm -o @.out --fail-on %",
     "check @.wasm -o @.out --exact %",
     "check @.wasm -o @.out --alloc %",
+    "check @.wasm -o @.out --no-sites --by-call",
     "check @.wasm -o @.out --alloc %=malloc",
     "check @.wasm -o @.out --alloc 0=%",
     "check @.wasm",

@@ -30,6 +30,19 @@ fn a_log_is_as_its_schema_wants_it() {
         (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
     };
     let folder = workspace();
+    let ran = run(
+        folder.path(),
+        &["check", "-q", "leaks.wat", "--invoke", "dropped", "13", "--sarif", "log.sarif"],
+    );
+    assert_eq!(ran.status.code(), Some(0), "leaks count where it is asked for");
+    let log = folder.path().join("log.sarif");
+    assert_eq!(validate(&log), (true, String::new()));
+    // Of two blocks one hangs on the other.
+    let results = serde_json::from_slice::<serde_json::Value>(&fs::read(&log).unwrap()).unwrap();
+    let results = results["runs"][0]["results"].as_array().unwrap().clone();
+    let texts: Vec<_> =
+        results.iter().map(|result| (&result["ruleId"], &result["message"]["text"])).collect();
+    assert_eq!(texts, [(&"lost".into(), &"13 bytes in 1 block definitely lost".into())]);
     for misuse in ["overflow", "stale", "twice"] {
         let ran = run(
             folder.path(),

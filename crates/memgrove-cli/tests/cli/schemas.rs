@@ -141,6 +141,8 @@ fn check_json() {
             "check -q misuse.wat --json --invoke stale 13",
             "check -q misuse.wat --json --invoke twice 40",
             "check -q misuse.wat --json --invoke correct 13",
+            "check -q leaks.wat --json --invoke kept 13",
+            "check -q leaks.wat --json --invoke dropped 13",
         ],
     );
 }

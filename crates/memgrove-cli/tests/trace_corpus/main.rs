@@ -165,6 +165,27 @@ fn packages_with_errors() -> impl Iterator<Item = &'static str> {
     PACKAGES.iter().chain(LARGE).filter(is_known).map(|package| package.id)
 }
 
+/// The package whose module tells how much longer checked files are.
+const SIZED: &str = "sql.js@1.13.0";
+
+/// Which forms of a checked module are longer than is promised. `output` is the one that is written by default, and is so
+/// again.
+fn oversized(input: &str, output: &Path) -> Vec<String> {
+    let written = output.to_string_lossy();
+    let bytes = |path: &Path| fs::metadata(path).expect("it is there").len();
+    let before = bytes(Path::new(input));
+    let mut oversized = Vec::new();
+    for (options, most_percent) in [(&["--by-call", "--no-sites"][..], 30), (&["--by-call"], 50), (&[], 90)] {
+        memgrove(&[&["check", input, "-o", &written], options].concat()).expect("it was checked before");
+        let grown = bytes(output) - before;
+        fix_support::say(&format!("{SIZED}, {options:?}: {grown} bytes more than {before}"));
+        if grown * 100 > before * most_percent {
+            oversized.push(format!("{SIZED}: {grown} bytes more than {before} with {options:?}"));
+        }
+    }
+    oversized
+}
+
 /// Runs the packages with checked modules, each with the place of its module where that is not in the corpus. Returns the
 /// ids of those modules that allocate, or `None` if nothing could be run.
 fn check(
@@ -190,6 +211,9 @@ fn check(
         if let Err(why) = memgrove(&["check", &input, "-o", &written]) {
             fix_support::say(&format!("{}: not checked: {why}", package.package));
             continue;
+        }
+        if package.package == SIZED {
+            problems.extend(oversized(&input, &output));
         }
         let original = match own_js::run(package, &node, &[], &[]) {
             Ok(original) => original,

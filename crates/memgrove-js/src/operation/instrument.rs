@@ -47,6 +47,8 @@ pub(super) struct Check {
     call_sites: bool,
     #[serde(default = "yes")]
     in_line: bool,
+    #[serde(default = "yes")]
+    sites: bool,
     #[serde(default)]
     exact: Vec<String>,
     max_log: Option<u64>,
@@ -101,6 +103,7 @@ impl Check {
             alloc: self.alloc,
             call_sites: self.call_sites,
             in_line: self.in_line,
+            sites: self.sites,
             exact: self.exact,
             max_bytes: self.max_log.unwrap_or(CHECK_BYTES),
         };

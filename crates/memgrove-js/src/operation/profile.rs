@@ -82,6 +82,7 @@ impl Request {
                     module: &original,
                     names: &symbols,
                     profile: one,
+                    entered: None,
                     suppressions: &suppressions,
                     top: self.top,
                 };

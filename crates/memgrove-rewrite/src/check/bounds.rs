@@ -10,6 +10,8 @@ const NULL_BYTES: u32 = 1024;
 pub(super) struct Bounds {
     /// The global that is the stack pointer.
     pub stack_pointer: Option<u32>,
+    /// What it is at first: frames lie below.
+    pub stack_base: u32,
     /// No frame of a function lies below.
     pub stack_low: u32,
     /// No datum lies below: a multiple of 8.
@@ -40,7 +42,7 @@ impl Bounds {
         }
         let address = |at: u64| u32::try_from(at).unwrap_or(u32::MAX);
         let (start, end) = (address(start), address(end));
-        let bounds = Self { stack_pointer: Some(pointer.global), ..Self::default() };
+        let bounds = Self { stack_pointer: Some(pointer.global), stack_base: base, ..Self::default() };
         match () {
             () if base <= start => Self { null_end: NULL_BYTES.min(base) & !7, stack_first: base, ..bounds },
             () if base >= end => {

@@ -7,8 +7,8 @@ use crate::graft::GraftError;
 pub(super) struct Checker {
     pub shadow: u32,
     pub sync: u32,
+    pub is_sound: u32,
     pub grow: u32,
-    pub finish: u32,
     pub range: u32,
     pub header: u32,
     pub total: u32,
@@ -23,6 +23,7 @@ pub(super) struct Checker {
     pub pop: u32,
     pub stale: u32,
     pub stack: u32,
+    pub frame: u32,
     pub enter: u32,
     /// The global that is 1 while a function of the allocator runs that a wrapper has called.
     pub inside: u32,
@@ -48,8 +49,8 @@ impl Checker {
         Ok(Self {
             shadow,
             sync: find("sync")?,
+            is_sound: find("is_sound")?,
             grow: find("grow")?,
-            finish: find("finish")?,
             range: find("range")?,
             header: find("header")?,
             reads: widths("read")?,
@@ -67,6 +68,7 @@ impl Checker {
             pop: find("pop")?,
             stale: find("stale")?,
             stack: find("stack")?,
+            frame: find("frame")?,
             enter: find("enter")?,
             inside,
             ask: stack.ask,

@@ -9,6 +9,7 @@
 //!                ─► frames     who called                                                                 frames
 //!                ─► wrappers   of the allocator's functions                                               family.rs, wrap.rs
 //!                ─► checker    grafted, with a memory for the shadow                                      trace/checker.wat
+//!                ─► leaks      what is live at the end, grafted behind it                       leaks.rs, trace/leaks.wat
 //! ```
 //!
 //! **Shadow.** A memory of its own has a byte for every 8 bytes of the program's memory, and grows with it. What must not
@@ -21,22 +22,30 @@
 //! only they call, are not checked.
 //!
 //! **Accesses.** An instruction tests the granule of its last byte, and of its first where that may be another, in loops in line;
-//! only if one is not whole, a function decides, to the byte. The site is where the instruction lies in the original. A
-//! word that is read aligned may go beyond the end of its block: libraries look for the end of a string so.
+//! only if one is not whole, a function decides, to the byte. Outside of loops a function tests and accesses. The site is
+//! where the instruction lies in the original; without sites every function that is checked has a frame instead. A word that is read aligned may go beyond the end of its block: libraries look for the end of a string so.
 //!
 //! **Null and the stack.** Once an allocation was refused, what lies below the lowest datum must not be accessed either: null
 //! is taken for a block there. Where the stack pointer is set, it is compared with the end of the stack, as far as that is
 //! known: of a stack behind the data, the end of what the file has of them.
 //!
+//! **Leaks.** At the end a block is lost to which no word points that the program can still reach: none in memory outside of
+//! blocks, in its globals, or in a block that is not lost. The part of the stack that is not in use does not count. A
+//! number that looks as an address is one: what is lost may be missed so, and nothing is called lost that is not. Locals of
+//! functions in progress, and what the host holds, cannot be seen: whoever reads the recording says how certain this is.
+//!
 //! **Reports.** One for each site, in the log of the recorder; the program goes on. A freed block keeps its contents until
 //! it leaves the quarantine.
 
 mod access;
+mod arguments;
 mod bounds;
 mod checker;
+mod checks;
 mod family;
 mod form;
 mod headers;
+mod leaks;
 mod proven;
 mod repeated;
 mod wrap;
@@ -44,18 +53,21 @@ mod wrap;
 use std::collections::BTreeSet;
 
 use memgrove_module::{Code, Facts};
+use memgrove_profile::layout::Parts;
 use thiserror::Error;
 use wasm_encoder::{ConstExpr, Function, GlobalType, Instruction, MemoryType, ValType};
 use wasmparser::Operator;
 
+use self::access::Accesses;
 pub use self::access::access_at;
-use self::access::{Accesses, Checks, Manner};
+pub use self::arguments::Arguments;
 use self::bounds::Bounds;
 use self::checker::Checker;
+use self::checks::{Checks, Manner};
 use self::family::Family;
 use self::headers::Headers;
 use crate::edit::{Edits, Map, Sections, applied};
-use crate::frames::{self, Behind, Contents, EXPORT, Reach, Recorder, Room, Stacks};
+use crate::frames::{self, Behind, Contents, EXPORT, Others, Reach, Recorder, Room, Stacks};
 use crate::graft::{Constant, Data, Donor, GraftError, Item, Joint, Roots, graft};
 /// Whether a function of this role can be wrapped.
 pub use crate::swap::is_replaceable as takes;
@@ -83,6 +95,9 @@ pub struct Options {
     pub call_sites: bool,
     /// Test in line in loops, and call there only where a test fails: quicker and longer.
     pub in_line: bool,
+    /// Tell each access by its offset. Without, the module is shorter: of an access its function is told, whether it writes
+    /// and its width, and each of these once by function. Every function that is checked then has a frame.
+    pub sites: bool,
     /// Functions whose reads are tested to the byte: none may go beyond the end of a block in the word that holds the end.
     pub exact: BTreeSet<u32>,
     /// The most memory that reports and stacks may take, in bytes.
@@ -202,9 +217,13 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
 
     let sections = Sections::read_valid(wasm)?;
     let targets: Vec<u32> = old.replaced.keys().copied().collect();
-    let allocating = Reach::new(&sections, &targets, &[])?;
-    let accesses =
-        Accesses::find(&code, &exempt, bounds.stack_pointer, options.in_line, &|operator| match operator {
+    let allocating = Reach::new(&sections, &targets)?;
+    let accesses = Accesses::find(
+        &code,
+        &exempt,
+        bounds.stack_pointer,
+        (options.in_line, &options.exact),
+        &|operator| match operator {
             Operator::Call { function_index } => allocating.reaches(*function_index),
             Operator::CallIndirect { type_index, .. } => {
                 allocating.reaches_openly(sections.func_type_at(*type_index))
@@ -212,7 +231,8 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
             Operator::CallRef { .. } => true,
             // What leaves the function does not come back.
             _ => false,
-        });
+        },
+    );
     let mut edits = Edits::new(&sections);
     let recorder = Recorder {
         stacks: true,
@@ -229,7 +249,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
     let pages = sections.memories.first().map_or(0, |memory| memory.initial);
     let shadow = edits.add_memory(MemoryType {
         minimum: pages.div_ceil(8) + 1,
-        maximum: Some((1 << 13) + 1),
+        maximum: Some(leaks::MOST_SHADOW_PAGES),
         memory64: false,
         shared: false,
         page_size_log2: None,
@@ -251,11 +271,14 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
                 "is_fresh" => Item::Constant(Constant::I32(u32::from(!old.is_snapshot()))),
                 "data_end" => Item::Constant(Constant::I32(data_end)),
                 "inside" => Item::Global(inside),
+                "frames" => Item::Global(added.sp),
+                "first_frame" => Item::Constant(Constant::I32(Parts::OWN.stack)),
                 "stack_pointer" => match bounds.stack_pointer {
                     Some(global) => Item::Global(global),
                     None => Item::Constant(Constant::I32(0)),
                 },
                 "stack_low" => Item::Constant(Constant::I32(bounds.stack_low)),
+                "stack_base" => Item::Constant(Constant::I32(bounds.stack_base)),
                 "null_end" => Item::Constant(Constant::I32(bounds.null_end)),
                 "stack_first" => Item::Constant(Constant::I32(bounds.stack_first)),
                 _ => return None,
@@ -273,10 +296,20 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         func.ok_or_else(|| GraftError::NoExport(name.to_owned()))
     };
     let checker = Checker::new(find, added, stack, (shadow, inside))?;
-    edits.add_export(FINISH, wasmparser::ExternalKind::Func, checker.finish)?;
+    let around = leaks::Around {
+        shadow,
+        sync: checker.sync,
+        is_sound: checker.is_sound,
+        log: *log,
+        stack_pointer: bounds.stack_pointer,
+        stack_base: bounds.stack_base,
+    };
+    let finish = leaks::add(&mut edits, facts, added, &around)?;
+    edits.add_export(FINISH, wasmparser::ExternalKind::Func, finish)?;
 
     let others: Vec<u32> = accesses.funcs().filter(|func| !old.replaced.contains_key(func)).collect();
-    let reach = allocating.with_others(&sections, &others);
+    let others = if options.sites { Others::Reached(&others) } else { Others::Framed(&others) };
+    let reach = allocating.with_others(&sections, others);
     // The memory may be longer than its type says, where the host makes it.
     if let Some(start) = facts.start.filter(|_| sections.imported_memories > 0) {
         let mut body = Function::new([]);
@@ -295,7 +328,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         Some(Behind { entry: checker.enter, import: checker.sync }),
     )?;
     family.wrap(&mut edits, &checker)?;
-    let forms = accesses.add_forms(&mut edits, &checker);
+    let functions = accesses.add_functions(&mut edits, &checker, options.sites);
     edits.record(TOOL, env!("CARGO_PKG_VERSION"));
     let stacks = Stacks::new(&sections, &reach, added, stack, options.call_sites);
     let mut checks = Checks::new(
@@ -303,7 +336,13 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         &accesses,
         &checker,
         &headers,
-        Manner { exempt: &exempt, exact: &options.exact, in_line: options.in_line, forms: &forms },
+        Manner {
+            exempt: &exempt,
+            exact: &options.exact,
+            in_line: options.in_line,
+            sites: options.sites,
+            functions: &functions,
+        },
     );
     let edited = edits.apply(&mut checks)?;
     Ok(Checked {

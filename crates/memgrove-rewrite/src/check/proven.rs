@@ -18,8 +18,8 @@ const MOST_BETWEEN: usize = 64;
 pub(super) struct Places {
     /// Accesses that need no test.
     pub proven: Vec<usize>,
-    /// Where the stack pointer is set, but for sums: those give room back.
-    pub stack: Vec<usize>,
+    /// Where the stack pointer is set, but for sums: those give room back. With whether a function takes its frame there.
+    pub stack: BTreeMap<usize, bool>,
     /// Accesses whose address a local still holds, with that local.
     pub held: BTreeMap<usize, u32>,
 }
@@ -62,12 +62,18 @@ pub(super) fn places(
             _ => is_frame(address, 0),
         }
     };
-    let grows = |at: &usize| match flow.code[*at] {
+    let grows = |at: usize| match flow.code[at] {
         Operator::GlobalSet { global_index } if Some(global_index) == stack_pointer => {
-            let made = flow.made_by(*at, 0).map(|made| &flow.code[made]);
-            !matches!(made, Some(Operator::I32Add))
+            let made = flow.made_by(at, 0).map(|made| &flow.code[made]);
+            let is_frame = match made {
+                Some(Operator::LocalGet { local_index } | Operator::LocalTee { local_index }) => {
+                    frame.is_some_and(|frame| frame.local == *local_index)
+                }
+                _ => false,
+            };
+            (!matches!(made, Some(Operator::I32Add))).then_some((at, is_frame))
         }
-        _ => false,
+        _ => None,
     };
     let mut proven: Vec<usize> = (0..flow.code.len()).filter(is_proven).collect();
     let again = repeated(&flow, changes, &|at| proven.binary_search(&at).is_ok());
@@ -75,7 +81,7 @@ pub(super) fn places(
     proven.sort_unstable();
     Places {
         proven,
-        stack: (0..flow.code.len()).filter(grows).collect(),
+        stack: (0..flow.code.len()).filter_map(grows).collect(),
         held: (0..flow.code.len()).filter_map(|at| Some((at, held(&flow, at)?))).collect(),
     }
 }

@@ -22,7 +22,7 @@ use wasmparser::ExternalKind;
 
 pub(crate) use self::counter::number;
 pub(crate) use self::host::{Behind, host};
-pub(crate) use self::reach::Reach;
+pub(crate) use self::reach::{Others, Reach};
 pub(crate) use self::stack::{IF, Stacks};
 
 use crate::edit::{Address, Edits, Segment};

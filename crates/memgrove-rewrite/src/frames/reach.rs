@@ -26,6 +26,15 @@ pub(crate) struct Reach {
     found: Calls,
 }
 
+/// Functions of interest that are not wrapped.
+#[derive(Clone, Copy)]
+pub(crate) enum Others<'f> {
+    /// What leads to them has a frame.
+    Reached(&'f [u32]),
+    /// They have, too.
+    Framed(&'f [u32]),
+}
+
 /// Which calls through tables and references can lead to the allocator.
 enum Indirect {
     /// Those with these signatures.
@@ -57,20 +66,24 @@ struct Calls {
 }
 
 impl Reach {
-    /// Finds what leads to `targets`, which are wrapped, and to `others`, which are not. O(calls × log calls).
-    pub fn new(sections: &Sections<'_>, targets: &[u32], others: &[u32]) -> Result<Self, Error> {
-        Ok(Self::over(Calls::read(sections)?, sections, targets, others))
+    /// Finds what leads to `targets`, which are wrapped. O(calls × log calls).
+    pub fn new(sections: &Sections<'_>, targets: &[u32]) -> Result<Self, Error> {
+        Ok(Self::over(Calls::read(sections)?, sections, targets, Others::Reached(&[])))
     }
 
     /// The same module with other functions that are not wrapped. The module is not read again.
-    pub fn with_others(self, sections: &Sections<'_>, others: &[u32]) -> Self {
+    pub fn with_others(self, sections: &Sections<'_>, others: Others<'_>) -> Self {
         let targets: Vec<u32> = self.targets.into_iter().collect();
         Self::over(self.found, sections, &targets, others)
     }
 
-    fn over(found: Calls, sections: &Sections<'_>, targets: &[u32], others: &[u32]) -> Self {
+    fn over(found: Calls, sections: &Sections<'_>, targets: &[u32], others: Others<'_>) -> Self {
         let mut walk = Walk::new(sections, &found);
-        targets.iter().chain(others).for_each(|&func| walk.found(func));
+        targets.iter().for_each(|&func| walk.found(func));
+        match others {
+            Others::Reached(funcs) => funcs.iter().for_each(|&func| walk.found(func)),
+            Others::Framed(funcs) => funcs.iter().for_each(|&func| walk.calls(func)),
+        }
         walk.run(false);
         let calls_inside = walk.calls.clone();
         walk.run(true);

@@ -193,7 +193,7 @@ pub fn trace(wasm: &[u8], options: &Options) -> Result<Traced, TraceError> {
         added = frames::number(&mut edits, added, take, [note, log, node_of])?;
     }
     let targets: Vec<u32> = options.functions.keys().copied().collect();
-    let reach = Reach::new(&sections, &targets, &[])?;
+    let reach = Reach::new(&sections, &targets)?;
     let behind = forward::behind(&sections, &options.functions)?;
     let mut codes = BTreeMap::new();
     let is_last = |func: &u32| !behind.contains_key(func);

@@ -11,14 +11,19 @@ use crate::Json;
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
+/// The rule of lost blocks.
+const LOST: &str = "lost";
+
 impl CheckReport<'_> {
     /// As a SARIF log of one run.
     ///
     /// # Errors
     /// What the serialiser says.
     pub fn sarif(&self) -> serde_json::Result<Json> {
-        let rules: Vec<Value> = MisuseKind::all().map(|kind| json!({ "id": kind.id() })).collect();
-        let results: Vec<Value> = self.misuses().map(|misuse| self.result(misuse)).collect();
+        let rules = MisuseKind::all().map(MisuseKind::id).chain([LOST]);
+        let rules: Vec<Value> = rules.map(|id| json!({ "id": id })).collect();
+        let results: Vec<Value> =
+            self.misuses().map(|misuse| self.result(misuse)).chain(self.lost()).collect();
         Json::pretty(&json!({
             "$schema": SCHEMA,
             "version": "2.1.0",
@@ -32,6 +37,25 @@ impl CheckReport<'_> {
                 "results": results,
             }],
         }))
+    }
+
+    /// Blocks that are lost for certain, where nothing at all points to them: what hangs on those is no leak of its own.
+    fn lost(&self) -> Vec<Value> {
+        if !self.reachability().is_ok_and(|known| known.is_certain()) {
+            return Vec::new();
+        }
+        let nodes = self.live_nodes().unwrap_or_default();
+        let results = nodes.iter().filter(|live| live.lost.blocks > 0).map(|live| {
+            let frames = self.frames(self.profile.stack(live.node));
+            json!({
+                "ruleId": LOST,
+                "level": "warning",
+                "message": { "text": format!("{} definitely lost", live.lost.words()) },
+                "locations": frames.first().map(|frame| self.location(frame)).into_iter().collect::<Vec<_>>(),
+                "stacks": [self.stack_of("allocation", frames.iter())],
+            })
+        });
+        results.collect()
     }
 
     fn result(&self, misuse: &Misuse) -> Value {
@@ -79,7 +103,9 @@ impl CheckReport<'_> {
                 json!({ "artifactLocation": { "uri": uri(file) }, "region": region })
             }
             _ => {
-                let offset = frame.offset.unwrap_or(0);
+                // Of a place that is not known, the function.
+                let body = || Some(self.module.function(frame.func?)?.body_offset);
+                let offset = frame.offset.or_else(body).unwrap_or(0);
                 json!({
                     "artifactLocation": { "uri": uri(self.name) },
                     "region": { "byteOffset": offset },
