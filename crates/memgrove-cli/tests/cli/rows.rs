@@ -116,6 +116,52 @@ fn what_never_answers_costs_one_row_in_time() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn a_run_that_is_killed_leaves_no_worker_behind() {
+    let folder = workspace();
+    // A worker that hangs in opening it does not notice that its requests have ended.
+    let made = std::process::Command::new("mkfifo").arg(folder.path().join("pipe")).status().unwrap();
+    assert!(made.success());
+    fs::write(folder.path().join("list"), "pipe\n").unwrap();
+    let mut run = memgrove(folder.path())
+        .args(["inspect", "--format", "rows", "--jobs", "1", "--max-time", "600", "--files-from", "list"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let tasks = format!("/proc/{}/task", run.id());
+    let workers = || -> Vec<String> {
+        let children = fs::read_dir(&tasks).unwrap().map(|task| task.unwrap().path().join("children"));
+        children
+            .filter_map(|path| fs::read_to_string(path).ok())
+            .flat_map(|pids| pids.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+            .collect()
+    };
+    let start = Instant::now();
+    let worker = loop {
+        assert!(start.elapsed() < Duration::from_secs(60), "no worker");
+        match workers().pop() {
+            Some(worker) => break worker,
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    // Until it hangs there.
+    std::thread::sleep(Duration::from_millis(500));
+    run.kill().unwrap();
+    run.wait().unwrap();
+    // One that has ended may wait for somebody to ask how.
+    let is_left = || {
+        let stat = fs::read_to_string(format!("/proc/{worker}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+    };
+    let start = Instant::now();
+    while is_left() {
+        assert!(start.elapsed() < Duration::from_secs(10), "worker {worker} is left");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn what_takes_too_much_memory_costs_one_row() {
     let folder = workspace();
     let file = fs::File::create(folder.path().join("large.wasm")).unwrap();
