@@ -89,19 +89,12 @@ pub fn read_at_most(reader: impl Read, max_bytes: u64) -> Result<Vec<u8>, OpenEr
 /// Those of [`read_at_most`].
 pub fn read_expecting(reader: impl Read, expected_bytes: u64, max_bytes: u64) -> Result<Vec<u8>, OpenError> {
     let mut bytes = Vec::new();
-    let is_too_large = expected_bytes > max_bytes;
-    if !is_too_large {
-        // Where there is not as much memory, reading tells.
-        let _ = bytes.try_reserve_exact(usize::try_from(expected_bytes).unwrap_or(0));
-    }
+    // Where there is not as much memory, reading tells.
+    let _ = bytes.try_reserve_exact(usize::try_from(expected_bytes.min(max_bytes)).unwrap_or(0));
     let mut reader = reader.take(max_bytes.saturating_add(1));
     reader.by_ref().take(HEAD_BYTES).read_to_end(&mut bytes)?;
     if bytes.len() as u64 == HEAD_BYTES && bytes.iter().all(|&byte| byte == 0) {
         return Ok(bytes);
-    }
-    // What is not used need not be read: it may be far more than there is memory.
-    if is_too_large {
-        return Err(OpenError::TooLarge { max_bytes });
     }
     reader.read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max_bytes {

@@ -167,10 +167,15 @@ fn what_takes_too_much_memory_costs_one_row() {
     let file = fs::File::create(folder.path().join("large.wasm")).unwrap();
     (&file).write_all(b"\0asm\x01\0\0\0").unwrap();
     file.set_len(400 << 20).unwrap();
-    let rows = rows(folder.path(), "large.wasm\nadd.wasm\n", &["--jobs", "1", "--max-memory", "300MiB"]);
-    let seen = statuses(&rows);
-    assert_eq!(seen["add.wasm"], ["ok"]);
-    assert_eq!(seen["large.wasm"], ["out-of-memory"]);
+    let of = |limits: &[&str]| {
+        let rows = rows(folder.path(), "large.wasm\nadd.wasm\n", &[&["--jobs", "1"], limits].concat());
+        let seen = statuses(&rows);
+        assert_eq!(seen["add.wasm"], ["ok"]);
+        seen["large.wasm"].clone()
+    };
+    assert_eq!(of(&["--max-memory", "300MiB"]), ["out-of-memory"]);
+    // Of more than it may have, nothing is read.
+    assert_eq!(of(&["--max-memory", "300MiB", "--max-size", "399MiB"]), ["too-large"]);
 }
 
 #[test]
