@@ -1,18 +1,24 @@
-"""Ask rows by SQL: `memgrove inspect --format parquet -o rows FOLDER`, then `python duckdb_sql.py rows`."""
+"""The answers to questions.sql as Markdown: `python duckdb_sql.py ROWS`, a file of CSV or a folder of Parquet that `memgrove inspect` wrote."""
 
+import pathlib
 import sys
 
 import duckdb
 
-folder = sys.argv[1]
-source = f"'{folder}'" if folder.endswith(".csv") else f"'{folder}/*.parquet'"
-QUESTIONS = {
-    "Which allocators?": "SELECT allocator, count(*) AS modules FROM rows WHERE status = 'ok' GROUP BY 1 ORDER BY 2 DESC, 1",
-    "Whose memory only the host can grow?": "SELECT toolchain, count(*) AS modules FROM rows WHERE growth = 'host' GROUP BY 1 ORDER BY 2 DESC, 1",
-    "Initial memory in MiB": "SELECT quantile_cont(memory_min_bytes / 1048576.0, [0.5, 0.9, 1.0]) AS quantiles FROM rows",
-    "What could not be inspected?": "SELECT status, count(*) AS inputs FROM rows WHERE status <> 'ok' GROUP BY 1 ORDER BY 2 DESC",
-}
-duckdb.sql(f"CREATE VIEW rows AS SELECT * FROM {source}")
-for question, query in QUESTIONS.items():
-    print(question)
-    print(duckdb.sql(query))
+LISTS = ["defects", "proposals", "runs", "runs_if", "runs_not"]
+
+source = sys.argv[1]
+if source.endswith(".csv"):
+    # A cell of CSV has no lists.
+    lists = ", ".join(f"string_split({name}, '; ') AS {name}" for name in LISTS)
+    rows = f"SELECT * REPLACE ({lists}) FROM read_csv('{source}')"
+else:
+    rows = f"SELECT * FROM '{source}/*.parquet'"
+duckdb.sql(f"CREATE VIEW rows AS {rows} WHERE status = 'ok'")
+for part in pathlib.Path(__file__).with_name("questions.sql").read_text().split("-- ")[1:]:
+    question, query = part.split("\n", 1)
+    answer = duckdb.sql(query)
+    print(f"## {question}\n")
+    for cells in [answer.columns, ["---"] * len(answer.columns), *answer.fetchall()]:
+        print("|", " | ".join(str(cell) for cell in cells), "|")
+    print()

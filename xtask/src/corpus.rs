@@ -3,6 +3,7 @@
 
 mod confusion;
 mod fetch;
+pub mod page;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

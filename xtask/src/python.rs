@@ -4,9 +4,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use xshell::{Shell, cmd};
 
+use crate::corpus;
 use crate::workspace::Workspace;
 
 /// What the wheel is made and tested with, and what the recipes run on.
@@ -72,7 +73,7 @@ pub fn test(workspace: &Workspace, sh: &Shell) -> Result<()> {
     recipes(workspace, &wheel, &target.join("debug/memgrove"))
 }
 
-/// Each recipe, on its engine, over the prebuilt samples.
+/// Each recipe on its engine. All that is told of rows is DuckDB's answer to questions.sql, so that is what is compared.
 fn recipes(workspace: &Workspace, wheel: &Path, memgrove: &Path) -> Result<()> {
     let sh = workspace.shell()?;
     let bin = commands(workspace, &sh)?;
@@ -84,21 +85,64 @@ fn recipes(workspace: &Workspace, wheel: &Path, memgrove: &Path) -> Result<()> {
     sh.set_var("PYTHONPATH", &packages);
     // Spark's workers, too, are this environment's.
     sh.set_var("PYSPARK_PYTHON", &python);
-    let samples = workspace.root().join("samples/prebuilt");
     let recipes = workspace.root().join("recipes");
+    let duckdb = recipes.join("duckdb_sql.py");
+    let ask = |rows: &Path| cmd!(sh, "{python} {duckdb} {rows}").read();
+
+    // In Parquet the corpus has the answers that it has in CSV.
+    let (list, rows) = (at.join("list"), at.join("corpus"));
+    corpus::page::write_list(workspace, &list)?;
+    cmd!(sh, "{memgrove} --quiet inspect --format parquet --max-time 600 -o {rows} --files-from {list}")
+        .run()?;
+    corpus::page::same_answers(workspace, &ask(&rows)?)?;
+
+    // Rows that Spark and Ray had made are those of the command.
+    let samples = workspace.root().join("samples/prebuilt");
     let rows = at.join("rows");
     cmd!(sh, "{memgrove} --quiet inspect --format parquet -o {rows} {samples}").run()?;
-    for (script, folder) in
-        [("duckdb_sql.py", None), ("spark_rows.py", Some("spark")), ("ray_rows.py", Some("ray"))]
-    {
-        let script = recipes.join(script);
-        match folder {
-            None => cmd!(sh, "{python} {script} {rows}").run()?,
-            Some(folder) => {
-                let out = at.join(folder);
-                cmd!(sh, "{python} {script} {samples} {out}").run()?;
+    let expected = ask(&rows)?;
+    ensure!(expected.contains("| wee_alloc |"), "no answers of the samples:\n{expected}");
+    for engine in ["spark", "ray"] {
+        let (script, out) = (recipes.join(format!("{engine}_rows.py")), at.join(engine));
+        cmd!(sh, "{python} {script} {samples} {out}").run()?;
+        // Spark names a file by its address.
+        let answers = ask(&out)?.replace("file:", "");
+        ensure!(answers == expected, "rows by {engine}:\n{answers}\ninstead of\n{expected}");
+    }
+    parallel(&sh, &recipes.join("parallel.sh"), memgrove, &samples, at)
+}
+
+/// Runs the recipe for GNU parallel twice: the second time everything is there already, and no row may be there twice.
+fn parallel(sh: &Shell, script: &Path, memgrove: &Path, samples: &Path, at: &Path) -> Result<()> {
+    let mut files = fs::read_dir(samples)?
+        .map(|entry| Ok(entry?.path().display().to_string()))
+        .collect::<Result<Vec<_>>>()?;
+    files.sort();
+    let (list, out) = (at.join("files"), at.join("parallel"));
+    fs::write(&list, files.join("\n") + "\n")?;
+    let path = std::env::split_paths(&sh.var_os("PATH").unwrap_or_default()).collect::<Vec<_>>();
+    let folder = memgrove.parent().context("the command lies in no folder")?;
+    sh.set_var(
+        "PATH",
+        std::env::join_paths(std::iter::once(folder).chain(path.iter().map(PathBuf::as_path)))?,
+    );
+    for _ in 0..2 {
+        let count = cmd!(sh, "sh {script} {list} {out} 2")
+            .read()
+            .context("hint: GNU parallel is Debian's package `parallel`")?;
+        ensure!(count.trim() == files.len().to_string(), "{count} rows of {} files", files.len());
+    }
+    let mut sources = Vec::new();
+    for entry in fs::read_dir(&out)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "ndjson") {
+            for line in fs::read_to_string(&path)?.lines() {
+                let row: serde_json::Value = serde_json::from_str(line)?;
+                sources.push(row["source"].as_str().context("a row without a source")?.to_owned());
             }
         }
     }
+    sources.sort();
+    ensure!(sources == files, "rows of {sources:?} instead of {files:?}");
     Ok(())
 }

@@ -35,9 +35,10 @@ const STEPS: &[Step] = &[
         sh.set_var("SNAPSHOTS", "overwrite");
         Ok(cmd!(sh, "cargo test --locked --workspace --test cli").run()?)
     }),
-    ("docs/results.md, docs/results, docs/swap.md", |workspace, _| {
-        report::run(workspace, &ReportArgs::default())
-    }),
+    (
+        "docs/results.md, docs/results, docs/swap.md, results/corpus.csv, docs/corpus.md, docs/corpus",
+        |workspace, _| report::run(workspace, &ReportArgs::default()),
+    ),
 ];
 
 pub fn run(workspace: &Workspace, args: &RegenerateArgs) -> Result<()> {

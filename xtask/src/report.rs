@@ -1,15 +1,12 @@
 //! The committed results pages are rendered from the committed samples, and from nothing else.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::path::Path;
-use std::{fs, io};
+use std::fs;
 
 use anyhow::{Result, bail};
 use xshell::cmd;
 
-use crate::swap_page;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, folder};
+use crate::{corpus, swap_page};
 
 /// The samples that docs/results.md is made of.
 const SAMPLES: &str = "results/bench.json";
@@ -55,6 +52,7 @@ pub fn run(workspace: &Workspace, args: &ReportArgs) -> Result<()> {
     sh.create_dir(workspace.out())?;
     sh.remove_path(&plots)?;
     let memgrove = workspace.memgrove(&sh)?;
+    corpus::page::run(workspace, &memgrove, args.check)?;
     cmd!(sh, "{memgrove} --quiet bench --from {SAMPLES} --markdown {made} --plots").ignore_stdout().run()?;
     let docs = workspace.root().join("docs");
     let (page, pictures) = (docs.join("results.md"), docs.join(PLOTS));
@@ -72,16 +70,4 @@ pub fn run(workspace: &Workspace, args: &ReportArgs) -> Result<()> {
         fs::write(pictures.join(name), bytes)?;
     }
     Ok(fs::copy(made, page).map(|_| ())?)
-}
-
-/// The files of a folder by name; none if it is not there.
-fn folder(path: &Path) -> Result<BTreeMap<OsString, Vec<u8>>> {
-    if !path.is_dir() {
-        return Ok(BTreeMap::new());
-    }
-    let read = |entry: io::Result<fs::DirEntry>| {
-        let entry = entry?;
-        Ok((entry.file_name(), fs::read(entry.path())?))
-    };
-    fs::read_dir(path)?.map(read).collect()
 }

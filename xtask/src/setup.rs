@@ -27,6 +27,7 @@ const DEBIAN: &[(Option<&str>, &str, &str)] = &[
     (None, "golang-go", "its pprof opens heap profiles"),
     (Some("cmake"), "cmake", "uses the package of archives for C"),
     (Some("pkg-config"), "pkgconf", "uses it, too"),
+    (Some("parallel"), "parallel", "runs the recipe that has several processes make rows"),
 ];
 
 /// npm packages into `out/tools`: the file under `node_modules` that shows it is there, the package, its use.
@@ -43,7 +44,10 @@ const NPM: &[(&str, &str, &str)] = &[
 ];
 
 /// Python packages into `out/tools/python`.
-const PYPI: &[(&str, &str, &str)] = &[("ziglang", "ziglang", "Zig's C compiler with a current wasi-libc")];
+const PYPI: &[(&str, &str, &str)] = &[
+    ("duckdb", "duckdb", "asks rows by SQL"),
+    ("ziglang", "ziglang", "Zig's C compiler with a current wasi-libc"),
+];
 
 #[derive(clap::Args, Default)]
 pub struct SetupArgs {

@@ -1,7 +1,9 @@
 //! Where the checkout is, and a shell that finds the tools that set-up put into it.
 
-use std::env;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::{env, fs, io};
 
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
@@ -60,4 +62,16 @@ impl Workspace {
         sh.set_var("PYTHONPATH", env::join_paths(python)?);
         Ok(sh)
     }
+}
+
+/// The files of a folder by name; none if it is not there.
+pub fn folder(path: &Path) -> Result<BTreeMap<OsString, Vec<u8>>> {
+    if !path.is_dir() {
+        return Ok(BTreeMap::new());
+    }
+    let read = |entry: io::Result<fs::DirEntry>| {
+        let entry = entry?;
+        Ok((entry.file_name(), fs::read(entry.path())?))
+    };
+    fs::read_dir(path)?.map(read).collect()
 }

@@ -1,7 +1,8 @@
 //! Many modules, for a long run: `cargo run --release -p memgrove-rows --example many -- 100000 FOLDER… | memgrove inspect
 //! --format parquet -o OUT --files-from -`.
 //!
-//! Each line is a module with its bytes. Of ten, five are wasm-smith's; three are a module of the folders with a section of
+//! Each line is a module with its bytes, but for one of a thousand, which names in turn one of the arguments that are no folder: give it what
+//! hangs (a FIFO that nothing writes to), is too large or unpacks without end. Of ten, five are wasm-smith's; three are a module of the folders with a section of
 //! their own, so that no two have the same bytes; one is such a module again as it is, and one has a byte changed.
 
 use std::io::{BufWriter, Write};
@@ -17,8 +18,10 @@ const MOST_BYTES: u64 = 600_000;
 fn main() -> std::io::Result<()> {
     let mut args = std::env::args().skip(1);
     let count: u64 = args.next().and_then(|count| count.parse().ok()).unwrap_or(1000);
+    let (folders, poison): (Vec<_>, Vec<_>) = args.map(PathBuf::from).partition(|path| path.is_dir());
+    let mut poison = poison.iter().cycle();
     let mut seeds = Vec::new();
-    for folder in args.map(PathBuf::from) {
+    for folder in folders {
         let mut paths: Vec<_> = std::fs::read_dir(folder)?.flatten().map(|entry| entry.path()).collect();
         paths.sort();
         for path in paths {
@@ -30,6 +33,12 @@ fn main() -> std::io::Result<()> {
     }
     let mut out = BufWriter::new(std::io::stdout().lock());
     for number in 0..count {
+        if number % 1000 == 999
+            && let Some(path) = poison.next()
+        {
+            writeln!(out, "{}", serde_json::json!({ "path": path }))?;
+            continue;
+        }
         let bytes = module(number, &seeds);
         writeln!(out, r#"{{"name":"m{number}","bytes":"{}"}}"#, STANDARD.encode(bytes))?;
     }

@@ -143,7 +143,7 @@ columns! {
     allocator_family: Option<String>, "", 1, "its design";
     allocator_version: Option<String>, "", 1, "its version, if known";
     allocator_confidence: Option<f64>, "0 to 1", 1, "how sure that is; 0 is unknown";
-    defects: Vec<String>, "", 1, "what is known to be wrong with the allocator";
+    defects: Vec<String>, "", 1, "ids of what is known to be wrong with the allocator: `leaks` where memory that was freed is often or never used again";
     warnings: Vec<String>, "", 1, "ids of the report's warnings";
     runs: Vec<String>, "", 1, "hosts on which it runs as it is";
     runs_if: Vec<String>, "", 1, "hosts on which it runs under conditions";

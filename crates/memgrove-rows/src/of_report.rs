@@ -29,7 +29,7 @@ impl Row {
             self.allocator = Some(allocator.id.clone());
             self.allocator_family = Some(allocator.family.clone());
             self.allocator_version.clone_from(&allocator.version);
-            self.defects = allocator.defects.iter().map(|defect| defect.text.clone()).collect();
+            self.defects = allocator.defects.iter().map(|defect| defect.id.clone()).collect();
         }
         self.allocator_confidence = Some(rounded(allocator.confidence.value()));
         self.warnings = report.warnings.iter().filter_map(|warning| word(&warning.id)).collect();

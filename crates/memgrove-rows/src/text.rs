@@ -1,5 +1,6 @@
 //! Rows as text, and what the columns mean.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use crate::{COLUMNS, Column, Kind, Row, Status, Value};
@@ -14,8 +15,8 @@ pub fn csv_head() -> String {
     names.join(",") + "\n"
 }
 
-/// A row as a line of CSV (RFC 4180). Nothing is an empty cell, and the entries of a list stand between semicolons. Controls and
-/// characters that no terminal should see are written as `\u{…}`.
+/// A row as a line of CSV (RFC 4180). Nothing is an empty cell, and the entries of a list stand between semicolons; a semicolon
+/// inside an entry, a control and a character that no terminal should see are written as `\u{…}`.
 #[must_use]
 pub fn csv(row: &Row) -> String {
     let cells: Vec<_> = row.values().iter().map(cell).collect();
@@ -25,7 +26,7 @@ pub fn csv(row: &Row) -> String {
 fn cell(value: &Value<'_>) -> String {
     match value {
         Value::Text(text) => csv_text(text.unwrap_or_default()),
-        Value::List(list) => csv_text(&list.join(BETWEEN)),
+        Value::List(list) => csv_text_of_list(list),
         Value::Number(number) => number.map(|number| number.to_string()).unwrap_or_default(),
         Value::Fraction(number) => number.map(|number| number.to_string()).unwrap_or_default(),
         Value::Flag(flag) => flag.to_string(),
@@ -35,7 +36,17 @@ fn cell(value: &Value<'_>) -> String {
 /// A text as a cell of CSV.
 #[must_use]
 pub fn csv_text(text: &str) -> String {
-    let text = memgrove_text::escape(text);
+    csv_cell(memgrove_text::escape(text))
+}
+
+fn csv_text_of_list(list: &[String]) -> String {
+    // Escaping an entry's semicolon keeps it apart from those between entries.
+    let entries: Vec<_> =
+        list.iter().map(|entry| memgrove_text::escape(entry).replace(';', "\\u{3b}")).collect();
+    csv_cell(entries.join(BETWEEN).into())
+}
+
+fn csv_cell(text: Cow<'_, str>) -> String {
     // A spreadsheet takes for a formula what begins like one.
     let is_formula = text.starts_with(['=', '+', '-', '@']);
     let text = if is_formula { format!("'{text}") } else { text.into_owned() };

@@ -151,6 +151,15 @@ fn csv_is_quoted_and_runs_no_formula() {
     assert_eq!(cells.len(), COLUMNS.len());
 }
 
+#[test]
+fn the_entries_of_a_list_stay_apart() {
+    let producers = r#"(module (@producers (language "a; b" "1") (language "c" "2")))"#;
+    let rows = rows_of(&wasm(producers), "a");
+    assert_eq!(rows[0].producers, ["language a; b 1", "language c 2"]);
+    let line = csv(&rows[0]);
+    assert_eq!(csv_cells(line.trim_end()).last(), Some(&r"language a\u{3b} b 1; language c 2"));
+}
+
 /// What leads to the page of statuses names each once.
 #[test]
 fn statuses_have_words_of_their_own() {

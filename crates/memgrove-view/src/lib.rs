@@ -26,10 +26,12 @@ pub mod report;
 pub mod survey;
 pub mod swap;
 
+mod grid;
 mod json;
 mod layout;
 mod words;
 
+pub use grid::Grid;
 pub use json::Json;
 pub use layout::column;
 pub use words::{bytes, count};

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use memgrove_api::HostTarget;
-use memgrove_open::{read_at_most, read_expecting};
+use memgrove_open::{OpenError, read_at_most, read_expecting};
 use memgrove_text::escape_file_name;
 
 use crate::exit::UserError;
@@ -44,7 +44,12 @@ impl Source {
             Self::Stdin => read_at_most(std::io::stdin().lock(), max_bytes).context("reading standard input"),
             Self::File(path) => {
                 let file = std::fs::File::open(path)?;
-                let expected_bytes = file.metadata().map_or(0, |metadata| metadata.len());
+                let metadata = file.metadata();
+                let expected_bytes = metadata.as_ref().map_or(0, std::fs::Metadata::len);
+                // A pipe or a device may tell any length; of a file more than may be used is not read first.
+                if expected_bytes > max_bytes && metadata.is_ok_and(|metadata| metadata.is_file()) {
+                    return Err(OpenError::TooLarge { max_bytes }.into());
+                }
                 Ok(read_expecting(file, expected_bytes, max_bytes)?)
             }
         }

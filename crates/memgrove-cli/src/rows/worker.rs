@@ -39,6 +39,7 @@ pub(super) enum Reply {
 
 /// Works until there are no more requests.
 pub(crate) fn work(run: &RowRun<'_>, knowledge: &Knowledge) -> Result<Exit> {
+    end_with_parent()?;
     limit_memory(run.args.max_memory)?;
     let maker = RowMaker::new(TOOL, knowledge);
     let limits = run.limits();
@@ -101,6 +102,18 @@ fn read(request: &Request, max_bytes: u64) -> Result<Vec<u8>, (Status, String)> 
         let status = error.downcast_ref().map_or(Status::Unreadable, Status::of_opening);
         (status, format!("{error:#}"))
     })
+}
+
+/// A run that is killed leaves no worker behind that hangs where it cannot notice.
+#[cfg(target_os = "linux")]
+fn end_with_parent() -> Result<()> {
+    use rustix::process::{Signal, set_parent_process_death_signal};
+    Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn end_with_parent() -> Result<()> {
+    Ok(())
 }
 
 /// Bounds what this process may take; what asks for more ends it.

@@ -116,15 +116,66 @@ fn what_never_answers_costs_one_row_in_time() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn a_run_that_is_killed_leaves_no_worker_behind() {
+    let folder = workspace();
+    // A worker that hangs in opening it does not notice that its requests have ended.
+    let made = std::process::Command::new("mkfifo").arg(folder.path().join("pipe")).status().unwrap();
+    assert!(made.success());
+    fs::write(folder.path().join("list"), "pipe\n").unwrap();
+    let mut run = memgrove(folder.path())
+        .args(["inspect", "--format", "rows", "--jobs", "1", "--max-time", "600", "--files-from", "list"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let tasks = format!("/proc/{}/task", run.id());
+    let workers = || -> Vec<String> {
+        let children = fs::read_dir(&tasks).unwrap().map(|task| task.unwrap().path().join("children"));
+        children
+            .filter_map(|path| fs::read_to_string(path).ok())
+            .flat_map(|pids| pids.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+            .collect()
+    };
+    let start = Instant::now();
+    let worker = loop {
+        assert!(start.elapsed() < Duration::from_secs(60), "no worker");
+        match workers().pop() {
+            Some(worker) => break worker,
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    // Until it hangs there.
+    std::thread::sleep(Duration::from_millis(500));
+    run.kill().unwrap();
+    run.wait().unwrap();
+    // One that has ended may wait for somebody to ask how.
+    let is_left = || {
+        let stat = fs::read_to_string(format!("/proc/{worker}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+    };
+    let start = Instant::now();
+    while is_left() {
+        assert!(start.elapsed() < Duration::from_secs(10), "worker {worker} is left");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn what_takes_too_much_memory_costs_one_row() {
     let folder = workspace();
     let file = fs::File::create(folder.path().join("large.wasm")).unwrap();
     (&file).write_all(b"\0asm\x01\0\0\0").unwrap();
     file.set_len(400 << 20).unwrap();
-    let rows = rows(folder.path(), "large.wasm\nadd.wasm\n", &["--jobs", "1", "--max-memory", "300MiB"]);
-    let seen = statuses(&rows);
-    assert_eq!(seen["add.wasm"], ["ok"]);
-    assert_eq!(seen["large.wasm"], ["out-of-memory"]);
+    let of = |limits: &[&str]| {
+        let rows = rows(folder.path(), "large.wasm\nadd.wasm\n", &[&["--jobs", "1"], limits].concat());
+        let seen = statuses(&rows);
+        assert_eq!(seen["add.wasm"], ["ok"]);
+        seen["large.wasm"].clone()
+    };
+    assert_eq!(of(&["--max-memory", "300MiB"]), ["out-of-memory"]);
+    // Of more than it may have, nothing is read.
+    assert_eq!(of(&["--max-memory", "300MiB", "--max-size", "399MiB"]), ["too-large"]);
 }
 
 #[test]

@@ -208,6 +208,11 @@ mod tests {
         }
         for entry in entries.allocators {
             assert!(entry.source.starts_with("https://"), "{}: {}", entry.id, entry.source);
+            for defect in &entry.defects {
+                let is_word = |c: char| c.is_ascii_lowercase() || c == '-';
+                assert!(!defect.id.is_empty() && defect.id.chars().all(is_word), "{}: {defect:?}", entry.id);
+                assert!(defect.source.starts_with("https://"), "{}: {defect:?}", entry.id);
+            }
             let exists = |family: &String| entries.toolchains.iter().any(|other| other.family == *family);
             assert!(entry.implies.as_ref().is_none_or(exists), "{}: {:?}", entry.id, entry.implies);
             for default in &entry.defaults {

@@ -42,6 +42,8 @@ pub struct AllocatorEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Defect {
+    /// What kind it is, for programs: `leaks` where memory that was freed is often or never used again. Allocators share ids.
+    pub id: String,
     /// What happens.
     pub text: String,
     /// Who says so.

@@ -2,8 +2,8 @@
 
 use crate::html::{Axis, BarChart, Cell, Column, Html, Page, Table, Tone, element};
 
-use super::grid::Grid;
 use super::{heading, noise, plots, tables};
+use crate::grid::Grid;
 use memgrove_results::bench::results::{Heat, Results};
 use memgrove_results::guest::Role;
 

@@ -1,7 +1,6 @@
 //! A record of `memgrove bench` as text, Markdown and HTML. All of it is computed from the record; nothing is
 //! measured here.
 
-mod grid;
 mod html;
 mod plots;
 mod tables;
@@ -10,7 +9,7 @@ use std::fmt::Write;
 
 use memgrove_text::{Text, escape};
 
-use grid::markdown as markdown_text;
+use crate::grid::{self, markdown as markdown_text};
 use memgrove_results::EngineId;
 use memgrove_results::bench::results::{Heat, Results};
 use tables::{by_workload, failures, overview, scaling};

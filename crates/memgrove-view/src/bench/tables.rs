@@ -1,6 +1,6 @@
 //! The tables that every format shows.
 
-use super::grid::Grid;
+use crate::grid::Grid;
 use memgrove_results::EngineId;
 use memgrove_results::bench::results::{Allocator, Heat, Results};
 use memgrove_results::bench::stats::{Comparison, Difference};

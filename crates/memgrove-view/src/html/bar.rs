@@ -11,10 +11,10 @@ const LONGEST_PERCENT: f64 = 80.0;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct BarChart {
-    title: String,
+    pub(super) title: String,
     unit: String,
-    series: Vec<String>,
-    rows: Vec<(String, Vec<Option<f64>>)>,
+    pub(super) series: Vec<String>,
+    pub(super) rows: Vec<(String, Vec<Option<f64>>)>,
     reference: Option<f64>,
 }
 

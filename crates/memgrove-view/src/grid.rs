@@ -7,34 +7,37 @@ const LONGEST_CELL: usize = 400;
 
 /// Headings and rows; the first column is words, the others are figures.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Grid {
+#[must_use]
+pub struct Grid {
     headings: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
 impl Grid {
-    pub(super) fn new(headings: impl IntoIterator<Item = impl Into<String>>) -> Self {
+    /// A table without rows.
+    pub fn new(headings: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self { headings: headings.into_iter().map(Into::into).collect(), rows: Vec::new() }
     }
 
-    pub(super) fn row(&mut self, cells: impl IntoIterator<Item = impl Into<String>>) {
+    /// Adds a row.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = impl Into<String>>) {
         self.rows.push(cells.into_iter().map(Into::into).collect());
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    pub(super) fn headings(&self) -> &[String] {
+    pub(crate) fn headings(&self) -> &[String] {
         &self.headings
     }
 
-    pub(super) fn rows(&self) -> &[Vec<String>] {
+    pub(crate) fn rows(&self) -> &[Vec<String>] {
         &self.rows
     }
 
     /// Columns padded to their widest cell: the first to the left, the others to the right.
-    pub(super) fn text(&self) -> Text {
+    pub(crate) fn text(&self) -> Text {
         // As wide as it is shown, escapes included.
         let shown: Vec<Vec<_>> = std::iter::once(&self.headings)
             .chain(&self.rows)
@@ -56,7 +59,9 @@ impl Grid {
         text
     }
 
-    pub(super) fn markdown(&self) -> String {
+    /// As Markdown in which no cell can be markup.
+    #[must_use]
+    pub fn markdown(&self) -> String {
         let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
         let mut out = line(self.headings.iter().map(|cell| markdown(cell)).collect());
         let rule = (0..self.headings.len()).map(|column| if column == 0 { "---" } else { "--:" }.to_owned());
@@ -69,7 +74,7 @@ impl Grid {
 }
 
 /// Returns `text` so that Markdown shows it as it is, in one line: it opens no markup, no link and no cell.
-pub(super) fn markdown(text: &str) -> String {
+pub(crate) fn markdown(text: &str) -> String {
     let shown = escape(text);
     let mut out = String::with_capacity(shown.len());
     let mut before = ' ';
