@@ -167,4 +167,15 @@ test('the README\'s commands and example work in an empty folder', () => {
   assert.equal(done.status, 0, done.stderr);
   assert.match(done.stdout, /dlmalloc/);
   assert.ok(existsSync(into('report.html')) && existsSync(into('anywhere.wasm')));
+  // The policy, and the action that takes it.
+  const [, policy] = /```toml\n([^]*?)```/.exec(readme);
+  writeFileSync(into('memgrove.toml'), policy);
+  const kept = spawnSync(process.execPath, [join(packaged, 'cli.js'), 'inspect', '--policy', 'memgrove.toml', 'app.wasm'], { cwd: empty, encoding: 'utf8' });
+  assert.equal(kept.status, 3, kept.stderr);
+  assert.match(kept.stderr, /wasmtime/);
+  assert.match(kept.stderr, /emscripten_resize_heap/);
+  const action = readFileSync(join(import.meta.dirname, '../../action.yml'), 'utf8');
+  const [, yaml] = /```yaml\n([^]*?)```/.exec(readme);
+  const [, used] = /with:\n([^]*)/.exec(yaml);
+  for (const [, input] of used.matchAll(/^ +([a-z-]+):/gm)) assert.match(action, new RegExp(`^  ${input}:$`, 'm'), input);
 });

@@ -1,10 +1,13 @@
-// The page in Chromium: PAGE is its file, SAMPLES a folder of modules. Needs a Node with WebSocket.
+// The page in Chromium: PAGE is its file, SAMPLES a folder of modules, CORPUS that of fetched ones, MEMGROVE_PACKAGE the
+// installed package. Needs a Node with WebSocket. With QUIET=1 the aims for timings are held, for which nothing else may run.
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { open, until } from './browser.mjs';
 
 const page = pathToFileURL(process.env.PAGE).href;
@@ -63,7 +66,9 @@ test('an export is run with a recorder, and its allocator is swapped', () => on(
   await until(() => browser.evaluate('/stopped/.test(document.querySelector(".failed")?.textContent)'));
   await browser.evaluate('document.querySelector(".swap").click()');
   await until(() => browser.evaluate('!document.querySelector(".fixed").hidden'));
-  assert.match(await browser.evaluate('document.querySelector(".verdict").textContent'), /^Verified/);
+  const verdict = await browser.evaluate('document.querySelector(".verdict").textContent');
+  // Where it is in part, the line itself says what was not run, and why.
+  assert.match(verdict, /^Verified$|^Verified in part\. .*not run: whether .*\(.+\)\.$/);
   if (process.env.PICTURE) writeFileSync(process.env.PICTURE, await browser.picture());
 }));
 
@@ -91,7 +96,116 @@ test('broken files, forged names and what is no module are lines of text', () =>
   await until(() => browser.evaluate('[...document.querySelectorAll(".report")].every((frame) => frame.contentDocument?.readyState === "complete")'));
   assert.ok(await browser.evaluate(inside));
   assert.ok(!(await browser.evaluate('document.body.textContent')).includes('\u202e'));
+  // What is no module has nothing that could be done with it.
+  const failed = await browser.evaluate('[...document.querySelectorAll(".failed")].map((line) => line.textContent)');
+  assert.deepEqual([failed.length, await browser.evaluate('document.querySelectorAll(".result").length')], [2, 1]);
+  assert.match(failed.find((line) => line.startsWith('page.pdf')), /PDF/);
+  assert.match(failed.find((line) => line.startsWith('<img')), /unexpected end|offset/);
 }));
+
+test('what is huge is refused or cut short in words, and the page goes on', () => on({}, async (browser) => {
+  const huge = {
+    // 300 MB of nothing, once unpacked.
+    'bomb.wasm.gz': gzipSync(Buffer.alloc(300e6)),
+    // A section that claims 4 GiB; a million nested blocks; as many functions.
+    'claims.wasm': Buffer.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 10, 0xff, 0xff, 0xff, 0xff, 0x0f]),
+    'deep.wat': `(module (func ${'block '.repeat(300_000)}${'end '.repeat(300_000)}))`,
+    'many.wat': `(module ${'(func)'.repeat(200_000)})`,
+  };
+  let shown = 0;
+  for (const [name, contents] of Object.entries(huge)) {
+    writeFileSync(join(folder, name), contents);
+    await browser.choose('#files', [join(folder, name)]);
+    await results(browser, ++shown);
+  }
+  const failed = await browser.evaluate('[...document.querySelectorAll(".failed")].map((line) => line.textContent)');
+  for (const line of failed) assert.match(line, /^[a-z]+\.[a-z.]+: .{10}/);
+  assert.ok(failed.some((line) => /^bomb/.test(line) && /bytes|MB|MiB|limit/.test(line)), failed.join('\n'));
+  assert.ok(failed.some((line) => /^claims/.test(line)), failed.join('\n'));
+  // Another file is reported as if nothing had been.
+  await browser.choose('#files', [sample('c-memgrove-dlmalloc.wasm')]);
+  await results(browser, shown + 1);
+  assert.match(await browser.evaluate('document.querySelector("#status").textContent'), /reported in/);
+}));
+
+/** From the choice of a file to its report on the screen, and the longest that the page's own thread was busy meanwhile. */
+async function timed(browser, path) {
+  await browser.evaluate(`{
+    const seen = globalThis.seen = { gapMs: 0, doneMs: null };
+    let began = null, last = performance.now();
+    (function tick() {
+      const now = performance.now();
+      if (began !== null) seen.gapMs = Math.max(seen.gapMs, now - last);
+      last = now;
+      if (seen.doneMs === null) setTimeout(tick, 0);
+    })();
+    document.querySelector('#files').addEventListener('change', () => { began = last = performance.now(); }, { capture: true, once: true });
+    new MutationObserver((changes, observer) => {
+      observer.disconnect();
+      document.querySelector('.report').addEventListener('load', () => { seen.doneMs = performance.now() - began; });
+    }).observe(document.querySelector('#results'), { childList: true });
+  }`);
+  await browser.choose('#files', [path]);
+  await until(() => browser.evaluate('seen.doneMs !== null'));
+  const seen = JSON.parse(await browser.evaluate('JSON.stringify(seen)'));
+  await browser.evaluate('document.querySelector(".close").click()');
+  return seen;
+}
+
+const LARGE = { '1.0 MB': '376a6db1cdb04d1f.wasm', '11.2 MB': '3ee66612f95701f4.wasm' };
+/** Milliseconds: what a loaded machine may take, and the aim. */
+const LIMITS = {
+  '1.0 MB': { doneMs: [3000, 300], gapMs: [500, 100] },
+  '11.2 MB': { doneMs: [15_000, 2000], gapMs: [1000, 100] },
+};
+for (const [size, name] of Object.entries(LARGE)) {
+  const path = join(process.env.CORPUS ?? '', name);
+  test(`${size} are reported soon, and the page does not freeze`, { skip: !existsSync(path) && `no ${name}: cargo xtask corpus fetch` }, (t) => on({}, async (browser) => {
+    // Whatever else runs here takes from single runs: the quickest of three counts.
+    const runs = [];
+    for (let run = 0; run < 3; run++) runs.push(await timed(browser, path));
+    for (const [what, limits] of Object.entries(LIMITS[size])) {
+      const least = Math.min(...runs.map((run) => run[what]));
+      t.diagnostic(`${size} ${what}: ${runs.map((run) => Math.round(run[what])).join(', ')} (aim ${limits[1]})`);
+      assert.ok(least < limits[process.env.QUIET ? 1 : 0], `${what}: ${least}`);
+    }
+  }));
+}
+
+test('the README\'s lines for a page show what it holds', async () => {
+  const packaged = process.env.MEMGROVE_PACKAGE;
+  const readme = readFileSync(join(packaged, 'README.md'), 'utf8');
+  const [, lines] = /## In a page\n\n```js\n([^]*?)```/.exec(readme);
+  const site = join(folder, 'site');
+  cpSync(packaged, join(site, 'memgrove'), { recursive: true });
+  copyFileSync(sample('life-wasm-bindgen-wee_alloc.wasm'), join(site, 'life.wasm'));
+  writeFileSync(join(site, 'app.js'), `
+    const module = await WebAssembly.compileStreaming(fetch('life.wasm'));
+    const imports = {};
+    for (const { module: from, name } of WebAssembly.Module.imports(module)) (imports[from] ??= {})[name] = () => 0;
+    const { exports } = await WebAssembly.instantiate(module, imports);
+    exports.universe_new(16, 16);
+    globalThis.done = true;`);
+  writeFileSync(join(site, 'index.html'), `<!doctype html><title>app</title><link rel="icon" href="data:,">
+    <script type="importmap">{"imports":{"memgrove":"./memgrove/memgrove.js"}}</script><script type="module">${lines}</script><body>`);
+  const types = { html: 'text/html', js: 'text/javascript', wasm: 'application/wasm' };
+  const server = createServer(({ url }, answer) => {
+    const path = join(site, url === '/' ? 'index.html' : url);
+    if (!existsSync(path)) return answer.writeHead(404).end();
+    answer.writeHead(200, { 'content-type': types[path.split('.').pop()] ?? 'application/octet-stream' }).end(readFileSync(path));
+  });
+  await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
+  const browser = await open();
+  try {
+    await browser.go(`http://127.0.0.1:${server.address().port}/`);
+    await until(() => browser.evaluate('globalThis.done === true'));
+    await until(async () => /live.*at most/s.test(await browser.evaluate('document.querySelector("memgrove-heap")?.shadowRoot.textContent ?? ""')));
+    assert.deepEqual(browser.complaints, []);
+  } finally {
+    browser.close();
+    server.close();
+  }
+});
 
 test('one script tag shows what the heaps of another page hold', async () => {
   const app = join(folder, 'app.html');

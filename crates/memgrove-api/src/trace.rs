@@ -6,7 +6,9 @@ use std::ops::Range;
 use memgrove_inspect::facts::Proposal;
 use memgrove_inspect::report::{AllocatorFunction, Level};
 use memgrove_inspect::{Facts, conclude};
-use memgrove_rewrite::trace::{NotShared, Options, ROLES, Role, Sample, TraceError, Traced, trace, traced_by};
+use memgrove_rewrite::trace::{
+    NotShared, Options, ROLES, Role, Sample, TraceError, Traced, trace, traced_by,
+};
 use memgrove_view::count;
 
 use crate::error::{Error, UserError};

@@ -149,7 +149,9 @@ fn a_program_of_clangs_is_recorded_as_its_own_shadow_says() {
     let traced = traced(&wasm, &options);
     for engine in ENGINES {
         let (mut before, mut after) = (start(engine, &wasm), start(engine, &traced.wasm));
-        let run = |instance: &mut dyn Instance| instance.call("run", &[Value::I32(4000)]).expect("it returns").values;
+        let run = |instance: &mut dyn Instance| {
+            instance.call("run", &[Value::I32(4000)]).expect("it returns").values
+        };
         assert_eq!(run(&mut *after), run(&mut *before), "{engine}");
         let number = |instance: &mut dyn Instance, name: &str| {
             let values = instance.call(name, &[]).expect("it returns").values;

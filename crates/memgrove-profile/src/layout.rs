@@ -99,13 +99,25 @@ pub struct Parts {
 
 impl Parts {
     /// In a memory of the recording's own.
-    pub const OWN: Self =
-        Self { stack: 0x1_0000, slots: 1 << 17, heads_log2: 16, most_nodes: 1 << 16, table_log2: 18, place_bytes: 4 };
+    pub const OWN: Self = Self {
+        stack: 0x1_0000,
+        slots: 1 << 17,
+        heads_log2: 16,
+        most_nodes: 1 << 16,
+        table_log2: 18,
+        place_bytes: 4,
+    };
     /// The same for a program with 64-bit addresses: the table is as long and has half as many places.
     pub const OWN_WIDE: Self = Self { table_log2: 17, place_bytes: 8, ..Self::OWN };
     /// In a block of the program's memory, which may have little.
-    pub const BLOCK: Self =
-        Self { stack: 0x400, slots: 1 << 12, heads_log2: 11, most_nodes: 1 << 12, table_log2: 13, place_bytes: 4 };
+    pub const BLOCK: Self = Self {
+        stack: 0x400,
+        slots: 1 << 12,
+        heads_log2: 11,
+        most_nodes: 1 << 12,
+        table_log2: 13,
+        place_bytes: 4,
+    };
 
     /// The heads of the hash chains, of 4 bytes.
     #[must_use]

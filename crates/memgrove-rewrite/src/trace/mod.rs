@@ -157,7 +157,9 @@ impl NotShared {
             Self::OneMemory => {
                 "recorded in its own memory: numbered events are kept in a memory of each instance's own"
             }
-            Self::Wide => "traced if its addresses have 64 bits: the counter of its events has an address of 32",
+            Self::Wide => {
+                "traced if its addresses have 64 bits: the counter of its events has an address of 32"
+            }
         }
     }
 }
