@@ -72,6 +72,96 @@ test('an export is run with a recorder, and its allocator is swapped', () => on(
   if (process.env.PICTURE) writeFileSync(process.env.PICTURE, await browser.picture());
 }));
 
+test('every form of file is read, chosen or dropped', () => on({}, async (browser) => {
+  const wasm = readFileSync(sample('c-memgrove-dlmalloc.wasm'));
+  const files = {
+    'text.wat': '(module (memory (export "memory") 1))',
+    'component.wat': '(component (core module (memory 1)))',
+    'inlined.js': `const module = Uint8Array.from(atob("${wasm.toString('base64')}"), (c) => c.charCodeAt(0));`,
+    'compressed.wasm.gz': gzipSync(wasm),
+    'packed.tgz': gzipSync(tar('package/a.wasm', wasm)),
+  };
+  let shown = 0;
+  for (const [name, contents] of Object.entries(files)) {
+    writeFileSync(join(folder, name), contents);
+    await browser.choose('#files', [join(folder, name)]);
+    await results(browser, ++shown);
+  }
+  await browser.evaluate(`{
+    const files = new DataTransfer();
+    files.items.add(new File([Uint8Array.from(atob('${wasm.toString('base64')}'), (c) => c.charCodeAt(0))], 'dropped.wasm'));
+    document.querySelector('#drop').dispatchEvent(new DragEvent('drop', { dataTransfer: files, bubbles: true, cancelable: true }));
+  }`);
+  await results(browser, ++shown);
+  assert.equal(await browser.evaluate('document.querySelectorAll(".failed").length'), 0);
+  await until(() => browser.evaluate('[...document.querySelectorAll(".report")].every((frame) => frame.contentDocument?.readyState === "complete" && frame.contentDocument.body.textContent.length > 200)'));
+  const reports = JSON.parse(await browser.evaluate('JSON.stringify([...document.querySelectorAll(".report")].map((frame) => frame.contentDocument.body.textContent))'));
+  // The last comes first.
+  const says = [/memgrove Dlmalloc/, /memgrove Dlmalloc/, /memgrove Dlmalloc/, /memgrove Dlmalloc/, /component/, /Runs on|module/];
+  reports.forEach((report, at) => assert.match(report, says[at], `${at}: ${report.slice(0, 300)}`));
+}));
+
+/** A file in the older form of tar, which all read. */
+function tar(name, contents) {
+  const head = Buffer.alloc(512);
+  head.write(name);
+  head.write('0000644\0', 100);
+  head.write('0000000\0'.repeat(2), 108);
+  head.write(`${contents.length.toString(8).padStart(11, '0')} 00000000000 `, 124);
+  head.write('        0', 148);
+  head.write('ustar\x0000', 257);
+  const sum = head.reduce((sum, byte) => sum + byte, 0);
+  head.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+  return Buffer.concat([head, contents, Buffer.alloc(512 - contents.length % 512 + 1024)]);
+}
+
+test('keys alone are enough, and everything has a name for who does not see it', () => on({}, async (browser) => {
+  const key = async (key, code = key) => {
+    const given = { key, code, windowsVirtualKeyCode: { Tab: 9, Enter: 13, ' ': 32 }[key], ...(key === 'Enter' && { text: '\r' }) };
+    await browser.page('Input.dispatchKeyEvent', { type: 'keyDown', ...given });
+    await browser.page('Input.dispatchKeyEvent', { type: 'keyUp', ...given });
+  };
+  await key('Tab');
+  assert.equal(await browser.evaluate('document.activeElement.id'), 'files');
+  assert.ok(await browser.evaluate('getComputedStyle(document.querySelector("#drop")).outlineStyle !== "none"'));
+  await browser.choose('#files', [sample('c-emscripten-dlmalloc.wasm')]);
+  await results(browser, 1);
+  // The result has the focus, so that its first control is one key away.
+  assert.equal(await browser.evaluate('document.activeElement.className'), 'result');
+  await key('Tab');
+  assert.equal(await browser.evaluate('document.activeElement.className'), 'fix');
+  await key('Enter');
+  await until(() => browser.evaluate('!document.querySelector(".fixed").hidden'));
+  await browser.evaluate('document.querySelector(".trace").open = true');
+  const { nodes } = await browser.page('Accessibility.getFullAXTree');
+  const controls = nodes.filter(({ ignored, role }) => !ignored && ['button', 'textbox', 'combobox', 'spinbutton', 'link', 'Iframe', 'progressbar'].includes(role?.value));
+  assert.ok(controls.length > 8, `${controls.length}`);
+  for (const { role, name } of controls) assert.ok(name?.value?.trim(), `a ${role.value} without a name`);
+  assert.ok(nodes.some(({ role, name, properties }) => role?.value === 'status' && properties?.some((one) => one.name === 'live')));
+}));
+
+test('its policy is the one that is written down, and keeps scripts and requests out', async () => {
+  const browser = await open();
+  try {
+    await browser.go(page);
+    const policy = await browser.evaluate('document.querySelector("meta[http-equiv=Content-Security-Policy]").content');
+    const [, written] = /```text\n(default-src .*)\n```/.exec(readFileSync(new URL('../../docs/page.md', import.meta.url), 'utf8'));
+    assert.equal(policy.replaceAll(/'sha256-[^']+'/g, "'sha256-…'"), written);
+    const tried = await browser.evaluate(`(async () => {
+      const script = document.createElement('script');
+      script.textContent = 'globalThis.ran = true';
+      document.body.append(script);
+      const asked = await fetch('https://example.invalid/').then(() => 'answered', () => 'refused');
+      return [globalThis.ran ?? false, asked];
+    })()`);
+    assert.deepEqual(tried, [false, 'refused']);
+    // Refused by the policy, before anything was asked for.
+    assert.ok(browser.complaints.some(({ text }) => /Content Security Policy/.test(text ?? '')), JSON.stringify(browser.complaints));
+  } finally {
+    browser.close();
+  }
+});
+
 test('it fits a phone, dark too', () => on({ width: 390, height: 800, dark: true }, async (browser) => {
   await browser.choose('#files', [sample('c-emscripten-dlmalloc.wasm')]);
   await results(browser, 1);
