@@ -44,7 +44,22 @@ test('two modules stand side by side, and one is mended', () => on({}, async (br
   await until(() => browser.evaluate('!document.querySelectorAll(".fixed")[1].hidden'));
   assert.equal(await browser.evaluate('document.querySelectorAll(".verdict")[1].textContent'), 'Verified');
   assert.match(await browser.evaluate('document.querySelectorAll("pre")[1].textContent'), /emscripten_resize_heap/);
+  // What is downloaded is what the native tool makes.
+  const downloads = join(folder, 'downloads');
+  await browser.page('Browser.setDownloadBehavior', { behavior: 'allow', downloadPath: downloads });
+  await browser.evaluate('document.querySelectorAll(".download")[1].click()');
+  const saved = join(downloads, 'c-emscripten-dlmalloc.anywhere.wasm');
+  const expected = readFileSync(sample('c-emscripten-dlmalloc-fixed.wasm'));
+  await until(() => existsSync(saved) && readFileSync(saved).length === expected.length);
+  assert.deepEqual(readFileSync(saved), expected);
 }));
+
+test('page and live.js are small enough to be sent', () => {
+  for (const file of ['index.html', 'live.js']) {
+    const { length } = gzipSync(readFileSync(fileURLToPath(new URL(file, page))), { level: 9 });
+    assert.ok(length <= 1_500_000, `${file}: ${length} bytes compressed`);
+  }
+});
 
 test('an export is run with a recorder, and its allocator is swapped', () => on({}, async (browser) => {
   await browser.choose('#files', [sample('life-wasm-bindgen-wee_alloc.wasm')]);

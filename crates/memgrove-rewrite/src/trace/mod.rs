@@ -28,6 +28,9 @@ use crate::edit::{Edited, Edits, Map, Sections, Untouched, applied};
 use crate::frames::{self, Contents, Reach, Recorder, Room, Stacks};
 use crate::graft::GraftError;
 
+/// What the figures of a collected heap mean.
+const COLLECTED: &str = "its heap is collected: a block counts as freed when the collector sweeps it, not when nothing leads to it";
+
 /// The name under which a traced module says that it is one.
 const TOOL: &str = "trace";
 
@@ -241,10 +244,12 @@ pub fn trace(wasm: &[u8], options: &Options) -> Result<Traced, TraceError> {
         codes.insert(func, wrap::allocator(&mut edits, func, (role, has_heap), place, instead, manner)?);
     }
     edits.record(TOOL, env!("CARGO_PKG_VERSION"));
-    let without_log = without_log(&recorder);
+    let is_collected = options.functions.values().any(|role| *role == Role::New);
+    let collected = is_collected.then(|| COLLECTED.to_owned());
+    let said = || without_log(&recorder).into_iter().chain(collected.clone());
     let Some(stack) = added.stack else {
         let Edited { wasm, map, mut notes } = edits.apply(&mut Untouched)?;
-        notes.extend(without_log);
+        notes.extend(said());
         return Ok(Traced { wasm, map, notes, framed: 0 });
     };
     frames::host(&mut edits, &reach, added, stack, None)?;
@@ -252,7 +257,7 @@ pub fn trace(wasm: &[u8], options: &Options) -> Result<Traced, TraceError> {
     let edited = edits.apply(&mut stacks)?;
     let framed = stacks.framed;
     let Edited { wasm, map, mut notes } = edited;
-    notes.extend(without_log);
+    notes.extend(said());
     Ok(Traced { wasm, map, notes, framed })
 }
 
