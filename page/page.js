@@ -13,6 +13,8 @@
     constructor() {
       byId('busy').querySelector('button').onclick = () => this.#end('stopped');
       setInterval(() => this.#say(), 200);
+      // The module is compiled by the time that a file is chosen, but not before the page is seen.
+      setTimeout(() => { this.#worker ??= this.#start(); }, 0);
     }
 
     /** Says how long it has been working; what is answered at once is not worth a word. */
@@ -46,8 +48,7 @@
         if (error) waiting.reject(error); else waiting.resolve(result);
       };
       worker.onerror = (event) => this.#end(event.message ?? 'the work ended');
-      const bytes = Uint8Array.from(atob(byId('module').textContent.trim()), (c) => c.charCodeAt(0));
-      worker.postMessage({ id: -1, module: bytes.buffer }, [bytes.buffer]);
+      worker.postMessage({ id: -1, module: byId('module').textContent });
       return worker;
     }
 
@@ -68,7 +69,10 @@
     const bytes = new Uint8Array(await file.arrayBuffer());
     const input = { name: file.name, bytes };
     const began = performance.now();
-    const html = await work.ask('render', [input, { as: 'html' }]);
+    const { text: html, failures } = await work.ask('report', [input, { as: 'html' }]);
+    // An archive may hold other files.
+    const failed = failures.find((failure) => failure.file === file.name);
+    if (failed) return complain(file.name, failed);
     const section = byId('result').content.firstElementChild.cloneNode(true);
     const one = (selector) => section.querySelector(selector);
     one('h2').textContent = visible(file.name);
@@ -107,6 +111,8 @@
       const verdict = one('.verdict');
       const words = { verified: 'Verified', 'verified-in-part': 'Verified in part', 'not-verified': 'Not verified: nothing of it could be run', failed: 'It did not pass verification' };
       verdict.textContent = result.refusal ? `No module: ${result.refusal}` : words[result.verdict] ?? 'Done';
+      const missing = result.wasm ? notRun(result.document) : [];
+      if (missing.length > 0) verdict.textContent += `. What ran agrees with the original; not run: ${missing.join('; ')}.`;
       verdict.classList.toggle('bad', !result.wasm);
       one('pre').textContent = result.text;
       one('.download').hidden = !result.wasm;
@@ -119,6 +125,27 @@
       button.disabled = false;
     }
   }
+
+  /** What a verification did not run, and why. */
+  function notRun({ verification }) {
+    const skipped = (verification?.checks ?? []).filter(({ outcome }) => outcome === 'skipped');
+    const named = skipped.map(({ question, detail }) => ({ question, words: detail.words }));
+    const others = (verification?.not_run ?? []).filter(({ words }) => !named.some((one) => one.words === words));
+    const all = [...named, ...others].map(({ question, words }) => (
+      QUESTIONS[question] ? `${QUESTIONS[question]} (${visible(words)})` : visible(words)));
+    return [...new Set(all)];
+  }
+
+  /** What a verification asks, by the names of its document. */
+  const QUESTIONS = {
+    roles: 'whether the old functions do what they are taken for',
+    heap: "whether the new heap keeps the old one's promises",
+    exports: "whether the exports do what the original's do",
+    instantiates: 'whether it instantiates',
+    grows: 'whether its memory grows',
+    'stands-in': "whether stand-ins do what the host's functions do",
+    agrees: "whether the exports do what the original's do",
+  };
 
   let lists = 0;
 

@@ -49,13 +49,18 @@ function callWith(call, numbers) {
   }
 }
 
+function decoded(base64) {
+  return Uint8Array.from(atob(base64.trim()), (c) => c.charCodeAt(0));
+}
+
 function heap(core, input, recording) {
   return new TextDecoder().decode(core.renderProfile(input, recording, { as: 'html' }).bytes);
 }
 
 onmessage = async ({ data: { id, module, method, args } }) => {
   try {
-    if (module) core = WebAssembly.compile(unpacked(new Uint8Array(module))).then((compiled) => new Core(compiled));
+    // As text, since decoding it would take the page's own thread long.
+    if (module) core = WebAssembly.compile(unpacked(decoded(module))).then((compiled) => new Core(compiled));
     if (!method) return postMessage({ id, result: null });
     const ready = await core;
     const result = await (Object.hasOwn(more, method) ? more[method](ready, ...args) : ready[method](...args));

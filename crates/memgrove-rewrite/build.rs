@@ -34,7 +34,7 @@ fn main() {
     let out = env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
     let out = Path::new(&out);
     println!("cargo::rerun-if-changed=trace");
-    let recorder = wat::parse_file("trace/recorder.wat").unwrap_or_else(|error| panic!("{error}"));
+    let recorder = wat::parse_str(recorder()).unwrap_or_else(|error| panic!("trace/recorder.wat: {error}"));
     println!("cargo::rerun-if-changed=lower");
     let lower = wat::parse_file("lower/lower.wat").unwrap_or_else(|error| panic!("{error}"));
     // They stand for what a host of that version lacks.
@@ -56,6 +56,19 @@ fn main() {
     fs::write(out.join("counter.wasm"), counter).expect("OUT_DIR is writable");
     fs::write(out.join("runtime.wasm"), wasm).expect("OUT_DIR is writable");
     fs::write(out.join("runtime.rs"), generated).expect("OUT_DIR is writable");
+}
+
+/// What records, with its sampler for both types of addresses.
+fn recorder() -> String {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let sampler = read("trace/sampler.wat");
+    let of = |address: &str, ending: &str, low: &str, log: &str| {
+        let named = [("{a}", address), ("{w}", ending), ("{low}", low), ("{log}", log)];
+        named.into_iter().fold(sampler.clone(), |text, (place, word)| text.replace(place, word))
+    };
+    let narrow = of("i32", "", "block (result i32)", "2");
+    let wide = of("i64", "_wide", "i32.wrap_i64", "3");
+    read("trace/recorder.wat").replace(";; {{sampler}}", &(narrow + &wide))
 }
 
 /// The assembled module.

@@ -17,6 +17,7 @@ test.after(() => rmSync(folder, { recursive: true }));
 const modules = readdirSync(samples).filter((name) => name.endsWith('.wasm')).map((name) => join(samples, name));
 assert.ok(modules.length > 5, `${modules.length} samples`);
 
+const severalMemories = () => WebAssembly.validate(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 5, 5, 2, 0, 0, 0, 0]));
 const run = (program, args) => spawnSync(program, args, { encoding: 'utf8', maxBuffer: 1 << 28 });
 const npx = (...args) => run(process.execPath, [join(packaged, 'cli.js'), ...args]);
 
@@ -133,6 +134,22 @@ test('every module can be traced from within, and looked at while it runs', asyn
   assert.equal(traced.untouched.length, 0);
 });
 
+test('an engine that knows one memory traces in it, and says that it cannot check', { skip: severalMemories() && 'this engine knows several' }, () => {
+  const app = join(folder, 'app.mjs');
+  writeFileSync(app, `import { readFileSync } from 'node:fs';
+    const module = new WebAssembly.Module(readFileSync(${JSON.stringify(join(samples, 'life-wasm-bindgen-wee_alloc.wasm'))}));
+    const imports = {};
+    for (const { module: from, name } of WebAssembly.Module.imports(module)) (imports[from] ??= {})[name] = () => {};
+    const { exports } = new WebAssembly.Instance(module, imports);
+    console.log(exports.universe_population(exports.universe_new(16, 16)));`);
+  const plain = run(process.execPath, [app]);
+  for (const [command, says] of [['trace', /universe_new/], ['check', /several memories/]]) {
+    const done = npx(command, 'node', app);
+    assert.ok(done.stdout.startsWith(plain.stdout), done.stderr);
+    assert.match(done.stdout + done.stderr, says);
+  }
+});
+
 test('names forge nothing', () => {
   const said = npx('inspect', `${folder}/\u001b[2J\u202e.wasm`);
   assert.ok(!/[\u001b\u202e]/.test(said.stderr), JSON.stringify(said.stderr));
@@ -167,4 +184,15 @@ test('the README\'s commands and example work in an empty folder', () => {
   assert.equal(done.status, 0, done.stderr);
   assert.match(done.stdout, /dlmalloc/);
   assert.ok(existsSync(into('report.html')) && existsSync(into('anywhere.wasm')));
+  // The policy, and the action that takes it.
+  const [, policy] = /```toml\n([^]*?)```/.exec(readme);
+  writeFileSync(into('memgrove.toml'), policy);
+  const kept = spawnSync(process.execPath, [join(packaged, 'cli.js'), 'inspect', '--policy', 'memgrove.toml', 'app.wasm'], { cwd: empty, encoding: 'utf8' });
+  assert.equal(kept.status, 3, kept.stderr);
+  assert.match(kept.stderr, /wasmtime/);
+  assert.match(kept.stderr, /emscripten_resize_heap/);
+  const action = readFileSync(join(import.meta.dirname, '../../action.yml'), 'utf8');
+  const [, yaml] = /```yaml\n([^]*?)```/.exec(readme);
+  const [, used] = /with:\n([^]*)/.exec(yaml);
+  for (const [, input] of used.matchAll(/^ +([a-z-]+):/gm)) assert.match(action, new RegExp(`^  ${input}:$`, 'm'), input);
 });

@@ -2,7 +2,7 @@
 // modules. Needs a Node whose engine has several memories.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
@@ -118,6 +118,17 @@ test('the program sees what it would see otherwise', () => {
       instance.exports === instance.exports, instance.exports.memory === instance.exports.memory,
       ['Module', 'Instance', 'compile', 'instantiate', 'compileStreaming'].map((name) => [WebAssembly[name].name, WebAssembly[name].length]),
       structuredClone instanceof Function,
+      WebAssembly.Module.exports(structuredClone(module)), WebAssembly.Module.imports(structuredClone(module)),
+      structuredClone(module) instanceof WebAssembly.Module, structuredClone(module) === module,
+      await (async () => {
+        const { port1, port2 } = new MessageChannel();
+        port1.postMessage({ module });
+        const { data } = await new Promise((got) => { port2.onmessage = got; });
+        port1.close();
+        const exports = new WebAssembly.Instance(data.module, given).exports;
+        return [data.module instanceof WebAssembly.Module, Object.keys(exports), exports.memory instanceof WebAssembly.Memory,
+          exports.memory === instance.exports.memory, exports.memory.buffer === exports.memory.buffer];
+      })(),
     ]));
     for (const wrong of [new Uint8Array(3), 5, undefined, new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 5])]) {
       for (const way of [(w) => new WebAssembly.Module(w), (w) => WebAssembly.compile(w), (w) => WebAssembly.instantiate(w, given)]) {
@@ -160,6 +171,34 @@ test('register alone writes a folder that trace --read reads', () => {
   assert.match(ran.stderr, /memgrove: 1 recording/);
   const read = spawnSync(process.execPath, [join(packaged, 'cli.js'), 'trace', '--read', 'memgrove-recordings'], { encoding: 'utf8', cwd: folder, env });
   assert.match(read.stdout, /universe_new/, read.stderr);
+});
+
+test('the README\'s commands for programs work in an empty folder', () => {
+  const readme = readFileSync(join(packaged, 'README.md'), 'utf8');
+  const [, shell] = /## Who holds the memory\?\n\n```sh\n([^]*?)```/.exec(readme);
+  const commands = shell.trim().split('\n').map((line) => line.replace(/#.*/, '').trim());
+  assert.equal(commands.length, 3);
+  const empty = join(folder, 'readme');
+  mkdirSync(empty);
+  writeFileSync(join(empty, 'app.js'), `(async () => {${LIFE}${WAYS['new Instance']}})();`);
+  for (const command of commands) {
+    const [npx, name, ...args] = command.split(' ');
+    assert.deepEqual([npx, name], ['npx', 'memgrove']);
+    const done = spawnSync(process.execPath, [join(packaged, 'cli.js'), ...args], { encoding: 'utf8', cwd: empty, env });
+    assert.equal(done.status, 0, `${command}: ${done.stderr}`);
+    assert.ok(done.stdout.length > 200, `${command}: ${done.stdout}`);
+  }
+  assert.match(readFileSync(join(empty, 'heap.html'), 'utf8'), /universe_new/);
+  // And in its text: another way to start, and to read what it wrote.
+  const [, way] = /`node (--import \S+) app\.js`/.exec(readme);
+  const [, read] = /`npx memgrove (trace --read \S+)`/.exec(readme);
+  const modules = join(empty, 'node_modules');
+  mkdirSync(modules);
+  symlinkSync(packaged, join(modules, 'memgrove'), 'junction');
+  const ran = spawnSync(process.execPath, [...way.split(' '), 'app.js'], { encoding: 'utf8', cwd: empty, env });
+  assert.match(ran.stderr, /memgrove: 1 recording/);
+  const said = spawnSync(process.execPath, [join(packaged, 'cli.js'), ...read.split(' ')], { encoding: 'utf8', cwd: empty, env });
+  assert.match(said.stdout, /universe_new/, said.stderr);
 });
 
 test('what an instance recorded whose start function fails is said to be lost', () => {

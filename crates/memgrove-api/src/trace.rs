@@ -6,7 +6,9 @@ use std::ops::Range;
 use memgrove_inspect::facts::Proposal;
 use memgrove_inspect::report::{AllocatorFunction, Level};
 use memgrove_inspect::{Facts, conclude};
-use memgrove_rewrite::trace::{Options, ROLES, Role, Sample, TraceError, Traced, trace, traced_by};
+use memgrove_rewrite::trace::{
+    NotShared, Options, ROLES, Role, Sample, TraceError, Traced, trace, traced_by,
+};
 use memgrove_view::count;
 
 use crate::error::{Error, UserError};
@@ -201,10 +203,10 @@ fn explain(error: TraceError) -> Error {
     let hint = match &error {
         TraceError::Already { .. } => "trace the original",
         TraceError::Role { .. } => "memgrove inspect names the allocator; --help lists what each role takes",
-        TraceError::NoBlock { .. } => "leave out --one-memory, for an engine with several memories",
-        TraceError::Memory64 { .. } | TraceError::Shared { .. } => {
-            "trace it without --sample and --one-memory"
+        TraceError::NoBlock { .. } | TraceError::Memory64 | TraceError::Shared(NotShared::OneMemory) => {
+            "leave out --one-memory, for an engine with several memories"
         }
+        TraceError::Shared(NotShared::Sampled) => "leave out --sample; --no-stacks costs least",
         _ => return Error::Trace(error),
     };
     UserError::failed(error.to_string()).hint(hint).into()

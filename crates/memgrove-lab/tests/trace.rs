@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use memgrove_lab::engine::EngineId;
+use memgrove_module::allocator::{Operation, Param, Returned};
+use memgrove_module::facts::Facts;
 use memgrove_profile::{Export, Frame, Metric, Names, Site, What};
-use memgrove_rewrite::trace::{Options, Role, TraceError, trace};
+use memgrove_rewrite::trace::{Options, ROLES, Role, Sample, TraceError, trace};
 
 mod trace_support;
 
@@ -199,4 +201,128 @@ fn what_cannot_be_traced_is_refused_with_the_reason() {
     let once = traced(&wasm, &options());
     assert!(matches!(trace(&once.wasm, &options()), Err(TraceError::Already { .. })));
     assert!(matches!(trace(b"\0asm", &options()), Err(TraceError::Module(_))));
+}
+
+/// A module whose function 0 has a role: what it is given is told by constants, and it hands out the block at 4096, or none.
+fn of_role(role: Role, has_heap: bool, is_wide: bool, is_refused: bool) -> Vec<u8> {
+    let word = if is_wide { "i64" } else { "i32" };
+    let mut params: Vec<(&str, u32)> = has_heap.then_some((word, 7)).into_iter().collect();
+    params.extend(role.params().iter().map(|param| match param {
+        Param::Size => (word, 24),
+        Param::Count => (word, 3),
+        Param::Align => (word, 16),
+        Param::OldSize => (word, 8),
+        Param::Pointer => (word, 2048),
+        Param::OutPointer => (word, 64),
+        Param::Class => ("i32", 5),
+        other => panic!("{role} has {other:?}"),
+    }));
+    let types: String = params.iter().map(|(ty, _)| format!(" (param {ty})")).collect();
+    let given: String = params.iter().map(|(ty, value)| format!(" ({ty}.const {value})")).collect();
+    let block = if is_refused { 0 } else { 4096 };
+    let (result, body, end) = match role.result() {
+        Returned::Nothing => (String::new(), String::new(), ("", "")),
+        Returned::Status => {
+            let at = usize::from(has_heap);
+            let status = if is_refused { 12 } else { 0 };
+            let body = format!("({word}.store (local.get {at}) ({word}.const {block})) (i32.const {status})");
+            (" (result i32)".to_owned(), body, ("(drop ", ")"))
+        }
+        _ => (format!(" (result {word})"), format!("({word}.const {block})"), ("(drop ", ")")),
+    };
+    let memory = if is_wide { "i64 1" } else { "1" };
+    let (before, after) = end;
+    let text = format!(
+        "(module (memory (export \"memory\") {memory}) (func{types}{result} {body}) (func (export \"run\") {before}(call 0{given}){after}))"
+    );
+    wat::parse_str(&text).unwrap_or_else(|error| panic!("{role}: {error}\n{text}"))
+}
+
+/// What is recorded of it, by what the role's documentation says.
+fn expected_of_role(role: Role, is_refused: bool) -> Vec<What> {
+    let has = |param| role.params().contains(&param);
+    let size = if has(Param::Count) { 3 * 24 } else { 24 };
+    let align_log2 = if has(Param::Align) { 4 } else { 0 };
+    let (old, block) = (2048, 4096);
+    match (role.operation(), is_refused) {
+        (Operation::Free, _) => {
+            vec![What::Freed { block: old, size: if has(Param::OldSize) { 8 } else { 0 } }]
+        }
+        (Operation::UsableSize, _) => Vec::new(),
+        (Operation::Realloc, false) => {
+            vec![What::Moving { block: old }, What::Moved { block, size, align_log2 }]
+        }
+        (Operation::Realloc, true) => vec![What::Moving { block: old }, What::Refused { size }],
+        (_, false) => vec![What::Allocated { block, size, align_log2 }],
+        (_, true) => vec![What::Refused { size }],
+    }
+}
+
+#[test]
+fn every_role_is_recorded_as_a_function_and_as_a_method_with_addresses_of_32_and_64_bits() {
+    let flags = [false, true];
+    for &role in ROLES {
+        for (has_heap, is_wide) in flags.into_iter().flat_map(|heap| flags.map(|wide| (heap, wide))) {
+            for is_refused in flags {
+                let wasm = of_role(role, has_heap, is_wide, is_refused);
+                let options = Options {
+                    functions: [(0, role)].into(),
+                    methods: has_heap.then_some(0).into_iter().collect(),
+                    ..Options::default()
+                };
+                let mut instance = start(EngineId::Wasmi, &traced(&wasm, &options).wasm);
+                instance.call("run", &[]).expect("it returns");
+                let profile = located(&mut *instance, &wasm);
+                let seen: Vec<What> = profile.events.iter().map(|event| event.what).collect();
+                let words = format!("{role}, heap: {has_heap}, wide: {is_wide}, refused: {is_refused}");
+                assert_eq!(seen, expected_of_role(role, is_refused), "{words}");
+                for event in &profile.events {
+                    assert_eq!(stack(&profile, &wasm, event.node), "!1 1", "{words}");
+                }
+            }
+        }
+    }
+}
+
+/// The host sees the same module: its imports, and its exports in their order, behind which only what is ours stands.
+#[test]
+fn imports_stay_and_exports_are_only_added_to_and_the_same_is_made_each_time() {
+    let imports = PROGRAM
+        .replace("(memory (export \"memory\") 1)", "(import \"env\" \"memory\" (memory 1 200))")
+        .replace("(module", "(module (import \"env\" \"tick\" (func $tick))");
+    let numbered = |functions: [u32; 4]| {
+        let roles = [Role::Malloc, Role::Free, Role::Calloc, Role::Realloc];
+        Options { functions: functions.into_iter().zip(roles).collect(), ..Options::default() }
+    };
+    let sample = Some(Sample { mean_bytes: 64, seed: 3 });
+    for (text, options) in [(PROGRAM.to_owned(), options()), (imports, numbered([1, 2, 3, 4]))] {
+        let wasm = wat::parse_str(text).expect("well-formed");
+        let before = memgrove_module::facts(&wasm).expect("it is valid");
+        for options in [
+            options.clone(),
+            Options { stacks: false, ..options.clone() },
+            Options { sample, ..options.clone() },
+            Options { one_memory: true, max_bytes: 1 << 22, ..options.clone() },
+            Options { instances: true, ..options.clone() },
+        ] {
+            let made = traced(&wasm, &options).wasm;
+            assert_eq!(traced(&wasm, &options).wasm, made, "{options:?}");
+            let after = memgrove_module::facts(&made).expect("it is valid");
+            let imported = |facts: &Facts<'_>| -> Vec<String> {
+                facts
+                    .imports
+                    .iter()
+                    .map(|import| format!("{} {} {:?}", import.module, import.name, import.ty))
+                    .collect()
+            };
+            assert_eq!(imported(&after), imported(&before), "{options:?}");
+            let exported = |facts: &Facts<'_>| -> Vec<String> {
+                facts.exports.iter().map(|export| format!("{} {:?}", export.name, export.kind)).collect()
+            };
+            let (old, all) = (exported(&before), exported(&after));
+            assert_eq!(all[..old.len()], old, "{options:?}");
+            assert!(all.len() > old.len());
+            assert!(all[old.len()..].iter().all(|name| name.starts_with("memgrove_")), "{all:?}");
+        }
+    }
 }

@@ -199,6 +199,11 @@ fn a_collector_that_frees_inside_of_an_allocation_is_seen() {
         (func (export "run") (drop (call $new (i32.const 10) (i32.const 1)))))"#;
     let wasm = wat::parse_str(text).expect("well-formed");
     let traced = traced(&wasm, &roles(&[(0, Role::New), (1, Role::Free)]));
+    assert!(
+        traced.notes.iter().any(|note| note.contains("when the collector sweeps it")),
+        "{:?}",
+        traced.notes
+    );
     for engine in ENGINES {
         let mut instance = start(engine, &traced.wasm);
         for _ in 0..3 {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use memgrove_profile::{Contradictions, MergeError, Profile, What};
-use memgrove_rewrite::trace::{Options, Role, Sample, TraceError, trace};
+use memgrove_rewrite::trace::{NotShared, Options, Role, Sample, TraceError, trace};
 
 mod fix_support;
 mod own_js;
@@ -195,9 +195,11 @@ fn threads_that_use_one_heap_at_the_same_time_are_put_in_order() {
 fn what_has_no_order_is_refused() {
     let sample = Some(Sample { mean_bytes: 64, seed: 0 });
     for wasm in [program("1"), program("1 2 shared")] {
-        for options in [Options { sample, ..options() }, Options { one_memory: true, ..options() }] {
+        let (sampled, one_memory) =
+            (Options { sample, ..options() }, Options { one_memory: true, ..options() });
+        for (options, why) in [(sampled, NotShared::Sampled), (one_memory, NotShared::OneMemory)] {
             let options = Options { instances: true, ..options };
-            assert!(matches!(trace(&wasm, &options), Err(TraceError::Shared { .. })));
+            assert!(matches!(trace(&wasm, &options), Err(TraceError::Shared(is)) if is == why));
         }
     }
 }

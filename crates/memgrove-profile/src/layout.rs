@@ -93,15 +93,31 @@ pub struct Parts {
     pub most_nodes: u32,
     /// Places of the table of sampled blocks that are live, as a power of two.
     pub table_log2: u32,
+    /// Bytes of a place: the length of an address.
+    pub place_bytes: u32,
 }
 
 impl Parts {
     /// In a memory of the recording's own.
-    pub const OWN: Self =
-        Self { stack: 0x1_0000, slots: 1 << 17, heads_log2: 16, most_nodes: 1 << 16, table_log2: 18 };
+    pub const OWN: Self = Self {
+        stack: 0x1_0000,
+        slots: 1 << 17,
+        heads_log2: 16,
+        most_nodes: 1 << 16,
+        table_log2: 18,
+        place_bytes: 4,
+    };
+    /// The same for a program with 64-bit addresses: the table is as long and has half as many places.
+    pub const OWN_WIDE: Self = Self { table_log2: 17, place_bytes: 8, ..Self::OWN };
     /// In a block of the program's memory, which may have little.
-    pub const BLOCK: Self =
-        Self { stack: 0x400, slots: 1 << 12, heads_log2: 11, most_nodes: 1 << 12, table_log2: 13 };
+    pub const BLOCK: Self = Self {
+        stack: 0x400,
+        slots: 1 << 12,
+        heads_log2: 11,
+        most_nodes: 1 << 12,
+        table_log2: 13,
+        place_bytes: 4,
+    };
 
     /// The heads of the hash chains, of 4 bytes.
     #[must_use]
@@ -115,16 +131,22 @@ impl Parts {
         self.heads() + (4 << self.heads_log2)
     }
 
-    /// The table, of 4 bytes a place.
+    /// The table.
     #[must_use]
     pub const fn table(self) -> u32 {
         self.nodes() + self.most_nodes * NODE_BYTES
     }
 
+    /// Length of the table.
+    #[must_use]
+    pub const fn table_bytes(self) -> u32 {
+        self.place_bytes << self.table_log2
+    }
+
     /// The log.
     #[must_use]
     pub const fn log_start(self, has_table: bool) -> u32 {
-        if has_table { self.table() + (4 << self.table_log2) } else { self.table() }
+        if has_table { self.table() + self.table_bytes() } else { self.table() }
     }
 }
 /// Length of an event.

@@ -304,10 +304,7 @@
   (func $record_flat (export "record_flat") (param $what i32) (param $block i32) (param $size i32)
     (call $note (local.get $what) (i32.const 0) (local.get $block) (local.get $size)))
 
-  ;; A block is recorded with the probability that one of its bytes is hit, where hits have a mean distance of as many
-  ;; bytes as the header says (56). At 0x100: the generator's state (8), bytes to the next hit (8, a float), recorded
-  ;; blocks that are live (4), a block of a nested call that waits for the outer one: block, size, node, what (16), and
-  ;; the block that is being reallocated (4).
+  ;; For sampling, at 0x100: the generator's state (8) and bytes to the next hit (8, a float); the rest is the sampler's.
 
   ;; Draws the distance to the next hit: -ln(u) times the mean, u in (0, 1].
   (func $draw (result f64)
@@ -346,157 +343,6 @@
             (f64.add (f64.const 0.1111111111111111) (f64.mul (local.get $q)
             (f64.add (f64.const 0.09090909090909091) (f64.mul (local.get $q)
             (f64.const 0.07692307692307693))))))))))))))))))
-
-  ;; Whether a block of this size is hit.
-  (func $is_hit (param $size i32) (result i32)
-    (local $left f64)
-    (local.set $left (f64.load (i32.const 0x108)))
-    ;; Only before the first block.
-    (if (f64.eq (local.get $left) (f64.const 0)) (then (local.set $left (call $draw))))
-    (local.set $left (f64.sub (local.get $left) (f64.convert_i32_u (local.get $size))))
-    (if (f64.ge (local.get $left) (f64.const 0))
-      (then
-        (f64.store (i32.const 0x108) (local.get $left))
-        (return (i32.const 0))))
-    (f64.store (i32.const 0x108) (call $draw))
-    (i32.const 1))
-
-  ;; Where a block stands in the table of those that were recorded and are live, or the free place for it.
-  (func $place (param $block i32) (result i32)
-    (local $at i32) (local $have i32)
-    (local.set $at (i32.shr_u (i32.mul (local.get $block) (i32.const 0x9e3779b1)) (global.get $table_shift)))
-    (loop $next
-      (local.set $have (i32.load (i32.add (global.get $table) (i32.shl (local.get $at) (i32.const 2)))))
-      (if (i32.and
-            (i32.ne (local.get $have) (i32.const 0))
-            (i32.ne (local.get $have) (local.get $block)))
-        (then
-          (local.set $at (i32.and (i32.add (local.get $at) (i32.const 1)) (global.get $table_mask)))
-          (br $next))))
-    (i32.add (global.get $table) (i32.shl (local.get $at) (i32.const 2))))
-
-  ;; Puts a block into the table; not when it is too full to be searched quickly.
-  (func $keep (param $block i32) (result i32)
-    (local $at i32)
-    (if (i32.ge_u (i32.load (i32.const 0x110)) (global.get $table_most))
-      (then
-        (i32.store (i32.const 8) (i32.or (i32.load (i32.const 8)) (i32.const 16)))
-        (return (i32.const 0))))
-    (local.set $at (call $place (local.get $block)))
-    (if (i32.eqz (i32.load (local.get $at)))
-      (then
-        (i32.store (local.get $at) (local.get $block))
-        (i32.store (i32.const 0x110) (i32.add (i32.load (i32.const 0x110)) (i32.const 1)))))
-    (i32.const 1))
-
-  ;; Takes a block out of the table, if it is in it. What stands behind it moves up.
-  (func $take (param $block i32) (result i32)
-    (local $at i32) (local $next i32) (local $have i32)
-    (local.set $at (call $place (local.get $block)))
-    (if (i32.eqz (i32.load (local.get $at))) (then (return (i32.const 0))))
-    (i32.store (i32.const 0x110) (i32.sub (i32.load (i32.const 0x110)) (i32.const 1)))
-    (i32.store (local.get $at) (i32.const 0))
-    (local.set $next (local.get $at))
-    (loop $move
-      (local.set $next (i32.add
-        (global.get $table)
-        (i32.and
-          (i32.sub (i32.add (local.get $next) (i32.const 4)) (global.get $table))
-          (global.get $table_bytes_mask))))
-      (if (local.tee $have (i32.load (local.get $next)))
-        (then
-          (i32.store (local.get $next) (i32.const 0))
-          (i32.store (call $place (local.get $have)) (local.get $have))
-          (br $move))))
-    (i32.const 1))
-
-  ;; A nested call's block that waits is one of its own.
-  (func $settle
-    (local $block i32)
-    (if (local.tee $block (i32.load (i32.const 0x114)))
-      (then
-        (i32.store (i32.const 0x114) (i32.const 0))
-        (if (call $keep (local.get $block))
-          (then
-            (call $note (i32.load (i32.const 0x120)) (i32.load (i32.const 0x11c))
-              (local.get $block) (i32.load (i32.const 0x118))))))))
-
-  ;; Notes an event if its block is one of those that are recorded. The log then holds no nested events: what they
-  ;; are about is decided here.
-  (func $sampled (param $what i32) (param $block i32) (param $size i32) (param $node i32)
-    (local $kind i32) (local $nested i32) (local $plain i32)
-    (local.set $kind (i32.and (local.get $what) (i32.const 0xf)))
-    (local.set $nested (i32.and (local.get $what) (i32.const 0x10)))
-    (local.set $plain (i32.xor (local.get $what) (local.get $nested)))
-    (if (i32.eq (local.get $kind) (i32.const 3))
-      (then
-        (if (i32.eqz (local.get $nested)) (then (i32.store (i32.const 0x124) (local.get $block))))
-        (return)))
-    (if (i32.eq (local.get $kind) (i32.const 5))
-      (then (return (call $note (local.get $plain) (local.get $node) (local.get $block) (local.get $size)))))
-    (if (i32.eq (local.get $kind) (i32.const 2))
-      (then
-        (if (i32.eq (i32.load (i32.const 0x114)) (local.get $block))
-          (then (return (i32.store (i32.const 0x114) (i32.const 0)))))
-        (if (call $take (local.get $block))
-          (then
-            (call $note (local.get $plain) (local.get $node) (local.get $block) (local.get $size))))
-        (return)))
-    ;; A nested call may have given the very block, or a longer one around it.
-    (if (i32.or
-          (local.get $nested)
-          (i32.ge_u
-            (i32.sub (local.get $block) (i32.load (i32.const 0x114)))
-            (select (i32.load (i32.const 0x118)) (i32.const 1) (i32.load (i32.const 0x118)))))
-      (then (call $settle))
-      (else (i32.store (i32.const 0x114) (i32.const 0))))
-    (if (i32.eq (local.get $kind) (i32.const 4))
-      (then
-        (if (i32.eqz (local.get $nested))
-          (then
-            (if (call $take (i32.load (i32.const 0x124)))
-              (then (call $note (i32.const 2) (local.get $node) (i32.load (i32.const 0x124)) (i32.const 0))))
-            (i32.store (i32.const 0x124) (i32.const 0))))
-        (local.set $plain (i32.xor (local.get $plain) (i32.const 5)))))
-    (if (i32.eqz (local.get $block)) (then (return)))
-    (if (i32.eqz (call $is_hit (local.get $size))) (then (return)))
-    (if (local.get $nested)
-      (then
-        (i32.store (i32.const 0x114) (local.get $block))
-        (i32.store (i32.const 0x118) (local.get $size))
-        (i32.store (i32.const 0x11c) (local.get $node))
-        (return (i32.store (i32.const 0x120) (local.get $plain)))))
-    (if (call $keep (local.get $block))
-      (then (call $note (local.get $plain) (local.get $node) (local.get $block) (local.get $size)))))
-
-  ;; The rule, and quickly: nothing waits, and an allocation is not hit, or a freed block is not in the table. Whether it
-  ;; is something else, `sampled` finds out.
-  (func $is_dull (param $what i32) (param $block i32) (param $size i32) (result i32)
-    (local $left f64)
-    (if (i32.load (i32.const 0x114)) (then (return (i32.const 0))))
-    (if (i32.eq (i32.and (local.get $what) (i32.const 0xf)) (i32.const 2))
-      (then
-        (return (i32.eqz (i32.load (i32.add (global.get $table) (i32.shl
-          (i32.shr_u (i32.mul (local.get $block) (i32.const 0x9e3779b1)) (global.get $table_shift))
-          (i32.const 2))))))))
-    (if (i32.ne (i32.and (local.get $what) (i32.const 0x1f)) (i32.const 1)) (then (return (i32.const 0))))
-    (local.set $left (f64.sub (f64.load (i32.const 0x108)) (f64.convert_i32_u (local.get $size))))
-    (if (f64.gt (local.get $left) (f64.const 0))
-      (then
-        (f64.store (i32.const 0x108) (local.get $left))
-        (return (i32.const 1))))
-    (i32.const 0))
-
-  ;; As `record`, of some blocks.
-  (func (export "sample") (param $what i32) (param $block i32) (param $size i32) (param $frame i32)
-    (if (call $is_dull (local.get $what) (local.get $block) (local.get $size)) (then (return)))
-    (call $sampled (local.get $what) (local.get $block) (local.get $size)
-      (call $node_of (local.get $frame))))
-
-  ;; As `record_flat`, of some blocks.
-  (func (export "sample_flat") (param $what i32) (param $block i32) (param $size i32)
-    (if (call $is_dull (local.get $what) (local.get $block) (local.get $size)) (then (return)))
-    (call $sampled (local.get $what) (local.get $block) (local.get $size) (i32.const 0)))
 
   (func $note (export "note") (param $what i32) (param $node i32) (param $block i32) (param $size i32)
     (local $at i32)
@@ -560,4 +406,7 @@
     (i32.store offset=4 (local.get $at) (local.get $node))
     (i32.store offset=8 (local.get $at) (local.get $block))
     (i32.store offset=12 (local.get $at) (local.get $size))
-    (i32.store (i32.const 16) (i32.add (local.get $at) (i32.const 16)))))
+    (i32.store (i32.const 16) (i32.add (local.get $at) (i32.const 16))))
+
+  ;; {{sampler}}
+)

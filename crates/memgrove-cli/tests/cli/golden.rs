@@ -101,4 +101,5 @@ sessions! {
     select,
     text,
     trace,
+    trace_run #[cfg_attr(not(feature = "engines"), ignore = "runs modules on engines")],
 }

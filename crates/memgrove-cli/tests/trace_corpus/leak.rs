@@ -11,7 +11,7 @@ use super::own_js::Node;
 const MODULE: &str = "ac117124a64442a4";
 
 /// The module without any custom section: nothing in it has a name but its exports.
-fn stripped(wasm: &[u8]) -> Vec<u8> {
+pub(super) fn stripped(wasm: &[u8]) -> Vec<u8> {
     let mut out = wasm[..8].to_vec();
     for payload in wasmparser::Parser::new(0).parse_all(wasm) {
         let payload = payload.expect("a valid module");

@@ -15,6 +15,7 @@ mod fix_support;
 #[path = "../../../memgrove-lab/tests/own_js/mod.rs"]
 mod own_js;
 
+mod cost;
 mod leak;
 mod more;
 

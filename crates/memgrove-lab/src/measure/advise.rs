@@ -183,39 +183,75 @@ fn measure(
     Measured { figures, steps: None, fixed_pages, failure }
 }
 
-/// The pages of a heap that cannot grow and holds a replay, while one page fewer does not, by bisection: it ran with what
-/// it took itself, and cannot with less than what is live. Pages are counted in the memory as a whole, as some guests take
-/// one whenever they are called; what of it is not the heap's is the same in every run.
-fn fewest_pages(subject: &Subject, work: &Work, figures: &Figures) -> Option<u64> {
-    let limit = figures.fuel.saturating_mul(super::failure::FUEL_LIMIT_RATIO);
-    let mut bout = subject.begin(work).ok()?;
-    let first = bout.memory_pages().ok()?;
-    let run = bout.run(limit).ok()?;
-    let mut holds = bout.memory_pages().ok()?;
-    let heap_bytes = bout.counter("heap_bytes").ok().filter(|_| run.checksum == figures.checksum)?;
-    let others = (bout.memory_pages().ok()? * PAGE_BYTES).checked_sub(heap_bytes)?;
-    let heap_pages = |pages: u64| (pages * PAGE_BYTES).saturating_sub(others).div_ceil(PAGE_BYTES);
-    let runs = |pages: u64| -> bool {
-        let Ok(mut bout) = subject.begin(work) else { return false };
-        bout.limit_pages(pages).is_ok() && bout.run(limit).is_ok_and(|run| run.checksum == figures.checksum)
-    };
-    if !runs(holds) {
-        return None;
+/// A replay in a heap that cannot grow. Pages are counted in the memory as a whole, as some guests take one whenever they
+/// are called; what of it is not the heap's is the same in every run.
+struct FixedHeap<'a> {
+    subject: &'a Subject,
+    work: &'a Work,
+    checksum: u64,
+    peak_live_bytes: u64,
+    fuel_limit: u64,
+    /// Pages of the memory before and after a run in which it grows.
+    first: u64,
+    last: u64,
+    /// Bytes of the memory that are not the heap's.
+    others: u64,
+}
+
+impl<'a> FixedHeap<'a> {
+    fn new(subject: &'a Subject, work: &'a Work, figures: &Figures) -> Option<Self> {
+        let fuel_limit = figures.fuel.saturating_mul(super::failure::FUEL_LIMIT_RATIO);
+        let mut bout = subject.begin(work).ok()?;
+        let first = bout.memory_pages().ok()?;
+        let run = bout.run(fuel_limit).ok()?;
+        let last = bout.memory_pages().ok()?;
+        let heap_bytes = bout.counter("heap_bytes").ok().filter(|_| run.checksum == figures.checksum)?;
+        let others = (bout.memory_pages().ok()? * PAGE_BYTES).checked_sub(heap_bytes)?;
+        let (checksum, peak_live_bytes) = (figures.checksum, figures.peak_live_bytes);
+        Some(Self { subject, work, checksum, peak_live_bytes, fuel_limit, first, last, others })
     }
-    // Memory is never less than what it begins with.
-    if runs(first) {
-        return Some(heap_pages(first));
+
+    /// The heap's part of a memory of so many pages.
+    fn heap_pages(&self, pages: u64) -> u64 {
+        (pages * PAGE_BYTES).saturating_sub(self.others).div_ceil(PAGE_BYTES)
     }
-    let mut fails = first.max(((others + figures.peak_live_bytes) / PAGE_BYTES).saturating_sub(1));
-    while holds.saturating_sub(fails) > 1 {
-        let middle = fails + (holds - fails) / 2;
-        if runs(middle) {
-            holds = middle;
-        } else {
-            fails = middle;
+
+    /// Whether a memory of so many pages holds the replay.
+    fn runs(&self, pages: u64) -> bool {
+        let Ok(mut bout) = self.subject.begin(self.work) else { return false };
+        bout.limit_pages(pages).is_ok()
+            && bout.run(self.fuel_limit).is_ok_and(|run| run.checksum == self.checksum)
+    }
+
+    /// The pages of the smallest memory that holds it, while one page fewer does not, by bisection: it ran with what it took
+    /// itself, and cannot with less than what is live.
+    fn fewest(&self) -> Option<u64> {
+        let mut holds = self.last;
+        if !self.runs(holds) {
+            return None;
         }
+        // Memory is never less than what it begins with.
+        if self.runs(self.first) {
+            return Some(self.first);
+        }
+        let live = (self.others + self.peak_live_bytes) / PAGE_BYTES;
+        let mut fails = self.first.max(live.saturating_sub(1));
+        while holds.saturating_sub(fails) > 1 {
+            let middle = fails + (holds - fails) / 2;
+            if self.runs(middle) {
+                holds = middle;
+            } else {
+                fails = middle;
+            }
+        }
+        Some(holds)
     }
-    Some(heap_pages(holds))
+}
+
+/// The pages of the smallest heap that cannot grow and holds a replay.
+fn fewest_pages(subject: &Subject, work: &Work, figures: &Figures) -> Option<u64> {
+    let heap = FixedHeap::new(subject, work, figures)?;
+    heap.fewest().map(|pages| heap.heap_pages(pages))
 }
 
 fn taken(figures: &Figures, fixed_pages: Option<u64>, floor_fuel: u64, ends_empty: bool) -> Taken {
@@ -228,5 +264,57 @@ fn taken(figures: &Figures, fixed_pages: Option<u64>, floor_fuel: u64, ends_empt
         fixed_pages,
         instructions: figures.fuel.saturating_sub(floor_fuel),
         units: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use memgrove_trace::Encoder;
+
+    use super::*;
+
+    /// Blocks of sizes far apart, of which one in three lives long: what a heap cannot grow for has to fit into its holes.
+    fn trace() -> Trace {
+        const SIZES: [u64; 5] = [24, 70_000, 300, 4000, 33];
+        let mut encoder = Encoder::new();
+        let mut live = Vec::new();
+        for (round, size) in (0..400).zip(SIZES.into_iter().cycle()) {
+            live.push(encoder.allocate(size + round as u64, 8, false));
+            if round % 3 > 0 {
+                let block = live.swap_remove(round * 7 % live.len());
+                encoder.free(block);
+            }
+        }
+        live.into_iter().for_each(|block| encoder.free(block));
+        Trace::of(encoder.finish(), Path::new("made.mgtr")).expect("it is a trace")
+    }
+
+    #[test]
+    fn one_page_fewer_than_the_smallest_fixed_heap_fails_and_every_smaller_one() {
+        let names = ["memgrove-wee", "memgrove-dlmalloc", "dlmalloc"].map(str::to_owned);
+        let catalogue = Catalogue::embedded().expect("it is there");
+        let replayers = Replayers::load(&catalogue, &names, None).expect("they are ready");
+        let trace = trace();
+        let work = trace.work();
+        let advice = replayers.advise(&trace, &|| ());
+        for name in names {
+            let guest =
+                replayers.guests.iter().find(|guest| guest.info.allocator == name).expect("it was asked for");
+            let Ok(subject) = &guest.counted else { panic!("{name}: {:?}", guest.counted.as_ref().err()) };
+            let figures = count(subject, &name, guest.info.role, &work, None).figures.expect("it runs");
+            let heap = FixedHeap::new(subject, &work, &figures).expect("it runs again");
+            let fewest = heap.fewest().expect("it holds what it took");
+            // Not only the one below, which the bisection asked itself: more room is never too little.
+            let least = advice.peak_live_bytes / PAGE_BYTES;
+            assert!(heap.first < least && least < fewest && fewest <= heap.last, "{name}: {fewest}");
+            for pages in least..=heap.last + 2 {
+                assert_eq!(heap.runs(pages), pages >= fewest, "{name} with {pages} pages, of {fewest}");
+            }
+            let said = advice.candidates.iter().find(|candidate| candidate.allocator == name);
+            let said = said.and_then(|candidate| candidate.figures).and_then(|figures| figures.fixed_pages);
+            assert_eq!(said, Some(heap.heap_pages(fewest)), "{name}");
+        }
     }
 }

@@ -238,6 +238,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         stacks: true,
         record: "node_of",
         contents: Contents::Reports,
+        is_wide: false,
         max_bytes: options.max_bytes,
         room: Room::Own,
         more: &["here", "log"],

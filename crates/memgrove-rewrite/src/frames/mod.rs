@@ -62,6 +62,8 @@ pub(crate) struct Recorder<'r> {
     /// The function that becomes [`Added::record`].
     pub record: &'static str,
     pub contents: Contents,
+    /// The program's addresses have 64 bits.
+    pub is_wide: bool,
     /// The most memory that the recording may take, in bytes.
     pub max_bytes: u64,
     pub room: Room,
@@ -115,9 +117,10 @@ const LOG_GROWTH_BYTES: u64 = 16 << 16;
 impl Recorder<'_> {
     /// Where its parts are.
     fn parts(&self) -> Parts {
-        match self.room {
-            Room::Own => Parts::OWN,
-            Room::Block { .. } => Parts::BLOCK,
+        match (self.room, self.is_wide) {
+            (Room::Own, false) => Parts::OWN,
+            (Room::Own, true) => Parts::OWN_WIDE,
+            (Room::Block { .. }, _) => Parts::BLOCK,
         }
     }
 
@@ -205,7 +208,7 @@ pub(crate) fn add_recorder(
             ("table", _) => constant(parts.table()),
             ("table_shift", _) => constant(32 - parts.table_log2),
             ("table_mask", _) => constant((1 << parts.table_log2) - 1),
-            ("table_bytes_mask", _) => constant((4 << parts.table_log2) - 1),
+            ("table_bytes_mask", _) => constant(parts.table_bytes() - 1),
             ("table_most", _) => constant((1 << parts.table_log2) / 4 * 3),
             ("base", Some(block)) => Some(Item::Global(block.base)),
             ("block_bytes", Some(block)) => constant(block.bytes),
@@ -286,7 +289,7 @@ fn header(original: &[u8; 32], contents: Contents, parts: Parts, log_end: u32) -
         Contents::Reports => put(layout::IS_CHECK, 1_u32.to_le_bytes()),
     }
     bytes.extend(original);
-    if parts != Parts::OWN {
+    if parts.nodes() != Parts::OWN.nodes() {
         bytes.extend(parts.nodes().to_le_bytes());
     }
     if let Contents::Sample(sample) = contents {

@@ -28,6 +28,9 @@ use crate::edit::{Edited, Edits, Map, Sections, Untouched, applied};
 use crate::frames::{self, Contents, Reach, Recorder, Room, Stacks};
 use crate::graft::GraftError;
 
+/// What the figures of a collected heap mean.
+const COLLECTED: &str = "its heap is collected: a block counts as freed when the collector sweeps it, not when nothing leads to it";
+
 /// The name under which a traced module says that it is one.
 const TOOL: &str = "trace";
 
@@ -123,21 +126,45 @@ pub enum TraceError {
         /// Why not.
         why: &'static str,
     },
-    /// Its memory has 64-bit addresses, and it cannot be traced in the way that was asked for.
-    #[error("a module whose memory has 64-bit addresses cannot be {lacks}")]
-    Memory64 {
-        /// What it cannot be.
-        lacks: &'static str,
-    },
+    /// Its memory has 64-bit addresses, and the recording was to be in it.
+    #[error(
+        "a module whose memory has 64-bit addresses cannot be recorded in its own memory: engines that know such \
+         memories know several"
+    )]
+    Memory64,
     /// Several instances have its memory, and it cannot be traced in the way that was asked for.
-    #[error("a module whose memory several instances have cannot be {lacks}")]
-    Shared {
-        /// What it cannot be.
-        lacks: &'static str,
-    },
+    #[error("a module whose memory several instances have cannot be {}", .0.words())]
+    Shared(NotShared),
     /// A defect of this crate.
     #[error("the recorder cannot be grafted: {0}")]
     Graft(GraftError),
+}
+
+/// Ways of tracing that a module whose memory several instances have cannot be traced in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotShared {
+    /// The list of sampled blocks is an instance's own; one in shared memory would have to be kept under a lock.
+    Sampled,
+    /// With one memory.
+    OneMemory,
+    /// With 64-bit addresses.
+    Wide,
+}
+
+impl NotShared {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Sampled => {
+                "sampled: the instance that frees a block does not know whether another one recorded it"
+            }
+            Self::OneMemory => {
+                "recorded in its own memory: numbered events are kept in a memory of each instance's own"
+            }
+            Self::Wide => {
+                "traced if its addresses have 64 bits: the counter of its events has an address of 32"
+            }
+        }
+    }
 }
 
 impl From<GraftError> for TraceError {
@@ -174,10 +201,13 @@ pub fn trace(wasm: &[u8], options: &Options) -> Result<Traced, TraceError> {
             (None, false, false) => "record_flat",
             (None, true, true) => "record_wide",
             (None, false, true) => "record_flat_wide",
-            (Some(_), true, _) => "sample",
-            (Some(_), false, _) => "sample_flat",
+            (Some(_), true, false) => "sample",
+            (Some(_), false, false) => "sample_flat",
+            (Some(_), true, true) => "sample_wide",
+            (Some(_), false, true) => "sample_flat_wide",
         },
         contents: options.sample.map_or(Contents::Log, Contents::Sample),
+        is_wide: address == ValType::I64,
         max_bytes: options.max_bytes,
         room,
         more: match (is_numbered, options.stacks) {
@@ -214,10 +244,12 @@ pub fn trace(wasm: &[u8], options: &Options) -> Result<Traced, TraceError> {
         codes.insert(func, wrap::allocator(&mut edits, func, (role, has_heap), place, instead, manner)?);
     }
     edits.record(TOOL, env!("CARGO_PKG_VERSION"));
-    let without_log = without_log(&recorder);
+    let is_collected = options.functions.values().any(|role| *role == Role::New);
+    let collected = is_collected.then(|| COLLECTED.to_owned());
+    let said = || without_log(&recorder).into_iter().chain(collected.clone());
     let Some(stack) = added.stack else {
         let Edited { wasm, map, mut notes } = edits.apply(&mut Untouched)?;
-        notes.extend(without_log);
+        notes.extend(said());
         return Ok(Traced { wasm, map, notes, framed: 0 });
     };
     frames::host(&mut edits, &reach, added, stack, None)?;
@@ -225,7 +257,7 @@ pub fn trace(wasm: &[u8], options: &Options) -> Result<Traced, TraceError> {
     let edited = edits.apply(&mut stacks)?;
     let framed = stacks.framed;
     let Edited { wasm, map, mut notes } = edited;
-    notes.extend(without_log);
+    notes.extend(said());
     Ok(Traced { wasm, map, notes, framed })
 }
 
@@ -274,23 +306,18 @@ fn check(sections: &Sections<'_>, options: &Options) -> Result<(), TraceError> {
         return Err(TraceError::NoFunctions);
     }
     let address = address_type(sections);
-    if address == ValType::I64 {
-        if options.sample.is_some() {
-            return Err(TraceError::Memory64 { lacks: "sampled" });
-        }
-        if options.one_memory {
-            return Err(TraceError::Memory64 { lacks: "recorded in its own memory" });
-        }
+    if address == ValType::I64 && options.one_memory {
+        return Err(TraceError::Memory64);
     }
     if is_numbered(sections, options) {
-        let lacks = match (options.sample, options.one_memory, address) {
-            (Some(_), ..) => Some("sampled"),
-            (_, true, _) => Some("recorded in its own memory"),
-            (.., ValType::I64) => Some("traced if its addresses have 64 bits"),
+        let refused = match (options.sample, options.one_memory, address) {
+            (Some(_), ..) => Some(NotShared::Sampled),
+            (_, true, _) => Some(NotShared::OneMemory),
+            (.., ValType::I64) => Some(NotShared::Wide),
             _ => None,
         };
-        if let Some(lacks) = lacks {
-            return Err(TraceError::Shared { lacks });
+        if let Some(refused) = refused {
+            return Err(TraceError::Shared(refused));
         }
     }
     for name in [EXPORT, PLACE_EXPORT] {

@@ -175,7 +175,10 @@ fn hosts(report: &Report) -> Html {
         });
         table.row([badge(tone(group.outcome), word), Html::join(hosts, ", "), group.why.into()]);
     }
-    let mut out = if table.is_empty() { Html::empty() } else { table.into() };
+    let mut out = match table.is_empty() {
+        true => Html::empty(),
+        false => element("div").class("hosts").child(Html::from(table)).into(),
+    };
     let notes = words::host_notes(&report.verdicts);
     if !notes.is_empty() {
         let items = notes
