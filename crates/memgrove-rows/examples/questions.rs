@@ -56,6 +56,9 @@ struct Picture {
     svg: Option<String>,
 }
 
+/// Pictures, each behind the name of its file.
+type Files = Vec<(String, String)>;
+
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [rows, page, introduction @ ..] = &args[..] else {
@@ -73,11 +76,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The page, and its pictures by name.
-fn answers(
-    all: &[Row],
-    introduction: &str,
-    folder: &str,
-) -> Result<(String, Vec<(String, String)>), Box<dyn Error>> {
+fn answers(all: &[Row], introduction: &str, folder: &str) -> Result<(String, Files), Box<dyn Error>> {
     let rows: Vec<&Row> = all.iter().filter(|row| row.status == "ok").collect();
     let made_by: BTreeSet<_> =
         all.iter().map(|row| format!("{}, knowledge {}", row.tool, row.knowledge)).collect();
@@ -93,7 +92,7 @@ fn answers(
         all.len(),
     );
     out += &in_short(&rows);
-    let mut files = Vec::new();
+    let mut files = Files::new();
     let asked: Vec<_> = QUESTIONS.split("-- ").skip(1).filter_map(|part| part.split_once('\n')).collect();
     let ways: [fn(&[&Row]) -> Answer; 7] = [allocators, leaks, defects, hosts, growth, memory, proposals];
     if asked.len() != ways.len() {
