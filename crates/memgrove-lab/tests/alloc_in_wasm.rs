@@ -93,6 +93,9 @@ fn the_same_work_again_and_again_needs_no_more() {
     // is held at the end, in percent of what it was after two rounds.
     const ALLOWED: [(&str, u64, u64, u64); 4] =
         [("Dlmalloc", 2, 30, 105), ("Wee", 10, 10, 400), ("Jemalloc", 5, 10, 108), ("Hoard", 2, 10, 102)];
+    let beyond =
+        number(instance(module()).as_mut(), "rounds", &[u32::try_from(ALLOWED.len()).expect("a few"), 0, 1]);
+    assert_eq!(beyond, 0, "an allocator has no row");
     let loads = number(instance(module()).as_mut(), "loads", &[]);
     for (allocator, (name, settled, keeps, percent)) in (0..).zip(ALLOWED) {
         for load in 0..u32::try_from(loads).expect("a small number") {
@@ -120,6 +123,12 @@ fn small_regions_are_used() {
         ("Jemalloc", [[0, 0, 0, 0], [49, 43, 43, 48], [73, 65, 65, 73], [86, 76, 76, 85]]),
         ("Hoard", [[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [49, 43, 45, 42]]),
     ];
+    let beyond = number(
+        instance(module()).as_mut(),
+        "usable_bytes",
+        &[u32::try_from(LEAST.len()).expect("a few"), 1 << 14, 24],
+    );
+    assert_eq!(beyond, u64::MAX, "an allocator has no row");
     for (allocator, (name, least)) in (0..).zip(LEAST) {
         for (kib, least) in [2, 4, 8, 16].into_iter().zip(least) {
             let mut instance = instance(module());

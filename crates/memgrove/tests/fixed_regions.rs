@@ -11,7 +11,7 @@ const SIZES: [usize; 4] = [24, 100, 300, 1000];
 
 /// The least percentages with words of 64 bits, for 2, 4, 8 and 16 KiB; what they are with 32 bits, the README says and a test of
 /// the lab asserts.
-const LEAST: [[[usize; 4]; 4]; 4] = [
+const LEAST: [[[usize; 4]; 4]; NAMES.len()] = [
     [[75, 73, 43, 48], [75, 75, 51, 73], [75, 76, 54, 85], [75, 77, 56, 91]],
     [[59, 68, 73, 48], [66, 78, 80, 73], [70, 83, 84, 85], [72, 85, 89, 91]],
     [[0, 0, 0, 0], [49, 43, 43, 48], [73, 65, 65, 73], [86, 76, 76, 85]],
