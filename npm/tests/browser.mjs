@@ -83,3 +83,18 @@ export async function until(holds, seconds = 60) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
+
+/** A page's program that uses the sample with wasm-bindgen's glue left out, from an address; then `done` is true. */
+export const lifeAt = (url) => `
+  const module = await WebAssembly.compileStreaming(fetch('${url}'));
+  const imports = {};
+  for (const { module: from, name } of WebAssembly.Module.imports(module)) (imports[from] ??= {})[name] = () => 0;
+  const { exports } = await WebAssembly.instantiate(module, imports);
+  exports.universe_new(16, 16);
+  globalThis.done = true;`;
+
+/** Waits until such a page shows what its heap holds. */
+export const untilHeapIsShown = (browser) => until(async () => /live.*at most/s.test(await browser.evaluate(HEAP)));
+
+/** What it shows. */
+export const HEAP = 'document.querySelector("memgrove-heap")?.shadowRoot.textContent ?? ""';

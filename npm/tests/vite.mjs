@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { open, until } from './browser.mjs';
+import { HEAP, lifeAt, open, until, untilHeapIsShown } from './browser.mjs';
 
 const [folder, needs] = process.argv.slice(2);
 const packaged = process.env.MEMGROVE_PACKAGE;
@@ -26,13 +26,7 @@ copyFileSync(join(process.env.SAMPLES, 'life-wasm-bindgen-wee_alloc.wasm'), join
 cpSync(packaged, join(root, 'node_modules/memgrove'), { recursive: true });
 writeFileSync(join(root, 'package.json'), '{"type":"module","dependencies":{"memgrove":"*"}}');
 writeFileSync(join(root, 'index.html'), '<!doctype html><title>app</title><link rel="icon" href="data:,"><body><script type="module" src="/main.js"></script>');
-writeFileSync(join(root, 'app.js'), `
-  const module = await WebAssembly.compileStreaming(fetch('/life.wasm'));
-  const imports = {};
-  for (const { module: from, name } of WebAssembly.Module.imports(module)) (imports[from] ??= {})[name] = () => 0;
-  const { exports } = await WebAssembly.instantiate(module, imports);
-  exports.universe_new(16, 16);
-  globalThis.done = true;`);
+writeFileSync(join(root, 'app.js'), lifeAt('/life.wasm'));
 if (needs === 'config') writeFileSync(join(root, 'vite.config.js'), block('optimizeDeps'));
 
 /** The page's program runs, and its heap is shown, or is not. */
@@ -41,9 +35,8 @@ async function look(url, isShown) {
   try {
     await browser.go(url);
     await until(() => browser.evaluate('globalThis.done === true'));
-    const shown = 'document.querySelector("memgrove-heap")?.shadowRoot.textContent ?? ""';
-    if (isShown) await until(async () => /live.*at most/s.test(await browser.evaluate(shown)));
-    else if (await browser.evaluate(shown)) throw new Error('what is built watches, too');
+    if (isShown) await untilHeapIsShown(browser);
+    else if (await browser.evaluate(HEAP)) throw new Error('what is built watches, too');
   } finally {
     browser.close();
   }

@@ -9,7 +9,7 @@ use xshell::{Shell, cmd};
 
 use crate::page;
 use crate::wasm_rust::WasmRust;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, npm_install};
 
 #[derive(clap::Args)]
 pub struct NpmArgs {}
@@ -91,13 +91,7 @@ pub fn test_elsewhere(workspace: &Workspace) -> Result<()> {
     let (tarball, _) = pack(workspace)?;
     let empty = install(&sh, &tarball)?;
     let folder = workspace.out().join("runtimes");
-    sh.create_dir(&folder)?;
-    let packages = RUNTIMES.map(|(package, ..)| package);
-    cmd!(
-        sh,
-        "npm install --silent --no-save --ignore-scripts --no-audit --no-fund --prefix {folder} {packages...}"
-    )
-    .run()?;
+    npm_install(&sh, &folder, &RUNTIMES.map(|(package, ..)| package))?;
     for (package, place, arguments) in RUNTIMES {
         let places = format!("{}/node_modules/{place}", folder.display());
         // Of some there are several builds for one system.
@@ -118,8 +112,7 @@ pub fn test_elsewhere(workspace: &Workspace) -> Result<()> {
         let folder = workspace.out().join("vite").join(version);
         sh.create_dir(&folder)?;
         sh.write_file(folder.join("package.json"), "{}")?;
-        cmd!(sh, "npm install --silent --no-save --ignore-scripts --no-audit --no-fund --prefix {folder} vite@{version}")
-            .run()?;
+        npm_install(&sh, &folder, &[format!("vite@{version}")])?;
         cmd!(sh, "{node} {script} {folder} {needs...}").run()?;
     }
     Ok(cmd!(sh, "cargo test --locked --workspace --test npm_register -- --ignored --nocapture").run()?)
@@ -139,10 +132,15 @@ fn paths(pattern: &str) -> Result<Vec<PathBuf>> {
 /// Installs the package in an empty folder.
 fn install(sh: &Shell, tarball: &Path) -> Result<tempfile::TempDir> {
     let empty = tempfile::tempdir()?;
-    fs::write(empty.path().join("package.json"), "{}")?;
-    let _folder = sh.push_dir(empty.path());
-    cmd!(sh, "npm install --silent --offline --no-audit --no-fund {tarball}").quiet().run()?;
+    install_packed(sh, tarball, empty.path())?;
     Ok(empty)
+}
+
+/// Installs a packed package in a folder that is a project of its own.
+pub fn install_packed(sh: &Shell, tarball: &Path, folder: &Path) -> Result<()> {
+    fs::write(folder.join("package.json"), "{}")?;
+    let _folder = sh.push_dir(folder);
+    Ok(cmd!(sh, "npm install --silent --offline --no-audit --no-fund {tarball}").quiet().run()?)
 }
 
 /// Where it lies there.

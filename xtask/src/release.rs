@@ -128,9 +128,8 @@ impl Part {
             }
             Self::Npm => {
                 let tarball = named(folder, "memgrove-", ".tgz")?;
-                fs::write(place.path().join("package.json"), "{}")?;
+                npm::install_packed(&sh, &tarball, place.path())?;
                 sh.change_dir(place.path());
-                cmd!(sh, "npm install --silent --offline --no-audit --no-fund {tarball}").quiet().run()?;
                 cmd!(sh, "npx memgrove fix {sample} -o anywhere.wasm").quiet().ignore_stdout().run()?;
                 cmd!(sh, "npx memgrove inspect --require bare anywhere.wasm")
                     .quiet()

@@ -6,7 +6,7 @@
 use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
 
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, npm_install};
 
 /// Debian packages: the command that shows that one is there (any build of it will do; without one, dpkg is
 /// asked), its name, and what it is for.
@@ -139,9 +139,8 @@ fn npm(workspace: &Workspace, sh: &Shell, dry_run: bool) -> Result<()> {
         }
     }
     if !is_complete && !dry_run {
-        sh.create_dir(&tools)?;
         // All at once: npm takes away what it is not told of.
-        cmd!(sh, "npm install --silent --no-save --ignore-scripts --prefix {tools} {packages...}").run()?;
+        npm_install(sh, &tools, &packages)?;
         // The machine's own Node stays the one that is called `node`: this one is for what asks for it.
         sh.remove_path(tools.join("node_modules/.bin/node"))?;
     }

@@ -64,6 +64,14 @@ impl Workspace {
     }
 }
 
+/// Installs npm packages into a folder, without running what they bring, and without a trace in the project that it lies in.
+pub fn npm_install(sh: &Shell, folder: &Path, packages: &[impl AsRef<str>]) -> Result<()> {
+    sh.create_dir(folder)?;
+    let packages = packages.iter().map(AsRef::as_ref);
+    let quiet = ["--silent", "--no-audit", "--no-fund"];
+    Ok(cmd!(sh, "npm install {quiet...} --no-save --ignore-scripts --prefix {folder} {packages...}").run()?)
+}
+
 /// The files of a folder by name; none if it is not there.
 pub fn folder(path: &Path) -> Result<BTreeMap<OsString, Vec<u8>>> {
     if !path.is_dir() {

@@ -5,11 +5,11 @@
 //! times are medians of samples taken in turn in one run; the control is the original measured against itself.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use memgrove_lab::engine::{self, EngineId, Host, Instance, Limits, Settings, Value};
 use memgrove_rewrite::check::{self, check};
-use memgrove_rewrite::swap::{Manners, Member};
+use memgrove_rewrite::swap::Member;
 use memgrove_rewrite::trace::{Options, Role, Sample, trace};
 use memgrove_rewrite::{Allocator, fix};
 
@@ -68,13 +68,9 @@ fn checked(wasm: &[u8], in_line: bool) -> Result<Vec<u8>, String> {
     let member = |func, role| Member { func, role, has_heap: false, is_certain: true };
     let options = check::Options {
         members: vec![member(0, Role::Malloc), member(1, Role::Free)],
-        sbrk: None,
-        manners: Manners::default(),
-        call_sites: true,
         in_line,
-        sites: true,
-        exact: BTreeSet::new(),
         max_bytes: 64 << 20,
+        ..check::Options::default()
     };
     check(&facts, &options).map(|checked| checked.wasm).map_err(|error| error.to_string())
 }

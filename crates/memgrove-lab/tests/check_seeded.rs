@@ -1,8 +1,6 @@
 //! Programs with one seeded misuse each: it is found at the right access, and their twins without it are not reported.
 //! The sources are compiled when the test runs; names are then taken away, too.
 
-use std::collections::BTreeSet;
-
 use memgrove_lab::engine::{self, EngineId, Instance, Memory, Module, Settings, Value};
 use memgrove_lab::wasi::{self, Streams};
 use memgrove_module::Facts;
@@ -131,11 +129,10 @@ fn checked_as(wasm: &[u8], in_line: bool, sites: bool) -> Result<Checked, String
         members: known.members,
         sbrk: known.sbrk,
         manners: known.manners,
-        call_sites: true,
         in_line,
         sites,
-        exact: BTreeSet::new(),
         max_bytes: 1 << 26,
+        ..Options::default()
     };
     check(&facts, &options).map_err(|error| error.to_string())
 }

@@ -1,9 +1,7 @@
 //! Which accesses are left out as one before them tests the same bytes, and which are not.
 
-use std::collections::BTreeSet;
-
 use memgrove_rewrite::check::{Options, check};
-use memgrove_rewrite::swap::{Manners, Member, Role};
+use memgrove_rewrite::swap::{Member, Role};
 
 /// 0 malloc, 1 free, 2 calls free, 3 calls nothing.
 const HEAP: &str = r#"(memory 1) (table 2 funcref) (elem (i32.const 0) $other $frees)
@@ -25,13 +23,8 @@ fn left_out(code: &str) -> (u32, u32) {
     let member = |func, role| Member { func, role, has_heap: false, is_certain: true };
     let options = Options {
         members: vec![member(0, Role::Malloc), member(1, Role::Free)],
-        sbrk: None,
-        manners: Manners::default(),
-        call_sites: true,
-        in_line: true,
-        sites: true,
-        exact: BTreeSet::new(),
         max_bytes: 1 << 20,
+        ..Options::default()
     };
     let checked = check(&facts, &options).expect("it can be checked");
     (checked.proven, checked.sites)

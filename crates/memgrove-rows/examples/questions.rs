@@ -44,6 +44,21 @@ struct Row {
     proposals: String,
 }
 
+impl Row {
+    fn leaks(&self) -> bool {
+        list(&self.defects).any(|defect| defect == "leaks")
+    }
+
+    fn is_bare(&self) -> bool {
+        list(&self.runs).any(|host| host == "bare")
+    }
+
+    /// Of the memory at the start.
+    fn pages(&self) -> Option<u64> {
+        self.memory_min_bytes.map(|bytes| bytes / PAGE_BYTES)
+    }
+}
+
 /// An answer: a table, and a picture of it.
 struct Answer {
     table: Grid,
@@ -116,10 +131,9 @@ fn in_short(rows: &[&Row]) -> String {
     let number = |is: &dyn Fn(&&Row) -> bool| rows.iter().copied().filter(is).count();
     let most = count(rows.iter().map(|row| (or_unknown(&row.allocator), ""))).into_iter().next();
     let (allocator, modules, _) = most.unwrap_or_default();
-    let mut pages: Vec<_> =
-        rows.iter().filter_map(|row| row.memory_min_bytes).map(|bytes| bytes / PAGE_BYTES).collect();
+    let mut pages: Vec<_> = rows.iter().filter_map(|row| row.pages()).collect();
     pages.sort_unstable();
-    let median = pages.get(pages.len().saturating_sub(1) / 2).copied().unwrap_or_default();
+    let median = median(&pages).unwrap_or_default();
     format!(
         "
 - **Allocators**: `{allocator}` is the most frequent, in {modules} modules; in {} it is unknown.
@@ -129,16 +143,17 @@ fn in_short(rows: &[&Row]) -> String {
 - **Proposals**: {} modules use none.
 ",
         number(&|row| row.allocator.is_empty()),
-        number(&|row| list(&row.defects).any(|defect| defect == "leaks")),
-        number(&is_bare),
-        number(&|row| !is_bare(row) && (!row.runs.is_empty() || !row.runs_if.is_empty())),
+        number(&|row| row.leaks()),
+        number(&|row| row.is_bare()),
+        number(&|row| !row.is_bare() && (!row.runs.is_empty() || !row.runs_if.is_empty())),
         number(&|row| row.runs.is_empty() && row.runs_if.is_empty()),
         number(&|row| row.proposals.is_empty()),
     )
 }
 
-fn is_bare(row: &&Row) -> bool {
-    list(&row.runs).any(|host| host == "bare")
+/// Of sorted numbers; the lower one of the two in the middle.
+fn median(sorted: &[u64]) -> Option<u64> {
+    sorted.get(sorted.len().checked_sub(1)? / 2).copied()
 }
 
 fn list(cell: &str) -> impl Iterator<Item = &str> {
@@ -176,10 +191,16 @@ fn counted<'a>(
     for (word, count, with) in &counts {
         table.row([(*word).to_owned(), count.to_string(), with.clone()]);
     }
-    let bars = counts.iter().take(MOST_BARS);
-    let chart =
-        bars.fold(BarChart::new(title, ""), |chart, (word, count, _)| chart.bar(*word, to_f64(*count)));
-    Answer { table, picture: Some(Picture { name, title, svg: chart.to_svg() }) }
+    Answer { table, picture: Some(bars(name, title, &counts)) }
+}
+
+/// A picture of counts.
+fn bars(name: &'static str, title: &'static str, counts: &[(&str, u64, String)]) -> Picture {
+    let chart = counts
+        .iter()
+        .take(MOST_BARS)
+        .fold(BarChart::new(title, ""), |chart, (word, count, _)| chart.bar(*word, to_f64(*count)));
+    Picture { name, title, svg: chart.to_svg() }
 }
 
 fn allocators(rows: &[&Row]) -> Answer {
@@ -188,8 +209,7 @@ fn allocators(rows: &[&Row]) -> Answer {
 }
 
 fn leaks(rows: &[&Row]) -> Answer {
-    let mut leaking: Vec<_> =
-        rows.iter().filter(|row| list(&row.defects).any(|defect| defect == "leaks")).collect();
+    let mut leaking: Vec<_> = rows.iter().filter(|row| row.leaks()).collect();
     leaking.sort_by_key(|row| (std::cmp::Reverse(row.size_bytes), &row.source));
     let mut table = Grid::new(["source", "allocator", "confidence", "bytes"]);
     for row in leaking.iter().take(MOST_MODULES) {
@@ -199,10 +219,7 @@ fn leaks(rows: &[&Row]) -> Answer {
     }
     let by_allocator = count(leaking.iter().map(|row| (row.allocator.as_str(), "")));
     let title = "Modules whose allocator often or never uses freed memory again";
-    let chart = by_allocator
-        .iter()
-        .fold(BarChart::new(title, ""), |chart, (id, count, _)| chart.bar(*id, to_f64(*count)));
-    Answer { table, picture: Some(Picture { name: "leaks", title, svg: chart.to_svg() }) }
+    Answer { table, picture: Some(bars("leaks", title, &by_allocator)) }
 }
 
 fn defects(rows: &[&Row]) -> Answer {
@@ -241,7 +258,7 @@ fn growth(rows: &[&Row]) -> Answer {
     for (growth, modules, _) in count(rows.iter().map(|row| (or_unknown(&row.growth), ""))) {
         let own = || rows.iter().filter(|row| or_unknown(&row.growth) == growth);
         let pure = own().filter(|row| row.imports == Some(0)).count();
-        let bare = own().copied().filter(is_bare).count();
+        let bare = own().filter(|row| row.is_bare()).count();
         table.row([growth.to_owned(), modules.to_string(), pure.to_string(), bare.to_string()]);
     }
     Answer { table, picture: None }
@@ -250,8 +267,7 @@ fn growth(rows: &[&Row]) -> Answer {
 fn memory(rows: &[&Row]) -> Answer {
     let mut by_toolchain: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
     for row in rows {
-        let pages = row.memory_min_bytes.map(|bytes| bytes / PAGE_BYTES);
-        by_toolchain.entry(or_unknown(&row.toolchain)).or_default().extend(pages);
+        by_toolchain.entry(or_unknown(&row.toolchain)).or_default().extend(row.pages());
     }
     by_toolchain.retain(|_, pages| !pages.is_empty());
     let mut all: Vec<u64> = by_toolchain.values().flatten().copied().collect();
@@ -259,8 +275,7 @@ fn memory(rows: &[&Row]) -> Answer {
         .into_iter()
         .map(|(toolchain, mut pages)| {
             pages.sort_unstable();
-            // The lower one of the two in the middle.
-            (pages[(pages.len() - 1) / 2], toolchain, pages)
+            (median(&pages).unwrap_or_default(), toolchain, pages)
         })
         .collect();
     lines.sort();

@@ -8,7 +8,7 @@ use xshell::{Shell, cmd};
 
 use super::recipe::{Build, Driver, Recipe};
 use crate::wasm_rust::WasmRust;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, npm_install};
 
 /// Compiles builds into a folder of their own.
 pub struct Compiler {
@@ -70,21 +70,19 @@ impl Compiler {
         fs::create_dir_all(&dir)?;
         let done = if let Some(version) = tool.strip_prefix("zig-") {
             println!("fingerprints: PyPI package ziglang=={version} into {}", dir.display());
-            cmd!(self.sh, "python3 -m pip install --quiet --no-deps --target {dir} ziglang=={version}").run()
+            cmd!(self.sh, "python3 -m pip install --quiet --no-deps --target {dir} ziglang=={version}")
+                .run()
+                .map_err(Into::into)
         } else if let Some(version) = tool.strip_prefix("as-") {
             println!("fingerprints: npm package assemblyscript@{version} into {}", dir.display());
-            cmd!(
-                self.sh,
-                "npm install --silent --no-save --ignore-scripts --prefix {dir} assemblyscript@{version}"
-            )
-            .run()
+            npm_install(&self.sh, &dir, &[format!("assemblyscript@{version}")])
         } else {
             bail!("no way to install {tool}")
         };
         if done.is_err() {
             fs::remove_dir_all(&dir)?;
         }
-        Ok(done?)
+        done
     }
 
     fn command(&self, recipe: &Recipe, level: &str, path: &Path) -> Result<()> {

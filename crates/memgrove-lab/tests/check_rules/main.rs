@@ -1,11 +1,9 @@
 //! The rules of checking, on both engines: which accesses are reported, what becomes of blocks, what is refused.
 
-use std::collections::BTreeSet;
-
 use memgrove_lab::engine::{EngineId, Host, Instance, Memory, Value};
 use memgrove_profile::{Misuse, MisuseKind, Profile};
 use memgrove_rewrite::check::{CheckError, FINISH, Options, check};
-use memgrove_rewrite::swap::{Manners, Member, Role};
+use memgrove_rewrite::swap::{Member, Role};
 
 mod leaks;
 mod sites;
@@ -52,13 +50,8 @@ fn member(func: u32, role: Role) -> Member {
 fn options(members: &[(u32, Role)]) -> Options {
     Options {
         members: members.iter().map(|(func, role)| member(*func, *role)).collect(),
-        sbrk: None,
-        manners: Manners::default(),
-        call_sites: true,
-        in_line: true,
-        sites: true,
-        exact: BTreeSet::new(),
         max_bytes: 1 << 24,
+        ..Options::default()
     }
 }
 

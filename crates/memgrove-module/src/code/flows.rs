@@ -20,34 +20,42 @@ const KEPT_BYTES: u32 = 64 << 10;
 pub struct Flows<'c, 'a> {
     /// The module's functions.
     pub code: &'c Code<'a>,
+    most_body_bytes: u32,
+    kept_bytes: u32,
     kept: RefCell<BTreeMap<u32, Option<Rc<Flow<'a>>>>>,
     bytes: Cell<u32>,
 }
 
 impl<'c, 'a> Flows<'c, 'a> {
-    /// None yet.
+    /// None yet; those of a library's functions.
     #[must_use]
     pub fn new(code: &'c Code<'a>) -> Self {
-        Self { code, kept: RefCell::default(), bytes: Cell::new(0) }
+        Self { most_body_bytes: MOST_BODY_BYTES, ..Self::keeping(code, KEPT_BYTES) }
     }
 
-    /// The flow of a defined function; none of one that is no library's, or that is not understood.
+    /// None yet; those of all functions, of which so many bytes of bodies are kept.
+    #[must_use]
+    pub fn keeping(code: &'c Code<'a>, kept_bytes: u32) -> Self {
+        Self { code, most_body_bytes: u32::MAX, kept_bytes, kept: RefCell::default(), bytes: Cell::new(0) }
+    }
+
+    /// The flow of a defined function; none of one that is too long, or that is not understood.
     #[must_use]
     pub fn of(&self, function: u32) -> Option<Rc<Flow<'a>>> {
         if let Some(flow) = self.kept.borrow().get(&function) {
             return flow.clone();
         }
         let bytes = self.code.body_len(function);
-        if bytes > MOST_BODY_BYTES {
+        if bytes > self.most_body_bytes {
             return None;
         }
         let flow = Flow::of(self.code, function).map(Rc::new);
         let mut kept = self.kept.borrow_mut();
-        if self.bytes.get() + bytes > KEPT_BYTES {
+        if self.bytes.get().saturating_add(bytes) > self.kept_bytes {
             kept.clear();
             self.bytes.set(0);
         }
-        self.bytes.set(self.bytes.get() + bytes);
+        self.bytes.set(self.bytes.get().saturating_add(bytes));
         kept.insert(function, flow.clone());
         flow
     }

@@ -2,11 +2,10 @@
 
 use memgrove_module::Facts;
 use memgrove_module::facts::ValType;
-use memgrove_profile::layout::Parts;
 use wasm_encoder::{Function, Instruction as I, MemArg, MemArgTarget, ValType as Type};
 
+use super::checker::Checker;
 use crate::edit::Edits;
-use crate::frames::Added;
 use crate::graft::{Constant, Data, Donor, GraftError, Item, Joint, Roots, graft};
 
 static LEAKS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/leaks.wasm"));
@@ -15,42 +14,23 @@ static LEAKS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/leaks.wasm"));
 /// each; and 17 pages of it are for the nodes and the globals.
 pub(super) const MOST_SHADOW_PAGES: u64 = (1 << 13) + 1 + (1 << 16) / 6 + 17;
 
-/// What the search is put among.
-pub(super) struct Around {
-    pub shadow: u32,
-    /// Functions of the checker, and of the recorder.
-    pub sync: u32,
-    pub is_sound: u32,
-    pub log: u32,
-    /// The global, and its first value, where it is known: see [`super::Bounds`].
-    pub stack_pointer: Option<u32>,
-    pub stack_base: u32,
-}
-
-/// Adds it. Returns the function that the host calls at the end.
+/// Adds it among what `around` names, as it does for the checker. Returns the function that the host calls at the end.
 pub(super) fn add(
     edits: &mut Edits<'_, '_>,
     facts: &Facts<'_>,
-    added: Added,
-    around: &Around,
+    checker: &Checker,
+    around: &dyn Fn(&str) -> Option<Item>,
 ) -> Result<u32, GraftError> {
-    let (put_globals, globals_bytes) = globals(edits, facts, around.shadow);
-    let constant = |value: u32| Some(Item::Constant(Constant::I32(value)));
+    let (put_globals, globals_bytes) = globals(edits, facts, checker.shadow);
     let joint = Joint {
-        bind: &|import| match import.name {
-            "program" => Some(Item::Memory(0)),
-            "shadow" => Some(Item::Memory(around.shadow)),
-            "recording" => Some(Item::Memory(added.memory)),
-            "sync" => Some(Item::Func(around.sync)),
-            "is_sound" => Some(Item::Func(around.is_sound)),
-            "log" => Some(Item::Func(around.log)),
-            "put_globals" => Some(Item::Func(put_globals)),
-            "globals_bytes" => constant(globals_bytes),
-            "frames" => Some(Item::Global(added.sp)),
-            "first_frame" => constant(Parts::OWN.stack),
-            "stack_pointer" => around.stack_pointer.map(Item::Global).or_else(|| constant(0)),
-            "stack_base" => constant(around.stack_base),
-            _ => None,
+        bind: &|import| {
+            Some(match import.name {
+                "sync" => Item::Func(checker.sync),
+                "is_sound" => Item::Func(checker.is_sound),
+                "put_globals" => Item::Func(put_globals),
+                "globals_bytes" => Item::Constant(Constant::I32(globals_bytes)),
+                other => return around(other),
+            })
         },
         memory: None,
         name: &|func| format!("memgrove.leaks.{func}"),

@@ -104,6 +104,21 @@ pub struct Options {
     pub max_bytes: u64,
 }
 
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            members: Vec::new(),
+            sbrk: None,
+            manners: Manners::default(),
+            call_sites: true,
+            in_line: true,
+            sites: true,
+            exact: BTreeSet::new(),
+            max_bytes: 1 << 30,
+        }
+    }
+}
+
 /// A module that reports misuse of its heap.
 #[derive(Debug, Clone)]
 pub struct Checked {
@@ -259,30 +274,36 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
     let inside = edits.add_global(ty, ConstExpr::i32_const(0));
     // Where blocks are live from the beginning, data may be blocks.
     let data_end = if old.is_snapshot() { 0 } else { u32::try_from(code.data_end()).unwrap_or(0) };
+    // What the checker and the search for leaks are both put among.
+    let around = |name: &str| {
+        Some(match name {
+            "program" => Item::Memory(0),
+            "shadow" => Item::Memory(shadow),
+            "recording" => Item::Memory(added.memory),
+            "log" => Item::Func(*log),
+            "frames" => Item::Global(added.sp),
+            "first_frame" => Item::Constant(Constant::I32(Parts::OWN.stack)),
+            "stack_pointer" => match bounds.stack_pointer {
+                Some(global) => Item::Global(global),
+                None => Item::Constant(Constant::I32(0)),
+            },
+            "stack_base" => Item::Constant(Constant::I32(bounds.stack_base)),
+            _ => return None,
+        })
+    };
     let joint = Joint {
         bind: &|import| {
             Some(match import.name {
-                "program" => Item::Memory(0),
-                "shadow" => Item::Memory(shadow),
-                "recording" => Item::Memory(added.memory),
                 "node_of" => Item::Func(added.record),
                 "here" => Item::Func(*here),
                 "ask" => Item::Func(stack.ask),
-                "log" => Item::Func(*log),
                 "is_fresh" => Item::Constant(Constant::I32(u32::from(!old.is_snapshot()))),
                 "data_end" => Item::Constant(Constant::I32(data_end)),
                 "inside" => Item::Global(inside),
-                "frames" => Item::Global(added.sp),
-                "first_frame" => Item::Constant(Constant::I32(Parts::OWN.stack)),
-                "stack_pointer" => match bounds.stack_pointer {
-                    Some(global) => Item::Global(global),
-                    None => Item::Constant(Constant::I32(0)),
-                },
                 "stack_low" => Item::Constant(Constant::I32(bounds.stack_low)),
-                "stack_base" => Item::Constant(Constant::I32(bounds.stack_base)),
                 "null_end" => Item::Constant(Constant::I32(bounds.null_end)),
                 "stack_first" => Item::Constant(Constant::I32(bounds.stack_first)),
-                _ => return None,
+                other => return around(other),
             })
         },
         memory: None,
@@ -297,15 +318,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         func.ok_or_else(|| GraftError::NoExport(name.to_owned()))
     };
     let checker = Checker::new(find, added, stack, (shadow, inside))?;
-    let around = leaks::Around {
-        shadow,
-        sync: checker.sync,
-        is_sound: checker.is_sound,
-        log: *log,
-        stack_pointer: bounds.stack_pointer,
-        stack_base: bounds.stack_base,
-    };
-    let finish = leaks::add(&mut edits, facts, added, &around)?;
+    let finish = leaks::add(&mut edits, facts, &checker, &around)?;
     edits.add_export(FINISH, wasmparser::ExternalKind::Func, finish)?;
 
     let others: Vec<u32> = accesses.funcs().filter(|func| !old.replaced.contains_key(func)).collect();

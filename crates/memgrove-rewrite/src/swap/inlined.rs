@@ -38,13 +38,13 @@ pub(super) struct Remains {
 /// What a function does where every block says that it was mapped; `None` if it needs more of the old allocator than that
 /// word. `state`: whether the allocator kept something at an address. Linear in the function.
 pub(super) fn with_mapped_blocks(
-    reader: &mut Reader<'_, '_>,
+    reader: &Reader<'_, '_>,
     func: u32,
     replaced: &BTreeMap<u32, Member>,
     state: &dyn Fn(u32) -> bool,
 ) -> Option<Remains> {
     let code = reader.code;
-    let flow = reader.flow_of_remains(func)?;
+    let flow = reader.flows.of(func)?;
     let params = u32::try_from(code.facts().func_type(func)?.params().len()).ok()?;
     let blocks = Blocks::of(&flow, params, replaced);
     let Words { words, tests } = blocks.words(&flow, params, replaced)?;

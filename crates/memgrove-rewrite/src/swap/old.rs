@@ -275,7 +275,7 @@ struct Stays {
 
 impl Stays {
     fn find(
-        reader: &mut Reader<'_, '_>,
+        reader: &Reader<'_, '_>,
         knowing: &[(u32, Why)],
         replaced: &BTreeMap<u32, Member>,
         own: &Own,

@@ -1,10 +1,9 @@
 //! Reads functions, each as closely as a question needs: at a glance, or following its values.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 
 use memgrove_module::Code;
-use memgrove_module::code::{Flow, memory_access};
+use memgrove_module::code::{Flows, memory_access};
 use memgrove_module::facts::{Facts, Numbers};
 use wasmparser::Operator;
 
@@ -20,34 +19,25 @@ pub(crate) struct Reader<'c, 'a> {
     pub code: &'c Code<'a>,
     uses: BTreeMap<u32, Option<Uses>>,
     glances: BTreeMap<u32, Option<Glance>>,
-    flows: BTreeMap<u32, Option<Rc<Flow<'a>>>>,
-    kept_bytes: u32,
+    /// Those of functions that may hold code of the allocator's: they are asked for in each round in which something is
+    /// added.
+    pub flows: Flows<'c, 'a>,
 }
 
 impl<'c, 'a> Reader<'c, 'a> {
     pub fn new(code: &'c Code<'a>) -> Self {
-        Self { code, uses: BTreeMap::new(), glances: BTreeMap::new(), flows: BTreeMap::new(), kept_bytes: 0 }
+        Self {
+            code,
+            uses: BTreeMap::new(),
+            glances: BTreeMap::new(),
+            flows: Flows::keeping(code, KEPT_BYTES),
+        }
     }
 
     /// What a function does with memory; `None` if it is not understood.
     pub fn uses(&mut self, func: u32) -> Option<&Uses> {
         let code = self.code;
         self.uses.entry(func).or_insert_with(|| Uses::of(code, func)).as_ref()
-    }
-
-    /// The flow of a function that may hold code of the allocator's: it is asked for in each round in which something is
-    /// added.
-    pub fn flow_of_remains(&mut self, func: u32) -> Option<Rc<Flow<'a>>> {
-        if let Some(flow) = self.flows.get(&func) {
-            return flow.clone();
-        }
-        let flow = Flow::of(self.code, func).map(Rc::new);
-        let bytes = self.code.body_len(func);
-        if self.kept_bytes.saturating_add(bytes) <= KEPT_BYTES {
-            self.kept_bytes += bytes;
-            self.flows.insert(func, flow.clone());
-        }
-        flow
     }
 
     /// Whether a function may look a little before an address, or at flags in a word behind which it hands one on. To see

@@ -123,7 +123,8 @@ impl Uses {
             match memory_access(operator) {
                 Some(MemoryAccess { kind: AccessKind::Plain, memarg, width_bytes, writes, .. }) => {
                     let offset = i64::try_from(memarg.offset).unwrap_or(i64::MAX);
-                    let taken_by = if takes_bits && !writes { flow.uses(at) } else { Vec::new() };
+                    let taken_by =
+                        if takes_bits && may_be_flags(operator) { flow.uses(at) } else { Vec::new() };
                     if is_taken_apart(&flow, at, &taken_by)
                         && let Some((base, distance)) = based(&flow, params, at, 0)
                     {
@@ -286,16 +287,16 @@ fn is_taken_apart(flow: &Flow<'_>, at: usize, uses: &[(usize, usize)]) -> bool {
     matches!(flow.code[at], Operator::I32Load { .. }) && uses.iter().any(takes)
 }
 
+/// Whether an instruction loads a header, or the byte of it that holds the flags.
+fn may_be_flags(operator: &Operator<'_>) -> bool {
+    matches!(operator, Operator::I32Load { .. } | Operator::I32Load8U { .. } | Operator::I32Load8S { .. })
+}
+
 /// Whether what is loaded is only asked for its two lowest bits, and these only for being set: dlmalloc's
 /// "this block was not mapped", before it is cleared. `uses`: those of what is loaded.
 pub(super) fn is_flag_test(flow: &Flow<'_>, at: usize, uses: &[(usize, usize)]) -> bool {
-    if !matches!(
-        flow.code[at],
-        Operator::I32Load { .. } | Operator::I32Load8U { .. } | Operator::I32Load8S { .. }
-    ) {
-        return false;
-    }
-    !uses.is_empty()
+    may_be_flags(&flow.code[at])
+        && !uses.is_empty()
         && uses.iter().all(|&(user, which)| {
             matches!(flow.code[user], Operator::I32And)
                 && matches!(flow.const_operand(user, 1 - which.min(1)), Some(1..=3))
