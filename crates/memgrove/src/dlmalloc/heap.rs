@@ -12,6 +12,10 @@ use crate::word::WORD;
 /// looking at empty lists costs nothing.
 const MERGE_BYTES: usize = 1 << 16;
 
+/// So many blocks may wait in quick lists, and four more for each live one: a program with a few live blocks that frees and
+/// allocates in turn would otherwise have them merged, and cut again, every few calls.
+const MERGE_BLOCKS: usize = 16;
+
 /// One heap. All zero until the first allocation, so that it costs no bytes in a module's data.
 ///
 /// No block holds an address within this struct: a heap may be moved.
@@ -143,13 +147,21 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
         }
     }
 
-    /// As many blocks were freed as were live when the quick lists were merged last, so that these may hold all that are out
-    /// (H9): merges them. Linear in the blocks merged, of which there are no more than were freed meanwhile.
+    /// As many blocks were freed as were live when they were counted last, so that the quick lists may hold all that are out
+    /// (H9): counts them again, and merges the quick lists if they hold all, or many beside the live ones. Linear in the
+    /// blocks that they hold, which are a few, a few for each free since, or merged.
     #[cold]
     #[inline(never)]
     fn settle(&mut self) {
         if self.is_small() {
             self.credit = usize::MAX / 2;
+            return;
+        }
+        let waiting = self.waiting();
+        let live = self.out - waiting;
+        if live != 0 && waiting <= MERGE_BLOCKS + 4 * live {
+            self.credit = live;
+            self.release_victim();
             return;
         }
         self.flush();
@@ -310,16 +322,43 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
         }
     }
 
+    /// Gives the victim back to the heap, and its address, or zero.
+    #[inline(always)]
+    fn release_victim(&mut self) -> usize {
+        let victim = core::mem::take(&mut self.victim);
+        if victim != 0 {
+            // SAFETY: the victim looks live (H6) and is nobody's.
+            unsafe { self.release(victim) };
+        }
+        victim
+    }
+
+    /// How many blocks the quick lists hold.
+    #[inline]
+    fn waiting(&self) -> usize {
+        let mut count = 0;
+        for heads in self.quick.chunks_exact(8) {
+            // Most lists are empty.
+            if heads.iter().fold(0, |any, head| any | head) == 0 {
+                continue;
+            }
+            for &head in heads {
+                let mut block = head;
+                while block != 0 {
+                    // SAFETY: members hold the next one's address (H6).
+                    block = unsafe { load_link(block) };
+                    count += 1;
+                }
+            }
+        }
+        count
+    }
+
     /// Merges the quick lists and the victim into the heap. Whether there was anything to merge.
     #[inline(never)]
     pub(super) fn flush(&mut self) -> bool {
         let mut merged = 0;
-        let mut found = self.victim;
-        if found != 0 {
-            self.victim = 0;
-            // SAFETY: the victim looks live (H6) and is nobody's.
-            unsafe { self.release(found) };
-        }
+        let mut found = self.release_victim();
         for bin in 0..SMALL_BINS {
             let mut block = core::mem::take(&mut self.quick[bin]);
             found |= block;

@@ -9,8 +9,9 @@
 //!   they took a third more instructions on loads of larger blocks, and saved no memory.
 //! - Small blocks are freed without being merged, into *quick lists* by exact size (C. B. Weinstock and W. A. Wulf,
 //!   *QuickFit*, 1988), where the next request of that size finds them in a dozen instructions. They are merged before
-//!   memory grows, before the top is cut beyond the next 64 KiB, each time that half a heap of larger blocks was freed, and each
-//!   time that as many blocks were freed as are live, so that they do not keep larger pieces of memory apart for long.
+//!   memory grows, before the top is cut beyond the next 64 KiB, each time that half a heap of larger blocks was freed, and when
+//!   they are found to hold more than a few blocks and four for each live one, so that they do not keep larger pieces of memory
+//!   apart for long.
 //!
 //! # A block
 //!
@@ -54,8 +55,9 @@
 //!
 //! Quick lists keep what was freed apart, so the same work, done again, would find the heap cut otherwise, need a little more
 //! in some rounds, and grow for as long as it runs. H10 makes it a fixed point without a count of live blocks, which every
-//! call would pay for: frees count down from the blocks that were live when the quick lists were merged last, and at zero they are
-//! merged again. That takes no longer than the frees that led to it.
+//! call would pay for: frees count down from the blocks that were live when the quick lists were looked through last, and at
+//! zero they are looked through again, and merged if nothing is live or if they hold many. That takes, amortised, a constant
+//! time for each free.
 //!
 //! # Complexity
 //!
