@@ -157,10 +157,11 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
             self.credit = usize::MAX / 2;
             return;
         }
-        let waiting = self.waiting();
+        let waiting = self.walk_quick(false);
         let live = self.out - waiting;
         if live != 0 && waiting <= MERGE_BLOCKS + 4 * live {
             self.credit = live;
+            // It is cut anew, where it serves best.
             self.release_victim();
             return;
         }
@@ -323,7 +324,7 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
     }
 
     /// Gives the victim back to the heap, and its address, or zero.
-    #[inline(always)]
+    #[inline(never)]
     fn release_victim(&mut self) -> usize {
         let victim = core::mem::take(&mut self.victim);
         if victim != 0 {
@@ -333,22 +334,25 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
         victim
     }
 
-    /// How many blocks the quick lists hold.
-    #[inline]
-    fn waiting(&self) -> usize {
+    /// How many blocks the quick lists hold; takes them out and merges them if `merging`.
+    #[inline(never)]
+    fn walk_quick(&mut self, merging: bool) -> usize {
         let mut count = 0;
-        for heads in self.quick.chunks_exact(8) {
-            // Most lists are empty.
-            if heads.iter().fold(0, |any, head| any | head) == 0 {
-                continue;
+        for head in 0..SMALL_BINS {
+            let mut block = self.quick[head];
+            if merging {
+                self.quick[head] = 0;
             }
-            for &head in heads {
-                let mut block = head;
-                while block != 0 {
-                    // SAFETY: members hold the next one's address (H6).
-                    block = unsafe { load_link(block) };
-                    count += 1;
+            while block != 0 {
+                // SAFETY: members look live, are nobody's, and hold the next one's address (H6).
+                unsafe {
+                    let next = load_link(block);
+                    if merging {
+                        self.release(block);
+                    }
+                    block = next;
                 }
+                count += 1;
             }
         }
         count
@@ -357,23 +361,10 @@ impl<S: PageSource, const GRAIN: usize> Heap<S, GRAIN> {
     /// Merges the quick lists and the victim into the heap. Whether there was anything to merge.
     #[inline(never)]
     pub(super) fn flush(&mut self) -> bool {
-        let mut merged = 0;
-        let mut found = self.release_victim();
-        for bin in 0..SMALL_BINS {
-            let mut block = core::mem::take(&mut self.quick[bin]);
-            found |= block;
-            while block != 0 {
-                // SAFETY: members look live, are nobody's, and hold the next one's address (H6).
-                unsafe {
-                    let next = load_link(block);
-                    self.release(block);
-                    block = next;
-                }
-                merged += 1;
-            }
-        }
+        let victim = self.release_victim();
+        let merged = self.walk_quick(true);
         self.out -= merged;
         self.credit = self.out;
-        found != 0
+        victim | merged != 0
     }
 }
