@@ -104,6 +104,7 @@ Register-ArgumentCompleter -Native -CommandName 'memgrove' -ScriptBlock {
             [CompletionResult]::new('--scale', '--scale', [CompletionResultType]::ParameterName, 'Size of the workloads, in per cent of the standard size [default: 25, quick: 5]')
             [CompletionResult]::new('--seed', '--seed', [CompletionResultType]::ParameterName, 'Seed of the workloads'' random numbers')
             [CompletionResult]::new('--rounds', '--rounds', [CompletionResultType]::ParameterName, 'Rounds of wall times; 0 counts only [default: 5, quick: 3]')
+            [CompletionResult]::new('--repeat', '--repeat', [CompletionResultType]::ParameterName, 'Rounds of the same work in one instance: what a heap holds after 1, 2, 20 and N of them, and whether it still grows')
             [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Numbers of threads [default: 1,2; quick: none]')
             [CompletionResult]::new('--save', '--save', [CompletionResultType]::ParameterName, 'Save raw samples after every measurement, and resume from FILE if it exists')
             [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'Measure nothing; render a saved run')

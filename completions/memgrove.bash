@@ -101,7 +101,7 @@ _memgrove() {
             return 0
             ;;
         memgrove__subcmd__bench)
-            opts="-q -h -V --allocators --workloads --engine --guest --trace --scale --seed --rounds --threads --quick --save --from --report --markdown --plots --json --list --color --quiet --help --version"
+            opts="-q -h -V --allocators --workloads --engine --guest --trace --scale --seed --rounds --repeat --threads --quick --save --from --report --markdown --plots --json --list --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -136,6 +136,10 @@ _memgrove() {
                     return 0
                     ;;
                 --rounds)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --repeat)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -102,6 +102,7 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l trace -d 'Re
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l scale -d 'Size of the workloads, in per cent of the standard size [default: 25, quick: 5]' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l seed -d 'Seed of the workloads\' random numbers' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l rounds -d 'Rounds of wall times; 0 counts only [default: 5, quick: 3]' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l repeat -d 'Rounds of the same work in one instance: what a heap holds after 1, 2, 20 and N of them, and whether it still grows' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l threads -d 'Numbers of threads [default: 1,2; quick: none]' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l save -d 'Save raw samples after every measurement, and resume from FILE if it exists' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l from -d 'Measure nothing; render a saved run' -r -F

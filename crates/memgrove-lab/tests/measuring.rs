@@ -161,6 +161,33 @@ fn a_sound_allocator_is_counted_and_repeats_exactly() {
     assert_eq!(measured(&catalogue, &request()).to_json(), results.to_json());
 }
 
+/// A heap that reuses what the first page holds never grows; one that never does grows for as long as it is asked to.
+#[test]
+fn what_a_heap_holds_after_many_rounds_is_shown_with_the_last_that_grew() {
+    const ROUNDS: u32 = 30;
+    let catalogue = catalogue(vec![guest("leaky", Role::Peer, &guest_wat(BUMP, 2000, 0, 1))]);
+    // A leak is no reason to leave it out: what it holds is what is asked for.
+    let results = measured(&catalogue, &Request { repeats: ROUNDS, ..request() });
+    let rounds = |id: &str| -> Vec<u32> {
+        results.repeated(id, "churn").unwrap().held.iter().map(|held| held.round).collect()
+    };
+    let sound = results.repeated("dlmalloc", "churn").unwrap();
+    assert_eq!((rounds("dlmalloc"), sound.last_growth_round), (vec![1, 2, 20, ROUNDS], 0), "{sound:?}");
+    assert!(sound.held.iter().all(|held| held.heap_bytes == sound.held[0].heap_bytes), "{sound:?}");
+    let leaky = results.repeated("leaky", "churn").unwrap();
+    assert_eq!((rounds("leaky"), leaky.last_growth_round), (vec![1, 2, 20, ROUNDS], ROUNDS), "{leaky:?}");
+    let lines = results.lines();
+    let late: Vec<_> = lines.iter().map(|line| (line.allocator.id.as_str(), line.grows_late)).collect();
+    assert!(
+        late.contains(&("dlmalloc", Some((0, 1)))) && late.contains(&("leaky", Some((1, 1)))),
+        "{late:?}"
+    );
+    let growths = |id: &str| results.figures(id, "churn").unwrap().growths;
+    assert!(growths("leaky") > growths("dlmalloc"), "{:?} {:?}", growths("leaky"), growths("dlmalloc"));
+    // It goes on where it was, and is another run with other rounds.
+    assert_eq!(Results::from_json(&results.to_json()).unwrap(), results);
+}
+
 #[test]
 fn every_way_to_fail_is_shown_with_its_reason() {
     let peer = |name, wat: &str| guest(name, Role::Peer, wat);

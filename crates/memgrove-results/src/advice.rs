@@ -292,8 +292,13 @@ mod tests {
     use super::*;
 
     fn candidate(name: &str, pages: u64, instructions: u64, code: u64) -> Candidate {
-        let own_code =
-            OwnCode { oz_bytes: code, oz_optimised_bytes: code, o3_bytes: code, o3_optimised_bytes: code };
+        let own_code = OwnCode {
+            oz_bytes: code,
+            oz_optimised_bytes: code,
+            oz_brotli_bytes: None,
+            o3_bytes: code,
+            o3_optimised_bytes: code,
+        };
         Candidate {
             allocator: name.to_owned(),
             title: name.to_owned(),

@@ -218,6 +218,10 @@ pub struct OwnCode {
     pub oz_bytes: u64,
     /// Compiled for size, after `wasm-opt -Oz`.
     pub oz_optimised_bytes: u64,
+    /// Compiled for size, after `wasm-opt -Oz`, then Brotli: what the whole module with the allocator is above the one
+    /// without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oz_brotli_bytes: Option<u64>,
     /// Compiled for speed (`-O3`), as built.
     pub o3_bytes: u64,
     /// Compiled for speed, after `wasm-opt -O3`.

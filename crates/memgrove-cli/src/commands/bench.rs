@@ -78,6 +78,11 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
 
+    /// Rounds of the same work in one instance: what a heap holds after 1, 2, 20 and N of them, and whether it
+    /// still grows
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=100_000))]
+    repeat: u32,
+
     /// Numbers of threads [default: 1,2; quick: none]
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=64))]
     threads: Vec<u32>,
@@ -228,6 +233,7 @@ fn measured(args: &BenchArgs, save: Option<&Target>, out: &mut Output) -> Result
         }),
         seed: args.seed,
         rounds: args.rounds.unwrap_or(if args.quick { 3 } else { 5 }),
+        repeats: args.repeat,
         threads: match (args.threads.as_slice(), args.quick) {
             ([], true) => Vec::new(),
             ([], false) => vec![1, 2],

@@ -108,6 +108,8 @@ pub(super) struct Account {
     taken: [u64; COUNTED.len()],
     /// The last growth, until the next: it is taken back when the engine says that it failed.
     pending: Option<(usize, u64)>,
+    /// How often a memory grew, and was made.
+    growths: u64,
     /// What ended the current call first, if it was a limit of ours: the engine's own error may say less, and a
     /// function of the host between two calls may hide it.
     ended: Option<EngineError>,
@@ -128,6 +130,7 @@ impl Account {
             budget: budget.clone(),
             taken: [0; COUNTED.len()],
             pending: None,
+            growths: 0,
             ended: None,
             nested_calls: 0,
         }
@@ -214,6 +217,7 @@ impl Account {
         let amount = desired.saturating_sub(current) as u64;
         self.take(at, amount)?;
         self.pending = Some((at, amount));
+        self.growths += u64::from(at == MEMORY && amount > 0);
         Ok(())
     }
 
@@ -222,11 +226,17 @@ impl Account {
     pub(super) fn growth_failed(&mut self, by_host: bool) {
         let Some((at, amount)) = self.pending.take() else { return };
         self.taken[at] -= amount;
+        self.growths -= u64::from(at == MEMORY && amount > 0);
         self.budget.give_back(at, amount);
         if by_host {
             let limit = self.budget.limit(COUNTED[at]);
             self.end(EngineError::Budget(Exceeded { resource: Resource::HostMemory, asked: amount, limit }));
         }
+    }
+
+    /// How often memories have grown, one that was made counted as well.
+    pub(super) fn growths(&self) -> u64 {
+        self.growths
     }
 
     /// Says that a limit has ended the current call.

@@ -73,6 +73,10 @@ impl<W: Working> Instance for Running<W> {
         });
     }
 
+    fn growths(&mut self) -> Option<u64> {
+        self.with(|working| Ok(working.growths())).ok().flatten()
+    }
+
     fn memory_bytes(&mut self, memory: Memory<'_>) -> Result<u64, EngineError> {
         self.with_memory(memory, |working, memory| working.memory_bytes(memory))
     }

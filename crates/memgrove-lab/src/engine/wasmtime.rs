@@ -355,6 +355,10 @@ impl Instance for InStore {
         self.fuel_limit = self.fuel_limit.map(|_| fuel);
     }
 
+    fn growths(&mut self) -> Option<u64> {
+        Some(self.store.data().bounds.account.growths())
+    }
+
     fn memory_bytes(&mut self, memory: Memory<'_>) -> Result<u64, EngineError> {
         Ok(self.memory(memory)?.data_size(&self.store) as u64)
     }

@@ -63,6 +63,7 @@ fn measure(
 ) -> Result<(), Failure> {
     let limit = fuel_limit(expectation);
     let mut bout = subject.begin(work)?;
+    let growths_before = bout.growths();
     let first = bout.run(limit)?;
     let fuel = first.fuel.ok_or_else(|| Failure::Unusable { words: "no fuel was counted".to_owned() })?;
     let mut counted = Figures {
@@ -71,6 +72,7 @@ fn measure(
         peak_live_bytes: bout.counter("peak_live_bytes")?,
         heap_bytes: bout.counter("heap_bytes")?,
         growth_bytes: [0; 2],
+        growths: bout.growths().zip(growths_before).map(|(after, before)| after - before),
         checksum: first.checksum,
     };
     *figures = Some(counted);

@@ -23,6 +23,7 @@ mod clock;
 mod failed;
 mod machine;
 mod phases;
+mod repeat;
 mod replayer;
 mod weight;
 
@@ -59,6 +60,8 @@ pub struct Request {
     pub seed: u32,
     /// Rounds of wall times; 0 for counting only.
     pub rounds: usize,
+    /// Rounds of the same work in one instance, for what a heap holds after them; 0 for none.
+    pub repeats: u32,
     /// Numbers of threads; none for no threads.
     pub threads: Vec<u32>,
     /// Commit that memgrove was built from.
@@ -75,6 +78,7 @@ impl Default for Request {
             scale_percent: STANDARD_SCALE,
             seed: 1,
             rounds: 5,
+            repeats: 0,
             threads: vec![1, 2],
             commit: None,
         }
@@ -241,6 +245,7 @@ impl Plan {
             scale_percent: request.scale_percent,
             seed: request.seed,
             rounds: request.rounds,
+            repeats: request.repeats,
             base: base.allocator.clone(),
             floor: floor.map(|floor| floor.allocator.clone()),
             allocators,

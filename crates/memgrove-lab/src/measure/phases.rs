@@ -11,9 +11,10 @@ use super::clock::MachineClock;
 use super::count::{Expectation, count, counting_engine};
 use super::failure::Failure;
 use super::lock::{TimingLock, busy_warning, load_average};
-use super::results::{Count, Results, ThreadWall};
+use super::repeat;
+use super::results::{Count, Repeated, Results, ThreadWall};
 use super::saved::ResultsError;
-use super::subject::Subject;
+use super::subject::{Subject, Work};
 use super::threads::Crew;
 use super::wall::{Entrant, Rounds, time};
 use super::{Event, MeasureError, Plan};
@@ -47,6 +48,7 @@ pub fn run(
         });
     let guests = infos.map(|info| catalogue.guest(info)).collect::<Result<Vec<_>, _>>()?;
     counts(plan, &guests, results, save, tell)?;
+    repeats(plan, &guests, results, save, tell)?;
     if plan.setting.rounds == 0 {
         return Ok(());
     }
@@ -214,6 +216,51 @@ fn walls(
             }
         }
         results.walls.extend(walls);
+        saved(results, save)?;
+    }
+    Ok(())
+}
+
+/// What heaps hold after many rounds of the same work, of those that did it soundly.
+fn repeats(
+    plan: &Plan,
+    guests: &[Guest],
+    results: &mut Results,
+    save: Option<Save<'_>>,
+    tell: &(dyn Fn(Event<'_>) + Sync),
+) -> Result<(), MeasureError> {
+    let rounds = plan.setting.repeats;
+    let guests: Vec<_> = guests.iter().filter(|guest| guest.info.role != Role::Floor).collect();
+    if rounds == 0 {
+        return Ok(());
+    }
+    tell(Event::Phase { name: "repeating", steps: plan.works.len() * guests.len() });
+    let engine = repeat::engine()?;
+    for guest in guests {
+        let id = &guest.info.allocator;
+        let is_missing = |results: &Results, work: &Work| {
+            results.repeated(id, &work.id).is_none() && results.count(id, &work.id).is_some_and(is_sound)
+        };
+        let missing: Vec<&Work> = plan.works.iter().filter(|work| is_missing(results, work)).collect();
+        (missing.len()..plan.works.len()).for_each(|_| tell(Event::Step));
+        if missing.is_empty() {
+            continue;
+        }
+        let Ok(subject) = load_one(&*engine, guest) else { continue };
+        let repeated: Vec<Repeated> = missing
+            .par_iter()
+            .map(|work| {
+                let repeated = repeat::repeat(&subject, id, work, rounds);
+                tell(Event::Step);
+                repeated
+            })
+            .collect();
+        for Repeated { allocator, workload, failure, .. } in &repeated {
+            if let Some(failure) = failure {
+                tell(Event::Failed { allocator, workload, failure });
+            }
+        }
+        results.repeated.extend(repeated);
         saved(results, save)?;
     }
     Ok(())

@@ -169,6 +169,11 @@ impl Bout {
         Ok(Run { checksum, elapsed: outcome.elapsed, fuel: outcome.fuel })
     }
 
+    /// How often the guest's memory has grown, where the engine counts it; only differences mean something.
+    pub(super) fn growths(&mut self) -> Option<u64> {
+        self.instance.growths()
+    }
+
     /// A counter of the guest, such as `calls` or `heap_bytes`.
     ///
     /// # Errors

@@ -19,6 +19,9 @@ pub struct Results {
     pub setting: Setting,
     /// Fuel, calls and bytes: the same in every run of the same guests.
     pub counts: Vec<Count>,
+    /// Heaps of programs that live long.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repeated: Vec<Repeated>,
     /// Wall times of one thread.
     pub walls: Vec<Wall>,
     /// Wall times of several threads.
@@ -44,6 +47,9 @@ pub struct Setting {
     pub seed: u32,
     /// Rounds of wall times.
     pub rounds: usize,
+    /// Rounds of the same work in one instance; 0 if none were asked for.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub repeats: u32,
     /// Id of the allocator that ratios are to.
     pub base: String,
     /// Id of the allocator that only bumps a pointer.
@@ -126,8 +132,36 @@ pub struct Figures {
     pub heap_bytes: u64,
     /// Bytes that the heap grew in each of the identical runs after the first.
     pub growth_bytes: [u64; 2],
+    /// How often memory grew in the first run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub growths: Option<u64>,
     /// The workload's answer.
     pub checksum: u64,
+}
+
+/// What the heap holds when one instance does the same work again and again, everything freed at the end of each round.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Repeated {
+    /// Id of the allocator.
+    pub allocator: String,
+    /// Id of the workload.
+    pub workload: String,
+    /// Bytes of the heap after some of the rounds, the last among them.
+    pub held: Vec<Held>,
+    /// The last round in which it grew; 0 if it never did.
+    pub last_growth_round: u32,
+    /// Why it did not come to the end, if it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+/// What a heap holds after a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Which round, from 1.
+    pub round: u32,
+    /// Bytes of the heap.
+    pub heap_bytes: u64,
 }
 
 /// Which of an instance's runs.
@@ -189,6 +223,11 @@ pub struct ThreadWall {
     pub failure: Option<Failure>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 /// A text does not hold results that can be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
@@ -211,6 +250,7 @@ impl Results {
             schema_version: SCHEMA_VERSION,
             setting,
             counts: Vec::new(),
+            repeated: Vec::new(),
             walls: Vec::new(),
             threads: Vec::new(),
         }
@@ -238,8 +278,9 @@ impl Results {
             (old.machine != new.machine, "machine"),
             (old.engines != new.engines, "set of engines, or another version of one"),
             (
-                (old.scale_percent, old.seed, old.rounds) != (new.scale_percent, new.seed, new.rounds),
-                "scale, seed or number of rounds",
+                (old.scale_percent, old.seed, old.rounds, old.repeats)
+                    != (new.scale_percent, new.seed, new.rounds, new.repeats),
+                "scale, seed, number of rounds or of repetitions",
             ),
             (
                 old.allocators != new.allocators || old.base != new.base,
@@ -276,6 +317,12 @@ impl Results {
         self.counts.iter().find(|count| count.allocator == allocator && count.workload == workload)
     }
 
+    /// What one allocator's heap held under one workload that was repeated.
+    #[must_use]
+    pub fn repeated(&self, allocator: &str, workload: &str) -> Option<&Repeated> {
+        self.repeated.iter().find(|other| other.allocator == allocator && other.workload == workload)
+    }
+
     /// The wall times of one allocator under one workload on one engine.
     #[must_use]
     pub fn wall(&self, engine: EngineId, workload: &str, allocator: &str, control: bool) -> Option<&Wall> {
@@ -299,6 +346,7 @@ pub(crate) fn sample_setting() -> Setting {
         scale_percent: 100,
         seed: 1,
         rounds: 3,
+        repeats: 0,
         base: "base".to_owned(),
         floor: None,
         allocators: Vec::new(),

@@ -3,7 +3,7 @@
 use memgrove_module::PAGE_BYTES;
 
 use super::failure::Failure;
-use super::results::{Allocator, Count, Figures, Heat, Results, ThreadWall};
+use super::results::{Allocator, Count, Figures, Heat, Repeated, Results, ThreadWall};
 use super::stats::{Comparison, Summary, geometric_mean, ratios_by_round};
 use crate::EngineId;
 use crate::guest::Role;
@@ -19,6 +19,12 @@ pub struct Line<'a> {
     pub own_fuel: Option<OwnFuel>,
     /// Geometric mean of heap bytes by peak live bytes.
     pub footprint: Option<f64>,
+    /// Growths of memory in a workload's first run: the mean.
+    pub growths: Option<f64>,
+    /// Geometric mean of its heap's bytes by the base's, after the last round of repeated work.
+    pub held_ratio: Option<f64>,
+    /// Under how many of the repeated workloads it still grew after the second round, and how many there are.
+    pub grows_late: Option<(usize, usize)>,
     /// Number of workloads it did soundly, leaks not counted as sound.
     pub sound: usize,
     /// Number of workloads it was counted under.
@@ -54,8 +60,14 @@ impl Results {
         let own = counts.iter().filter_map(|count| self.own_fuel_per_call(&allocator.id, &count.workload));
         let own: Vec<f64> = own.collect();
         let own_fuel = Summary::of(own.iter().copied()).filter(|_| allocator.role != Role::Floor);
+        let growths = counts.iter().filter_map(|count| self.growths(&allocator.id, &count.workload));
+        let repeated: Vec<_> = self.repeated.iter().filter(|other| other.allocator == allocator.id).collect();
+        let late = repeated.iter().filter(|repeated| repeated.last_growth_round > 2).count();
         Line {
             allocator,
+            growths: mean(&growths.map(to_f64).collect::<Vec<_>>()),
+            held_ratio: geometric_mean(repeated.iter().filter_map(|repeated| self.held_ratio(repeated))),
+            grows_late: (!repeated.is_empty()).then_some((late, repeated.len())),
             fuel_ratio: geometric_mean(
                 counts.iter().filter_map(|count| self.fuel_ratio(&allocator.id, &count.workload)),
             ),
@@ -100,6 +112,22 @@ impl Results {
         }
         let Figures { fuel, calls, .. } = self.figures(allocator, workload)?;
         (*calls > 0).then(|| (to_f64(*fuel) - to_f64(floor.fuel)) / to_f64(*calls))
+    }
+
+    /// How often memory grew in the first run.
+    #[must_use]
+    pub fn growths(&self, allocator: &str, workload: &str) -> Option<u64> {
+        self.figures(allocator, workload)?.growths
+    }
+
+    /// Heap bytes after the last round by the base's after as many.
+    #[must_use]
+    pub fn held_ratio(&self, repeated: &Repeated) -> Option<f64> {
+        let base = self.repeated(&self.setting.base, &repeated.workload)?;
+        let sound = |of: &Repeated| of.held.last().copied().filter(|_| of.failure.is_none());
+        let (own, base) = (sound(repeated)?, sound(base)?);
+        (own.round == base.round && own.heap_bytes > 0 && base.heap_bytes > 0)
+            .then(|| to_f64(own.heap_bytes) / to_f64(base.heap_bytes))
     }
 
     /// Wall time of one workload by the base's.
@@ -159,6 +187,11 @@ impl Results {
     }
 }
 
+fn mean(values: &[f64]) -> Option<f64> {
+    let count = u32::try_from(values.len()).ok().filter(|&count| count > 0)?;
+    Some(values.iter().sum::<f64>() / f64::from(count))
+}
+
 /// A count as a number to calculate with; exact below 2^53, and counts of a run are far below.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
@@ -205,6 +238,7 @@ mod tests {
                 peak_live_bytes: 100_000,
                 heap_bytes: 130_000,
                 growth_bytes: [0, 0],
+                growths: None,
                 checksum: 0,
             };
             results.counts.push(Count {

@@ -109,6 +109,12 @@ pub trait Instance: Send {
     /// Lets each call from now on take this much fuel; no effect where fuel is not counted.
     fn limit_fuel(&mut self, fuel: u64);
 
+    /// How often memories have grown by `memory.grow` so far, not in vain; only differences mean something. `None` where
+    /// that is not counted.
+    fn growths(&mut self) -> Option<u64> {
+        None
+    }
+
     /// Size of a memory in bytes.
     ///
     /// # Errors

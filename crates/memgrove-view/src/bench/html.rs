@@ -32,6 +32,15 @@ pub fn html(results: &Results) -> String {
         by_workload_chart(results, "heap bytes / peak live bytes", Results::footprint),
     );
     page.section("Footprint, figures", table(&tables::by_workload(results, tables::footprint_cell), true));
+    if !results.repeated.is_empty() {
+        page.section(
+            "The same work again and again",
+            Html::from_iter([
+                element("p").child(format!("{}.", tables::repeated_words(results))).into(),
+                table(&tables::by_workload(results, tables::repeated_cell), true),
+            ]),
+        );
+    }
     for engine in results.timed_engines() {
         for (heat, word) in [(Heat::Warm, "Warm"), (Heat::Cold, "Cold")] {
             let cell = |results: &Results, allocator: &str, workload: &str| {

@@ -1,6 +1,7 @@
 //! The tables that every format shows.
 
 use crate::grid::Grid;
+use memgrove_module::PAGE_BYTES;
 use memgrove_results::EngineId;
 use memgrove_results::bench::results::{Allocator, Heat, Results};
 use memgrove_results::bench::stats::{Comparison, Difference};
@@ -11,6 +12,9 @@ const NOTHING: &str = "–";
 /// One line for each allocator.
 pub(super) fn overview(results: &Results) -> Grid {
     let engines = results.timed_engines();
+    let lines = results.lines();
+    let has_growths = lines.iter().any(|line| line.growths.is_some());
+    let is_repeated = lines.iter().any(|line| line.grows_late.is_some());
     let mut headings = vec![
         "allocator".to_owned(),
         "fuel".to_owned(),
@@ -18,12 +22,24 @@ pub(super) fn overview(results: &Results) -> Grid {
         "heap/live".to_owned(),
         "own bytes -Oz".to_owned(),
     ];
+    let is_packed =
+        lines.iter().any(|line| line.allocator.own_code.is_some_and(|code| code.oz_brotli_bytes.is_some()));
+    if is_packed {
+        headings.push("Brotli".to_owned());
+    }
+    if has_growths {
+        headings.push("growths a load".to_owned());
+    }
+    if is_repeated {
+        headings.push(format!("heap after {} rounds", results.setting.repeats));
+        headings.push("grows after round 2".to_owned());
+    }
     for engine in &engines {
         headings.extend([format!("{engine} warm"), format!("{engine} cold")]);
     }
     headings.push("workloads done".to_owned());
     let mut grid = Grid::new(headings);
-    for line in results.lines() {
+    for line in lines {
         let mut row = vec![
             name(line.allocator),
             ratio(line.fuel_ratio),
@@ -36,6 +52,18 @@ pub(super) fn overview(results: &Results) -> Grid {
                 .own_code
                 .map_or_else(|| NOTHING.to_owned(), |code| code.oz_optimised_bytes.to_string()),
         ];
+        if is_packed {
+            let packed = line.allocator.own_code.and_then(|code| code.oz_brotli_bytes);
+            row.push(packed.map_or_else(|| NOTHING.to_owned(), |bytes| bytes.to_string()));
+        }
+        if has_growths {
+            row.push(line.growths.map_or_else(|| NOTHING.to_owned(), |mean| format!("{mean:.1}")));
+        }
+        if is_repeated {
+            row.push(ratio(line.held_ratio));
+            let late = line.grows_late.map(|(late, of)| format!("{late} of {of}"));
+            row.push(late.unwrap_or_else(|| NOTHING.to_owned()));
+        }
         for &engine in &engines {
             for heat in [Heat::Warm, Heat::Cold] {
                 let mean = results.wall_mean(engine, heat, &line.allocator.id, false);
@@ -97,6 +125,29 @@ pub(super) fn footprint_cell(results: &Results, allocator: &str, workload: &str)
     or_failure(results, allocator, workload, shown)
 }
 
+/// Pages of 64 KiB of the heap after the rounds that were looked at, and where it grew last.
+pub(super) fn repeated_cell(results: &Results, allocator: &str, workload: &str) -> Option<String> {
+    let repeated = results.repeated(allocator, workload)?;
+    if let Some(failure) = &repeated.failure {
+        return Some(format!("FAIL {}", failure.word()));
+    }
+    let mut shown = String::new();
+    for held in &repeated.held {
+        shown += &format!("{} ", held.heap_bytes.div_ceil(PAGE_BYTES));
+    }
+    Some(shown + &format!("({})", repeated.last_growth_round))
+}
+
+/// What [`repeated_cell`] shows, in words.
+pub(super) fn repeated_words(results: &Results) -> String {
+    let rounds: Vec<String> = results
+        .repeated
+        .first()
+        .map(|repeated| repeated.held.iter().map(|held| held.round.to_string()).collect())
+        .unwrap_or_default();
+    format!("Pages of 64 KiB after rounds {}; in brackets the last round that grew", rounds.join(", "))
+}
+
 pub(super) fn wall_cell(
     results: &Results,
     engine: EngineId,
@@ -152,6 +203,12 @@ pub(super) fn failures(results: &Results) -> Grid {
     for count in &results.counts {
         if let Some(failure) = &count.failure {
             grid.row([count.allocator.clone(), count.workload.clone(), failure.to_string()]);
+        }
+    }
+    for repeated in &results.repeated {
+        if let Some(failure) = &repeated.failure {
+            let place = format!("{}, repeated", repeated.workload);
+            grid.row([repeated.allocator.clone(), place, failure.to_string()]);
         }
     }
     for wall in &results.walls {
