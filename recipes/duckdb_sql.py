@@ -10,7 +10,7 @@ LISTS = ["defects", "proposals", "runs", "runs_if", "runs_not"]
 source = sys.argv[1]
 if source.endswith(".csv"):
     # A cell of CSV has no lists.
-    lists = ", ".join(f"string_split({name}, '; ') AS {name}" for name in LISTS)
+    lists = ", ".join(f"string_split({name}, ';') AS {name}" for name in LISTS)
     rows = f"SELECT * REPLACE ({lists}) FROM read_csv('{source}')"
 else:
     rows = f"SELECT * FROM '{source}/*.parquet'"

@@ -21,6 +21,7 @@ mod swap_page;
 mod test;
 mod tidy;
 mod wasm_rust;
+mod workers;
 mod workspace;
 
 use clap::{Parser, Subcommand};
@@ -69,6 +70,8 @@ enum Task {
     Test(test::TestArgs),
     /// Check that documents name files that exist, that nothing of one machine got in, and that crates can be published.
     Tidy,
+    /// Measure in Spark and in Ray how many times as fast two workers are as one; on a quiet machine.
+    Workers(workers::WorkersArgs),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -90,5 +93,6 @@ fn main() -> anyhow::Result<()> {
         Task::Size(args) => size::run(&workspace, &args),
         Task::Test(args) => test::run(&workspace, &args),
         Task::Tidy => tidy::run(&workspace),
+        Task::Workers(args) => workers::run(&workspace, &args),
     }
 }

@@ -1,6 +1,7 @@
 //! The Python package: its wheel, its tests, and the recipes on the engines they are for. What Python needs lies in a virtual
 //! environment in the git-ignored `out/venv`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use xshell::{Shell, cmd};
 
 use crate::corpus;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, folder};
 
 /// What the wheel is made and tested with, and what the recipes run on.
 const PACKAGES: &[&str] = &["duckdb", "maturin", "mypy", "pyarrow", "pyspark", "pytest", "ray[data]"];
@@ -65,26 +66,33 @@ pub fn test_wheel(workspace: &Workspace, wheel: &Path) -> Result<()> {
 /// The step `rows`.
 pub fn test(workspace: &Workspace, sh: &Shell) -> Result<()> {
     let target = workspace.out().join("target/rows");
-    let build = ["--locked", "--no-default-features", "--features", "rows", "--target-dir"];
-    cmd!(sh, "cargo test -p memgrove-cli").args(build).arg(&target).args(["--test", "cli", "rows"]).run()?;
-    cmd!(sh, "cargo test --locked -p memgrove-rows --features parquet --target-dir {target}").run()?;
+    // The same packages and features both times, or else the second would compile much of it again.
+    let build = ["-p", "memgrove-cli", "-p", "memgrove-rows", "--features", "memgrove-cli/rows"];
+    for tests in [&["--test", "cli", "rows"][..], &["--test", "rows"]] {
+        cmd!(sh, "cargo test --locked --no-default-features --target-dir {target}").args(build).args(tests).run()?;
+    }
     let wheel = wheel(workspace)?;
     test_wheel(workspace, &wheel)?;
     recipes(workspace, &wheel, &target.join("debug/memgrove"))
 }
 
-/// Each recipe on its engine. All that is told of rows is DuckDB's answer to questions.sql, so that is what is compared.
-fn recipes(workspace: &Workspace, wheel: &Path, memgrove: &Path) -> Result<()> {
+/// A shell for the engines and for a Python that has the wheel, which is installed into a folder; that Python.
+pub fn with_wheel(workspace: &Workspace, wheel: &Path, packages: &Path) -> Result<(Shell, PathBuf)> {
     let sh = workspace.shell()?;
     let bin = commands(workspace, &sh)?;
     let (pip, python) = (bin.join("pip"), bin.join("python"));
-    let place = tempfile::tempdir()?;
-    let at = place.path();
-    let packages = at.join("packages");
     cmd!(sh, "{pip} install --quiet --no-deps --target {packages} {wheel}").run()?;
-    sh.set_var("PYTHONPATH", &packages);
+    sh.set_var("PYTHONPATH", packages);
     // Spark's workers, too, are this environment's.
     sh.set_var("PYSPARK_PYTHON", &python);
+    Ok((sh, python))
+}
+
+/// Each recipe on its engine. All that is told of rows is DuckDB's answer to questions.sql, so that is what is compared.
+fn recipes(workspace: &Workspace, wheel: &Path, memgrove: &Path) -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let at = place.path();
+    let (sh, python) = with_wheel(workspace, wheel, &at.join("packages"))?;
     let recipes = workspace.root().join("recipes");
     let duckdb = recipes.join("duckdb_sql.py");
     let ask = |rows: &Path| cmd!(sh, "{python} {duckdb} {rows}").read();
@@ -96,30 +104,72 @@ fn recipes(workspace: &Workspace, wheel: &Path, memgrove: &Path) -> Result<()> {
         .run()?;
     corpus::page::same_answers(workspace, &ask(&rows)?)?;
 
-    // Rows that Spark and Ray had made are those of the command.
-    let samples = workspace.root().join("samples/prebuilt");
-    let rows = at.join("rows");
-    cmd!(sh, "{memgrove} --quiet inspect --format parquet -o {rows} {samples}").run()?;
-    let expected = ask(&rows)?;
-    ensure!(expected.contains("| wee_alloc |"), "no answers of the samples:\n{expected}");
+    // Rows that Spark, Ray and GNU parallel had made are those of the command, also of files that cannot be inspected.
+    let place_of_files = at.join("files");
+    let files = write_files(workspace, &place_of_files)?;
+    let (list, rows) = (at.join("list"), at.join("rows"));
+    fs::write(&list, files.join("\n") + "\n")?;
+    cmd!(sh, "{memgrove} --quiet inspect --format parquet -o {rows} --files-from {list}").run()?;
+    let answers = ask(&rows)?;
+    ensure!(answers.contains("| wee_alloc |"), "no answers of the samples:\n{answers}");
+    let expected = rows.join("*.parquet");
+    let same_rows = workspace.root().join("crates/memgrove-python/tests/same_rows.py");
+    let compare = |rows: &Path| cmd!(sh, "{python} {same_rows} {expected} {rows}").read();
     for engine in ["spark", "ray"] {
         let (script, out) = (recipes.join(format!("{engine}_rows.py")), at.join(engine));
-        cmd!(sh, "{python} {script} {samples} {out}").run()?;
-        // Spark names a file by its address.
-        let answers = ask(&out)?.replace("file:", "");
-        ensure!(answers == expected, "rows by {engine}:\n{answers}\ninstead of\n{expected}");
+        let printed = cmd!(sh, "{python} {script} {place_of_files} {out}").read()?;
+        let counts: BTreeMap<String, u64> = serde_json::from_str(
+            &compare(&out.join("*.parquet")).with_context(|| format!("rows by {engine}"))?,
+        )?;
+        ensure!(
+            counts.len() == 3 && counts.values().sum::<u64>() == files.len() as u64,
+            "{counts:?} of {} files",
+            files.len()
+        );
+        for (status, count) in counts {
+            let is_printed = printed_count(&printed, &status) == Some(count);
+            ensure!(
+                is_printed,
+                "the recipe for {engine} printed other counts than {count} of {status}:\n{printed}"
+            );
+        }
+        // The questions can be asked of these rows, too.
+        ensure!(ask(&out)?.replace("file:", "") == answers, "other answers from the rows by {engine}");
     }
-    parallel(&sh, &recipes.join("parallel.sh"), memgrove, &samples, at)
+    let out = parallel(&sh, &recipes.join("parallel.sh"), memgrove, &list, files.len())?;
+    compare(&out.join("list-*.ndjson")).context("rows by GNU parallel")?;
+    Ok(())
 }
 
-/// Runs the recipe for GNU parallel twice: the second time everything is there already, and no row may be there twice.
-fn parallel(sh: &Shell, script: &Path, memgrove: &Path, samples: &Path, at: &Path) -> Result<()> {
-    let mut files = fs::read_dir(samples)?
-        .map(|entry| Ok(entry?.path().display().to_string()))
-        .collect::<Result<Vec<_>>>()?;
-    files.sort();
-    let (list, out) = (at.join("files"), at.join("parallel"));
-    fs::write(&list, files.join("\n") + "\n")?;
+/// The samples, and files that have nothing but a status; their paths, sorted.
+fn write_files(workspace: &Workspace, to: &Path) -> Result<Vec<String>> {
+    let sample = workspace.root().join("samples/prebuilt/rust-no-std-wee_alloc.wasm");
+    let mut bytes = fs::read(&sample).with_context(|| sample.display().to_string())?;
+    fs::create_dir(to)?;
+    for (name, bytes) in folder(&workspace.root().join("samples/prebuilt"))? {
+        fs::write(to.join(name), bytes)?;
+    }
+    bytes.truncate(bytes.len() / 2);
+    fs::write(to.join("cut.wasm"), bytes)?;
+    fs::write(to.join("empty.wasm"), "")?;
+    fs::write(to.join("text.txt"), "no module\n")?;
+    let mut paths =
+        fs::read_dir(to)?.map(|entry| Ok(entry?.path().display().to_string())).collect::<Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
+}
+
+/// The number that stands behind a status in what a recipe printed.
+fn printed_count(printed: &str, status: &str) -> Option<u64> {
+    let (_, behind) = printed.split_once(&format!("'{status}'"))?;
+    let digits = behind.trim_start_matches(|c: char| !c.is_ascii_digit());
+    digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// Runs the recipe for GNU parallel twice: the second time everything is there already, and no row may be there twice. The folder of
+/// its rows.
+fn parallel(sh: &Shell, script: &Path, memgrove: &Path, list: &Path, files: usize) -> Result<PathBuf> {
+    let out = list.with_file_name("parallel");
     let path = std::env::split_paths(&sh.var_os("PATH").unwrap_or_default()).collect::<Vec<_>>();
     let folder = memgrove.parent().context("the command lies in no folder")?;
     sh.set_var(
@@ -130,19 +180,23 @@ fn parallel(sh: &Shell, script: &Path, memgrove: &Path, samples: &Path, at: &Pat
         let count = cmd!(sh, "sh {script} {list} {out} 2")
             .read()
             .context("hint: GNU parallel is Debian's package `parallel`")?;
-        ensure!(count.trim() == files.len().to_string(), "{count} rows of {} files", files.len());
+        ensure!(count.trim() == files.to_string(), "{count} rows of {files} files");
     }
-    let mut sources = Vec::new();
-    for entry in fs::read_dir(&out)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "ndjson") {
-            for line in fs::read_to_string(&path)?.lines() {
-                let row: serde_json::Value = serde_json::from_str(line)?;
-                sources.push(row["source"].as_str().context("a row without a source")?.to_owned());
-            }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printed_count;
+
+    #[test]
+    fn counts_of_statuses_are_read_as_engines_print_them() {
+        let spark = "[Row(status='ok', count=41), Row(status='not-wasm', count=2)]";
+        let ray = "[{'status': 'not-wasm', 'count()': 2}, {'status': 'ok', 'count()': 41}]";
+        for printed in [spark, ray] {
+            assert_eq!(printed_count(printed, "ok"), Some(41));
+            assert_eq!(printed_count(printed, "not-wasm"), Some(2));
+            assert_eq!(printed_count(printed, "broken"), None);
         }
     }
-    sources.sort();
-    ensure!(sources == files, "rows of {sources:?} instead of {files:?}");
-    Ok(())
 }

@@ -157,7 +157,7 @@ fn median(sorted: &[u64]) -> Option<u64> {
 }
 
 fn list(cell: &str) -> impl Iterator<Item = &str> {
-    cell.split("; ").filter(|entry| !entry.is_empty())
+    cell.split(';').filter(|entry| !entry.is_empty())
 }
 
 fn or_unknown(cell: &str) -> &str {

@@ -149,9 +149,7 @@ columns! {
     runs_if: Vec<String>, "", 1, "hosts on which it runs under conditions";
     runs_not: Vec<String>, "", 1, "hosts on which it does not run";
     memories: Option<u64>, "", 1, "number of memories";
-    memory_imported: bool, "", 1, "whether memory 0 is imported";
-    memory_shared: bool, "", 1, "whether memory 0 is shared";
-    memory_64: bool, "", 1, "whether memory 0 has 64-bit addresses";
+    memory_flags: Vec<String>, "", 1, "what memory 0 is: `imported`, `shared`, `64-bit` by its addresses";
     memory_min_bytes: Option<u64>, "bytes", 1, "initial size of memory 0";
     memory_max_bytes: Option<u64>, "bytes", 1, "its maximum, or null";
     data_bytes: Option<u64>, "bytes", 1, "bytes in all data segments";
@@ -160,8 +158,8 @@ columns! {
     grow_sites: Option<u64>, "", 1, "number of `memory.grow`";
     functions: Option<u64>, "", 1, "number of functions defined";
     imports: Option<u64>, "", 1, "number of imports";
-    imports_hash: Option<String>, "", 1, "equal for modules that import the same: first half of the SHA-256 of the sorted lines of module, name, kind and type";
+    imports_hash: Option<String>, "", 1, "equal for modules that import the same: first 64 bits of the SHA-256 of the sorted lines of module, name, kind and type";
     exports: Option<u64>, "", 1, "number of exports";
     proposals: Vec<String>, "", 1, "ids of extensions of WebAssembly 1.0 that it uses";
-    producers: Vec<String>, "", 1, "entries of the `producers` section: field, name, version; the first 16, each cut after 100 characters";
+    producers: Vec<String>, "", 1, "entries of the `producers` section: name and version, behind `language:` or `sdk:` where it is not what processed the module; the first 16, each cut after 100 characters";
 }

@@ -53,7 +53,10 @@ impl Row {
             .iter()
             .take(MOST_PRODUCERS)
             .map(|entry| {
-                let whole = format!("{} {} {}", entry.field, entry.name, entry.version);
+                // Most are of this field. A name with a colon has its field, too, so that it is not taken for one.
+                let is_plain = entry.field == "processed-by" && !entry.name.contains(':');
+                let field = if is_plain { String::new() } else { format!("{}:", entry.field) };
+                let whole = format!("{field}{} {}", entry.name, entry.version);
                 whole.trim_end().chars().take(MOST_PRODUCER_CHARS).collect()
             })
             .collect();
@@ -63,9 +66,13 @@ impl Row {
         let memory = &report.memory;
         self.memories = Some(memory.memories.len() as u64);
         if let Some(first) = memory.memories.first() {
-            self.memory_imported = first.imported.is_some();
-            self.memory_shared = first.shared;
-            self.memory_64 = first.memory64;
+            let flags = [
+                (first.imported.is_some(), "imported"),
+                (first.shared, "shared"),
+                (first.memory64, "64-bit"),
+            ];
+            self.memory_flags =
+                flags.into_iter().filter(|(is_so, _)| *is_so).map(|(_, flag)| flag.to_owned()).collect();
             self.memory_min_bytes = Some(first.min_bytes);
             self.memory_max_bytes = first.max_bytes;
         }
@@ -108,5 +115,5 @@ fn imports_hash(report: &Report) -> String {
     for line in &lines {
         hash.update(line);
     }
-    hex(&hash.finalize()[..16])
+    hex(&hash.finalize()[..8])
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use crate::{COLUMNS, Column, Kind, Row, Status, Value};
 
 /// What stands between the entries of a list in CSV, where a cell has no lists.
-const BETWEEN: &str = "; ";
+const BETWEEN: &str = ";";
 
 /// The first line of a CSV file: the names of the columns.
 #[must_use]

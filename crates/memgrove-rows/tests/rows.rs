@@ -155,9 +155,19 @@ fn csv_is_quoted_and_runs_no_formula() {
 fn the_entries_of_a_list_stay_apart() {
     let producers = r#"(module (@producers (language "a; b" "1") (language "c" "2")))"#;
     let rows = rows_of(&wasm(producers), "a");
-    assert_eq!(rows[0].producers, ["language a; b 1", "language c 2"]);
+    assert_eq!(rows[0].producers, ["language:a; b 1", "language:c 2"]);
     let line = csv(&rows[0]);
-    assert_eq!(csv_cells(line.trim_end()).last(), Some(&r"language a\u{3b} b 1; language c 2"));
+    assert_eq!(csv_cells(line.trim_end()).last(), Some(&r"language:a\u{3b} b 1;language:c 2"));
+}
+
+#[test]
+fn producers_and_flags_of_memory_keep_what_the_module_says() {
+    let text = r#"(module (@producers (processed-by "a b" "1") (processed-by "sdk:c" "2") (sdk "c" "2"))
+        (import "a" "m" (memory i64 1 2 shared)))"#;
+    let row = &rows_of(&wasm(text), "a")[0];
+    assert_eq!(row.producers, ["sdk:c 2", "a b 1", "processed-by:sdk:c 2"]);
+    assert_eq!(row.memory_flags, ["imported", "shared", "64-bit"]);
+    assert!(rows_of(&wasm("(module (memory 1))"), "a")[0].memory_flags.is_empty());
 }
 
 /// What leads to the page of statuses names each once.

@@ -17,6 +17,8 @@ const ROWS: &str = "results/corpus.csv";
 const PAGE: &str = "docs/corpus.md";
 /// The folder of its pictures.
 const PICTURES: &str = "docs/corpus";
+/// What a row may take in CSV on average, so that a table of millions stays small.
+const MOST_BYTES_A_ROW: u64 = 600;
 /// Columns that change with every version of the knowledge, whether or not it says something else of these modules.
 const MADE_BY: [&str; 2] = ["tool", "knowledge"];
 const INTRODUCTION: &str = "The modules are the corpus of this project: real ones, as npm has them (`knowledge/corpus/modules.csv`); nothing of them but \
@@ -28,6 +30,7 @@ pub fn run(workspace: &Workspace, memgrove: &Path, check: bool) -> Result<()> {
     let sh = workspace.shell()?;
     let (rows, now) = (workspace.root().join(ROWS), workspace.out().join("corpus.csv"));
     make_rows(workspace, &sh, memgrove, &now)?;
+    few_bytes_a_row(&now)?;
     if check {
         compare_rows(&rows, &now)?;
     } else if compare_rows(&rows, &now).is_err() {
@@ -79,6 +82,15 @@ pub fn write_list(workspace: &Workspace, to: &Path) -> Result<()> {
         writeln!(out, "{line}")?;
     }
     Ok(out.flush()?)
+}
+
+fn few_bytes_a_row(path: &Path) -> Result<()> {
+    let (bytes, rows) = (fs::metadata(path)?.len(), records(path)?.len() as u64);
+    ensure!(
+        bytes <= MOST_BYTES_A_ROW * rows,
+        "{rows} rows of CSV take {bytes} bytes, more than {MOST_BYTES_A_ROW} each"
+    );
+    Ok(())
 }
 
 /// Whether two files have the same rows but for what made them.
@@ -150,6 +162,17 @@ mod tests {
             compare_answers(&page, &other).unwrap_err();
         }
         compare_answers("", "").unwrap_err();
+    }
+
+    #[test]
+    fn rows_that_are_too_long_are_noticed() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("rows.csv");
+        for (length, is_few) in [(580, true), (610, false)] {
+            let rows = format!("s,{}\n", "x".repeat(length)).repeat(3);
+            fs::write(&path, format!("source,allocator\n{rows}")).unwrap();
+            assert_eq!(few_bytes_a_row(&path).is_ok(), is_few, "{length}");
+        }
     }
 
     #[test]

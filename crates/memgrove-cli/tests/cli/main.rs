@@ -12,6 +12,7 @@ mod output;
 mod outputs;
 mod poison;
 mod rows;
+mod rows_cost;
 mod sarif;
 mod schema_check;
 mod schemas;
