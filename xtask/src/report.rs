@@ -40,7 +40,7 @@ pub fn run(workspace: &Workspace, args: &ReportArgs) -> Result<()> {
         sh.create_dir("results")?;
         cmd!(
             sh,
-            "cargo run --release --locked -- bench --scale 100 --rounds 9 --threads 1,2 --save {SAMPLES}"
+            "cargo run --release --locked -- bench --scale 100 --rounds 9 --threads 1,2 --repeat 200 --save {SAMPLES}"
         )
         .run()?;
     }
