@@ -107,8 +107,7 @@ fn build(workspace: &Workspace, allocator: &str, kind: &Kind) -> Result<()> {
     sh.set_var("CXX_wasm32_unknown_unknown", clang(&sh, "clang++")?);
     // Only collects the objects; rustc writes the archive and its index.
     sh.set_var("AR_wasm32_unknown_unknown", "ar");
-    // A folder for each kind: with other flags everything is compiled anew.
-    let target = workspace.out().join(format!("target/archives{}", kind.suffix));
+    let target = workspace.out().join("target/archives");
     let arguments = rust.arguments("core,compiler_builtins");
     cmd!(sh, "cargo build --quiet --locked --release --manifest-path crates/memgrove-c/Cargo.toml")
         .args(["--target-dir".as_ref(), target.as_os_str()])

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
-use xshell::cmd;
+use xshell::{Shell, cmd};
 
 use crate::archives::{self, ArchivesArgs};
 use crate::workspace::Workspace;
@@ -84,7 +84,7 @@ impl Part {
     fn make(self, workspace: &Workspace) -> Result<Vec<PathBuf>> {
         Ok(match self {
             Self::Crates => packages::pack(workspace)?,
-            Self::Binary => vec![binary(workspace)?],
+            Self::Binary => binary(workspace)?,
             Self::Archives => {
                 archives::run(workspace, &ArchivesArgs::default())?;
                 vec![named(&workspace.out().join("archives"), "memgrove-c-", ".tar.gz")?]
@@ -171,14 +171,17 @@ fn binary_name(workspace: &Workspace) -> Result<String> {
     Ok(format!("memgrove-{}-{}", env!("CARGO_PKG_VERSION"), target(workspace)?))
 }
 
-/// The command, stripped where the machine has `objcopy`, with licences and completions.
-fn binary(workspace: &Workspace) -> Result<PathBuf> {
+/// The command with licences and completions; and its debug information, where the machine has `objcopy` to take it out.
+fn binary(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     let sh = workspace.shell()?;
-    // Debug information is for us, and a release goes to people who download it.
-    sh.set_var("CARGO_PROFILE_RELEASE_STRIP", "symbols");
-    sh.set_var("CARGO_PROFILE_RELEASE_DEBUG", "none");
-    let built = workspace.out().join("target/release-binary");
-    cmd!(sh, "cargo build --quiet --locked --release -p memgrove-cli --target-dir {built}").run()?;
+    let can_split = has_objcopy(&sh);
+    if !can_split {
+        // A release goes to people who download it, so rather none than within.
+        sh.set_var("CARGO_PROFILE_DIST_STRIP", "symbols");
+        sh.set_var("CARGO_PROFILE_DIST_DEBUG", "none");
+    }
+    let built = workspace.out().join("target/dist-binary");
+    cmd!(sh, "cargo build --quiet --locked --profile dist -p memgrove-cli --target-dir {built}").run()?;
     let name = binary_name(workspace)?;
     let folder = workspace.out().join("target").join(&name);
     if folder.exists() {
@@ -186,7 +189,7 @@ fn binary(workspace: &Workspace) -> Result<PathBuf> {
     }
     fs::create_dir_all(folder.join("man"))?;
     let command = format!("memgrove{}", std::env::consts::EXE_SUFFIX);
-    fs::copy(built.join("release").join(&command), folder.join(&command))?;
+    fs::copy(built.join("dist").join(&command), folder.join(&command))?;
     for file in ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"] {
         fs::copy(workspace.root().join(file), folder.join(file))?;
     }
@@ -198,10 +201,35 @@ fn binary(workspace: &Workspace) -> Result<PathBuf> {
         }
     }
     let parent = workspace.out().join("target");
+    let mut made = Vec::new();
+    if can_split {
+        let debug = format!("{command}.debug");
+        take_out_debug(&sh, &folder.join(&command), &parent.join(&debug))?;
+        let packed = parent.join(format!("{name}-debug.tar.gz"));
+        cmd!(sh, "tar -czf {packed} -C {parent} {debug}").quiet().run()?;
+        made.push(packed);
+    }
+    println!("release: {command}: {} bytes", fs::metadata(folder.join(&command))?.len());
     let packed = parent.join(format!("{name}.tar.gz"));
     cmd!(sh, "tar -czf {packed} -C {parent} {name}").quiet().run()?;
-    println!("release: {name}.tar.gz: {} bytes", fs::metadata(&packed)?.len());
-    Ok(packed)
+    made.push(packed);
+    for file in &made {
+        println!("release: {}: {} bytes", file.display(), fs::metadata(file)?.len());
+    }
+    Ok(made)
+}
+
+/// Whether there is an `objcopy`, and programs are of the kind that it splits.
+fn has_objcopy(sh: &Shell) -> bool {
+    cfg!(target_os = "linux")
+        && cmd!(sh, "objcopy --version").quiet().ignore_stdout().ignore_stderr().run().is_ok()
+}
+
+/// Moves a program's symbols and debug information into a file, which the program then names, so that debuggers find it.
+fn take_out_debug(sh: &Shell, program: &Path, debug: &Path) -> Result<()> {
+    cmd!(sh, "objcopy --only-keep-debug {program} {debug}").quiet().run()?;
+    cmd!(sh, "objcopy --strip-all --add-gnu-debuglink={debug} {program}").quiet().run()?;
+    Ok(())
 }
 
 /// The one file with this beginning and this end.
@@ -246,6 +274,27 @@ mod tests {
     fn the_newest_changes_are_for_users() {
         let changes = "# Changelog\n\n## 0.2.0\n\n### Added\n\n- a\n\n### Internal\n\n- b\n\n### Fixed\n\n- c\n\n## 0.1.0\n\n- d\n";
         assert_eq!(newest(changes).unwrap(), "### Added\n\n- a\n\n### Fixed\n\n- c\n");
+    }
+
+    #[test]
+    fn debug_information_is_taken_out_of_a_program_that_still_runs() {
+        let sh = Shell::new().unwrap();
+        if !has_objcopy(&sh) {
+            println!("skipped: there is no objcopy");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let (program, debug) = (folder.path().join("program"), folder.path().join("program.debug"));
+        fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+        let whole = fs::metadata(&program).unwrap().len();
+        take_out_debug(&sh, &program, &debug).unwrap();
+        let stripped = fs::metadata(&program).unwrap().len();
+        assert!(stripped < whole, "{stripped} of {whole}");
+        assert!(fs::metadata(&debug).unwrap().len() > whole - stripped, "what was taken out is there");
+        let tests = cmd!(sh, "{program} --list").quiet().read().unwrap();
+        assert!(tests.contains("debug_information_is_taken_out"), "{tests}");
+        let sections = cmd!(sh, "objdump --section-headers {program}").quiet().read().unwrap();
+        assert!(sections.contains(".gnu_debuglink") && !sections.contains(".debug_info"), "{sections}");
     }
 
     #[test]

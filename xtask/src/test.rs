@@ -69,6 +69,11 @@ impl Step {
     }
 }
 
+/// For what is only checked, never run: the standard library and the dependencies of build scripts are compiled all the same,
+/// and optimising them takes longer than the checks.
+const ONLY_CHECKED: [&str; 2] =
+    ["--config=profile.dev.package.'*'.opt-level=0", "--config=profile.dev.package.'*'.debug=false"];
+
 /// What the first tier may take together, in seconds on two cores.
 const EVERY_BUDGET_S: u32 = 50 * 60;
 
@@ -159,7 +164,12 @@ fn oldest_dependencies(workspace: &Workspace, sh: &Shell, what: &[&str]) -> Resu
     let path = format!("resolver.lockfile-path='{}'", lock.display());
     let place = ["-Zunstable-options", "-Zlockfile-path", "-Zdirect-minimal-versions", "--config", &path];
     cmd!(sh, "cargo").args(place).args(["update", "--quiet"]).run()?;
-    Ok(cmd!(sh, "cargo").args(place).args(["check", "--target-dir", "out/target/oldest"]).args(what).run()?)
+    Ok(cmd!(sh, "cargo")
+        .args(place)
+        .args(["check", "--target-dir", "out/target/oldest"])
+        .args(ONLY_CHECKED)
+        .args(what)
+        .run()?)
 }
 
 /// The allocators compile with the compiler that their `rust-version` names.

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use memgrove_lab::engine::EngineId;
 use memgrove_lab::survey::{
-    Engines, ModuleFacts, Row, Survey, Trial, hash_sources, prebuilt, prebuilt_subjects, source_files, survey,
+    Engines, ModuleFacts, Row, RunsAs, Survey, Trial, hash_sources, prebuilt, prebuilt_subjects,
+    source_files, survey,
 };
 use memgrove_lab::toolchain::{Contract, RECIPES, Tools};
 
@@ -155,4 +156,30 @@ fn the_inspector_and_the_engines_agree_about_a_bare_host() {
         let verdict = verdict.expect("there is a profile of a host that gives nothing");
         assert_eq!(verdict.runs(), row.runs_with_nothing(), "{}: {verdict:?}", row.id);
     }
+}
+
+/// How a module is used on a host follows from the host's way to start programs and from what the module exports.
+#[test]
+fn hosts_use_modules_as_commands_and_libraries() {
+    let engines = Engines::only(&[], Tools::from_environment());
+    let survey = survey(&prebuilt_subjects().unwrap(), &engines, Vec::new());
+    let on = |row: &str, host: &str| {
+        let row = survey.rows.iter().find(|known| known.id == row).unwrap_or_else(|| panic!("no row {row}"));
+        let verdicts = &row.module.as_ref().unwrap().verdicts;
+        let verdict =
+            verdicts.iter().find(|verdict| verdict.host == host).unwrap_or_else(|| panic!("no host {host}"));
+        (verdict.instantiates, verdict.runs_as)
+    };
+    let (command, library) = (Some(RunsAs::Command), Some(RunsAs::Library));
+    // It has `_start`, and asks for WASI.
+    assert_eq!(on("c-wasi-libc-dlmalloc", "wasmtime"), (true, command));
+    assert_eq!(on("c-wasi-libc-dlmalloc", "browser"), (false, None));
+    // It has functions only: to be named on the command line, or called by JavaScript.
+    assert_eq!(on("rust-no-std-wee_alloc", "wasmtime"), (true, library));
+    assert_eq!(on("rust-no-std-wee_alloc", "browser"), (true, library));
+    // One host's command calls nothing of it, and another asks for a function of its own: both instantiate it.
+    assert_eq!(on("rust-no-std-wee_alloc", "wazero"), (true, None));
+    assert_eq!(on("rust-no-std-wee_alloc", "wasm4"), (true, None));
+    // A proposal that is not offered is no matter of exports.
+    assert_eq!(on("rust-no-std-wee_alloc", "cosmwasm"), (false, None));
 }

@@ -1,5 +1,5 @@
-//! The HTML report in a real browser: at desktop and telephone width, in light and dark, it raises no error and
-//! does not scroll sideways. The pictures stay for looking at. Skipped, with a message, where there is no
+//! The HTML reports of the survey and of benchmarks in a real browser: at desktop and telephone width, in light and dark, they
+//! raise no error, do not scroll sideways, and cut no table or chart. The pictures stay for looking at. Skipped, with a message, where there is no
 //! Chromium.
 #![allow(clippy::print_stderr, reason = "a test says what it left out, and where its pictures are")]
 
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use memgrove_lab::engine::EngineId;
 use memgrove_lab::survey::{Engines, prebuilt_subjects, survey};
 use memgrove_lab::toolchain::Tools;
+use memgrove_results::bench::results::Results;
 
 const BROWSERS: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
 const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -47,7 +48,10 @@ fn open(browser: &Path, page: &str, look: Look, picture: &Path) -> Vec<String> {
     let frame = format!(
         "<!doctype html><body style=margin:0><iframe src=page.html style=\"border:0;width:{0}px;height:2400px\" \
          onload=\"const w = this.contentDocument.documentElement.scrollWidth; \
-         if (w > {0}) console.error('the page is ' + w + ' pixels wide')\"></iframe>",
+         if (w > {0}) console.error('the page is ' + w + ' pixels wide'); \
+         for (const part of this.contentDocument.querySelectorAll('.scroll')) \
+         if (part.scrollWidth > part.clientWidth + 1) \
+         console.error('cut at ' + part.clientWidth + ' of ' + part.scrollWidth + ': ' + part.innerText.slice(0, 40))\"></iframe>",
         look.width
     );
     let start = folder.path().join("frame.html");
@@ -86,11 +90,26 @@ fn the_report_raises_no_error_and_fits_its_window() {
     let engines =
         Engines::only(&[EngineId::Wasmtime, EngineId::Wasmi, EngineId::Node], Tools::from_environment());
     let page = memgrove_view::survey::html(&survey(&prebuilt_subjects().unwrap(), &engines, Vec::new()));
-    let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("survey-report");
+    looks_right(&browser, &page, "survey-report");
+}
+
+#[test]
+fn the_report_of_a_benchmark_fits_its_window() {
+    let Some(browser) = browser() else { return };
+    let saved = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../results/bench.json");
+    let results = Results::from_json(&fs::read_to_string(saved).unwrap()).unwrap();
+    let page = memgrove_view::bench::html(&results);
+    let first = |part: &str| page.find(part).unwrap_or_else(|| panic!("no {part}"));
+    assert!(first("<figure") < first("<table"), "a chart comes first");
+    looks_right(&browser, &page, "bench-report");
+}
+
+fn looks_right(browser: &Path, page: &str, name: &str) {
+    let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(&pictures).unwrap();
     for &look in LOOKS {
         let picture = pictures.join(format!("{}.png", look.name));
-        let said = open(&browser, &page, look, &picture);
+        let said = open(browser, page, look, &picture);
         assert!(said.is_empty(), "{}: {said:#?}", look.name);
         assert!(fs::metadata(&picture).is_ok_and(|file| file.len() > 10_000), "{}: no picture", look.name);
         eprintln!("picture: {}", picture.display());
@@ -130,8 +149,10 @@ fn an_error_and_a_page_too_wide_are_seen() {
     let Some(browser) = browser() else { return };
     let folder = tempfile::tempdir().unwrap();
     let picture = folder.path().join("picture.png");
-    let bad = "<!doctype html><div style=width:900px>wide</div><script>undefined_function()</script>";
+    let bad = "<!doctype html><div style=width:900px>wide</div><script>undefined_function()</script>\
+         <div class=scroll style=overflow-x:auto;width:100px><div style=width:200px>too long</div></div>";
     let said = open(&browser, bad, LOOKS[2], &picture).join("\n");
     assert!(said.contains("undefined_function"), "{said}");
     assert!(said.contains("pixels wide"), "{said}");
+    assert!(said.contains("cut at 100 of 200: too long"), "{said}");
 }

@@ -3,9 +3,16 @@
 use anyhow::Result;
 use xshell::{Shell, cmd};
 
+use super::ONLY_CHECKED;
 use crate::archives;
 use crate::wasm_rust::WasmRust;
 use crate::workspace::Workspace;
+
+/// One folder and the same flags for both steps, so that the standard library is built once for them.
+const TARGET: &str = "out/target/wasm32";
+
+/// Warnings fail, as the lints do.
+const STRICT: &str = "-Dwarnings";
 
 /// The target features of a module with threads.
 const ATOMICS: &str = "-Ctarget-feature=+atomics,+bulk-memory,+mutable-globals";
@@ -34,24 +41,26 @@ const ON_WASM32: &[(&str, &[&str], &str)] = &[
 pub fn features(_: &Workspace, sh: &Shell) -> Result<()> {
     let rust = WasmRust::find(sh)?;
     for (package, features, library) in ON_WASM32 {
-        rust.enter(sh, &["-Dwarnings"])?;
+        rust.enter(sh, &[STRICT])?;
         let arguments = rust.arguments(library);
-        cmd!(sh, "cargo check --quiet --locked --target-dir out/target/wasm32 -p {package}")
+        cmd!(sh, "cargo check --quiet --locked --target-dir {TARGET} -p {package}")
             .args(*features)
+            .args(ONLY_CHECKED)
             .args(arguments)
             .run()?;
     }
     // With threads: told apart by their stacks, by #[thread_local], by the standard library.
     let ways: [(&[&str], &[&str], &str); 3] = [
-        (&["-Dwarnings", ATOMICS], &[], "core,alloc"),
-        (&["-Dwarnings", ATOMICS, "--cfg=memgrove_thread_local"], &[], "core,alloc"),
-        (&["-Dwarnings", ATOMICS], &["--features=std"], "std,panic_abort"),
+        (&[STRICT, ATOMICS], &[], "core,alloc"),
+        (&[STRICT, ATOMICS, "--cfg=memgrove_thread_local"], &[], "core,alloc"),
+        (&[STRICT, ATOMICS], &["--features=std"], "std,panic_abort"),
     ];
     for (flags, features, library) in ways {
         rust.enter(sh, flags)?;
         let arguments = rust.arguments(library);
-        cmd!(sh, "cargo check --quiet --locked --target-dir out/target/wasm32 -p memgrove")
+        cmd!(sh, "cargo check --quiet --locked --target-dir {TARGET} -p memgrove")
             .args(features)
+            .args(ONLY_CHECKED)
             .args(arguments)
             .run()?;
     }
@@ -59,8 +68,9 @@ pub fn features(_: &Workspace, sh: &Shell) -> Result<()> {
         println!("memory64 is left out: it needs a standard library built from source");
         return Ok(());
     };
-    rust.enter(sh, &["-Dwarnings"])?;
-    Ok(cmd!(sh, "cargo check --quiet --locked --target-dir out/target/wasm32 -p memgrove")
+    rust.enter(sh, &[STRICT])?;
+    Ok(cmd!(sh, "cargo check --quiet --locked --target-dir {TARGET} -p memgrove")
+        .args(ONLY_CHECKED)
         .args(arguments)
         .run()?)
 }
@@ -94,18 +104,20 @@ pub fn clippy(workspace: &Workspace) -> Result<()> {
     sh.set_var("CC_wasm32_unknown_unknown", archives::clang(&sh, "clang")?);
     sh.set_var("CXX_wasm32_unknown_unknown", archives::clang(&sh, "clang++")?);
     sh.set_var("AR_wasm32_unknown_unknown", "ar");
-    let target = workspace.out().join("target/clippy-wasm32");
     for (folder, chosen, flags) in LINTED {
         println!("clippy on wasm32: {folder} {}", [*chosen, *flags].concat().join(" "));
-        rust.enter(&sh, flags)?;
+        rust.enter(&sh, &[&[STRICT], *flags].concat())?;
         let arguments = rust.arguments("core,alloc");
-        cmd!(sh, "{clippy} clippy --quiet --locked --manifest-path {folder}/Cargo.toml")
-            .args(["--target-dir".as_ref(), target.as_os_str()])
-            .args(*chosen)
-            .args(arguments)
-            .args(["--", "-D", "warnings"])
-            .quiet()
-            .run()?;
+        cmd!(
+            sh,
+            "{clippy} clippy --quiet --locked --manifest-path {folder}/Cargo.toml --target-dir {TARGET}"
+        )
+        .args(ONLY_CHECKED)
+        .args(*chosen)
+        .args(arguments)
+        .args(["--", "-D", "warnings"])
+        .quiet()
+        .run()?;
     }
     Ok(())
 }

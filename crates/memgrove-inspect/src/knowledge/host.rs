@@ -166,6 +166,9 @@ pub struct Entry {
     pub memory: bool,
     /// What to do where none of `any_of` is exported; none means that the host refuses the module.
     pub otherwise: Option<String>,
+    /// Whether no function of the module can be called then.
+    #[serde(default)]
+    pub otherwise_idle: bool,
 }
 
 impl Host {

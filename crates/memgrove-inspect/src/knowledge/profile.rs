@@ -97,6 +97,7 @@ const ENTRY: &[Field] = &[
     field("all_of", Kind::Texts, "all_of = [\"allocate\"]"),
     field("memory", Kind::Flag, "memory = true"),
     field("otherwise", Kind::Text, "otherwise = \"what to do then\""),
+    field("otherwise_idle", Kind::Flag, "otherwise_idle = true"),
 ];
 
 const LIMITS: &[Field] = &[

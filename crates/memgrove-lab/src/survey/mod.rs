@@ -13,12 +13,13 @@ mod prebuilt;
 mod rebuild;
 mod trial;
 
-use memgrove_inspect::report::{Report, Verdict};
+use memgrove_inspect::Knowledge;
+use memgrove_inspect::report::Report;
 use rayon::prelude::*;
 
 pub use manifest::{Entry, MANIFEST_FILE, Manifest, hash_sources, source_files};
 pub use memgrove_results::survey::{
-    Conclusion, EngineState, EngineTrial, HostVerdict, MemoryFacts, Module, ModuleFacts, Origin, Row,
+    Conclusion, EngineState, EngineTrial, HostVerdict, MemoryFacts, Module, ModuleFacts, Origin, Row, RunsAs,
     SCHEMA_VERSION, Stopper, Survey, ToolchainState, Trial, conclude, rank,
 };
 pub use prebuilt::{Prebuilt, PrebuiltError, prebuilt};
@@ -135,21 +136,15 @@ fn module(recipe: &Recipe, found: &Found, engines: &Engines) -> Option<Module> {
         optimiser: found.entry.optimiser.clone(),
         facts: ModuleFacts::of(&report),
         grower: report.memory.growth.value.as_ref().map(|growth| growth.who),
-        verdicts: report.verdicts.iter().map(host_verdict).collect(),
+        verdicts: verdicts(&report),
         trials: engines.try_module(&candidate),
     })
 }
 
-fn host_verdict(verdict: &Verdict) -> HostVerdict {
-    HostVerdict {
-        host: verdict.host.clone(),
-        title: verdict.title.clone(),
-        outcome: verdict.outcome,
-        reasons: verdict
-            .reasons
-            .iter()
-            .chain(&verdict.conditions)
-            .map(|reason| reason.text.clone())
-            .collect(),
-    }
+fn verdicts(report: &Report) -> Vec<HostVerdict> {
+    let known = Knowledge::builtin();
+    let verdicts = report.verdicts.iter();
+    verdicts
+        .filter_map(|verdict| Some(HostVerdict::of(report, verdict, known.host(&verdict.host)?)))
+        .collect()
 }

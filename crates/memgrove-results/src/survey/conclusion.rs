@@ -33,12 +33,13 @@ pub struct Stopper {
 }
 
 /// Best first: what runs with nothing, then fewer imports, then fewer bytes; rows without a module last.
-/// The study's modules come before those measured beside them.
+/// The study's modules come before those written by hand in a toolchain's place, and those before what is measured beside them.
 pub fn rank(rows: &mut [Row]) {
     rows.sort_by(|a, b| {
         let key = |row: &Row| {
             (
                 !row.program.is_study(),
+                row.handmade,
                 row.module.is_none(),
                 Reverse(row.runs_with_nothing()),
                 row.import_count(),
@@ -51,7 +52,9 @@ pub fn rank(rows: &mut [Row]) {
 
 /// Draws the conclusion from ranked rows.
 pub fn conclude(rows: &[Row], engines: &[EngineState]) -> Conclusion {
-    let study: Vec<&Row> = rows.iter().filter(|row| row.program.is_study() && row.module.is_some()).collect();
+    // What was written by hand says nothing about a toolchain of today.
+    let made = |row: &&Row| row.program.is_study() && !row.handmade && row.module.is_some();
+    let study: Vec<&Row> = rows.iter().filter(made).collect();
     let portable: Vec<&Row> = study.iter().copied().filter(|row| row.runs_with_nothing()).collect();
     let mut conclusion = Conclusion {
         portable: portable.iter().map(|row| row.id.clone()).collect(),
@@ -300,6 +303,25 @@ mod tests {
         assert!(text.contains("those of rustc; and after memgrove fix those of cc."), "{text}");
         let text = conclude(&rows[..1], &[engine()]).sentences.join("\n");
         assert!(text.contains("on an-engine: those of cc, after memgrove fix."), "{text}");
+    }
+
+    #[test]
+    fn what_was_written_by_hand_is_ranked_apart() {
+        let mut rows = vec![
+            row("by-hand", "old", "bump", 1, runs(), None),
+            row("made", "rustc", "dlmalloc", 20, runs(), None),
+            row("refused", "cc", "dlmalloc", 2, refused(), Some(runs())),
+        ];
+        rows[0].handmade = true;
+        rank(&mut rows);
+        assert_eq!(
+            rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(),
+            ["made", "refused", "by-hand"]
+        );
+        let conclusion = conclude(&rows, &[engine()]);
+        assert_eq!(conclusion.portable, ["made"]);
+        let text = conclusion.sentences.join("\n");
+        assert!(text.contains("1 of 2 modules") && !text.contains("old"), "{text}");
     }
 
     #[test]

@@ -9,5 +9,6 @@ pub use conclusion::{Conclusion, Stopper, conclude, rank};
 pub use facts::{MemoryFacts, ModuleFacts};
 pub use program::{Contract, Program};
 pub use row::{
-    EngineState, EngineTrial, HostVerdict, Module, Origin, Row, SCHEMA_VERSION, Survey, ToolchainState, Trial,
+    EngineState, EngineTrial, HostVerdict, Module, Origin, Row, RunsAs, SCHEMA_VERSION, Survey,
+    ToolchainState, Trial,
 };

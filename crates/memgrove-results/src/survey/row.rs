@@ -1,7 +1,8 @@
 //! What a survey finds. These types are the JSON of `memgrove survey --json`: fields are only ever added, so
 //! that rows of many machines can be put together; [`SCHEMA_VERSION`] is raised when one has to change.
 
-use memgrove_inspect::report::{Grower, Outcome};
+use memgrove_inspect::knowledge::Host;
+use memgrove_inspect::report::{Grower, Outcome, Reason, Report, Verdict};
 use serde::Serialize;
 
 use super::{Contract, Program};
@@ -134,8 +135,22 @@ pub struct HostVerdict {
     pub title: String,
     /// The answer.
     pub outcome: Outcome,
+    /// Whether it is instantiated there as it is, even where the host then finds no function to start it by.
+    pub instantiates: bool,
+    /// What it serves as there, as it is; absent where it does not.
+    pub runs_as: Option<RunsAs>,
     /// Reasons and conditions, in words.
     pub reasons: Vec<String>,
+}
+
+/// What a module serves as on a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunsAs {
+    /// The host starts it by a function that it exports, such as `_start`.
+    Command,
+    /// Its functions are called by name.
+    Library,
 }
 
 /// What a module did on one engine.
@@ -178,9 +193,40 @@ pub enum Trial {
 }
 
 impl HostVerdict {
+    /// The inspector's verdict about a host, and what follows from it for the module's use there.
+    pub fn of(report: &Report, verdict: &Verdict, host: &Host) -> Self {
+        let obstacles = || verdict.reasons.iter().chain(&verdict.conditions);
+        let instantiates = obstacles().all(|reason| reason.about_exports);
+        Self {
+            host: verdict.host.clone(),
+            title: verdict.title.clone(),
+            outcome: verdict.outcome,
+            instantiates,
+            runs_as: runs_as(report, verdict, host).filter(|_| instantiates),
+            reasons: obstacles().map(|reason: &Reason| reason.text.clone()).collect(),
+        }
+    }
+
     /// Whether it runs there as it is.
     pub fn runs(&self) -> bool {
         self.outcome == Outcome::Runs
+    }
+}
+
+/// As what a host uses a module that it instantiates.
+fn runs_as(report: &Report, verdict: &Verdict, host: &Host) -> Option<RunsAs> {
+    let starts = |name: &String| {
+        // A library's own initialisation starts no program.
+        name != "_initialize" && report.exports.iter().any(|export| export.name == *name)
+    };
+    match (&host.entry, verdict.outcome) {
+        (_, Outcome::No) => None,
+        (Some(entry), Outcome::RunsIf) if entry.otherwise_idle => None,
+        // Names of its own, as chains and proxies have them, are a library's: only a program begins with `_start`.
+        (Some(entry), Outcome::Runs) if entry.any_of.iter().any(|name| name == "_start") => {
+            Some(if entry.any_of.iter().any(starts) { RunsAs::Command } else { RunsAs::Library })
+        }
+        _ => Some(RunsAs::Library),
     }
 }
 

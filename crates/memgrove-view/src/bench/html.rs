@@ -16,9 +16,9 @@ pub fn html(results: &Results) -> String {
     page.section(
         "All workloads",
         Html::from_iter([
-            table(&tables::overview(results), true),
             plots::fuel_and_footprint(&lines).into(),
             plots::fuel_and_size(&lines).into(),
+            table(&tables::overview(results), true),
         ]),
     );
     page.section(
@@ -124,18 +124,33 @@ fn workloads(results: &Results) -> Html {
     table.into()
 }
 
+/// A name whose hyphens do not break it, and softly what follows it, such as a version.
+fn unbroken(cell: &str) -> Html {
+    let (name, rest) = cell.split_once(' ').unwrap_or((cell, ""));
+    let name = element("span").class("nowrap").child(name);
+    match rest {
+        "" => name.into(),
+        rest => {
+            Html::from_iter([name.into(), Html::text(" "), element("span").class("soft").child(rest).into()])
+        }
+    }
+}
+
 fn table(grid: &Grid, sortable: bool) -> Html {
     let columns = grid.headings().iter().enumerate().map(|(index, heading)| match index {
         0 => Column::code(heading),
         _ if sortable => Column::number(heading),
         _ => Column::text(heading),
     });
-    let mut table = Table::new(columns);
+    let mut table = Table::new(columns).wide();
     if sortable {
         table = table.sortable();
     }
     for row in grid.rows() {
-        table.row(row.iter().map(|cell| {
+        table.row(row.iter().enumerate().map(|(index, cell)| {
+            if index == 0 {
+                return Cell::new(unbroken(cell));
+            }
             let digits =
                 cell.trim_start_matches('≈').split([' ', '(']).next().and_then(|text| text.parse().ok());
             let shown = match digits {

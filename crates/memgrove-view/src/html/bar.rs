@@ -16,12 +16,20 @@ pub struct BarChart {
     pub(super) series: Vec<String>,
     pub(super) rows: Vec<(String, Vec<Option<f64>>)>,
     reference: Option<f64>,
+    only_measured: bool,
 }
 
 impl BarChart {
     /// A chart with one unnamed series; `unit` stands beside the title and may be empty.
     pub fn new(title: impl Into<String>, unit: impl Into<String>) -> Self {
-        Self { title: title.into(), unit: unit.into(), series: Vec::new(), rows: Vec::new(), reference: None }
+        Self {
+            title: title.into(),
+            unit: unit.into(),
+            series: Vec::new(),
+            rows: Vec::new(),
+            reference: None,
+            only_measured: false,
+        }
     }
 
     /// Names the series; each row then has one value for each.
@@ -38,6 +46,12 @@ impl BarChart {
     /// Adds a row with one bar for each series; `None` was not measured and is shown as a dash.
     pub fn row(mut self, label: impl Into<String>, values: impl IntoIterator<Item = Option<f64>>) -> Self {
         self.rows.push((label.into(), values.into_iter().collect()));
+        self
+    }
+
+    /// Leaves no line for what is `None`: for series of which each row has one.
+    pub const fn only_measured(mut self) -> Self {
+        self.only_measured = true;
         self
     }
 
@@ -63,16 +77,20 @@ impl From<BarChart> for Html {
         let mut bars = Self::empty();
         for (label, values) in &chart.rows {
             bars.push(element("div").class("name").child(label.as_str()));
-            let lines = values.iter().enumerate().map(|(index, value)| {
-                let Some(value) = value else {
-                    return element("div").class("bar soft").child("–");
-                };
-                let style = format!("width:{:.2}%;background:{}", percent(*value), series_colour(index));
-                element("div")
-                    .class("bar")
-                    .child(element("div").class("fill").attr("style", style))
-                    .child(element("span").class("value").child(short(*value)))
-            });
+            let lines = values
+                .iter()
+                .enumerate()
+                .filter(|(_, value)| value.is_some() || !chart.only_measured)
+                .map(|(index, value)| {
+                    let Some(value) = value else {
+                        return element("div").class("bar soft").child("–");
+                    };
+                    let style = format!("width:{:.2}%;background:{}", percent(*value), series_colour(index));
+                    element("div")
+                        .class("bar")
+                        .child(element("div").class("fill").attr("style", style))
+                        .child(element("span").class("value").child(short(*value)))
+                });
             bars.push(element("div").class("track").children(reference.clone()).children(lines));
         }
         let mut caption = element("figcaption").child(chart.title.as_str());
@@ -118,5 +136,7 @@ mod tests {
         let html = Html::from(chart);
         assert!(html.as_str().contains("<div class=\"bar soft\">–</div>"), "{html}");
         assert!(html.as_str().contains("width:0.00%"), "{html}");
+        let chart = BarChart::new("", "").series(["x", "y"]).row("a", [None, Some(1.0)]).only_measured();
+        assert_eq!(Html::from(chart).as_str().matches("class=\"bar").count(), 1 + 1, "the chart and one bar");
     }
 }

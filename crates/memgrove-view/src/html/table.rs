@@ -1,4 +1,4 @@
-//! Tables that scroll sideways on a narrow screen and can be sorted.
+//! Tables that can be sorted. On a narrow screen one scrolls sideways, or shows a card for each row.
 
 use super::markup::{Html, Tone, element};
 
@@ -66,12 +66,22 @@ pub struct Table {
     caption: Option<String>,
     rows: Vec<Html>,
     sortable: bool,
+    wide: bool,
 }
+
+/// With more columns than this a wide table turns its headings and breaks its cells.
+const DENSE_COLUMNS: usize = 14;
 
 impl Table {
     /// A table with these columns and no row.
     pub fn new(columns: impl IntoIterator<Item = Column>) -> Self {
-        Self { columns: columns.into_iter().collect(), caption: None, rows: Vec::new(), sortable: false }
+        Self {
+            columns: columns.into_iter().collect(),
+            caption: None,
+            rows: Vec::new(),
+            sortable: false,
+            wide: false,
+        }
     }
 
     /// A line above the table that says what it shows.
@@ -88,9 +98,18 @@ impl Table {
         self
     }
 
+    /// Gives a table of many columns the width of the window, and on a telephone a card for each row. To be called before rows
+    /// are added.
+    #[must_use]
+    pub const fn wide(mut self) -> Self {
+        self.wide = true;
+        self
+    }
+
     /// Adds a row; cells that are missing stay empty, those beyond the last column are left out.
     pub fn row<C: Into<Cell>>(&mut self, cells: impl IntoIterator<Item = C>) -> &mut Self {
         let mut cells = cells.into_iter().map(Into::into);
+        let wide = self.wide;
         let row = self.columns.iter().map(|column| {
             let Cell { content, sort, tone } = cells.next().unwrap_or_else(|| Cell::new(Html::empty()));
             let class = [column.class, tone.map_or("", Tone::class)].join(" ");
@@ -100,6 +119,10 @@ impl Table {
             }
             if let Some(value) = sort {
                 td = td.attr("data-sort", value);
+            }
+            if wide {
+                // What a card calls the cell.
+                td = td.attr("data-label", column.heading.as_str());
             }
             td.child(content)
         });
@@ -132,7 +155,12 @@ impl From<Table> for Html {
         let out = out
             .child(element("thead").child(element("tr").children(headings)))
             .child(element("tbody").children(table.rows));
-        element("div").class("scroll").child(out).into()
+        let class = match (table.wide, table.columns.len() > DENSE_COLUMNS) {
+            (false, _) => "scroll",
+            (true, false) => "scroll wide",
+            (true, true) => "scroll wide dense",
+        };
+        element("div").class(class).child(out).into()
     }
 }
 
@@ -151,5 +179,14 @@ mod tests {
             ),
             "{html}"
         );
+    }
+
+    #[test]
+    fn cells_of_a_wide_table_know_their_heading() {
+        let mut table = Table::new([Column::text("name"), Column::number("bytes")]).wide();
+        table.row([Cell::from("a"), Cell::number(1.0, "1")]);
+        let html = Html::from(table);
+        assert!(html.as_str().contains("<td data-label=\"name\">a</td>"), "{html}");
+        assert!(html.as_str().contains("data-label=\"bytes\">1</td>"), "{html}");
     }
 }

@@ -4,19 +4,22 @@
 use crate::html::{BarChart, Cell, Column, Html, Page, Table, Tone, badge, details, element};
 use memgrove_inspect::report::Outcome;
 
-use super::{LEGEND, Word, failures, grower, memory, origin, stopped_by};
+use super::{LEGEND, Parts, Word, failures, grower, hosts, memory, origin, parts, stopped_by};
 use memgrove_results::survey::{Module, Origin, Row, Survey};
 
 /// The report. Everything in it comes from the survey; nothing is taken from the network when it is opened.
 pub fn html(survey: &Survey) -> String {
-    let (study, beside): (Vec<&Row>, Vec<&Row>) = survey.rows.iter().partition(|row| row.program.is_study());
+    let Parts { study, by_hand, beside } = parts(survey);
     let mut page = Page::new("Which toolchain makes the most portable WebAssembly module?");
     let [first, rest @ ..] = survey.conclusion.sentences.as_slice() else {
         return page.render();
     };
     page.lede(element("p").child(first.as_str())).contents();
-    page.section("Answer", list(rest));
+    page.section("Answer", Html::from_iter([smallest_of_each(&study), list(rest)]));
     page.section("Ranking", ranking(survey, &study));
+    if !by_hand.is_empty() {
+        page.section("Reconstructions", reconstructions(survey, &by_hand));
+    }
     page.section("Size", sizes(&study, "the study's program"));
     page.section("Where they run", verdicts(&study));
     page.section("What stopped them", stoppers(survey));
@@ -32,6 +35,31 @@ pub fn html(survey: &Survey) -> String {
     page.render()
 }
 
+/// The answer in one look: what each toolchain's smallest module takes, and whether it needs a host.
+fn smallest_of_each(rows: &[&Row]) -> Html {
+    let mut chart = BarChart::new("The smallest module of each toolchain", "bytes")
+        .series(["runs with nothing", "needs the host it is made for"]);
+    let mut seen = Vec::new();
+    // Best first, so the first of a toolchain is its best.
+    for row in rows {
+        let Some(bytes) = row.shipped_bytes().filter(|_| !seen.contains(&row.title())) else { continue };
+        seen.push(row.title());
+        #[expect(clippy::cast_precision_loss, reason = "sizes of modules stay far below 2^53 bytes")]
+        let bytes = Some(bytes as f64);
+        let values = if row.runs_with_nothing() { [bytes, None] } else { [None, bytes] };
+        chart = chart.row(format!("{} ({}, {})", row.title(), row.program.title(), row.allocator), values);
+    }
+    chart.only_measured().into()
+}
+
+fn reconstructions(survey: &Survey, rows: &[&Row]) -> Html {
+    let note = element("p").child(
+        "Written by hand with the import list of a compiler that is gone, to show what its modules needed. No toolchain makes \
+         them today, so they are not ranked with the others.",
+    );
+    Html::from_iter([note.into(), ranking(survey, rows)])
+}
+
 fn list(items: &[String]) -> Html {
     element("ul").children(items.iter().map(|item| element("li").child(item.as_str()))).into()
 }
@@ -39,27 +67,19 @@ fn list(items: &[String]) -> Html {
 fn ranking(survey: &Survey, rows: &[&Row]) -> Html {
     let mut columns = vec![
         Column::number("#"),
-        Column::text("runs"),
         Column::text("program"),
         Column::text("toolchain"),
         Column::text("allocator"),
     ];
     // What decides comes first: on a narrow screen the rest is reached by scrolling.
     columns.extend(survey.engines.iter().map(|engine| Column::text(engine.id)));
-    columns.extend([
-        Column::number("imports"),
-        Column::number("bytes"),
-        Column::number("wasm-opt"),
-        Column::text("pages"),
-        Column::text("grown by"),
-        Column::number("exports"),
-        Column::text("origin"),
-    ]);
-    let mut table = Table::new(columns).sortable();
+    columns.extend([Column::number("imports"), Column::number("bytes"), Column::number("wasm-opt")]);
+    columns.extend(hosts::HEADINGS.map(Column::number));
+    columns.push(Column::text("pages"));
+    let mut table = Table::new(columns).sortable().wide();
     for (index, row) in rows.iter().enumerate() {
         let mut cells = vec![
             count(index + 1),
-            Cell::from(word(Word::of_all(row))),
             Cell::from(row.program.title()),
             Cell::from(row.title()),
             Cell::from(row.allocator.as_str()),
@@ -71,17 +91,15 @@ fn ranking(survey: &Survey, rows: &[&Row]) -> Html {
                     count(module.facts.imports.len()),
                     bytes(Some(module.size_bytes)),
                     bytes(module.optimised_bytes),
-                    Cell::from(memory(module)),
-                    Cell::from(grower(module)),
-                    count(module.facts.exports.len()),
                 ]);
+                cells.extend(hosts::counts(module).map(count));
+                cells.push(Cell::from(memory(module)));
             }
-            None => cells.extend((0..6 + survey.engines.len()).map(|_| Cell::from("–"))),
+            None => cells.extend((0..7 + survey.engines.len()).map(|_| Cell::from("–"))),
         }
-        cells.push(Cell::from(origin(row)));
         table.row(cells);
     }
-    let legend = element("p").class("note").child(LEGEND);
+    let legend = element("p").class("note").child(format!("{LEGEND} {}", hosts::legend(survey)));
     Html::from_iter([Html::from(table), legend.into()])
 }
 
@@ -98,13 +116,13 @@ fn bytes(bytes: Option<u64>) -> Cell {
     }
 }
 
-/// 12345 as "12 345", with a space that does not break.
+/// 12345 as "12 345". The style keeps figures on one line; a space that does not break would be shown as an escape.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push('\u{a0}');
+            text.push(' ');
         }
         text.push(digit);
     }
@@ -150,14 +168,14 @@ fn verdicts(rows: &[&Row]) -> Html {
     let Some(first) = rows.iter().find_map(|row| row.module.as_ref()) else { return Html::empty() };
     let mut columns = vec![Column::text("module")];
     columns.extend(first.verdicts.iter().map(|verdict| Column::text(verdict.title.as_str())));
-    let mut table = Table::new(columns);
+    let mut table = Table::new(columns).wide();
     for row in rows {
         let Some(module) = &row.module else { continue };
         let mut cells = vec![Cell::from(label(row))];
         cells.extend(module.verdicts.iter().map(|verdict| {
             let (tone, text) = match verdict.outcome {
                 Outcome::Runs => (Tone::Good, "runs"),
-                Outcome::RunsIf => (Tone::Warn, "runs if"),
+                Outcome::RunsIf => (Tone::Warn, "if"),
                 Outcome::No => (Tone::Bad, "no"),
             };
             Cell::from(element("span").attr("title", verdict.reasons.join("; ")).child(badge(tone, text)))
@@ -166,7 +184,7 @@ fn verdicts(rows: &[&Row]) -> Html {
     }
     let note = element("p")
         .class("note")
-        .child("The verdict for each host, from the bytes alone; the reasons are under “How each was made”.");
+        .child("The verdict for each host, from the bytes alone: runs, runs if a condition is met, no; the reasons are under “How each was made”.");
     Html::from_iter([Html::from(table), note.into()])
 }
 
@@ -219,6 +237,7 @@ fn recipe(row: &Row) -> Html {
     }
     let mut facts = element("dl").class("facts");
     for (term, content) in [
+        ("origin", Html::text(origin(row))),
         ("made with", Html::text(tools.join("; "))),
         ("made for", Html::text(row.made_for.title())),
         ("commands", Html::from(element("pre").child(commands.join("\n")))),
@@ -247,6 +266,7 @@ fn module_facts(module: &Module) -> Vec<(&'static str, Html)> {
     let mut facts = vec![
         ("imports", code(&module.facts.imports)),
         ("exports", code(&module.facts.exports)),
+        ("memory grown by", Html::text(grower(module))),
         ("allocator seen", Html::text(module.facts.allocator.as_deref().unwrap_or("unknown"))),
         ("why not elsewhere", element("ul").children(reasons).into()),
     ];
@@ -292,7 +312,9 @@ mod tests {
     #[test]
     fn digits_are_grouped_by_three() {
         assert_eq!(grouped(7), "7");
-        assert_eq!(grouped(12_345), "12\u{a0}345");
-        assert_eq!(grouped(123_456), "123\u{a0}456");
+        assert_eq!(grouped(12_345), "12 345");
+        assert_eq!(grouped(123_456), "123 456");
+        let shown = Html::from(element("td").child(grouped(12_345)));
+        assert_eq!(shown.as_str(), "<td>12 345</td>", "what the report itself writes is not escaped");
     }
 }

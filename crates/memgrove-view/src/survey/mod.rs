@@ -1,12 +1,13 @@
 //! A survey for people: [`text`] for a terminal, [`html`] as one self-contained file.
 
+mod hosts;
 mod html;
 mod text;
 
 pub use html::html;
 pub use text::text;
 
-use memgrove_results::survey::{EngineTrial, Module, Origin, Row, Trial};
+use memgrove_results::survey::{EngineTrial, Module, Origin, Row, Survey, Trial};
 
 /// What a module did on one engine, in a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,14 +36,6 @@ impl Word {
         }
     }
 
-    /// The worst of what it did on the engines that were tried.
-    fn of_all(row: &Row) -> Self {
-        let words: Vec<Self> = row.module.iter().flat_map(|module| &module.trials).map(Self::of).collect();
-        let seen = |word: Self| words.contains(&word);
-        let worst_first = [Self::Fails, Self::Hosted, Self::Alone];
-        worst_first.into_iter().find(|word| seen(*word)).unwrap_or(Self::Untried)
-    }
-
     fn text(self) -> &'static str {
         match self {
             Self::Alone => "alone",
@@ -51,6 +44,22 @@ impl Word {
             Self::Untried => "–",
         }
     }
+}
+
+/// The rows of a survey, as they are ranked.
+struct Parts<'s> {
+    /// The study's program, as toolchains make it today.
+    study: Vec<&'s Row>,
+    /// The same written by hand, in the place of a compiler that is gone.
+    by_hand: Vec<&'s Row>,
+    /// What is measured beside it.
+    beside: Vec<&'s Row>,
+}
+
+fn parts(survey: &Survey) -> Parts<'_> {
+    let (study, beside): (Vec<&Row>, Vec<&Row>) = survey.rows.iter().partition(|row| row.program.is_study());
+    let (by_hand, study) = study.into_iter().partition(|row| row.handmade);
+    Parts { study, by_hand, beside }
 }
 
 /// The words' meaning, under the table.

@@ -2,22 +2,29 @@
 
 use memgrove_text::{Text, escape};
 
-use super::{LEGEND, Word, failures, grower, memory, origin, stopped_by};
+use super::{LEGEND, Parts, Word, failures, grower, hosts, memory, origin, parts, stopped_by};
 use memgrove_results::survey::{Origin, Row, Survey};
 
 /// The whole survey as plain text.
 pub fn text(survey: &Survey) -> Text {
     let mut out = Text::new();
-    let (study, beside): (Vec<&Row>, Vec<&Row>) = survey.rows.iter().partition(|row| row.program.is_study());
+    let Parts { study, by_hand, beside } = parts(survey);
     out.line("The study's program, best first");
     out.gap();
     out.append(table(survey, &study));
     out.gap();
+    if !by_hand.is_empty() {
+        out.line("Reconstructions, written by hand in the place of a compiler that is gone");
+        out.gap();
+        out.append(table(survey, &by_hand));
+        out.gap();
+    }
     out.line("Game of life behind wasm-bindgen, for comparing sizes");
     out.gap();
     out.append(table(survey, &beside));
     out.gap();
     out.line(LEGEND);
+    out.line(hosts::legend(survey));
 
     out.gap();
     out.line("Answer");
@@ -55,7 +62,8 @@ fn heading(survey: &Survey) -> Vec<Field> {
         left("grown by"),
     ];
     fields.extend(survey.engines.iter().map(|engine| left(engine.id)));
-    fields.extend([left("hosts"), left("origin"), left("stopped by")]);
+    fields.extend(hosts::HEADINGS.map(right));
+    fields.extend([left("origin"), left("stopped by")]);
     fields
 }
 
@@ -73,10 +81,9 @@ fn line(survey: &Survey, rank: usize, row: &Row) -> Vec<Field> {
                 left(grower(module)),
             ]);
             fields.extend(module.trials.iter().map(|trial| left(Word::of(trial).text())));
-            let runs = module.verdicts.iter().filter(|verdict| verdict.runs()).count();
-            fields.push(left(format!("{runs}/{}", module.verdicts.len())));
+            fields.extend(hosts::counts(module).map(|number| right(number.to_string())));
         }
-        None => fields.extend((0..7 + survey.engines.len()).map(|_| left("–"))),
+        None => fields.extend((0..9 + survey.engines.len()).map(|_| left("–"))),
     }
     fields.push(left(origin(row)));
     fields.push(left(row.module.as_ref().and_then(stopped_by).unwrap_or_default()));
