@@ -69,7 +69,10 @@ pub fn test(workspace: &Workspace, sh: &Shell) -> Result<()> {
     // The same packages and features both times, or else the second would compile much of it again.
     let build = ["-p", "memgrove-cli", "-p", "memgrove-rows", "--features", "memgrove-cli/rows"];
     for tests in [&["--test", "cli", "rows"][..], &["--test", "rows"]] {
-        cmd!(sh, "cargo test --locked --no-default-features --target-dir {target}").args(build).args(tests).run()?;
+        cmd!(sh, "cargo test --locked --no-default-features --target-dir {target}")
+            .args(build)
+            .args(tests)
+            .run()?;
     }
     let wheel = wheel(workspace)?;
     test_wheel(workspace, &wheel)?;
