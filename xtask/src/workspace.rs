@@ -28,9 +28,10 @@ impl Workspace {
     }
 
     /// The `memgrove` command as the workspace's tests use it: `cargo run` alone resolves other features, and would
-    /// compile the engines a second time. One test must be named: without one, cargo leaves out the features that tests ask for.
+    /// compile the engines a second time; with the example that writes the page of questions beside it. One test must be named: without one, cargo leaves out the features that tests ask for.
     pub fn memgrove(&self, sh: &Shell) -> Result<PathBuf> {
-        cmd!(sh, "cargo build --quiet --locked --workspace --bin memgrove --test cli").run()?;
+        cmd!(sh, "cargo build --quiet --locked --workspace --bin memgrove --example questions --test cli")
+            .run()?;
         let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.root.join("target"), PathBuf::from);
         Ok(target.join("debug/memgrove"))
     }

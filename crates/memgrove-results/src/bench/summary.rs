@@ -120,9 +120,10 @@ impl Results {
         self.figures(allocator, workload)?.growths
     }
 
-    /// Heap bytes after the last round by the base's after as many.
+    /// Heap bytes after the last round by the base's after as many; `None` where [`Self::footprint`] has none.
     #[must_use]
     pub fn held_ratio(&self, repeated: &Repeated) -> Option<f64> {
+        self.footprint(&self.setting.base, &repeated.workload)?;
         let base = self.repeated(&self.setting.base, &repeated.workload)?;
         let sound = |of: &Repeated| of.held.last().copied().filter(|_| of.failure.is_none());
         let (own, base) = (sound(repeated)?, sound(base)?);
