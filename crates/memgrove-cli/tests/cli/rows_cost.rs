@@ -115,7 +115,7 @@ fn a_worker_takes_little_memory_whatever_the_files_are() {
     list += "large.wasm\nfunctions.wasm\nbomb.wasm.gz\nnested.wat\nbeyond.wasm\npipe\n";
     fs::write(at("list"), list).unwrap();
 
-    let limits = ["--max-size", "64MiB", "--max-memory", "256MiB", "--max-time", "60"];
+    let limits = ["--max-size", "64MiB", "--max-memory", "512MiB", "--max-time", "60"];
     let mut run = memgrove(folder.path())
         .args(["inspect", "--format", "csv", "-o", "rows.csv", "--jobs", "1", "--files-from", "list"])
         .args(limits)

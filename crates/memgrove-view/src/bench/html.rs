@@ -21,6 +21,10 @@ pub fn html(results: &Results) -> String {
             table(&tables::overview(results), true),
         ]),
     );
+    let memory = tables::memory(results);
+    if !memory.is_empty() {
+        page.section("Memory and code", table(&memory, true));
+    }
     page.section(
         "Fuel by workload",
         by_workload_chart(results, "fuel, ratio to the base", Results::fuel_ratio),

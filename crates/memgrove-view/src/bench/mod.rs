@@ -30,6 +30,7 @@ pub fn text(results: &Results) -> Text {
             out.append(grid.text());
         }
     };
+    part("Memory and code", &tables::memory(results));
     part("Fuel by workload, ratio to the base", &by_workload(results, tables::fuel_cell));
     part("Heap bytes / peak live bytes, by workload", &by_workload(results, tables::footprint_cell));
     if !results.repeated.is_empty() {
@@ -73,6 +74,7 @@ pub fn markdown(results: &Results, source: &str, folder: &str, pictures: &[Plot]
         }
     };
     part("All workloads", &overview(results), OVERVIEW_WORDS);
+    part("Memory and code", &tables::memory(results), MEMORY_WORDS);
     part("Fuel by workload", &by_workload(results, tables::fuel_cell), "Ratio to the base.\n\n");
     part(
         "Own fuel per call",
@@ -118,6 +120,8 @@ fn address(name: &str) -> String {
 
 const OVERVIEW_WORDS: &str = "Geometric means over the workloads that an allocator did; ratios to the base. `≈` marks a \
      difference from the base that is within measurement noise.\n\n";
+const MEMORY_WORDS: &str = "Growths of memory in a first run, on average; the heap after the last round of repeated work, by the base's; \
+     under how many workloads it still grew after the second round.\n\n";
 const WALL_WORDS: &str = "Ratio to the base by round, median. `≈`: no difference.\n\n";
 const CAVEATS: &str = "Fuel counts executed instructions, not time: a cache miss costs nothing, and `memory.grow` almost \
      nothing. Wall times are of the machine named above. A workload is not your program: measure it with \

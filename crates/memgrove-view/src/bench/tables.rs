@@ -12,9 +12,6 @@ const NOTHING: &str = "–";
 /// One line for each allocator.
 pub(super) fn overview(results: &Results) -> Grid {
     let engines = results.timed_engines();
-    let lines = results.lines();
-    let has_growths = lines.iter().any(|line| line.growths.is_some());
-    let is_repeated = lines.iter().any(|line| line.grows_late.is_some());
     let mut headings = vec![
         "allocator".to_owned(),
         "fuel".to_owned(),
@@ -22,24 +19,12 @@ pub(super) fn overview(results: &Results) -> Grid {
         "heap/live".to_owned(),
         "own bytes -Oz".to_owned(),
     ];
-    let is_packed =
-        lines.iter().any(|line| line.allocator.own_code.is_some_and(|code| code.oz_brotli_bytes.is_some()));
-    if is_packed {
-        headings.push("Brotli".to_owned());
-    }
-    if has_growths {
-        headings.push("growths a load".to_owned());
-    }
-    if is_repeated {
-        headings.push(format!("heap after {} rounds", results.setting.repeats));
-        headings.push("grows after round 2".to_owned());
-    }
     for engine in &engines {
         headings.extend([format!("{engine} warm"), format!("{engine} cold")]);
     }
     headings.push("workloads done".to_owned());
     let mut grid = Grid::new(headings);
-    for line in lines {
+    for line in results.lines() {
         let mut row = vec![
             name(line.allocator),
             ratio(line.fuel_ratio),
@@ -52,18 +37,6 @@ pub(super) fn overview(results: &Results) -> Grid {
                 .own_code
                 .map_or_else(|| NOTHING.to_owned(), |code| code.oz_optimised_bytes.to_string()),
         ];
-        if is_packed {
-            let packed = line.allocator.own_code.and_then(|code| code.oz_brotli_bytes);
-            row.push(packed.map_or_else(|| NOTHING.to_owned(), |bytes| bytes.to_string()));
-        }
-        if has_growths {
-            row.push(line.growths.map_or_else(|| NOTHING.to_owned(), |mean| format!("{mean:.1}")));
-        }
-        if is_repeated {
-            row.push(ratio(line.held_ratio));
-            let late = line.grows_late.map(|(late, of)| format!("{late} of {of}"));
-            row.push(late.unwrap_or_else(|| NOTHING.to_owned()));
-        }
         for &engine in &engines {
             for heat in [Heat::Warm, Heat::Cold] {
                 let mean = results.wall_mean(engine, heat, &line.allocator.id, false);
@@ -71,6 +44,35 @@ pub(super) fn overview(results: &Results) -> Grid {
             }
         }
         row.push(done(&line));
+        grid.row(row);
+    }
+    grid
+}
+
+/// What an allocator's memory and code come to, as far as it was measured. One line for each allocator; none if nothing was.
+pub(super) fn memory(results: &Results) -> Grid {
+    let lines = results.lines();
+    let packed = |line: &Line<'_>| line.allocator.own_code.and_then(|code| code.oz_brotli_bytes);
+    let is_repeated = lines.iter().any(|line| line.grows_late.is_some());
+    let mut headings = vec!["allocator".to_owned(), "growths a load".to_owned()];
+    if is_repeated {
+        headings.push(format!("heap after {} rounds", results.setting.repeats));
+        headings.push("grows after round 2".to_owned());
+    }
+    headings.push("own bytes, Brotli".to_owned());
+    let mut grid = Grid::new(headings);
+    if !lines.iter().any(|line| line.growths.is_some() || packed(line).is_some()) {
+        return grid;
+    }
+    let or_nothing = |shown: Option<String>| shown.unwrap_or_else(|| NOTHING.to_owned());
+    for line in lines {
+        let growths = line.growths.map(|mean| format!("{mean:.1}"));
+        let mut row = vec![name(line.allocator), or_nothing(growths)];
+        if is_repeated {
+            row.push(ratio(line.held_ratio));
+            row.push(or_nothing(line.grows_late.map(|(late, of)| format!("{late} of {of}"))));
+        }
+        row.push(or_nothing(packed(&line).map(|bytes| bytes.to_string())));
         grid.row(row);
     }
     grid
