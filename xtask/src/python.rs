@@ -91,7 +91,7 @@ pub fn with_wheel(workspace: &Workspace, wheel: &Path, packages: &Path) -> Resul
     Ok((sh, python))
 }
 
-/// Each recipe on its engine. All that is told of rows is DuckDB's answer to questions.sql, so that is what is compared.
+/// Each recipe on its engine: its rows are the command's, column by column, and DuckDB's questions have the same answers.
 fn recipes(workspace: &Workspace, wheel: &Path, memgrove: &Path) -> Result<()> {
     let place = tempfile::tempdir()?;
     let at = place.path();

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
+use memgrove_results::bench::stats::Summary;
 use serde::Deserialize;
 use xshell::cmd;
 
@@ -87,8 +88,10 @@ pub fn run(workspace: &Workspace, args: &WorkersArgs) -> Result<()> {
             let (one, two) = (measure(1)?, measure(2)?);
             ratios.push((one.work() / two.work(), one.whole / two.whole));
         }
-        let work = median(ratios.iter().map(|(work, _)| *work));
-        let whole = median(ratios.iter().map(|(_, whole)| *whole));
+        let median = |of: fn(&(f64, f64)) -> f64| {
+            Summary::of(ratios.iter().map(of)).map(|summary| summary.median).context("nothing was measured")
+        };
+        let (work, whole) = (median(|ratio| ratio.0)?, median(|ratio| ratio.1)?);
         println!(
             "  two workers: {work:.2} times as fast, {whole:.2} with what a job of {FEW} takes (median)"
         );
@@ -136,12 +139,4 @@ fn write(folder: &Path, modules: &[(String, Vec<u8>)]) -> Result<()> {
         fs::write(folder.join(name), bytes)?;
     }
     Ok(())
-}
-
-/// Of some numbers.
-fn median(numbers: impl Iterator<Item = f64>) -> f64 {
-    let mut numbers: Vec<_> = numbers.collect();
-    numbers.sort_by(f64::total_cmp);
-    let middle = numbers.len() / 2;
-    if numbers.len() % 2 == 1 { numbers[middle] } else { f64::midpoint(numbers[middle - 1], numbers[middle]) }
 }

@@ -28,7 +28,8 @@ impl Workspace {
     }
 
     /// The `memgrove` command as the workspace's tests use it: `cargo run` alone resolves other features, and would
-    /// compile the engines a second time; with the example that writes the page of questions beside it. One test must be named: without one, cargo leaves out the features that tests ask for.
+    /// compile the engines a second time. Beside it lies the example that writes the page of questions. One test must be
+    /// named: without one, cargo leaves out the features that tests ask for.
     pub fn memgrove(&self, sh: &Shell) -> Result<PathBuf> {
         cmd!(sh, "cargo build --quiet --locked --workspace --bin memgrove --example questions --test cli")
             .run()?;

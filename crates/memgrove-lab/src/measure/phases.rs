@@ -30,6 +30,15 @@ const FEWEST_ROUNDS: usize = 3;
 /// Keeps a record: whoever runs a measurement says how and where.
 pub type Save<'a> = &'a (dyn Fn(&Results) -> Result<(), ResultsError> + Sync);
 
+/// What every phase of a run is given.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    plan: &'a Plan,
+    guests: &'a [Guest],
+    save: Option<Save<'a>>,
+    tell: &'a (dyn Fn(Event<'_>) + Sync),
+}
+
 /// Measures what `plan` asks for and `results` lacks. With `save`, the record is handed to it after every
 /// measurement.
 ///
@@ -47,8 +56,9 @@ pub fn run(
             catalogue.manifest.guests.iter().find(|info| info.allocator == allocator.id)
         });
     let guests = infos.map(|info| catalogue.guest(info)).collect::<Result<Vec<_>, _>>()?;
-    counts(plan, &guests, results, save, tell)?;
-    repeats(plan, &guests, results, save, tell)?;
+    let run = Run { plan, guests: &guests, save, tell };
+    counts(run, results)?;
+    repeats(run, results)?;
     if plan.setting.rounds == 0 {
         return Ok(());
     }
@@ -57,10 +67,10 @@ pub fn run(
         tell(Event::Warning(warning));
     }
     for &engine in &plan.engines {
-        walls(engine, plan, &guests, results, save, tell)?;
+        walls(engine, run, results)?;
     }
     for &engine in &plan.engines {
-        threads(engine, plan, &guests, results, save, tell)?;
+        threads(engine, run, results)?;
     }
     Ok(())
 }
@@ -91,13 +101,8 @@ fn is_sound(count: &Count) -> bool {
     matches!(count.failure, None | Some(Failure::Leaks { .. }))
 }
 
-fn counts(
-    plan: &Plan,
-    guests: &[Guest],
-    results: &mut Results,
-    save: Option<Save<'_>>,
-    tell: &(dyn Fn(Event<'_>) + Sync),
-) -> Result<(), MeasureError> {
+fn counts(run: Run<'_>, results: &mut Results) -> Result<(), MeasureError> {
+    let Run { plan, guests, save, tell } = run;
     tell(Event::Phase { name: "counting", steps: plan.works.len() * guests.len() });
     let engine = counting_engine(None)?;
     let subjects = load(&*engine, guests);
@@ -156,14 +161,8 @@ fn order(plan: &Plan, results: &mut Results) {
     results.counts.sort_by_key(|count| (work(&count.workload), allocator(&count.allocator)));
 }
 
-fn walls(
-    engine: EngineId,
-    plan: &Plan,
-    guests: &[Guest],
-    results: &mut Results,
-    save: Option<Save<'_>>,
-    tell: &(dyn Fn(Event<'_>) + Sync),
-) -> Result<(), MeasureError> {
+fn walls(engine: EngineId, run: Run<'_>, results: &mut Results) -> Result<(), MeasureError> {
+    let Run { plan, guests, save, tell } = run;
     let name = match engine {
         EngineId::Wasmtime => "timing on wasmtime",
         EngineId::Wasmi => "timing on wasmi",
@@ -222,58 +221,48 @@ fn walls(
 }
 
 /// What heaps hold after many rounds of the same work, of those that did it soundly.
-fn repeats(
-    plan: &Plan,
-    guests: &[Guest],
-    results: &mut Results,
-    save: Option<Save<'_>>,
-    tell: &(dyn Fn(Event<'_>) + Sync),
-) -> Result<(), MeasureError> {
+fn repeats(run: Run<'_>, results: &mut Results) -> Result<(), MeasureError> {
+    let Run { plan, guests, save, tell } = run;
     let rounds = plan.setting.repeats;
-    let guests: Vec<_> = guests.iter().filter(|guest| guest.info.role != Role::Floor).collect();
     if rounds == 0 {
         return Ok(());
     }
+    let guests: Vec<_> = guests.iter().filter(|guest| guest.info.role != Role::Floor).collect();
     tell(Event::Phase { name: "repeating", steps: plan.works.len() * guests.len() });
     let engine = repeat::engine()?;
     for guest in guests {
         let id = &guest.info.allocator;
-        let is_missing = |results: &Results, work: &Work| {
-            results.repeated(id, &work.id).is_none() && results.count(id, &work.id).is_some_and(is_sound)
-        };
-        let missing: Vec<&Work> = plan.works.iter().filter(|work| is_missing(results, work)).collect();
+        // What each work answered when it was counted, of those that are to be repeated.
+        let missing: Vec<(&Work, u64)> = plan
+            .works
+            .iter()
+            .filter(|work| results.repeated(id, &work.id).is_none())
+            .filter_map(|work| Some((work, results.figures(id, &work.id)?.checksum)))
+            .collect();
         (missing.len()..plan.works.len()).for_each(|_| tell(Event::Step));
         if missing.is_empty() {
             continue;
         }
-        let Ok(subject) = load_one(&*engine, guest) else { continue };
+        let subject = load_one(&*engine, guest);
         let repeated: Vec<Repeated> = missing
             .par_iter()
-            .map(|work| {
-                let repeated = repeat::repeat(&subject, id, work, rounds);
+            .map(|&(work, checksum)| {
+                let repeated = repeat::repeat(subject.as_ref(), id, work, rounds, checksum);
+                if let Some(failure) = &repeated.failure {
+                    tell(Event::Failed { allocator: id, workload: &work.id, failure });
+                }
                 tell(Event::Step);
                 repeated
             })
             .collect();
-        for Repeated { allocator, workload, failure, .. } in &repeated {
-            if let Some(failure) = failure {
-                tell(Event::Failed { allocator, workload, failure });
-            }
-        }
         results.repeated.extend(repeated);
         saved(results, save)?;
     }
     Ok(())
 }
 
-fn threads(
-    engine: EngineId,
-    plan: &Plan,
-    guests: &[Guest],
-    results: &mut Results,
-    save: Option<Save<'_>>,
-    tell: &(dyn Fn(Event<'_>) + Sync),
-) -> Result<(), MeasureError> {
+fn threads(engine: EngineId, run: Run<'_>, results: &mut Results) -> Result<(), MeasureError> {
+    let Run { plan, guests, save, tell } = run;
     let with_threads: Vec<_> =
         guests.iter().filter(|guest| guest.threads.is_some() && guest.info.role != Role::Floor).collect();
     if engine == EngineId::Wasmi || plan.thread_workloads.is_empty() || with_threads.is_empty() {

@@ -17,8 +17,14 @@ pub(super) fn engine() -> Result<Box<dyn Engine>, EngineError> {
     open(EngineId::Wasmtime, &Settings { apart: true, ..Settings::within(Limits::GUEST) })
 }
 
-/// Does `work` in `rounds` rounds in one instance. Linear in them.
-pub(super) fn repeat(subject: &Subject, allocator: &str, work: &Work, rounds: u32) -> Repeated {
+/// Does `work` in `rounds` rounds in one instance, if the guest could be loaded; each must answer `checksum`. Linear in the rounds.
+pub(super) fn repeat(
+    subject: Result<&Subject, &Failure>,
+    allocator: &str,
+    work: &Work,
+    rounds: u32,
+    checksum: u64,
+) -> Repeated {
     let mut repeated = Repeated {
         allocator: allocator.to_owned(),
         workload: work.id.clone(),
@@ -26,20 +32,24 @@ pub(super) fn repeat(subject: &Subject, allocator: &str, work: &Work, rounds: u3
         last_growth_round: 0,
         failure: None,
     };
-    repeated.failure = rounds_of(subject, work, rounds, &mut repeated).err();
+    let done = subject
+        .map_err(Failure::clone)
+        .and_then(|subject| rounds_of(subject, work, rounds, checksum, &mut repeated));
+    repeated.failure = done.err();
     repeated
 }
 
-fn rounds_of(subject: &Subject, work: &Work, rounds: u32, repeated: &mut Repeated) -> Result<(), Failure> {
+fn rounds_of(
+    subject: &Subject,
+    work: &Work,
+    rounds: u32,
+    checksum: u64,
+    repeated: &mut Repeated,
+) -> Result<(), Failure> {
     let mut bout = subject.begin(work)?;
-    let (mut before, mut answer) = (bout.counter("heap_bytes")?, None);
+    let mut before = bout.counter("heap_bytes")?;
     for round in 1..=rounds {
-        let checksum = bout.run(u64::MAX)?.checksum;
-        let expected = *answer.get_or_insert(checksum);
-        if checksum != expected {
-            return Err(Failure::WrongAnswer { checksum, expected });
-        }
-        let heap_bytes = bout.counter("heap_bytes")?;
+        let heap_bytes = bout.run_again(u64::MAX, checksum)?;
         if heap_bytes > before {
             repeated.last_growth_round = round;
         }

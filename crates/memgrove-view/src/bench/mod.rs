@@ -33,10 +33,10 @@ pub fn text(results: &Results) -> Text {
     part("Memory and code", &tables::memory(results));
     part("Fuel by workload, ratio to the base", &by_workload(results, tables::fuel_cell));
     part("Heap bytes / peak live bytes, by workload", &by_workload(results, tables::footprint_cell));
-    if !results.repeated.is_empty() {
-        let title = format!("The same work again and again. {}", tables::repeated_words(results));
-        part(&title, &by_workload(results, tables::repeated_cell));
-    }
+    part(
+        &format!("The same work again and again. {}", tables::repeated_words(results)),
+        &by_workload(results, tables::repeated_cell),
+    );
     part(
         "Threads: time of N threads each doing what one did, and of threads passing blocks",
         &scaling(results),
@@ -82,13 +82,11 @@ pub fn markdown(results: &Results, source: &str, folder: &str, pictures: &[Plot]
         "Fuel less the floor's, by call.\n\n",
     );
     part("Footprint", &by_workload(results, tables::footprint_cell), "Heap bytes by peak live bytes.\n\n");
-    if !results.repeated.is_empty() {
-        part(
-            "The same work again and again",
-            &by_workload(results, tables::repeated_cell),
-            &format!("{}.\n\n", tables::repeated_words(results)),
-        );
-    }
+    part(
+        "The same work again and again",
+        &by_workload(results, tables::repeated_cell),
+        &format!("{}.\n\n", tables::repeated_words(results)),
+    );
     for engine in results.timed_engines() {
         let cell = |results: &Results, allocator: &str, workload: &str| {
             tables::wall_cell(results, engine, Heat::Warm, allocator, workload)
