@@ -19,6 +19,10 @@
 //! - In wasm both are a load at an offset from `__tls_base`, which whatever starts a thread sets by calling
 //!   `__wasm_init_tls`: wasm-bindgen does so for each worker (so each worker of a wasm-bindgen-rayon pool has a slot of
 //!   its own for as long as it lives), wasi-libc for each thread of wasi-threads, Emscripten for each pthread.
+//! - There a thread's storage is itself a block of this heap, and **a thread calls again after it has freed it**: the last
+//!   act of Emscripten's and wasm-bindgen's is to free one more block. So the word may be anything by then, a link of a free list
+//!   or another's data, and it is written only where it still says that none was dealt. wasm-bindgen even sets `__tls_base`
+//!   to the middle of all addresses, so that whatever reads there traps: from there on every thread has slot 0, unasked.
 //! - Nothing here waits: no `memory.atomic.wait`, which traps on the main thread of a browser.
 
 /// How many slots there are: a power of two. More threads than this share them.
@@ -41,7 +45,12 @@ pub(crate) fn slot() -> usize {
 
 #[cfg(not(all(target_family = "wasm", not(target_feature = "atomics"))))]
 mod several {
+    use core::cell::Cell;
+
     use super::SLOTS;
+
+    /// What the word says before a slot was dealt: odd, so that it is no link, and too long to come about by chance.
+    const UNDEALT: u64 = 0x9e37_79b9_7f4a_7c15;
 
     /// Where the standard library's thread-local variables are known to be static storage. Elsewhere they may be
     /// allocated at their first use, by the very allocator that asks here.
@@ -58,11 +67,8 @@ mod several {
     #[inline(always)]
     pub(super) fn slot() -> usize {
         extern crate std;
-        use core::cell::Cell;
-
         std::thread_local! {
-            /// 0 until the thread has asked.
-            static NUMBER: Cell<usize> = const { Cell::new(0) };
+            static NUMBER: Cell<u64> = const { Cell::new(UNDEALT) };
         }
         // It cannot fail: nothing is to be dropped. Said this way, no panic is compiled for it.
         NUMBER.try_with(slot_from).unwrap_or(0)
@@ -71,11 +77,8 @@ mod several {
     #[cfg(memgrove_thread_local)]
     #[inline(always)]
     pub(super) fn slot() -> usize {
-        use core::cell::Cell;
-
-        /// 0 until the thread has asked.
         #[thread_local]
-        static NUMBER: Cell<usize> = Cell::new(0);
+        static NUMBER: Cell<u64> = Cell::new(UNDEALT);
         slot_from(&NUMBER)
     }
 
@@ -98,25 +101,36 @@ mod several {
 
     /// The slot that the thread's number stands for; its first use deals one.
     ///
-    /// Masked at each use, so that it is below [`SLOTS`] even in a thread whose storage nobody has initialised.
+    /// Masked at each use, so that it is below [`SLOTS`] even in a thread whose storage nobody has initialised, or that has
+    /// freed it.
     #[cfg_attr(not(any(feature = "std", memgrove_thread_local)), allow(dead_code, reason = "for tests only"))]
     #[inline(always)]
-    fn slot_from(number: &core::cell::Cell<usize>) -> usize {
-        if number.get() == 0 {
-            deal(number);
+    fn slot_from(number: &Cell<u64>) -> usize {
+        let place = number.as_ptr();
+        if cfg!(target_family = "wasm") && place.addr() > usize::MAX / 2 {
+            return 0;
         }
-        number.get() & (SLOTS - 1)
+        // SAFETY: a thread's storage, or where it was, lies in memory; and no other thread writes there meanwhile, or what is
+        // read does not matter. Volatile, because the compiler takes it for readable and would read before it asks where
+        // it lies.
+        let mut word = unsafe { place.read_volatile() };
+        if word == UNDEALT {
+            word = deal();
+            number.set(word);
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "the mask keeps less")]
+        let low = word as usize;
+        low & (SLOTS - 1)
     }
 
     #[cfg_attr(not(any(feature = "std", memgrove_thread_local)), allow(dead_code, reason = "for tests only"))]
     #[cold]
     #[inline(never)]
-    fn deal(number: &core::cell::Cell<usize>) {
+    fn deal() -> u64 {
         use core::sync::atomic::{AtomicUsize, Ordering};
 
         static DEALT: AtomicUsize = AtomicUsize::new(0);
-        // From 1 to SLOTS: never 0, and the mask makes slot 0 of the last.
-        number.set(DEALT.fetch_add(1, Ordering::Relaxed) % SLOTS + 1);
+        (DEALT.fetch_add(1, Ordering::Relaxed) % SLOTS) as u64
     }
 
     /// The slot from the address of a local variable. Stacks are apart by their length, often a power of two; Fibonacci
@@ -156,7 +170,7 @@ mod several {
 
         #[test]
         fn threads_are_dealt_all_slots_before_one_twice() {
-            let numbers: Vec<_> = (0..SLOTS * 2).map(|_| core::cell::Cell::new(0)).collect();
+            let numbers: Vec<_> = (0..SLOTS * 2).map(|_| Cell::new(UNDEALT)).collect();
             let mut used = [0; SLOTS];
             for number in &numbers {
                 used[slot_from(number)] += 1;
@@ -164,6 +178,17 @@ mod several {
             }
             // Two each, less or more one that another test's thread was dealt in between.
             assert!(used.iter().all(|threads| (1..=3).contains(threads)), "{used:?}");
+        }
+
+        #[test]
+        fn storage_that_was_freed_is_only_read() {
+            let low = UNDEALT & u64::from(u32::MAX);
+            for word in [0, 1, 0x0050_3370, 0x0050_3370_0000_0000, low, UNDEALT ^ low, UNDEALT + 1, u64::MAX]
+            {
+                let number = Cell::new(word);
+                assert!(slot_from(&number) < SLOTS);
+                assert_eq!(number.get(), word, "{word:#x}");
+            }
         }
 
         #[test]
