@@ -65,6 +65,19 @@ fn freed_slabs_serve_other_classes() {
 }
 
 #[test]
+fn many_blocks_of_a_class_leave_little_over() {
+    for size in [160, 224, 640, 896, 1280, 1792] {
+        let heap = Jemalloc::with_source(fake(32 << 20, Trouble::default()));
+        let layout = Layout::from_size_align(size, 8).expect("a layout");
+        let blocks = (8 << 20) / size;
+        assert!((0..blocks).all(|_| !heap.allocate(layout).is_null()));
+        let (asked, taken) = (blocks * size, heap.stats().heap_bytes);
+        // The map takes a sixty-fourth on 64-bit machines, half as much again to spare, and once more while it moves.
+        assert!(taken < asked + asked / 16, "{taken} bytes for {asked} in blocks of {size}");
+    }
+}
+
+#[test]
 fn the_c_face_needs_no_sizes() {
     let heap = Jemalloc::new();
     let mut blocks = Vec::new();

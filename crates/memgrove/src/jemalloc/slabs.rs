@@ -15,7 +15,8 @@
 //! A flush takes time in proportion to the heap. So it is due only when memory has grown by a sixty-fourth since the
 //! last one, or when calls have missed the cache, one for each 32 pages of the heap: seldom enough that it adds a few
 //! instructions to a call. If it were rarer, the heap would grow by a wasm page, which it never gives back, while whole slabs
-//! lie idle in the cache.
+//! lie idle in the cache. Where the last flush freed less than a sixty-fourth of the heap, eight times as much has to come
+//! together: a program that only allocates, as one that loads a large file into nodes, would walk over its whole heap for nothing.
 
 use core::ptr::null_mut;
 
@@ -81,6 +82,22 @@ static LEAST_SLAB_PAGES: [u8; COUNT] = {
         class += 1;
     }
     table
+};
+
+/// The shortest slab for regions of `size` bytes that they fill without a rest.
+const fn full_slab_pages(size: usize) -> usize {
+    let common = size.trailing_zeros();
+    size >> if common < PAGE.trailing_zeros() { common } else { PAGE.trailing_zeros() }
+}
+
+const _: () = {
+    let mut class = 0;
+    while class < COUNT {
+        let size = size_of_class(class);
+        let pages = full_slab_pages(size);
+        assert!(pages * PAGE % size == 0 && pages < SPAN as usize);
+        class += 1;
+    }
 };
 
 /// How many regions a slab of a class has.
@@ -174,9 +191,14 @@ impl<S: PageSource> Heap<S> {
         debug_assert!(class < COUNT);
         // SAFETY: as for `Heap::class`.
         let least = usize::from(unsafe { *LEAST_SLAB_PAGES.get_unchecked(class) });
-        // An eighth of what the class has: few slabs for many regions, little memory for few.
-        let share = (self.class(class).pages / 8).min(SLAB_PAGES_MAX);
-        let mut pages = least.max(share - share % least);
+        let full = full_slab_pages(size_of_class(class));
+        // An eighth of what the class has: few slabs for many regions, little memory for few. Without a rest as soon as that
+        // allows for it.
+        let share = (self.class(class).pages / 8).min(full.max(SLAB_PAGES_MAX));
+        let unit = if share < full { least } else { full };
+        // SAFETY: no slab is without a page. Said here because the compiler would prepare a panic for the remainder.
+        unsafe { core::hint::assert_unchecked(unit != 0) };
+        let mut pages = unit.max(share - share % unit);
         let mut page = self.pages.take(pages, 0, LOOKS, caches);
         if page == NO_PAGE {
             pages = least;
@@ -216,7 +238,9 @@ impl<S: PageSource> Heap<S> {
     #[inline(always)]
     pub(super) fn flush_is_due(&self, pages: usize) -> bool {
         let grown = self.pages.given() + pages.max(GROWTH_PAGES);
-        self.misses != 0 && (grown > self.flush_at || self.misses > self.pages.in_use().len() / FLUSH_PAGES)
+        self.misses != 0
+            && (grown > self.flush_at
+                || self.misses >> self.patience > self.pages.in_use().len() / FLUSH_PAGES)
     }
 
     /// Gives every cached region back to its slab, and every slab that is whole again to the free pages. Linear in the
@@ -241,8 +265,11 @@ impl<S: PageSource> Heap<S> {
                 }
             }
         }
+        let taken = self.pages.taken();
         self.queue_slabs();
-        self.flush_at = self.pages.given() + self.pages.given() / 64;
+        let step = self.pages.given() / 64;
+        self.patience = if taken - self.pages.taken() < step { 3 } else { 0 };
+        self.flush_at = self.pages.given() + (step << self.patience);
         self.misses = 0;
         wanted < COUNT && !self.class(wanted).next_slab.is_null()
     }
