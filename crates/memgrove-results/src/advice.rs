@@ -66,7 +66,8 @@ pub struct Taken {
     /// Pages in which all calls succeed if the memory can grow no further, and do not in one page fewer; `None` if that was
     /// not found out.
     pub fixed_pages: Option<u64>,
-    /// Instructions of the allocator in all calls: those of the replay less those of the floor, which only bumps a pointer.
+    /// Instructions of the allocator in all calls, and the bytes that it copies and clears: those of the replay less those of the
+    /// floor, which only bumps a pointer, without what the floor copies.
     pub instructions: u64,
     /// What these cost on the chain that was named, in its unit.
     pub units: Option<u64>,

@@ -6,6 +6,7 @@ pub mod advice;
 pub mod bench;
 mod engine_id;
 pub mod guest;
+pub mod programs;
 pub mod survey;
 pub mod swapped;
 

@@ -18,6 +18,7 @@ mod own_js;
 mod cost;
 mod leak;
 mod more;
+mod programs;
 
 use more::MORE;
 use own_js::{LARGE, Node, OwnJs, PACKAGES};

@@ -111,8 +111,14 @@ impl Replayers {
             .collect();
 
         let floor = all.iter().find(|(info, _)| info.role == Role::Floor);
-        let floor_fuel = floor.and_then(|(_, floor)| floor.figures).map_or(0, |figures| figures.fuel);
-        let floor_steps = floor.and_then(|(_, floor)| floor.steps);
+        // The floor copies at each reallocation, which is an allocator's own doing.
+        let copied = summary.copied_bytes;
+        let floor_fuel = (floor.and_then(|(_, floor)| floor.figures))
+            .map_or(0, |figures| figures.fuel.saturating_sub(copied));
+        let copied_steps =
+            copied.saturating_mul(self.price.as_ref().map_or(0, |chain| chain.price.byte.into()));
+        let floor_steps =
+            floor.and_then(|(_, floor)| floor.steps).map(|steps| steps.saturating_sub(copied_steps));
         let units = |steps: Option<u64>| {
             let chain = self.price.as_ref()?;
             Some(steps?.saturating_sub(floor_steps?).saturating_mul(chain.price.step))
@@ -289,6 +295,25 @@ mod tests {
         }
         live.into_iter().for_each(|block| encoder.free(block));
         Trace::of(encoder.finish(), Path::new("made.mgtr")).expect("it is a trace")
+    }
+
+    /// The floor copies whenever a block grows, which must not be taken off what others take.
+    #[test]
+    fn what_the_floor_copies_is_not_taken_off() {
+        let mut encoder = Encoder::new();
+        let blocks = [encoder.allocate(1000, 8, false), encoder.allocate(1000, 8, false)];
+        for size in (2..200).map(|thousands| thousands * 1000) {
+            blocks.iter().for_each(|block| encoder.reallocate(*block, size));
+        }
+        blocks.into_iter().for_each(|block| encoder.free(block));
+        let trace = Trace::of(encoder.finish(), Path::new("made.mgtr")).expect("it is a trace");
+        let catalogue = Catalogue::embedded().expect("it is there");
+        let names = ["memgrove-dlmalloc", "dlmalloc"].map(str::to_owned);
+        let advice = Replayers::load(&catalogue, &names, None).expect("they are ready").advise(&trace, &|| ());
+        for candidate in advice.candidates.iter().filter(|candidate| candidate.role != Role::Floor) {
+            let taken = candidate.figures.expect("it gets through").instructions;
+            assert!(taken > advice.calls * 10, "{}: {taken} in {} calls", candidate.allocator, advice.calls);
+        }
     }
 
     #[test]
