@@ -309,7 +309,8 @@ mod tests {
         let trace = Trace::of(encoder.finish(), Path::new("made.mgtr")).expect("it is a trace");
         let catalogue = Catalogue::embedded().expect("it is there");
         let names = ["memgrove-dlmalloc", "dlmalloc"].map(str::to_owned);
-        let advice = Replayers::load(&catalogue, &names, None).expect("they are ready").advise(&trace, &|| ());
+        let advice =
+            Replayers::load(&catalogue, &names, None).expect("they are ready").advise(&trace, &|| ());
         for candidate in advice.candidates.iter().filter(|candidate| candidate.role != Role::Floor) {
             let taken = candidate.figures.expect("it gets through").instructions;
             assert!(taken > advice.calls * 10, "{}: {taken} in {} calls", candidate.allocator, advice.calls);
