@@ -20,6 +20,10 @@ pub struct ReleaseArgs {
     /// Only these parts.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Part>,
+    /// Make the command for this target instead of the machine's own: x86_64-unknown-linux-musl is a program without libraries. It must
+    /// run here, and rustup must have the target.
+    #[arg(long, value_name = "TRIPLE")]
+    target: Option<String>,
     /// Also from a work tree with changes that are not committed.
     #[arg(long)]
     allow_dirty: bool,
@@ -60,11 +64,12 @@ pub fn run(workspace: &Workspace, args: &ReleaseArgs) -> Result<()> {
         fs::remove_dir_all(&folder)?;
     }
     fs::create_dir_all(&folder)?;
+    let binary = Binary::new(workspace, args.target.as_deref())?;
     let wanted = |part: &&Part| args.only.is_empty() || args.only.contains(part);
     let parts: Vec<Part> = Part::value_variants().iter().filter(wanted).copied().collect();
     for part in &parts {
         println!("==== {part:?}");
-        for file in part.make(workspace)? {
+        for file in part.make(workspace, &binary)? {
             let name = file.file_name().with_context(|| format!("{} has no name", file.display()))?;
             fs::copy(&file, folder.join(name)).with_context(|| file.display().to_string())?;
         }
@@ -72,7 +77,7 @@ pub fn run(workspace: &Workspace, args: &ReleaseArgs) -> Result<()> {
     let sums = checksums(&folder)?;
     fs::write(folder.join(SUMS), &sums)?;
     for part in &parts {
-        part.test(workspace, &folder).with_context(|| format!("testing {part:?}"))?;
+        part.test(workspace, &folder, &binary).with_context(|| format!("testing {part:?}"))?;
     }
     print!("{sums}");
     println!("release: out/release was made and tested; nothing is published");
@@ -81,10 +86,10 @@ pub fn run(workspace: &Workspace, args: &ReleaseArgs) -> Result<()> {
 
 impl Part {
     /// Makes the files.
-    fn make(self, workspace: &Workspace) -> Result<Vec<PathBuf>> {
+    fn make(self, workspace: &Workspace, command: &Binary) -> Result<Vec<PathBuf>> {
         Ok(match self {
             Self::Crates => packages::pack(workspace)?,
-            Self::Binary => binary(workspace)?,
+            Self::Binary => command.make(workspace)?,
             Self::Archives => {
                 archives::run(workspace, &ArchivesArgs::default())?;
                 vec![named(&workspace.out().join("archives"), "memgrove-c-", ".tar.gz")?]
@@ -107,17 +112,23 @@ impl Part {
     }
 
     /// Uses what lies in the folder, as somebody does who fetched it.
-    fn test(self, workspace: &Workspace, folder: &Path) -> Result<()> {
+    fn test(self, workspace: &Workspace, folder: &Path, command: &Binary) -> Result<()> {
         let sh = workspace.shell()?;
         let place = tempfile::tempdir()?;
         let sample = workspace.root().join("samples/prebuilt/c-emscripten-dlmalloc.wasm");
         match self {
             Self::Crates => packages::used(workspace, folder)?,
             Self::Binary => {
-                let name = binary_name(workspace)?;
+                let name = &command.name;
                 let (packed, at) = (folder.join(format!("{name}.tar.gz")), place.path());
                 cmd!(sh, "tar -xzf {packed} -C {at}").quiet().run()?;
                 let memgrove = at.join(name).join(format!("memgrove{}", std::env::consts::EXE_SUFFIX));
+                if command.is_static() {
+                    let dynamic = cmd!(sh, "readelf --dynamic {memgrove}").quiet().read()?;
+                    if dynamic.contains("NEEDED") {
+                        bail!("{name} needs libraries: {dynamic}");
+                    }
+                }
                 let out = at.join("anywhere.wasm");
                 cmd!(sh, "{memgrove} --quiet fix {sample} -o {out}").quiet().ignore_stdout().run()?;
                 cmd!(sh, "{memgrove} inspect --require bare {out}").quiet().ignore_stdout().run()?;
@@ -158,38 +169,68 @@ impl Part {
     }
 }
 
+/// The command as it is released for a target.
+struct Binary {
+    /// `memgrove-0.1.0-x86_64-unknown-linux-gnu`, as `[package.metadata.binstall]` of memgrove-cli expects it.
+    name: String,
+    /// The target, if it is not the machine's own.
+    target: Option<String>,
+}
+
+impl Binary {
+    fn new(workspace: &Workspace, target: Option<&str>) -> Result<Self> {
+        let own = own_target(workspace)?;
+        let name = format!("memgrove-{}-{}", env!("CARGO_PKG_VERSION"), target.unwrap_or(&own));
+        Ok(Self { name, target: target.filter(|target| *target != own).map(str::to_owned) })
+    }
+
+    /// Whether it is linked with all that it needs.
+    fn is_static(&self) -> bool {
+        self.name.ends_with("-musl")
+    }
+
+    /// The command with licences and completions; and its debug information, where the machine has `objcopy` to take it out.
+    fn make(&self, workspace: &Workspace) -> Result<Vec<PathBuf>> {
+        let sh = workspace.shell()?;
+        let can_split = has_objcopy(&sh);
+        if !can_split {
+            // A release goes to people who download it, so rather none than within.
+            sh.set_var("CARGO_PROFILE_DIST_STRIP", "symbols");
+            sh.set_var("CARGO_PROFILE_DIST_DEBUG", "none");
+        }
+        let mut built = workspace.out().join("target/dist-binary");
+        let arguments = self.target.iter().flat_map(|target| ["--target", target]);
+        cmd!(sh, "cargo build --quiet --locked --profile dist -p memgrove-cli --target-dir {built}")
+            .args(arguments)
+            .run()?;
+        built.extend(&self.target);
+        pack_binary(workspace, &sh, &self.name, &built.join("dist"), can_split)
+    }
+}
+
 /// The triple of this machine, as rustc names it.
-fn target(workspace: &Workspace) -> Result<String> {
+fn own_target(workspace: &Workspace) -> Result<String> {
     let sh = workspace.shell()?;
     let version = cmd!(sh, "rustc --version --verbose").quiet().read()?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
     Ok(host.context("rustc names its host")?.to_owned())
 }
 
-/// `memgrove-0.1.0-x86_64-unknown-linux-gnu`, as `[package.metadata.binstall]` of memgrove-cli expects it.
-fn binary_name(workspace: &Workspace) -> Result<String> {
-    Ok(format!("memgrove-{}-{}", env!("CARGO_PKG_VERSION"), target(workspace)?))
-}
-
-/// The command with licences and completions; and its debug information, where the machine has `objcopy` to take it out.
-fn binary(workspace: &Workspace) -> Result<Vec<PathBuf>> {
-    let sh = workspace.shell()?;
-    let can_split = has_objcopy(&sh);
-    if !can_split {
-        // A release goes to people who download it, so rather none than within.
-        sh.set_var("CARGO_PROFILE_DIST_STRIP", "symbols");
-        sh.set_var("CARGO_PROFILE_DIST_DEBUG", "none");
-    }
-    let built = workspace.out().join("target/dist-binary");
-    cmd!(sh, "cargo build --quiet --locked --profile dist -p memgrove-cli --target-dir {built}").run()?;
-    let name = binary_name(workspace)?;
-    let folder = workspace.out().join("target").join(&name);
+/// Packs the command that lies in the folder `built`.
+fn pack_binary(
+    workspace: &Workspace,
+    sh: &Shell,
+    name: &str,
+    built: &Path,
+    can_split: bool,
+) -> Result<Vec<PathBuf>> {
+    let folder = workspace.out().join("target").join(name);
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }
     fs::create_dir_all(folder.join("man"))?;
     let command = format!("memgrove{}", std::env::consts::EXE_SUFFIX);
-    fs::copy(built.join("dist").join(&command), folder.join(&command))?;
+    fs::copy(built.join(&command), folder.join(&command))?;
     for file in ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"] {
         fs::copy(workspace.root().join(file), folder.join(file))?;
     }
@@ -204,7 +245,7 @@ fn binary(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     let mut made = Vec::new();
     if can_split {
         let debug = format!("{command}.debug");
-        take_out_debug(&sh, &folder.join(&command), &parent.join(&debug))?;
+        take_out_debug(sh, &folder.join(&command), &parent.join(&debug))?;
         let packed = parent.join(format!("{name}-debug.tar.gz"));
         cmd!(sh, "tar -czf {packed} -C {parent} {debug}").quiet().run()?;
         made.push(packed);
