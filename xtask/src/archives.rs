@@ -247,10 +247,12 @@ fn check_threads(workspace: &Workspace, allocator: &str) -> Result<()> {
                 "work",
                 "finish",
                 "storage_reused",
+                "some_blocks",
                 "malloc",
                 "area",
                 "area_bytes",
                 "__stack_pointer",
+                "__tls_base",
                 "__wasm_init_tls",
             ]
             .map(|name| format!("-Wl,--export={name}")),
