@@ -61,7 +61,7 @@ enum Task {
     Regenerate(regenerate::RegenerateArgs),
     /// Make everything that a release consists of in out/release, and test it from there; publishes nothing.
     Release(release::ReleaseArgs),
-    /// Render docs/results.md from results/bench.json, docs/swap.md from results/swap.json, docs/programs.md from results/programs.json, and docs/corpus.md from the corpus; `--measure` measures the first first.
+    /// Render docs/results.md from results/bench.json, docs/swap.md from results/swap.json, docs/programs.md from results/programs.json, a part of docs/rows.md from results/workers.json, and docs/corpus.md from the corpus; `--measure` measures the first first.
     Report(report::ReportArgs),
     /// Install what the tests need and say what is installed.
     Setup(setup::SetupArgs),

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use xshell::cmd;
 
 use crate::workspace::{Workspace, folder};
-use crate::{corpus, programs_page, swap_page};
+use crate::{corpus, programs_page, swap_page, workers};
 
 /// The samples that docs/results.md is made of.
 const SAMPLES: &str = "results/bench.json";
@@ -34,6 +34,7 @@ pub fn run(workspace: &Workspace, args: &ReportArgs) -> Result<()> {
     let sh = workspace.shell()?;
     swap_page::run(workspace, args.check)?;
     programs_page::run(workspace, args.check)?;
+    workers::page::run(workspace, args.check)?;
     if args.measure {
         if let Ok(commit) = cmd!(sh, "git rev-parse --short HEAD").quiet().ignore_stderr().read() {
             sh.set_var("MEMGROVE_COMMIT", commit);

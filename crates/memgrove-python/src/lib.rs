@@ -1,6 +1,9 @@
 //! The native part of the Python package: bytes in, JSON, Arrow's IPC stream or a module out. The interpreter's lock is
 //! released while it works.
 
+use std::panic::resume_unwind;
+use std::thread::{self, Builder};
+
 use memgrove_api::HostTarget;
 use memgrove_api::fix::{Planned, Request, carry_out};
 use memgrove_inspect::{Knowledge, facts};
@@ -15,6 +18,19 @@ use pyo3::types::PyBytes;
 /// The tool, as a row names it.
 const TOOL: &str = concat!("memgrove-python ", env!("CARGO_PKG_VERSION"));
 
+/// Of the thread that works: one of Python's may have far less, and text is nested.
+const STACK_BYTES: usize = 16 << 20;
+
+/// Does work without the interpreter's lock, on a stack of its own.
+fn apart<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> PyResult<T> {
+    py.detach(|| {
+        thread::scope(|scope| {
+            let thread = Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work)?;
+            Ok(thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        })
+    })
+}
+
 fn refused(message: impl ToString) -> PyErr {
     PyValueError::new_err(message.to_string())
 }
@@ -24,13 +40,13 @@ fn refused(message: impl ToString) -> PyErr {
 fn inspect_json(py: Python<'_>, wasm: &[u8]) -> PyResult<String> {
     // Its own copy, as others may change a buffer while the lock is not held.
     let bytes = wasm.to_vec();
-    py.detach(|| {
+    apart(py, || {
         let (module, _) = memgrove_api::open_one(bytes, "module", DEFAULT_MAX_BYTES, "inspect")
             .map_err(|error| error.failure().message)?;
         let report =
             memgrove_api::report(&module, Knowledge::builtin()).map_err(|failure| failure.message)?;
         serde_json::to_string(&report).map_err(|error| error.to_string())
-    })
+    })?
     .map_err(refused)
 }
 
@@ -41,7 +57,7 @@ fn inspect_stream<'py>(
     files: Vec<(String, Vec<u8>)>,
     max_bytes: u64,
 ) -> PyResult<Bound<'py, PyBytes>> {
-    let stream = py.detach(|| {
+    let stream = apart(py, || {
         let maker = RowMaker::new(TOOL, Knowledge::builtin());
         let limits = Limits { max_bytes, ..Limits::default() };
         let all: Vec<_> =
@@ -49,7 +65,7 @@ fn inspect_stream<'py>(
         let mut stream = Stream::new(Vec::new())?;
         stream.write(&all)?;
         stream.finish()
-    });
+    })?;
     Ok(PyBytes::new(py, &stream.map_err(refused)?))
 }
 
@@ -63,7 +79,7 @@ fn fix_module<'py>(
     partial: bool,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let bytes = wasm.to_vec();
-    let fixed = py.detach(|| {
+    let fixed = apart(py, || {
         let target =
             HostTarget::built_in(host).ok_or_else(|| format!("there is no host profile `{host}`"))?;
         let (module, script) = memgrove_api::open_one(bytes, "module", DEFAULT_MAX_BYTES, "fix")
@@ -87,7 +103,7 @@ fn fix_module<'py>(
             Some(why) => Err(why),
             None => Ok(planned.fixed.wasm.clone()),
         }
-    });
+    })?;
     Ok(PyBytes::new(py, &fixed.map_err(refused)?))
 }
 
