@@ -272,6 +272,30 @@ fn seeded_misuse_is_found_and_its_twins_are_silent() {
     assert!(found == all && words.is_empty(), "{found} of {all}\n{}", words.join("\n"));
 }
 
+/// Addresses of 64 bits: no C library is for them, so the guest brings its own.
+#[test]
+fn seeded_misuse_is_found_where_addresses_have_64_bits() {
+    let folder = guest_support::source("check_seeded/wide");
+    let (include, library) = (format!("-I{}", folder.display()), folder.join("libc.c"));
+    let wide = [
+        "--target=wasm64",
+        "-nostdlib",
+        "-ffreestanding",
+        "-fno-builtin",
+        "--no-wasm-opt",
+        "-w",
+        "-Wl,--no-entry",
+        "-Wl,--export-memory",
+    ];
+    for level in ["-O1", "-O2", "-Os"] {
+        let more = [level, &include, library.to_str().expect("a name in UTF-8")];
+        let wasm = compile("clang-22", &[&wide[..], &more].concat());
+        let wasm = wasm.expect("clang-22 is installed: cargo xtask setup");
+        let (found, all, words) = both(&format!("C, wasm64, {level}"), &wasm, CASES);
+        assert!(found == all && words.is_empty(), "{found} of {all}\n{}", words.join("\n"));
+    }
+}
+
 /// What checking adds, as a part of the code: data stay as they are. That is less than 90, 50 and 30 percent, which are
 /// the aims, so that a form that becomes longer is noticed.
 #[test]

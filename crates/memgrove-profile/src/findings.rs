@@ -180,6 +180,8 @@ pub struct Findings {
     pub unknown_frees: u32,
     /// Reports for which there was no room.
     pub left_out: u32,
+    /// A program with 64-bit addresses asked for memory beyond 4 GiB and was given none, as that cannot be checked.
+    pub was_cut: bool,
 }
 
 impl Findings {
@@ -229,6 +231,7 @@ impl Findings {
                 self.is_finished = true;
                 self.search = Search::of(low);
                 (self.unknown_frees, self.left_out) = (block, size);
+                self.was_cut = what >> 16 & 1 != 0;
             }
             _ => return false,
         }

@@ -38,7 +38,8 @@
   (import "memgrove" "stack_first" (global $stack_first i32))
   ;; In the recording's memory, behind the header (layout.rs): 0x104 head and 0x108 tail of the quarantine, 0x10c its
   ;; bytes, 0x110 sites that were reported, 0x114 frees of blocks that are not known, 0x118 reports left out,
-  ;; 0x11c the lowest address that the allocator gave (0: none yet), 0x120 bytes of the stack that frames have covered at most.
+  ;; 0x11c the lowest address that the allocator gave (0: none yet), 0x120 bytes of the stack that frames have covered at most,
+  ;; 0x130 1 once the program has asked for memory beyond 4 GiB.
 
   ;; Bytes to ask the allocator for: header, what aligning may take, 16 bytes behind. Too many stay too many.
   (func $total (export "total") (param $size i32) (param $align i32) (result i32)
@@ -605,6 +606,11 @@
     (select (local.get $node) (i32.const 0)
       (i32.lt_u (local.get $node) (i32.load $recording (i32.const 24)))))
 
+  ;; The program asks for memory that cannot be checked: it gets none, which is noted where it could have had it.
+  (func $beyond (export "beyond") (result i32)
+    (i32.store $recording (i32.const 0x130) (i32.const 1))
+    (i32.const -1))
+
   ;; The shadow is as long as the memory, which the host may have grown.
   (func $sync (export "sync")
     (local $missing i32)
@@ -618,18 +624,21 @@
     (global.set $inside (i32.const 0))
     (call $sync))
 
-  ;; Pages of the shadow for so many of the program; one more, as wide accesses look at two granules at once.
+  ;; Pages of the shadow for so many of the program; one more, as wide accesses look at two granules at once. A memory with
+  ;; 64-bit addresses may be longer than 4 GiB, if the host grows it.
   (func $pages (param $program i32) (result i32)
+    (local.set $program
+      (select (local.get $program) (i32.const 0x10000) (i32.lt_u (local.get $program) (i32.const 0x10000))))
     (i32.add (i32.shr_u (i32.add (local.get $program) (i32.const 7)) (i32.const 3)) (i32.const 1)))
 
-  ;; Grows the shadow first: without it the program gets no memory.
+  ;; Grows the shadow first: without it the program gets no memory, and none beyond 4 GiB.
   (func (export "grow") (param $delta i32) (result i32)
     (local $missing i32)
     (local.set $missing (i32.add (memory.size $program) (local.get $delta)))
     (if (i32.or
           (i32.lt_u (local.get $missing) (local.get $delta))
           (i32.gt_u (local.get $missing) (i32.const 0x10000)))
-      (then (return (memory.grow $program (local.get $delta)))))
+      (then (return (call $beyond))))
     (local.set $missing (i32.sub (call $pages (local.get $missing)) (memory.size $shadow)))
     (if (i32.gt_s (local.get $missing) (i32.const 0))
       (then

@@ -293,5 +293,9 @@
       (local.set $known (i32.const 1)))
     (if (i32.ne (global.get $frames) (global.get $first_frame))
       (then (local.set $known (i32.or (local.get $known) (i32.const 2)))))
-    (call $log (i32.or (i32.const 11) (i32.shl (local.get $known) (i32.const 8))) (i32.const 0)
+    (call $log
+      (i32.or
+        (i32.or (i32.const 11) (i32.shl (local.get $known) (i32.const 8)))
+        (i32.shl (i32.load $recording (i32.const 0x130)) (i32.const 16)))
+      (i32.const 0)
       (i32.load $recording (i32.const 0x114)) (i32.load $recording (i32.const 0x118)))))

@@ -78,6 +78,7 @@ struct Record<'a> {
     reachability: Option<ReachabilityRecord>,
     frees_not_checked: u32,
     reports_left_out: u32,
+    refused_beyond_4_gib: bool,
     not_seen: &'static str,
 }
 
@@ -284,6 +285,12 @@ impl CheckReport<'_> {
         if findings.left_out > 0 || self.profile.is_log_cut {
             cautions.push("there was no room for all reports".to_owned());
         }
+        if findings.was_cut {
+            cautions.push(
+                "it asked for memory beyond 4 GiB, which a checked program is not given: without the check it may go on otherwise"
+                    .to_owned(),
+            );
+        }
         if !findings.is_finished {
             cautions.push("the check did not come to its end: what was live then is not known".to_owned());
         }
@@ -358,6 +365,7 @@ impl CheckReport<'_> {
             reachability: self.live().map(|_| self.reachability().into()),
             frees_not_checked: findings.map_or(0, |findings| findings.unknown_frees),
             reports_left_out: findings.map_or(0, |findings| findings.left_out),
+            refused_beyond_4_gib: findings.is_some_and(|findings| findings.was_cut),
             not_seen: NOT_SEEN,
         })
     }

@@ -33,7 +33,8 @@ two more, the memory `memgrove_profile` with the reports and the function `memgr
 live and searches memory and globals for pointers to it. With --profile, such a memory is read; FILE is then the original module.
 
 The module's allocator must be known from the code, or its functions be named with --alloc, and nothing else may know how it \
-works inside, as for `memgrove swap`; if not, the module is refused, with the reason. It needs an engine with several memories.";
+works inside, as for `memgrove swap`; if not, the module is refused, with the reason. It needs an engine with several memories. Of a memory with \
+64-bit addresses the first 4 GiB are checked; a checked program gets no more.";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -1,14 +1,19 @@
 //! The functions of `trace/checker.wat` in the module that they were grafted into.
 
+use super::width::{Kind, Width};
+use crate::edit::Edits;
 use crate::frames::{Added, StackFunctions};
 use crate::graft::GraftError;
 
 /// Functions of `trace/checker.wat`, by their edit indices.
 pub(super) struct Checker {
+    pub width: Width,
     pub shadow: u32,
     pub sync: u32,
     pub is_sound: u32,
+    /// Takes pages as the program does, and returns how many there were.
     pub grow: u32,
+    pub beyond: u32,
     pub range: u32,
     pub header: u32,
     pub total: u32,
@@ -41,21 +46,28 @@ impl Checker {
         added: Added,
         stack: StackFunctions,
         (shadow, inside): (u32, u32),
+        (edits, width): (&mut Edits<'_, '_>, Width),
     ) -> Result<Self, GraftError> {
-        let widths = |what: &str| -> Result<[u32; 5], GraftError> {
-            let one = |width: u32| find(&format!("{what}_{width}"));
+        let mut around = |name: &str, kind: Kind| Ok::<_, GraftError>(width.around(edits, find(name)?, kind));
+        let mut widths = |what: &str, kind: Kind| -> Result<[u32; 5], GraftError> {
+            let mut one = |width: u32| around(&format!("{what}_{width}"), kind);
             Ok([one(1)?, one(2)?, one(4)?, one(8)?, one(16)?])
         };
+        let (reads, writes) = (widths("read", Kind::Access)?, widths("write", Kind::Access)?);
+        let passes = [widths("pass_read", Kind::Pass)?, widths("pass_write", Kind::Pass)?];
+        let beyond = find("beyond")?;
         Ok(Self {
+            width,
+            beyond,
             shadow,
             sync: find("sync")?,
             is_sound: find("is_sound")?,
-            grow: find("grow")?,
-            range: find("range")?,
+            grow: around("grow", Kind::Grow { beyond })?,
+            range: around("range", Kind::Range)?,
             header: find("header")?,
-            reads: widths("read")?,
-            writes: widths("write")?,
-            passes: [widths("pass_read")?, widths("pass_write")?],
+            reads,
+            writes,
+            passes,
             total: find("total")?,
             place: find("place")?,
             state_of: find("state_of")?,
@@ -67,8 +79,8 @@ impl Checker {
             room: find("room")?,
             pop: find("pop")?,
             stale: find("stale")?,
-            stack: find("stack")?,
-            frame: find("frame")?,
+            stack: around("stack", Kind::Stack)?,
+            frame: around("frame", Kind::Stack)?,
             enter: find("enter")?,
             inside,
             ask: stack.ask,

@@ -9,13 +9,14 @@ use wasmparser::Operator;
 
 use super::CheckError;
 use super::checker::Checker;
+use super::width::Width;
 use crate::edit::count;
 use crate::frames::IF;
 use crate::swap::old::Old;
 use crate::swap::{Manners, Member, Role};
 
 /// A block is aligned here, not by the allocator: it is asked for this alignment.
-pub(super) const ALIGN: i32 = 4;
+pub(super) const ALIGN: u32 = 4;
 /// Functions that free are told apart by so many numbers; one more stands for none.
 const NO_FREE: u32 = 15;
 
@@ -27,6 +28,7 @@ pub(super) struct Family {
     /// Where the heap is, if functions are told.
     pub heap: Option<u32>,
     pub manners: Manners,
+    pub width: Width,
 }
 
 /// A function of the allocator, and those that it is built on.
@@ -127,7 +129,7 @@ impl Family {
             let unused = unused(facts, member.func);
             members.push(Built { member: *member, allocates: allocates.map(lowest), frees, unused });
         }
-        Ok(Self { members, frees, heap: old.heap, manners })
+        Ok(Self { members, frees, heap: old.heap, manners, width: Width::of(facts) })
     }
 
     /// Hands blocks back to the allocator until at most so many bytes are in quarantine. Returns how many blocks.
@@ -151,14 +153,18 @@ impl Family {
         for (number, member) in (0..).zip(&self.frees) {
             push(&[I::LocalGet(user), I::Call(checker.which_of), I::I32Const(number), I::I32Eq, IF]);
             if member.has_heap {
-                push(&[I::I32Const(self.heap.unwrap_or(0).cast_signed())]);
+                push(&[self.width.constant(self.heap.unwrap_or(0))]);
             }
             for param in member.role.params() {
                 match param {
-                    Param::Align => push(&[I::I32Const(ALIGN)]),
+                    Param::Align => {
+                        push(&[self.width.constant(ALIGN)]);
+                        continue;
+                    }
                     Param::OldSize => push(&[I::LocalGet(user), I::Call(checker.total_of)]),
                     _ => push(&[I::LocalGet(user), I::Call(checker.base_of)]),
                 }
+                push(self.width.widen());
             }
             push(&[
                 I::I32Const(1),

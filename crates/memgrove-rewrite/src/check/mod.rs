@@ -25,6 +25,9 @@
 //! only if one is not whole, a function decides, to the byte. Outside of loops a function tests and accesses. The site is
 //! where the instruction lies in the original; without sites every function that is checked has a frame instead. A word that is read aligned may go beyond the end of its block: libraries look for the end of a string so.
 //!
+//! **Addresses of 64 bits.** The first 4 GiB are checked, and a checked program gets no more: what the checker keeps of blocks
+//! has 32 bits. An access of memory beyond, which only the host can have given, is not tested.
+//!
 //! **Null and the stack.** Once an allocation was refused, what lies below the lowest datum must not be accessed either: null
 //! is taken for a block there. Where the stack pointer is set, it is compared with the end of the stack, as far as that is
 //! known: of a stack behind the data, the end of what the file has of them.
@@ -48,6 +51,7 @@ mod headers;
 mod leaks;
 mod proven;
 mod repeated;
+mod width;
 mod wrap;
 
 use std::collections::BTreeSet;
@@ -66,6 +70,7 @@ use self::checker::Checker;
 use self::checks::{Checks, Manner};
 use self::family::Family;
 use self::headers::Headers;
+use self::width::Width;
 use crate::edit::{Edits, Map, Sections, applied};
 use crate::frames::{self, Behind, Contents, EXPORT, Others, Reach, Recorder, Room, Stacks};
 use crate::graft::{Constant, Data, Donor, GraftError, Item, Joint, Roots, graft};
@@ -77,6 +82,8 @@ use crate::swap::{Manners, Member, Refusal};
 
 /// The name under which a checked module says that it is one.
 const TOOL: &str = "check";
+/// Pages of the program's memory that can be checked: 4 GiB.
+const MOST_PAGES: u64 = 1 << 16;
 /// The function that the host calls when the program is over.
 pub const FINISH: &str = "memgrove_finish";
 
@@ -187,9 +194,9 @@ pub enum CheckError {
     /// It has no memory.
     #[error("it has no memory")]
     NoMemory,
-    /// Its memory has 64-bit addresses.
-    #[error("its memory has 64-bit addresses")]
-    Memory64,
+    /// Its memory begins with more than can be checked.
+    #[error("its memory begins with more than 4 GiB, which is as much as can be checked")]
+    TooLong,
     /// Its memory is shared.
     #[error("its memory is shared between threads, and each would have a shadow of its own")]
     Shared,
@@ -262,6 +269,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
     let (Some(stack), [here, log]) = (added.stack, &more[..]) else {
         return Err(CheckError::Graft(GraftError::NoExport("here".to_owned())));
     };
+    let width = Width::of(facts);
     let pages = sections.memories.first().map_or(0, |memory| memory.initial);
     let shadow = edits.add_memory(MemoryType {
         minimum: pages.div_ceil(8) + 1,
@@ -277,14 +285,14 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
     // What the checker and the search for leaks are both put among.
     let around = |name: &str| {
         Some(match name {
-            "program" => Item::Memory(0),
+            "program" => width.memory(0),
             "shadow" => Item::Memory(shadow),
             "recording" => Item::Memory(added.memory),
             "log" => Item::Func(*log),
             "frames" => Item::Global(added.sp),
             "first_frame" => Item::Constant(Constant::I32(Parts::OWN.stack)),
             "stack_pointer" => match bounds.stack_pointer {
-                Some(global) => Item::Global(global),
+                Some(global) => width.global(global),
                 None => Item::Constant(Constant::I32(0)),
             },
             "stack_base" => Item::Constant(Constant::I32(bounds.stack_base)),
@@ -317,7 +325,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         let func = donor.func(name).and_then(|func| grafted.func(func));
         func.ok_or_else(|| GraftError::NoExport(name.to_owned()))
     };
-    let checker = Checker::new(find, added, stack, (shadow, inside))?;
+    let checker = Checker::new(find, added, stack, (shadow, inside), (&mut edits, width))?;
     let finish = leaks::add(&mut edits, facts, &checker, &around)?;
     edits.add_export(FINISH, wasmparser::ExternalKind::Func, finish)?;
 
@@ -381,8 +389,8 @@ fn refuse(facts: &Facts<'_>, options: &Options) -> Result<(), CheckError> {
         return Err(CheckError::Already { version });
     }
     let memory = facts.memories.first().ok_or(CheckError::NoMemory)?;
-    if memory.ty.memory64 {
-        return Err(CheckError::Memory64);
+    if memory.ty.min_pages > MOST_PAGES {
+        return Err(CheckError::TooLong);
     }
     if facts.memories.iter().any(|memory| memory.ty.shared) {
         return Err(CheckError::Shared);

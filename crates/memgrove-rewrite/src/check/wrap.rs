@@ -9,6 +9,7 @@ use wasm_encoder::{Function, Instruction as I, MemArg, MemArgTarget, ValType};
 use super::CheckError;
 use super::checker::Checker;
 use super::family::{ALIGN, Built, Family};
+use super::width::{Width, low_or_most};
 use crate::edit::{Edits, count};
 use crate::frames::IF;
 use crate::swap::Role;
@@ -53,6 +54,11 @@ struct Wrapper<'w> {
     base: u32,
     size: u32,
     state: u32,
+    total: u32,
+    /// Where its own parameters are as numbers of 32 bits.
+    narrow: u32,
+    /// What the allocator gave, with 64 bits.
+    far: u32,
 }
 
 impl<'w> Wrapper<'w> {
@@ -64,9 +70,14 @@ impl<'w> Wrapper<'w> {
         trim: u32,
     ) -> Self {
         let own = u32::from(built.member.has_heap);
-        let params = own + built.member.role.param_count();
+        let count = built.member.role.param_count();
+        let params = own + count;
+        let (locals, narrow) = match family.width {
+            Width::Narrow => (vec![(5, ValType::I32)], own),
+            Width::Wide => (vec![(6 + count, ValType::I32), (1, ValType::I64)], params + 6),
+        };
         Self {
-            body: Function::new([(5, ValType::I32)]),
+            body: Function::new(locals),
             family,
             built,
             checker,
@@ -79,6 +90,9 @@ impl<'w> Wrapper<'w> {
             base: params + 2,
             size: params + 3,
             state: params + 4,
+            total: params + 5,
+            narrow,
+            far: params + 6 + count,
         }
     }
 
@@ -88,8 +102,30 @@ impl<'w> Wrapper<'w> {
         }
     }
 
+    /// A parameter of its own, with 32 bits.
     fn param(&self, at: u32) -> u32 {
-        self.own + at
+        self.narrow + at
+    }
+
+    /// Makes what is on the stack one of the program's addresses or sizes.
+    fn widen(&mut self) {
+        self.push(self.family.width.widen());
+    }
+
+    /// A local that holds an address or a size, for an instruction that has the program's.
+    fn wide(&mut self, local: u32) {
+        self.push(&[I::LocalGet(local)]);
+        self.widen();
+    }
+
+    /// Parameters with 64 bits as numbers of 32: what is greater than these is no block, and more than there can be.
+    fn shorten(&mut self) {
+        if self.family.width == Width::Wide {
+            for at in 0..self.built.member.role.param_count() {
+                self.push(&low_or_most(self.own + at));
+                self.push(&[I::LocalSet(self.param(at))]);
+            }
+        }
     }
 
     /// The parameter with this meaning, which the role has.
@@ -113,7 +149,7 @@ impl<'w> Wrapper<'w> {
 
     /// A parameter, or this number where the function itself does not use it: compilers then leave out what they hand.
     fn told(&self, param: u32, unknown: i32) -> I<'static> {
-        match self.built.unused.contains(&param) {
+        match self.built.unused.contains(&(self.own + param - self.narrow)) {
             true => I::I32Const(unknown),
             false => I::LocalGet(param),
         }
@@ -124,22 +160,24 @@ impl<'w> Wrapper<'w> {
         let Some(allocates) = self.built.allocates else { return };
         let align = align.map_or(I::I32Const(0), |align| self.told(align, 0));
         let total = [I::LocalGet(size), align.clone(), I::Call(self.checker.total)];
-        let heap = self.family.heap.unwrap_or(0).cast_signed();
+        let width = self.family.width;
+        let heap = width.constant(self.family.heap.unwrap_or(0));
         let inner = self.inner.get(&allocates.func).copied().unwrap_or(0);
         let ask = |wrapper: &mut Self| {
             if allocates.has_heap {
-                wrapper.push(&[I::I32Const(heap)]);
+                wrapper.push(std::slice::from_ref(&heap));
             }
             for param in allocates.role.params() {
                 match param {
-                    Param::Count => wrapper.push(&[I::I32Const(1)]),
-                    Param::Align if allocates.role == Role::Memalign => wrapper.push(&[I::I32Const(16)]),
-                    Param::Align => wrapper.push(&[I::I32Const(ALIGN)]),
-                    _ => wrapper.push(&total),
+                    Param::Count => wrapper.push(&[width.constant(1)]),
+                    Param::Align if allocates.role == Role::Memalign => wrapper.push(&[width.constant(16)]),
+                    Param::Align => wrapper.push(&[width.constant(ALIGN)]),
+                    _ => wrapper.total(&total),
                 }
             }
             let inside = wrapper.checker.inside;
-            wrapper.push(&[I::I32Const(1), I::GlobalSet(inside), I::Call(inner), I::LocalSet(wrapper.base)]);
+            wrapper.push(&[I::I32Const(1), I::GlobalSet(inside), I::Call(inner)]);
+            wrapper.take_given();
             wrapper.push(&[I::I32Const(0), I::GlobalSet(inside), I::LocalGet(wrapper.base)]);
         };
         ask(self);
@@ -156,16 +194,48 @@ impl<'w> Wrapper<'w> {
             I::LocalSet(self.result),
         ]);
         if clear && !allocates.role.clears() {
+            self.push(&[I::LocalGet(self.result), IF]);
+            self.wide(self.result);
+            self.push(&[I::I32Const(0)]);
+            self.wide(size);
+            self.push(&[I::MemoryFill(0), I::End]);
+        }
+    }
+
+    /// How many bytes the allocator is asked for: more than there can be stay so.
+    fn total(&mut self, total: &[I<'_>]) {
+        match self.family.width {
+            Width::Narrow => self.push(total),
+            Width::Wide => {
+                self.push(&[I::I64Const(-1)]);
+                self.push(total);
+                self.push(&[I::LocalTee(self.total), I::I64ExtendI32U]);
+                self.push(&[I::LocalGet(self.total), I::I32Const(-1), I::I32Eq, I::Select]);
+            }
+        }
+    }
+
+    /// Takes what the allocator gave from the stack: nothing, if it ends beyond 4 GiB.
+    fn take_given(&mut self) {
+        if self.family.width == Width::Wide {
             self.push(&[
-                I::LocalGet(self.result),
+                I::LocalTee(self.far),
+                I::LocalGet(self.total),
+                I::I64ExtendI32U,
+                I::I64Add,
+                I::I64Const(1 << 32),
+                I::I64GtU,
                 IF,
-                I::LocalGet(self.result),
-                I::I32Const(0),
-                I::LocalGet(size),
-                I::MemoryFill(0),
+                I::Call(self.checker.beyond),
+                I::Drop,
+                I::I64Const(0),
+                I::LocalSet(self.far),
                 I::End,
+                I::LocalGet(self.far),
+                I::I32WrapI64,
             ]);
         }
+        self.push(&[I::LocalSet(self.base)]);
     }
 
     /// Frees a block (a local): 1 is left on the stack if it was one of those made here.
@@ -198,6 +268,7 @@ impl<'w> Wrapper<'w> {
         self.push(&[I::GlobalGet(self.checker.inside), IF]);
         self.as_it_was();
         self.push(&[I::Return, I::End]);
+        self.shorten();
         self.push(&[
             I::I32Const(func.cast_signed()),
             I::Call(self.checker.ask),
@@ -238,15 +309,16 @@ impl<'w> Wrapper<'w> {
                     IF,
                     I::LocalGet(block),
                     I::Call(self.checker.size_of),
-                    I::Return,
-                    I::End,
                 ]);
+                self.widen();
+                self.push(&[I::Return, I::End]);
                 self.as_it_was();
                 self.push(&[I::End]);
                 return;
             }
         }
-        self.push(&[I::LocalGet(self.result), I::End]);
+        self.wide(self.result);
+        self.push(&[I::End]);
     }
 
     /// Bytes of so many of a size, or more than there can be.
@@ -259,14 +331,19 @@ impl<'w> Wrapper<'w> {
     }
 
     fn posix_memalign(&mut self) {
-        let (out, align, size) = (self.param(0), self.param(1), self.param(2));
+        // Where the address goes is not looked at.
+        let (out, align, size) = (self.own, self.param(1), self.param(2));
         self.if_no_alignment(align);
-        self.push(&[I::LocalGet(align), I::I32Const(4), I::I32LtU, IF]);
+        let least = match self.family.width {
+            Width::Narrow => 4,
+            Width::Wide => 8,
+        };
+        self.push(&[I::LocalGet(align), I::I32Const(least), I::I32LtU, IF]);
         self.as_it_was();
         self.push(&[I::Return, I::End]);
         self.allocate(size, Some(align), false);
         let no_memory = self.family.manners.no_memory();
-        let at = MemArg { offset: 0, align: 2, target: MemArgTarget::Memory(0), ordering: None };
+        let at = MemArg { offset: 0, align: 0, target: MemArgTarget::Memory(0), ordering: None };
         self.push(&[
             I::LocalGet(self.result),
             I::I32Eqz,
@@ -275,11 +352,9 @@ impl<'w> Wrapper<'w> {
             I::Return,
             I::End,
             I::LocalGet(out),
-            I::LocalGet(self.result),
-            I::I32Store(at),
-            I::I32Const(0),
-            I::End,
         ]);
+        self.wide(self.result);
+        self.push(&[self.family.width.store(at), I::I32Const(0), I::End]);
     }
 
     fn release(&mut self, told: Option<(u32, u32)>) {
@@ -297,7 +372,8 @@ impl<'w> Wrapper<'w> {
         // Of no block it is an allocation.
         self.push(&[I::LocalGet(block), I::I32Eqz, IF]);
         self.allocate(size, told.map(|(_, align)| align), false);
-        self.push(&[I::LocalGet(result), I::Return, I::End]);
+        self.wide(result);
+        self.push(&[I::Return, I::End]);
         self.push(&[
             I::LocalGet(block),
             I::Call(self.checker.state_of),
@@ -312,16 +388,17 @@ impl<'w> Wrapper<'w> {
             self.free(block, None);
             self.push(&[I::Drop]);
             self.trim();
-            self.push(&[I::I32Const(0), I::Return, I::End]);
+            self.push(&[self.family.width.constant(0), I::Return, I::End]);
         }
         self.push(&[I::LocalGet(self.state), I::I32Const(2), I::I32Eq, IF]);
         self.push(&[I::LocalGet(block), I::LocalGet(self.frame), I::Call(self.checker.stale), I::End]);
         self.allocate(size, told.map(|(_, align)| align), false);
-        self.push(&[I::LocalGet(result), I::I32Eqz, IF, I::I32Const(0), I::Return, I::End]);
+        let nothing = self.family.width.constant(0);
+        self.push(&[I::LocalGet(result), I::I32Eqz, IF, nothing, I::Return, I::End]);
         // The allocator may have asked for room: the block is still one, unless it was freed before.
+        self.wide(result);
+        self.wide(block);
         self.push(&[
-            I::LocalGet(result),
-            I::LocalGet(block),
             I::LocalGet(block),
             I::Call(self.checker.size_of),
             I::LocalTee(self.base),
@@ -330,6 +407,9 @@ impl<'w> Wrapper<'w> {
             I::LocalGet(size),
             I::I32LtU,
             I::Select,
+        ]);
+        self.widen();
+        self.push(&[
             I::MemoryCopy { src_mem: 0, dst_mem: 0 },
             I::LocalGet(self.state),
             I::I32Const(1),
@@ -339,6 +419,8 @@ impl<'w> Wrapper<'w> {
         self.free(block, told);
         self.push(&[I::Drop]);
         self.trim();
-        self.push(&[I::End, I::LocalGet(result), I::End]);
+        self.push(&[I::End]);
+        self.wide(result);
+        self.push(&[I::End]);
     }
 }

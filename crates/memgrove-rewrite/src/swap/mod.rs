@@ -39,6 +39,7 @@ pub use self::growth::{Beyond, Growth};
 pub use self::heap::To;
 pub use self::observe::{LOG_BYTES, NO_FILL, Observed, RECORD_BYTES, RETURNED, observe};
 pub use self::refusal::{Refusal, Why};
+pub(crate) use self::role::has_wide_addresses;
 pub use self::role::{Member, ROLES, Role, is_replaceable};
 
 use self::bytes::Bytes;
