@@ -180,6 +180,8 @@ pub struct Findings {
     pub unknown_frees: u32,
     /// Reports for which there was no room.
     pub left_out: u32,
+    /// Blocks lay where they do without a check: less could be seen.
+    pub same_layout: bool,
     /// A program with 64-bit addresses asked for memory beyond 4 GiB and was given none, as that cannot be checked.
     pub was_cut: bool,
 }

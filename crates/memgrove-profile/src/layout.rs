@@ -40,7 +40,7 @@ pub const PENDING: u32 = 48;
 pub const LINKED: u32 = 52;
 /// Header: with sampling, the mean distance of hits in bytes asked for; else 0.
 pub const SAMPLE_BYTES: u32 = 56;
-/// Header: 1 if the module was checked, and the log holds reports of misuse.
+/// Header: not 0 if the module was checked, and the log holds reports of misuse ([`check`]).
 pub const IS_CHECK: u32 = 60;
 /// Header: SHA-256 of the original; 32 bytes.
 pub const ORIGINAL: u32 = 64;
@@ -191,6 +191,13 @@ pub mod kind {
     /// At the end of a check: blocks that are lost. The node is that of their allocation, the block their number, the size
     /// their bytes. Bit 8 is set for those to which other lost blocks point.
     pub const LOST: u32 = 14;
+}
+/// Where the blocks of a checked program lie.
+pub mod check {
+    /// Apart from one another, with red zones between them.
+    pub const APART: u32 = 1;
+    /// Where they lie without a check.
+    pub const SAME: u32 = 2;
 }
 /// What became of the search for lost blocks, as bits.
 pub mod search {

@@ -100,6 +100,17 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "FUNC", value_delimiter = ',', conflicts_with = "profile")]
     exact: Vec<String>,
 
+    #[arg(
+        long,
+        value_name = "LAYOUT",
+        value_parser = clap::builder::PossibleValuesParser::new(memgrove_api::check::layouts()),
+        default_value = "apart",
+        conflicts_with = "profile",
+        help = "Where blocks lie. apart: with red zones between them, freed ones in quarantine; same: where they do without a check",
+        long_help = "Where blocks lie\n\napart: with red zones between them, and freed ones in quarantine, which finds most.\nsame: where they do without a check, for programs whose results or faults depend on addresses. A freed block is then watched until its bytes are handed out again, and next to a block only what is known to be no other's: the rest of the eight bytes in which it ends, and, where the allocator has a word of its own before each block, eight more and the four bytes before it."
+    )]
+    layout: String,
+
     /// Tell functions apart in stacks, not by which of its calls a function called another
     #[arg(long, conflicts_with = "profile")]
     no_call_sites: bool,
@@ -220,6 +231,7 @@ fn checked(args: &CheckArgs, original: &Original<'_>, out: &mut Output) -> Resul
         in_line: !args.by_call,
         sites: !args.no_sites,
         exact: args.exact.clone(),
+        layout: args.layout.clone(),
         max_bytes: args.max_log,
     };
     let checked = memgrove_api::check::instrument(facts, &request).with_context(|| name.to_owned())?;

@@ -6,6 +6,7 @@ use memgrove_rewrite::check::{CheckError, FINISH, Options, check};
 use memgrove_rewrite::swap::{Member, Role};
 
 mod leaks;
+mod same;
 mod sites;
 #[path = "../trace_support/mod.rs"]
 mod trace_support;
@@ -31,7 +32,7 @@ const HEAP: &str = r#"
         (i32.store (global.get $next) (local.get $size))
         (local.set $block (i32.add (global.get $next) (i32.const 8)))
         (global.set $next (i32.add (local.get $block) (local.get $size)))
-        (if (i32.gt_u (global.get $next) (i32.shl (memory.size) (i32.const 16)))
+        (if (i32.ge_u (global.get $next) (i32.shl (memory.size) (i32.const 16)))
             (then (drop (memory.grow (i32.const 2)))))
         (local.get $block))
     (func $free (export "free") (param $block i32)

@@ -6,7 +6,7 @@ use wasm_encoder::Instruction;
 use wasmparser::{Operator, ValType};
 
 use super::access::{Access, Accesses, Functions, Loops, TYPES};
-use super::checker::Checker;
+use super::checker::{Checker, OfLayout};
 use super::form::{Form, NO_SITE, NO_SITE_OF_RANGE_WRITTEN, Whole};
 use super::headers::Headers;
 use crate::Error;
@@ -159,7 +159,7 @@ impl Instrument for Checks<'_, '_, '_, '_> {
         self.has_frame = frame.is_some();
         let kept = self.accesses.funcs.get(&function.index);
         self.is_checked = kept.is_some();
-        let Headers { tests, inlined } = self.headers;
+        let Headers { tests, inlined, .. } = self.headers;
         let looks = tests.contains_key(&function.index) || inlined.contains_key(&function.index);
         if kept.is_none() && frame.is_none() && !looks {
             return Ok(None);
@@ -184,15 +184,16 @@ impl Instrument for Checks<'_, '_, '_, '_> {
         };
         if let Operator::I32Load { memarg } = site.operator
             && is_one(&self.headers.inlined)
+            && let OfLayout::Apart(header) = self.checker.of_layout
         {
             let offset = u32::try_from(memarg.offset).unwrap_or(u32::MAX).cast_signed();
-            splice
-                .remove()
-                .before(&Instruction::I32Const(offset))
-                .before(&Instruction::Call(self.checker.header));
+            splice.remove().before(&Instruction::I32Const(offset)).before(&Instruction::Call(header.header));
             return Ok(());
         }
         if is_one(&self.headers.tests) {
+            if matches!(self.checker.of_layout, OfLayout::Same(_)) {
+                return Ok(());
+            }
             // The header is not the allocator's: a block looks as one that was not mapped, so that it is cleared.
             let in_use = match site.operator {
                 Operator::I64Load { .. } | Operator::I64Load8U { .. } => {

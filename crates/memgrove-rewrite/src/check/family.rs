@@ -8,7 +8,7 @@ use wasm_encoder::{BlockType, Function, Instruction as I, ValType};
 use wasmparser::Operator;
 
 use super::CheckError;
-use super::checker::Checker;
+use super::checker::Apart;
 use super::width::Width;
 use crate::edit::count;
 use crate::frames::IF;
@@ -133,7 +133,7 @@ impl Family {
     }
 
     /// Hands blocks back to the allocator until at most so many bytes are in quarantine. Returns how many blocks.
-    pub fn trim(&self, checker: &Checker, inner: &BTreeMap<u32, u32>) -> Function {
+    pub fn trim(&self, checker: Apart, inside: u32, inner: &BTreeMap<u32, u32>) -> Function {
         let (most, user, blocks) = (0, 1, 2);
         let mut body = Function::new([(2, ValType::I32)]);
         let mut push = |instructions: &[I<'_>]| {
@@ -168,10 +168,10 @@ impl Family {
             }
             push(&[
                 I::I32Const(1),
-                I::GlobalSet(checker.inside),
+                I::GlobalSet(inside),
                 I::Call(inner.get(&member.func).copied().unwrap_or(0)),
                 I::I32Const(0),
-                I::GlobalSet(checker.inside),
+                I::GlobalSet(inside),
                 I::End,
             ]);
         }

@@ -7,8 +7,8 @@
 //!                ─► proven     which of them need no test                                         proven.rs, repeated.rs
 //!                ─► bounds     where there is neither data nor stack                                        bounds.rs
 //!                ─► frames     who called                                                                 frames
-//!                ─► wrappers   of the allocator's functions                                               family.rs, wrap.rs
-//!                ─► checker    grafted, with a memory for the shadow                                      trace/checker.wat
+//!                ─► wrappers   of the allocator's functions                                      family.rs, wrap.rs, apart.rs, same.rs
+//!                ─► checker    grafted, with a memory for the shadow               trace/checker.wat, apart.wat or same.wat
 //!                ─► leaks      what is live at the end, grafted behind it                       leaks.rs, trace/leaks.wat
 //! ```
 //!
@@ -20,6 +20,10 @@
 //! those above which nothing knows the heap, found as for `swap`. Of these, one allocates and one frees; reallocating,
 //! clearing and aligning are built on them, as the allocator's own functions would look for its headers. Those, and what
 //! only they call, are not checked.
+//!
+//! **The same layout**, if that is asked for: nothing is asked for but what the program asks for, so that blocks lie where
+//! they do without a check, and what is kept of them lies in a memory of its own. There are no red zones then, and what was
+//! freed is handed out again at once. A module is refused whose freed memory others than the wrapped functions may hand out.
 //!
 //! **Accesses.** An instruction tests the granule of its last byte, and of its first where that may be another, in loops in line;
 //! only if one is not whole, a function decides, to the byte. Outside of loops a function tests and accesses. The site is
@@ -41,6 +45,7 @@
 //! it leaves the quarantine.
 
 mod access;
+mod apart;
 mod arguments;
 mod bounds;
 mod checker;
@@ -51,6 +56,8 @@ mod headers;
 mod leaks;
 mod proven;
 mod repeated;
+mod same;
+mod shared;
 mod width;
 mod wrap;
 
@@ -87,7 +94,39 @@ const MOST_PAGES: u64 = 1 << 16;
 /// The function that the host calls when the program is over.
 pub const FINISH: &str = "memgrove_finish";
 
-static CHECKER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/checker.wasm"));
+static APART: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/checker_apart.wasm"));
+static SAME: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/checker_same.wasm"));
+
+/// Where the blocks of a checked program lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Layout {
+    /// Apart from one another, with red zones between them; freed blocks stay in quarantine.
+    #[default]
+    Apart,
+    /// Where the allocator puts them without a check: addresses and growth are the original's. Less is seen: a freed block
+    /// until its bytes are handed out again, and beside a block what is known to be no other's.
+    Same,
+}
+
+impl Layout {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Apart, Self::Same];
+
+    /// The name by which it is given and shown.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Apart => "apart",
+            Self::Same => "same",
+        }
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|layout| layout.name() == name)
+    }
+}
 
 /// What is checked, and how.
 #[derive(Debug, Clone)]
@@ -107,6 +146,8 @@ pub struct Options {
     pub sites: bool,
     /// Functions whose reads are tested to the byte: none may go beyond the end of a block in the word that holds the end.
     pub exact: BTreeSet<u32>,
+    /// Where blocks lie.
+    pub layout: Layout,
     /// The most memory that reports and stacks may take, in bytes.
     pub max_bytes: u64,
 }
@@ -121,6 +162,7 @@ impl Default for Options {
             in_line: true,
             sites: true,
             exact: BTreeSet::new(),
+            layout: Layout::default(),
             max_bytes: 1 << 30,
         }
     }
@@ -182,6 +224,14 @@ pub enum CheckError {
         /// Its index.
         func: u32,
     },
+    /// In the same layout: memory that is freed may be handed out by others than those that are known.
+    #[error(
+        "what is freed goes to function {func}, from which others than the known functions may get it; with blocks apart it can be checked"
+    )]
+    SharedHeap {
+        /// Its index.
+        func: u32,
+    },
     /// It was checked already.
     #[error("it is checked already, by memgrove {version}")]
     Already {
@@ -234,6 +284,15 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
     let exempt: BTreeSet<u32> = old.replaced.keys().chain(&old.dead).chain(&old.primers).copied().collect();
     let bounds = Bounds::of(&code);
     let mut old = old;
+    if options.layout == Layout::Same
+        && let Some(func) = shared::shared(&code, &mut Reader::new(&code), &old)
+    {
+        return Err(CheckError::SharedHeap { func });
+    }
+    // What they do to a block's length would not be seen.
+    if let (Layout::Same, Some(func)) = (options.layout, headers.inlined.keys().next()) {
+        return Err(CheckError::Header { func: *func });
+    }
     old.replaced.retain(|func, _| !headers.inlined.contains_key(func));
     let family = Family::of(facts, &old, manners)?;
 
@@ -259,7 +318,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
     let recorder = Recorder {
         stacks: true,
         record: "node_of",
-        contents: Contents::Reports,
+        contents: Contents::Reports(options.layout),
         is_wide: false,
         max_bytes: options.max_bytes,
         room: Room::Own,
@@ -277,6 +336,15 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         memory64: false,
         shared: false,
         page_size_log2: None,
+    });
+    let notes = (options.layout == Layout::Same).then(|| {
+        edits.add_memory(MemoryType {
+            minimum: pages,
+            maximum: Some(MOST_PAGES),
+            memory64: false,
+            shared: false,
+            page_size_log2: None,
+        })
     });
     let ty = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
     let inside = edits.add_global(ty, ConstExpr::i32_const(0));
@@ -308,6 +376,8 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
                 "is_fresh" => Item::Constant(Constant::I32(u32::from(!old.is_snapshot()))),
                 "data_end" => Item::Constant(Constant::I32(data_end)),
                 "inside" => Item::Global(inside),
+                "notes" => Item::Memory(notes?),
+                "header_bytes" => Item::Constant(Constant::I32(headers.own_bytes)),
                 "stack_low" => Item::Constant(Constant::I32(bounds.stack_low)),
                 "null_end" => Item::Constant(Constant::I32(bounds.null_end)),
                 "stack_first" => Item::Constant(Constant::I32(bounds.stack_first)),
@@ -318,14 +388,18 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         name: &|func| format!("memgrove.checker.{func}"),
         data: Data::Segments,
     };
-    let donor = Donor::read(CHECKER)?;
+    let donor = Donor::read(match options.layout {
+        Layout::Apart => APART,
+        Layout::Same => SAME,
+    })?;
     let roots: Vec<u32> = donor.funcs().map(|(_, func)| func).collect::<BTreeSet<_>>().into_iter().collect();
     let grafted = graft(&mut edits, &donor, Roots { funcs: &roots, bodies: &[] }, &joint)?;
     let find = |name: &str| {
         let func = donor.func(name).and_then(|func| grafted.func(func));
         func.ok_or_else(|| GraftError::NoExport(name.to_owned()))
     };
-    let checker = Checker::new(find, added, stack, (shadow, inside), (&mut edits, width))?;
+    let around_it = (options.layout, shadow, inside);
+    let checker = Checker::new(find, added, stack, around_it, (&mut edits, width))?;
     let finish = leaks::add(&mut edits, facts, &checker, &around)?;
     edits.add_export(FINISH, wasmparser::ExternalKind::Func, finish)?;
 
@@ -350,6 +424,9 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         Some(Behind { entry: checker.enter, import: checker.sync }),
     )?;
     family.wrap(&mut edits, &checker)?;
+    if let (Some(taken), Some(sbrk)) = (checker.taken(), options.sbrk) {
+        same::watch_break(&mut edits, facts, sbrk, &checker, taken)?;
+    }
     let functions = accesses.add_functions(&mut edits, &checker, options.sites);
     edits.record(TOOL, env!("CARGO_PKG_VERSION"));
     let stacks = Stacks::new(&sections, &reach, added, stack, options.call_sites);

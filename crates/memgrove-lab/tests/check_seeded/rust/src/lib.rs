@@ -179,6 +179,33 @@ fn clean() -> i32 {
     sum
 }
 
+/// The block in the middle of three of one size: nothing wrong, its last byte; a byte behind it read or written, a byte
+/// before. What was written over is not freed.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn edge(size: usize, what: i32) -> i32 {
+    unsafe {
+        let [before, block, after] = [(); 3].map(|()| take(size, 1));
+        let read = match what {
+            0 => {
+                put1(black_box(block).add(size - 1));
+                get1(black_box(block).add(size - 1)) + get1(black_box(block))
+            }
+            1 => get1(black_box(block).add(size)),
+            3 => get1(black_box(block).sub(1)),
+            2 => {
+                put1(black_box(block).add(size));
+                return 0;
+            }
+            _ => {
+                put1(black_box(block).sub(1));
+                return 0;
+            }
+        };
+        [block, before, after].map(|block| give(block, size, 1));
+        read
+    }
+}
+
 #[unsafe(no_mangle)]
 extern "C" fn run(number: i32, bad: usize) -> i32 {
     type Case = unsafe extern "C" fn(usize) -> i32;
