@@ -194,7 +194,7 @@ _memgrove() {
                     return 0
                     ;;
                 --fail-on)
-                    COMPREPLY=($(compgen -W "use-after-free heap-overflow heap-underflow double-free invalid-free wrong-size wrong-alignment realloc-after-free null-offset stack-overflow leak lost" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "use-after-free heap-overflow heap-underflow double-free invalid-free wrong-size wrong-alignment realloc-after-free null-offset stack-overflow wrong-heap leak lost" -- "${cur}"))
                     return 0
                     ;;
                 --suppress)

@@ -237,6 +237,7 @@ wrong-alignment\t''
 realloc-after-free\t''
 null-offset\t''
 stack-overflow\t''
+wrong-heap\t''
 leak\t''
 lost\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l suppress -d 'Leave out reports that a line `KIND:FUNCTION` of this file fits: a kind or `*`, and a part of a function\'s name' -r -F

@@ -7,7 +7,7 @@ use memgrove_module::Facts;
 use memgrove_profile::{Frame, Misuse, MisuseKind, Profile, Site};
 use memgrove_rewrite::check::{Checked, FINISH, Layout, Options, check};
 use memgrove_rewrite::edit::{Edits, Sections, Untouched};
-use memgrove_rewrite::swap::To;
+use memgrove_rewrite::swap::{Member, Role, To};
 use memgrove_rewrite::trace::EXPORT;
 use memgrove_view::check::{Blocks, CheckReport};
 
@@ -16,7 +16,7 @@ mod guest_support;
 
 use MisuseKind::{
     DoubleFree, InvalidFree, NullOffset, Overflow, ReallocAfterFree, StackOverflow, Underflow, UseAfterFree,
-    WrongAlignment, WrongSize,
+    WrongAlignment, WrongHeap, WrongSize,
 };
 
 /// By the number of the case: its function, the misuse, and the function that does it.
@@ -126,7 +126,7 @@ fn checked_as(wasm: &[u8], how: &Options) -> Result<Checked, String> {
     let facts = memgrove_module::facts(wasm).expect("it is valid");
     let known = memgrove_verify::swap::options_for(&facts, To::ALL[0]).map_err(|error| error.to_string())?;
     let options = Options {
-        members: known.members,
+        members: known.members.into_iter().chain(how.members.clone()).collect(),
         sbrk: known.sbrk,
         manners: known.manners,
         max_bytes: 1 << 26,
@@ -189,9 +189,9 @@ fn examine(
     wasm: &[u8],
     named: &[u8],
     cases: &[(&str, MisuseKind, &str)],
-    layout: Layout,
+    how: &Options,
 ) -> (usize, usize, Vec<String>) {
-    let checked = match checked_as(wasm, &Options { layout, ..Options::default() }) {
+    let checked = match checked_as(wasm, how) {
         Ok(checked) => checked,
         // That is no miss, and no find.
         Err(why) => return (0, 0, vec![format!("{title}: refused: {why}")]),
@@ -262,9 +262,10 @@ fn both_in(
     wasm: &[u8],
     cases: &[(&str, MisuseKind, &str)],
 ) -> (usize, usize, Vec<String>) {
-    let (found, all, mut words) = examine(title, wasm, wasm, cases, layout);
+    let how = Options { layout, ..Options::default() };
+    let (found, all, mut words) = examine(title, wasm, wasm, cases, &how);
     let (more_found, more, more_words) =
-        examine(&format!("{title}, stripped"), &stripped(wasm), wasm, cases, layout);
+        examine(&format!("{title}, stripped"), &stripped(wasm), wasm, cases, &how);
     words.extend(more_words);
     (found + more_found, all + more, words)
 }
@@ -357,6 +358,41 @@ fn seeded_misuse_is_found_where_addresses_have_64_bits() {
         let wasm = wasm.expect("clang-22 is installed: cargo xtask setup");
         let (found, all, words) = both(&format!("C, wasm64, {level}"), &wasm, CASES);
         assert!(found == all && words.is_empty(), "{found} of {all}\n{}", words.join("\n"));
+    }
+}
+
+/// A pool of the program's own, whose functions are named, and the library's heap: a block goes back to where it is from.
+#[test]
+fn a_block_that_goes_to_the_wrong_heap_is_found() {
+    const OF_POOL: &[(&str, MisuseKind, &str)] = &[
+        ("malloc_to_pool", WrongHeap, "back"),
+        ("calloc_to_pool", WrongHeap, "back"),
+        ("pool_to_free", WrongHeap, "give"),
+        ("pool_to_realloc", WrongHeap, "pool_to_realloc"),
+    ];
+    for level in ["-O1", "-O2", "-Os"] {
+        let named = guest_support::c(
+            "clang-22",
+            &[WASI, &[level]].concat(),
+            &guest_support::source("check_seeded/pool.c"),
+        );
+        let named = named.expect("clang-22 is installed: cargo xtask setup");
+        let facts = memgrove_module::facts(&named).expect("it is valid");
+        let func = |name: &str| facts.func_named(name).unwrap_or_else(|| panic!("no {name}"));
+        let pool = [(func("pool_take"), Role::Malloc), (func("pool_give"), Role::Free)];
+        let of = |(func, role): (u32, Role)| Member { func, role, has_heap: false, is_certain: true };
+        for layout in Layout::ALL {
+            for wasm in [&named, &stripped(&named)] {
+                let how = Options { layout, members: pool.map(of).to_vec(), ..Options::default() };
+                assert_eq!(checked_as(wasm, &how).expect("it can be checked").heaps.values().max(), Some(&2));
+                let (found, all, words) =
+                    examine(&format!("pool, {level}, {layout:?}"), wasm, &named, OF_POOL, &how);
+                assert!(found == all && words.is_empty(), "{found} of {all}\n{}", words.join("\n"));
+                // Without them one heap is known.
+                let how = Options { members: Vec::new(), ..how };
+                assert!(checked_as(wasm, &how).expect("it can be checked").heaps.is_empty());
+            }
+        }
     }
 }
 

@@ -27,6 +27,8 @@ pub enum MisuseKind {
     NullOffset,
     /// The stack has grown beyond its end, into what lies there.
     StackOverflow,
+    /// A block was freed or reallocated by a function of another heap than it is of.
+    WrongHeap,
 }
 
 /// Every kind, with its number in the recording and its id.
@@ -41,6 +43,7 @@ const KINDS: &[(u32, MisuseKind, &str)] = &[
     (misuse::REALLOC_AFTER_FREE, MisuseKind::ReallocAfterFree, "realloc-after-free"),
     (misuse::NULL_OFFSET, MisuseKind::NullOffset, "null-offset"),
     (misuse::STACK_OVERFLOW, MisuseKind::StackOverflow, "stack-overflow"),
+    (misuse::WRONG_HEAP, MisuseKind::WrongHeap, "wrong-heap"),
 ];
 
 impl MisuseKind {

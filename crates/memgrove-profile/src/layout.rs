@@ -232,6 +232,8 @@ pub mod misuse {
     pub const NULL_OFFSET: u32 = 9;
     /// The stack pointer was set below the stack; it is the address.
     pub const STACK_OVERFLOW: u32 = 10;
+    /// A block was freed or reallocated by a function of another heap.
+    pub const WRONG_HEAP: u32 = 11;
 }
 /// Set in the site of a misuse by an access in a module that was instrumented without sites. The rest is: bits 0–19 the
 /// innermost function in progress, [`NO_FUNC`] if there is none; bits 20–22 the access's width as a power of two, or

@@ -4,7 +4,7 @@
 ;;   -16  bytes asked for
 ;;   -12  node of its allocation (16 bits); node of its free (16 bits), while live 1 if its alignment was told
 ;;    -8  log2 of the alignment (5 bits); distance from what the allocator gave (27 bits)
-;;    -4  0; freed: the next block of the quarantine, and which function frees (4 bits)
+;;    -4  0, or which heap it is of, with a sign that the program has not written over it; freed: the next block of the quarantine, and which function frees (4 bits)
 
   ;; Bytes to ask the allocator for: header, what aligning may take, 16 bytes behind. Too many stay too many.
   (func $total (export "total") (param $size i32) (param $align i32) (result i32)
@@ -20,7 +20,8 @@
       (else (i32.wrap_i64 (local.get $all)))))
 
   ;; Makes a block of what the allocator gave. `align` is 0 where none was asked for.
-  (func (export "place") (param $base i32) (param $size i32) (param $align i32) (param $frame i32) (result i32)
+  (func (export "place") (param $base i32) (param $size i32) (param $align i32) (param $frame i32) (param $heap i32)
+        (result i32)
     (local $user i32) (local $most i32) (local $end i32) (local $at i32)
     (call $sync)
     (if (i32.eqz (local.get $base))
@@ -44,7 +45,8 @@
     (i32.store $program (i32.sub (local.get $user) (i32.const 8)) (i32.or
       (i32.and (i32.ctz (local.get $align)) (i32.const 31))
       (i32.shl (i32.sub (local.get $user) (local.get $base)) (i32.const 5))))
-    (i32.store $program (i32.sub (local.get $user) (i32.const 4)) (i32.const 0))
+    (i32.store $program (i32.sub (local.get $user) (i32.const 4))
+      (select (i32.or (local.get $heap) (i32.const 0x5ac3b7a0)) (i32.const 0) (local.get $heap)))
     (i32.store16 $shadow (i32.shr_u (i32.sub (local.get $user) (i32.const 16)) (i32.const 3)) (i32.const 0xfafa))
     (local.set $end (i32.add (local.get $user) (local.get $size)))
     ;; Two granules: the one that holds the end and one more, or two behind it.
@@ -190,6 +192,11 @@
   (func $told (param $user i32) (result i32)
     (i32.and
       (i32.load $program (i32.sub (local.get $user) (i32.const 12))) (i32.const 0x10000)))
+  (func $heap_of (param $user i32) (result i32)
+    (local $have i32)
+    (local.set $have (i32.load $program (i32.sub (local.get $user) (i32.const 4))))
+    (select (i32.and (local.get $have) (i32.const 15)) (i32.const 0)
+      (i32.eq (i32.and (local.get $have) (i32.const -16)) (i32.const 0x5ac3b7a0))))
   (func $align_log2 (param $user i32) (result i32)
     (i32.and (i32.load $program (i32.sub (local.get $user) (i32.const 8))) (i32.const 31)))
 

@@ -10,6 +10,7 @@
 ;;   $size       how long it is
 ;;   $nodes      node of its allocation; of its free, if it was freed, in the upper half
 ;;   $align_log2 its alignment as a power of two, of 5 bits; $told 1 while it is live if that was told
+;;   $heap_of    which of the program's heaps it is of, while it is live; 0: not known
 ;;   $is_sound   what is kept of it can be believed
 ;;   $retire     it is freed
 ;;   $below      the block that begins last below an address, as far as is known; else 0
@@ -62,7 +63,7 @@
   ;; A block is freed. Returns 0 if nothing is known of it, 1 if it must not be, and 2 if the shadow says so now. `size` is -1
   ;; where it was not told, `align` 0.
   (func (export "free") (param $user i32) (param $frame i32) (param $which i32) (param $size i32) (param $align i32)
-        (result i32)
+        (param $heap i32) (result i32)
     (local $state i32) (local $node i32)
     (if (i32.eqz (local.get $user)) (then (return (i32.const 0))))
     (local.set $state (call $state (local.get $user)))
@@ -82,6 +83,8 @@
         (call $report (i32.const 4) (local.get $node) (i32.const 0) (local.get $user)
           (i32.const 0) (local.get $size) (local.get $align))
         (return (i32.const 1))))
+    (if (call $is_foreign (local.get $user) (local.get $frame) (local.get $heap))
+      (then (return (i32.const 1))))
     ;; It is given up: how long it is, and where the allocator has it, is not known any more.
     (if (i32.eqz (call $is_sound (local.get $user))) (then (return (i32.const 1))))
     ;; Whoever allocated it told its alignment, too.
@@ -104,6 +107,19 @@
                   (i32.const 0) (local.get $size) (local.get $align))))))))
     (call $retire (local.get $user) (local.get $node) (local.get $which))
     (i32.const 2))
+
+  ;; Whether a block is of another heap than the function that is handed it: it is reported.
+  (func $is_foreign (export "is_foreign") (param $user i32) (param $frame i32) (param $heap i32) (result i32)
+    (local $have i32)
+    (if (i32.ne (call $state (local.get $user)) (i32.const 1)) (then (return (i32.const 0))))
+    (local.set $have (call $heap_of (local.get $user)))
+    (if (i32.or
+          (i32.or (i32.eqz (local.get $have)) (i32.eqz (local.get $heap)))
+          (i32.eq (local.get $have) (local.get $heap)))
+      (then (return (i32.const 0))))
+    (call $report (i32.const 11) (call $node_of (local.get $frame)) (i32.const 0) (local.get $user)
+      (i32.const 0) (i32.const -1) (i32.const 0))
+    (i32.const 1))
 
   ;; What is freed here cannot be a block: it lies in one, or below the first of all.
   (func $is_no_block (param $address i32) (result i32)
@@ -383,7 +399,7 @@
         (i32.shl (local.get $kind) (i32.const 8)) (i32.shl (local.get $number) (i32.const 16))))
       (local.get $node) (local.get $address) (local.get $site))
     ;; About no block.
-    (if (i32.ge_u (local.get $kind) (i32.const 9)) (then (return)))
+    (if (i32.or (i32.eq (local.get $kind) (i32.const 9)) (i32.eq (local.get $kind) (i32.const 10))) (then (return)))
     (local.set $bad (local.get $address))
     (if (local.get $site) (then (local.set $bad (i32.add (local.get $address) (local.get $told)))))
     ;; In a header it is about the block behind; else about the one below.

@@ -4,7 +4,7 @@
 ;; which the block begins:
 ;;    0  bytes asked for (30 bits); 0, no block begins here; 1, a live one; 2, a freed one; 3, a freed one in the upper half
 ;;    4  node of its allocation (16 bits); freed: node of its free (16 bits); live: log2 of the alignment (5 bits), 1 if it
-;;       was told, 1 if it begins in the granule's upper half; live or none, bit 31: a block of which nothing is kept has
+;;       was told, 1 if it begins in the granule's upper half, which heap it is of (4 bits); live or none, bit 31: a block of which nothing is kept has
 ;;       begun in the granule, too
 ;; What is kept of a freed block stays until another block lies where it began. Nothing is kept of a block at no multiple of 4,
 ;; of one that begins in the same granule as a live one, and of one of 1 GiB or more.
@@ -79,6 +79,8 @@
       (i32.eq (call $state (local.get $user)) (i32.const 1))))
   (func $told (param $user i32) (result i32)
     (i32.and (i32.load $notes offset=4 (call $place (local.get $user))) (i32.const 0x200000)))
+  (func $heap_of (param $user i32) (result i32)
+    (i32.and (i32.shr_u (i32.load $notes offset=4 (call $place (local.get $user))) (i32.const 23)) (i32.const 15)))
   (func $align_log2 (param $user i32) (result i32)
     (select
       (i32.and (i32.shr_u (i32.load $notes offset=4 (call $place (local.get $user))) (i32.const 16)) (i32.const 31))
@@ -131,7 +133,7 @@
       (then (i32.store8 $shadow (local.get $at) (i32.const 4)))))
 
   ;; The allocator gave a block. `align` is 0 where none was asked for.
-  (func $keep (export "keep") (param $user i32) (param $size i32) (param $align i32) (param $frame i32)
+  (func $keep (export "keep") (param $user i32) (param $size i32) (param $align i32) (param $frame i32) (param $heap i32)
     (local $end i64)
     (call $sync)
     (if (i32.eqz (local.get $user))
@@ -157,7 +159,9 @@
           (i32.or
             (i32.or
               (i32.and (i32.load $notes offset=4 (call $place (local.get $user))) (i32.const 0x80000000))
-              (i32.shl (i32.ne (local.get $align) (i32.const 0)) (i32.const 21)))
+              (i32.or
+                (i32.shl (local.get $heap) (i32.const 23))
+                (i32.shl (i32.ne (local.get $align) (i32.const 0)) (i32.const 21))))
             (i32.or
               (i32.or
                 (i32.and (call $node_of (local.get $frame)) (i32.const 0xffff))

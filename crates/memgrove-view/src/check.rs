@@ -21,7 +21,8 @@ const SCHEMA: u32 = 1;
 const SHOWN_FRAMES: usize = 12;
 /// What no check of this kind sees, said with every result.
 const NOT_SEEN: &str = "uninitialised reads, errors inside a block that the program divides itself, what the host \
-     does to memory, overflow of static data or of a stack whose end the file does not tell, blocks freed by another allocator's function";
+     does to memory, overflow of static data or of a stack whose end the file does not tell, blocks freed by another function of the same \
+     allocator (as by `free` what `new` made) or by one that is not known";
 /// The same where blocks lie apart.
 const NOT_SEEN_APART: &str = "accesses farther from their block than its red zone (9 bytes or more)";
 /// The same where they lie as they do without a check.
@@ -184,6 +185,7 @@ impl CheckReport<'_> {
             MisuseKind::InvalidFree => "free of what is not the beginning of a block",
             MisuseKind::WrongSize => "freed with another size",
             MisuseKind::WrongAlignment => "freed with another alignment",
+            MisuseKind::WrongHeap => "freed or reallocated by a function of another heap",
             MisuseKind::ReallocAfterFree => "realloc after free",
             MisuseKind::NullOffset => "use of an allocation that was refused",
             MisuseKind::StackOverflow => "stack overflow: the stack pointer is set to",

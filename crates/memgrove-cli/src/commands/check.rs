@@ -23,7 +23,7 @@ const LONG_ABOUT: &str = "\
 Find misuse of a module's heap, without rebuilding it
 
 Finds use after free, overflow and underflow of heap blocks by as little as one byte, double and invalid free, wrong \
-sizes and alignments given to Rust's dealloc, use of an allocation that was refused, and overflow of the stack. Each report has the stacks of the access, of the block's allocation and of \
+sizes and alignments given to Rust's dealloc, blocks freed by a function of another heap, use of an allocation that was refused, and overflow of the stack. Each report has the stacks of the access, of the block's allocation and of \
 its free. The program goes on: there is one report for each place in the code. At its end, blocks that are still live are listed, \
 with those that are lost: nothing in memory or in a global points to them.
 
@@ -236,7 +236,8 @@ fn checked(args: &CheckArgs, original: &Original<'_>, out: &mut Output) -> Resul
     };
     let checked = memgrove_api::check::instrument(facts, &request).with_context(|| name.to_owned())?;
     for member in &checked.wrapped {
-        out.note(format!("function {} is {}", member.func, member.role.name()));
+        let heap = checked.heaps.get(&member.func).map_or(String::new(), |heap| format!(", of heap {heap}"));
+        out.note(format!("function {} is {}{heap}", member.func, member.role.name()));
     }
     Ok(checked)
 }

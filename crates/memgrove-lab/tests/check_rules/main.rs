@@ -5,6 +5,7 @@ use memgrove_profile::{Misuse, MisuseKind, Profile};
 use memgrove_rewrite::check::{CheckError, FINISH, Options, check};
 use memgrove_rewrite::swap::{Member, Role};
 
+mod heaps;
 mod leaks;
 mod same;
 mod sites;

@@ -55,6 +55,7 @@ impl Wrapper<'_, Ways> {
             I::LocalGet(size),
             align,
             I::LocalGet(self.frame),
+            I::I32Const(self.family.heap_of(allocates.func).cast_signed()),
             I::Call(self.of.apart.place),
             I::LocalSet(self.result),
         ]);
@@ -214,6 +215,7 @@ impl Wrapper<'_, Ways> {
         ]);
         self.as_it_was();
         self.push(&[I::Return, I::End]);
+        self.refuse_foreign(block);
         if told.is_none() && self.family.manners.realloc_zero_frees {
             self.push(&[I::LocalGet(size), I::I32Eqz, IF]);
             self.free(block, None);

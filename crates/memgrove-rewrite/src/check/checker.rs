@@ -52,6 +52,7 @@ pub(super) struct Checker {
     pub behind: u32,
     pub free: u32,
     pub stale: u32,
+    pub is_foreign: u32,
     /// What each layout has of its own.
     pub of_layout: OfLayout,
     pub stack: u32,
@@ -120,6 +121,7 @@ impl Checker {
             behind: find("behind")?,
             free: find("free")?,
             stale: find("stale")?,
+            is_foreign: find("is_foreign")?,
             of_layout,
             stack: around("stack", Kind::Stack)?,
             frame: around("frame", Kind::Stack)?,

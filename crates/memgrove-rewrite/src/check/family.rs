@@ -38,6 +38,8 @@ pub(super) struct Built {
     pub allocates: Option<Member>,
     /// The number of the function that frees for it.
     pub frees: u32,
+    /// The heap that it works on, if there are several and it is known; else 0.
+    pub heap: u32,
     /// Parameters that it does not use: whoever calls it may hand anything.
     pub unused: Vec<u32>,
 }
@@ -55,7 +57,13 @@ fn unused(facts: &Facts<'_>, func: u32) -> Vec<u32> {
 }
 
 impl Family {
-    pub fn of(facts: &Facts<'_>, old: &Old, manners: Manners) -> Result<Self, CheckError> {
+    /// `heaps`: the heaps of functions, where there are several.
+    pub fn of(
+        facts: &Facts<'_>,
+        old: &Old,
+        heaps: &BTreeMap<u32, u32>,
+        manners: Manners,
+    ) -> Result<Self, CheckError> {
         let all: Vec<Member> = old.replaced.values().copied().collect();
         let frees: Vec<Member> = all.iter().copied().filter(|member| member.role.frees()).collect();
         let alone = |member: &Member| CheckError::Alone { func: member.func, role: member.role.name() };
@@ -73,10 +81,12 @@ impl Family {
         }
         // One that is told as much, else any. Of several, the one that the function itself calls.
         let choose = |member: &Member, of: &dyn Fn(Role) -> bool| -> Result<Option<Member>, CheckError> {
-            let like = |other: &&Member| of(other.role) && other.role.is_rust() == member.role.is_rust();
+            let heap = heaps.get(&member.func);
+            let fits = |other: &&Member| of(other.role) && heaps.get(&other.func) == heap;
+            let like = |other: &&Member| fits(other) && other.role.is_rust() == member.role.is_rust();
             let mut found: Vec<&Member> = all.iter().filter(like).collect();
             if found.is_empty() {
-                found.extend(all.iter().filter(|other| of(other.role)));
+                found.extend(all.iter().filter(fits));
             }
             match found[..] {
                 [] => Ok(None),
@@ -127,9 +137,15 @@ impl Family {
             let number = own.and_then(|own| frees.iter().position(|free| *free == own));
             let frees = number.map_or(NO_FREE, count);
             let unused = unused(facts, member.func);
-            members.push(Built { member: *member, allocates: allocates.map(lowest), frees, unused });
+            let heap = heaps.get(&member.func).copied().unwrap_or(0);
+            members.push(Built { member: *member, allocates: allocates.map(lowest), frees, heap, unused });
         }
         Ok(Self { members, frees, heap: old.heap, manners, width: Width::of(facts) })
+    }
+
+    /// The heap that a function works on; 0: not known.
+    pub fn heap_of(&self, func: u32) -> u32 {
+        self.members.iter().find(|built| built.member.func == func).map_or(0, |built| built.heap)
     }
 
     /// Hands blocks back to the allocator until at most so many bytes are in quarantine. Returns how many blocks.

@@ -41,6 +41,9 @@
 //! number that looks as an address is one: what is lost may be missed so, and nothing is called lost that is not. Locals of
 //! functions in progress, and what the host holds, cannot be seen: whoever reads the recording says how certain this is.
 //!
+//! **Several heaps.** Where functions of allocators have nothing in common, a block that goes to another heap's function is
+//! reported, and stays with its own.
+//!
 //! **Reports.** One for each site, in the log of the recorder; the program goes on. A freed block keeps its contents until
 //! it leaves the quarantine.
 
@@ -53,6 +56,7 @@ mod checks;
 mod family;
 mod form;
 mod headers;
+mod heaps;
 mod leaks;
 mod proven;
 mod repeated;
@@ -61,7 +65,7 @@ mod shared;
 mod width;
 mod wrap;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use memgrove_module::{Code, Facts};
 use memgrove_profile::layout::Parts;
@@ -179,6 +183,8 @@ pub struct Checked {
     pub notes: Vec<String>,
     /// The functions that were wrapped.
     pub wrapped: Vec<Member>,
+    /// Where they work on several heaps that have nothing in common: the number of the heap by function, from 1.
+    pub heaps: BTreeMap<u32, u32>,
     /// Instructions that are checked.
     pub sites: u32,
     /// Instructions that need no check, as it is proven that they touch no block, or one before them tests their bytes.
@@ -294,7 +300,8 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         return Err(CheckError::Header { func: *func });
     }
     old.replaced.retain(|func, _| !headers.inlined.contains_key(func));
-    let family = Family::of(facts, &old, manners)?;
+    let heaps = heaps::heaps(&code, &mut Reader::new(&code), &old);
+    let family = Family::of(facts, &old, &heaps, manners)?;
 
     let sections = Sections::read_valid(wasm)?;
     let targets: Vec<u32> = old.replaced.keys().copied().collect();
@@ -449,6 +456,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         map: edited.map,
         notes: edited.notes,
         wrapped: old.replaced.into_values().collect(),
+        heaps,
         sites: accesses.sites,
         proven: accesses.proven,
     })

@@ -47,7 +47,8 @@ impl Wrapper<'_, Same> {
     fn keep(&mut self, block: u32, size: u32, align: Option<u32>) {
         let align = align.map_or(I::I32Const(0), |align| self.told(align, 0));
         let (frame, keep) = (self.frame, self.of.keep);
-        self.push(&[I::LocalGet(block), I::LocalGet(size), align, I::LocalGet(frame), I::Call(keep)]);
+        let heap = I::I32Const(self.built.heap.cast_signed());
+        self.push(&[I::LocalGet(block), I::LocalGet(size), align, I::LocalGet(frame), heap, I::Call(keep)]);
     }
 
     pub fn write(&mut self) {
@@ -119,6 +120,7 @@ impl Wrapper<'_, Same> {
         let align = align.map(|align| self.param(align));
         let told = self.told_of_block();
         self.push(&[I::LocalGet(block), I::Call(self.checker.state_of), I::LocalSet(self.state)]);
+        self.refuse_foreign(block);
         self.stale(block, size, align);
         let is_live = [I::LocalGet(self.state), I::I32Const(1), I::I32Eq];
         self.push(&is_live);
@@ -144,24 +146,20 @@ impl Wrapper<'_, Same> {
         } else {
             self.push(&[I::LocalGet(block), I::Call(self.of.forget)]);
         }
-        self.push(&[
-            I::Else,
-            I::LocalGet(self.result),
-            I::LocalGet(size),
-            I::I32Const(0),
-            I::LocalGet(self.frame),
-        ]);
-        self.push(&[I::Call(self.of.keep), I::End, I::End]);
+        self.push(&[I::Else]);
+        self.keep(self.result, size, None);
+        self.push(&[I::End, I::End]);
         self.give();
     }
 
-    /// A block that was freed is not reallocated: the program gets another with what is left of it.
+    /// A block that was freed, or is of another heap, is not reallocated: the program gets another with what is in it.
     fn stale(&mut self, block: u32, size: u32, align: Option<u32>) {
         let Some(allocates) = self.built.allocates else { return };
         let width = self.family.width;
         let (frame, inside) = (self.frame, self.checker.inside);
         self.push(&[I::LocalGet(self.state), I::I32Const(2), I::I32Eq, IF]);
-        self.push(&[I::LocalGet(block), I::LocalGet(frame), I::Call(self.checker.stale)]);
+        self.push(&[I::LocalGet(block), I::LocalGet(frame), I::Call(self.checker.stale), I::End]);
+        self.push(&[I::LocalGet(self.state), I::I32Const(2), I::I32GeU, IF]);
         self.push(&[I::I32Const(1), I::GlobalSet(inside)]);
         if allocates.has_heap {
             self.push(&[width.constant(self.family.heap.unwrap_or(0))]);

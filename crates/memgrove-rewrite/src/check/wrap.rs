@@ -46,6 +46,9 @@ impl Family {
     }
 }
 
+/// In place of what `state_of` says of a block: it is of another heap.
+pub(super) const FOREIGN: i32 = 3;
+
 /// A wrapper in the making: what those of both layouts have.
 pub(super) struct Wrapper<'w, L> {
     pub body: Function,
@@ -177,7 +180,7 @@ impl<'w, L> Wrapper<'w, L> {
             }
             None => self.push(&[I::I32Const(-1), I::I32Const(0)]),
         }
-        self.push(&[I::Call(self.checker.free)]);
+        self.push(&[I::I32Const(self.built.heap.cast_signed()), I::Call(self.checker.free)]);
     }
 
     /// Bytes of so many of a size, or more than there can be.
@@ -187,6 +190,15 @@ impl<'w, L> Wrapper<'w, L> {
         self.push(&[I::LocalGet(number), I::LocalGet(size), I::I32Mul]);
         self.push(&product);
         self.push(&[I::I64Const(32), I::I64ShrU, I::I64Eqz, I::I32Eqz, I::Select, I::LocalSet(self.size)]);
+    }
+
+    /// A block (a local) of another heap is reported: `state` says then that it is none to be freed here.
+    pub fn refuse_foreign(&mut self, block: u32) {
+        if self.built.heap != 0 {
+            let heap = I::I32Const(self.built.heap.cast_signed());
+            self.push(&[I::LocalGet(block), I::LocalGet(self.frame), heap, I::Call(self.checker.is_foreign)]);
+            self.push(&[IF, I::I32Const(FOREIGN), I::LocalSet(self.state), I::End]);
+        }
     }
 
     /// What every wrapper begins with: nothing, within the allocator; else it notes who calls.
