@@ -64,6 +64,11 @@ pub fn instrument(facts: &Facts<'_>, request: &Request) -> Result<Checked, Error
         Ok::<_, UserError>(Member { func, role, has_heap: false, is_certain: true })
     });
     let named: Vec<Member> = named.collect::<Result<_, _>>()?;
+    let mut manners = known.manners;
+    if !named.is_empty() {
+        // They may be another allocator's than the one that was recognised.
+        manners.words_before = 0;
+    }
     let exact = request.exact.iter().map(|func| function(func, facts));
     let layout = Layout::named(&request.layout).ok_or_else(|| {
         UserError::usage(format!("there is no layout {}", escape_name(&request.layout)))
@@ -72,7 +77,7 @@ pub fn instrument(facts: &Facts<'_>, request: &Request) -> Result<Checked, Error
     let options = Options {
         members: if named.is_empty() { known.members } else { named },
         sbrk: known.sbrk,
-        manners: known.manners,
+        manners,
         call_sites: request.call_sites,
         in_line: request.in_line,
         sites: request.sites,

@@ -51,7 +51,8 @@
   ;; In the recording's memory, behind the header (layout.rs): 0x104 head and 0x108 tail of the quarantine, 0x10c its
   ;; bytes, 0x110 sites that were reported, 0x114 frees of blocks that are not known, 0x118 reports left out,
   ;; 0x11c the lowest address that the allocator gave (0: none yet), 0x120 bytes of the stack that frames have covered at most,
-  ;; 0x130 1 once the program has asked for memory beyond 4 GiB, 0x134 1 once it has taken memory beside the allocator.
+  ;; 0x130 1 once the program has asked for memory beyond 4 GiB, 0x134 1 once nothing more is known of what is beside blocks
+  ;; (same.wat).
 
 ;; {{layout}}
 

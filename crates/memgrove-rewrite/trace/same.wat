@@ -14,7 +14,8 @@
 ;; - the rest of the granule in which a block ends: others begin no nearer than at the next, or this is seen;
 ;; - where the allocator is known to have words of its own before each block (`header_bytes`): the last four bytes before it,
 ;;   and the granule behind the one in which a block ends, as long as no block begins there. Not at a multiple of 64 KiB, nor
-;;   once the program takes memory for itself beside the allocator: that may lie there.
+;;   once the program takes memory for itself beside the allocator: that may lie there; nor once a block begins where another
+;;   ends, which shows that those words are somewhere else; nor where blocks were live from the beginning.
 
   ;; Only what lies in the memory can be a block.
   (func $may_be_block (param $user i32) (result i32)
@@ -115,22 +116,33 @@
           (then (i32.store8 $shadow (local.get $at) (local.get $left))))
         (local.set $at (i32.add (local.get $at) (i32.const 1)))))
     (if (i32.or
-          (i32.lt_u (global.get $header_bytes) (i32.const 4))
+          (i32.or
+            (i32.lt_u (global.get $header_bytes) (i32.const 4))
+            (i32.eqz (global.get $is_fresh)))
           (i32.load $recording (i32.const 0x134)))
       (then (return)))
     (if (i32.and (local.get $at) (i32.const 0x1fff))
       (then
         ;; A block of no bytes begins where it ends.
-        (if (i32.eqz (i32.or
-              (i32.load8_u $shadow (local.get $at))
-              (i32.and
-                (call $may_begin (local.get $at) (local.get $end))
-                (i32.ne (call $in_granule (local.get $at)) (local.get $user)))))
-          (then (i32.store8 $shadow (local.get $at) (i32.const 0xfb))))))
-    (if (i32.and (local.get $user) (i32.const 7)) (then (return)))
+        (if (i32.and
+              (call $may_begin (local.get $at) (local.get $end))
+              (i32.ne (call $in_granule (local.get $at)) (local.get $user)))
+          (then
+            (if (i32.lt_u
+                  (i32.sub (call $in_granule (local.get $at)) (local.get $end)) (global.get $header_bytes))
+              (then (return (call $touching)))))
+          (else (i32.store8 $shadow (local.get $at) (i32.const 0xfb))))))
+    (if (i32.or
+          (i32.eqz (i32.and (local.get $user) (i32.const 0xffff)))
+          (i32.and (local.get $user) (i32.const 7)))
+      (then (return)))
     (local.set $at (i32.sub (i32.shr_u (local.get $user) (i32.const 3)) (i32.const 1)))
     (if (i32.eqz (i32.load8_u $shadow (local.get $at)))
       (then (i32.store8 $shadow (local.get $at) (i32.const 4)))))
+
+  ;; Blocks touch each other, or one is not known: nothing more is said of what is beside them.
+  (func $touching
+    (i32.store $recording (i32.const 0x134) (i32.const 1)))
 
   ;; The allocator gave a block. `align` is 0 where none was asked for.
   (func $keep (export "keep") (param $user i32) (param $size i32) (param $align i32) (param $frame i32) (param $heap i32)
@@ -141,7 +153,8 @@
         ;; The program may take the null for a block.
         (memory.fill $shadow (i32.const 0) (i32.const 0xf8) (i32.shr_u (global.get $null_end) (i32.const 3)))
         (return)))
-    (if (call $is_outside (local.get $user)) (then (return)))
+    (if (i32.or (call $is_outside (local.get $user)) (i32.lt_u (local.get $user) (i32.const 16)))
+      (then (return)))
     (local.set $end (i64.add (i64.extend_i32_u (local.get $user)) (i64.extend_i32_u (local.get $size))))
     ;; One that goes on behind the end of the memory is no block.
     (if (i64.gt_u (local.get $end) (i64.shl (i64.extend_i32_u (memory.size $program)) (i64.const 16)))
@@ -152,6 +165,12 @@
       (then (i32.store $recording (i32.const 0x11c) (local.get $user))))
     (if (call $can_be_kept (local.get $user) (local.get $size) (i32.wrap_i64 (local.get $end)))
       (then
+        ;; A block ends where this one begins: nothing of the allocator's is between.
+        (if (i32.and
+              (i32.eq (i32.load8_u $shadow (i32.shr_u (local.get $user) (i32.const 3))) (i32.const 0xfb))
+              (i32.eqz (i32.load8_u $shadow
+                (i32.sub (i32.shr_u (local.get $user) (i32.const 3)) (i32.const 1)))))
+          (then (call $touching)))
         (call $clear (local.get $user) (i32.wrap_i64 (local.get $end)))
         (i32.store $notes (call $place (local.get $user))
           (i32.or (i32.shl (local.get $size) (i32.const 2)) (i32.const 1)))
@@ -169,6 +188,7 @@
               (i32.shl (i32.and (local.get $user) (i32.const 4)) (i32.const 20)))))
         (call $edge (local.get $user) (i32.wrap_i64 (local.get $end)))
         (return)))
+    (call $touching)
     ;; What is kept of another in the granule stays.
     (i32.store8 $shadow (i32.shr_u (local.get $user) (i32.const 3)) (i32.const 0))
     (call $set_odd (i32.shr_u (local.get $user) (i32.const 3)))
@@ -280,6 +300,12 @@
         ;; Another block may lie where the freed one began.
         (local.set $below (call $below (local.get $bad)))
         (return (select (i32.const 2) (i32.const 1) (i32.eq (call $state (local.get $below)) (i32.const 1))))))
+    ;; Behind a block one was freed.
+    (local.set $above (call $below (local.get $bad)))
+    (if (i32.and
+          (i32.eq (call $state (local.get $above)) (i32.const 2))
+          (i32.lt_u (i32.sub (local.get $bad) (local.get $above)) (call $size (local.get $above))))
+      (then (return (i32.const 1))))
     (local.set $above (call $above (local.get $bad)))
     (if (i32.eqz (call $state (local.get $above))) (then (return (i32.const 2))))
     (if (i32.eqz (local.tee $below (call $below (local.get $bad)))) (then (return (i32.const 3))))
@@ -293,7 +319,7 @@
           (i32.eqz (i32.load $recording (i32.const 0x11c)))
           (call $is_outside (local.get $from)))
       (then (return)))
-    (i32.store $recording (i32.const 0x134) (i32.const 1))
+    (call $touching)
     (i32.store16 $shadow (i32.shr_u (local.get $from) (i32.const 3)) (i32.const 0)))
 
   (func (export "next_live") (param $user i32) (result i32)

@@ -17,14 +17,18 @@ fn same(members: &[(u32, Role)]) -> Options {
 
 /// [`HEAP`] with a `free` that looks at the length before the block, which shows that it is the allocator's; and functions
 /// by which accesses are made.
-fn with_header(rest: &str) -> Vec<u8> {
+fn heap_with_header() -> String {
     let heap = HEAP.replace(
         "(if (i32.ne (local.get $block) (i32.const 0))\n            (then (global.set $freed",
         "(if (i32.ne (local.get $block) (i32.const 0))\n            (then \
          (if (i32.eqz (i32.load (i32.sub (local.get $block) (i32.const 4)))) (then (nop))) (global.set $freed",
     );
     assert!(heap.contains("nop"), "the heap has changed");
-    wat::parse_str(format!("(module {MEMORY} {heap} {ACCESSES} {rest})"))
+    format!("{MEMORY} {heap} {ACCESSES}")
+}
+
+fn with_header(rest: &str) -> Vec<u8> {
+    wat::parse_str(format!("(module {} {rest})", heap_with_header()))
         .unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -41,22 +45,33 @@ fn seen(instance: &mut dyn Instance) -> Vec<(MisuseKind, i64)> {
     misuses(instance).iter().map(place).collect()
 }
 
+/// What each of these codes leads to, as a function of a module.
 #[track_caller]
-fn expect(wasm: &[u8], members: &[(u32, Role)], expected: &[(MisuseKind, i64)]) {
+fn expect_each(module: &str, members: &[(u32, Role)], cases: &[(String, &[(MisuseKind, i64)])]) {
+    let export = |(number, (code, _)): (usize, &(String, _))| {
+        format!(r#"(func (export "run {number}") (local i32 i32 i32) {code})"#)
+    };
+    let exports: String = cases.iter().enumerate().map(export).collect();
+    let wasm =
+        wat::parse_str(format!("(module {module} {exports})")).unwrap_or_else(|error| panic!("{error}"));
     for (in_line, sites) in [(true, true), (false, true), (true, false)] {
-        let checked = checked(wasm, &Options { in_line, sites, ..same(members) });
+        let checked = checked(&wasm, &Options { in_line, sites, ..same(members) });
         for engine in ENGINES {
-            let mut instance = start_with(engine, &checked, &Host::new());
-            instance.call("run", &[]).unwrap_or_else(|error| panic!("{engine}: {error}"));
-            let found = seen(&mut *instance);
-            assert_eq!(found, expected, "{engine}, in line: {in_line}, sites: {sites}");
+            let compiled =
+                engine::open(engine, &Settings::default()).and_then(|engine| engine.compile(&checked));
+            let compiled = compiled.expect("it compiles");
+            for (number, (code, expected)) in cases.iter().enumerate() {
+                let mut instance = compiled.instantiate(&Host::new()).expect("it instantiates");
+                let result = instance.call(&format!("run {number}"), &[]);
+                result.unwrap_or_else(|error| panic!("{engine}: {code}: {error}"));
+                assert_eq!(
+                    seen(&mut *instance),
+                    *expected,
+                    "{engine}, in line: {in_line}, sites: {sites}: {code}"
+                );
+            }
         }
     }
-}
-
-#[track_caller]
-fn of(code: &str, expected: &[(MisuseKind, i64)]) {
-    expect(&with_header(&format!(r#"(func (export "run") (local i32 i32 i32) {code})"#)), C, expected);
 }
 
 /// Three blocks of so many bytes, and an access so far from the beginning of the second.
@@ -116,6 +131,8 @@ fn without_a_header_only_the_rest_of_the_last_granule_is_watched() {
 
 #[test]
 fn a_freed_block_is_watched_until_it_is_handed_out_again() {
+    let mut cases: Vec<(String, &[(MisuseKind, i64)])> = Vec::new();
+    let mut of = |code: &str, expected| cases.push((code.to_owned(), expected));
     let taken = "(local.set 0 (call $malloc (i32.const 20))) (call $free (local.get 0))";
     of(&format!("{taken} (call $get (i32.add (local.get 0) (i32.const 3)))"), &[(UseAfterFree, 3)]);
     of(&format!("{taken} (call $put (i32.add (local.get 0) (i32.const 19)))"), &[(UseAfterFree, 19)]);
@@ -130,6 +147,7 @@ fn a_freed_block_is_watched_until_it_is_handed_out_again() {
     of("(call $free (i32.add (call $malloc (i32.const 30)) (i32.const 5)))", &[(InvalidFree, 5)]);
     of("(drop (call $malloc (i32.const 8))) (call $free (i32.const 16))", &[(InvalidFree, -1000)]);
     of("(call $free (i32.const 0)) (call $get (call $malloc (i32.const 0)))", &[(Overflow, 0)]);
+    expect_each(&heap_with_header(), C, &cases);
 }
 
 /// Everything that a program sees is as without a check: addresses, lengths, growth, and what it writes before its blocks.
@@ -180,22 +198,10 @@ const FAMILY: &str = r#"
     (func $usable (param i32) (result i32) (i32.load (i32.sub (local.get 0) (i32.const 8))))
     (func $fill (param i32 i32) (memory.fill (local.get 0) (i32.const 0) (local.get 1)))"#;
 
-#[track_caller]
-fn of_family(code: &str, expected: &[(MisuseKind, i64)]) {
-    let run = format!(r#"(func (export "run") (local i32 i32 i32) {code})"#);
-    // The accesses come behind the family, which is known by its indices.
-    let heap = HEAP.replace(
-        "(then (global.set $freed",
-        "(then (drop (i32.load (i32.sub (local.get $block) (i32.const 4)))) (global.set $freed",
-    );
-    let text = format!("(module {MEMORY} {heap} {FAMILY} {ACCESSES} {run})");
-    let wasm = wat::parse_str(text).unwrap_or_else(|error| panic!("{error}"));
-    let more = [(2, Role::Calloc), (3, Role::Realloc), (4, Role::PosixMemalign), (5, Role::UsableSize)];
-    expect(&wasm, &[C, &more].concat(), expected);
-}
-
 #[test]
 fn every_role_is_watched_where_its_blocks_lie() {
+    let mut cases: Vec<(String, &[(MisuseKind, i64)])> = Vec::new();
+    let mut of_family = |code: &str, expected| cases.push((code.to_owned(), expected));
     let at = |distance: u32| format!("(call $get (i32.add (local.get 0) (i32.const {distance})))");
     let calloc = "(local.set 0 (call $calloc (i32.const 3) (i32.const 7)))";
     of_family(&format!("{calloc} {}", at(20)), &[]);
@@ -245,6 +251,13 @@ fn every_role_is_watched_where_its_blocks_lie() {
         (if (i32.ne (call $usable (local.get 0)) (i32.const 16)) (then (unreachable)))";
     of_family(&format!("{usable} {}", at(15)), &[]);
     of_family(&format!("{usable} {}", at(16)), &[(Overflow, 16)]);
+    // The accesses come behind the family, which is known by its indices.
+    let heap = HEAP.replace(
+        "(then (global.set $freed",
+        "(then (drop (i32.load (i32.sub (local.get $block) (i32.const 4)))) (global.set $freed",
+    );
+    let more = [(2, Role::Calloc), (3, Role::Realloc), (4, Role::PosixMemalign), (5, Role::UsableSize)];
+    expect_each(&format!("{MEMORY} {heap} {FAMILY} {ACCESSES}"), &[C, &more].concat(), &cases);
 }
 
 /// Allocators without headers hand out blocks that touch each other, and begin anywhere.
@@ -408,5 +421,40 @@ fn memory_that_others_may_hand_out_is_refused() {
         let result = check(&facts, &same(C));
         let result = result.map(|_| ());
         assert_eq!(matches!(result, Err(CheckError::SharedHeap { .. })), is_refused, "{free}: {result:?}");
+    }
+}
+
+/// A word before a block that all functions look at which free it, and which is yet the end of the block below, as the length
+/// of a free one is: blocks touch each other, which shows it.
+#[test]
+fn a_word_before_a_block_may_be_the_end_of_another() {
+    for (first, step) in [(4096, 16), (60000, -16)] {
+        let text = format!(
+            r#"(module (memory 1) (global $next (mut i32) (i32.const {first})) (global $freed (mut i32) (i32.const 0))
+            (func $malloc (export "malloc") (param i32) (result i32) (local i32)
+                (if (local.tee 1 (global.get $freed)) (then (global.set $freed (i32.const 0)) (return (local.get 1))))
+                (global.set $next (i32.add (global.get $next) (i32.const {step})))
+                (global.get $next))
+            (func $free (export "free") (param i32)
+                (if (i32.load (i32.sub (local.get 0) (i32.const 4))) (then (nop)))
+                (global.set $freed (local.get 0)))
+            (func $fill (param i32) (memory.fill (local.get 0) (i32.const 1) (i32.const 16)))
+            (func (export "run") (local i32 i32 i32 i32)
+                (loop $again
+                    (local.set 0 (call $malloc (i32.const 16))) (local.set 1 (call $malloc (i32.const 16)))
+                    (local.set 2 (call $malloc (i32.const 16)))
+                    (call $fill (local.get 0)) (call $fill (local.get 1)) (call $fill (local.get 2))
+                    (call $free (local.get 1)) (call $fill (local.get 0)) (call $fill (local.get 2))
+                    (local.set 1 (call $malloc (i32.const 16)))
+                    (call $fill (local.get 0)) (call $fill (local.get 1)) (call $fill (local.get 2))
+                    (call $free (local.get 0)) (call $fill (local.get 1)) (call $fill (local.get 2))
+                    (br_if $again (i32.lt_u (local.tee 3 (i32.add (local.get 3) (i32.const 1))) (i32.const 50))))))"#
+        );
+        let checked = checked(&wat::parse_str(text).expect("well-formed"), &same(C));
+        for engine in ENGINES {
+            let mut instance = start_with(engine, &checked, &Host::new());
+            instance.call("run", &[]).expect("it returns");
+            assert_eq!(misuses(&mut *instance), [], "{engine}: {step}");
+        }
     }
 }

@@ -301,7 +301,10 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
     }
     old.replaced.retain(|func, _| !headers.inlined.contains_key(func));
     let heaps = heaps::heaps(&code, &mut Reader::new(&code), &old);
-    let family = Family::of(facts, &old, &heaps, manners)?;
+    let family = Family::of(facts, &old, &heaps.numbers, manners)?;
+    // What is known of the allocator holds for all blocks, if there is no other.
+    let words = if heaps.is_one { options.manners.words_before } else { 0 };
+    let own_bytes = headers.own_bytes.max(words * Width::of(facts).bytes());
 
     let sections = Sections::read_valid(wasm)?;
     let targets: Vec<u32> = old.replaced.keys().copied().collect();
@@ -384,7 +387,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
                 "data_end" => Item::Constant(Constant::I32(data_end)),
                 "inside" => Item::Global(inside),
                 "notes" => Item::Memory(notes?),
-                "header_bytes" => Item::Constant(Constant::I32(headers.own_bytes)),
+                "header_bytes" => Item::Constant(Constant::I32(own_bytes)),
                 "stack_low" => Item::Constant(Constant::I32(bounds.stack_low)),
                 "null_end" => Item::Constant(Constant::I32(bounds.null_end)),
                 "stack_first" => Item::Constant(Constant::I32(bounds.stack_first)),
@@ -456,7 +459,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         map: edited.map,
         notes: edited.notes,
         wrapped: old.replaced.into_values().collect(),
-        heaps,
+        heaps: heaps.numbers,
         sites: accesses.sites,
         proven: accesses.proven,
     })

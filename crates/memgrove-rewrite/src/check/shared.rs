@@ -53,7 +53,7 @@ pub(super) fn shared(code: &Code<'_>, reader: &mut Reader<'_, '_>, old: &Old) ->
 
 /// The functions that a function calls and that return to it; `None` if some are behind a table. What does not return, as a
 /// panic, is followed by an instruction that is not reached.
-fn returning(code: &Code<'_>, func: u32) -> Option<BTreeSet<u32>> {
+pub(super) fn returning(code: &Code<'_>, func: u32) -> Option<BTreeSet<u32>> {
     let operators = code.operators(func);
     let mut callees = BTreeSet::new();
     for (at, operator) in operators.iter().enumerate() {

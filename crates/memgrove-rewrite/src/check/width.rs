@@ -36,6 +36,14 @@ impl Width {
         if has_wide_addresses(facts) { Self::Wide } else { Self::Narrow }
     }
 
+    /// Bytes of an address.
+    pub const fn bytes(self) -> u32 {
+        match self {
+            Self::Narrow => 4,
+            Self::Wide => 8,
+        }
+    }
+
     /// The type of addresses and sizes.
     pub const fn ty(self) -> ValType {
         match self {
