@@ -13,82 +13,14 @@ use memgrove_view::check::{Blocks, CheckReport};
 
 mod fix_support;
 mod guest_support;
+#[path = "check_seeded/tables.rs"]
+mod tables;
+#[path = "check_seeded/toolchains.rs"]
+mod toolchains;
 
-use MisuseKind::{
-    DoubleFree, InvalidFree, NullOffset, Overflow, ReallocAfterFree, StackOverflow, Underflow, UseAfterFree,
-    WrongAlignment, WrongHeap, WrongSize,
-};
+use tables::{ABOUT_NO_BLOCK, CASES};
 
-/// By the number of the case: its function, the misuse, and the function that does it.
-const CASES: &[(&str, MisuseKind, &str)] = &[
-    ("use_after_free_read", UseAfterFree, "get1"),
-    ("use_after_free_write", UseAfterFree, "put4"),
-    ("use_after_reuse", UseAfterFree, "put8"),
-    ("overflow_read_1", Overflow, "get1"),
-    ("overflow_write_1", Overflow, "put1"),
-    ("overflow_write_whole", Overflow, "put1"),
-    ("overflow_read_2", Overflow, "get2"),
-    ("overflow_write_2", Overflow, "put2"),
-    ("overflow_read_4", Overflow, "get4"),
-    ("overflow_write_4", Overflow, "put4"),
-    ("overflow_write_last_byte", Overflow, "put8"),
-    ("overflow_read_8", Overflow, "get8"),
-    ("overflow_read_double", Overflow, "getd"),
-    ("overflow_write_float", Overflow, "putf"),
-    ("underflow_read_1", Underflow, "get1"),
-    ("underflow_write_4", Underflow, "put4"),
-    ("underflow_write_8", Underflow, "put8"),
-    ("overflow_copy_to", Overflow, "copy"),
-    ("overflow_copy_from", Overflow, "copy"),
-    ("overflow_fill", Overflow, "fill"),
-    ("double_free", DoubleFree, "give"),
-    ("invalid_free_inside", InvalidFree, "give"),
-    ("invalid_free_of_data", InvalidFree, "give"),
-    // C only.
-    ("use_after_realloc", UseAfterFree, "put1"),
-    ("overflow_of_realloc", Overflow, "put1"),
-    ("overflow_of_calloc", Overflow, "put1"),
-    ("realloc_after_free", ReallocAfterFree, "realloc_after_free"),
-    ("overflow_of_aligned", Overflow, "put1"),
-    ("use_of_refused_allocation", NullOffset, "put1"),
-    ("stack_overflow", StackOverflow, "deep"),
-];
-/// Cases that C++ has, too.
-const OF_CPP: usize = 23;
-/// The same of the guest in Rust.
-const OF_RUST: &[(&str, MisuseKind, &str)] = &[
-    ("use_after_free_read", UseAfterFree, "get1"),
-    ("use_after_free_write", UseAfterFree, "put4"),
-    ("use_after_reuse", UseAfterFree, "put8"),
-    ("overflow_read_1", Overflow, "get1"),
-    ("overflow_write_1", Overflow, "put1"),
-    ("overflow_write_whole", Overflow, "put1"),
-    ("overflow_read_2", Overflow, "get2"),
-    ("overflow_write_2", Overflow, "put2"),
-    ("overflow_read_4", Overflow, "get4"),
-    ("overflow_write_4", Overflow, "put4"),
-    ("overflow_read_8", Overflow, "get8"),
-    ("underflow_read_1", Underflow, "get1"),
-    ("underflow_write_4", Underflow, "put4"),
-    ("underflow_write_8", Underflow, "put8"),
-    ("overflow_copy_to", Overflow, "copy"),
-    ("overflow_copy_from", Overflow, "copy"),
-    ("overflow_fill", Overflow, "fill"),
-    ("double_free", DoubleFree, "give"),
-    ("invalid_free_inside", InvalidFree, "give"),
-    ("wrong_size", WrongSize, "give"),
-    ("wrong_alignment", WrongAlignment, "give"),
-    ("wrong_size_of_realloc", WrongSize, "wrong_size_of_realloc"),
-    ("use_after_realloc", UseAfterFree, "put1"),
-    ("overflow_of_realloc", Overflow, "put1"),
-    ("overflow_of_zeroed", Overflow, "get1"),
-    ("overflow_of_aligned", Overflow, "put1"),
-    ("overflow_of_vector", Overflow, "put4"),
-    ("use_of_dropped_box", UseAfterFree, "get8"),
-];
-
-/// Reports of these tell of no block.
-const ABOUT_NO_BLOCK: &[&str] = &["invalid_free_of_data", "use_of_refused_allocation", "stack_overflow"];
+use MisuseKind::{Overflow, Underflow, WrongHeap};
 
 /// Compiles the cases in C or C++; the words of the compiler if it cannot.
 fn compile(program: &str, arguments: &[&str]) -> Result<Vec<u8>, String> {
@@ -475,127 +407,6 @@ fn blocks_that_are_lost_are_told_from_those_that_can_be_reached() {
                 "{case}: {:?}",
                 known.doubts
             );
-        }
-    }
-}
-
-/// Compiles the cases in Rust, with this allocator.
-fn rust(allocator: &str) -> Result<Vec<u8>, String> {
-    guest_support::rust(&guest_support::source("check_seeded/rust"), "check-seeded", "cases.wasm", allocator)
-}
-
-const ZIG_STACK: &str = "-DSTACK=16777216";
-
-#[test]
-#[ignore = "compiles with all toolchains there are: minutes"]
-fn seeded_misuse_is_found_with_every_toolchain() {
-    let zig =
-        ["-m", "ziglang", "cc", "-target", "wasm32-wasi", "-mexec-model=reactor", "-w", "-g0", ZIG_STACK];
-    let zig_cpp =
-        ["-m", "ziglang", "c++", "-target", "wasm32-wasi", "-mexec-model=reactor", "-w", "-g0", ZIG_STACK];
-    let cpp = ["-x", "c++", "-DNEW", "-fno-exceptions"];
-    // Emscripten 3.1.6 gives 5 MiB.
-    let emscripten = [
-        "-DSTACK=5242880",
-        "-sSTANDALONE_WASM",
-        "--no-entry",
-        "-sALLOW_MEMORY_GROWTH=1",
-        "-w",
-        "--profiling-funcs",
-    ];
-    let rows: Vec<(&str, &str, Vec<&str>, &[_])> = vec![
-        ("C, wasi-libc, -O1", "clang-22", [WASI, &["-O1"]].concat(), CASES),
-        ("C, wasi-libc, -O2", "clang-22", [WASI, &["-O2"]].concat(), CASES),
-        (
-            "C, wasi-libc, -Os, SIMD, bulk",
-            "clang-22",
-            [WASI, &["-Os", "-msimd128", "-mbulk-memory"]].concat(),
-            CASES,
-        ),
-        ("C, zig, -O2", "python3", [&zig[..], &["-O2"]].concat(), CASES),
-        ("C, zig, -Os", "python3", [&zig[..], &["-Os"]].concat(), CASES),
-        ("C++, zig, -O2", "python3", [&zig_cpp[..], &["-O2"], &cpp].concat(), &CASES[..OF_CPP]),
-        ("C, emcc dlmalloc", "emcc", [&emscripten[..], &["-O2"]].concat(), CASES),
-        ("C, emcc dlmalloc, -Os", "emcc", [&emscripten[..], &["-Os"]].concat(), CASES),
-        ("C, emcc emmalloc", "emcc", [&emscripten[..], &["-O2", "-sMALLOC=emmalloc"]].concat(), CASES),
-        ("C++, emcc dlmalloc, -O1", "emcc", [&emscripten[..], &["-O1"], &cpp].concat(), &CASES[..OF_CPP]),
-        // The optimiser puts `malloc` into `operator new`: it is right that this is refused.
-        ("C++, emcc dlmalloc, -O2", "emcc", [&emscripten[..], &["-O2"], &cpp].concat(), &CASES[..OF_CPP]),
-    ];
-    let mut tally = Tally::default();
-    for (title, program, arguments, cases) in rows {
-        match compile(program, &arguments) {
-            Ok(wasm) => tally.add(title, &wasm, cases),
-            Err(why) => fix_support::say(&format!("skipped: {title}: {why}")),
-        }
-    }
-    tally.is_enough();
-}
-
-#[test]
-#[ignore = "compiles Rust's core: minutes"]
-fn seeded_misuse_is_found_with_rusts_allocators() {
-    let mut tally = Tally::default();
-    for allocator in ["dlmalloc", "wee_alloc", "lol_alloc", "talc"] {
-        let title = format!("Rust, {allocator}");
-        match rust(allocator) {
-            Ok(wasm) => tally.add(&title, &wasm, OF_RUST),
-            Err(why) => fix_support::say(&format!("skipped: {title}: {why}")),
-        }
-    }
-    tally.is_enough();
-}
-
-/// The allocator of Rust's standard library with 64-bit addresses.
-#[test]
-#[ignore = "compiles Rust's core for wasm64: a minute"]
-fn seeded_misuse_is_found_in_rust_where_addresses_have_64_bits() {
-    let mut tally = Tally::default();
-    let folder = guest_support::source("check_seeded/rust");
-    let wasm = guest_support::rust_for(
-        "wasm64-unknown-unknown",
-        &folder,
-        "check-seeded-64",
-        "cases.wasm",
-        "dlmalloc",
-    );
-    match wasm {
-        Ok(wasm) => tally.add("Rust, wasm64, dlmalloc", &wasm, OF_RUST),
-        Err(why) => fix_support::say(&format!("skipped: Rust, wasm64: {why}")),
-    }
-    tally.is_enough();
-}
-
-/// What was found of many modules: of how many cases, in each layout.
-#[derive(Default)]
-struct Tally {
-    found: [(usize, usize); 2],
-    missed: Vec<String>,
-}
-
-impl Tally {
-    /// Nothing that is none was reported, and with blocks apart nearly all was found.
-    fn is_enough(self) {
-        let Tally { found: [(found, all), (same, of)], missed } = self;
-        fix_support::say(&format!(
-            "{found} of {all}, in the same layout {same} of {of}\n{}",
-            missed.join("\n")
-        ));
-        assert!(!missed.iter().any(|words| words.starts_with("FALSE")), "{}", missed.join("\n"));
-        assert!(found * 100 >= all * 95, "{found} of {all}");
-    }
-
-    fn add(&mut self, title: &str, wasm: &[u8], cases: &[(&str, MisuseKind, &str)]) {
-        for (layout, sum) in [Layout::Apart, Layout::Same].into_iter().zip(&mut self.found) {
-            let title = format!("{title}, {layout:?}");
-            let (right, number, words) = both_in(layout, &title, wasm, cases);
-            *sum = (sum.0 + right, sum.1 + number);
-            let bytes = match number {
-                0 => String::new(),
-                _ => format!("; one byte, of 64: {:?}", one_byte(&title, wasm, layout)),
-            };
-            fix_support::say(&format!("{title}: {right} of {number}{bytes}"));
-            self.missed.extend(words);
         }
     }
 }
