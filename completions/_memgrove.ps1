@@ -235,6 +235,7 @@ Register-ArgumentCompleter -Native -CommandName 'memgrove' -ScriptBlock {
             [CompletionResult]::new('--suppress', '--suppress', [CompletionResultType]::ParameterName, 'Leave out reports that a line `KIND:FUNCTION` of this file fits: a kind or `*`, and a part of a function''s name')
             [CompletionResult]::new('--alloc', '--alloc', [CompletionResultType]::ParameterName, 'A function of the allocator, by index or name, and what it does; several with commas')
             [CompletionResult]::new('--exact', '--exact', [CompletionResultType]::ParameterName, 'Test the reads of this function to the byte; by index or name, several with commas')
+            [CompletionResult]::new('--layout', '--layout', [CompletionResultType]::ParameterName, 'Where blocks lie. apart: with red zones between them, freed ones in quarantine; same: where they do without a check')
             [CompletionResult]::new('--max-log', '--max-log', [CompletionResultType]::ParameterName, 'The most memory that stacks and reports may take')
             [CompletionResult]::new('--sarif', '--sarif', [CompletionResultType]::ParameterName, 'Write the reports as SARIF 2.1.0')
             [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'A folder that the program may use, and its name inside; several with one option each')

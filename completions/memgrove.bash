@@ -175,7 +175,7 @@ _memgrove() {
             return 0
             ;;
         memgrove__subcmd__check)
-            opts="-o -q -h -V --output --profile --fail-on --suppress --alloc --by-call --no-sites --exact --no-call-sites --max-log --sarif --dir --env --invoke --engine --save --debug-file --source-map --symbols --top --json --max-size --color --quiet --help --version"
+            opts="-o -q -h -V --output --profile --fail-on --suppress --alloc --by-call --no-sites --exact --layout --no-call-sites --max-log --sarif --dir --env --invoke --engine --save --debug-file --source-map --symbols --top --json --max-size --color --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -194,7 +194,7 @@ _memgrove() {
                     return 0
                     ;;
                 --fail-on)
-                    COMPREPLY=($(compgen -W "use-after-free heap-overflow heap-underflow double-free invalid-free wrong-size wrong-alignment realloc-after-free null-offset stack-overflow leak lost" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "use-after-free heap-overflow heap-underflow double-free invalid-free wrong-size wrong-alignment realloc-after-free null-offset stack-overflow wrong-heap leak lost" -- "${cur}"))
                     return 0
                     ;;
                 --suppress)
@@ -207,6 +207,10 @@ _memgrove() {
                     ;;
                 --exact)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --layout)
+                    COMPREPLY=($(compgen -W "apart same" -- "${cur}"))
                     return 0
                     ;;
                 --max-log)

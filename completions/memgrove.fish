@@ -237,11 +237,14 @@ wrong-alignment\t''
 realloc-after-free\t''
 null-offset\t''
 stack-overflow\t''
+wrong-heap\t''
 leak\t''
 lost\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l suppress -d 'Leave out reports that a line `KIND:FUNCTION` of this file fits: a kind or `*`, and a part of a function\'s name' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l alloc -d 'A function of the allocator, by index or name, and what it does; several with commas' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l exact -d 'Test the reads of this function to the byte; by index or name, several with commas' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l layout -d 'Where blocks lie. apart: with red zones between them, freed ones in quarantine; same: where they do without a check' -r -f -a "apart\t''
+same\t''"
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l max-log -d 'The most memory that stacks and reports may take' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l sarif -d 'Write the reports as SARIF 2.1.0' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l dir -d 'A folder that the program may use, and its name inside; several with one option each' -r

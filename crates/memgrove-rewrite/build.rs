@@ -43,8 +43,11 @@ fn main() {
         .unwrap_or_else(|error| panic!("lower/lower.wat is not WebAssembly 1.0: {error}"));
     fs::write(out.join("lower.wasm"), lower).expect("OUT_DIR is writable");
     fs::write(out.join("recorder.wasm"), recorder).expect("OUT_DIR is writable");
-    let checker = wat::parse_file("trace/checker.wat").unwrap_or_else(|error| panic!("{error}"));
-    fs::write(out.join("checker.wasm"), checker).expect("OUT_DIR is writable");
+    for layout in ["apart", "same"] {
+        let text = read("trace/checker.wat").replace(";; {{layout}}", &read(&format!("trace/{layout}.wat")));
+        let checker = wat::parse_str(text).unwrap_or_else(|error| panic!("trace/{layout}.wat: {error}"));
+        fs::write(out.join(format!("checker_{layout}.wasm")), checker).expect("OUT_DIR is writable");
+    }
     let leaks = wat::parse_file("trace/leaks.wat").unwrap_or_else(|error| panic!("{error}"));
     fs::write(out.join("leaks.wasm"), leaks).expect("OUT_DIR is writable");
     println!("cargo::rerun-if-changed=swap");
@@ -58,9 +61,12 @@ fn main() {
     fs::write(out.join("runtime.rs"), generated).expect("OUT_DIR is writable");
 }
 
+fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
 /// What records, with its sampler for both types of addresses.
 fn recorder() -> String {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let sampler = read("trace/sampler.wat");
     let of = |address: &str, ending: &str, low: &str, log: &str| {
         let named = [("{a}", address), ("{w}", ending), ("{low}", low), ("{log}", log)];

@@ -64,6 +64,7 @@ check     misuse of these heaps: use after free, overflow, double free and more
   --by-call            check by calls in loops, too, not in line: slower, and fewer bytes
   --no-sites           report accesses by function, width and kind, without offset or line: a shorter module
   --exact FUNC         test the reads of this function to the byte, also in the word that holds the end of a block
+  --layout LAYOUT      apart: red zones between blocks, freed ones in quarantine; same: where they lie without a check
   --fail-on KINDS      status 3 for these kinds only; by default for every kind but leak and lost
   --suppress FILE      lines KIND:FUNCTION of reports that are not wanted
   --sarif OUT          the reports as SARIF 2.1.0
@@ -87,7 +88,7 @@ const options = {
   to: word,
   read: word, profile: word, diff: flag, save: word, top: word, 'no-call-sites': flag, 'max-log': word,
   alloc: words, 'no-stacks': flag, 'one-memory': flag, sample: word, seed: word,
-  'by-call': flag, 'no-sites': flag, exact: words, 'fail-on': words, suppress: word,
+  'by-call': flag, 'no-sites': flag, exact: words, layout: word, 'fail-on': words, suppress: word,
   ...Object.fromEntries(FORMATS.map((name) => [name, word])),
 };
 
@@ -193,7 +194,7 @@ async function write(values, command, make) {
 async function runRecorded(command, values, paths, program) {
   const instrumenting = command === 'trace'
     ? { alloc: list(values.alloc), stacks: !values['no-stacks'], callSites: !values['no-call-sites'], sample: number(values.sample, 'sample'), seed: number(values.seed, 'seed'), oneMemory: values['one-memory'], maxLog: number(values['max-log'], 'max-log') }
-    : { alloc: list(values.alloc), callSites: !values['no-call-sites'], inLine: !values['by-call'], sites: !values['no-sites'], exact: list(values.exact), maxLog: number(values['max-log'], 'max-log') };
+    : { alloc: list(values.alloc), callSites: !values['no-call-sites'], inLine: !values['by-call'], sites: !values['no-sites'], exact: list(values.exact), layout: values.layout, maxLog: number(values['max-log'], 'max-log') };
   const reading = {
     top: number(values.top, 'top'),
     ...(command === 'check' && { failOn: list(values['fail-on']), suppress: values.suppress && await readFile(values.suppress, 'utf8') }),

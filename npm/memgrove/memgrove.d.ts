@@ -134,6 +134,8 @@ export interface CheckOptions extends InstrumentOptions {
   sites?: boolean;
   /** Functions, by index or name, whose reads are tested to the byte, also in the word that holds the end of a block. */
   exact?: string[];
+  /** Where blocks lie: `apart`, with red zones between them and freed ones in quarantine, or where they do without a check. */
+  layout?: 'apart' | 'same';
 }
 
 export interface Instrumented {

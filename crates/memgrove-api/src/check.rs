@@ -2,8 +2,9 @@
 
 use memgrove_inspect::Facts;
 use memgrove_profile::MisuseKind;
-use memgrove_rewrite::check::{CheckError, Checked, Options, check, takes};
+use memgrove_rewrite::check::{CheckError, Checked, Layout, Options, check, takes};
 use memgrove_rewrite::swap::{Member, To};
+use memgrove_text::escape_name;
 use memgrove_verify::swap::options_for;
 use memgrove_view::check::{CheckReport, Suppression};
 
@@ -28,6 +29,8 @@ pub struct Request {
     pub sites: bool,
     /// Functions, by index or name, whose reads may not go beyond a block's end in the word that holds it.
     pub exact: Vec<String>,
+    /// Where blocks lie: one of [`Layout::ALL`], by its name.
+    pub layout: String,
     /// The most memory that reports and stacks may take, in bytes.
     pub max_bytes: u64,
 }
@@ -61,15 +64,25 @@ pub fn instrument(facts: &Facts<'_>, request: &Request) -> Result<Checked, Error
         Ok::<_, UserError>(Member { func, role, has_heap: false, is_certain: true })
     });
     let named: Vec<Member> = named.collect::<Result<_, _>>()?;
+    let mut manners = known.manners;
+    if !named.is_empty() {
+        // They may be another allocator's than the one that was recognised.
+        manners.words_before = 0;
+    }
     let exact = request.exact.iter().map(|func| function(func, facts));
+    let layout = Layout::named(&request.layout).ok_or_else(|| {
+        UserError::usage(format!("there is no layout {}", escape_name(&request.layout)))
+            .hint(format!("the layouts are {}", layouts().collect::<Vec<_>>().join(", ")))
+    })?;
     let options = Options {
         members: if named.is_empty() { known.members } else { named },
         sbrk: known.sbrk,
-        manners: known.manners,
+        manners,
         call_sites: request.call_sites,
         in_line: request.in_line,
         sites: request.sites,
         exact: exact.collect::<Result<_, _>>()?,
+        layout,
         max_bytes: request.max_bytes,
     };
     check(facts, &options).map_err(|error| match error {
@@ -77,6 +90,11 @@ pub fn instrument(facts: &Facts<'_>, request: &Request) -> Result<Checked, Error
         CheckError::Already { .. } => UserError::failed(error.to_string()).hint("check the original").into(),
         other => refused(other.to_string()).into(),
     })
+}
+
+/// Where blocks can lie in a checked module, by name: the first is the default.
+pub fn layouts() -> impl Iterator<Item = &'static str> {
+    Layout::ALL.into_iter().map(Layout::name)
 }
 
 /// Every kind that can count as a failure.
@@ -150,7 +168,30 @@ mod tests {
 
     fn request(alloc: &[&str]) -> Request {
         let alloc = alloc.iter().map(|given| (*given).to_owned()).collect();
-        Request { alloc, call_sites: true, in_line: true, sites: true, exact: Vec::new(), max_bytes: 1 << 20 }
+        Request {
+            alloc,
+            call_sites: true,
+            in_line: true,
+            sites: true,
+            exact: Vec::new(),
+            layout: "apart".to_owned(),
+            max_bytes: 1 << 20,
+        }
+    }
+
+    #[test]
+    fn a_layout_that_there_is_not_is_named() {
+        let wasm = wat::parse_str(OWN).unwrap();
+        let facts = memgrove_inspect::facts(&wasm).unwrap();
+        let of = |layout: &str| {
+            let request = Request { layout: layout.to_owned(), ..request(&["take=malloc", "1=free"]) };
+            instrument(&facts, &request)
+        };
+        assert_eq!(layouts().next(), Some("apart"), "the default");
+        assert!(layouts().all(|layout| of(layout).is_ok()));
+        let failure = of("wide\n").unwrap_err().failure();
+        assert_eq!(failure.message, "there is no layout wide\\u{a}");
+        assert_eq!(failure.hint.as_deref(), Some("the layouts are apart, same"));
     }
 
     /// Functions that bear no name of an allocator's, and do what those do.

@@ -7,7 +7,7 @@
 //! | `fix` | `name`, `engine`, and those of `memgrove fix` | the file | `{exit, refusal, verdict}`, the JSON document, the text, the module |
 //! | `swap` | `name`, `engine`, `to`, `dryRun` | the file | `{exit, refusal, verdict}`, the JSON document, the text, the module |
 //! | `trace` | `name`, `alloc`, `stacks`, `callSites`, `sample`, `seed`, `oneMemory`, `instances`, `maxLog` | the file | `{functions, notes}`, the module |
-//! | `check` | `name`, `callSites`, `inLine`, `sites`, `exact`, `maxLog` | the file | `{functions, notes, sites, proven}`, the module |
+//! | `check` | `name`, `callSites`, `inLine`, `sites`, `exact`, `layout`, `maxLog` | the file | `{functions, notes, sites, proven}`, the module |
 //! | `profile` | `name`, `as`, `together`, `top`, `failOn`, `suppress` | the file, recordings | `{kind, fails}`, the document |
 //!
 //! The document is what the command line prints, byte for byte. `{error: {message, hint, offset}}` comes out where a

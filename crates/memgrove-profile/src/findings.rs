@@ -27,6 +27,8 @@ pub enum MisuseKind {
     NullOffset,
     /// The stack has grown beyond its end, into what lies there.
     StackOverflow,
+    /// A block was freed or reallocated by a function of another heap than it is of.
+    WrongHeap,
 }
 
 /// Every kind, with its number in the recording and its id.
@@ -41,6 +43,7 @@ const KINDS: &[(u32, MisuseKind, &str)] = &[
     (misuse::REALLOC_AFTER_FREE, MisuseKind::ReallocAfterFree, "realloc-after-free"),
     (misuse::NULL_OFFSET, MisuseKind::NullOffset, "null-offset"),
     (misuse::STACK_OVERFLOW, MisuseKind::StackOverflow, "stack-overflow"),
+    (misuse::WRONG_HEAP, MisuseKind::WrongHeap, "wrong-heap"),
 ];
 
 impl MisuseKind {
@@ -180,6 +183,10 @@ pub struct Findings {
     pub unknown_frees: u32,
     /// Reports for which there was no room.
     pub left_out: u32,
+    /// Blocks lay where they do without a check: less could be seen.
+    pub same_layout: bool,
+    /// A program with 64-bit addresses asked for memory beyond 4 GiB and was given none, as that cannot be checked.
+    pub was_cut: bool,
 }
 
 impl Findings {
@@ -229,6 +236,7 @@ impl Findings {
                 self.is_finished = true;
                 self.search = Search::of(low);
                 (self.unknown_frees, self.left_out) = (block, size);
+                self.was_cut = what >> 16 & 1 != 0;
             }
             _ => return false,
         }

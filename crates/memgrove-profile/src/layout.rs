@@ -40,7 +40,7 @@ pub const PENDING: u32 = 48;
 pub const LINKED: u32 = 52;
 /// Header: with sampling, the mean distance of hits in bytes asked for; else 0.
 pub const SAMPLE_BYTES: u32 = 56;
-/// Header: 1 if the module was checked, and the log holds reports of misuse.
+/// Header: not 0 if the module was checked, and the log holds reports of misuse ([`check`]).
 pub const IS_CHECK: u32 = 60;
 /// Header: SHA-256 of the original; 32 bytes.
 pub const ORIGINAL: u32 = 64;
@@ -181,7 +181,7 @@ pub mod kind {
     /// Where the block was freed, if it was. Its block and size are what the misused call said: alignment and size.
     pub const FREED_AT: u32 = 10;
     /// The end of a check: frees of blocks that are not known, and reports for which there was no room. Bits 8–15 say what
-    /// became of the search for lost blocks ([`super::search`]).
+    /// became of the search for lost blocks ([`super::search`]). Bit 16 is set if the program was refused memory beyond 4 GiB.
     pub const CHECKED: u32 = 11;
     /// The upper halves of the next event's block and size, where memory has 64-bit addresses and they are not 0.
     pub const HIGH: u32 = 12;
@@ -191,6 +191,13 @@ pub mod kind {
     /// At the end of a check: blocks that are lost. The node is that of their allocation, the block their number, the size
     /// their bytes. Bit 8 is set for those to which other lost blocks point.
     pub const LOST: u32 = 14;
+}
+/// Where the blocks of a checked program lie.
+pub mod check {
+    /// Apart from one another, with red zones between them.
+    pub const APART: u32 = 1;
+    /// Where they lie without a check.
+    pub const SAME: u32 = 2;
 }
 /// What became of the search for lost blocks, as bits.
 pub mod search {
@@ -225,6 +232,8 @@ pub mod misuse {
     pub const NULL_OFFSET: u32 = 9;
     /// The stack pointer was set below the stack; it is the address.
     pub const STACK_OVERFLOW: u32 = 10;
+    /// A block was freed or reallocated by a function of another heap.
+    pub const WRONG_HEAP: u32 = 11;
 }
 /// Set in the site of a misuse by an access in a module that was instrumented without sites. The rest is: bits 0–19 the
 /// innermost function in progress, [`NO_FUNC`] if there is none; bits 20–22 the access's width as a power of two, or

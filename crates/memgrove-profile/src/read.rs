@@ -181,7 +181,9 @@ impl Profile {
         };
         let known = |node: u32| if (node as usize) < node_count { node } else { 0 };
         let places = (0..).step_by(layout::EVENT_BYTES as usize);
-        let mut findings = header.is_check.then(Findings::default);
+        let mut findings = header
+            .is_check()
+            .then(|| Findings { same_layout: header.check == layout::check::SAME, ..Findings::default() });
         let mut is_event = |event: &[u8]| match &mut findings {
             Some(findings) => {
                 !findings.take(word(event, 0), known(word(event, 4)), word(event, 8), word(event, 12))
@@ -240,7 +242,8 @@ impl Profile {
 
 struct Header {
     has_frames: bool,
-    is_check: bool,
+    /// [`layout::check`], or 0.
+    check: u32,
     sample_bytes: u32,
     log_start: u32,
     original: [u8; 32],
@@ -264,14 +267,14 @@ impl Header {
         let mut original = [0; 32];
         original.copy_from_slice(&header[layout::ORIGINAL as usize..]);
         let sample_bytes = word(header, layout::SAMPLE_BYTES as usize);
-        let is_check = word(header, layout::IS_CHECK as usize) != 0;
+        let check = word(header, layout::IS_CHECK as usize);
         let header = Self {
             has_frames: word(header, layout::FRAMES as usize) != 0,
-            is_check,
+            check,
             sample_bytes,
             // Recordings were read before this was looked at.
             log_start: match word(header, layout::LOG_START as usize) {
-                0 => layout::log_start(sample_bytes > 0 || is_check),
+                0 => layout::log_start(sample_bytes > 0 || check != 0),
                 start => start,
             },
             original,
@@ -285,6 +288,10 @@ impl Header {
             return Err(Error::Damaged { what: "the number of nodes", offset: layout::NODE_COUNT.into() });
         }
         Ok(header)
+    }
+
+    fn is_check(&self) -> bool {
+        self.check != 0
     }
 
     fn nodes_bytes(&self) -> u64 {

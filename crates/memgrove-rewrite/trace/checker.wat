@@ -5,11 +5,20 @@
 ;; a block that was freed; 0xf8 below the lowest datum, once an allocation was refused. All that is not a block or beside
 ;; one is 0.
 ;;
-;; A block begins 16 bytes behind its header, at a multiple of 16:
-;;   -16  bytes asked for
-;;   -12  node of its allocation (16 bits); node of its free (16 bits), while live 1 if its alignment was told
-;;    -8  log2 of the alignment (5 bits); distance from what the allocator gave (27 bits)
-;;    -4  0; freed: the next block of the quarantine, and which function frees (4 bits)
+;; Where blocks lie and what is kept of them is said in apart.wat and same.wat, of which one is put in here. Both have:
+;;   $state      1, a block begins here; 2, one did, and it is freed; else 0
+;;   $size       how long it is
+;;   $nodes      node of its allocation; of its free, if it was freed, in the upper half
+;;   $align_log2 its alignment as a power of two, of 5 bits; $told 1 while it is live if that was told
+;;   $heap_of    which of the program's heaps it is of, while it is live; 0: not known
+;;   $is_sound   what is kept of it can be believed
+;;   $retire     it is freed
+;;   $below      the block that begins last below an address, as far as is known; else 0
+;;   $above      the block before whose beginning an address lies that is misuse
+;;   $kind       what an access of this address is, which the shadow does not allow: 1 use after free, 2 overflow, 3 underflow
+;;   $spoiled    an underflow was reported of it
+;;   $fit        what else is kept has room for so many pages of the program; 0: it has not
+;;   next_live   the first live block that begins behind this one; behind: the granule behind a live one that begins in this
 (module
   (import "memgrove" "program" (memory $program 0))
   (import "memgrove" "shadow" (memory $shadow 0))
@@ -36,112 +45,26 @@
   ;; The program has nothing below this address; but its stack, if that is below this one (0: it is not).
   (import "memgrove" "null_end" (global $null_end i32))
   (import "memgrove" "stack_first" (global $stack_first i32))
+  ;; Of same.wat: the memory where it keeps blocks, and how many bytes before each block are the allocator's, as far as known.
+  (import "memgrove" "notes" (memory $notes 0))
+  (import "memgrove" "header_bytes" (global $header_bytes i32))
   ;; In the recording's memory, behind the header (layout.rs): 0x104 head and 0x108 tail of the quarantine, 0x10c its
   ;; bytes, 0x110 sites that were reported, 0x114 frees of blocks that are not known, 0x118 reports left out,
-  ;; 0x11c the lowest address that the allocator gave (0: none yet), 0x120 bytes of the stack that frames have covered at most.
+  ;; 0x11c the lowest address that the allocator gave (0: none yet), 0x120 bytes of the stack that frames have covered at most,
+  ;; 0x130 1 once the program has asked for memory beyond 4 GiB, 0x134 1 once nothing more is known of what is beside blocks
+  ;; (same.wat).
 
-  ;; Bytes to ask the allocator for: header, what aligning may take, 16 bytes behind. Too many stay too many.
-  (func $total (export "total") (param $size i32) (param $align i32) (result i32)
-    (local $all i64)
-    (local.set $all (i64.add
-      (i64.extend_i32_u (local.get $size))
-      (i64.add (i64.const 32) (i64.extend_i32_u
-        (select (local.get $align) (i32.const 16) (i32.gt_u (local.get $align) (i32.const 16)))))))
-    (if (result i32) (i32.or
-          (i64.gt_u (local.get $all) (i64.const 0xffffffff))
-          (i32.gt_u (local.get $align) (i32.const 0x4000000)))
-      (then (i32.const -1))
-      (else (i32.wrap_i64 (local.get $all)))))
-
-  ;; Makes a block of what the allocator gave. `align` is 0 where none was asked for.
-  (func (export "place") (param $base i32) (param $size i32) (param $align i32) (param $frame i32) (result i32)
-    (local $user i32) (local $most i32) (local $end i32) (local $at i32)
-    (call $sync)
-    (if (i32.eqz (local.get $base))
-      (then
-        ;; The program may take the null for a block.
-        (memory.fill $shadow (i32.const 0) (i32.const 0xf8) (i32.shr_u (global.get $null_end) (i32.const 3)))
-        (return (i32.const 0))))
-    (if (i32.lt_u
-          (i32.sub (local.get $base) (i32.const 1))
-          (i32.sub (i32.load $recording (i32.const 0x11c)) (i32.const 1)))
-      (then (i32.store $recording (i32.const 0x11c) (local.get $base))))
-    (local.set $most
-      (select (local.get $align) (i32.const 16) (i32.gt_u (local.get $align) (i32.const 16))))
-    (local.set $user (i32.and
-      (i32.add (local.get $base) (i32.add (local.get $most) (i32.const 15)))
-      (i32.sub (i32.const 0) (local.get $most))))
-    (i32.store $program (i32.sub (local.get $user) (i32.const 16)) (local.get $size))
-    (i32.store $program (i32.sub (local.get $user) (i32.const 12)) (i32.or
-      (i32.and (call $node_of (local.get $frame)) (i32.const 0xffff))
-      (i32.shl (i32.ne (local.get $align) (i32.const 0)) (i32.const 16))))
-    (i32.store $program (i32.sub (local.get $user) (i32.const 8)) (i32.or
-      (i32.and (i32.ctz (local.get $align)) (i32.const 31))
-      (i32.shl (i32.sub (local.get $user) (local.get $base)) (i32.const 5))))
-    (i32.store $program (i32.sub (local.get $user) (i32.const 4)) (i32.const 0))
-    (i32.store16 $shadow (i32.shr_u (i32.sub (local.get $user) (i32.const 16)) (i32.const 3)) (i32.const 0xfafa))
-    (local.set $end (i32.add (local.get $user) (local.get $size)))
-    ;; Two granules: the one that holds the end and one more, or two behind it.
-    (local.set $at (i32.and (local.get $end) (i32.const 7)))
-    (i32.store16 $shadow (i32.shr_u (local.get $end) (i32.const 3)) (i32.or
-      (i32.const 0xfb00)
-      (select (local.get $at) (i32.const 0xfb) (local.get $at))))
-    (local.get $user))
+;; {{layout}}
 
   (func $is_outside (param $address i32) (result i32)
     (i64.ge_u
       (i64.extend_i32_u (local.get $address))
       (i64.shl (i64.extend_i32_u (memory.size $program)) (i64.const 16))))
 
-  ;; 1, a block begins here; 2, one did, and it is freed; else 0.
-  (func $state (export "state_of") (param $user i32) (result i32)
-    (local $left i32)
-    (if (i32.or
-          (i32.or
-            (i32.ne (i32.and (local.get $user) (i32.const 15)) (i32.const 0))
-            (i32.lt_u (local.get $user) (i32.const 16)))
-          (call $is_outside (local.get $user)))
-      (then (return (i32.const 0))))
-    (local.set $left
-      (i32.load16_u $shadow (i32.sub (i32.shr_u (local.get $user) (i32.const 3)) (i32.const 2))))
-    (if (i32.eq (local.get $left) (i32.const 0xfafa)) (then (return (i32.const 1))))
-    (i32.shl (i32.eq (local.get $left) (i32.const 0xf9f9)) (i32.const 1)))
-
-  (func $size (export "size_of") (param $user i32) (result i32)
-    (i32.load $program (i32.sub (local.get $user) (i32.const 16))))
-
-  ;; The header says how long the block is, and what lies behind the block does, too: where a program has written over the
-  ;; header, nothing is done by it.
-  (func $is_sound (export "is_sound") (param $user i32) (result i32)
-    (local $end i64)
-    (local.set $end (i64.add
-      (i64.extend_i32_u (local.get $user)) (i64.extend_i32_u (call $size (local.get $user)))))
-    (if (i64.gt_u
-          (i64.add (local.get $end) (i64.const 8))
-          (i64.shl (i64.extend_i32_u (memory.size $program)) (i64.const 16)))
-      (then (return (i32.const 0))))
-    (i32.eq
-      (i32.load8_u $shadow offset=1 (i32.wrap_i64 (i64.shr_u (local.get $end) (i64.const 3))))
-      (i32.const 0xfb)))
-
-  ;; What the allocator knows of a block, to free it: where it begins, how long it is, who frees it.
-  (func (export "base_of") (param $user i32) (result i32)
-    (i32.sub (local.get $user)
-      (i32.shr_u (i32.load $program (i32.sub (local.get $user) (i32.const 8))) (i32.const 5))))
-  (func $total_of (export "total_of") (param $user i32) (result i32)
-    (call $total (call $size (local.get $user))
-      (i32.shl (i32.const 1) (i32.and
-        (i32.load $program (i32.sub (local.get $user) (i32.const 8))) (i32.const 31)))))
-  ;; What a block takes in the quarantine: as much as of an allocator that has 8 bytes before each and rounds to 16.
-  (func $charge (param $user i32) (result i32)
-    (i32.and (i32.add (call $total_of (local.get $user)) (i32.const 23)) (i32.const -16)))
-  (func (export "which_of") (param $user i32) (result i32)
-    (i32.and (i32.load $program (i32.sub (local.get $user) (i32.const 4))) (i32.const 15)))
-
-  ;; A block is freed. Returns 1 if it is one of those made here: it is in the quarantine, or misuse was reported. `size` is
-  ;; -1 where it was not told, `align` 0.
+  ;; A block is freed. Returns 0 if nothing is known of it, 1 if it must not be, and 2 if the shadow says so now. `size` is -1
+  ;; where it was not told, `align` 0.
   (func (export "free") (param $user i32) (param $frame i32) (param $which i32) (param $size i32) (param $align i32)
-        (result i32)
+        (param $heap i32) (result i32)
     (local $state i32) (local $node i32)
     (if (i32.eqz (local.get $user)) (then (return (i32.const 0))))
     (local.set $state (call $state (local.get $user)))
@@ -161,11 +84,12 @@
         (call $report (i32.const 4) (local.get $node) (i32.const 0) (local.get $user)
           (i32.const 0) (local.get $size) (local.get $align))
         (return (i32.const 1))))
+    (if (call $is_foreign (local.get $user) (local.get $frame) (local.get $heap))
+      (then (return (i32.const 1))))
     ;; It is given up: how long it is, and where the allocator has it, is not known any more.
     (if (i32.eqz (call $is_sound (local.get $user))) (then (return (i32.const 1))))
     ;; Whoever allocated it told its alignment, too.
-    (if (i32.and
-          (i32.load $program (i32.sub (local.get $user) (i32.const 12))) (i32.const 0x10000))
+    (if (call $told (local.get $user))
       (then
         (if (i32.and
               (i32.ne (local.get $size) (i32.const -1))
@@ -178,92 +102,25 @@
                   (i32.ne (local.get $align) (i32.const 0))
                   (i32.ne
                     (i32.and (i32.ctz (local.get $align)) (i32.const 31))
-                    (i32.and (i32.load $program (i32.sub (local.get $user) (i32.const 8))) (i32.const 31))))
+                    (call $align_log2 (local.get $user))))
               (then
                 (call $report (i32.const 7) (local.get $node) (i32.const 0) (local.get $user)
                   (i32.const 0) (local.get $size) (local.get $align))))))))
-    (i32.store16 $program (i32.sub (local.get $user) (i32.const 10)) (local.get $node))
-    (i32.store $program (i32.sub (local.get $user) (i32.const 4)) (local.get $which))
-    (i32.store16 $shadow (i32.shr_u (i32.sub (local.get $user) (i32.const 16)) (i32.const 3)) (i32.const 0xf9f9))
-    (memory.fill $shadow (i32.shr_u (local.get $user) (i32.const 3)) (i32.const 0xfd)
-      (i32.shr_u (i32.add (call $size (local.get $user)) (i32.const 7)) (i32.const 3)))
-    (if (local.tee $state (i32.load $recording (i32.const 0x108)))
-      (then
-        (i32.store $program (i32.sub (local.get $state) (i32.const 4)) (i32.or
-          (local.get $user)
-          (i32.and (i32.load $program (i32.sub (local.get $state) (i32.const 4))) (i32.const 15)))))
-      (else (i32.store $recording (i32.const 0x104) (local.get $user))))
-    (i32.store $recording (i32.const 0x108) (local.get $user))
-    (i32.store $recording (i32.const 0x10c)
-      (i32.add (i32.load $recording (i32.const 0x10c)) (call $charge (local.get $user))))
-    (i32.const 1))
+    (call $retire (local.get $user) (local.get $node) (local.get $which))
+    (i32.const 2))
 
-  ;; How many bytes may be in quarantine: an eighth of the memory, and 16 MiB at most.
-  (func (export "room") (result i32)
-    (select
-      (i32.shl (memory.size $program) (i32.const 13))
-      (i32.const 0x1000000)
-      (i32.lt_u (memory.size $program) (i32.const 0x800))))
-
-  ;; Takes the oldest block out of the quarantine, if more than `most` bytes are in it: it may be handed out again. It is
-  ;; cleared, so that nothing in it is taken for a pointer (leaks.wat); its header stays, but for the next block.
-  (func (export "pop") (param $most i32) (result i32)
-    (local $user i32) (local $next i32) (local $at i32)
-    (local.set $user (i32.load $recording (i32.const 0x104)))
+  ;; Whether a block is of another heap than the function that is handed it: it is reported.
+  (func $is_foreign (export "is_foreign") (param $user i32) (param $frame i32) (param $heap i32) (result i32)
+    (local $have i32)
+    (if (i32.ne (call $state (local.get $user)) (i32.const 1)) (then (return (i32.const 0))))
+    (local.set $have (call $heap_of (local.get $user)))
     (if (i32.or
-          (i32.eqz (local.get $user))
-          (i32.le_u (i32.load $recording (i32.const 0x10c)) (local.get $most)))
+          (i32.or (i32.eqz (local.get $have)) (i32.eqz (local.get $heap)))
+          (i32.eq (local.get $have) (local.get $heap)))
       (then (return (i32.const 0))))
-    ;; Something that is not checked may have written over a header: its block is given up.
-    (local.set $next
-      (i32.and (i32.load $program (i32.sub (local.get $user) (i32.const 4))) (i32.const -16)))
-    (if (i32.or
-          (i32.or
-            (i32.ne (call $state (local.get $user)) (i32.const 2))
-            (i32.eqz (call $is_sound (local.get $user))))
-          (i32.and
-            (i32.ne (local.get $next) (i32.const 0))
-            (i32.ne (call $state (local.get $next)) (i32.const 2))))
-      (then
-        (i32.store $recording (i32.const 0x104) (i32.const 0))
-        (i32.store $recording (i32.const 0x108) (i32.const 0))
-        (i32.store $recording (i32.const 0x10c) (i32.const 0))
-        (return (i32.const 0))))
-    (i32.store $recording (i32.const 0x104) (local.get $next))
-    (if (i32.eqz (local.get $next)) (then (i32.store $recording (i32.const 0x108) (i32.const 0))))
-    (i32.store $recording (i32.const 0x10c)
-      (i32.sub (i32.load $recording (i32.const 0x10c)) (call $charge (local.get $user))))
-    (i32.store $program (i32.sub (local.get $user) (i32.const 4))
-      (i32.and (i32.load $program (i32.sub (local.get $user) (i32.const 4))) (i32.const 15)))
-    (memory.fill $program (local.get $user) (i32.const 0) (call $size (local.get $user)))
-    (local.set $at (i32.shr_u (i32.sub (local.get $user) (i32.const 16)) (i32.const 3)))
-    (memory.fill $shadow (local.get $at) (i32.const 0)
-      (i32.sub
-        (i32.shr_u
-          (i32.add (i32.add (local.get $user) (call $size (local.get $user))) (i32.const 16)) (i32.const 3))
-        (local.get $at)))
-    (local.get $user))
-
-  ;; The block that begins behind the header below this address, or 0: that in which, or behind which, it lies.
-  (func $below (param $address i32) (result i32)
-    (local $at i32) (local $have i32) (local $fuel i32)
-    (if (call $is_outside (local.get $address)) (then (return (i32.const 0))))
-    (local.set $at (i32.shr_u (local.get $address) (i32.const 3)))
-    (local.set $fuel (i32.const 0x200000))
-    (loop $down
-      (if (i32.or
-            (i32.eqz (local.get $at))
-            (i32.eqz (local.tee $fuel (i32.sub (local.get $fuel) (i32.const 1)))))
-        (then (return (i32.const 0))))
-      (local.set $have (i32.load8_u $shadow (local.get $at)))
-      (if (i32.or
-            (i32.eq (local.get $have) (i32.const 0xfa))
-            (i32.eq (local.get $have) (i32.const 0xf9)))
-        (then
-          (return (i32.shl (i32.add (local.get $at) (i32.const 1)) (i32.const 3)))))
-      (local.set $at (i32.sub (local.get $at) (i32.const 1)))
-      (br $down))
-    (i32.const 0))
+    (call $report (i32.const 11) (call $node_of (local.get $frame)) (i32.const 0) (local.get $user)
+      (i32.const 0) (i32.const -1) (i32.const 0))
+    (i32.const 1))
 
   ;; What is freed here cannot be a block: it lies in one, or below the first of all.
   (func $is_no_block (param $address i32) (result i32)
@@ -337,18 +194,15 @@
 
   (func $misused (param $from i32) (param $bad i32) (param $site i32)
     (local $have i32)
+    ;; Of a function that the allocator shares with the program, which works for the allocator now.
+    (if (global.get $inside) (then (return)))
     (local.set $have (i32.load8_u $shadow (i32.shr_u (local.get $bad) (i32.const 3))))
     (if (i32.eq (local.get $have) (i32.const 0xf8))
       (then (if (call $may_be_stack (local.get $bad)) (then (return)))))
     (call $report
-      (if (result i32) (i32.eq (local.get $have) (i32.const 0xfd))
-        (then (i32.const 1))
-        (else (if (result i32) (i32.eq (local.get $have) (i32.const 0xf8))
-          (then (i32.const 9))
-          (else
-            (select (i32.const 3) (i32.const 2) (i32.or
-              (i32.eq (local.get $have) (i32.const 0xfa))
-              (i32.eq (local.get $have) (i32.const 0xf9))))))))
+      (if (result i32) (i32.eq (local.get $have) (i32.const 0xf8))
+        (then (i32.const 9))
+        (else (call $kind (local.get $bad))))
       (call $here)
       (i32.and (call $ask (i32.const 0)) (i32.const 0xfff))
       (local.get $from) (local.get $site) (i32.sub (local.get $bad) (local.get $from)) (i32.const 0)))
@@ -495,22 +349,6 @@
         (local.set $site (call $in_function (i32.const 7) (i32.eq (local.get $site) (i32.const -2))))))
     (call $misused (local.get $from) (local.get $bad) (local.get $site)))
 
-  ;; The allocator's header, where code of the program looks for it that has a reallocation of dlmalloc's inside: that of a
-  ;; block that was mapped, so that it is copied. It copies whole granules.
-  (func (export "header") (param $address i32) (param $offset i32) (result i32)
-    (local $user i32) (local $end i32)
-    (local.set $user (i32.add (i32.add (local.get $address) (local.get $offset)) (i32.const 4)))
-    (if (i32.eqz (call $state (local.get $user)))
-      (then (return (i32.load $program (i32.sub (local.get $user) (i32.const 4))))))
-    (local.set $end (i32.add (local.get $user) (call $size (local.get $user))))
-    (if (i32.and
-          (i32.ne (i32.and (local.get $end) (i32.const 7)) (i32.const 0))
-          (i32.eq (call $state (local.get $user)) (i32.const 1)))
-      (then (i32.store8 $shadow (i32.shr_u (local.get $end) (i32.const 3)) (i32.const 0))))
-    (i32.add
-      (i32.and (i32.add (call $size (local.get $user)) (i32.const 7)) (i32.const -8))
-      (i32.const 8)))
-
   ;; A block is reallocated that has been freed.
   (func (export "stale") (param $user i32) (param $frame i32)
     (call $report (i32.const 8) (call $node_of (local.get $frame)) (i32.const 0) (local.get $user)
@@ -562,13 +400,12 @@
         (i32.shl (local.get $kind) (i32.const 8)) (i32.shl (local.get $number) (i32.const 16))))
       (local.get $node) (local.get $address) (local.get $site))
     ;; About no block.
-    (if (i32.ge_u (local.get $kind) (i32.const 9)) (then (return)))
+    (if (i32.or (i32.eq (local.get $kind) (i32.const 9)) (i32.eq (local.get $kind) (i32.const 10))) (then (return)))
     (local.set $bad (local.get $address))
     (if (local.get $site) (then (local.set $bad (i32.add (local.get $address) (local.get $told)))))
     ;; In a header it is about the block behind; else about the one below.
     (if (i32.eq (local.get $kind) (i32.const 3))
-      (then
-        (local.set $user (i32.and (i32.add (local.get $bad) (i32.const 16)) (i32.const -16))))
+      (then (local.set $user (call $above (local.get $bad))))
       (else
         (if (i32.eqz (call $state (local.get $bad)))
           (then (local.set $user (call $below (local.get $bad))))
@@ -579,17 +416,14 @@
           (i32.eq (local.get $kind) (i32.const 5))
           (i32.ge_u (i32.sub (local.get $bad) (local.get $user)) (call $size (local.get $user))))
       (then (return)))
-    (local.set $have (i32.load $program (i32.sub (local.get $user) (i32.const 12))))
-    ;; What follows a write to the header is no misuse of its own.
+    (local.set $have (call $nodes (local.get $user)))
     (if (i32.and
           (i32.eq (local.get $kind) (i32.const 3))
           (i32.eq (call $state (local.get $user)) (i32.const 1)))
-      (then
-        (i32.store $program (i32.sub (local.get $user) (i32.const 12))
-          (i32.and (local.get $have) (i32.const 0xffff)))))
+      (then (call $spoiled (local.get $user))))
     (call $log
       (i32.or (i32.const 9) (i32.shl
-        (i32.and (i32.load $program (i32.sub (local.get $user) (i32.const 8))) (i32.const 31)) (i32.const 8)))
+        (call $align_log2 (local.get $user)) (i32.const 8)))
       (call $known (i32.and (local.get $have) (i32.const 0xffff)))
       (local.get $user) (call $size (local.get $user)))
     (call $log
@@ -605,32 +439,42 @@
     (select (local.get $node) (i32.const 0)
       (i32.lt_u (local.get $node) (i32.load $recording (i32.const 24)))))
 
+  ;; The program asks for memory that cannot be checked: it gets none, which is noted where it could have had it.
+  (func $beyond (export "beyond") (result i32)
+    (i32.store $recording (i32.const 0x130) (i32.const 1))
+    (i32.const -1))
+
   ;; The shadow is as long as the memory, which the host may have grown.
   (func $sync (export "sync")
     (local $missing i32)
     (local.set $missing (i32.sub (call $pages (memory.size $program)) (memory.size $shadow)))
     (if (i32.gt_s (local.get $missing) (i32.const 0))
       (then
-        (if (i32.eq (memory.grow $shadow (local.get $missing)) (i32.const -1)) (then (unreachable))))))
+        (if (i32.eq (memory.grow $shadow (local.get $missing)) (i32.const -1)) (then (unreachable)))))
+    (if (i32.eqz (call $fit (memory.size $program))) (then (unreachable))))
 
   ;; The host calls: a trap may have left the allocator.
   (func (export "enter")
     (global.set $inside (i32.const 0))
     (call $sync))
 
-  ;; Pages of the shadow for so many of the program; one more, as wide accesses look at two granules at once.
+  ;; Pages of the shadow for so many of the program; one more, as wide accesses look at two granules at once. A memory with
+  ;; 64-bit addresses may be longer than 4 GiB, if the host grows it.
   (func $pages (param $program i32) (result i32)
+    (local.set $program
+      (select (local.get $program) (i32.const 0x10000) (i32.lt_u (local.get $program) (i32.const 0x10000))))
     (i32.add (i32.shr_u (i32.add (local.get $program) (i32.const 7)) (i32.const 3)) (i32.const 1)))
 
-  ;; Grows the shadow first: without it the program gets no memory.
+  ;; Grows the shadow first: without it the program gets no memory, and none beyond 4 GiB.
   (func (export "grow") (param $delta i32) (result i32)
-    (local $missing i32)
-    (local.set $missing (i32.add (memory.size $program) (local.get $delta)))
+    (local $all i32) (local $missing i32)
+    (local.set $all (i32.add (memory.size $program) (local.get $delta)))
     (if (i32.or
-          (i32.lt_u (local.get $missing) (local.get $delta))
-          (i32.gt_u (local.get $missing) (i32.const 0x10000)))
-      (then (return (memory.grow $program (local.get $delta)))))
-    (local.set $missing (i32.sub (call $pages (local.get $missing)) (memory.size $shadow)))
+          (i32.lt_u (local.get $all) (local.get $delta))
+          (i32.gt_u (local.get $all) (i32.const 0x10000)))
+      (then (return (call $beyond))))
+    (if (i32.eqz (call $fit (local.get $all))) (then (return (i32.const -1))))
+    (local.set $missing (i32.sub (call $pages (local.get $all)) (memory.size $shadow)))
     (if (i32.gt_s (local.get $missing) (i32.const 0))
       (then
         (if (i32.eq (memory.grow $shadow (local.get $missing)) (i32.const -1))

@@ -2,7 +2,7 @@
 ;; shadow, headers and the recording's memory.
 ;;
 ;; For the search there is room behind the shadow, which is grown for it and cleared again:
-;;   blocks   4 bytes each, by address: where it begins (a multiple of 16); bit 0, it was reached from a root; bit 1, a block
+;;   blocks   4 bytes each, by address: where it begins (a multiple of 4); bit 0, it was reached from a root; bit 1, a block
 ;;            that was not reached points to it
 ;;   list     4 bytes each: places of blocks that were reached
 ;;   counts   16 bytes a node: blocks that were not reached and their bytes; those of them that others point to, and bytes
@@ -17,8 +17,12 @@
   (import "memgrove" "shadow" (memory $shadow 0))
   (import "memgrove" "recording" (memory $recording 0))
   (import "memgrove" "sync" (func $sync))
-  ;; Whether the header of a block says how long it is.
+  ;; Of the checker: what is kept of blocks.
   (import "memgrove" "is_sound" (func $is_sound (param i32) (result i32)))
+  (import "memgrove" "size_of" (func $size (param i32) (result i32)))
+  (import "memgrove" "nodes_of" (func $nodes (param i32) (result i32)))
+  (import "memgrove" "next_live" (func $next (param i32) (result i32)))
+  (import "memgrove" "behind" (func $behind (param i32) (result i32)))
   (import "memgrove" "log" (func $log (param i32 i32 i32 i32)))
   ;; Puts the program's globals here in the shadow's memory, so many bytes.
   (import "memgrove" "put_globals" (func $put_globals (param i32)))
@@ -29,42 +33,20 @@
   ;; What it was at first, if it is known (else 0).
   (import "memgrove" "stack_base" (global $stack_base i32))
 
-  (func $size (param $user i32) (result i32)
-    (i32.load $program (i32.sub (local.get $user) (i32.const 16))))
-
-  ;; Where the node of a block's allocation is counted: something that is not checked may have written over its header.
+  ;; Where the node of a block's allocation is counted: something that is not checked may have written over what is kept of it.
   (func $node (param $user i32) (result i32)
     (local $node i32)
-    (local.set $node (i32.load16_u $program (i32.sub (local.get $user) (i32.const 12))))
+    (local.set $node (i32.and (call $nodes (local.get $user)) (i32.const 0xffff)))
     (select (local.get $node) (i32.const 0)
       (i32.lt_u (local.get $node) (i32.load $recording (i32.const 24)))))
-
-  ;; The first header of a live block in the shadow from here on, or -1. Headers begin at even granules.
-  (func $next (param $at i32) (result i32)
-    (local $end i32)
-    (local.set $end (i32.shl (memory.size $program) (i32.const 13)))
-    (loop $more
-      (if (i32.ge_u (local.get $at) (local.get $end)) (then (return (i32.const -1))))
-      (if (i32.eqz (i32.and (local.get $at) (i32.const 7)))
-        (then
-          (if (i64.eqz (i64.load $shadow (local.get $at)))
-            (then
-              (local.set $at (i32.add (local.get $at) (i32.const 8)))
-              (br $more)))))
-      (if (i32.eq (i32.load16_u $shadow (local.get $at)) (i32.const 0xfafa))
-        (then (return (local.get $at))))
-      (local.set $at (i32.add (local.get $at) (i32.const 2)))
-      (br $more))
-    (unreachable))
 
   ;; Each block that is live is counted at the node of its allocation. Returns how many there are, or -1 if a header is not
   ;; sound.
   (func $count (result i32)
-    (local $at i32) (local $user i32) (local $node i32) (local $blocks i32) (local $is_broken i32)
+    (local $user i32) (local $node i32) (local $blocks i32) (local $is_broken i32)
     (block $done
       (loop $more
-        (br_if $done (i32.eq (local.tee $at (call $next (local.get $at))) (i32.const -1)))
-        (local.set $user (i32.shl (i32.add (local.get $at) (i32.const 2)) (i32.const 3)))
+        (br_if $done (i32.eqz (local.tee $user (call $next (local.get $user)))))
         (local.set $node (i32.add (i32.const 0x150000)
           (i32.shl (call $node (local.get $user)) (i32.const 5))))
         (i64.store $recording offset=16 (local.get $node)
@@ -75,20 +57,17 @@
         (local.set $blocks (i32.add (local.get $blocks) (i32.const 1)))
         (local.set $is_broken (i32.or
           (local.get $is_broken) (i32.eqz (call $is_sound (local.get $user)))))
-        (local.set $at (i32.add (local.get $at) (i32.const 2)))
         (br $more)))
     (select (i32.const -1) (local.get $blocks) (local.get $is_broken)))
 
   ;; Puts the addresses of the blocks where they begin.
   (func $list_blocks
-    (local $at i32) (local $to i32)
+    (local $user i32) (local $to i32)
     (local.set $to (i32.load $recording (i32.const 0x124)))
     (loop $more
-      (local.set $at (call $next (local.get $at)))
-      (if (i32.ne (local.get $at) (i32.const -1))
+      (if (local.tee $user (call $next (local.get $user)))
         (then
-          (local.set $at (i32.add (local.get $at) (i32.const 2)))
-          (i32.store $shadow (local.get $to) (i32.shl (local.get $at) (i32.const 3)))
+          (i32.store $shadow (local.get $to) (local.get $user))
           (local.set $to (i32.add (local.get $to) (i32.const 4)))
           (br $more)))))
 
@@ -100,7 +79,7 @@
     ;; Most words are no address of a block: most that are not are greater.
     (if (i32.eq (local.get $low) (local.get $high)) (then (return (i32.const 0))))
     (local.set $middle (i32.sub (local.get $high) (i32.const 4)))
-    (local.set $user (i32.and (i32.load $shadow (local.get $middle)) (i32.const -16)))
+    (local.set $user (i32.and (i32.load $shadow (local.get $middle)) (i32.const -4)))
     (if (i32.ge_u (local.get $pointer) (local.get $user))
       (then (local.set $low (local.get $high))))
     (block $found
@@ -109,14 +88,14 @@
         (local.set $middle (i32.add (local.get $low)
           (i32.and (i32.shr_u (i32.sub (local.get $high) (local.get $low)) (i32.const 1)) (i32.const -4))))
         (if (i32.le_u
-              (i32.and (i32.load $shadow (local.get $middle)) (i32.const -16))
+              (i32.and (i32.load $shadow (local.get $middle)) (i32.const -4))
               (local.get $pointer))
           (then (local.set $low (i32.add (local.get $middle) (i32.const 4))))
           (else (local.set $high (local.get $middle))))
         (br $halve)))
     (if (i32.eq (local.get $low) (i32.load $recording (i32.const 0x124))) (then (return (i32.const 0))))
     (local.set $low (i32.sub (local.get $low) (i32.const 4)))
-    (local.set $user (i32.and (i32.load $shadow (local.get $low)) (i32.const -16)))
+    (local.set $user (i32.and (i32.load $shadow (local.get $low)) (i32.const -4)))
     (select (local.get $low) (i32.const 0)
       (i32.le_u
         (i32.sub (local.get $pointer) (local.get $user))
@@ -151,14 +130,14 @@
   ;; The words of a block.
   (func $scan_block (param $place i32) (param $from i32)
     (local $user i32)
-    (local.set $user (i32.and (i32.load $shadow (local.get $place)) (i32.const -16)))
+    (local.set $user (i32.and (i32.load $shadow (local.get $place)) (i32.const -4)))
     (call $scan (local.get $user)
       (i32.add (local.get $user) (i32.and (call $size (local.get $user)) (i32.const -4)))
       (local.get $from)))
 
   ;; The words of the memory that lie in no block.
   (func $scan_roots
-    (local $at i32) (local $end i32) (local $have i32) (local $unused i32) (local $unused_end i32)
+    (local $at i32) (local $next i32) (local $end i32) (local $have i32) (local $unused i32) (local $unused_end i32)
     ;; The stack between the lowest frame that there was and the pointer, in whole granules.
     (local.set $unused (i32.sub (global.get $stack_base) (i32.load $recording (i32.const 0x120))))
     (if (i32.and
@@ -173,14 +152,12 @@
     (block $done
       (loop $more
         (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
-        (local.set $have (i32.load8_u $shadow (local.get $at)))
-        (if (i32.eq (local.get $have) (i32.const 0xfa))
+        (local.set $next (call $behind (local.get $at)))
+        (if (i32.ne (local.get $next) (local.get $at))
           (then
-            ;; The header, and the block.
-            (local.set $at (i32.add (local.get $at) (i32.const 2)))
-            (local.set $at (i32.add (local.get $at) (i32.shr_u
-              (i32.add (call $size (i32.shl (local.get $at) (i32.const 3))) (i32.const 7)) (i32.const 3))))
+            (local.set $at (local.get $next))
             (br $more)))
+        (local.set $have (i32.load8_u $shadow (local.get $at)))
         ;; Freed blocks and what is beside blocks hold nothing; below the lowest datum there may be the stack.
         (if (i32.or
               (i32.le_u (local.get $have) (i32.const 7))
@@ -242,7 +219,7 @@
         (br_if $done (i32.eq (local.get $place) (local.get $list)))
         (if (i32.eqz (i32.and (i32.load $shadow (local.get $place)) (i32.const 1)))
           (then
-            (local.set $user (i32.and (i32.load $shadow (local.get $place)) (i32.const -16)))
+            (local.set $user (i32.and (i32.load $shadow (local.get $place)) (i32.const -4)))
             (local.set $at (i32.add (local.get $counts) (i32.shl (call $node (local.get $user)) (i32.const 4))))
             (if (i32.and (i32.load $shadow (local.get $place)) (i32.const 2))
               (then (local.set $at (i32.add (local.get $at) (i32.const 8)))))
@@ -293,5 +270,9 @@
       (local.set $known (i32.const 1)))
     (if (i32.ne (global.get $frames) (global.get $first_frame))
       (then (local.set $known (i32.or (local.get $known) (i32.const 2)))))
-    (call $log (i32.or (i32.const 11) (i32.shl (local.get $known) (i32.const 8))) (i32.const 0)
+    (call $log
+      (i32.or
+        (i32.or (i32.const 11) (i32.shl (local.get $known) (i32.const 8)))
+        (i32.shl (i32.load $recording (i32.const 0x130)) (i32.const 16)))
+      (i32.const 0)
       (i32.load $recording (i32.const 0x114)) (i32.load $recording (i32.const 0x118)))))

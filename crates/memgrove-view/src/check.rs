@@ -5,7 +5,7 @@ mod sarif;
 
 use memgrove_module::facts::Facts;
 use memgrove_profile::{Frame, Misuse, MisuseKind, Names, Profile, Site};
-use memgrove_rewrite::check::access_at;
+use memgrove_rewrite::check::{Layout, access_at};
 use memgrove_text::{Line, Text, Tone, escape_name};
 use serde::Serialize;
 
@@ -21,8 +21,16 @@ const SCHEMA: u32 = 1;
 const SHOWN_FRAMES: usize = 12;
 /// What no check of this kind sees, said with every result.
 const NOT_SEEN: &str = "uninitialised reads, errors inside a block that the program divides itself, what the host \
-     does to memory, overflow of static data or of a stack whose end the file does not tell, blocks freed by another allocator's function, accesses \
-     farther from their block than its red zone (9 bytes or more), pointers that are kept in another form than as an address at a multiple of 4";
+     does to memory, overflow of static data or of a stack whose end the file does not tell, blocks freed by another function of the same \
+     allocator (as by `free` what `new` made) or by one that is not known";
+/// The same where blocks lie apart.
+const NOT_SEEN_APART: &str = "accesses farther from their block than its red zone (9 bytes or more)";
+/// The same where they lie as they do without a check.
+const NOT_SEEN_SAME: &str = "use of a freed block once its bytes are handed out again, accesses next to a block beyond the \
+     eight bytes in which it ends (where the allocator is known to have a word of its own before each block: beyond eight more, or more than \
+     four bytes before it), accesses of memory that the allocator has not handed out yet, blocks of 1 GiB or more";
+/// What the search for lost blocks does not see.
+const NOT_SEEN_LOST: &str = "pointers that are kept in another form than as an address at a multiple of 4";
 
 /// The recording of a check, with the names of the module.
 pub struct CheckReport<'c> {
@@ -78,7 +86,9 @@ struct Record<'a> {
     reachability: Option<ReachabilityRecord>,
     frees_not_checked: u32,
     reports_left_out: u32,
-    not_seen: &'static str,
+    refused_beyond_4_gib: bool,
+    layout: &'static str,
+    not_seen: String,
 }
 
 #[derive(Serialize)]
@@ -175,6 +185,7 @@ impl CheckReport<'_> {
             MisuseKind::InvalidFree => "free of what is not the beginning of a block",
             MisuseKind::WrongSize => "freed with another size",
             MisuseKind::WrongAlignment => "freed with another alignment",
+            MisuseKind::WrongHeap => "freed or reallocated by a function of another heap",
             MisuseKind::ReallocAfterFree => "realloc after free",
             MisuseKind::NullOffset => "use of an allocation that was refused",
             MisuseKind::StackOverflow => "stack overflow: the stack pointer is set to",
@@ -242,7 +253,10 @@ impl CheckReport<'_> {
                 }
             }
         }
-        lines.field("not seen", Tone::Plain, NOT_SEEN);
+        if self.has_same_layout() {
+            lines.field("layout", Tone::Plain, "blocks lie where they do without a check");
+        }
+        lines.field("not seen", Tone::Plain, &self.not_seen());
         for misuse in misuses {
             lines.gap();
             lines.line(
@@ -272,6 +286,15 @@ impl CheckReport<'_> {
         lines.into_text()
     }
 
+    fn has_same_layout(&self) -> bool {
+        self.profile.findings.as_ref().is_some_and(|findings| findings.same_layout)
+    }
+
+    fn not_seen(&self) -> String {
+        let of_layout = if self.has_same_layout() { NOT_SEEN_SAME } else { NOT_SEEN_APART };
+        [NOT_SEEN, of_layout, NOT_SEEN_LOST].join(", ")
+    }
+
     fn cautions(&self) -> Vec<String> {
         let mut cautions = Vec::new();
         let Some(findings) = &self.profile.findings else { return cautions };
@@ -283,6 +306,12 @@ impl CheckReport<'_> {
         }
         if findings.left_out > 0 || self.profile.is_log_cut {
             cautions.push("there was no room for all reports".to_owned());
+        }
+        if findings.was_cut {
+            cautions.push(
+                "it asked for memory beyond 4 GiB, which a checked program is not given: without the check it may go on otherwise"
+                    .to_owned(),
+            );
         }
         if !findings.is_finished {
             cautions.push("the check did not come to its end: what was live then is not known".to_owned());
@@ -358,7 +387,9 @@ impl CheckReport<'_> {
             reachability: self.live().map(|_| self.reachability().into()),
             frees_not_checked: findings.map_or(0, |findings| findings.unknown_frees),
             reports_left_out: findings.map_or(0, |findings| findings.left_out),
-            not_seen: NOT_SEEN,
+            layout: if self.has_same_layout() { Layout::Same } else { Layout::Apart }.name(),
+            refused_beyond_4_gib: findings.is_some_and(|findings| findings.was_cut),
+            not_seen: self.not_seen(),
         })
     }
 }

@@ -23,7 +23,7 @@ const LONG_ABOUT: &str = "\
 Find misuse of a module's heap, without rebuilding it
 
 Finds use after free, overflow and underflow of heap blocks by as little as one byte, double and invalid free, wrong \
-sizes and alignments given to Rust's dealloc, use of an allocation that was refused, and overflow of the stack. Each report has the stacks of the access, of the block's allocation and of \
+sizes and alignments given to Rust's dealloc, blocks freed by a function of another heap, use of an allocation that was refused, and overflow of the stack. Each report has the stacks of the access, of the block's allocation and of \
 its free. The program goes on: there is one report for each place in the code. At its end, blocks that are still live are listed, \
 with those that are lost: nothing in memory or in a global points to them.
 
@@ -33,7 +33,8 @@ two more, the memory `memgrove_profile` with the reports and the function `memgr
 live and searches memory and globals for pointers to it. With --profile, such a memory is read; FILE is then the original module.
 
 The module's allocator must be known from the code, or its functions be named with --alloc, and nothing else may know how it \
-works inside, as for `memgrove swap`; if not, the module is refused, with the reason. It needs an engine with several memories.";
+works inside, as for `memgrove swap`; if not, the module is refused, with the reason. It needs an engine with several memories. Of a memory with \
+64-bit addresses the first 4 GiB are checked; a checked program gets no more.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -98,6 +99,17 @@ pub(crate) struct CheckArgs {
     /// By default an aligned read may go beyond the end of a block in the word that holds the end, as in a fast strlen.
     #[arg(long, value_name = "FUNC", value_delimiter = ',', conflicts_with = "profile")]
     exact: Vec<String>,
+
+    #[arg(
+        long,
+        value_name = "LAYOUT",
+        value_parser = clap::builder::PossibleValuesParser::new(memgrove_api::check::layouts()),
+        default_value = "apart",
+        conflicts_with = "profile",
+        help = "Where blocks lie. apart: with red zones between them, freed ones in quarantine; same: where they do without a check",
+        long_help = "Where blocks lie\n\napart: with red zones between them, and freed ones in quarantine, which finds most.\nsame: where they do without a check, for programs whose results or faults depend on addresses. A freed block is then watched until its bytes are handed out again, and next to a block only what is known to be no other's: the rest of the eight bytes in which it ends, and, where the allocator has a word of its own before each block, eight more and the four bytes before it."
+    )]
+    layout: String,
 
     /// Tell functions apart in stacks, not by which of its calls a function called another
     #[arg(long, conflicts_with = "profile")]
@@ -219,11 +231,13 @@ fn checked(args: &CheckArgs, original: &Original<'_>, out: &mut Output) -> Resul
         in_line: !args.by_call,
         sites: !args.no_sites,
         exact: args.exact.clone(),
+        layout: args.layout.clone(),
         max_bytes: args.max_log,
     };
     let checked = memgrove_api::check::instrument(facts, &request).with_context(|| name.to_owned())?;
     for member in &checked.wrapped {
-        out.note(format!("function {} is {}", member.func, member.role.name()));
+        let heap = checked.heaps.get(&member.func).map_or(String::new(), |heap| format!(", of heap {heap}"));
+        out.note(format!("function {} is {}{heap}", member.func, member.role.name()));
     }
     Ok(checked)
 }

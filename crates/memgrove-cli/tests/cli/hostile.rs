@@ -425,6 +425,7 @@ const ASKED: &[&str] = &[
     "check module.wasm -o checked.wasm",
     "check @.wasm -o @.out --fail-on %",
     "check @.wasm -o @.out --exact %",
+    "check @.wasm -o @.out --layout %",
     "check @.wasm -o @.out --alloc %",
     "check @.wasm -o @.out --no-sites --by-call",
     "check @.wasm -o @.out --alloc %=malloc",

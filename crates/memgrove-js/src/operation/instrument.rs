@@ -51,6 +51,7 @@ pub(super) struct Check {
     sites: bool,
     #[serde(default)]
     exact: Vec<String>,
+    layout: Option<String>,
     max_log: Option<u64>,
     max_bytes: Option<u64>,
 }
@@ -105,6 +106,7 @@ impl Check {
             in_line: self.in_line,
             sites: self.sites,
             exact: self.exact,
+            layout: self.layout.unwrap_or_else(|| check::layouts().next().unwrap_or_default().to_owned()),
             max_bytes: self.max_log.unwrap_or(CHECK_BYTES),
         };
         let checked = check::instrument(&original, &request)?;

@@ -5,10 +5,13 @@ use memgrove_profile::{Misuse, MisuseKind, Profile};
 use memgrove_rewrite::check::{CheckError, FINISH, Options, check};
 use memgrove_rewrite::swap::{Member, Role};
 
+mod heaps;
 mod leaks;
+mod same;
 mod sites;
 #[path = "../trace_support/mod.rs"]
 mod trace_support;
+mod wide;
 mod widths;
 
 use trace_support::{ENGINES, call, profile, start_with};
@@ -21,21 +24,20 @@ const HEAP: &str = r#"
         (local $block i32)
         (if (i32.gt_u (local.get $size) (i32.const 100000)) (then (return (i32.const 0))))
         (local.set $size (i32.and (i32.add (local.get $size) (i32.const 7)) (i32.const -8)))
-        (if (i32.and
-              (i32.ne (global.get $freed) (i32.const 0))
-              (i32.ge_u (i32.load (global.get $freed)) (local.get $size)))
-            (then
-                (local.set $block (i32.add (global.get $freed) (i32.const 8)))
-                (global.set $freed (i32.const 0))
-                (return (local.get $block))))
+        (if (i32.ne (global.get $freed) (i32.const 0))
+            (then (if (i32.ge_u (i32.load (global.get $freed)) (local.get $size))
+                (then
+                    (local.set $block (i32.add (global.get $freed) (i32.const 8)))
+                    (global.set $freed (i32.const 0))
+                    (return (local.get $block))))))
         (i32.store (global.get $next) (local.get $size))
         (local.set $block (i32.add (global.get $next) (i32.const 8)))
         (global.set $next (i32.add (local.get $block) (local.get $size)))
-        (if (i32.gt_u (global.get $next) (i32.shl (memory.size) (i32.const 16)))
+        (if (i32.ge_u (global.get $next) (i32.shl (memory.size) (i32.const 16)))
             (then (drop (memory.grow (i32.const 2)))))
         (local.get $block))
     (func $free (export "free") (param $block i32)
-        (if (local.get $block)
+        (if (i32.ne (local.get $block) (i32.const 0))
             (then (global.set $freed (i32.sub (local.get $block) (i32.const 8))))))"#;
 const MEMORY: &str = r#"(memory (export "memory") 1)"#;
 
@@ -443,8 +445,12 @@ fn memory_that_the_host_grows_is_allowed() {
 fn what_cannot_be_checked_is_refused_by_its_name() {
     let wasm = module("(memory 1 2 shared)", "");
     assert!(matches!(refused(&wasm, C), CheckError::Shared));
+    let text =
+        r#"(module (memory i64 65537) (func (param i64) (result i64) (local.get 0)) (func (param i64)))"#;
+    assert!(matches!(refused(&wat::parse_str(text).expect("well-formed"), C), CheckError::TooLong));
+    // Types of 32 bits are no addresses there.
     let text = "(module (memory i64 1) (func (param i32) (result i32) (local.get 0)) (func (param i32)))";
-    assert!(matches!(refused(&wat::parse_str(text).expect("well-formed"), C), CheckError::Memory64));
+    assert!(matches!(refused(&wat::parse_str(text).expect("well-formed"), C), CheckError::Refused(_)));
     let imported =
         r#"(module (import "env" "malloc" (func (param i32) (result i32))) (memory 1) (func (param i32)))"#;
     assert!(matches!(

@@ -12,6 +12,16 @@ use crate::{C, MEMORY, checked, misuses, module, options};
 /// functions do it.
 #[track_caller]
 fn expect_of_block(engines: &[EngineId], cases: &[(&str, Option<u32>)]) {
+    expect_of_block_in(module, engines, cases);
+}
+
+/// The same of modules that are made so.
+#[track_caller]
+pub(crate) fn expect_of_block_in(
+    module: impl Fn(&str, &str) -> Vec<u8>,
+    engines: &[EngineId],
+    cases: &[(&str, Option<u32>)],
+) {
     let mut exports = String::new();
     let mut export = |name: String, code: &str| {
         exports.push_str(&format!(

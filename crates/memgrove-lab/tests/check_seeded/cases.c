@@ -177,6 +177,24 @@ KEPT int clean(void) {
   return sum;
 }
 
+/* The block in the middle of three of one size: nothing wrong, its last byte; a byte behind it read or written, a byte before.
+   What was written over is not freed. */
+KEPT __attribute__((export_name("edge"))) int edge(int size, int what) {
+  char *before = take(size), *p = take(size), *after = take(size);
+  int r = 0;
+  switch (what) {
+    case 0: r = get1(p + size - 1) + get1(p); put1(p + size - 1); break;
+    case 1: r = get1(p + size); break;
+    case 2: put1(p + size); return 0;
+    case 3: r = get1(p - 1); break;
+    default: put1(p - 1); return 0;
+  }
+  give(p);
+  give(before);
+  give(after);
+  return r;
+}
+
 static int (*const cases[])(int) = {
     use_after_free_read, use_after_free_write, use_after_reuse, overflow_read_1, overflow_write_1,
     overflow_write_whole, overflow_read_2, overflow_write_2, overflow_read_4, overflow_write_4,

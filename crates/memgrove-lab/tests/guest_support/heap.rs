@@ -16,5 +16,8 @@ static HEAP: wee_alloc::WeeAlloc<'static> = wee_alloc::WeeAlloc::INIT;
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    core::arch::wasm32::unreachable()
+    #[cfg(target_arch = "wasm32")]
+    core::arch::wasm32::unreachable();
+    #[cfg(target_arch = "wasm64")]
+    core::arch::wasm64::unreachable()
 }

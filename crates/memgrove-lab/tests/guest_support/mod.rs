@@ -34,18 +34,21 @@ pub fn c(program: &str, arguments: &[&str], source: &Path) -> Result<Vec<u8>, St
 
 /// Compiles a crate in Rust whose feature chooses an allocator; `out/TARGET` keeps what was compiled.
 pub fn rust(folder: &Path, target: &str, module: &str, allocator: &str) -> Result<Vec<u8>, String> {
+    rust_for("wasm32-unknown-unknown", folder, target, module, allocator)
+}
+
+/// The same for another machine of wasm.
+pub fn rust_for(
+    triple: &str,
+    folder: &Path,
+    target: &str,
+    module: &str,
+    allocator: &str,
+) -> Result<Vec<u8>, String> {
     let target = fix_support::root().join("out").join(target);
     let mut command = Command::new("cargo");
     command
-        .args([
-            "build",
-            "--locked",
-            "--release",
-            "--target",
-            "wasm32-unknown-unknown",
-            "--features",
-            allocator,
-        ])
+        .args(["build", "--locked", "--release", "--target", triple, "--features", allocator])
         .current_dir(folder)
         .env("CARGO_TARGET_DIR", &target);
     // Debian's compiler has the sources of its library beside it.
@@ -54,9 +57,9 @@ pub fn rust(folder: &Path, target: &str, module: &str, allocator: &str) -> Resul
             .arg("-Zbuild-std=core,alloc,panic_abort")
             .env("RUSTC", "/usr/bin/rustc")
             .env("RUSTC_BOOTSTRAP", "1")
-            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-ld-22");
+            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-ld-22")
+            .env("CARGO_TARGET_WASM64_UNKNOWN_UNKNOWN_LINKER", "wasm-ld-22");
     }
     run(&mut command)?;
-    std::fs::read(target.join("wasm32-unknown-unknown/release").join(module))
-        .map_err(|error| error.to_string())
+    std::fs::read(target.join(triple).join("release").join(module)).map_err(|error| error.to_string())
 }

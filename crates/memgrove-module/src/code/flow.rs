@@ -208,13 +208,28 @@ impl<'a> Flow<'a> {
         }
     }
 
+    /// The constant of 32 or 64 bits that an operand is, with its sign.
+    pub fn number_operand(&self, at: usize, which: usize) -> Option<i64> {
+        match self.code[self.operand(at, which)?] {
+            Operator::I32Const { value } => Some(i64::from(value)),
+            Operator::I64Const { value } => Some(value),
+            _ => None,
+        }
+    }
+
     /// Whether a value is used only to decide: compared with zero, branched on, or dropped.
     pub fn is_truth(&self, at: usize) -> bool {
         let uses = self.uses(at);
         !uses.is_empty()
             && uses.iter().all(|&(user, which)| match self.code[user] {
-                Operator::I32Eqz | Operator::If { .. } | Operator::BrIf { .. } | Operator::Drop => true,
-                Operator::I32Eq | Operator::I32Ne => self.const_operand(user, 1 - which.min(1)) == Some(0),
+                Operator::I32Eqz
+                | Operator::I64Eqz
+                | Operator::If { .. }
+                | Operator::BrIf { .. }
+                | Operator::Drop => true,
+                Operator::I32Eq | Operator::I32Ne | Operator::I64Eq | Operator::I64Ne => {
+                    self.number_operand(user, 1 - which.min(1)) == Some(0)
+                }
                 Operator::Select => which == 2,
                 _ => false,
             })

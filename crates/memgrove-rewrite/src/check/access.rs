@@ -9,6 +9,7 @@ use wasmparser::{Operator, ValType};
 use super::checker::Checker;
 use super::form::{Form, LEAST_OF_A_WHOLE, Whole, least_of_a_form};
 use super::proven::{Places, places};
+use super::width::Width;
 use crate::edit::Edits;
 
 /// What an instruction does with memory.
@@ -48,6 +49,19 @@ impl Access {
         };
         Some(access)
     }
+
+    /// What lies above the address.
+    pub fn operands(&self, width: Width) -> &'static [ValType] {
+        match (self, width) {
+            (Self::At { operands, .. }, _) => operands,
+            (Self::Grow, _) => &[],
+            (Self::Fill | Self::Copy | Self::Init, Width::Narrow) | (Self::Init, Width::Wide) => {
+                &[ValType::I32, ValType::I32]
+            }
+            (Self::Fill, Width::Wide) => &[ValType::I32, ValType::I64],
+            (Self::Copy, Width::Wide) => &[ValType::I64, ValType::I64],
+        }
+    }
 }
 
 /// What is checked in a module.
@@ -65,7 +79,7 @@ pub(super) struct Accesses {
     places: BTreeMap<u32, Places>,
 }
 
-/// How many values of each type are kept: i32 (the address included), i64, f32, f64, v128.
+/// How many values of each type are kept, the address included: i32, i64, f32, f64, v128.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Kept([u32; 5]);
 
@@ -79,10 +93,10 @@ const LOCALS: [wasm_encoder::ValType; 5] = {
 };
 
 impl Kept {
-    /// Room for the operands above an address, and for it.
-    fn add(&mut self, address: bool, operands: &[ValType]) {
+    /// Room for the operands above an address, and for it, if it is of one of these types.
+    fn add(&mut self, address: Option<ValType>, operands: &[ValType]) {
         for (most, ty) in self.0.iter_mut().zip(TYPES) {
-            let address = usize::from(address && ty == ValType::I32);
+            let address = usize::from(address == Some(ty));
             let count = address + operands.iter().filter(|operand| **operand == ty).count();
             *most = (*most).max(u32::try_from(count).unwrap_or(u32::MAX));
         }
@@ -123,6 +137,8 @@ impl Accesses {
         };
         // Operands that are kept where no function does the access, which is known when all are counted.
         let mut open: Vec<(u32, Whole, &[ValType])> = Vec::new();
+        let addresses = Width::of(facts);
+        let address = Some(addresses.of_operands());
         let any_pointer = code.stack_pointer().map(|pointer| pointer.global);
         for func in (facts.imported_func_count()..facts.func_count()).filter(|func| !exempt.contains(func)) {
             let Some(reader) = facts.operators(func) else { continue };
@@ -149,21 +165,21 @@ impl Accesses {
                                 let form = Form::of(memarg, width, stores, false);
                                 *found.forms.entry(form).or_default() += 1;
                                 if !places.held.contains_key(&position) {
-                                    kept.add(true, operands);
+                                    kept.add(address, operands);
                                 }
                             }
                             Access::At { memarg, width, stores, operands } => {
                                 let form = Form::of(memarg, width, stores, exact.contains(&func));
-                                match Whole::of(&operator, form) {
+                                match Whole::of(&operator, form, addresses) {
                                     Some(whole) => {
                                         *found.wholes.entry(whole.clone()).or_default() += 1;
                                         open.push((func, whole, operands));
                                     }
-                                    None => kept.add(false, operands),
+                                    None => kept.add(None, operands),
                                 }
                             }
                             Access::Grow => {}
-                            _ => kept.add(true, &[ValType::I32, ValType::I32]),
+                            range => kept.add(address, range.operands(addresses)),
                         }
                     }
                 }
@@ -176,7 +192,7 @@ impl Accesses {
         found.wholes.retain(|_, count| *count >= LEAST_OF_A_WHOLE);
         for (func, whole, operands) in open {
             if !found.wholes.contains_key(&whole) {
-                found.funcs.entry(func).or_default().add(false, operands);
+                found.funcs.entry(func).or_default().add(None, operands);
             }
         }
         // Wherever the memory is grown, the shadow is.
@@ -196,8 +212,8 @@ impl Accesses {
 
     /// Adds functions for what is often used, which are handed the site if there is one.
     pub fn add_functions(&self, edits: &mut Edits<'_, '_>, checker: &Checker, sites: bool) -> Functions {
-        let params = vec![wasm_encoder::ValType::I32; 1 + usize::from(sites)];
-        let decides = edits.add_type(params, Vec::new());
+        let params = [checker.width.ty()].into_iter().chain(sites.then_some(wasm_encoder::ValType::I32));
+        let decides = edits.add_type(params.collect(), Vec::new());
         let often = self.forms.iter().filter(|(_, count)| **count >= least_of_a_form(sites));
         let forms = often.map(|(&form, _)| {
             let func = edits.add_func(decides, form.decides(checker, sites), "memgrove.checker.decides");

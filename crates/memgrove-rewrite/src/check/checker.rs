@@ -1,27 +1,60 @@
 //! The functions of `trace/checker.wat` in the module that they were grafted into.
 
+use super::Layout;
+use super::width::{Kind, Width};
+use crate::edit::Edits;
 use crate::frames::{Added, StackFunctions};
 use crate::graft::GraftError;
 
-/// Functions of `trace/checker.wat`, by their edit indices.
-pub(super) struct Checker {
-    pub shadow: u32,
-    pub sync: u32,
-    pub is_sound: u32,
-    pub grow: u32,
-    pub range: u32,
+/// Functions of `trace/apart.wat`.
+#[derive(Clone, Copy)]
+pub(super) struct Apart {
     pub header: u32,
     pub total: u32,
     pub place: u32,
-    pub state_of: u32,
-    pub size_of: u32,
     pub base_of: u32,
     pub total_of: u32,
     pub which_of: u32,
-    pub free: u32,
     pub room: u32,
     pub pop: u32,
+}
+
+/// Functions of `trace/same.wat`.
+#[derive(Clone, Copy)]
+pub(super) struct Same {
+    pub keep: u32,
+    pub extend: u32,
+    pub shortened: u32,
+    pub forget: u32,
+    pub taken: u32,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum OfLayout {
+    Apart(Apart),
+    Same(Same),
+}
+
+/// Functions of `trace/checker.wat`, by their edit indices.
+pub(super) struct Checker {
+    pub width: Width,
+    pub shadow: u32,
+    pub sync: u32,
+    pub is_sound: u32,
+    /// Takes pages as the program does, and returns how many there were.
+    pub grow: u32,
+    pub beyond: u32,
+    pub range: u32,
+    pub state_of: u32,
+    pub size_of: u32,
+    pub nodes_of: u32,
+    pub next_live: u32,
+    pub behind: u32,
+    pub free: u32,
     pub stale: u32,
+    pub is_foreign: u32,
+    /// What each layout has of its own.
+    pub of_layout: OfLayout,
     pub stack: u32,
     pub frame: u32,
     pub enter: u32,
@@ -40,40 +73,71 @@ impl Checker {
         find: impl Fn(&str) -> Result<u32, GraftError>,
         added: Added,
         stack: StackFunctions,
-        (shadow, inside): (u32, u32),
+        (layout, shadow, inside): (Layout, u32, u32),
+        (edits, width): (&mut Edits<'_, '_>, Width),
     ) -> Result<Self, GraftError> {
-        let widths = |what: &str| -> Result<[u32; 5], GraftError> {
-            let one = |width: u32| find(&format!("{what}_{width}"));
+        let mut around = |name: &str, kind: Kind| Ok::<_, GraftError>(width.around(edits, find(name)?, kind));
+        let mut widths = |what: &str, kind: Kind| -> Result<[u32; 5], GraftError> {
+            let mut one = |width: u32| around(&format!("{what}_{width}"), kind);
             Ok([one(1)?, one(2)?, one(4)?, one(8)?, one(16)?])
         };
+        let (reads, writes) = (widths("read", Kind::Access)?, widths("write", Kind::Access)?);
+        let passes = [widths("pass_read", Kind::Pass)?, widths("pass_write", Kind::Pass)?];
+        let beyond = find("beyond")?;
+        let of_layout = match layout {
+            Layout::Apart => OfLayout::Apart(Apart {
+                header: find("header")?,
+                total: find("total")?,
+                place: find("place")?,
+                base_of: find("base_of")?,
+                total_of: find("total_of")?,
+                which_of: find("which_of")?,
+                room: find("room")?,
+                pop: find("pop")?,
+            }),
+            Layout::Same => OfLayout::Same(Same {
+                keep: find("keep")?,
+                extend: find("extend")?,
+                shortened: find("shortened")?,
+                forget: find("forget")?,
+                taken: find("taken")?,
+            }),
+        };
         Ok(Self {
+            width,
+            beyond,
             shadow,
             sync: find("sync")?,
             is_sound: find("is_sound")?,
-            grow: find("grow")?,
-            range: find("range")?,
-            header: find("header")?,
-            reads: widths("read")?,
-            writes: widths("write")?,
-            passes: [widths("pass_read")?, widths("pass_write")?],
-            total: find("total")?,
-            place: find("place")?,
+            grow: around("grow", Kind::Grow { beyond })?,
+            range: around("range", Kind::Range)?,
+            reads,
+            writes,
+            passes,
             state_of: find("state_of")?,
             size_of: find("size_of")?,
-            base_of: find("base_of")?,
-            total_of: find("total_of")?,
-            which_of: find("which_of")?,
+            nodes_of: find("nodes_of")?,
+            next_live: find("next_live")?,
+            behind: find("behind")?,
             free: find("free")?,
-            room: find("room")?,
-            pop: find("pop")?,
             stale: find("stale")?,
-            stack: find("stack")?,
-            frame: find("frame")?,
+            is_foreign: find("is_foreign")?,
+            of_layout,
+            stack: around("stack", Kind::Stack)?,
+            frame: around("frame", Kind::Stack)?,
             enter: find("enter")?,
             inside,
             ask: stack.ask,
             site: added.site,
         })
+    }
+
+    /// The function that is told where memory begins that the program takes beside the allocator, if that is of interest.
+    pub fn taken(&self) -> Option<u32> {
+        match self.of_layout {
+            OfLayout::Apart(_) => None,
+            OfLayout::Same(same) => Some(same.taken),
+        }
     }
 
     /// The function that decides about an access of so many bytes.

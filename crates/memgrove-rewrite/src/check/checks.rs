@@ -6,7 +6,7 @@ use wasm_encoder::Instruction;
 use wasmparser::{Operator, ValType};
 
 use super::access::{Access, Accesses, Functions, Loops, TYPES};
-use super::checker::Checker;
+use super::checker::{Checker, OfLayout};
 use super::form::{Form, NO_SITE, NO_SITE_OF_RANGE_WRITTEN, Whole};
 use super::headers::Headers;
 use crate::Error;
@@ -28,6 +28,13 @@ pub(super) struct Manner<'c> {
     /// Each access hands on where it lies.
     pub sites: bool,
     pub functions: &'c Functions,
+}
+
+/// The length of a range: the local that holds it, and its type.
+#[derive(Clone, Copy)]
+struct Length {
+    local: u32,
+    ty: ValType,
 }
 
 /// Puts tests before accesses, beside the frames.
@@ -70,10 +77,11 @@ impl<'c, 't, 'm, 'a> Checks<'c, 't, 'm, 'a> {
     /// Keeps the operands above an address; the address stays on the stack, and in a local.
     fn keep(&self, operands: &[ValType], splice: &mut Splice) -> (u32, Vec<u32>) {
         let mut first = self.starts;
-        first[0] += 1;
+        let at = TYPES.iter().position(|ty| *ty == self.checker.width.of_operands()).unwrap_or(0);
+        first[at] += 1;
         let locals = Self::keep_in(first, operands, splice);
-        splice.before(&Instruction::LocalTee(self.starts[0]));
-        (self.starts[0], locals)
+        splice.before(&Instruction::LocalTee(self.starts[at]));
+        (self.starts[at], locals)
     }
 
     /// Takes the operands above an address from the stack into locals.
@@ -98,7 +106,7 @@ impl<'c, 't, 'm, 'a> Checks<'c, 't, 'm, 'a> {
 
     /// Tests an access of which a local holds the address.
     fn test(&self, form: Form, address: u32, site: u32, splice: &mut Splice) {
-        for instruction in form.granules(address, self.checker.shadow) {
+        for instruction in form.granules(address, self.checker) {
             splice.before(&instruction);
         }
         splice.before(&IF).before(&Instruction::LocalGet(address));
@@ -127,17 +135,19 @@ impl<'c, 't, 'm, 'a> Checks<'c, 't, 'm, 'a> {
     }
 
     /// Tests a range of which the address and the length are in locals.
-    fn range(&self, address: u32, length: u32, site: u32, writes: bool, splice: &mut Splice) {
+    fn range(&self, address: u32, length: Length, site: u32, writes: bool, splice: &mut Splice) {
         let site = match (self.manner.sites, writes) {
             (true, _) => site.cast_signed(),
             (false, true) => NO_SITE_OF_RANGE_WRITTEN,
             (false, false) => NO_SITE,
         };
-        splice
-            .before(&Instruction::LocalGet(address))
-            .before(&Instruction::LocalGet(length))
-            .before(&Instruction::I32Const(site))
-            .before(&Instruction::Call(self.checker.range));
+        splice.before(&Instruction::LocalGet(address)).before(&Instruction::LocalGet(length.local));
+        if length.ty != self.checker.width.of_operands() {
+            for instruction in self.checker.width.widen() {
+                splice.before(instruction);
+            }
+        }
+        splice.before(&Instruction::I32Const(site)).before(&Instruction::Call(self.checker.range));
     }
 }
 
@@ -149,7 +159,7 @@ impl Instrument for Checks<'_, '_, '_, '_> {
         self.has_frame = frame.is_some();
         let kept = self.accesses.funcs.get(&function.index);
         self.is_checked = kept.is_some();
-        let Headers { tests, inlined } = self.headers;
+        let Headers { tests, inlined, .. } = self.headers;
         let looks = tests.contains_key(&function.index) || inlined.contains_key(&function.index);
         if kept.is_none() && frame.is_none() && !looks {
             return Ok(None);
@@ -174,17 +184,24 @@ impl Instrument for Checks<'_, '_, '_, '_> {
         };
         if let Operator::I32Load { memarg } = site.operator
             && is_one(&self.headers.inlined)
+            && let OfLayout::Apart(header) = self.checker.of_layout
         {
             let offset = u32::try_from(memarg.offset).unwrap_or(u32::MAX).cast_signed();
-            splice
-                .remove()
-                .before(&Instruction::I32Const(offset))
-                .before(&Instruction::Call(self.checker.header));
+            splice.remove().before(&Instruction::I32Const(offset)).before(&Instruction::Call(header.header));
             return Ok(());
         }
         if is_one(&self.headers.tests) {
+            if matches!(self.checker.of_layout, OfLayout::Same(_)) {
+                return Ok(());
+            }
             // The header is not the allocator's: a block looks as one that was not mapped, so that it is cleared.
-            splice.remove().before(&Instruction::Drop).before(&Instruction::I32Const(IN_USE));
+            let in_use = match site.operator {
+                Operator::I64Load { .. } | Operator::I64Load8U { .. } => {
+                    Instruction::I64Const(i64::from(IN_USE))
+                }
+                _ => Instruction::I32Const(IN_USE),
+            };
+            splice.remove().before(&Instruction::Drop).before(&in_use);
             return Ok(());
         }
         if !self.is_checked {
@@ -210,15 +227,12 @@ impl Instrument for Checks<'_, '_, '_, '_> {
             return Ok(());
         }
         let is_exact = self.manner.exact.contains(&func);
-        let operands: &[ValType] = match access {
-            Access::At { operands, .. } => operands,
-            _ => &[ValType::I32, ValType::I32],
-        };
+        let operands = access.operands(self.checker.width);
         if let Access::At { memarg, width, stores, .. } = access
             && !(self.manner.in_line && self.loops.is_inside())
         {
             let form = Form::of(memarg, width, stores, is_exact);
-            let whole = Whole::of(site.operator, form);
+            let whole = Whole::of(site.operator, form, self.checker.width);
             if let Some(func) = whole.and_then(|whole| self.manner.functions.wholes.get(&whole)) {
                 splice.remove();
                 self.hand_site(offset, splice).before(&Instruction::Call(*func));
@@ -245,10 +259,13 @@ impl Instrument for Checks<'_, '_, '_, '_> {
             }
             // Read first, as the instruction does.
             (Access::Copy, [source, length]) => {
-                self.range(*source, *length, offset, false, splice);
-                self.range(address, *length, offset, true, splice);
+                let length = Length { local: *length, ty: operands[1] };
+                self.range(*source, length, offset, false, splice);
+                self.range(address, length, offset, true, splice);
             }
-            (_, [_, length]) => self.range(address, *length, offset, true, splice),
+            (_, [_, length]) => {
+                self.range(address, Length { local: *length, ty: operands[1] }, offset, true, splice);
+            }
             _ => {}
         }
         for local in &kept {

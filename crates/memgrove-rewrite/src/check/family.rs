@@ -8,14 +8,15 @@ use wasm_encoder::{BlockType, Function, Instruction as I, ValType};
 use wasmparser::Operator;
 
 use super::CheckError;
-use super::checker::Checker;
+use super::checker::Apart;
+use super::width::Width;
 use crate::edit::count;
 use crate::frames::IF;
 use crate::swap::old::Old;
 use crate::swap::{Manners, Member, Role};
 
 /// A block is aligned here, not by the allocator: it is asked for this alignment.
-pub(super) const ALIGN: i32 = 4;
+pub(super) const ALIGN: u32 = 4;
 /// Functions that free are told apart by so many numbers; one more stands for none.
 const NO_FREE: u32 = 15;
 
@@ -27,6 +28,7 @@ pub(super) struct Family {
     /// Where the heap is, if functions are told.
     pub heap: Option<u32>,
     pub manners: Manners,
+    pub width: Width,
 }
 
 /// A function of the allocator, and those that it is built on.
@@ -36,6 +38,8 @@ pub(super) struct Built {
     pub allocates: Option<Member>,
     /// The number of the function that frees for it.
     pub frees: u32,
+    /// The heap that it works on, if there are several and it is known; else 0.
+    pub heap: u32,
     /// Parameters that it does not use: whoever calls it may hand anything.
     pub unused: Vec<u32>,
 }
@@ -53,7 +57,13 @@ fn unused(facts: &Facts<'_>, func: u32) -> Vec<u32> {
 }
 
 impl Family {
-    pub fn of(facts: &Facts<'_>, old: &Old, manners: Manners) -> Result<Self, CheckError> {
+    /// `heaps`: the heaps of functions, where there are several.
+    pub fn of(
+        facts: &Facts<'_>,
+        old: &Old,
+        heaps: &BTreeMap<u32, u32>,
+        manners: Manners,
+    ) -> Result<Self, CheckError> {
         let all: Vec<Member> = old.replaced.values().copied().collect();
         let frees: Vec<Member> = all.iter().copied().filter(|member| member.role.frees()).collect();
         let alone = |member: &Member| CheckError::Alone { func: member.func, role: member.role.name() };
@@ -71,10 +81,12 @@ impl Family {
         }
         // One that is told as much, else any. Of several, the one that the function itself calls.
         let choose = |member: &Member, of: &dyn Fn(Role) -> bool| -> Result<Option<Member>, CheckError> {
-            let like = |other: &&Member| of(other.role) && other.role.is_rust() == member.role.is_rust();
+            let heap = heaps.get(&member.func);
+            let fits = |other: &&Member| of(other.role) && heaps.get(&other.func) == heap;
+            let like = |other: &&Member| fits(other) && other.role.is_rust() == member.role.is_rust();
             let mut found: Vec<&Member> = all.iter().filter(like).collect();
             if found.is_empty() {
-                found.extend(all.iter().filter(|other| of(other.role)));
+                found.extend(all.iter().filter(fits));
             }
             match found[..] {
                 [] => Ok(None),
@@ -125,13 +137,19 @@ impl Family {
             let number = own.and_then(|own| frees.iter().position(|free| *free == own));
             let frees = number.map_or(NO_FREE, count);
             let unused = unused(facts, member.func);
-            members.push(Built { member: *member, allocates: allocates.map(lowest), frees, unused });
+            let heap = heaps.get(&member.func).copied().unwrap_or(0);
+            members.push(Built { member: *member, allocates: allocates.map(lowest), frees, heap, unused });
         }
-        Ok(Self { members, frees, heap: old.heap, manners })
+        Ok(Self { members, frees, heap: old.heap, manners, width: Width::of(facts) })
+    }
+
+    /// The heap that a function works on; 0: not known.
+    pub fn heap_of(&self, func: u32) -> u32 {
+        self.members.iter().find(|built| built.member.func == func).map_or(0, |built| built.heap)
     }
 
     /// Hands blocks back to the allocator until at most so many bytes are in quarantine. Returns how many blocks.
-    pub fn trim(&self, checker: &Checker, inner: &BTreeMap<u32, u32>) -> Function {
+    pub fn trim(&self, checker: Apart, inside: u32, inner: &BTreeMap<u32, u32>) -> Function {
         let (most, user, blocks) = (0, 1, 2);
         let mut body = Function::new([(2, ValType::I32)]);
         let mut push = |instructions: &[I<'_>]| {
@@ -151,21 +169,25 @@ impl Family {
         for (number, member) in (0..).zip(&self.frees) {
             push(&[I::LocalGet(user), I::Call(checker.which_of), I::I32Const(number), I::I32Eq, IF]);
             if member.has_heap {
-                push(&[I::I32Const(self.heap.unwrap_or(0).cast_signed())]);
+                push(&[self.width.constant(self.heap.unwrap_or(0))]);
             }
             for param in member.role.params() {
                 match param {
-                    Param::Align => push(&[I::I32Const(ALIGN)]),
+                    Param::Align => {
+                        push(&[self.width.constant(ALIGN)]);
+                        continue;
+                    }
                     Param::OldSize => push(&[I::LocalGet(user), I::Call(checker.total_of)]),
                     _ => push(&[I::LocalGet(user), I::Call(checker.base_of)]),
                 }
+                push(self.width.widen());
             }
             push(&[
                 I::I32Const(1),
-                I::GlobalSet(checker.inside),
+                I::GlobalSet(inside),
                 I::Call(inner.get(&member.func).copied().unwrap_or(0)),
                 I::I32Const(0),
-                I::GlobalSet(checker.inside),
+                I::GlobalSet(inside),
                 I::End,
             ]);
         }

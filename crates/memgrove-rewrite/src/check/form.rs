@@ -4,6 +4,7 @@ use wasm_encoder::{Encode, Function, Instruction, MemArg, MemArgTarget, ValType}
 use wasmparser::Operator;
 
 use super::checker::Checker;
+use super::width::Width;
 use crate::frames::IF;
 
 /// Accesses of one form, for which a function of their own decides.
@@ -52,13 +53,16 @@ impl Form {
     }
 
     /// The granules to be tested of an access whose address is in a local: what is not 0 is not whole.
-    pub fn granules(self, address: u32, shadow: u32) -> Vec<Instruction<'static>> {
+    pub fn granules(self, address: u32, checker: &Checker) -> Vec<Instruction<'static>> {
         let granule = |distance: u32, is_wide: bool| {
             let mut code = vec![Instruction::LocalGet(address)];
+            // What lies beyond 4 GiB is looked at more closely where it would not be whole.
+            code.extend(checker.width.cut().iter().cloned());
             if distance > 0 {
                 code.extend([Instruction::I32Const(distance.cast_signed()), Instruction::I32Add]);
             }
-            let shadow = MemArg { offset: 0, align: 0, target: MemArgTarget::Memory(shadow), ordering: None };
+            let shadow =
+                MemArg { offset: 0, align: 0, target: MemArgTarget::Memory(checker.shadow), ordering: None };
             code.extend([Instruction::I32Const(3), Instruction::I32ShrU]);
             code.push(match is_wide {
                 true => Instruction::I32Load16U(shadow),
@@ -97,6 +101,7 @@ pub(super) struct Whole {
     /// What is stored, or else loaded.
     is_store: bool,
     value: Value,
+    address: Width,
 }
 
 /// Types of what whole accesses store or load.
@@ -110,7 +115,7 @@ enum Value {
 
 impl Whole {
     /// The loads and stores of one number; others are rare.
-    pub fn of(operator: &Operator<'_>, form: Form) -> Option<Self> {
+    pub fn of(operator: &Operator<'_>, form: Form, address: Width) -> Option<Self> {
         use Instruction as I;
         let instruction = Instruction::try_from(operator.clone()).ok()?;
         let (is_store, value) = match instruction {
@@ -134,7 +139,7 @@ impl Whole {
         };
         let mut code = Vec::new();
         instruction.encode(&mut code);
-        Some(Self { form, code, is_store, value })
+        Some(Self { form, code, is_store, value, address })
     }
 
     /// `(address, value, site)`, or `(address, site)` and a result; no site without sites.
@@ -147,7 +152,7 @@ impl Whole {
         };
         let site = sites.then_some(ValType::I32);
         let stored = self.is_store.then_some(value);
-        let params = [ValType::I32].into_iter().chain(stored).chain(site).collect();
+        let params = [self.address.ty()].into_iter().chain(stored).chain(site).collect();
         (params, (!self.is_store).then_some(value).into_iter().collect())
     }
 
@@ -156,7 +161,7 @@ impl Whole {
         let form = self.form;
         let site = 1 + u32::from(self.is_store);
         let mut body = Function::new([]);
-        for instruction in form.granules(0, checker.shadow) {
+        for instruction in form.granules(0, checker) {
             body.instruction(&instruction);
         }
         body.instruction(&IF)

@@ -18,6 +18,8 @@ pub(super) struct Headers {
     /// They are a reallocation's of dlmalloc's that the compiler has put into a function of the program: that is not
     /// wrapped, and sees a header that makes it copy the block.
     pub inlined: BTreeMap<u32, BTreeSet<usize>>,
+    /// So many bytes before each block are the allocator's own, as all functions that free it show; 0: not known.
+    pub own_bytes: u32,
 }
 
 impl Headers {
@@ -27,7 +29,39 @@ impl Headers {
     /// If a function looks at a header for anything else.
     pub fn find(code: &Code<'_>, old: &Old, members: &[Member]) -> Result<Self, CheckError> {
         let mut reader = Reader::new(code);
-        Ok(Self { tests: tests(code, old, &mut reader)?, inlined: inlined(code, old, members, &mut reader)? })
+        Ok(Self {
+            tests: tests(code, old, &mut reader)?,
+            inlined: inlined(code, old, members, &mut reader)?,
+            own_bytes: own_bytes(old, &mut reader),
+        })
+    }
+}
+
+/// How near before a block all functions look that free it: what lies between is no other block's. What lies farther before
+/// may be the end of the block below, as allocators keep lengths of free blocks there.
+fn own_bytes(old: &Old, reader: &mut Reader<'_, '_>) -> u32 {
+    let frees = old.replaced.values().filter(|member| member.role.frees());
+    frees.map(|member| nearest(reader, member.func, u32::from(member.has_heap), DEPTH)).min().unwrap_or(0)
+}
+
+/// Functions that hand a block on, one after the other.
+const DEPTH: u32 = 4;
+
+/// The same of one function, of a parameter that is a block: what it does not look at, others may to which it hands it.
+fn nearest(reader: &mut Reader<'_, '_>, func: u32, block: u32, depth: u32) -> u32 {
+    let Some(uses) = reader.uses(func) else { return 0 };
+    let before = uses.before_params_at.iter().filter(|(param, ..)| *param == block);
+    if let Some(bytes) = before.map(|(_, distance, ..)| distance.unsigned_abs()).min() {
+        return u32::try_from(bytes).unwrap_or(0);
+    }
+    let handed = uses.passed.iter().filter(|(.., param)| *param == block);
+    let handed: Vec<(u32, u32)> = handed.map(|(callee, position, _)| (*callee, *position)).collect();
+    match depth.checked_sub(1) {
+        Some(depth) => {
+            let bytes = handed.into_iter().map(|(callee, param)| nearest(reader, callee, param, depth));
+            bytes.filter(|bytes| *bytes > 0).min().unwrap_or(0)
+        }
+        None => 0,
     }
 }
 

@@ -27,6 +27,10 @@ pub(super) fn add(
             Some(match import.name {
                 "sync" => Item::Func(checker.sync),
                 "is_sound" => Item::Func(checker.is_sound),
+                "size_of" => Item::Func(checker.size_of),
+                "nodes_of" => Item::Func(checker.nodes_of),
+                "next_live" => Item::Func(checker.next_live),
+                "behind" => Item::Func(checker.behind),
                 "put_globals" => Item::Func(put_globals),
                 "globals_bytes" => Item::Constant(Constant::I32(globals_bytes)),
                 other => return around(other),

@@ -7,8 +7,8 @@
 //!                ─► proven     which of them need no test                                         proven.rs, repeated.rs
 //!                ─► bounds     where there is neither data nor stack                                        bounds.rs
 //!                ─► frames     who called                                                                 frames
-//!                ─► wrappers   of the allocator's functions                                               family.rs, wrap.rs
-//!                ─► checker    grafted, with a memory for the shadow                                      trace/checker.wat
+//!                ─► wrappers   of the allocator's functions                                      family.rs, wrap.rs, apart.rs, same.rs
+//!                ─► checker    grafted, with a memory for the shadow               trace/checker.wat, apart.wat or same.wat
 //!                ─► leaks      what is live at the end, grafted behind it                       leaks.rs, trace/leaks.wat
 //! ```
 //!
@@ -21,9 +21,16 @@
 //! clearing and aligning are built on them, as the allocator's own functions would look for its headers. Those, and what
 //! only they call, are not checked.
 //!
+//! **The same layout**, if that is asked for: nothing is asked for but what the program asks for, so that blocks lie where
+//! they do without a check, and what is kept of them lies in a memory of its own. There are no red zones then, and what was
+//! freed is handed out again at once. A module is refused whose freed memory others than the wrapped functions may hand out.
+//!
 //! **Accesses.** An instruction tests the granule of its last byte, and of its first where that may be another, in loops in line;
 //! only if one is not whole, a function decides, to the byte. Outside of loops a function tests and accesses. The site is
 //! where the instruction lies in the original; without sites every function that is checked has a frame instead. A word that is read aligned may go beyond the end of its block: libraries look for the end of a string so.
+//!
+//! **Addresses of 64 bits.** The first 4 GiB are checked, and a checked program gets no more: what the checker keeps of blocks
+//! has 32 bits. An access of memory beyond, which only the host can have given, is not tested.
 //!
 //! **Null and the stack.** Once an allocation was refused, what lies below the lowest datum must not be accessed either: null
 //! is taken for a block there. Where the stack pointer is set, it is compared with the end of the stack, as far as that is
@@ -34,27 +41,35 @@
 //! number that looks as an address is one: what is lost may be missed so, and nothing is called lost that is not. Locals of
 //! functions in progress, and what the host holds, cannot be seen: whoever reads the recording says how certain this is.
 //!
+//! **Several heaps.** Where functions of allocators have nothing in common, a block that goes to another heap's function is
+//! reported, and stays with its own.
+//!
 //! **Reports.** One for each site, in the log of the recorder; the program goes on. A freed block keeps its contents until
 //! it leaves the quarantine.
 
 mod access;
+mod apart;
 mod arguments;
 mod bounds;
 mod checker;
 mod checks;
+mod error;
 mod family;
 mod form;
 mod headers;
+mod heaps;
 mod leaks;
 mod proven;
 mod repeated;
+mod same;
+mod shared;
+mod width;
 mod wrap;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use memgrove_module::{Code, Facts};
 use memgrove_profile::layout::Parts;
-use thiserror::Error;
 use wasm_encoder::{ConstExpr, Function, GlobalType, Instruction, MemoryType, ValType};
 use wasmparser::Operator;
 
@@ -64,8 +79,10 @@ pub use self::arguments::Arguments;
 use self::bounds::Bounds;
 use self::checker::Checker;
 use self::checks::{Checks, Manner};
+pub use self::error::CheckError;
 use self::family::Family;
 use self::headers::Headers;
+use self::width::Width;
 use crate::edit::{Edits, Map, Sections, applied};
 use crate::frames::{self, Behind, Contents, EXPORT, Others, Reach, Recorder, Room, Stacks};
 use crate::graft::{Constant, Data, Donor, GraftError, Item, Joint, Roots, graft};
@@ -73,14 +90,48 @@ use crate::graft::{Constant, Data, Donor, GraftError, Item, Joint, Roots, graft}
 pub use crate::swap::is_replaceable as takes;
 use crate::swap::old::{Inlined, Old};
 use crate::swap::reader::Reader;
-use crate::swap::{Manners, Member, Refusal};
+use crate::swap::{Manners, Member};
 
 /// The name under which a checked module says that it is one.
 const TOOL: &str = "check";
+/// Pages of the program's memory that can be checked: 4 GiB.
+const MOST_PAGES: u64 = 1 << 16;
 /// The function that the host calls when the program is over.
 pub const FINISH: &str = "memgrove_finish";
 
-static CHECKER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/checker.wasm"));
+static APART: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/checker_apart.wasm"));
+static SAME: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/checker_same.wasm"));
+
+/// Where the blocks of a checked program lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Layout {
+    /// Apart from one another, with red zones between them; freed blocks stay in quarantine.
+    #[default]
+    Apart,
+    /// Where the allocator puts them without a check: addresses and growth are the original's. Less is seen: a freed block
+    /// until its bytes are handed out again, and beside a block what is known to be no other's.
+    Same,
+}
+
+impl Layout {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Apart, Self::Same];
+
+    /// The name by which it is given and shown.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Apart => "apart",
+            Self::Same => "same",
+        }
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|layout| layout.name() == name)
+    }
+}
 
 /// What is checked, and how.
 #[derive(Debug, Clone)]
@@ -100,6 +151,8 @@ pub struct Options {
     pub sites: bool,
     /// Functions whose reads are tested to the byte: none may go beyond the end of a block in the word that holds the end.
     pub exact: BTreeSet<u32>,
+    /// Where blocks lie.
+    pub layout: Layout,
     /// The most memory that reports and stacks may take, in bytes.
     pub max_bytes: u64,
 }
@@ -114,6 +167,7 @@ impl Default for Options {
             in_line: true,
             sites: true,
             exact: BTreeSet::new(),
+            layout: Layout::default(),
             max_bytes: 1 << 30,
         }
     }
@@ -130,81 +184,12 @@ pub struct Checked {
     pub notes: Vec<String>,
     /// The functions that were wrapped.
     pub wrapped: Vec<Member>,
+    /// Where they work on several heaps that have nothing in common: the number of the heap by function, from 1.
+    pub heaps: BTreeMap<u32, u32>,
     /// Instructions that are checked.
     pub sites: u32,
     /// Instructions that need no check, as it is proven that they touch no block, or one before them tests their bytes.
     pub proven: u32,
-}
-
-/// Why a module cannot be checked.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum CheckError {
-    /// It cannot be read or written.
-    #[error(transparent)]
-    Module(#[from] crate::Error),
-    /// It cannot be shown what its allocator is.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// No function of an allocator is known.
-    #[error("no function of an allocator is known")]
-    NoFunctions,
-    /// Nothing is known that frees: what does may look for the allocator's headers.
-    #[error("no function that frees blocks is known")]
-    NothingFrees,
-    /// Nothing is known that allocates above which nothing else does.
-    #[error("no function that allocates blocks is known, which stands on no other")]
-    NothingAllocates,
-    /// The allocator is not in the module.
-    #[error("its allocator is the host's: function {func} is imported")]
-    Imported {
-        /// The function.
-        func: u32,
-    },
-    /// A function of the allocator cannot be built on others.
-    #[error("function {func} is {role}, and it is not known which function allocates or frees its blocks")]
-    Alone {
-        /// Its index.
-        func: u32,
-        /// What it does.
-        role: &'static str,
-    },
-    /// A function knows a block's header, and what it promises is not known.
-    #[error("function {func} looks before the blocks that it is given")]
-    Header {
-        /// Its index.
-        func: u32,
-    },
-    /// It was checked already.
-    #[error("it is checked already, by memgrove {version}")]
-    Already {
-        /// The version that did it.
-        version: String,
-    },
-    /// It has an export of a name that is needed.
-    #[error("it exports `{0}` itself")]
-    ExportTaken(&'static str),
-    /// It has no memory.
-    #[error("it has no memory")]
-    NoMemory,
-    /// Its memory has 64-bit addresses.
-    #[error("its memory has 64-bit addresses")]
-    Memory64,
-    /// Its memory is shared.
-    #[error("its memory is shared between threads, and each would have a shadow of its own")]
-    Shared,
-    /// A defect of this crate.
-    #[error("the checker cannot be grafted: {0}")]
-    Graft(GraftError),
-}
-
-impl From<GraftError> for CheckError {
-    fn from(error: GraftError) -> Self {
-        match error {
-            GraftError::Module(error) => Self::Module(error),
-            other => Self::Graft(other),
-        }
-    }
 }
 
 /// Instruments a module. Linear in its size, but for a sort of its calls.
@@ -227,8 +212,21 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
     let exempt: BTreeSet<u32> = old.replaced.keys().chain(&old.dead).chain(&old.primers).copied().collect();
     let bounds = Bounds::of(&code);
     let mut old = old;
+    if options.layout == Layout::Same
+        && let Some(func) = shared::shared(&code, &mut Reader::new(&code), &old)
+    {
+        return Err(CheckError::SharedHeap { func });
+    }
+    // What they do to a block's length would not be seen.
+    if let (Layout::Same, Some(func)) = (options.layout, headers.inlined.keys().next()) {
+        return Err(CheckError::Header { func: *func });
+    }
     old.replaced.retain(|func, _| !headers.inlined.contains_key(func));
-    let family = Family::of(facts, &old, manners)?;
+    let heaps = heaps::heaps(&code, &mut Reader::new(&code), &old);
+    let family = Family::of(facts, &old, &heaps.numbers, manners)?;
+    // What is known of the allocator holds for all blocks, if there is no other.
+    let words = if heaps.is_one { options.manners.words_before } else { 0 };
+    let own_bytes = headers.own_bytes.max(words * Width::of(facts).bytes());
 
     let sections = Sections::read_valid(wasm)?;
     let targets: Vec<u32> = old.replaced.keys().copied().collect();
@@ -252,7 +250,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
     let recorder = Recorder {
         stacks: true,
         record: "node_of",
-        contents: Contents::Reports,
+        contents: Contents::Reports(options.layout),
         is_wide: false,
         max_bytes: options.max_bytes,
         room: Room::Own,
@@ -262,6 +260,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
     let (Some(stack), [here, log]) = (added.stack, &more[..]) else {
         return Err(CheckError::Graft(GraftError::NoExport("here".to_owned())));
     };
+    let width = Width::of(facts);
     let pages = sections.memories.first().map_or(0, |memory| memory.initial);
     let shadow = edits.add_memory(MemoryType {
         minimum: pages.div_ceil(8) + 1,
@@ -270,6 +269,15 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         shared: false,
         page_size_log2: None,
     });
+    let notes = (options.layout == Layout::Same).then(|| {
+        edits.add_memory(MemoryType {
+            minimum: pages,
+            maximum: Some(MOST_PAGES),
+            memory64: false,
+            shared: false,
+            page_size_log2: None,
+        })
+    });
     let ty = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
     let inside = edits.add_global(ty, ConstExpr::i32_const(0));
     // Where blocks are live from the beginning, data may be blocks.
@@ -277,14 +285,14 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
     // What the checker and the search for leaks are both put among.
     let around = |name: &str| {
         Some(match name {
-            "program" => Item::Memory(0),
+            "program" => width.memory(0),
             "shadow" => Item::Memory(shadow),
             "recording" => Item::Memory(added.memory),
             "log" => Item::Func(*log),
             "frames" => Item::Global(added.sp),
             "first_frame" => Item::Constant(Constant::I32(Parts::OWN.stack)),
             "stack_pointer" => match bounds.stack_pointer {
-                Some(global) => Item::Global(global),
+                Some(global) => width.global(global),
                 None => Item::Constant(Constant::I32(0)),
             },
             "stack_base" => Item::Constant(Constant::I32(bounds.stack_base)),
@@ -300,6 +308,8 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
                 "is_fresh" => Item::Constant(Constant::I32(u32::from(!old.is_snapshot()))),
                 "data_end" => Item::Constant(Constant::I32(data_end)),
                 "inside" => Item::Global(inside),
+                "notes" => Item::Memory(notes?),
+                "header_bytes" => Item::Constant(Constant::I32(own_bytes)),
                 "stack_low" => Item::Constant(Constant::I32(bounds.stack_low)),
                 "null_end" => Item::Constant(Constant::I32(bounds.null_end)),
                 "stack_first" => Item::Constant(Constant::I32(bounds.stack_first)),
@@ -310,14 +320,18 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         name: &|func| format!("memgrove.checker.{func}"),
         data: Data::Segments,
     };
-    let donor = Donor::read(CHECKER)?;
+    let donor = Donor::read(match options.layout {
+        Layout::Apart => APART,
+        Layout::Same => SAME,
+    })?;
     let roots: Vec<u32> = donor.funcs().map(|(_, func)| func).collect::<BTreeSet<_>>().into_iter().collect();
     let grafted = graft(&mut edits, &donor, Roots { funcs: &roots, bodies: &[] }, &joint)?;
     let find = |name: &str| {
         let func = donor.func(name).and_then(|func| grafted.func(func));
         func.ok_or_else(|| GraftError::NoExport(name.to_owned()))
     };
-    let checker = Checker::new(find, added, stack, (shadow, inside))?;
+    let around_it = (options.layout, shadow, inside);
+    let checker = Checker::new(find, added, stack, around_it, (&mut edits, width))?;
     let finish = leaks::add(&mut edits, facts, &checker, &around)?;
     edits.add_export(FINISH, wasmparser::ExternalKind::Func, finish)?;
 
@@ -342,6 +356,9 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         Some(Behind { entry: checker.enter, import: checker.sync }),
     )?;
     family.wrap(&mut edits, &checker)?;
+    if let (Some(taken), Some(sbrk)) = (checker.taken(), options.sbrk) {
+        same::watch_break(&mut edits, facts, sbrk, &checker, taken)?;
+    }
     let functions = accesses.add_functions(&mut edits, &checker, options.sites);
     edits.record(TOOL, env!("CARGO_PKG_VERSION"));
     let stacks = Stacks::new(&sections, &reach, added, stack, options.call_sites);
@@ -364,6 +381,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         map: edited.map,
         notes: edited.notes,
         wrapped: old.replaced.into_values().collect(),
+        heaps: heaps.numbers,
         sites: accesses.sites,
         proven: accesses.proven,
     })
@@ -381,8 +399,8 @@ fn refuse(facts: &Facts<'_>, options: &Options) -> Result<(), CheckError> {
         return Err(CheckError::Already { version });
     }
     let memory = facts.memories.first().ok_or(CheckError::NoMemory)?;
-    if memory.ty.memory64 {
-        return Err(CheckError::Memory64);
+    if memory.ty.min_pages > MOST_PAGES {
+        return Err(CheckError::TooLong);
     }
     if facts.memories.iter().any(|memory| memory.ty.shared) {
         return Err(CheckError::Shared);

@@ -45,14 +45,18 @@ pub(super) fn places(
             else {
                 return false;
             };
-            let end = memarg.offset.saturating_add(u64::from(width) + distance);
+            let end = memarg.offset.saturating_add(u64::from(width)).saturating_add(distance);
             frame.is_some_and(|Frame { local, bytes }| *local_index == local && end <= bytes)
         };
         match &flow.code[address] {
-            Operator::I32Const { .. } => true,
-            Operator::I32Add => match (flow.made_by(address, 0), flow.made_by(address, 1)) {
+            Operator::I32Const { .. } | Operator::I64Const { .. } => true,
+            Operator::I32Add | Operator::I64Add => match (flow.made_by(address, 0), flow.made_by(address, 1))
+            {
                 (Some(base), Some(distance)) => match flow.code[distance] {
                     Operator::I32Const { value } => {
+                        u64::try_from(value).is_ok_and(|distance| is_frame(base, distance))
+                    }
+                    Operator::I64Const { value } => {
                         u64::try_from(value).is_ok_and(|distance| is_frame(base, distance))
                     }
                     _ => false,
@@ -71,7 +75,7 @@ pub(super) fn places(
                 }
                 _ => false,
             };
-            (!matches!(made, Some(Operator::I32Add))).then_some((at, is_frame))
+            (!matches!(made, Some(Operator::I32Add | Operator::I64Add))).then_some((at, is_frame))
         }
         _ => None,
     };
@@ -126,11 +130,16 @@ fn frame(flow: &Flow<'_>, stack_pointer: u32) -> Option<Frame> {
     flow.code[..straight].windows(4).find_map(|window| match window {
         [
             Operator::GlobalGet { global_index },
-            Operator::I32Const { value },
-            Operator::I32Sub,
+            bytes,
+            Operator::I32Sub | Operator::I64Sub,
             Operator::LocalTee { local_index } | Operator::LocalSet { local_index },
-        ] if *global_index == stack_pointer && *value > 0 && sets.get(local_index) == Some(&1) => {
-            Some(Frame { local: *local_index, bytes: u64::from(value.cast_unsigned()) })
+        ] if *global_index == stack_pointer && sets.get(local_index) == Some(&1) => {
+            let bytes = match bytes {
+                Operator::I32Const { value } => u64::try_from(*value),
+                Operator::I64Const { value } => u64::try_from(*value),
+                _ => return None,
+            };
+            bytes.ok().filter(|bytes| *bytes > 0).map(|bytes| Frame { local: *local_index, bytes })
         }
         _ => None,
     })

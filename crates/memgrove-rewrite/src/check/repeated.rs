@@ -250,6 +250,15 @@ impl Walk<'_, '_> {
             Operator::I32Const { value } => {
                 self.made[at] = self.sum((0, value.cast_unsigned() as usize, 0));
             }
+            Operator::I64Const { value } => {
+                let [low, high] = [*value, value >> 32].map(|half| (half & 0xffff_ffff) as usize);
+                self.made[at] = self.sum((6, low, high));
+            }
+            Operator::I64Add => self.made_of_two(7, at),
+            Operator::I64Sub => self.made_of_two(8, at),
+            Operator::I64Mul => self.made_of_two(9, at),
+            Operator::I64Shl => self.made_of_two(10, at),
+            Operator::I64And => self.made_of_two(11, at),
             Operator::I32Add => self.made_of_two(1, at),
             Operator::I32Sub => self.made_of_two(2, at),
             Operator::I32Mul => self.made_of_two(3, at),

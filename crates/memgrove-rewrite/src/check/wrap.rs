@@ -1,17 +1,17 @@
-//! The wrappers of the allocator's functions: they ask for more, put blocks where the checker wants them, and hand freed
-//! ones to the quarantine.
+//! The wrappers of the allocator's functions: what those of both layouts have.
 
 use std::collections::BTreeMap;
 
 use memgrove_module::allocator::Param;
-use wasm_encoder::{Function, Instruction as I, MemArg, MemArgTarget, ValType};
+use wasm_encoder::{Function, Instruction as I, ValType};
 
 use super::CheckError;
-use super::checker::Checker;
-use super::family::{ALIGN, Built, Family};
+use super::apart::Ways;
+use super::checker::{Checker, OfLayout};
+use super::family::{Built, Family};
+use super::width::{Width, low_or_most};
 use crate::edit::{Edits, count};
 use crate::frames::IF;
-use crate::swap::Role;
 
 impl Family {
     /// Wraps them.
@@ -24,54 +24,79 @@ impl Family {
         for built in &self.members {
             let func = built.member.func;
             edits.wrap(func, format!("memgrove.{}", built.member.role.name()), |_| {
-                let mut wrapper = Wrapper::new(self, built, checker, &inner, trim);
-                wrapper.write();
-                wrapper.body
+                match checker.of_layout {
+                    OfLayout::Apart(apart) => {
+                        let mut wrapper = Wrapper::new(self, built, checker, &inner, Ways { apart, trim });
+                        wrapper.write();
+                        wrapper.body
+                    }
+                    OfLayout::Same(same) => {
+                        let mut wrapper = Wrapper::new(self, built, checker, &inner, same);
+                        wrapper.write();
+                        wrapper.body
+                    }
+                }
             })?;
         }
-        let ty = edits.add_type(vec![ValType::I32], vec![ValType::I32]);
-        edits.add_func(ty, self.trim(checker, &inner), "memgrove.trim");
+        if let OfLayout::Apart(apart) = checker.of_layout {
+            let ty = edits.add_type(vec![ValType::I32], vec![ValType::I32]);
+            edits.add_func(ty, self.trim(apart, checker.inside, &inner), "memgrove.trim");
+        }
         Ok(())
     }
 }
 
-/// A wrapper in the making.
-struct Wrapper<'w> {
-    body: Function,
-    family: &'w Family,
-    built: &'w Built,
-    checker: &'w Checker,
-    inner: &'w BTreeMap<u32, u32>,
-    trim: u32,
+/// In place of what `state_of` says of a block: it is of another heap.
+pub(super) const FOREIGN: i32 = 3;
+
+/// A wrapper in the making: what those of both layouts have.
+pub(super) struct Wrapper<'w, L> {
+    pub body: Function,
+    pub family: &'w Family,
+    pub built: &'w Built,
+    pub checker: &'w Checker,
+    pub inner: &'w BTreeMap<u32, u32>,
+    /// What those of one layout have.
+    pub of: L,
     /// Its parameters, with the heap.
-    params: u32,
+    pub params: u32,
     /// Where its own parameters begin.
-    own: u32,
+    pub own: u32,
     /// Locals behind them.
-    result: u32,
-    frame: u32,
-    base: u32,
-    size: u32,
-    state: u32,
+    pub result: u32,
+    pub frame: u32,
+    pub base: u32,
+    pub size: u32,
+    pub state: u32,
+    pub total: u32,
+    /// Where its own parameters are as numbers of 32 bits.
+    pub narrow: u32,
+    /// What the allocator gave, with 64 bits.
+    pub far: u32,
 }
 
-impl<'w> Wrapper<'w> {
+impl<'w, L> Wrapper<'w, L> {
     fn new(
         family: &'w Family,
         built: &'w Built,
         checker: &'w Checker,
         inner: &'w BTreeMap<u32, u32>,
-        trim: u32,
+        of: L,
     ) -> Self {
         let own = u32::from(built.member.has_heap);
-        let params = own + built.member.role.param_count();
+        let count = built.member.role.param_count();
+        let params = own + count;
+        let (locals, narrow) = match family.width {
+            Width::Narrow => (vec![(5, ValType::I32)], own),
+            Width::Wide => (vec![(6 + count, ValType::I32), (1, ValType::I64)], params + 6),
+        };
         Self {
-            body: Function::new([(5, ValType::I32)]),
+            body: Function::new(locals),
             family,
             built,
             checker,
             inner,
-            trim,
+            of,
             params,
             own,
             result: params,
@@ -79,31 +104,56 @@ impl<'w> Wrapper<'w> {
             base: params + 2,
             size: params + 3,
             state: params + 4,
+            total: params + 5,
+            narrow,
+            far: params + 6 + count,
         }
     }
 
-    fn push(&mut self, instructions: &[I<'_>]) {
+    pub fn push(&mut self, instructions: &[I<'_>]) {
         for instruction in instructions {
             self.body.instruction(instruction);
         }
     }
 
-    fn param(&self, at: u32) -> u32 {
-        self.own + at
+    /// A parameter of its own, with 32 bits.
+    pub fn param(&self, at: u32) -> u32 {
+        self.narrow + at
+    }
+
+    /// Makes what is on the stack one of the program's addresses or sizes.
+    pub fn widen(&mut self) {
+        self.push(self.family.width.widen());
+    }
+
+    /// A local that holds an address or a size, for an instruction that has the program's.
+    pub fn wide(&mut self, local: u32) {
+        self.push(&[I::LocalGet(local)]);
+        self.widen();
+    }
+
+    /// Parameters with 64 bits as numbers of 32: what is greater than these is no block, and more than there can be.
+    fn shorten(&mut self) {
+        if self.family.width == Width::Wide {
+            for at in 0..self.built.member.role.param_count() {
+                self.push(&low_or_most(self.own + at));
+                self.push(&[I::LocalSet(self.param(at))]);
+            }
+        }
     }
 
     /// The parameter with this meaning, which the role has.
-    fn meaning(&self, param: Param) -> u32 {
+    pub fn meaning(&self, param: Param) -> u32 {
         self.param(self.built.member.role.position(param).unwrap_or(0))
     }
 
     /// The parameters that tell a block's size and alignment.
-    fn layout(&self) -> (u32, u32) {
+    pub fn layout(&self) -> (u32, u32) {
         (self.meaning(Param::OldSize), self.meaning(Param::Align))
     }
 
     /// Calls the wrapped function with the arguments as they are.
-    fn as_it_was(&mut self) {
+    pub fn as_it_was(&mut self) {
         for param in 0..self.params {
             self.push(&[I::LocalGet(param)]);
         }
@@ -112,64 +162,15 @@ impl<'w> Wrapper<'w> {
     }
 
     /// A parameter, or this number where the function itself does not use it: compilers then leave out what they hand.
-    fn told(&self, param: u32, unknown: i32) -> I<'static> {
-        match self.built.unused.contains(&param) {
+    pub fn told(&self, param: u32, unknown: i32) -> I<'static> {
+        match self.built.unused.contains(&(self.own + param - self.narrow)) {
             true => I::I32Const(unknown),
             false => I::LocalGet(param),
         }
     }
 
-    /// Allocates `size` bytes (a local) into `result`.
-    fn allocate(&mut self, size: u32, align: Option<u32>, clear: bool) {
-        let Some(allocates) = self.built.allocates else { return };
-        let align = align.map_or(I::I32Const(0), |align| self.told(align, 0));
-        let total = [I::LocalGet(size), align.clone(), I::Call(self.checker.total)];
-        let heap = self.family.heap.unwrap_or(0).cast_signed();
-        let inner = self.inner.get(&allocates.func).copied().unwrap_or(0);
-        let ask = |wrapper: &mut Self| {
-            if allocates.has_heap {
-                wrapper.push(&[I::I32Const(heap)]);
-            }
-            for param in allocates.role.params() {
-                match param {
-                    Param::Count => wrapper.push(&[I::I32Const(1)]),
-                    Param::Align if allocates.role == Role::Memalign => wrapper.push(&[I::I32Const(16)]),
-                    Param::Align => wrapper.push(&[I::I32Const(ALIGN)]),
-                    _ => wrapper.push(&total),
-                }
-            }
-            let inside = wrapper.checker.inside;
-            wrapper.push(&[I::I32Const(1), I::GlobalSet(inside), I::Call(inner), I::LocalSet(wrapper.base)]);
-            wrapper.push(&[I::I32Const(0), I::GlobalSet(inside), I::LocalGet(wrapper.base)]);
-        };
-        ask(self);
-        // Freed blocks are given up before the program gets none.
-        self.push(&[I::I32Eqz, IF, I::I32Const(0), I::Call(self.trim), IF]);
-        ask(self);
-        self.push(&[I::Drop, I::End, I::End]);
-        self.push(&[
-            I::LocalGet(self.base),
-            I::LocalGet(size),
-            align,
-            I::LocalGet(self.frame),
-            I::Call(self.checker.place),
-            I::LocalSet(self.result),
-        ]);
-        if clear && !allocates.role.clears() {
-            self.push(&[
-                I::LocalGet(self.result),
-                IF,
-                I::LocalGet(self.result),
-                I::I32Const(0),
-                I::LocalGet(size),
-                I::MemoryFill(0),
-                I::End,
-            ]);
-        }
-    }
-
-    /// Frees a block (a local): 1 is left on the stack if it was one of those made here.
-    fn free(&mut self, block: u32, told: Option<(u32, u32)>) {
+    /// Notes that a block (a local) is freed: what [`Checker::free`] says of it is left on the stack.
+    pub fn free(&mut self, block: u32, told: Option<(u32, u32)>) {
         let number = self.built.frees.cast_signed();
         self.push(&[I::LocalGet(block), I::LocalGet(self.frame), I::I32Const(number)]);
         match told {
@@ -179,78 +180,11 @@ impl<'w> Wrapper<'w> {
             }
             None => self.push(&[I::I32Const(-1), I::I32Const(0)]),
         }
-        self.push(&[I::Call(self.checker.free)]);
-    }
-
-    fn trim(&mut self) {
-        self.push(&[I::Call(self.checker.room), I::Call(self.trim), I::Drop]);
-    }
-
-    /// Leaves it to the allocator what becomes of an alignment that is none.
-    fn if_no_alignment(&mut self, align: u32) {
-        self.push(&[I::LocalGet(align), I::I32Popcnt, I::I32Const(1), I::I32Ne, IF]);
-        self.as_it_was();
-        self.push(&[I::Return, I::End]);
-    }
-
-    fn write(&mut self) {
-        let func = self.built.member.func;
-        self.push(&[I::GlobalGet(self.checker.inside), IF]);
-        self.as_it_was();
-        self.push(&[I::Return, I::End]);
-        self.push(&[
-            I::I32Const(func.cast_signed()),
-            I::Call(self.checker.ask),
-            I::LocalSet(self.frame),
-            I::I32Const(0),
-            I::GlobalSet(self.checker.site),
-        ]);
-        match self.built.member.role {
-            Role::Malloc => self.allocate(self.param(0), None, false),
-            Role::Calloc => {
-                self.product(self.param(0), self.param(1));
-                self.allocate(self.size, None, true);
-            }
-            Role::Memalign => {
-                self.if_no_alignment(self.param(0));
-                self.allocate(self.param(1), Some(self.param(0)), false);
-            }
-            Role::PosixMemalign => return self.posix_memalign(),
-            role @ (Role::RustAlloc | Role::RustAllocAlignFirst | Role::RustAllocZeroed) => {
-                self.allocate(self.meaning(Param::Size), Some(self.meaning(Param::Align)), role.clears());
-            }
-            Role::Free => return self.release(None),
-            Role::RustDealloc | Role::RustDeallocAlignFirst => return self.release(Some(self.layout())),
-            Role::Realloc => return self.reallocate(self.param(1), None),
-            Role::RustRealloc | Role::RustReallocAlignFirst => {
-                return self.reallocate(self.meaning(Param::Size), Some(self.layout()));
-            }
-            // Refused before (`swap::is_replaceable`).
-            Role::SizedFree | Role::SizedRealloc | Role::BindgenRealloc | Role::CabiRealloc | Role::New => {
-                self.push(&[I::Unreachable, I::End]);
-                return;
-            }
-            Role::UsableSize => {
-                let block = self.param(0);
-                self.push(&[
-                    I::LocalGet(block),
-                    I::Call(self.checker.state_of),
-                    IF,
-                    I::LocalGet(block),
-                    I::Call(self.checker.size_of),
-                    I::Return,
-                    I::End,
-                ]);
-                self.as_it_was();
-                self.push(&[I::End]);
-                return;
-            }
-        }
-        self.push(&[I::LocalGet(self.result), I::End]);
+        self.push(&[I::I32Const(self.built.heap.cast_signed()), I::Call(self.checker.free)]);
     }
 
     /// Bytes of so many of a size, or more than there can be.
-    fn product(&mut self, number: u32, size: u32) {
+    pub fn product(&mut self, number: u32, size: u32) {
         let product = [I::LocalGet(number), I::I64ExtendI32U, I::LocalGet(size), I::I64ExtendI32U, I::I64Mul];
         self.push(&[I::I32Const(-1)]);
         self.push(&[I::LocalGet(number), I::LocalGet(size), I::I32Mul]);
@@ -258,87 +192,28 @@ impl<'w> Wrapper<'w> {
         self.push(&[I::I64Const(32), I::I64ShrU, I::I64Eqz, I::I32Eqz, I::Select, I::LocalSet(self.size)]);
     }
 
-    fn posix_memalign(&mut self) {
-        let (out, align, size) = (self.param(0), self.param(1), self.param(2));
-        self.if_no_alignment(align);
-        self.push(&[I::LocalGet(align), I::I32Const(4), I::I32LtU, IF]);
-        self.as_it_was();
-        self.push(&[I::Return, I::End]);
-        self.allocate(size, Some(align), false);
-        let no_memory = self.family.manners.no_memory();
-        let at = MemArg { offset: 0, align: 2, target: MemArgTarget::Memory(0), ordering: None };
-        self.push(&[
-            I::LocalGet(self.result),
-            I::I32Eqz,
-            IF,
-            I::I32Const(no_memory),
-            I::Return,
-            I::End,
-            I::LocalGet(out),
-            I::LocalGet(self.result),
-            I::I32Store(at),
-            I::I32Const(0),
-            I::End,
-        ]);
-    }
-
-    fn release(&mut self, told: Option<(u32, u32)>) {
-        self.free(self.param(0), told);
-        self.push(&[IF]);
-        self.trim();
-        self.push(&[I::Else]);
-        self.as_it_was();
-        self.push(&[I::End, I::End]);
-    }
-
-    fn reallocate(&mut self, size: u32, told: Option<(u32, u32)>) {
-        let block = self.param(0);
-        let result = self.result;
-        // Of no block it is an allocation.
-        self.push(&[I::LocalGet(block), I::I32Eqz, IF]);
-        self.allocate(size, told.map(|(_, align)| align), false);
-        self.push(&[I::LocalGet(result), I::Return, I::End]);
-        self.push(&[
-            I::LocalGet(block),
-            I::Call(self.checker.state_of),
-            I::LocalTee(self.state),
-            I::I32Eqz,
-            IF,
-        ]);
-        self.as_it_was();
-        self.push(&[I::Return, I::End]);
-        if told.is_none() && self.family.manners.realloc_zero_frees {
-            self.push(&[I::LocalGet(size), I::I32Eqz, IF]);
-            self.free(block, None);
-            self.push(&[I::Drop]);
-            self.trim();
-            self.push(&[I::I32Const(0), I::Return, I::End]);
+    /// A block (a local) of another heap is reported: `state` says then that it is none to be freed here.
+    pub fn refuse_foreign(&mut self, block: u32) {
+        if self.built.heap != 0 {
+            let heap = I::I32Const(self.built.heap.cast_signed());
+            self.push(&[I::LocalGet(block), I::LocalGet(self.frame), heap, I::Call(self.checker.is_foreign)]);
+            self.push(&[IF, I::I32Const(FOREIGN), I::LocalSet(self.state), I::End]);
         }
-        self.push(&[I::LocalGet(self.state), I::I32Const(2), I::I32Eq, IF]);
-        self.push(&[I::LocalGet(block), I::LocalGet(self.frame), I::Call(self.checker.stale), I::End]);
-        self.allocate(size, told.map(|(_, align)| align), false);
-        self.push(&[I::LocalGet(result), I::I32Eqz, IF, I::I32Const(0), I::Return, I::End]);
-        // The allocator may have asked for room: the block is still one, unless it was freed before.
+    }
+
+    /// What every wrapper begins with: nothing, within the allocator; else it notes who calls.
+    pub fn begin(&mut self) {
+        let func = self.built.member.func;
+        self.push(&[I::GlobalGet(self.checker.inside), IF]);
+        self.as_it_was();
+        self.push(&[I::Return, I::End]);
+        self.shorten();
         self.push(&[
-            I::LocalGet(result),
-            I::LocalGet(block),
-            I::LocalGet(block),
-            I::Call(self.checker.size_of),
-            I::LocalTee(self.base),
-            I::LocalGet(size),
-            I::LocalGet(self.base),
-            I::LocalGet(size),
-            I::I32LtU,
-            I::Select,
-            I::MemoryCopy { src_mem: 0, dst_mem: 0 },
-            I::LocalGet(self.state),
-            I::I32Const(1),
-            I::I32Eq,
-            IF,
+            I::I32Const(func.cast_signed()),
+            I::Call(self.checker.ask),
+            I::LocalSet(self.frame),
+            I::I32Const(0),
+            I::GlobalSet(self.checker.site),
         ]);
-        self.free(block, told);
-        self.push(&[I::Drop]);
-        self.trim();
-        self.push(&[I::End, I::LocalGet(result), I::End]);
     }
 }

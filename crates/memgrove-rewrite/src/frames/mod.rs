@@ -25,6 +25,7 @@ pub(crate) use self::host::{Behind, host};
 pub(crate) use self::reach::{Others, Reach};
 pub(crate) use self::stack::{IF, Stacks};
 
+use crate::check::Layout;
 use crate::edit::{Address, Edits, Segment};
 use crate::graft::{Constant, Data, Donor, GraftError, Item, Joint, Roots, graft};
 
@@ -51,8 +52,8 @@ pub(crate) enum Contents {
     Log,
     /// The log of some blocks.
     Sample(Sample),
-    /// Reports of misuse.
-    Reports,
+    /// Reports of misuse, with blocks that lie so.
+    Reports(Layout),
 }
 
 /// The recorder that a module gets.
@@ -286,7 +287,8 @@ fn header(original: &[u8; 32], contents: Contents, parts: Parts, log_end: u32) -
     match contents {
         Contents::Log => {}
         Contents::Sample(sample) => put(layout::SAMPLE_BYTES, sample.mean_bytes.max(1).to_le_bytes()),
-        Contents::Reports => put(layout::IS_CHECK, 1_u32.to_le_bytes()),
+        Contents::Reports(Layout::Apart) => put(layout::IS_CHECK, layout::check::APART.to_le_bytes()),
+        Contents::Reports(Layout::Same) => put(layout::IS_CHECK, layout::check::SAME.to_le_bytes()),
     }
     bytes.extend(original);
     if parts.nodes() != Parts::OWN.nodes() {

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use wasm_encoder::reencode::{Error as ReencodeError, Reencode};
-use wasm_encoder::{ConstExpr, Function, GlobalType, Instruction, TableType};
+use wasm_encoder::{ConstExpr, Function, GlobalType, Instruction, TableType, ValType};
 use wasmparser::{DataKind, Import, Operator};
 
 use super::donor::{Donor, Init, Offset, Segment, imported, offset};
+use super::wide::{Around, Wide};
 use super::{Closure, Constant, Data, GraftError, Item, Joint, from_reencode, unsupported};
 use crate::edit::{Address, Body, Edits, Elements, Segment as NewSegment, signature};
 
@@ -98,6 +99,7 @@ struct Copier<'c, 'a> {
     tables: BTreeMap<u32, u32>,
     memories: BTreeMap<u32, u32>,
     globals: BTreeMap<u32, u32>,
+    wide: Wide,
     constants: BTreeMap<u32, Constant>,
     data: BTreeMap<u32, u32>,
     types: BTreeMap<u32, u32>,
@@ -112,6 +114,7 @@ impl<'c, 'a> Copier<'c, 'a> {
             tables: BTreeMap::new(),
             memories: BTreeMap::new(),
             globals: BTreeMap::new(),
+            wide: Wide::default(),
             constants: BTreeMap::new(),
             data: BTreeMap::new(),
             types: BTreeMap::new(),
@@ -120,9 +123,16 @@ impl<'c, 'a> Copier<'c, 'a> {
 
     fn bind_memories(&mut self, edits: &Edits<'_, '_>, closure: &Closure) -> Result<(), GraftError> {
         for &memory in &closure.memories {
+            let is_64 = self.donor.sections.memories.get(memory as usize).is_some_and(|ty| ty.memory64);
+            let mut is_wide = false;
             let index = match self.donor.imports.memories.get(memory as usize) {
                 Some(import) => match bound(self.joint, import)? {
                     Item::Memory(index) => index,
+                    Item::WideMemory(index) if !is_64 => {
+                        is_wide = true;
+                        self.wide.memories.insert(memory);
+                        index
+                    }
                     _ => return Err(mismatch(import)),
                 },
                 None if closure.memories.range(imported(&self.donor.imports.memories)..).count() > 1 => {
@@ -130,8 +140,7 @@ impl<'c, 'a> Copier<'c, 'a> {
                 }
                 None => self.joint.memory.ok_or(GraftError::Memory)?,
             };
-            let is_64 = self.donor.sections.memories.get(memory as usize).is_some_and(|ty| ty.memory64);
-            if edits.memory_is_64(index) != Some(is_64) {
+            if edits.memory_is_64(index) != Some(is_64 || is_wide) {
                 return Err(GraftError::Memory);
             }
             self.memories.insert(memory, index);
@@ -146,6 +155,14 @@ impl<'c, 'a> Copier<'c, 'a> {
                 match bound(self.joint, import)? {
                     Item::Global(index) if self.is_such_global(edits.global_type(index), ty) => {
                         self.globals.insert(global, index);
+                    }
+                    Item::WideGlobal(index)
+                        if ty.content_type == wasmparser::ValType::I32
+                            && !closure.written_globals.contains(&global)
+                            && edits.global_type(index).is_some_and(|ty| ty.val_type == ValType::I64) =>
+                    {
+                        self.globals.insert(global, index);
+                        self.wide.globals.insert(global);
                     }
                     Item::Constant(constant)
                         if constant.ty() == ty.content_type && !closure.written_globals.contains(&global) =>
@@ -269,12 +286,32 @@ impl<'c, 'a> Copier<'c, 'a> {
 
     fn body(&mut self, func: u32) -> Result<Function, GraftError> {
         let body = self.donor.body(func).ok_or(unsupported("a function without a body"))?;
-        let mut copy = self.new_function_with_parsed_locals(body).map_err(from_reencode)?;
+        let mut locals = Vec::new();
+        for local in body.get_locals_reader()? {
+            let (count, ty) = local?;
+            locals.push((count, self.val_type(ty).map_err(from_reencode)?));
+        }
+        let params = self.donor.func_type(func).map_or(0, |ty| ty.params().len());
+        let wide = self.wide.of_body(body, &mut locals, params)?;
+        let mut copy = Function::new(locals);
         let mut reader = body.get_operators_reader()?;
         // Position-independent code adds where a datum lies to where all of them do, also where that is 0.
         let mut zero = None;
         while !reader.eof() {
+            let around = match &wide {
+                Some(kept) => self.wide.around(&reader.clone().read()?, kept)?,
+                None => Around::default(),
+            };
             let instruction = self.parse_instruction(&mut reader).map_err(from_reencode)?;
+            if !around.is_empty() {
+                let zero = zero.take();
+                for instruction in
+                    zero.iter().chain(&around.before).chain([&instruction]).chain(&around.after)
+                {
+                    copy.instruction(instruction);
+                }
+                continue;
+            }
             match (zero.take(), instruction) {
                 (Some(_), Instruction::I32Add) => {}
                 (before, instruction) => {

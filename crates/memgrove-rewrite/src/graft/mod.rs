@@ -4,6 +4,7 @@
 //! donor bytes ─► Donor         what it defines, imports and exports            donor.rs
 //!             ─► Closure       what its chosen functions reach                 closure.rs
 //!             ─► graft()       all of that in the edits of the host module     copy.rs
+//!             ─► wide          addresses of 32 bits in a memory of 64          wide.rs
 //! ```
 //!
 //! The closure of a function is what it calls or refers to, the globals and tables that these use, the functions
@@ -20,6 +21,7 @@
 mod closure;
 mod copy;
 mod donor;
+mod wide;
 
 use thiserror::Error;
 use wasmparser::Import;
@@ -37,6 +39,10 @@ pub enum Item {
     Global(u32),
     /// A memory with addresses of the same size.
     Memory(u32),
+    /// A memory with 64-bit addresses for one with 32-bit ones: the donor has its first 4 GiB.
+    WideMemory(u32),
+    /// A global of 64 bits for one of 32 that the donor's code does not write: it has the low half.
+    WideGlobal(u32),
     /// A table with elements of the same type.
     Table(u32),
     /// A number in place of a global that the donor's code does not write.

@@ -39,6 +39,7 @@ pub use self::growth::{Beyond, Growth};
 pub use self::heap::To;
 pub use self::observe::{LOG_BYTES, NO_FILL, Observed, RECORD_BYTES, RETURNED, observe};
 pub use self::refusal::{Refusal, Why};
+pub(crate) use self::role::has_wide_addresses;
 pub use self::role::{Member, ROLES, Role, is_replaceable};
 
 use self::bytes::Bytes;
@@ -69,6 +70,8 @@ pub struct Manners {
     /// The word before a block is its length, with two flags of which neither is set for a block that was mapped by itself:
     /// dlmalloc's. Code that reads it may have been inlined.
     pub marks_mapped_blocks: bool,
+    /// So many words right before each block are the allocator's own; 0: none, or it is not known for certain.
+    pub words_before: u32,
     /// `malloc(0)` returns null; else it is a block of the least size. Found in the code.
     pub(crate) zero_is_null: bool,
     /// Where errno is, and the number for exhausted memory: found in the code.

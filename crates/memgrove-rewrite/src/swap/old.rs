@@ -17,7 +17,7 @@ use super::knows::{Knows, inner, knows, told};
 use super::own::{Errno, Own, snapshot, state};
 use super::reach::{forwarded, is_lowest, reach, roots};
 use super::reader::Reader;
-use super::role::{Member, Role};
+use super::role::{Member, Role, has_wide_addresses};
 use super::shared::{free_word, own_break};
 use super::{Refusal, Why, refusal};
 
@@ -228,7 +228,8 @@ fn infer(
     replaced: &BTreeMap<u32, Member>,
     inlined: Inlined,
 ) -> Option<Member> {
-    if !facts.func_type(func)?.is_written("i32 i32 -> i32") {
+    let ty = if has_wide_addresses(facts) { "i64 i64 -> i64" } else { "i32 i32 -> i32" };
+    if !facts.func_type(func)?.is_written(ty) {
         return None;
     }
     let calls = |role: Role| {
@@ -343,7 +344,8 @@ fn only_primes(code: &Code<'_>, func: u32, survives: &dyn Fn(u32) -> bool) -> bo
 fn only_trims(facts: &Facts<'_>, func: u32) -> bool {
     const NAMES: [&str; 2] = ["malloc_trim", "_malloc_trim"];
     let is_named = NAMES.iter().any(|name| facts.exported_func(name) == Some(func));
-    is_named && facts.func_type(func).is_some_and(|ty| ty.is_written("i32 -> i32"))
+    let ty = if has_wide_addresses(facts) { "i64 -> i32" } else { "i32 -> i32" };
+    is_named && facts.func_type(func).is_some_and(|own| own.is_written(ty))
 }
 
 /// Whether a function with this role begins with a branch for the length 0, which is this parameter.
@@ -356,7 +358,7 @@ fn asks_for_zero(code: &Code<'_>, replaced: &BTreeMap<u32, Member>, role: Role, 
                 window,
                 [
                     Operator::LocalGet { local_index },
-                    Operator::I32Eqz,
+                    Operator::I32Eqz | Operator::I64Eqz,
                     Operator::BrIf { .. } | Operator::If { .. }
                 ] if *local_index == length
             )

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use memgrove_module::{Code, PAGE_BYTES};
 
 use super::reader::Reader;
-use super::role::Member;
+use super::role::{Member, has_wide_addresses};
 use super::shared::Start;
 use super::uses::Far;
 
-/// Bytes of a variable of the allocator.
+/// Bytes of a variable of the allocator, where addresses have 32 bits.
 pub(super) const WORD_BYTES: u32 = 4;
+/// The same with 64 bits.
+const WIDE_WORD_BYTES: u32 = 8;
 /// The numbers that C libraries store to errno when memory is refused, and for a bad argument: Linux's and WASI's.
 pub(super) const ERRNOS: [i32; 4] = [12, 22, 28, 48];
 
@@ -23,6 +25,8 @@ pub(super) struct Own {
     pub heap: Option<u32>,
     pub errno: Option<(Errno, i32)>,
     pub break_cell: Option<u32>,
+    /// Bytes of a variable that holds an address.
+    word_bytes: u32,
 }
 
 /// Where a program's errno is.
@@ -47,7 +51,7 @@ impl Errno {
 impl Own {
     /// An address of the state that a word at an address shares bytes with.
     pub fn near(&self, at: u32) -> Option<&u32> {
-        self.state.range(at.saturating_sub(WORD_BYTES - 1)..at.saturating_add(WORD_BYTES)).next()
+        self.state.range(at.saturating_sub(self.word_bytes - 1)..at.saturating_add(self.word_bytes)).next()
     }
 }
 
@@ -129,7 +133,8 @@ pub(super) fn state<'o>(
             && state.contains(word)
             && !atomics.iter().any(|(at, _)| overlap(*at, *word))
     });
-    Own { state, words, heap: heaps.first().copied(), errno, break_cell }
+    let word_bytes = if has_wide_addresses(reader.code.facts()) { WIDE_WORD_BYTES } else { WORD_BYTES };
+    Own { state, words, heap: heaps.first().copied(), errno, break_cell, word_bytes }
 }
 
 /// Whether two words have bytes in common.

@@ -7,7 +7,7 @@ use memgrove_module::allocator::Param;
 use memgrove_module::facts::{ExternKind, Facts};
 use wasmparser::Operator;
 
-use super::role::{Member, Role};
+use super::role::{Member, Role, has_wide_addresses};
 
 /// Functions that hand their arguments on, one after the other; and bytes of one. A quarter of either is
 /// enough for the corpus and the samples.
@@ -44,13 +44,15 @@ fn forwarded_once(code: &Code<'_>, member: Member) -> Option<Member> {
     }
     let heap = member.has_heap.then_some(Param::Heap);
     let meanings: Vec<Param> = heap.into_iter().chain(member.role.params().iter().copied()).collect();
+    let is_wide = has_wide_addresses(facts);
     let mut handed = BTreeSet::new();
     let mut meant = |(at, operator): (usize, &Operator<'_>)| match operator {
         Operator::LocalGet { local_index } => {
             handed.insert(*local_index);
             meanings.get(*local_index as usize).copied()
         }
-        Operator::I32Const { .. } if at == 0 && !member.has_heap => Some(Param::Heap),
+        Operator::I32Const { .. } if at == 0 && !member.has_heap && !is_wide => Some(Param::Heap),
+        Operator::I64Const { .. } if at == 0 && !member.has_heap && is_wide => Some(Param::Heap),
         _ => None,
     };
     let params: Vec<Param> = arguments.iter().enumerate().map(&mut meant).collect::<Option<_>>()?;

@@ -8,7 +8,8 @@ use memgrove_module::facts::{Facts, Numbers};
 use wasmparser::Operator;
 
 use super::own::WORD_BYTES;
-use super::uses::Uses;
+use super::role::has_wide_addresses;
+use super::uses::{Uses, most_flags};
 
 /// Bytes of bodies whose flow is kept; decoded they take 40 times that. Functions that hold code of an allocator's are a few:
 /// those of the corpus have 85 KB at most.
@@ -89,8 +90,9 @@ impl Glance {
     /// look before an address.
     fn at(facts: &Facts<'_>, func: u32) -> Option<Self> {
         // A header is nearer, but an offset may be added to what is left.
-        const SMALL: std::ops::RangeInclusive<i32> = 1..=4096;
-        const FLAGS: std::ops::RangeInclusive<i32> = 1..=3;
+        const SMALL: std::ops::RangeInclusive<i64> = 1..=4096;
+        let is_wide = has_wide_addresses(facts);
+        let flags = 1..=most_flags(is_wide);
         let mut numbers = Vec::new();
         let (mut looks_before, mut subtracts, mut has_small) = (false, false, false);
         let (mut takes_bits, mut has_flags) = (false, false);
@@ -105,19 +107,27 @@ impl Glance {
                 Operator::I32Const { value } => {
                     numbers.push(value.cast_unsigned());
                     looks_before |= (-4096..0).contains(&value);
-                    constant = Some(value);
-                    has_flags |= FLAGS.contains(&value);
+                    constant = Some(i64::from(value));
+                    has_flags |= flags.contains(&i64::from(value));
                 }
-                Operator::I32Sub => match before {
-                    Some(value) => looks_before |= SMALL.contains(&value) && !was_of_global,
-                    // What is taken away came by a local.
-                    None => subtracts = true,
-                },
+                Operator::I64Const { value } if is_wide => {
+                    numbers.extend(u32::try_from(value));
+                    looks_before |= (-4096..0).contains(&value);
+                    constant = Some(value);
+                    has_flags |= flags.contains(&value);
+                }
+                Operator::I32Sub | Operator::I64Sub if is_wide || operator == Operator::I32Sub => {
+                    match before {
+                        Some(value) => looks_before |= SMALL.contains(&value) && !was_of_global,
+                        // What is taken away came by a local.
+                        None => subtracts = true,
+                    }
+                }
                 // Whatever is done with the constant, it may be taken away later.
                 Operator::LocalSet { .. } | Operator::LocalTee { .. } | Operator::End | Operator::Select => {
                     has_small |= before.is_some_and(|value| SMALL.contains(&value))
                 }
-                Operator::I32And => takes_bits = true,
+                Operator::I32And | Operator::I64And => takes_bits = true,
                 other => {
                     if let Some(access) = memory_access(&other) {
                         numbers.extend(u32::try_from(access.memarg.offset));

@@ -3,11 +3,11 @@
 use std::fmt;
 
 use memgrove_module::Facts;
-use memgrove_module::facts::{ExternKind, PAGE_SIZE_LOG2};
+use memgrove_module::facts::{ExternKind, PAGE_SIZE_LOG2, ValType};
 use thiserror::Error;
 
 use super::Options;
-use super::role::{Member, Role, is_replaceable};
+use super::role::{Member, Role, has_wide_addresses, is_replaceable};
 
 /// How a function knows the allocator from inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,10 +190,11 @@ fn and_others(others: u32) -> String {
 
 /// What speaks against these members: one is no function of the module's, or cannot be what it is said to be.
 pub(super) fn of_members(facts: &Facts<'_>, members: &[Member]) -> Result<(), Refusal> {
+    let address = if has_wide_addresses(facts) { ValType::I64 } else { ValType::I32 };
     for member in members {
         let ty = facts.func_type(member.func).filter(|_| facts.function(member.func).is_some());
         let ty = ty.ok_or(Refusal::NoFunction { func: member.func })?;
-        if !member.fits(ty) {
+        if !member.fits(ty, address) {
             return Err(Refusal::Role { func: member.func, role: member.role, ty: ty.to_string() });
         }
         if !is_replaceable(member.role) {

@@ -3,7 +3,7 @@
 use wasm_encoder::ValType;
 
 pub use memgrove_module::allocator::{ROLES, Role};
-use memgrove_module::facts::{self, FuncType};
+use memgrove_module::facts::{self, Facts, FuncType};
 
 /// Whether there is an adaptor for it. The others stand on functions that are replaced, and call them.
 #[must_use]
@@ -12,6 +12,11 @@ pub const fn is_replaceable(role: Role) -> bool {
         role,
         Role::SizedFree | Role::SizedRealloc | Role::BindgenRealloc | Role::CabiRealloc | Role::New
     )
+}
+
+/// Addresses of the module's first memory have 64 bits.
+pub(crate) fn has_wide_addresses(facts: &Facts<'_>) -> bool {
+    facts.memories.first().is_some_and(|memory| memory.ty.memory64)
 }
 
 /// A function of the allocator that is replaced.
@@ -33,10 +38,9 @@ impl Member {
         self.role.takes_block().then_some(u32::from(self.has_heap))
     }
 
-    /// Whether a function of this type can have the role.
-    pub(crate) fn fits(&self, ty: &FuncType) -> bool {
-        let i32 = facts::ValType::I32;
-        self.role.fits(self.has_heap, &i32, &i32, (ty.params(), ty.results()))
+    /// Whether a function of this type can have the role, where addresses are of this type.
+    pub(crate) fn fits(&self, ty: &FuncType, address: facts::ValType) -> bool {
+        self.role.fits(self.has_heap, &address, &facts::ValType::I32, (ty.params(), ty.results()))
     }
 }
 

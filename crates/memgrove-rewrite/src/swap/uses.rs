@@ -6,6 +6,7 @@ use memgrove_module::code::{AccessKind, Code, Flow, MemoryAccess, memory_access}
 use wasmparser::Operator;
 
 use super::own::WORD_BYTES;
+use super::role::has_wide_addresses;
 
 /// Addresses below are taken for numbers: linkers leave the first kilobyte free.
 const FIRST_ADDRESS: i64 = 1024;
@@ -14,8 +15,15 @@ const DEPTH: usize = 16;
 /// How far before a block its header may begin, in bytes. With a quarter of it, and with four times
 /// as much, nothing changes for the corpus and the samples.
 pub(super) const HEADER_BYTES: i64 = 64;
-/// Where allocators keep a length and flags, from a block, in bytes.
+/// Where allocators keep a length and flags, from a block, in bytes; the second half where addresses have 64 bits.
 const HEADER_WORDS: [i64; 2] = [-4, -8];
+const WIDE_HEADER_WORDS: [i64; 2] = [-8, -16];
+
+/// The greatest number that allocators take from a header as flags.
+pub(super) const fn most_flags(is_wide: bool) -> i64 {
+    // A block of 64-bit words begins at a multiple of 8 at least.
+    if is_wide { 7 } else { 3 }
+}
 
 /// What a function does with memory.
 #[derive(Debug, Default)]
@@ -100,9 +108,10 @@ struct Handed {
 
 impl Handed {
     /// Calls that are handed what lies a little behind an address that is accessed: callee and position.
-    fn behind_access(&self) -> BTreeSet<(u32, u32)> {
+    fn behind_access(&self, is_wide: bool) -> BTreeSet<(u32, u32)> {
+        let words = if is_wide { WIDE_HEADER_WORDS } else { HEADER_WORDS };
         let is_before = |base: Base, distance: i64| {
-            HEADER_WORDS.into_iter().any(|word| self.accessed.contains(&(base, distance + word)))
+            words.into_iter().any(|word| self.accessed.contains(&(base, distance + word)))
         };
         let behind = self.passed.iter().filter(|(base, distance, ..)| is_before(*base, *distance));
         behind.map(|(.., callee, position)| (*callee, *position)).collect()
@@ -114,17 +123,22 @@ impl Uses {
     pub fn of(code: &Code<'_>, func: u32) -> Option<Self> {
         let flow = Flow::of(code, func)?;
         let params = u32::try_from(code.facts().func_type(func)?.params().len()).ok()?;
-        let reader = Reader { flow: &flow, params };
+        let is_wide = has_wide_addresses(code.facts());
+        let reader = Reader { flow: &flow, params, is_wide };
         let mut uses = Self::default();
         let mut handed = Handed::default();
         // Who takes no bits apart asks for no flags; to see that once costs less than to follow each word that is loaded.
-        let takes_bits = flow.code.iter().any(|operator| matches!(operator, Operator::I32And));
+        let takes_bits =
+            flow.code.iter().any(|operator| matches!(operator, Operator::I32And | Operator::I64And));
         for (at, operator) in flow.code.iter().enumerate() {
             match memory_access(operator) {
                 Some(MemoryAccess { kind: AccessKind::Plain, memarg, width_bytes, writes, .. }) => {
                     let offset = i64::try_from(memarg.offset).unwrap_or(i64::MAX);
-                    let taken_by =
-                        if takes_bits && may_be_flags(operator) { flow.uses(at) } else { Vec::new() };
+                    let taken_by = if takes_bits && may_be_flags(operator, is_wide) {
+                        flow.uses(at)
+                    } else {
+                        Vec::new()
+                    };
                     if is_taken_apart(&flow, at, &taken_by)
                         && let Some((base, distance)) = based(&flow, params, at, 0)
                     {
@@ -195,7 +209,7 @@ impl Uses {
                 }
             }
         }
-        uses.before_handed = handed.behind_access();
+        uses.before_handed = handed.behind_access(is_wide);
         Some(uses)
     }
 
@@ -241,7 +255,7 @@ impl Uses {
                 if (-HEADER_BYTES..0).contains(&base.wrapping_add(offset)) {
                     self.before_results.insert((callee, place, is_test));
                 }
-                if code.has_type(callee, "-> i32") {
+                if code.has_type(callee, if has_wide_addresses(code.facts()) { "-> i64" } else { "-> i32" }) {
                     self.note_far(Far::Result(callee), base.wrapping_add(offset), is_store, value);
                 }
             }
@@ -281,32 +295,48 @@ fn puts_constant(flow: &Flow<'_>, at: usize) -> bool {
 /// of what is loaded.
 fn is_taken_apart(flow: &Flow<'_>, at: usize, uses: &[(usize, usize)]) -> bool {
     let takes = |(user, which): &(usize, usize)| {
-        matches!(flow.code[*user], Operator::I32And)
-            && matches!(flow.const_operand(*user, 1 - (*which).min(1)), Some(1..=3 | -2 | -4 | -8))
+        let mask = flow.number_operand(*user, 1 - (*which).min(1));
+        match flow.code[*user] {
+            Operator::I32And => matches!(mask, Some(1..=3 | -2 | -4 | -8)),
+            Operator::I64And => matches!(mask, Some(1..=7 | -2 | -4 | -8 | -16)),
+            // The low half, of which the flags are taken then.
+            Operator::I32WrapI64 => true,
+            _ => false,
+        }
     };
-    matches!(flow.code[at], Operator::I32Load { .. }) && uses.iter().any(takes)
+    matches!(flow.code[at], Operator::I32Load { .. } | Operator::I64Load { .. }) && uses.iter().any(takes)
 }
 
 /// Whether an instruction loads a header, or the byte of it that holds the flags.
-fn may_be_flags(operator: &Operator<'_>) -> bool {
-    matches!(operator, Operator::I32Load { .. } | Operator::I32Load8U { .. } | Operator::I32Load8S { .. })
+fn may_be_flags(operator: &Operator<'_>, is_wide: bool) -> bool {
+    match operator {
+        Operator::I32Load { .. } | Operator::I32Load8U { .. } | Operator::I32Load8S { .. } => true,
+        Operator::I64Load { .. } | Operator::I64Load8U { .. } => is_wide,
+        _ => false,
+    }
 }
 
 /// Whether what is loaded is only asked for its two lowest bits, and these only for being set: dlmalloc's
 /// "this block was not mapped", before it is cleared. `uses`: those of what is loaded.
 pub(super) fn is_flag_test(flow: &Flow<'_>, at: usize, uses: &[(usize, usize)]) -> bool {
-    may_be_flags(&flow.code[at])
+    may_be_flags(&flow.code[at], true)
         && !uses.is_empty()
         && uses.iter().all(|&(user, which)| {
-            matches!(flow.code[user], Operator::I32And)
-                && matches!(flow.const_operand(user, 1 - which.min(1)), Some(1..=3))
-                && flow.is_truth(user)
+            let most = match flow.code[user] {
+                Operator::I32And => most_flags(false),
+                Operator::I64And => most_flags(true),
+                _ => 0,
+            };
+            let flags = flow.number_operand(user, 1 - which.min(1));
+            flags.is_some_and(|flags| (1..=most).contains(&flags)) && flow.is_truth(user)
         })
 }
 
 struct Reader<'f, 'a> {
     flow: &'f Flow<'a>,
     params: u32,
+    /// Addresses have 64 bits.
+    is_wide: bool,
 }
 
 impl Reader<'_, '_> {
@@ -324,16 +354,28 @@ impl Reader<'_, '_> {
             |which| self.flow.operand(at, which).map_or(Address::Other, |value| self.value(value, depth + 1));
         match &self.flow.code[at] {
             Operator::I32Const { value } => Address::Constant(i64::from(value.cast_unsigned())),
+            // Distances below 0, and addresses below 4 GiB.
+            Operator::I64Const { value } if self.is_wide => {
+                match i32::try_from(*value).is_ok() || u32::try_from(*value).is_ok() {
+                    true => Address::Constant(i64::from(low(*value))),
+                    false => Address::Other,
+                }
+            }
             Operator::LocalGet { local_index } if *local_index < self.params => {
                 Address::Param(*local_index, 0)
             }
             Operator::Call { function_index } => Address::Result(*function_index, 0),
             Operator::GlobalGet { global_index } => Address::Global(*global_index, 0),
             Operator::I32Add => sum(operand(0), operand(1)),
-            Operator::I32Sub => match operand(1) {
-                Address::Constant(value) => sum(operand(0), Address::Constant(-signed(value))),
-                _ => Address::Other,
-            },
+            Operator::I64Add if self.is_wide => sum(operand(0), operand(1)),
+            Operator::I32Sub | Operator::I64Sub
+                if self.is_wide || matches!(self.flow.code[at], Operator::I32Sub) =>
+            {
+                match operand(1) {
+                    Address::Constant(value) => sum(operand(0), Address::Constant(-signed(value))),
+                    _ => Address::Other,
+                }
+            }
             _ => Address::Other,
         }
     }
@@ -352,24 +394,24 @@ pub(super) enum Base {
 pub(super) fn based(flow: &Flow<'_>, params: u32, at: usize, which: usize) -> Option<(Base, i64)> {
     let (mut value, mut distance) = (flow.operand(at, which)?, 0_i64);
     for _ in 0..DEPTH {
-        let constant = |which| flow.const_operand(value, which).map(i64::from);
+        let constant = |which| flow.number_operand(value, which);
         let (other, more) = match flow.code[value] {
-            Operator::I32Add => match (constant(0), constant(1)) {
+            Operator::I32Add | Operator::I64Add => match (constant(0), constant(1)) {
                 (_, Some(more)) => (0, more),
                 (Some(more), None) => (1, more),
                 (None, None) => break,
             },
-            Operator::I32Sub => match constant(1) {
-                Some(more) => (0, -more),
+            Operator::I32Sub | Operator::I64Sub => match constant(1) {
+                Some(more) => (0, more.wrapping_neg()),
                 None => break,
             },
             _ => break,
         };
         value = flow.operand(value, other)?;
-        distance += more;
+        distance = distance.wrapping_add(more);
     }
     match flow.code[value] {
-        Operator::I32Const { .. } => None,
+        Operator::I32Const { .. } | Operator::I64Const { .. } => None,
         Operator::LocalGet { local_index } if local_index < params => {
             Some((Base::Param(local_index), distance))
         }

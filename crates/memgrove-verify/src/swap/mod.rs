@@ -21,6 +21,9 @@ use memgrove_rewrite::swap::{Manners, Member, Options, Refusal, Role, To};
 /// Above it a conclusion cannot be otherwise.
 const CERTAIN: f32 = 0.9;
 
+/// Below it a conclusion rests on what toolchains usually do.
+const LIKELY: f32 = 0.7;
+
 /// Families of allocators under a collector, and whose it is.
 const COLLECTED: [(&str, &str); 6] = [
     ("assemblyscript", "AssemblyScript"),
@@ -42,8 +45,12 @@ pub fn options(report: &Report, to: To) -> Result<Options, Refusal> {
     }
     let functions = &report.allocator.functions;
     let members = functions.iter().filter_map(member).collect();
+    let mut manners = manners(family);
+    if report.allocator.identity.confidence.value() <= LIKELY {
+        manners.words_before = 0;
+    }
     let sbrk = functions.iter().find(|function| function.role == AllocatorRole::Sbrk);
-    Ok(Options { to, members, sbrk: sbrk.map(|function| function.func), manners: manners(family) })
+    Ok(Options { to, members, sbrk: sbrk.map(|function| function.func), manners })
 }
 
 /// What an allocator of this family does where the standards leave it free.
@@ -53,6 +60,13 @@ fn manners(family: &str) -> Manners {
     manners.rounds_alignment = family == "dlmalloc";
     manners.marks_mapped_blocks = family == "dlmalloc";
     manners.empty_is_alignment = family == "wee_alloc";
+    manners.words_before = match family {
+        // A length with flags.
+        "dlmalloc" | "emmalloc" => 1,
+        // The two neighbours.
+        "wee_alloc" => 2,
+        _ => 0,
+    };
     manners
 }
 

@@ -1,5 +1,6 @@
 //! Programs with one misuse of the heap each, and their twins without it.
 #![no_std]
+#![cfg_attr(target_arch = "wasm64", feature(simd_wasm64))]
 
 extern crate alloc;
 
@@ -179,8 +180,39 @@ fn clean() -> i32 {
     sum
 }
 
+/// The block in the middle of three of one size: nothing wrong, its last byte; a byte behind it read or written, a byte
+/// before. What was written over is not freed.
 #[unsafe(no_mangle)]
-extern "C" fn run(number: i32, bad: usize) -> i32 {
+unsafe extern "C" fn edge(size: i32, what: i32) -> i32 {
+    let size = size as usize;
+    unsafe {
+        let [before, block, after] = [(); 3].map(|()| take(size, 1));
+        let read = match what {
+            0 => {
+                put1(black_box(block).add(size - 1));
+                get1(black_box(block).add(size - 1)) + get1(black_box(block))
+            }
+            1 => get1(black_box(block).add(size)),
+            3 => get1(black_box(block).sub(1)),
+            2 => {
+                put1(black_box(block).add(size));
+                return 0;
+            }
+            _ => {
+                put1(black_box(block).sub(1));
+                return 0;
+            }
+        };
+        for block in [block, before, after] {
+            give(block, size, 1);
+        }
+        read
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn run(number: i32, bad: i32) -> i32 {
+    let bad = bad as usize;
     type Case = unsafe extern "C" fn(usize) -> i32;
     let cases: &[Case] = &[
         use_after_free_read, use_after_free_write, use_after_reuse, overflow_read_1, overflow_write_1,
