@@ -1,11 +1,12 @@
 //! `docs/programs.md`, from `results/programs.json`.
 
 use std::fmt::Write;
-use std::fs;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
+use memgrove_results::bench::stats::geometric_mean;
 use memgrove_results::programs::{Program, Programs, Taken};
 
+use crate::report;
 use crate::workspace::Workspace;
 
 /// What it is made of.
@@ -28,15 +29,7 @@ const SHOWN: [&str; 9] = [
 
 /// Writes the page, or says whether it is what the figures give.
 pub fn run(workspace: &Workspace, check: bool) -> Result<()> {
-    let read = |path: &str| fs::read_to_string(workspace.root().join(path)).with_context(|| path.to_owned());
-    let page = page(&serde_json::from_str(&read(FIGURES)?).context(FIGURES)?)?;
-    if !check {
-        return Ok(fs::write(workspace.root().join(PAGE), page)?);
-    }
-    if read(PAGE)? != page {
-        bail!("{PAGE} is not what {FIGURES} gives\nhint: cargo xtask report");
-    }
-    Ok(())
+    report::render(workspace, (FIGURES, PAGE), check, |figures, _| page(figures))
 }
 
 fn page(all: &Programs) -> Result<String> {
@@ -110,13 +103,10 @@ fn table(
     }
     let means = SHOWN.map(|allocator| {
         let ratios = all.programs.iter().filter_map(|one| Some(of(one, allocator)? / of(one, BASE)?));
-        let logarithms: Vec<f64> = ratios.map(f64::ln).collect();
-        let mean = (logarithms.iter().sum::<f64>() / logarithms.len() as f64).exp();
-        let count = if logarithms.len() < all.programs.len() {
-            format!(" ({})", logarithms.len())
-        } else {
-            String::new()
-        };
+        let ratios: Vec<f64> = ratios.collect();
+        let mean = geometric_mean(ratios.iter().copied()).unwrap_or(f64::NAN);
+        let count =
+            if ratios.len() < all.programs.len() { format!(" ({})", ratios.len()) } else { String::new() };
         format!("{mean:.3}{count}")
     });
     Ok(writeln!(out, "| in parts of dlmalloc's | {} |", means.join(" | "))?)

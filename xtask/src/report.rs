@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use serde::de::DeserializeOwned;
 use xshell::cmd;
 
 use crate::workspace::{Workspace, folder};
@@ -28,6 +29,27 @@ impl ReportArgs {
     pub fn checked() -> Self {
         Self { check: true, measure: false }
     }
+}
+
+/// Writes a page that is made of the figures in a JSON file, or says whether it is what they give. `make` gets the figures, and the
+/// page as it is, of which it may keep parts.
+pub fn render<T: DeserializeOwned>(
+    workspace: &Workspace,
+    (figures, page): (&str, &str),
+    check: bool,
+    make: impl FnOnce(&T, &str) -> Result<String>,
+) -> Result<()> {
+    let place = workspace.root().join(page);
+    let json = fs::read_to_string(workspace.root().join(figures)).with_context(|| figures.to_owned())?;
+    let before = fs::read_to_string(&place).unwrap_or_default();
+    let made = make(&serde_json::from_str(&json).with_context(|| figures.to_owned())?, &before)?;
+    if !check {
+        return Ok(fs::write(place, made)?);
+    }
+    if before != made {
+        bail!("{page} is not what {figures} gives\nhint: cargo xtask report");
+    }
+    Ok(())
 }
 
 pub fn run(workspace: &Workspace, args: &ReportArgs) -> Result<()> {

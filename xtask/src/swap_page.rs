@@ -1,11 +1,11 @@
 //! `docs/swap.md`, from `results/swap.json`.
 
 use std::fmt::Write;
-use std::fs;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use memgrove_results::swapped::{Figures, Package, Swaps};
 
+use crate::report;
 use crate::workspace::Workspace;
 
 /// What it is made of.
@@ -16,15 +16,7 @@ const CHANCE: f64 = 0.05;
 
 /// Writes the page, or says whether it is what the figures give.
 pub fn run(workspace: &Workspace, check: bool) -> Result<()> {
-    let read = |path: &str| fs::read_to_string(workspace.root().join(path)).with_context(|| path.to_owned());
-    let page = page(&serde_json::from_str(&read(FIGURES)?).context(FIGURES)?)?;
-    if !check {
-        return Ok(fs::write(workspace.root().join(PAGE), page)?);
-    }
-    if read(PAGE)? != page {
-        bail!("{PAGE} is not what {FIGURES} gives\nhint: cargo xtask report");
-    }
-    Ok(())
+    report::render(workspace, (FIGURES, PAGE), check, |figures, _| page(figures))
 }
 
 fn page(swaps: &Swaps) -> Result<String> {

@@ -3,10 +3,11 @@
 use std::fmt::Write;
 use std::fs;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use memgrove_results::bench::stats::Summary;
 
 use super::{AIM, Engine, Measured, QUIET, Run};
+use crate::report;
 use crate::workspace::Workspace;
 
 /// What it is made of.
@@ -23,15 +24,7 @@ pub(super) fn save(workspace: &Workspace, measured: &Measured) -> Result<()> {
 
 /// Writes the part of the page, or says whether it is what the figures give.
 pub fn run(workspace: &Workspace, check: bool) -> Result<()> {
-    let read = |path: &str| fs::read_to_string(workspace.root().join(path)).with_context(|| path.to_owned());
-    let measured = serde_json::from_str(&read(FIGURES)?).context(FIGURES)?;
-    let page = read(PAGE)?;
-    let made = replaced(&page, &part(&measured)?)?;
-    if !check {
-        return Ok(fs::write(workspace.root().join(PAGE), made)?);
-    }
-    ensure!(page == made, "{PAGE} is not what {FIGURES} gives\nhint: cargo xtask report");
-    Ok(())
+    report::render(workspace, (FIGURES, PAGE), check, |measured, page| replaced(page, &part(measured)?))
 }
 
 /// The page with another part under the heading.

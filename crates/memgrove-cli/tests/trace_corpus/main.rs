@@ -55,6 +55,13 @@ const TRUE_ERRORS: &[(&str, MisuseKind, &[Option<u32>])] = &[
     ("@polkadot/wasm-crypto@0.2.1", MisuseKind::WrongAlignment, &[None]),
 ];
 
+/// A package's module, from the corpus or from where it is in the package.
+fn module_of(modules: &[(String, Vec<u8>)], file: Option<&str>, package: &OwnJs) -> Option<Vec<u8>> {
+    let of_corpus = || modules.iter().find(|(id, _)| id == package.id).map(|(_, wasm)| wasm.clone());
+    let of_package = |file| fs::read(fix_support::fetch(package.package).ok()?.join(file)).ok();
+    file.map_or_else(of_corpus, of_package)
+}
+
 /// What the package prints with the traced module in place of its own, and the recordings.
 fn run_traced(
     package: &OwnJs,
@@ -212,9 +219,7 @@ fn check(
     let mut problems = Vec::new();
     let mut compared = BTreeSet::new();
     for (file, package) in packages {
-        let of_corpus = || modules.iter().find(|(id, _)| id == package.id).map(|(_, wasm)| wasm.clone());
-        let of_package = |file| fs::read(fix_support::fetch(package.package).ok()?.join(file)).ok();
-        let Some(wasm) = file.map_or_else(of_corpus, of_package) else { continue };
+        let Some(wasm) = module_of(&modules, file, package) else { continue };
         let wasm = &wasm;
         let (input, output) = (folder.join("in.wasm"), folder.join("out.wasm"));
         fs::write(&input, wasm).expect("a writable folder");

@@ -9,7 +9,7 @@ use std::fs;
 use memgrove_results::programs::Recorded;
 
 use super::own_js::{self, LARGE, Node, OwnJs, PACKAGES};
-use super::{fix_support, memgrove, run_traced};
+use super::{fix_support, memgrove, module_of, run_traced};
 
 /// A program, and what it does.
 struct Program {
@@ -87,9 +87,7 @@ fn programs_are_recorded() {
         if only.as_deref().is_some_and(|only| only != name) {
             continue;
         }
-        let of_corpus = || modules.iter().find(|(id, _)| id == package.id).map(|(_, wasm)| wasm.clone());
-        let of_package = |file| fs::read(fix_support::fetch(package.package).ok()?.join(file)).ok();
-        let wasm = file.map_or_else(of_corpus, of_package).expect("the module is there");
+        let wasm = module_of(&modules, file, &package).expect("the module is there");
         let (input, output) = (folder.path().join("in.wasm"), folder.path().join("out.wasm"));
         fs::write(&input, &wasm).expect("a writable folder");
         let trace = memgrove(&["trace", &input.to_string_lossy(), "-o", &output.to_string_lossy()])

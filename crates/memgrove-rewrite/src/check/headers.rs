@@ -73,14 +73,12 @@ fn tests(
 ) -> Result<BTreeMap<u32, BTreeSet<usize>>, CheckError> {
     let facts = code.facts();
     let mut tests = old.tests.clone();
-    let is_own =
-        |func: &u32| old.replaced.contains_key(func) || old.dead.contains(func) || old.primers.contains(func);
     let callers: BTreeSet<u32> = old
         .replaced
         .values()
         .filter(|member| member.role.is_new_block())
         .flat_map(|member| code.callers(member.func).to_vec())
-        .filter(|func| !is_own(func))
+        .filter(|func| !old.is_own(*func))
         .collect();
     let mut handed = BTreeSet::new();
     for caller in callers {
@@ -89,7 +87,7 @@ fn tests(
         handed.extend(uses.handed.iter().filter(|(.., from)| is_block(from)).map(|(to, at, _)| (*to, *at)));
     }
     for (func, param) in handed {
-        if is_own(&func) || facts.function(func).is_none() {
+        if old.is_own(func) || facts.function(func).is_none() {
             continue;
         }
         let Some(uses) = reader.uses(func) else { continue };

@@ -68,9 +68,6 @@ pub(super) fn heaps(code: &Code<'_>, reader: &mut Reader<'_, '_>, old: &Old) -> 
 fn kept(code: &Code<'_>, reader: &mut Reader<'_, '_>, old: &Old, member: Member) -> Option<BTreeSet<Kept>> {
     let facts = code.facts();
     let stack = code.stack_pointer().map(|pointer| pointer.global);
-    let is_own = |func: u32| {
-        old.replaced.contains_key(&func) || old.dead.contains(&func) || old.primers.contains(&func)
-    };
     let mut kept = BTreeSet::from([Kept::Function(member.func)]);
     // Where the heap is handed, that is what it works on.
     if member.has_heap {
@@ -97,7 +94,7 @@ fn kept(code: &Code<'_>, reader: &mut Reader<'_, '_>, old: &Old, member: Member)
         kept.extend(written.chain(uses.loads.iter().copied()).map(Kept::Variable));
         // Whoever is behind a table may keep anything.
         for callee in returning(code, func)? {
-            if is_own(callee) && kept.insert(Kept::Function(callee)) {
+            if old.is_own(callee) && kept.insert(Kept::Function(callee)) {
                 open.push(callee);
             }
         }

@@ -16,9 +16,6 @@ const MOST: usize = 64;
 /// or is told where something is kept, as an allocator below this one does. Copying and clearing memory is no such thing.
 pub(super) fn shared(code: &Code<'_>, reader: &mut Reader<'_, '_>, old: &Old) -> Option<u32> {
     let facts = code.facts();
-    let is_own = |func: u32| {
-        old.replaced.contains_key(&func) || old.dead.contains(&func) || old.primers.contains(&func)
-    };
     let frees = old.replaced.values().filter(|member| member.role.takes_block());
     let mut open: Vec<u32> = frees.map(|member| member.func).collect();
     let mut seen: BTreeSet<u32> = open.iter().copied().collect();
@@ -36,7 +33,7 @@ pub(super) fn shared(code: &Code<'_>, reader: &mut Reader<'_, '_>, old: &Old) ->
             if is_seen || facts.function(callee).is_none() || !seen.insert(callee) {
                 continue;
             }
-            if !is_own(callee) {
+            if !old.is_own(callee) {
                 let keeps = reader.uses(callee).is_none_or(|uses| !uses.stores.is_empty());
                 if keeps || constants.contains(&callee) {
                     return Some(callee);

@@ -71,6 +71,11 @@ pub(crate) enum Inlined {
 }
 
 impl Old {
+    /// Whether a function is a part of the allocator: known to the program, or only what stands behind those that are.
+    pub(crate) fn is_own(&self, func: u32) -> bool {
+        self.replaced.contains_key(&func) || self.dead.contains(&func) || self.primers.contains(&func)
+    }
+
     /// Finds what has to be replaced. Linear in the module, for each round in which something is added.
     pub fn find(
         reader: &mut Reader<'_, '_>,
