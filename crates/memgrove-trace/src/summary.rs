@@ -15,6 +15,8 @@ pub struct Summary {
     pub reallocations: u64,
     /// Calls that give back.
     pub frees: u64,
+    /// Bytes that a heap copies which moves a block whenever its size changes: the smaller of both sizes each time.
+    pub copied_bytes: u64,
     /// Sum of the sizes of all allocations.
     pub allocated_bytes: u64,
     /// Largest sum of live bytes.
@@ -50,6 +52,7 @@ pub fn summarize(bytes: &[u8]) -> Result<Summary, Error> {
             Event::Reallocate { age, new_size_bytes } => {
                 let old = slot(&mut sizes, age, offset)?.replace(new_size_bytes).unwrap_or(0);
                 summary.reallocations += 1;
+                summary.copied_bytes = summary.copied_bytes.saturating_add(old.min(new_size_bytes));
                 summary.live_bytes = summary.live_bytes.saturating_sub(old).saturating_add(new_size_bytes);
             }
             Event::Free { age } => {

@@ -44,6 +44,7 @@ fn a_summary_adds_up() {
     let summary = summarize(&sample()).unwrap();
     assert_eq!((summary.threads, summary.allocations, summary.zeroed), (3, 3, 1));
     assert_eq!((summary.reallocations, summary.frees), (1, 2));
+    assert_eq!(summary.copied_bytes, 24);
     assert_eq!((summary.peak_live_bytes, summary.peak_live_blocks, summary.live_bytes), (70_300, 2, 1));
     assert_eq!(summary.allocated_bytes, 70_025);
 }

@@ -112,7 +112,7 @@ impl Replayers {
 
         let floor = all.iter().find(|(info, _)| info.role == Role::Floor);
         // The floor copies at each reallocation, which is an allocator's own doing.
-        let copied = trace.copied_bytes();
+        let copied = summary.copied_bytes;
         let floor_fuel = (floor.and_then(|(_, floor)| floor.figures))
             .map_or(0, |figures| figures.fuel.saturating_sub(copied));
         let copied_steps =

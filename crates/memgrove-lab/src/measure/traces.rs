@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use memgrove_trace::{Decoder, Event, Summary};
+use memgrove_trace::Summary;
 
 use super::catalogue::sha256;
 use super::subject::{Task, Work};
@@ -18,7 +18,6 @@ pub struct Trace {
     bytes: Vec<u8>,
     slots: u32,
     summary: Summary,
-    copied_bytes: u64,
 }
 
 /// A trace cannot be used.
@@ -76,14 +75,7 @@ impl Trace {
             source: format!("a recorded trace, SHA-256 {}", sha256(&bytes)),
             kind: WorkloadKind::Trace,
         };
-        let copied_bytes = copied_bytes(&bytes).map_err(broken)?;
-        Ok(Self { info, bytes, slots, summary, copied_bytes })
-    }
-
-    /// Bytes that a heap copies which moves a block whenever its size changes: the smaller of both sizes each time.
-    #[must_use]
-    pub fn copied_bytes(&self) -> u64 {
-        self.copied_bytes
+        Ok(Self { info, bytes, slots, summary })
     }
 
     /// What it holds.
@@ -132,24 +124,4 @@ mod tests {
         let error = Trace::read(Path::new("no.mgtr")).unwrap_err().to_string();
         assert!(error.starts_with("no.mgtr: "), "{error}");
     }
-}
-
-/// See [`Trace::copied_bytes`].
-fn copied_bytes(trace: &[u8]) -> Result<u64, memgrove_trace::Error> {
-    let mut sizes: Vec<u64> = Vec::new();
-    let mut copied = 0_u64;
-    for event in Decoder::new(trace)? {
-        match event? {
-            Event::Allocate { size_bytes, .. } => sizes.push(size_bytes),
-            Event::Reallocate { age, new_size_bytes } => {
-                let at =
-                    usize::try_from(age).ok().and_then(|age| sizes.len().checked_sub(age.checked_add(1)?));
-                let Some(size) = at.and_then(|at| sizes.get_mut(at)) else { continue };
-                copied = copied.saturating_add(new_size_bytes.min(*size));
-                *size = new_size_bytes;
-            }
-            Event::Free { .. } | Event::Thread { .. } => {}
-        }
-    }
-    Ok(copied)
 }

@@ -28,7 +28,8 @@ use crate::pages::{FREE, LARGE, LOOKS, NO_PAGE, PAGE, SPAN, address, slab_of};
 use crate::source::PageSource;
 use crate::word::at;
 
-/// A slab grows with the number of its class's pages, up to so many: longer ones seldom become whole again.
+/// A slab grows with the number of its class's pages, up to so many, or to what its regions fill without a rest: longer ones
+/// seldom become whole again.
 const SLAB_PAGES_MAX: usize = 4;
 
 /// For how many pages of the heap a call must have missed the cache before the next flush.
