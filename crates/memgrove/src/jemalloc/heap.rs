@@ -16,8 +16,6 @@ pub(super) struct Heap<S> {
     pub(super) classes: [Class; COUNT],
     /// A flush is due when so many pages were given.
     pub(super) flush_at: usize,
-    /// By how many doublings the next flush is put off, because the last freed next to nothing.
-    pub(super) patience: u32,
     /// Calls since the last flush that the cache did not serve.
     pub(super) misses: usize,
     /// Where slabs and large blocks come from.
@@ -51,7 +49,6 @@ impl<S: PageSource> Heap<S> {
             cache: [null_mut(); COUNT],
             classes: [Class::EMPTY; COUNT],
             flush_at: 0,
-            patience: 0,
             misses: 0,
             pages: Pages::new(source),
         }

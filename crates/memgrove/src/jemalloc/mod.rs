@@ -41,7 +41,8 @@
 //!
 //! A call that the cache serves takes some 25 instructions. Otherwise: constant time for pages, linear in the regions
 //! of a new slab (at most 512), or a flush, which is linear in the heap and is due only when memory has grown by a
-//! sixty-fourth or when a call for each 32 pages of the heap has missed the cache: constant time for each call, amortised.
+//! sixty-fourth (an eighth in a program that only allocates) or when a call for each 32 pages of the heap has missed the
+//! cache: constant time for each call, amortised.
 
 mod check;
 mod heap;

@@ -15,8 +15,8 @@
 //! A flush takes time in proportion to the heap. So it is due only when memory has grown by a sixty-fourth since the
 //! last one, or when calls have missed the cache, one for each 32 pages of the heap: seldom enough that it adds a few
 //! instructions to a call. If it were rarer, the heap would grow by a wasm page, which it never gives back, while whole slabs
-//! lie idle in the cache. Where the last flush freed less than a sixty-fourth of the heap, eight times as much has to come
-//! together: a program that only allocates, as one that loads a large file into nodes, would walk over its whole heap for nothing.
+//! lie idle in the cache. Where the last flush found less than a free region for each four pages, memory may grow by an eighth:
+//! a program that only allocates, as one that loads a large file into nodes, would walk over its whole heap for nothing.
 
 use core::ptr::null_mut;
 
@@ -239,9 +239,7 @@ impl<S: PageSource> Heap<S> {
     #[inline(always)]
     pub(super) fn flush_is_due(&self, pages: usize) -> bool {
         let grown = self.pages.given() + pages.max(GROWTH_PAGES);
-        self.misses != 0
-            && (grown > self.flush_at
-                || self.misses >> self.patience > self.pages.in_use().len() / FLUSH_PAGES)
+        self.misses != 0 && (grown > self.flush_at || self.misses > self.pages.in_use().len() / FLUSH_PAGES)
     }
 
     /// Gives every cached region back to its slab, and every slab that is whole again to the free pages. Linear in the
@@ -250,6 +248,7 @@ impl<S: PageSource> Heap<S> {
     #[inline(never)]
     pub(super) fn flush(&mut self, wanted: usize, caches: &impl ThreadCaches) -> bool {
         caches.recall(|class, list| self.take_back(class, list));
+        let mut regions = 0;
         for class in 0..COUNT {
             self.class(class).next_slab = null_mut();
             let mut region = *self.cached(class);
@@ -262,15 +261,16 @@ impl<S: PageSource> Heap<S> {
                     (*region).next.set((*slab).list.cast());
                     (*slab).list = region.cast();
                     (*slab).given_back += 1;
+                    regions += 1;
                     region = next;
                 }
             }
         }
-        let taken = self.pages.taken();
         self.queue_slabs();
-        let step = self.pages.given() / 64;
-        self.patience = if taken - self.pages.taken() < step { 3 } else { 0 };
-        self.flush_at = self.pages.given() + (step << self.patience);
+        // With next to nothing to give back, the program only allocates, and so it will be at the next flush.
+        let given = self.pages.given();
+        let shift = if regions < given / 4 { 3 } else { 6 };
+        self.flush_at = given + (given >> shift);
         self.misses = 0;
         wanted < COUNT && !self.class(wanted).next_slab.is_null()
     }

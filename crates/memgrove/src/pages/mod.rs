@@ -226,12 +226,6 @@ impl<S: PageSource> Pages<S> {
         self.taken == pages && self.top - self.first > pages + self.map_pages() + (1 << 16) / PAGE
     }
 
-    /// How many pages are in use, but for the map.
-    #[inline(always)]
-    pub(crate) fn taken(&self) -> usize {
-        self.taken
-    }
-
     /// How many pages the source has given.
     #[inline(always)]
     pub(crate) fn given(&self) -> usize {
