@@ -38,7 +38,7 @@
 //!                     tables and references; -2048: the host called; -2047: not known. The innermost is the allocator's.
 //!                     Or call site: offset of the call in the original; 0x80000000 + function: the host called
 //!               8  4  (link of a hash chain)
-//!              12  4  0
+//!              12  4  1 if it is of this recording, where the threads of a check have one numbering of nodes; else 0
 //!              16  8  allocations made there
 //!              24  8  their bytes
 //! …          events, of 16 bytes:
