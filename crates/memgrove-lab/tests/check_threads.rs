@@ -39,7 +39,7 @@ fn program_with(memory: &str, more: &str, first: &str) -> Vec<u8> {
                     (if (i32.gt_u
                           (i32.add (i32.load (i32.const 2056)) (i32.const 65536))
                           (i32.shl (memory.size) (i32.const 16)))
-                        (then (drop (memory.grow (i32.const 16)))))))
+                        (then (drop (memory.grow (i32.add (i32.shr_u (local.get $size) (i32.const 16)) (i32.const 16))))))))
             (call $unlock)
             (local.get $block))
         (func $free (export "free") (param i32)

@@ -57,6 +57,12 @@
   ;; that the allocator gave (0: none yet). Without threads it is in the recording's memory, and `state` is 0.
   (import "memgrove" "state_memory" (memory $state 0))
   (import "memgrove" "state" (global $state {state}))
+  ;; Of threads.wat: the word that says where the shadow is, the pages that the program's memory may have, the bytes of the
+  ;; shadow's block, and where the shadow begins.
+  (import "memgrove" "word" (global $word i32))
+  (import "memgrove" "pages" (global $pages i32))
+  (import "memgrove" "block_bytes" (global $block_bytes i32))
+  (import "memgrove" "shadow_at" (global $shadow_at (mut i32)))
   ;; In the recording's memory, behind the header (layout.rs): 0x110 sites that were reported, 0x114 frees of blocks that
   ;; are not known, 0x118 reports left out, 0x120 bytes of the stack that frames have covered at most,
   ;; 0x130 1 once the program has asked for memory beyond 4 GiB, 0x134 1 once nothing more is known of what is beside blocks

@@ -11,12 +11,6 @@
 ;; The shadow of a block is written by whoever allocates and frees it, and the program itself takes care that another thread
 ;; that has it learns of it afterwards: a program that does not is wrong without a check, too.
 
-  (import "memgrove" "word" (global $word i32))
-  (import "memgrove" "pages" (global $pages i32))
-  (import "memgrove" "block_bytes" (global $block_bytes i32))
-  ;; Where the shadow begins.
-  (import "memgrove" "shadow_at" (global $shadow_at (mut i32)))
-
   ;; This thread knows the shadow from now on.
   (func $settle (param $at i32)
     (global.set $state (local.get $at))
