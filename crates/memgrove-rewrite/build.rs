@@ -44,9 +44,11 @@ fn main() {
     for (name, has_threads) in [("recorder", false), ("recorder_threads", true)] {
         write_wat(out, name, &recorder(has_threads));
     }
-    for (name, layout, has_threads) in
-        [("checker_apart", "apart", false), ("checker_same", "same", false), ("checker_threads", "apart", true)]
-    {
+    for (name, layout, has_threads) in [
+        ("checker_apart", "apart", false),
+        ("checker_same", "same", false),
+        ("checker_threads", "apart", true),
+    ] {
         write_wat(out, name, &checker(layout, has_threads));
     }
     let leaks = wat::parse_file("trace/leaks.wat").unwrap_or_else(|error| panic!("{error}"));
@@ -102,7 +104,10 @@ fn checker(layout: &str, has_threads: bool) -> String {
         &[
             ("{state}", "(mut i32)"),
             ("{pages}", "(global.get $pages)"),
-            ("{nodes}", "(i32.add (i32.atomic.load $program offset=0x1f4 (global.get $state)) (i32.const 1))"),
+            (
+                "{nodes}",
+                "(i32.add (i32.atomic.load $program offset=0x1f4 (global.get $state)) (i32.const 1))",
+            ),
             ("{unless_ready}", "(if (i32.eqz (global.get $state)) (then (return)))"),
             ("{unless_ready 1}", "(if (i32.eqz (global.get $state)) (then (return (i32.const 1))))"),
             // These are done by one thread at a time, and so exported by threads.wat.

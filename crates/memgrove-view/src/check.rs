@@ -316,10 +316,16 @@ impl CheckReport<'_> {
             );
         }
         if findings.is_unchecked {
-            cautions.push("nothing was checked: there was no memory for what its threads have to know of blocks".to_owned());
+            cautions.push(
+                "nothing was checked: there was no memory for what its threads have to know of blocks"
+                    .to_owned(),
+            );
         }
         if findings.are_others_missing {
-            cautions.push("recordings of other threads are missing: their reports, and where they allocated and freed".to_owned());
+            cautions.push(
+                "recordings of other threads are missing: their reports, and where they allocated and freed"
+                    .to_owned(),
+            );
         }
         if !findings.is_finished {
             cautions.push("the check did not come to its end: what was live then is not known".to_owned());

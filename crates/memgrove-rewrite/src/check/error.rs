@@ -101,7 +101,9 @@ pub enum NotShared {
 impl NotShared {
     fn words(self) -> &'static str {
         match self {
-            Self::SameLayout => "in the same layout: what is kept of blocks is an instance's own; with blocks apart it can be",
+            Self::SameLayout => {
+                "in the same layout: what is kept of blocks is an instance's own; with blocks apart it can be"
+            }
             Self::Wide => "if its addresses have 64 bits: the shadow is found by an address of 32",
             Self::Other => "where that is not its first",
             Self::NoWord => {

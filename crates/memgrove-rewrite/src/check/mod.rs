@@ -331,7 +331,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
                     Some(threads) => Item::Global(threads.state),
                     None => Item::Constant(Constant::I32(0)),
                 },
-                "word" => Item::Constant(Constant::I32(Threads::word())),
+                "word" => Item::Constant(Constant::I32(threads?.word)),
                 "pages" => Item::Constant(Constant::I32(threads?.pages)),
                 "block_bytes" => Item::Constant(Constant::I32(threads?.block_bytes())),
                 "notes" => Item::Memory(notes?),

@@ -2,7 +2,7 @@
 
 use memgrove_module::Code;
 use memgrove_module::allocator::Param;
-use memgrove_module::code::Flow;
+use memgrove_module::code::{Flow, memory_access};
 use wasm_encoder::{ConstExpr, Function, GlobalType, Instruction as I, MemArg, MemArgTarget, ValType};
 use wasmparser::{Operator, TypeRef};
 
@@ -20,10 +20,11 @@ const HEAD_BYTES: u32 = 0x200;
 const NODES: u64 = 0x1f4;
 /// The most nodes; the recorder takes it for "no more".
 const MOST_NODES: i32 = 1 << 16;
-/// The program's word that says where the shadow is. Linkers put nothing there but the end of a stack that grows down to 0, and
-/// what Emscripten watches that end by, which is below.
-const WORD: u32 = 16;
-/// Linkers begin data here or later.
+/// The program's word that says where the shadow is lies behind this byte: Emscripten watches by the first ones that nobody
+/// writes to null.
+const FIRST_WORD: usize = 16;
+const WORD_BYTES: usize = 4;
+/// Linkers begin data here or later. Below is nothing but the end of a stack that grows down to 0.
 const FIRST_DATUM: u64 = 1024;
 
 /// What a checked module has for its threads, in edit indices.
@@ -33,6 +34,8 @@ pub(super) struct Threads {
     pub state: u32,
     /// The global that says where the shadow begins.
     pub shadow_at: u32,
+    /// Address of the program's word that says where that block is.
+    pub word: u32,
     /// Pages that the memory may have.
     pub pages: u32,
     /// The function that gives the recorder the number of its next node.
@@ -58,16 +61,14 @@ impl Threads {
         }
         let first = start.and_then(Start::begin);
         let has_room = first.is_some_and(|first| first >= FIRST_DATUM) && memory.ty.min_pages > 0;
-        if !has_room || is_used(code, WORD) {
-            return refused(NotShared::NoWord);
-        }
+        let Some(word) = free_word(code).filter(|_| has_room) else { return refused(NotShared::NoWord) };
         let pages = memory.ty.max_pages.and_then(|pages| u32::try_from(pages).ok());
         let Some(pages) = pages.filter(|pages| *pages <= 1 << 16) else { return refused(NotShared::Wide) };
         let ty = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
         let state = edits.add_global(ty, ConstExpr::i32_const(0));
         let shadow_at = edits.add_global(ty, ConstExpr::i32_const(0));
         let next_node = next_node(edits, state);
-        Ok(Some(Self { state, shadow_at, pages, next_node }))
+        Ok(Some(Self { state, shadow_at, word, pages, next_node }))
     }
 
     /// Bytes of the block that is asked for: a byte for each granule, and one more, as wide accesses look at two; and what
@@ -75,43 +76,45 @@ impl Threads {
     pub const fn block_bytes(self) -> u32 {
         HEAD_BYTES + (self.pages << 13) + 16 + 16
     }
-
-    /// Where the program's word is.
-    pub const fn word() -> u32 {
-        WORD
-    }
 }
 
-/// Whether code accesses a word by a constant address, or may: it is not understood. Linear in the code.
-fn is_used(code: &Code<'_>, word: u32) -> bool {
-    /// A vector.
-    const WIDEST_BYTES: u64 = 16;
+/// A word below all data that no code accesses by a constant address; `None` if there is none, or code is not understood.
+/// Compilers leave accesses near null where they know that a pointer would be null. Linear in the code.
+fn free_word(code: &Code<'_>) -> Option<u32> {
     let facts = code.facts();
-    let end = u64::from(word) + 4;
-    let touches = |at: u64, bytes: u64| at < end && u64::from(word) < at.saturating_add(bytes);
-    let may = |operator: &Operator<'_>| match operator {
-        Operator::I32Const { value } => [u64::from(value.cast_unsigned()) < end, false],
-        operator => {
-            let access = memgrove_module::code::memory_access(operator);
-            [false, access.is_some_and(|access| access.memarg.offset < end)]
-        }
-    };
-    (facts.imported_func_count()..facts.func_count()).any(|func| {
+    let mut touched = vec![false; FIRST_DATUM as usize / WORD_BYTES];
+    for func in facts.imported_func_count()..facts.func_count() {
         let operators = facts.operators(func).into_iter().flatten().map_while(Result::ok);
-        let found = operators.fold([false; 2], |[number, access], operator| {
-            let [is_number, is_access] = may(&operator);
-            [number || is_number, access || is_access]
-        });
-        if found != [true; 2] {
-            return false;
+        let mut may = [false; 2];
+        for operator in operators {
+            match operator {
+                Operator::I32Const { value } => may[0] |= u64::from(value.cast_unsigned()) < FIRST_DATUM,
+                operator => {
+                    may[1] |=
+                        memory_access(&operator).is_some_and(|access| access.memarg.offset < FIRST_DATUM)
+                }
+            }
         }
-        let Some(flow) = Flow::of(code, func) else { return true };
-        flow.code.iter().enumerate().any(|(at, operator)| {
-            let Some(access) = memgrove_module::code::memory_access(operator) else { return false };
-            let address = flow.const_operand(at, 0).map(|number| u64::from(number.cast_unsigned()));
-            address.is_some_and(|address| touches(address.saturating_add(access.memarg.offset), WIDEST_BYTES))
-        })
-    })
+        if may != [true; 2] {
+            continue;
+        }
+        let flow = Flow::of(code, func)?;
+        for (at, operator) in flow.code.iter().enumerate() {
+            let Some(access) = memory_access(operator) else { continue };
+            let Some(address) = flow.const_operand(at, 0) else { continue };
+            let first = u64::from(address.cast_unsigned()).saturating_add(access.memarg.offset);
+            let bytes = first..first.saturating_add(access.width_bytes.into()).min(FIRST_DATUM);
+            for byte in bytes {
+                if let Some(word) =
+                    usize::try_from(byte).ok().and_then(|byte| touched.get_mut(byte / WORD_BYTES))
+                {
+                    *word = true;
+                }
+            }
+        }
+    }
+    let free = (FIRST_WORD / WORD_BYTES..touched.len()).find(|word| !touched[*word])?;
+    u32::try_from(free * WORD_BYTES).ok()
 }
 
 /// The number of the recorder's next node: no thread has the number of another's, so that a block tells the node of its
@@ -229,13 +232,17 @@ impl Instrument for Moved {
     fn instruction(&mut self, site: &Site<'_, '_>, splice: &mut Splice) -> Result<(), Error> {
         let above: &[u32] = match site.operator {
             Operator::MemoryFill { mem } if *mem == self.memory => &[0, 1],
-            operator => match memgrove_module::code::memory_access(operator) {
+            operator => match memory_access(operator) {
                 Some(access) if access.memarg.target == wasmparser::MemArgTarget::Memory(self.memory) => {
                     match access.operands {
                         [] => &[],
                         [wasmparser::ValType::I32] => &[0],
                         [wasmparser::ValType::I64] => &[2],
-                        _ => return Err(Error::Encode("the checker has an access that cannot be moved".to_owned())),
+                        _ => {
+                            return Err(Error::Encode(
+                                "the checker has an access that cannot be moved".to_owned(),
+                            ));
+                        }
                     }
                 }
                 _ => return Ok(()),
