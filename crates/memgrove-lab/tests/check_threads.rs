@@ -3,10 +3,14 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
+use memgrove_lab::engine::{EngineId, Limits, Settings};
+use memgrove_lab::measure::catalogue::Catalogue;
+use memgrove_lab::measure::threads::Crew;
 use memgrove_profile::{MergeError, MisuseKind, Profile, Search, Site};
 use memgrove_rewrite::check::{CheckError, Checked, Layout, NotShared, Options, check};
-use memgrove_rewrite::swap::{Member, Role};
+use memgrove_rewrite::swap::{Member, Role, To};
 
 mod fix_support;
 mod own_js;
@@ -235,7 +239,7 @@ fn threads_that_work_at_the_same_time_are_not_accused() {
                 const memory = new WebAssembly.Memory({ initial: 16, maximum: 256, shared: true });
                 const workers = [1, 2, 3, 4].map(n => new Worker(new URL(import.meta.url), { workerData: { memory, n } }));
                 const e = start(memory);
-                e.churn(3000, 0);
+                e.churn(20000, 0);
                 const ended = await Promise.all(workers.map(worker => new Promise((done, fail) => {
                     worker.on('error', fail); worker.on('exit', done) })));
                 e.churn(500, 0);
@@ -245,7 +249,7 @@ fn threads_that_work_at_the_same_time_are_not_accused() {
                 save('0', e);
             } else {
                 const { memory, n } = workerData, e = start(memory);
-                e.churn(3000, n);
+                e.churn(20000, n);
                 save(`${n}`, e);
             }";
         if !run(folder.path(), script) {
@@ -282,6 +286,30 @@ fn without_memory_for_the_shadow_nothing_is_checked_and_that_is_said() {
     let findings = Profile::merge(profiles).expect("they belong together").findings.expect("a check");
     assert_eq!(findings.misuses, []);
     assert!(findings.is_unchecked);
+}
+
+/// Rust's own allocator, in a module that was linked for threads, on wasmtime: the workloads tag their blocks,
+/// free each other's, and look at each before it is freed.
+#[test]
+fn guests_of_rusts_with_threads_do_as_without_a_check() {
+    let catalogue = Catalogue::embedded().expect("they are linked in");
+    // A busy machine may take its time.
+    let settings = Settings::within(Limits { call: Duration::from_secs(120), ..Limits::OWN });
+    let name = "std-default";
+    let guests = catalogue.allocators(&[name.to_owned()]).expect("it is one of them");
+    let guest = catalogue.guest(guests.first().expect("it is one of them")).expect("it can be unpacked");
+    let wasm = guest.threads.expect("it has a twin with threads");
+    let facts = memgrove_module::facts(&wasm).expect("valid");
+    let known = memgrove_verify::swap::options_for(&facts, To::ALL[0]).expect("it is no collector's");
+    let options =
+        Options { members: known.members, sbrk: known.sbrk, manners: known.manners, ..Options::default() };
+    let checked = check(&facts, &options).unwrap_or_else(|why| panic!("{name}: {why}"));
+    let mut crew = Crew::assemble(EngineId::Wasmtime, &settings, &checked.wasm, 2).expect("it starts");
+    for workload in ["threadtest-threads", "xmalloc-threads"] {
+        let mut wall = crew.begin(name, workload, 2);
+        crew.round(&mut wall, 1, 7);
+        assert!(wall.failure.is_none(), "{name} {workload}: {:?}", wall.failure);
+    }
 }
 
 #[test]
