@@ -222,8 +222,10 @@ fn misuse_by_one_thread_of_what_others_did_is_told_with_their_stacks() {
         (merged.nodes.iter()).filter(|node| node.count > 0).map(|node| (node.count, node.bytes)).collect();
     assert_eq!(live.iter().map(|(_, bytes)| bytes).sum::<u64>(), 60 + 77);
     // Without the others it is not known where the block was allocated, and that is said.
-    let alone = Profile::merge(vec![read("c")]).expect("it is whole");
-    assert!(alone.findings.expect("it is a check").are_others_missing);
+    for some in [vec![read("c")], vec![read("a")], vec![read("a"), read("b")]] {
+        let some = Profile::merge(some).expect("they are whole");
+        assert!(some.findings.expect("it is a check").are_others_missing);
+    }
     assert!(matches!(Profile::merge(vec![read("a"), read("a")]), Err(MergeError::SameNode { .. })));
 }
 

@@ -229,6 +229,8 @@ pub struct Findings {
     pub left_out: u32,
     /// Blocks lay where they do without a check: less could be seen.
     pub same_layout: bool,
+    /// Threads that share the memory and had come to be checked at the end of this one's recording; 0 without threads.
+    pub(crate) threads: u32,
     /// Recordings of other threads are missing: their reports, and where some blocks were allocated or freed.
     pub are_others_missing: bool,
     /// Nothing was checked, as there was no memory for the shadow that threads share.
@@ -282,6 +284,7 @@ impl Findings {
             }
             kind::CHECKED => {
                 self.is_finished = low & search::COUNTED_ELSEWHERE == 0;
+                self.threads = node;
                 self.is_unchecked = low & search::UNCHECKED != 0;
                 self.search = Search::of(low);
                 (self.unknown_frees, self.left_out) = (block, size);

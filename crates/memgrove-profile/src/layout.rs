@@ -184,7 +184,8 @@ pub mod kind {
     /// Where the block was freed, if it was. Its block and size are what the misused call said: alignment and size.
     pub const FREED_AT: u32 = 10;
     /// The end of a check: frees of blocks that are not known, and reports for which there was no room. Bits 8–15 say what
-    /// became of the search for lost blocks ([`super::search`]). Bit 16 is set if the program was refused memory beyond 4 GiB.
+    /// became of the search for lost blocks ([`super::search`]). Bit 16 is set if the program was refused memory beyond 4 GiB. Its node
+    /// is how many threads share the memory and had come to be checked, 0 without threads.
     pub const CHECKED: u32 = 11;
     /// The upper halves of the next event's block and size, where memory has 64-bit addresses and they are not 0.
     pub const HIGH: u32 = 12;

@@ -51,7 +51,7 @@
 //!                     sites: bits 0–19 function, 20–22 log2 of the width (6 none, 7 a range), 23 it writes; 9 the block of that misuse, node of its
 //!                     allocation; 10 bit 8: it was freed, node of its free; size: bytes of the access before the first that
 //!                     is misuse, or the size that a freeing call told, block its alignment; 11 the end: block, frees of
-//!                     unknown blocks; size, reports left out; bits 8–15 what became of the search for lost blocks
+//!                     unknown blocks; size, reports left out; node, threads that were checked, if any; bits 8–15 what became of the search for lost blocks
 //!                     ([`layout::search`]); 14 before it, lost blocks of a node: block, how many; size, their bytes; bit 8:
 //!                     other lost blocks point to them
 //!                     with 64-bit addresses 12 the upper halves of the next event's block and size; absent if both are 0

@@ -24,11 +24,13 @@
   (import "memgrove" "next_live" (func $next (param i32) (result i32)))
   (import "memgrove" "behind" (func $behind (param i32) (result i32)))
   (import "memgrove" "log" (func $log (param i32 i32 i32 i32)))
-  ;; With threads: whether this one knows the shadow, knew it first, or there is none; more than the number of any node.
+  ;; With threads: whether this one knows the shadow, knew it first, or there is none; more than the
+  ;; number of any node, and how many threads know the shadow.
   (import "memgrove" "is_ready" (func $is_ready (result i32)))
   (import "memgrove" "is_first" (func $is_first (result i32)))
   (import "memgrove" "is_without" (func $is_without (result i32)))
   (import "memgrove" "node_count" (func $node_count (result i32)))
+  (import "memgrove" "thread_count" (func $thread_count (result i32)))
   ;; Puts the program's globals here in the shadow's memory, so many bytes.
   (import "memgrove" "put_globals" (func $put_globals (param i32)))
   (import "memgrove" "globals_bytes" (global $globals_bytes i32))
@@ -254,11 +256,12 @@
   ;; The same where threads share the memory: their stacks and globals may hold pointers, so that nothing is searched. The
   ;; blocks are counted by the thread that came first.
   (func (export "finish_of_thread")
-    (local $known i32)
+    (local $known i32) (local $threads i32)
     (local.set $known (i32.const 16))
     (if (call $is_without) (then (local.set $known (i32.const 80))))
     (if (call $is_ready)
       (then
+        (local.set $threads (call $thread_count))
         (if (call $is_first)
           (then
             ;; This thread learns how long memory is.
@@ -268,7 +271,7 @@
           (else (local.set $known (i32.const 48))))))
     (call $log
       (i32.or (i32.const 11) (i32.shl (local.get $known) (i32.const 8)))
-      (i32.const 0)
+      (local.get $threads)
       (i32.load $recording (i32.const 0x114)) (i32.load $recording (i32.const 0x118))))
 
   ;; The program is over. Notes at last what was left out, and how far what was not reached is known (layout.rs).

@@ -70,6 +70,10 @@
   (func (export "is_without") (result i32)
     (i32.eq (i32.atomic.load $program (global.get $word)) (i32.const 2)))
 
+  ;; How many threads know the shadow.
+  (func (export "thread_count") (result i32)
+    (i32.atomic.load $program offset=0x1f0 (global.get $state)))
+
   (func (export "node_count") (result i32)
     (select (i32.const 0x10000) {nodes} (i32.gt_u {nodes} (i32.const 0x10000))))
 

@@ -26,6 +26,10 @@ pub(super) fn merge(profiles: &[Profile]) -> Result<Profile, MergeError> {
     }
     let (tree, owned) = nodes(profiles)?;
     let mut merged = Findings::default();
+    let threads =
+        profiles.iter().filter_map(|profile| profile.findings.as_ref()).map(|findings| findings.threads);
+    let known = profiles.iter().filter(|profile| profile.counter.is_some()).count();
+    merged.are_others_missing = threads.max().is_some_and(|threads| threads as usize > known);
     let mut known: HashSet<(Misuse, Path)> = HashSet::new();
     for findings in profiles.iter().filter_map(|profile| profile.findings.as_ref()) {
         for misuse in &findings.misuses {

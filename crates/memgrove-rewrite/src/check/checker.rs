@@ -97,6 +97,7 @@ impl Checker {
                     is_first: find("is_first")?,
                     is_without: find("is_without")?,
                     node_count: find("node_count")?,
+                    thread_count: find("thread_count")?,
                 },
             ))
         };

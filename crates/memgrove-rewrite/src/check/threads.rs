@@ -149,6 +149,7 @@ pub(super) struct Shared {
     pub is_first: u32,
     pub is_without: u32,
     pub node_count: u32,
+    pub thread_count: u32,
 }
 
 impl Shared {
@@ -159,6 +160,7 @@ impl Shared {
             "is_first" => self.is_first,
             "is_without" => self.is_without,
             "node_count" => self.node_count,
+            "thread_count" => self.thread_count,
             _ => return None,
         })
     }
