@@ -24,8 +24,10 @@ const MOST_NODES: i32 = 1 << 16;
 /// writes to null.
 const FIRST_WORD: usize = 16;
 const WORD_BYTES: usize = 4;
+/// Words below the first datum.
+const LOW_WORDS: usize = 256;
 /// Linkers begin data here or later. Below is nothing but the end of a stack that grows down to 0.
-const FIRST_DATUM: u64 = 1024;
+const FIRST_DATUM: u64 = (LOW_WORDS * WORD_BYTES) as u64;
 
 /// What a checked module has for its threads, in edit indices.
 #[derive(Clone, Copy)]
@@ -82,7 +84,7 @@ impl Threads {
 /// Compilers leave accesses near null where they know that a pointer would be null. Linear in the code.
 fn free_word(code: &Code<'_>) -> Option<u32> {
     let facts = code.facts();
-    let mut touched = vec![false; FIRST_DATUM as usize / WORD_BYTES];
+    let mut touched = [false; LOW_WORDS];
     for func in facts.imported_func_count()..facts.func_count() {
         let operators = facts.operators(func).into_iter().flatten().map_while(Result::ok);
         let mut may = [false; 2];
