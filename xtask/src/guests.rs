@@ -61,7 +61,11 @@ struct Allocator {
     threads: bool,
     #[serde(default = "yes")]
     own_code: bool,
+    /// What rustc is told when its own code is weighed, where nothing of std is.
+    cfg: Option<String>,
     c: Option<String>,
+    /// The crate with its sources, and the folder in it: `c` is then a file here that includes them.
+    c_package: Option<String>,
 }
 
 fn yes() -> bool {
@@ -191,7 +195,7 @@ impl<'a> Builder<'a> {
             entry["threads"] = json!({ "size_bytes": size_bytes, "sha256": sha256 });
         }
         entry["own_code"] = match weights {
-            Some(none) if allocator.own_code => match self.weigh(allocator.feature(), &objects) {
+            Some(none) if allocator.own_code => match self.weigh(allocator.feature(), &objects, allocator.cfg.as_deref()) {
                 Ok(weight) => weight.above(none),
                 // The guest is good without its weight, which is then said to be unknown.
                 Err(error) => {
@@ -220,7 +224,7 @@ impl<'a> Builder<'a> {
         let target = self.target.join(if flags.is_empty() {
             package.to_owned()
         } else {
-            format!("{package}-threads")
+            format!("{package}-flags")
         });
         sh.set_var("CARGO_TARGET_DIR", &target);
         let objects: Vec<_> = objects.iter().map(|path| path.display().to_string()).collect();
@@ -249,7 +253,21 @@ impl<'a> Builder<'a> {
             .context("no clang here")?;
         cmd!(sh, "{clang} --target=wasm32 -O2 -fno-builtin -c guests/c/host.c -o {host}").quiet().run()?;
         let root = Path::new("/usr/share/emscripten/system/lib");
-        if source.ends_with(".c") {
+        if let Some(package) = &allocator.c_package {
+            // The lock file says which version, and its checksum.
+            cmd!(sh, "cargo fetch --quiet --locked --manifest-path guests/Cargo.toml").quiet().run()?;
+            let sources = registry_source(package)?;
+            let built_in = cmd!(sh, "{clang} -print-resource-dir").quiet().read()?;
+            cmd!(sh, "{clang} --target=wasm32-wasip1 -nostdinc -isystem {built_in}/include")
+                .args(["-isystem", "/usr/include/wasm32-wasi", "-O3", "-DNDEBUG", "-I"])
+                .arg(sources.join("include"))
+                .arg("-I")
+                .arg(sources.join("src"))
+                .args(["-c", source, "-o"])
+                .arg(&object)
+                .quiet()
+                .run()?;
+        } else if source.ends_with(".c") {
             let source = root.join(source);
             if !source.exists() {
                 bail!("no {}\nhint: apt-get install emscripten", source.display());
@@ -274,14 +292,15 @@ impl<'a> Builder<'a> {
     }
 
     fn without_allocator(&self) -> Result<Weight> {
-        self.weigh("none", &[])
+        self.weigh("none", &[], None)
     }
 
     /// Code bytes of the minimal module, for size and for speed, as built and after `wasm-opt`.
-    fn weigh(&self, feature: &str, objects: &[PathBuf]) -> Result<Weight> {
+    fn weigh(&self, feature: &str, objects: &[PathBuf], cfg: Option<&str>) -> Result<Weight> {
+        let flags: Vec<&str> = cfg.iter().flat_map(|cfg| ["--cfg", cfg]).collect();
         let mut bytes = [0; 5];
         for (index, (profile, level)) in [("size", "-Oz"), ("speed", "-O3")].into_iter().enumerate() {
-            let module = self.compile("minimal", profile, feature, objects, &[], "core,alloc")?;
+            let module = self.compile("minimal", profile, feature, objects, &flags, "core,alloc")?;
             bytes[2 * index] = code_bytes(&module)?;
             let optimised = self.optimise(&module, level)?;
             bytes[2 * index + 1] = code_bytes(&optimised)?;
@@ -392,4 +411,13 @@ mod tests {
             );
         }
     }
+}
+
+/// Where cargo has unpacked a folder of a package.
+fn registry_source(folder: &str) -> Result<PathBuf> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo"))).unwrap_or_default();
+    let registries = fs::read_dir(home.join("registry/src")).into_iter().flatten().flatten();
+    let found = registries.map(|registry| registry.path().join(folder)).find(|path| path.is_dir());
+    found.with_context(|| format!("cargo has not fetched {folder}"))
 }

@@ -1,4 +1,4 @@
-//! What tracing costs a program that does more than allocate: sql.js, stripped, at inserts and queries.
+//! What tracing and checking cost a program that does more than allocate: sql.js, stripped, at inserts and queries.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,10 +32,10 @@ const SQL: OwnJs = OwnJs {
         })",
 };
 
-/// A way of tracing: its options, the most of the original's time that is aimed at, and the most bytes more.
+/// A way of tracing or checking: the command with its options, the most of the original's time that is aimed at, and the most bytes more.
 struct Way {
     name: &'static str,
-    options: &'static [&'static str],
+    command: &'static [&'static str],
     time_aim: f64,
     more_bytes: fn(u64) -> u64,
 }
@@ -43,27 +43,44 @@ struct Way {
 const WAYS: [Way; 3] = [
     Way {
         name: "stacks and call sites",
-        options: &[],
+        command: &["trace"],
         time_aim: 1.25,
         more_bytes: |before| before * 8 / 100,
     },
-    Way { name: "no stacks", options: &["--no-stacks"], time_aim: 1.05, more_bytes: |_| 1023 },
+    Way { name: "no stacks", command: &["trace", "--no-stacks"], time_aim: 1.05, more_bytes: |_| 1023 },
     Way {
         name: "no stacks, sampled",
-        options: &["--no-stacks", "--sample", "512KiB"],
+        command: &["trace", "--no-stacks", "--sample", "512KiB"],
         time_aim: 1.10,
         more_bytes: |_| 4096,
     },
 ];
 
-/// The stripped module, and traced in each way, in a folder.
-fn modules(folder: &Path, wasm: &[u8]) -> (PathBuf, Vec<PathBuf>) {
+/// By call, time is given for bytes: that has no aim.
+const CHECKS: [Way; 3] = [
+    Way { name: "checked", command: &["check"], time_aim: 2.0, more_bytes: |before| before * 90 / 100 },
+    Way {
+        name: "checked by call",
+        command: &["check", "--by-call"],
+        time_aim: f64::INFINITY,
+        more_bytes: |before| before * 50 / 100,
+    },
+    Way {
+        name: "checked by call, without sites",
+        command: &["check", "--by-call", "--no-sites"],
+        time_aim: f64::INFINITY,
+        more_bytes: |before| before * 30 / 100,
+    },
+];
+
+/// The stripped module, and instrumented in each way, in a folder.
+fn modules(folder: &Path, wasm: &[u8], ways: &[Way]) -> (PathBuf, Vec<PathBuf>) {
     let plain = folder.join("plain.wasm");
     fs::write(&plain, stripped(wasm)).expect("a writable folder");
-    let traced = WAYS.iter().enumerate().map(|(at, way)| {
+    let traced = ways.iter().enumerate().map(|(at, way)| {
         let out = folder.join(format!("{at}.wasm"));
         let (input, output) = (plain.to_string_lossy(), out.to_string_lossy());
-        let arguments = [&["trace", &*input, "-o", &*output], way.options].concat();
+        let arguments = [way.command, &[&*input, "-o", &*output]].concat();
         memgrove(&arguments).unwrap_or_else(|why| panic!("{}: {why}", way.name));
         out
     });
@@ -82,11 +99,20 @@ fn bytes(path: &Path) -> u64 {
 
 #[test]
 fn tracing_adds_few_bytes_to_sql_js() {
+    bytes_of(&WAYS);
+}
+
+#[test]
+fn checking_adds_no_more_bytes_to_sql_js_than_is_said() {
+    bytes_of(&CHECKS);
+}
+
+fn bytes_of(ways: &[Way]) {
     let Some(wasm) = corpus() else { return };
     let folder = tempfile::tempdir().expect("a folder");
-    let (plain, traced) = modules(folder.path(), &wasm);
+    let (plain, traced) = modules(folder.path(), &wasm, ways);
     let before = bytes(&plain);
-    for (way, path) in WAYS.iter().zip(&traced) {
+    for (way, path) in ways.iter().zip(&traced) {
         let more = bytes(path) - before;
         fix_support::say(&format!("{}: {more} bytes more than {before}", way.name));
         assert!(more <= (way.more_bytes)(before), "{}: {more} bytes more than {before}", way.name);
@@ -97,13 +123,23 @@ fn tracing_adds_few_bytes_to_sql_js() {
 #[test]
 #[ignore = "a minute of runs: cargo test --locked --workspace --test trace_corpus cost -- --ignored --nocapture"]
 fn tracing_costs_sql_js_little_time() {
+    time_of(&WAYS);
+}
+
+#[test]
+#[ignore = "as the cost of tracing"]
+fn checking_costs_sql_js_no_more_time_than_is_said() {
+    time_of(&CHECKS);
+}
+
+fn time_of(ways: &[Way]) {
     const ROUNDS: usize = 9;
     /// Of what noise makes of a ratio on a machine that does other things.
     const LOADED: f64 = 1.6;
     let wasm = corpus().expect("cargo xtask corpus fetch");
     let node = Node::with_several_memories().expect("cargo xtask setup");
     let folder = tempfile::tempdir().expect("a folder");
-    let (plain, traced) = modules(folder.path(), &wasm);
+    let (plain, traced) = modules(folder.path(), &wasm, ways);
     let sha256: String = fingerprint(&wasm).iter().map(|byte| format!("{byte:02x}")).collect();
     let run = |module: &Path| {
         let table = serde_json::json!({ &sha256: module }).to_string();
@@ -113,15 +149,15 @@ fn tracing_costs_sql_js_little_time() {
         let (found, time) = printed.rsplit_once(' ').expect("an answer and a time");
         (found.to_owned(), time.parse::<f64>().expect("a number"))
     };
-    let ways: Vec<(&str, &Path, f64)> = [("control", plain.as_path(), 1.05)]
+    let timed: Vec<(&str, &Path, f64)> = [("control", plain.as_path(), 1.05)]
         .into_iter()
-        .chain(WAYS.iter().zip(&traced).map(|(way, path)| (way.name, path.as_path(), way.time_aim)))
+        .chain(ways.iter().zip(&traced).map(|(way, path)| (way.name, path.as_path(), way.time_aim)))
         .collect();
-    let mut ratios = vec![Vec::new(); ways.len()];
+    let mut ratios = vec![Vec::new(); timed.len()];
     let (answer, _) = run(&plain);
     for _ in 0..ROUNDS {
         let (_, original) = run(&plain);
-        for ((_, module, _), ratios) in ways.iter().zip(&mut ratios) {
+        for ((_, module, _), ratios) in timed.iter().zip(&mut ratios) {
             let (found, time) = run(module);
             assert_eq!(found, answer, "{}", module.display());
             ratios.push(time / original);
@@ -129,7 +165,7 @@ fn tracing_costs_sql_js_little_time() {
     }
     let is_quiet = std::env::var_os("QUIET").is_some();
     let mut missed = Vec::new();
-    for ((name, _, aim), ratios) in ways.iter().zip(&mut ratios) {
+    for ((name, _, aim), ratios) in timed.iter().zip(&mut ratios) {
         ratios.sort_by(f64::total_cmp);
         let median = ratios[ratios.len() / 2];
         let words = format!(

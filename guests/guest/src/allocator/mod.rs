@@ -27,6 +27,7 @@ choose! {
     "lol-alloc" lol_alloc
     "lite-alloc" lite_alloc
     "wee-alloc" wee_alloc
+    "rusty-alloc" rusty_alloc
     "std-default" std_default
     "memgrove-wee" memgrove_wee
     "memgrove-dlmalloc" memgrove_dlmalloc
