@@ -2,7 +2,8 @@
 
 fn main() {
     println!("cargo::rerun-if-env-changed=GUEST_C_OBJECTS");
-    if std::env::var_os("CARGO_FEATURE_C_MALLOC").is_some() {
+    if ["C_MALLOC", "ZIG_WASM"].iter().any(|name| std::env::var_os(format!("CARGO_FEATURE_{name}")).is_some())
+    {
         for object in
             std::env::var("GUEST_C_OBJECTS").unwrap_or_default().split(';').filter(|path| !path.is_empty())
         {

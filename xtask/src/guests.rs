@@ -75,7 +75,10 @@ fn yes() -> bool {
 impl Allocator {
     /// The cargo feature that chooses it.
     fn feature(&self) -> &str {
-        if self.c.is_some() { "c-malloc" } else { &self.id }
+        match &self.c {
+            Some(source) if !source.ends_with(".zig") => "c-malloc",
+            _ => &self.id,
+        }
     }
 }
 
@@ -195,14 +198,16 @@ impl<'a> Builder<'a> {
             entry["threads"] = json!({ "size_bytes": size_bytes, "sha256": sha256 });
         }
         entry["own_code"] = match weights {
-            Some(none) if allocator.own_code => match self.weigh(allocator.feature(), &objects, allocator.cfg.as_deref()) {
-                Ok(weight) => weight.above(none),
-                // The guest is good without its weight, which is then said to be unknown.
-                Err(error) => {
-                    println!("guests: {} is not weighed: {error:#}", allocator.id);
-                    Value::Null
+            Some(none) if allocator.own_code => {
+                match self.weigh(allocator.feature(), &objects, allocator.cfg.as_deref()) {
+                    Ok(weight) => weight.above(none),
+                    // The guest is good without its weight, which is then said to be unknown.
+                    Err(error) => {
+                        println!("guests: {} is not weighed: {error:#}", allocator.id);
+                        Value::Null
+                    }
                 }
-            },
+            }
             Some(_) => Value::Null,
             None => old["own_code"].clone(),
         };
@@ -221,11 +226,8 @@ impl<'a> Builder<'a> {
     ) -> Result<Vec<u8>> {
         let sh = self.shell(flags)?;
         // Built with other flags, or with less of the standard library, cargo would compile all of it again each time.
-        let target = self.target.join(if flags.is_empty() {
-            package.to_owned()
-        } else {
-            format!("{package}-flags")
-        });
+        let target =
+            self.target.join(if flags.is_empty() { package.to_owned() } else { format!("{package}-flags") });
         sh.set_var("CARGO_TARGET_DIR", &target);
         let objects: Vec<_> = objects.iter().map(|path| path.display().to_string()).collect();
         sh.set_var("GUEST_C_OBJECTS", objects.join(";"));
@@ -267,6 +269,12 @@ impl<'a> Builder<'a> {
                 .arg(&object)
                 .quiet()
                 .run()?;
+        } else if source.ends_with(".zig") {
+            cmd!(sh, "python3 -m ziglang build-obj {source} -target wasm32-freestanding -O ReleaseFast")
+                .arg(format!("-femit-bin={}", object.display()))
+                .quiet()
+                .run()
+                .context("cargo xtask setup installs Zig")?;
         } else if source.ends_with(".c") {
             let source = root.join(source);
             if !source.exists() {

@@ -35,6 +35,7 @@ choose! {
     "memgrove-hoard" memgrove_hoard
     "memgrove-hardened" memgrove_hardened
     "c-malloc" c_malloc
+    "zig-wasm" zig_wasm
     "recording" recording
     "broken-overlap" broken_overlap
     "broken-leak" broken_leak
