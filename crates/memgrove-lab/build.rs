@@ -65,23 +65,14 @@ fn version_below<'t>(text: &'t str, heading: &str) -> Option<&'t str> {
     rest.lines().next()?.strip_prefix("version = \"")?.strip_suffix('"')
 }
 
-/// `guests.rs`: the manifest's text and the compressed guests by file name.
+/// `guests.rs`: the manifest's text and the guests, compressed as one.
 fn guests(folder: &Path) -> io::Result<()> {
-    println!("cargo::rerun-if-changed={}", folder.display());
-    let mut packed: Vec<_> = fs::read_dir(folder)?
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "zst"))
-        .collect();
-    packed.sort();
-    let manifest = folder.join("manifest.json");
+    // The name is `memgrove_results::guest::PACKED`, which a test compares.
+    let (manifest, packed) = (folder.join("manifest.json"), folder.join("guests.zst"));
     println!("cargo::rerun-if-changed={}", manifest.display());
-    let mut code =
-        format!("const MANIFEST: &str = include_str!({manifest:?});\nconst GUESTS: &[(&str, &[u8])] = &[\n");
-    for path in &packed {
-        println!("cargo::rerun-if-changed={}", path.display());
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        writeln!(code, "    ({name:?}, include_bytes!({path:?})),").map_err(io::Error::other)?;
-    }
-    code.push_str("];\n");
+    println!("cargo::rerun-if-changed={}", packed.display());
+    let code = format!(
+        "const MANIFEST: &str = include_str!({manifest:?});\nstatic GUESTS: &[u8] = include_bytes!({packed:?});\n"
+    );
     fs::write(Path::new(&env::var("OUT_DIR").map_err(io::Error::other)?).join("guests.rs"), code)
 }

@@ -156,6 +156,7 @@ async function runFix(values, paths) {
   if (paths.length !== 1) throw new Usage('fix wants one FILE');
   const [host = 'bare'] = values.host ?? [];
   await write(values, 'fix', async () => fix({ name: paths[0], bytes: await read(paths[0]) }, {
+    output: values.output,
     dryRun: values['dry-run'],
     host,
     hostProfile: host.endsWith('.toml') ? await readFile(host, 'utf8') : undefined,
@@ -173,6 +174,7 @@ async function runSwap(values, paths) {
   if (paths.length !== 1) throw new Usage('swap wants one FILE');
   if (!values.to) throw new Usage('swap wants --to HEAP');
   await write(values, 'swap', async () => swap({ name: paths[0], bytes: await read(paths[0]) }, {
+    output: values.output,
     dryRun: values['dry-run'],
     to: values.to,
   }));

@@ -51,6 +51,8 @@ export interface FixOptions {
   name?: string;
   /** Only plan. */
   dryRun?: boolean;
+  /** The file that you will write the result to, as the text names it. */
+  output?: string;
   /** Id of the host that the result is for; `bare` needs nothing. */
   host?: string;
   /** The host's profile as TOML, where it is none of those that are known. */
@@ -96,6 +98,8 @@ export interface SwapOptions {
   name?: string;
   /** The new heap. */
   to: 'wee' | 'dlmalloc' | 'jemalloc' | 'hoard' | 'hardened';
+  /** The file that you will write the result to, as the text names it. */
+  output?: string;
   /** Only plan. */
   dryRun?: boolean;
   maxBytes?: number;

@@ -57,6 +57,12 @@ test('a fix gives the native tool\'s bytes and plan, and is verified here', asyn
   assert.ok(verified > 3, `${verified} verified`);
 });
 
+test('the text names the file that was written', () => {
+  const [sample, out] = [join(samples, 'c-emscripten-dlmalloc.wasm'), join(folder, 'named.wasm')];
+  assert.match(npx('fix', sample, '-o', out).stdout, /bytes, written to .*named\.wasm\n/);
+  assert.equal(JSON.parse(npx('swap', sample, '--to', 'wee', '-o', out, '--json').stdout).written_to, out);
+});
+
 test('what never ends is ended', async () => {
   const loops = `(module (import "env" "emscripten_notify_memory_growth" (func (param i32)))
     (memory (export "memory") 1) (func (export "spin") (loop (br 0)))

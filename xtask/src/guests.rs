@@ -1,5 +1,6 @@
 //! The guests: builds every allocator with every workload, weighs its code, packs it and writes the manifest.
 
+mod pack;
 mod record;
 
 use std::collections::BTreeMap;
@@ -7,10 +8,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use memgrove_results::guest::Manifest;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use xshell::{Shell, cmd};
 
+use self::pack::Modules;
 use crate::sources;
 use crate::wasm_rust::WasmRust;
 use crate::workspace::Workspace;
@@ -82,6 +85,12 @@ impl Allocator {
     }
 }
 
+/// A guest that was built: its entry in the manifest, and its modules, each with whether it is for threads.
+struct Built {
+    entry: Value,
+    modules: Vec<(bool, Vec<u8>)>,
+}
+
 /// Everything that a build needs.
 struct Builder<'a> {
     workspace: &'a Workspace,
@@ -121,6 +130,10 @@ fn build(workspace: &Workspace, args: &BuildArgs) -> Result<()> {
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or_default();
+    let mut modules = match serde_json::from_value::<Manifest>(before.clone()) {
+        Ok(manifest) => Modules::read(&builder.prebuilt, &manifest)?,
+        Err(_) => Modules::default(),
+    };
     let mut entries: BTreeMap<String, Value> = before["guests"]
         .as_array()
         .into_iter()
@@ -137,17 +150,20 @@ fn build(workspace: &Workspace, args: &BuildArgs) -> Result<()> {
         println!("guests: {}", allocator.id);
         let old = entries.get(&allocator.id).cloned().unwrap_or_default();
         match builder.guest(allocator, args, weights, &old) {
-            Ok(entry) => {
-                entries.insert(allocator.id.clone(), entry);
+            Ok(built) => {
+                entries.insert(allocator.id.clone(), built.entry);
+                for (has_threads, wasm) in built.modules {
+                    modules.insert(&allocator.id, has_threads, wasm);
+                }
             }
             // One peer less is no reason to have none: the old build, if any, stays.
             Err(error) => println!("guests: {} is left out: {error:#}", allocator.id),
         }
-        // After each one: the manifest tells the truth about the files beside it, however far a run got.
-        let guests: Vec<_> = catalogue.allocator.iter().filter_map(|a| entries.get(&a.id)).collect();
-        let manifest = json!({ "abi_version": 1, "tools": tools, "workloads": workloads, "guests": guests });
-        fs::write(&manifest_path, serde_json::to_string_pretty(&manifest)? + "\n")?;
     }
+    let guests: Vec<_> = catalogue.allocator.iter().filter_map(|a| entries.get(&a.id)).collect();
+    let manifest = json!({ "abi_version": 1, "tools": tools, "workloads": workloads, "guests": guests });
+    modules.write(&builder.prebuilt, &serde_json::from_value(manifest.clone())?)?;
+    fs::write(&manifest_path, serde_json::to_string_pretty(&manifest)? + "\n")?;
     fs::write(builder.prebuilt.join("sources.sha256"), sources::hash(workspace.root(), &SOURCES)? + "\n")?;
     Ok(())
 }
@@ -179,23 +195,23 @@ impl<'a> Builder<'a> {
         args: &BuildArgs,
         weights: Option<Weight>,
         old: &Value,
-    ) -> Result<Value> {
+    ) -> Result<Built> {
         let objects = self.c_objects(allocator)?;
         let features = format!("{},programs", allocator.feature());
         let module = self.compile("guest", "release", &features, &objects, &[], "std,panic_abort")?;
-        let (size_bytes, sha256) = self.pack(&module, &format!("{}.wasm", allocator.id))?;
         let mut entry = json!({
             "allocator": allocator.id, "title": allocator.title, "version": allocator.version,
             "source": allocator.source, "role": allocator.role, "known_defects": allocator.known_defects,
-            "size_bytes": size_bytes, "sha256": sha256,
+            "size_bytes": module.len(), "sha256": sources::digest(&module),
         });
+        let mut modules = vec![(false, module)];
         entry["threads"] = old["threads"].clone();
         if allocator.threads && !args.no_threads {
             let flags = ["-Ctarget-feature=+atomics,+bulk-memory,+mutable-globals"];
             let module =
                 self.compile("guest", "release", allocator.feature(), &objects, &flags, "std,panic_abort")?;
-            let (size_bytes, sha256) = self.pack(&module, &format!("{}.threads.wasm", allocator.id))?;
-            entry["threads"] = json!({ "size_bytes": size_bytes, "sha256": sha256 });
+            entry["threads"] = json!({ "size_bytes": module.len(), "sha256": sources::digest(&module) });
+            modules.push((true, module));
         }
         entry["own_code"] = match weights {
             Some(none) if allocator.own_code => {
@@ -211,7 +227,7 @@ impl<'a> Builder<'a> {
             Some(_) => Value::Null,
             None => old["own_code"].clone(),
         };
-        Ok(entry)
+        Ok(Built { entry, modules })
     }
 
     /// Builds a package of the guests' workspace and answers its module.
@@ -287,16 +303,6 @@ impl<'a> Builder<'a> {
             fs::write(&object, bytes)?;
         }
         Ok(vec![object, host])
-    }
-
-    /// Compresses a module into the folder of prebuilt ones; its size and hash.
-    fn pack(&self, module: &[u8], name: &str) -> Result<(usize, String)> {
-        let sh = self.workspace.shell()?;
-        let plain = self.target.join(name);
-        fs::write(&plain, module)?;
-        let packed = self.prebuilt.join(format!("{name}.zst"));
-        cmd!(sh, "zstd -19 --quiet --force {plain} -o {packed}").quiet().run().context("zstd")?;
-        Ok((module.len(), sources::digest(module)))
     }
 
     fn without_allocator(&self) -> Result<Weight> {

@@ -24,7 +24,16 @@ pub fn demangle(name: &str) -> String {
     let cpp = cpp.and_then(|symbol| symbol.demangle().ok());
     match cpp {
         Some(cpp) if cpp.len() <= LONGEST_DEMANGLED => cpp,
-        _ => name.to_owned(),
+        _ => without_hash(name).to_owned(),
+    }
+}
+
+/// A name of Rust's that is demangled already, as wasm-bindgen leaves it, without its hash.
+fn without_hash(name: &str) -> &str {
+    let is_hash = |end: &str| end.len() == 16 && end.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match name.rsplit_once("::h") {
+        Some((before, end)) if is_hash(end) => before,
+        _ => name,
     }
 }
 
@@ -51,6 +60,9 @@ mod tests {
         assert_eq!(demangle("_RNvCskwGfYPst2Cb_3foo16example_function"), "foo::example_function");
         assert_eq!(demangle("_ZN3foo3barEi"), "foo::bar(int)");
         assert_eq!(demangle("_Zzz"), "_Zzz");
+        assert_eq!(demangle("core::ptr::drop_in_place::h0123456789abcdef"), "core::ptr::drop_in_place");
+        assert_eq!(demangle("std::hash"), "std::hash");
+        assert_eq!(demangle("a::h0123456789abcde"), "a::h0123456789abcde");
         assert_eq!(demangle("malloc"), "malloc");
     }
 

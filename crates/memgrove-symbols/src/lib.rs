@@ -79,6 +79,15 @@ impl<'m> Symbols<'m> {
         self.dwarf_error.as_ref()
     }
 
+    /// Whether nothing names the module's own functions: no names, no DWARF, and no other file that has them.
+    #[must_use]
+    pub fn is_nameless(&self) -> bool {
+        let files = self.debug.is_some() || self.source_map.is_some() || self.symbol_map.is_some();
+        let imported = self.module.imported_func_count();
+        let own_names = self.module.names.funcs.iter().any(|(func, _)| func >= imported);
+        !files && self.dwarf.is_none() && !own_names
+    }
+
     /// Takes DWARF and names of a separate debug file, as `external_debug_info` refers to; `name` is that file's.
     ///
     /// # Errors

@@ -129,6 +129,20 @@ fn damaged_dwarf_gives_no_wrong_name_and_ends() {
 }
 
 #[test]
+fn a_module_is_nameless_until_something_names_its_own_functions() {
+    let wasm = |text: &str| wat::parse_str(text).expect("well-formed");
+    let stripped = wasm("(module (import \"env\" \"f\" (func)) (func (export \"run\") (call 0)))");
+    let imports_named = wasm("(module (import \"env\" \"f\" (func $f)) (func (export \"run\") (call 0)))");
+    let named = wasm("(module (import \"env\" \"f\" (func)) (func $inner (export \"run\") (call 0)))");
+    assert!(Symbols::new(&facts(&stripped)).is_nameless());
+    assert!(Symbols::new(&facts(&imports_named)).is_nameless());
+    assert!(!Symbols::new(&facts(&named)).is_nameless());
+    let module = facts(&stripped);
+    let with_map = Symbols::new(&module).with_symbol_map("1:inner\n").expect("it is one");
+    assert!(!with_map.is_nameless());
+}
+
+#[test]
 fn a_symbol_map_and_the_name_section_name_functions() {
     let wasm = wat::parse_str("(module (func $_ZN3foo3barEi) (func (export \"run\") (call 0)))")
         .expect("well-formed");

@@ -269,6 +269,10 @@ pub(crate) fn read_recorded(path: &Path, max_size: u64) -> Result<Vec<u8>> {
     read.with_context(|| format!("reading {}", escape_file_name(path.as_os_str())))
 }
 
+/// For a module that was stripped: compilers do that unasked, and the stacks are then numbers.
+const NAMELESS: &str = "functions have no names; build with -g (clang: also --no-wasm-opt, or wasm-opt removes them), or give \
+                        --symbols, --debug-file or --source-map";
+
 /// The names of the module, with what the options add.
 pub(crate) fn with_symbols<T>(
     args: &NameArgs,
@@ -303,6 +307,9 @@ pub(crate) fn with_symbols<T>(
     if let Some(path) = &args.symbols {
         let (name, bytes) = read(path)?;
         symbols = symbols.with_symbol_map(&String::from_utf8_lossy(&bytes)).with_context(|| name)?;
+    }
+    if symbols.is_nameless() && original.facts.custom.external_debug_info.is_none() {
+        out.note(format!("{}: {NAMELESS}", original.name));
     }
     then(&symbols, out)
 }

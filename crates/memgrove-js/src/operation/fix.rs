@@ -22,6 +22,9 @@ pub(super) struct Request {
     /// Only a plan.
     #[serde(default)]
     dry_run: bool,
+    /// The file that the result will be in, as the text names it.
+    #[serde(default = "memory")]
+    output: String,
     #[serde(default = "bare")]
     host: String,
     /// The host's profile, where it is none of those that are known.
@@ -40,6 +43,11 @@ pub(super) struct Request {
     #[serde(default)]
     partial: bool,
     max_bytes: Option<u64>,
+}
+
+/// Where a result is that is in no file.
+pub(super) fn memory() -> String {
+    "memory".to_owned()
 }
 
 fn bare() -> String {
@@ -96,7 +104,7 @@ impl Request {
         let done = Done {
             bytes_after: fixed.wasm.len(),
             verification: &verification,
-            written_to: passed.then_some("memory"),
+            written_to: passed.then_some(&self.output),
         };
         let shown = planned.shown(Some(done));
         let exit = match verification.verdict {

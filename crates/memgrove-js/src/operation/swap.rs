@@ -9,6 +9,7 @@ use memgrove_view::swap::Swap;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::fix::memory;
 use super::{one_module, shown_as, to_json};
 use crate::engine::Around;
 
@@ -23,6 +24,9 @@ pub(super) struct Request {
     /// Only a plan.
     #[serde(default)]
     dry_run: bool,
+    /// The file that the result will be in, as the text names it.
+    #[serde(default = "memory")]
+    output: String,
     max_bytes: Option<u64>,
 }
 
@@ -65,7 +69,7 @@ impl Request {
         if let Some(why) = decision.refusal() {
             return parts(if decision == Decision::Failed { 1 } else { 3 }, Some(why), &shown);
         }
-        shown.written_to = Some("memory");
+        shown.written_to = Some(&self.output);
         let mut parts = parts(if decision == Decision::UseUnverified { 4 } else { 0 }, None, &shown)?;
         parts.push(swapped.wasm.clone());
         Ok(parts)

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Read;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
@@ -47,7 +48,7 @@ fn as_guest(bytes: &[u8]) -> Result<Vec<u8>, String> {
 pub struct Catalogue {
     /// What the embedded guests' manifest says.
     pub manifest: Manifest,
-    packed: &'static [(&'static str, &'static [u8])],
+    packed: &'static [u8],
     files: Vec<Guest>,
 }
 
@@ -183,7 +184,7 @@ impl Catalogue {
         Ok(guests.iter().filter(wanted).collect())
     }
 
-    /// Unpacks a guest and checks that it is the one of the manifest.
+    /// A guest, checked to be the one of the manifest. The first that is asked for unpacks all that are embedded.
     ///
     /// # Errors
     /// [`CatalogueError::Broken`].
@@ -191,31 +192,51 @@ impl Catalogue {
         if let Some(guest) = self.files.iter().find(|guest| guest.info.allocator == info.allocator) {
             return Ok(guest.clone());
         }
-        let unpack = |file: String, expected: &str| {
-            let broken = |words: String| CatalogueError::Broken(format!("{file}: {words}"));
-            let (_, packed) = self
-                .packed
-                .iter()
-                .find(|(name, _)| *name == file)
-                .ok_or_else(|| broken("is in the manifest and not embedded".to_owned()))?;
-            let mut wasm = Vec::new();
-            ruzstd::decoding::StreamingDecoder::new(*packed)
-                .map_err(|error| broken(error.to_string()))?
-                .read_to_end(&mut wasm)
-                .map_err(|error| broken(error.to_string()))?;
-            if sha256(&wasm) == expected {
-                Ok(wasm)
-            } else {
-                Err(broken("is not the one of the manifest".to_owned()))
-            }
-        };
-        let wasm = unpack(format!("{}.wasm.zst", info.allocator), &info.sha256)?;
-        let threads = match &info.threads {
-            Some(threads) => Some(unpack(format!("{}.threads.wasm.zst", info.allocator), &threads.sha256)?),
+        let wasm = self.module(&info.allocator, false)?;
+        let threads = match info.threads {
+            Some(_) => Some(self.module(&info.allocator, true)?),
             None => None,
         };
         Ok(Guest { info: info.clone(), wasm, threads })
     }
+
+    /// One of the embedded modules.
+    fn module(&self, allocator: &str, has_threads: bool) -> Result<Vec<u8>, CatalogueError> {
+        let broken = |words: &str| CatalogueError::Broken(format!("{allocator}: {words}"));
+        let modules = unpacked(self.packed)?;
+        let mut start = 0;
+        for module in self.manifest.modules() {
+            let length = usize::try_from(module.size_bytes).unwrap_or(usize::MAX);
+            let end = length.saturating_add(start);
+            if module.allocator == allocator && module.has_threads == has_threads {
+                let wasm =
+                    modules.get(start..end).ok_or_else(|| broken("is in the manifest and not embedded"))?;
+                if sha256(wasm) != module.sha256 {
+                    return Err(broken("is not the one of the manifest"));
+                }
+                return Ok(wasm.to_vec());
+            }
+            start = end;
+        }
+        Err(broken("is not in the manifest"))
+    }
+}
+
+/// The embedded modules, one after the other; `packed` is [`GUESTS`], or empty where none are embedded.
+fn unpacked(packed: &[u8]) -> Result<&'static [u8], CatalogueError> {
+    // Kept, since who asks for one mostly asks for others, and all lie in one frame.
+    static UNPACKED: OnceLock<Result<Vec<u8>, String>> = OnceLock::new();
+    if packed.is_empty() {
+        return Ok(&[]);
+    }
+    let unpack = || {
+        let mut modules = Vec::new();
+        let mut decoder =
+            ruzstd::decoding::StreamingDecoder::new(packed).map_err(|error| error.to_string())?;
+        decoder.read_to_end(&mut modules).map_err(|error| error.to_string())?;
+        Ok(modules)
+    };
+    UNPACKED.get_or_init(unpack).as_deref().map_err(|words| CatalogueError::Broken(words.clone()))
 }
 
 /// The error for a name that does not exist, with the most similar one that does.
@@ -280,6 +301,30 @@ mod tests {
         for info in &catalogue.manifest.guests {
             let guest = catalogue.guest(info).unwrap();
             assert_eq!(guest.wasm.len() as u64, info.size_bytes, "{}", info.allocator);
+            assert_eq!(guest.threads.is_some(), info.threads.is_some(), "{}", info.allocator);
         }
+        let length: u64 = catalogue.manifest.modules().map(|module| module.size_bytes).sum();
+        assert_eq!(unpacked(GUESTS).unwrap().len() as u64, length, "and nothing else is embedded");
+        let prebuilt = Path::new(env!("CARGO_MANIFEST_DIR")).join("prebuilt/guests");
+        assert_eq!(fs::read(prebuilt.join(crate::guest::PACKED)).unwrap(), GUESTS);
+    }
+
+    #[test]
+    fn what_is_not_the_manifests_module_is_told() {
+        let mut catalogue = Catalogue::embedded().unwrap();
+        let words = |catalogue: &Catalogue, index: usize| {
+            catalogue.guest(&catalogue.manifest.guests[index]).unwrap_err().to_string()
+        };
+        catalogue.manifest.guests[1].sha256 = "0".repeat(64);
+        let name = catalogue.manifest.guests[1].allocator.clone();
+        assert_eq!(
+            words(&catalogue, 1),
+            format!("the embedded guests are broken: {name}: is not the one of the manifest")
+        );
+        // All behind it are elsewhere, and the last one ends behind the end.
+        catalogue.manifest.guests[1].size_bytes += 1;
+        assert!(words(&catalogue, 2).ends_with("is not the one of the manifest"));
+        let last = catalogue.manifest.guests.len() - 1;
+        assert!(words(&catalogue, last).ends_with("is in the manifest and not embedded"));
     }
 }

@@ -9,6 +9,7 @@ use memgrove_rewrite::check::Arguments;
 use serde::Serialize;
 
 use super::CheckReport;
+use crate::words::grouped;
 use crate::{bytes, count};
 
 /// Blocks and their bytes.
@@ -90,7 +91,7 @@ impl Reachability {
             .filter(|(blocks, _)| blocks.blocks > 0)
             .map(|(blocks, what)| match blocks.blocks >= live.all.blocks {
                 true => format!(", {what}"),
-                false => format!(", {} of them: {what}", blocks.blocks),
+                false => format!(", {} of them: {what}", grouped(blocks.blocks)),
             })
             .collect();
         if parts.is_empty() { ", still reachable".to_owned() } else { parts.concat() }

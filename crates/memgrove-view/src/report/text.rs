@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use memgrove_inspect::facts::BinaryKind;
 use memgrove_inspect::report::{
     Conclusion, EngineSupport, Evidence, MemoryReport, Outcome, RegionKind, Report, Warning,
 };
@@ -267,6 +268,14 @@ impl Sections<'_> {
                 let more = format!("and {} more (-v shows all)", group.imports.len() - shown);
                 self.lines.text(4, 0, Tone::Soft, &more);
             }
+        }
+        // Where a host runs it as it is, its imports are most likely meant to be there.
+        let runs_somewhere = report.verdicts.iter().any(|verdict| verdict.outcome == Outcome::Runs);
+        let is_module = report.kind == BinaryKind::Module;
+        if is_module && !report.requirements.groups.is_empty() && !runs_somewhere {
+            let next =
+                "→ `memgrove fix FILE --dry-run` says which of these can be satisfied inside the module";
+            self.lines.text(2, 4, Tone::Plain, next);
         }
     }
 

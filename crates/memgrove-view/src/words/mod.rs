@@ -10,6 +10,7 @@ use memgrove_inspect::report::{
     StackDirection, StackPlacement, TableGrower, TableReport,
 };
 use memgrove_module::PAGE_BYTES;
+use memgrove_symbols::demangle;
 use memgrove_text::{escape, escape_name, shorten};
 
 /// A size for people: `834 bytes`, `64 KiB`, `1.6 MiB`.
@@ -279,10 +280,10 @@ fn some_functions(functions: &[GrowFunction], limit: usize) -> String {
     some_of(&names, limit)
 }
 
-/// `malloc (function 12)`, or `function 12`.
+/// `malloc (function 12)`, or `function 12`; demangled, as only the document for programs has the name of the binary.
 pub(crate) fn function(index: u32, name: Option<&str>) -> String {
     match name {
-        Some(name) => format!("{} (function {index})", shortened(&escape_name(name), 48)),
+        Some(name) => format!("{} (function {index})", shortened(&escape_name(&demangle(name)), 48)),
         None => format!("function {index}"),
     }
 }
@@ -387,6 +388,16 @@ pub(crate) fn evidence(evidence: &Evidence) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn functions_are_named_as_in_the_source() {
+        assert_eq!(
+            function(2, Some("_RNvCskwGfYPst2Cb_3foo16example_function")),
+            "foo::example_function (function 2)"
+        );
+        assert_eq!(function(2, Some("a\u{202e}b")), "a\\u{202e}b (function 2)");
+        assert_eq!(function(2, None), "function 2");
+    }
 
     #[test]
     fn sizes_have_one_decimal_and_a_unit() {
