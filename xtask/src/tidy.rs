@@ -147,6 +147,18 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     let readme = std::fs::read_to_string(workspace.root().join("README.md"))?;
     let wording = Wording::read(workspace.root())?;
     let tables = read_tables(workspace.root(), &files)?;
+    for lock in files.iter().filter(|file| file.ends_with("/Cargo.lock")) {
+        let manifest = lock.replace("Cargo.lock", "Cargo.toml");
+        // What is built with `--locked` elsewhere, such as the Python package, stands on crates of this workspace.
+        if cmd!(sh, "cargo update --quiet --workspace --locked --manifest-path {manifest}")
+            .quiet()
+            .ignore_stderr()
+            .run()
+            .is_err()
+        {
+            faults.push(format!("{lock} is behind: cargo update --workspace --manifest-path {manifest}"));
+        }
+    }
     for file in files {
         let path = workspace.root().join(&file);
         // A file deleted in the work tree is still tracked; its absence is the documents' affair.
