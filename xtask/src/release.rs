@@ -29,6 +29,9 @@ pub struct ReleaseArgs {
     allow_dirty: bool,
 }
 
+/// What the command may take on Linux, without its debug information: 21.7 MB of it were code, and 4.3 data, when it took 29.6.
+const MOST_COMMAND_BYTES: u64 = 30_000_000;
+
 /// A part of a release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
@@ -250,7 +253,11 @@ fn pack_binary(
         cmd!(sh, "tar -czf {packed} -C {parent} {debug}").quiet().run()?;
         made.push(packed);
     }
-    println!("release: {command}: {} bytes", fs::metadata(folder.join(&command))?.len());
+    let bytes = fs::metadata(folder.join(&command))?.len();
+    println!("release: {command}: {bytes} bytes");
+    if can_split && bytes > MOST_COMMAND_BYTES {
+        bail!("{command} has {bytes} bytes, more than {MOST_COMMAND_BYTES}");
+    }
     let packed = parent.join(format!("{name}.tar.gz"));
     cmd!(sh, "tar -czf {packed} -C {parent} {name}").quiet().run()?;
     made.push(packed);

@@ -8,6 +8,7 @@ mod fix;
 mod fix_host;
 mod golden;
 mod hostile;
+mod names;
 mod output;
 mod outputs;
 mod poison;
