@@ -62,6 +62,8 @@ pub(crate) const PAGE: usize = 1024;
 
 /// [`Page::class`] of the last page of a large extent.
 const INSIDE: u8 = 0xf0;
+/// Below this is any [`Page::class`] that the user of a slab may choose.
+pub(crate) const SLAB_CLASSES: u8 = INSIDE;
 /// [`Page::class`] of the first page of a large block, and of the map itself. Any class from here on says that
 /// [`Page::length`] tells how long the extent is.
 pub(crate) const LARGE: u8 = 0xf1;
@@ -116,8 +118,9 @@ impl Page {
 
 /// Those who read the page map elsewhere than through [`Pages`].
 pub(crate) trait MapReaders {
-    /// The map has moved: the new one, as of [`Pages::map`]. When this returns, nobody reads the old one any more.
-    fn follow(&self, map: *mut Page);
+    /// The map moves: the new one, as of [`Pages::map`], into which `copy` copies the old one. Nobody else changes an entry from when
+    /// that begins until the new one is known. When this returns, nobody reads the old one any more.
+    fn follow(&self, map: *mut Page, copy: impl FnOnce());
 }
 
 /// Nobody does.
@@ -125,7 +128,9 @@ pub(crate) struct NoReaders;
 
 impl MapReaders for NoReaders {
     #[inline(always)]
-    fn follow(&self, _: *mut Page) {}
+    fn follow(&self, _: *mut Page, copy: impl FnOnce()) {
+        copy();
+    }
 }
 
 /// The pages that a source has given.
