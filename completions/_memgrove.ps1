@@ -230,7 +230,7 @@ Register-ArgumentCompleter -Native -CommandName 'memgrove' -ScriptBlock {
         'memgrove;check' {
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Where to write the instrumented module')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Where to write the instrumented module')
-            [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Read the reports of this recording of FILE')
+            [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Read the reports of this recording of FILE; of threads that share a memory, all of theirs with one option each')
             [CompletionResult]::new('--fail-on', '--fail-on', [CompletionResultType]::ParameterName, 'Exit with status 3 for these kinds only; by default for every kind but leak and lost. leak: blocks live at the end; lost: those of them to which certainly no pointer is left')
             [CompletionResult]::new('--suppress', '--suppress', [CompletionResultType]::ParameterName, 'Leave out reports that a line `KIND:FUNCTION` of this file fits: a kind or `*`, and a part of a function''s name')
             [CompletionResult]::new('--alloc', '--alloc', [CompletionResultType]::ParameterName, 'A function of the allocator, by index or name, and what it does; several with commas')

@@ -226,7 +226,7 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -s q -l quiet 
 complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memgrove -n "__fish_memgrove_using_subcommand advise" -s V -l version -d 'Print version'
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -s o -l output -d 'Where to write the instrumented module' -r -F
-complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l profile -d 'Read the reports of this recording of FILE' -r -F
+complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l profile -d 'Read the reports of this recording of FILE; of threads that share a memory, all of theirs with one option each' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand check" -l fail-on -d 'Exit with status 3 for these kinds only; by default for every kind but leak and lost. leak: blocks live at the end; lost: those of them to which certainly no pointer is left' -r -f -a "use-after-free\t''
 heap-overflow\t''
 heap-underflow\t''

@@ -34,7 +34,6 @@ fn main() {
     let out = env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
     let out = Path::new(&out);
     println!("cargo::rerun-if-changed=trace");
-    let recorder = wat::parse_str(recorder()).unwrap_or_else(|error| panic!("trace/recorder.wat: {error}"));
     println!("cargo::rerun-if-changed=lower");
     let lower = wat::parse_file("lower/lower.wat").unwrap_or_else(|error| panic!("{error}"));
     // They stand for what a host of that version lacks.
@@ -42,11 +41,15 @@ fn main() {
         .validate_all(&lower)
         .unwrap_or_else(|error| panic!("lower/lower.wat is not WebAssembly 1.0: {error}"));
     fs::write(out.join("lower.wasm"), lower).expect("OUT_DIR is writable");
-    fs::write(out.join("recorder.wasm"), recorder).expect("OUT_DIR is writable");
-    for layout in ["apart", "same"] {
-        let text = read("trace/checker.wat").replace(";; {{layout}}", &read(&format!("trace/{layout}.wat")));
-        let checker = wat::parse_str(text).unwrap_or_else(|error| panic!("trace/{layout}.wat: {error}"));
-        fs::write(out.join(format!("checker_{layout}.wasm")), checker).expect("OUT_DIR is writable");
+    for (name, has_threads) in [("recorder", false), ("recorder_threads", true)] {
+        write_wat(out, name, &recorder(has_threads));
+    }
+    for (name, layout, has_threads) in [
+        ("checker_apart", "apart", false),
+        ("checker_same", "same", false),
+        ("checker_threads", "apart", true),
+    ] {
+        write_wat(out, name, &checker(layout, has_threads));
     }
     let leaks = wat::parse_file("trace/leaks.wat").unwrap_or_else(|error| panic!("{error}"));
     fs::write(out.join("leaks.wasm"), leaks).expect("OUT_DIR is writable");
@@ -65,8 +68,58 @@ fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// What records, with its sampler for both types of addresses.
-fn recorder() -> String {
+fn write_wat(out: &Path, name: &str, text: &str) {
+    let wasm = wat::parse_str(text).unwrap_or_else(|error| panic!("trace, for {name}: {error}"));
+    fs::write(out.join(format!("{name}.wasm")), wasm).expect("OUT_DIR is writable");
+}
+
+fn replaced(text: String, places: &[(&str, &str)]) -> String {
+    places.iter().fold(text, |text, (place, words)| {
+        assert!(text.contains(place), "nothing is to be replaced by {words}");
+        text.replace(place, words)
+    })
+}
+
+/// What a checked module gets beside the recorder.
+fn checker(layout: &str, has_threads: bool) -> String {
+    let shadow = if has_threads { "trace/threads.wat" } else { "trace/own.wat" };
+    let text = replaced(
+        read("trace/checker.wat"),
+        &[(";; {{layout}}", &read(&format!("trace/{layout}.wat"))), (";; {{shadow}}", &read(shadow))],
+    );
+    if !has_threads {
+        return replaced(
+            text,
+            &[
+                ("{state}", "i32"),
+                ("{pages}", "(memory.size $program)"),
+                ("{nodes}", "(i32.load $recording (i32.const 24))"),
+                ("{unless_ready}", ""),
+                ("{unless_ready 1}", ""),
+            ],
+        );
+    }
+    replaced(
+        text,
+        &[
+            ("{state}", "(mut i32)"),
+            ("{pages}", "(global.get $pages)"),
+            (
+                "{nodes}",
+                "(i32.add (i32.atomic.load $program offset=0x1f4 (global.get $state)) (i32.const 1))",
+            ),
+            ("{unless_ready}", "(if (i32.eqz (global.get $state)) (then (return)))"),
+            ("{unless_ready 1}", "(if (i32.eqz (global.get $state)) (then (return (i32.const 1))))"),
+            // These are done by one thread at a time, and so exported by threads.wat.
+            ("(func $free (export \"free\")", "(func $free"),
+            ("(func $place (export \"place\")", "(func $place"),
+            ("(func $pop (export \"pop\")", "(func $pop"),
+        ],
+    )
+}
+
+/// What records, with its sampler for both types of addresses. With threads, all of them together number the nodes.
+fn recorder(has_threads: bool) -> String {
     let sampler = read("trace/sampler.wat");
     let of = |address: &str, ending: &str, low: &str, log: &str| {
         let named = [("{a}", address), ("{w}", ending), ("{low}", low), ("{log}", log)];
@@ -74,7 +127,16 @@ fn recorder() -> String {
     };
     let narrow = of("i32", "", "block (result i32)", "2");
     let wide = of("i64", "_wide", "i32.wrap_i64", "3");
-    read("trace/recorder.wat").replace(";; {{sampler}}", &(narrow + &wide))
+    let text = replaced(read("trace/recorder.wat"), &[(";; {{sampler}}", &(narrow + &wide))]);
+    let [import, next, own] = match has_threads {
+        true => [
+            "(import \"memgrove\" \"next_node\" (func $next_node (result i32)))",
+            "(call $next_node)",
+            "(i32.store offset=12 (local.get $at) (i32.const 1))",
+        ],
+        false => ["", "(i32.load (i32.const 24))", ""],
+    };
+    replaced(text, &[(";; {{threads}}", import), ("{next_node}", next), ("{own_node}", own)])
 }
 
 /// The assembled module.

@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const packaged = process.env.MEMGROVE_PACKAGE;
 const folder = mkdtempSync(join(tmpdir(), 'memgrove-register-'));
@@ -41,7 +41,6 @@ function run(name, source, { command = 'trace', options = [], same = true } = {}
   if (same) assert.ok(done.stdout.startsWith(plain.stdout), `${plain.stdout}${plain.stderr}\n---\n${done.stdout}${done.stderr}`);
   return { ...done, plain, report: done.stdout.slice(plain.stdout.length) };
 }
-
 
 test('a program that leaks is found, with who allocates', () => {
   const save = join(folder, 'kept');
@@ -152,6 +151,36 @@ test('misuse is found, and the status says so', () => {
   const { status, report, stderr } = run('misuse.mjs', twice, { command: 'check', same: false });
   assert.match(report, /use after free/i, report + stderr);
   assert.equal(status, 3);
+});
+
+const hasEmscripten = spawnSync('emcc', ['--version']).status === 0;
+
+test('misuse of blocks that threads hand each other is found', { skip: !hasEmscripten && 'no emcc' }, () => {
+  const program = join(folder, 'threads.js');
+  // Debian's emcc takes Node's fetch for a browser's.
+  writeFileSync(join(folder, 'no-fetch.cjs'), 'delete globalThis.fetch');
+  const flags = ['-pthread', '-O1', '-g2', '-sPTHREAD_POOL_SIZE=2', '-sPROXY_TO_PTHREAD', '-sEXIT_RUNTIME=1', '-sINITIAL_MEMORY=64MB'];
+  const made = spawnSync('emcc', [...flags, fileURLToPath(new URL('threads.c', import.meta.url)), '-o', program], { encoding: 'utf8' });
+  assert.equal(made.status, 0, made.stderr);
+  const check = (what) => {
+    const args = ['check', '--json', 'node', '--require', join(folder, 'no-fetch.cjs'), program, what];
+    const { status, stdout, stderr } = spawnSync(process.execPath, [join(packaged, 'cli.js'), ...args], { encoding: 'utf8', env });
+    assert.ok(stdout.startsWith(`${what} 1\n`), `${stdout}${stderr}`);
+    const report = JSON.parse(stdout.slice(stdout.indexOf('{')));
+    assert.deepEqual([report.unchecked, report.recordings_missing], [false, false]);
+    return { status, reports: report.reports };
+  };
+  assert.deepEqual(check('twin'), { status: 0, reports: [] });
+
+  for (const [what, kind, has] of [['use', 'use-after-free', true], ['double', 'double-free', true], ['overflow', 'heap-overflow', false]]) {
+    const { status, reports } = check(what);
+    assert.equal(status, 3);
+    assert.deepEqual(reports.map((report) => report.kind), [kind]);
+    const { allocated, freed } = reports[0].block;
+    assert.match(JSON.stringify(allocated), /make.*main/, 'by the first thread');
+    if (has) assert.match(JSON.stringify(freed), /give_back/, 'by the other');
+    else assert.match(JSON.stringify(reports[0].stack), /overrun/, 'by the other');
+  }
 });
 
 test('an instrumented module is kept for the next time', () => {

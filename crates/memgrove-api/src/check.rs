@@ -2,7 +2,7 @@
 
 use memgrove_inspect::Facts;
 use memgrove_profile::MisuseKind;
-use memgrove_rewrite::check::{CheckError, Checked, Layout, Options, check, takes};
+use memgrove_rewrite::check::{CheckError, Checked, Layout, NotShared, Options, check, takes};
 use memgrove_rewrite::swap::{Member, To};
 use memgrove_text::escape_name;
 use memgrove_verify::swap::options_for;
@@ -88,6 +88,9 @@ pub fn instrument(facts: &Facts<'_>, request: &Request) -> Result<Checked, Error
     check(facts, &options).map_err(|error| match error {
         CheckError::Module(_) => Error::Check(error),
         CheckError::Already { .. } => UserError::failed(error.to_string()).hint("check the original").into(),
+        CheckError::Shared(NotShared::SameLayout) => {
+            UserError::failed(error.to_string()).hint("leave out --layout same").into()
+        }
         other => refused(other.to_string()).into(),
     })
 }

@@ -31,7 +31,7 @@ pub fn one(recorded: Vec<u8>, original: &Facts<'_>) -> Result<Profile, Error> {
 pub fn together(profiles: Vec<Profile>) -> Result<Profile, UserError> {
     Profile::merge(profiles).map_err(|error| {
         UserError::failed(format!("the recordings cannot be read together: {error}"))
-            .hint("trace a module that has an unshared memory with --instances, and give one run's recordings, each once")
+            .hint("give the recordings of one run, each once; a module whose memory is not shared is traced with --instances for that")
     })
 }
 

@@ -64,7 +64,7 @@ impl MisuseKind {
 }
 
 /// A report of misuse: the first at its site.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Misuse {
     /// What was done.
     pub kind: MisuseKind,
@@ -88,8 +88,49 @@ pub struct Misuse {
     called_at: Option<Site>,
 }
 
+impl Misuse {
+    /// The node of its stack.
+    pub(crate) fn own_node(&self) -> u32 {
+        self.node
+    }
+
+    /// Sets to the root which nodes are not kept. Returns whether there are such.
+    pub(crate) fn keep_nodes(&mut self, is_kept: impl Fn(u32) -> bool) -> bool {
+        let mut are_some_lost = false;
+        let block = self.block.iter_mut();
+        let of_block = block.flat_map(|block| std::iter::once(&mut block.allocated).chain(&mut block.freed));
+        for node in std::iter::once(&mut self.node).chain(of_block) {
+            if *node != 0 && !is_kept(*node) {
+                *node = 0;
+                are_some_lost = true;
+            }
+        }
+        are_some_lost
+    }
+
+    /// What tells it from reports of other sites, but for its stack.
+    pub(crate) fn of_site(&self) -> Self {
+        // Of an access its site is enough, as one thread tells it once.
+        let number = if self.site.is_some() { 0 } else { self.number };
+        Self { kind: self.kind, site: self.site, within: self.within, number, ..Self::NONE }
+    }
+
+    const NONE: Self = Self {
+        kind: MisuseKind::UseAfterFree,
+        address: 0,
+        site: None,
+        within: None,
+        into_access: 0,
+        told: None,
+        block: None,
+        node: 0,
+        number: 0,
+        called_at: None,
+    };
+}
+
 /// An access in a module that was instrumented without sites.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AccessWithin {
     /// The function that holds it, if that is known.
     pub func: Option<u32>,
@@ -115,7 +156,7 @@ impl AccessWithin {
 }
 
 /// A block of a [`Misuse`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MisusedBlock {
     /// Its address.
     pub address: u32,
@@ -137,6 +178,8 @@ pub enum Search {
     Broken,
     /// It was not made, as there was no memory for it.
     NoRoom,
+    /// It was not made, as threads share the memory: their stacks and globals may hold pointers.
+    Shared,
     /// It was made.
     Done {
         /// Functions were in progress at the end: their locals may have held pointers.
@@ -150,6 +193,7 @@ impl Search {
             _ if bits & search::DONE != 0 => Self::Done { in_progress: bits & search::IN_PROGRESS != 0 },
             _ if bits & search::BROKEN != 0 => Self::Broken,
             _ if bits & search::NO_ROOM != 0 => Self::NoRoom,
+            _ if bits & search::SHARED != 0 => Self::Shared,
             _ => Self::None,
         }
     }
@@ -185,6 +229,12 @@ pub struct Findings {
     pub left_out: u32,
     /// Blocks lay where they do without a check: less could be seen.
     pub same_layout: bool,
+    /// Threads that share the memory and had come to be checked at the end of this one's recording; 0 without threads.
+    pub(crate) threads: u32,
+    /// Recordings of other threads are missing: their reports, and where some blocks were allocated or freed.
+    pub are_others_missing: bool,
+    /// Nothing was checked, as there was no memory for the shadow that threads share.
+    pub is_unchecked: bool,
     /// A program with 64-bit addresses asked for memory beyond 4 GiB and was given none, as that cannot be checked.
     pub was_cut: bool,
 }
@@ -233,7 +283,9 @@ impl Findings {
                 self.lost.push(Lost { node, is_indirect: low & 1 != 0, blocks: block, bytes: size });
             }
             kind::CHECKED => {
-                self.is_finished = true;
+                self.is_finished = low & search::COUNTED_ELSEWHERE == 0;
+                self.threads = node;
+                self.is_unchecked = low & search::UNCHECKED != 0;
                 self.search = Search::of(low);
                 (self.unknown_frees, self.left_out) = (block, size);
                 self.was_cut = what >> 16 & 1 != 0;

@@ -61,7 +61,8 @@ pub const OVERLAPPED: u32 = 8;
 /// Bit of [`STATE`]: more sampled blocks were live than could be told apart; later ones were not recorded.
 pub const SAMPLES_FULL: u32 = 16;
 
-/// Bit of [`STATE`]: events are numbered ([`kind::NUMBER`]), as several instances have the program's memory.
+/// Bit of [`STATE`]: events are numbered ([`kind::NUMBER`]), as several instances have the program's memory. In a check, which
+/// has none, the nodes are.
 pub const NUMBERED: u32 = 32;
 
 /// The state of the generator, with sampling; 8 bytes.
@@ -72,6 +73,8 @@ pub const SLOT_BYTES: u32 = 8;
 pub const NODES: u32 = Parts::OWN.nodes();
 /// Length of a node.
 pub const NODE_BYTES: u32 = 32;
+/// In a node: 1 if it is of this recording, where the threads of a check have one numbering of nodes ([`NUMBERED`]).
+pub const NODE_IS_OWN: u32 = 12;
 /// The log. An event: what it is, node, address of the block, size.
 pub const LOG: u32 = Parts::OWN.log_start(false);
 /// Where the log begins: behind the table of sampled blocks that are live, or of sites that were reported.
@@ -181,12 +184,14 @@ pub mod kind {
     /// Where the block was freed, if it was. Its block and size are what the misused call said: alignment and size.
     pub const FREED_AT: u32 = 10;
     /// The end of a check: frees of blocks that are not known, and reports for which there was no room. Bits 8–15 say what
-    /// became of the search for lost blocks ([`super::search`]). Bit 16 is set if the program was refused memory beyond 4 GiB.
+    /// became of the search for lost blocks ([`super::search`]). Bit 16 is set if the program was refused memory beyond 4 GiB. Its node
+    /// is how many threads share the memory and had come to be checked, 0 without threads.
     pub const CHECKED: u32 = 11;
     /// The upper halves of the next event's block and size, where memory has 64-bit addresses and they are not 0.
     pub const HIGH: u32 = 12;
     /// The number of the next event among those of all instances, where it is not one more than that of the last. Its node is
-    /// where in memory the counter stands, the block the lower half of the number and the size the upper.
+    /// where in memory the counter stands, the block the lower half of the number and the size the upper. In a check its node
+    /// is where the shadow stands, and the rest 0.
     pub const NUMBER: u32 = 13;
     /// At the end of a check: blocks that are lost. The node is that of their allocation, the block their number, the size
     /// their bytes. Bit 8 is set for those to which other lost blocks point.
@@ -209,6 +214,12 @@ pub mod search {
     pub const BROKEN: u32 = 4;
     /// It was not made, as there was no memory for it.
     pub const NO_ROOM: u32 = 8;
+    /// It was not made, as threads share the memory: their stacks and globals may hold pointers.
+    pub const SHARED: u32 = 16;
+    /// Live blocks were counted by another thread.
+    pub const COUNTED_ELSEWHERE: u32 = 32;
+    /// Nothing was checked, as there was no memory for the shadow that threads share.
+    pub const UNCHECKED: u32 = 64;
 }
 /// What a misuse is.
 pub mod misuse {

@@ -38,7 +38,7 @@
 //!                     tables and references; -2048: the host called; -2047: not known. The innermost is the allocator's.
 //!                     Or call site: offset of the call in the original; 0x80000000 + function: the host called
 //!               8  4  (link of a hash chain)
-//!              12  4  0
+//!              12  4  1 if it is of this recording, where the threads of a check have one numbering of nodes; else 0
 //!              16  8  allocations made there
 //!              24  8  their bytes
 //! …          events, of 16 bytes:
@@ -51,7 +51,7 @@
 //!                     sites: bits 0–19 function, 20–22 log2 of the width (6 none, 7 a range), 23 it writes; 9 the block of that misuse, node of its
 //!                     allocation; 10 bit 8: it was freed, node of its free; size: bytes of the access before the first that
 //!                     is misuse, or the size that a freeing call told, block its alignment; 11 the end: block, frees of
-//!                     unknown blocks; size, reports left out; bits 8–15 what became of the search for lost blocks
+//!                     unknown blocks; size, reports left out; node, threads that were checked, if any; bits 8–15 what became of the search for lost blocks
 //!                     ([`layout::search`]); 14 before it, lost blocks of a node: block, how many; size, their bytes; bit 8:
 //!                     other lost blocks point to them
 //!                     with 64-bit addresses 12 the upper halves of the next event's block and size; absent if both are 0

@@ -1,5 +1,7 @@
 //! The recordings of several instances with one memory, as one.
 
+mod checks;
+
 use std::collections::HashMap;
 
 use thiserror::Error;
@@ -30,6 +32,15 @@ pub enum MergeError {
         /// Its number.
         number: u64,
     },
+    /// Two have a stack with the same number, which threads of one check have not.
+    #[error("two of them have the same stack: number {node}")]
+    SameNode {
+        /// Its number.
+        node: u32,
+    },
+    /// Only some are of a check.
+    #[error("some are recordings of a check and others of a trace")]
+    Kinds,
 }
 
 /// A change of the heap in the making.
@@ -53,6 +64,9 @@ impl Profile {
         let original = first.original;
         if profiles.iter().any(|profile| profile.original != original) {
             return Err(MergeError::Modules);
+        }
+        if profiles.iter().any(|profile| profile.findings.is_some()) {
+            return checks::merge(&profiles);
         }
         // An instance that did nothing says nothing.
         let does = |profile: &&Self| !profile.events.is_empty();
@@ -111,6 +125,7 @@ impl Profile {
             are_samples_full: false,
             findings: None,
             is_of_one_instance: false,
+            own_nodes: Vec::new(),
             numbers: Vec::new(),
             counter,
             missing_events: if is_log_cut { 0 } else { missing_events },

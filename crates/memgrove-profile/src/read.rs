@@ -34,6 +34,8 @@ pub struct Profile {
     pub findings: Option<Findings>,
     /// Events are numbered, as several instances have the program's memory, and this is the recording of one.
     pub is_of_one_instance: bool,
+    /// By node: whether it is of this recording, where threads have one numbering of nodes.
+    pub(crate) own_nodes: Vec<bool>,
     /// By event: its number, where they are numbered.
     pub(crate) numbers: Vec<u64>,
     /// Where the counter of these numbers stands in the program's memory.
@@ -179,7 +181,9 @@ impl Profile {
             }
             entry
         };
-        let known = |node: u32| if (node as usize) < node_count { node } else { 0 };
+        // With threads, that of a block may be another's.
+        let is_one_of_several = header.state & layout::NUMBERED != 0;
+        let known = |node: u32| if is_one_of_several || (node as usize) < node_count { node } else { 0 };
         let places = (0..).step_by(layout::EVENT_BYTES as usize);
         let mut findings = header
             .is_check()
@@ -210,7 +214,11 @@ impl Profile {
             sample_bytes: Some(header.sample_bytes).filter(|&bytes| bytes > 0),
             are_samples_full: header.state & layout::SAMPLES_FULL != 0,
             findings,
-            is_of_one_instance: header.state & layout::NUMBERED != 0,
+            is_of_one_instance: is_one_of_several,
+            own_nodes: match header.is_check() && is_one_of_several {
+                true => own_nodes(nodes),
+                false => Vec::new(),
+            },
             numbers: numbering.numbers,
             counter: numbering.counter,
             missing_events: 0,
@@ -353,6 +361,11 @@ fn read_nodes(bytes: &[u8], has_frames: bool, start: u64) -> Result<Tree, Error>
         tree.push(node, call, func);
     }
     Ok(tree)
+}
+
+fn own_nodes(bytes: &[u8]) -> Vec<bool> {
+    let nodes = bytes.chunks_exact(layout::NODE_BYTES as usize);
+    nodes.map(|node| word(node, layout::NODE_IS_OWN as usize) == 1).collect()
 }
 
 /// The numbers of events.

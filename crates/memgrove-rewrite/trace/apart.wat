@@ -20,7 +20,7 @@
       (else (i32.wrap_i64 (local.get $all)))))
 
   ;; Makes a block of what the allocator gave. `align` is 0 where none was asked for.
-  (func (export "place") (param $base i32) (param $size i32) (param $align i32) (param $frame i32) (param $heap i32)
+  (func $place (export "place") (param $base i32) (param $size i32) (param $align i32) (param $frame i32) (param $heap i32)
         (result i32)
     (local $user i32) (local $most i32) (local $end i32) (local $at i32)
     (call $sync)
@@ -31,8 +31,8 @@
         (return (i32.const 0))))
     (if (i32.lt_u
           (i32.sub (local.get $base) (i32.const 1))
-          (i32.sub (i32.load $recording (i32.const 0x11c)) (i32.const 1)))
-      (then (i32.store $recording (i32.const 0x11c) (local.get $base))))
+          (i32.sub (i32.load $state offset=0x11c (global.get $state)) (i32.const 1)))
+      (then (i32.store $state offset=0x11c (global.get $state) (local.get $base))))
     (local.set $most
       (select (local.get $align) (i32.const 16) (i32.gt_u (local.get $align) (i32.const 16))))
     (local.set $user (i32.and
@@ -81,7 +81,7 @@
       (i64.extend_i32_u (local.get $user)) (i64.extend_i32_u (call $size (local.get $user)))))
     (if (i64.gt_u
           (i64.add (local.get $end) (i64.const 8))
-          (i64.shl (i64.extend_i32_u (memory.size $program)) (i64.const 16)))
+          (i64.shl (i64.extend_i32_u {pages}) (i64.const 16)))
       (then (return (i32.const 0))))
     (i32.eq
       (i32.load8_u $shadow offset=1 (i32.wrap_i64 (i64.shr_u (local.get $end) (i64.const 3))))
@@ -113,12 +113,12 @@
 
   ;; Takes the oldest block out of the quarantine, if more than `most` bytes are in it: it may be handed out again. It is
   ;; cleared, so that nothing in it is taken for a pointer (leaks.wat); its header stays, but for the next block.
-  (func (export "pop") (param $most i32) (result i32)
+  (func $pop (export "pop") (param $most i32) (result i32)
     (local $user i32) (local $next i32) (local $at i32)
-    (local.set $user (i32.load $recording (i32.const 0x104)))
+    (local.set $user (i32.load $state offset=0x104 (global.get $state)))
     (if (i32.or
           (i32.eqz (local.get $user))
-          (i32.le_u (i32.load $recording (i32.const 0x10c)) (local.get $most)))
+          (i32.le_u (i32.load $state offset=0x10c (global.get $state)) (local.get $most)))
       (then (return (i32.const 0))))
     ;; Something that is not checked may have written over a header: its block is given up.
     (local.set $next
@@ -131,14 +131,14 @@
             (i32.ne (local.get $next) (i32.const 0))
             (i32.ne (call $state (local.get $next)) (i32.const 2))))
       (then
-        (i32.store $recording (i32.const 0x104) (i32.const 0))
-        (i32.store $recording (i32.const 0x108) (i32.const 0))
-        (i32.store $recording (i32.const 0x10c) (i32.const 0))
+        (i32.store $state offset=0x104 (global.get $state) (i32.const 0))
+        (i32.store $state offset=0x108 (global.get $state) (i32.const 0))
+        (i32.store $state offset=0x10c (global.get $state) (i32.const 0))
         (return (i32.const 0))))
-    (i32.store $recording (i32.const 0x104) (local.get $next))
-    (if (i32.eqz (local.get $next)) (then (i32.store $recording (i32.const 0x108) (i32.const 0))))
-    (i32.store $recording (i32.const 0x10c)
-      (i32.sub (i32.load $recording (i32.const 0x10c)) (call $charge (local.get $user))))
+    (i32.store $state offset=0x104 (global.get $state) (local.get $next))
+    (if (i32.eqz (local.get $next)) (then (i32.store $state offset=0x108 (global.get $state) (i32.const 0))))
+    (i32.store $state offset=0x10c (global.get $state)
+      (i32.sub (i32.load $state offset=0x10c (global.get $state)) (call $charge (local.get $user))))
     (i32.store $program (i32.sub (local.get $user) (i32.const 4))
       (i32.and (i32.load $program (i32.sub (local.get $user) (i32.const 4))) (i32.const 15)))
     (memory.fill $program (local.get $user) (i32.const 0) (call $size (local.get $user)))
@@ -208,15 +208,15 @@
     (i32.store16 $shadow (i32.shr_u (i32.sub (local.get $user) (i32.const 16)) (i32.const 3)) (i32.const 0xf9f9))
     (memory.fill $shadow (i32.shr_u (local.get $user) (i32.const 3)) (i32.const 0xfd)
       (i32.shr_u (i32.add (call $size (local.get $user)) (i32.const 7)) (i32.const 3)))
-    (if (local.tee $tail (i32.load $recording (i32.const 0x108)))
+    (if (local.tee $tail (i32.load $state offset=0x108 (global.get $state)))
       (then
         (i32.store $program (i32.sub (local.get $tail) (i32.const 4)) (i32.or
           (local.get $user)
           (i32.and (i32.load $program (i32.sub (local.get $tail) (i32.const 4))) (i32.const 15)))))
-      (else (i32.store $recording (i32.const 0x104) (local.get $user))))
-    (i32.store $recording (i32.const 0x108) (local.get $user))
-    (i32.store $recording (i32.const 0x10c)
-      (i32.add (i32.load $recording (i32.const 0x10c)) (call $charge (local.get $user))))
+      (else (i32.store $state offset=0x104 (global.get $state) (local.get $user))))
+    (i32.store $state offset=0x108 (global.get $state) (local.get $user))
+    (i32.store $state offset=0x10c (global.get $state)
+      (i32.add (i32.load $state offset=0x10c (global.get $state)) (call $charge (local.get $user))))
   )
 
   (func $above (param $bad i32) (result i32)

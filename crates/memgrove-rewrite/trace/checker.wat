@@ -5,6 +5,11 @@
 ;; a block that was freed; 0xf8 below the lowest datum, once an allocation was refused. All that is not a block or beside
 ;; one is 0.
 ;;
+;; The shadow is in a memory of its own (own.wat) or, where threads share the program's, in a block of that (threads.wat).
+;; {pages} is how many pages the program's memory has, or with threads, of which one may not know yet what another one has
+;; grown, may have at most; {nodes} more than the number of any node; {unless_ready} leaves a function while a thread does
+;; not know the shadow.
+;;
 ;; Where blocks lie and what is kept of them is said in apart.wat and same.wat, of which one is put in here. Both have:
 ;;   $state      1, a block begins here; 2, one did, and it is freed; else 0
 ;;   $size       how long it is
@@ -48,22 +53,32 @@
   ;; Of same.wat: the memory where it keeps blocks, and how many bytes before each block are the allocator's, as far as known.
   (import "memgrove" "notes" (memory $notes 0))
   (import "memgrove" "header_bytes" (global $header_bytes i32))
-  ;; In the recording's memory, behind the header (layout.rs): 0x104 head and 0x108 tail of the quarantine, 0x10c its
-  ;; bytes, 0x110 sites that were reported, 0x114 frees of blocks that are not known, 0x118 reports left out,
-  ;; 0x11c the lowest address that the allocator gave (0: none yet), 0x120 bytes of the stack that frames have covered at most,
+  ;; What all threads have in common: 0x104 head and 0x108 tail of the quarantine, 0x10c its bytes, 0x11c the lowest address
+  ;; that the allocator gave (0: none yet). Without threads it is in the recording's memory, and `state` is 0.
+  (import "memgrove" "state_memory" (memory $state 0))
+  (import "memgrove" "state" (global $state {state}))
+  ;; Of threads.wat: the word that says where the shadow is, the pages that the program's memory may have, the bytes of the
+  ;; shadow's block, and where the shadow begins.
+  (import "memgrove" "word" (global $word i32))
+  (import "memgrove" "pages" (global $pages i32))
+  (import "memgrove" "block_bytes" (global $block_bytes i32))
+  (import "memgrove" "shadow_at" (global $shadow_at (mut i32)))
+  ;; In the recording's memory, behind the header (layout.rs): 0x110 sites that were reported, 0x114 frees of blocks that
+  ;; are not known, 0x118 reports left out, 0x120 bytes of the stack that frames have covered at most,
   ;; 0x130 1 once the program has asked for memory beyond 4 GiB, 0x134 1 once nothing more is known of what is beside blocks
   ;; (same.wat).
 
 ;; {{layout}}
 
   (func $is_outside (param $address i32) (result i32)
+    {unless_ready 1}
     (i64.ge_u
       (i64.extend_i32_u (local.get $address))
-      (i64.shl (i64.extend_i32_u (memory.size $program)) (i64.const 16))))
+      (i64.shl (i64.extend_i32_u {pages}) (i64.const 16))))
 
   ;; A block is freed. Returns 0 if nothing is known of it, 1 if it must not be, and 2 if the shadow says so now. `size` is -1
   ;; where it was not told, `align` 0.
-  (func (export "free") (param $user i32) (param $frame i32) (param $which i32) (param $size i32) (param $align i32)
+  (func $free (export "free") (param $user i32) (param $frame i32) (param $which i32) (param $size i32) (param $align i32)
         (param $heap i32) (result i32)
     (local $state i32) (local $node i32)
     (if (i32.eqz (local.get $user)) (then (return (i32.const 0))))
@@ -128,7 +143,7 @@
     (if (i32.lt_u (local.get $address) (global.get $data_end)) (then (return (i32.const 1))))
     (if (i32.and
           (global.get $is_fresh)
-          (i32.lt_u (local.get $address) (i32.load $recording (i32.const 0x11c))))
+          (i32.lt_u (local.get $address) (i32.load $state offset=0x11c (global.get $state))))
       (then (return (i32.const 1))))
     (if (call $is_outside (local.get $address))
       (then (return (i32.const 1))))
@@ -168,11 +183,12 @@
   ;; An access of `width` bytes at `address` + `offset` has met a granule that is not whole.
   (func $test (param $address i32) (param $offset i32) (param $site i32) (param $width i32) (param $stores i32)
     (local $from i32) (local $to i64) (local $bad i32)
+    {unless_ready}
     (local.set $to (i64.add
       (i64.add (i64.extend_i32_u (local.get $address)) (i64.extend_i32_u (local.get $offset)))
       (i64.extend_i32_u (local.get $width))))
     ;; What lies outside of the memory traps by itself.
-    (if (i64.gt_u (local.get $to) (i64.shl (i64.extend_i32_u (memory.size $program)) (i64.const 16)))
+    (if (i64.gt_u (local.get $to) (i64.shl (i64.extend_i32_u {pages}) (i64.const 16)))
       (then (return)))
     (local.set $from (i32.add (local.get $address) (local.get $offset)))
     (local.set $bad (call $first_bad (local.get $from) (local.get $to)))
@@ -248,7 +264,7 @@
           (i32.lt_u (local.get $value) (global.get $stack_low))
           (i64.gt_u
             (i64.extend_i32_u (local.get $value))
-            (i64.shl (i64.extend_i32_u (memory.size $program)) (i64.const 16))))
+            (i64.shl (i64.extend_i32_u {pages}) (i64.const 16))))
       (then
         (call $report (i32.const 10) (call $here)
           (i32.and (call $ask (i32.const 0)) (i32.const 0xfff))
@@ -337,10 +353,11 @@
   ;; All bytes of a range are read or written: without sites -1 or -2.
   (func (export "range") (param $from i32) (param $length i32) (param $site i32)
     (local $to i64) (local $bad i32)
+    {unless_ready}
     (local.set $to (i64.add (i64.extend_i32_u (local.get $from)) (i64.extend_i32_u (local.get $length))))
     (if (i32.or
           (i32.eqz (local.get $length))
-          (i64.gt_u (local.get $to) (i64.shl (i64.extend_i32_u (memory.size $program)) (i64.const 16))))
+          (i64.gt_u (local.get $to) (i64.shl (i64.extend_i32_u {pages}) (i64.const 16))))
       (then (return)))
     (local.set $bad (call $first_bad (local.get $from) (local.get $to)))
     (if (i32.eq (local.get $bad) (i32.const -1)) (then (return)))
@@ -437,46 +454,17 @@
   ;; Something that is not checked may have written over a header: a node that there is.
   (func $known (param $node i32) (result i32)
     (select (local.get $node) (i32.const 0)
-      (i32.lt_u (local.get $node) (i32.load $recording (i32.const 24)))))
+      (i32.lt_u (local.get $node) {nodes})))
 
   ;; The program asks for memory that cannot be checked: it gets none, which is noted where it could have had it.
   (func $beyond (export "beyond") (result i32)
     (i32.store $recording (i32.const 0x130) (i32.const 1))
     (i32.const -1))
 
-  ;; The shadow is as long as the memory, which the host may have grown.
-  (func $sync (export "sync")
-    (local $missing i32)
-    (local.set $missing (i32.sub (call $pages (memory.size $program)) (memory.size $shadow)))
-    (if (i32.gt_s (local.get $missing) (i32.const 0))
-      (then
-        (if (i32.eq (memory.grow $shadow (local.get $missing)) (i32.const -1)) (then (unreachable)))))
-    (if (i32.eqz (call $fit (memory.size $program))) (then (unreachable))))
-
   ;; The host calls: a trap may have left the allocator.
   (func (export "enter")
     (global.set $inside (i32.const 0))
     (call $sync))
 
-  ;; Pages of the shadow for so many of the program; one more, as wide accesses look at two granules at once. A memory with
-  ;; 64-bit addresses may be longer than 4 GiB, if the host grows it.
-  (func $pages (param $program i32) (result i32)
-    (local.set $program
-      (select (local.get $program) (i32.const 0x10000) (i32.lt_u (local.get $program) (i32.const 0x10000))))
-    (i32.add (i32.shr_u (i32.add (local.get $program) (i32.const 7)) (i32.const 3)) (i32.const 1)))
-
-  ;; Grows the shadow first: without it the program gets no memory, and none beyond 4 GiB.
-  (func (export "grow") (param $delta i32) (result i32)
-    (local $all i32) (local $missing i32)
-    (local.set $all (i32.add (memory.size $program) (local.get $delta)))
-    (if (i32.or
-          (i32.lt_u (local.get $all) (local.get $delta))
-          (i32.gt_u (local.get $all) (i32.const 0x10000)))
-      (then (return (call $beyond))))
-    (if (i32.eqz (call $fit (local.get $all))) (then (return (i32.const -1))))
-    (local.set $missing (i32.sub (call $pages (local.get $all)) (memory.size $shadow)))
-    (if (i32.gt_s (local.get $missing) (i32.const 0))
-      (then
-        (if (i32.eq (memory.grow $shadow (local.get $missing)) (i32.const -1))
-          (then (return (i32.const -1))))))
-    (memory.grow $program (local.get $delta))))
+;; {{shadow}}
+)

@@ -24,9 +24,18 @@
   (import "memgrove" "next_live" (func $next (param i32) (result i32)))
   (import "memgrove" "behind" (func $behind (param i32) (result i32)))
   (import "memgrove" "log" (func $log (param i32 i32 i32 i32)))
+  ;; With threads: whether this one knows the shadow, knew it first, or there is none; more than the
+  ;; number of any node, and how many threads know the shadow.
+  (import "memgrove" "is_ready" (func $is_ready (result i32)))
+  (import "memgrove" "is_first" (func $is_first (result i32)))
+  (import "memgrove" "is_without" (func $is_without (result i32)))
+  (import "memgrove" "node_count" (func $node_count (result i32)))
+  (import "memgrove" "thread_count" (func $thread_count (result i32)))
   ;; Puts the program's globals here in the shadow's memory, so many bytes.
   (import "memgrove" "put_globals" (func $put_globals (param i32)))
   (import "memgrove" "globals_bytes" (global $globals_bytes i32))
+  ;; With threads: where the shadow begins.
+  (import "memgrove" "shadow_at" (global $shadow_at (mut i32)))
   (import "memgrove" "frames" (global $frames (mut i32)))
   (import "memgrove" "first_frame" (global $first_frame i32))
   (import "memgrove" "stack_pointer" (global $stack_pointer (mut i32)))
@@ -243,6 +252,27 @@
         (local.tee $at (i32.add (local.get $at) (i32.const 8))) (local.get $end))))
     (memory.fill $shadow (local.get $from) (i32.const 0)
       (i32.sub (i32.add (local.get $end) (global.get $globals_bytes)) (local.get $from))))
+
+  ;; The same where threads share the memory: their stacks and globals may hold pointers, so that nothing is searched. The
+  ;; blocks are counted by the thread that came first.
+  (func (export "finish_of_thread")
+    (local $known i32) (local $threads i32)
+    (local.set $known (i32.const 16))
+    (if (call $is_without) (then (local.set $known (i32.const 80))))
+    (if (call $is_ready)
+      (then
+        (local.set $threads (call $thread_count))
+        (if (call $is_first)
+          (then
+            ;; This thread learns how long memory is.
+            (drop (memory.grow $program (i32.const 0)))
+            (i32.store $recording (i32.const 24) (call $node_count))
+            (drop (call $count)))
+          (else (local.set $known (i32.const 48))))))
+    (call $log
+      (i32.or (i32.const 11) (i32.shl (local.get $known) (i32.const 8)))
+      (local.get $threads)
+      (i32.load $recording (i32.const 0x114)) (i32.load $recording (i32.const 0x118))))
 
   ;; The program is over. Notes at last what was left out, and how far what was not reached is known (layout.rs).
   (func (export "finish")

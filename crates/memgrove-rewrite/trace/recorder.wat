@@ -37,6 +37,7 @@
   (import "memgrove" "cleared_bytes" (global $cleared_bytes i32))
   (import "memgrove" "take" (func $take_block (param i32) (result i32)))
   (import "memgrove" "put_header" (func $put_header (param i32)))
+  ;; {{threads}}
   (memory 53)
 
   ;; Makes the recording ready, unless a function of the allocator is in progress. Returns whether it is.
@@ -201,7 +202,7 @@
           (then (return (local.get $node))))
         (local.set $node (i32.load offset=8 (local.get $at)))
         (br $next)))
-    (local.set $node (i32.load (i32.const 24)))
+    (local.set $node {next_node})
     (if (i32.ge_u (local.get $node) (global.get $most_nodes))
       (then
         (i32.store (i32.const 8) (i32.or (i32.load (i32.const 8)) (i32.const 2)))
@@ -211,6 +212,7 @@
     (i32.store (local.get $at) (local.get $parent))
     (i32.store offset=4 (local.get $at) (local.get $frame))
     (i32.store offset=8 (local.get $at) (i32.load (local.get $head)))
+    {own_node}
     (i32.store (local.get $head) (local.get $node))
     (local.get $node))
 

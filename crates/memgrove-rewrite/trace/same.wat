@@ -161,8 +161,8 @@
       (then (return)))
     (if (i32.lt_u
           (i32.sub (local.get $user) (i32.const 1))
-          (i32.sub (i32.load $recording (i32.const 0x11c)) (i32.const 1)))
-      (then (i32.store $recording (i32.const 0x11c) (local.get $user))))
+          (i32.sub (i32.load $state offset=0x11c (global.get $state)) (i32.const 1)))
+      (then (i32.store $state offset=0x11c (global.get $state) (local.get $user))))
     (if (call $can_be_kept (local.get $user) (local.get $size) (i32.wrap_i64 (local.get $end)))
       (then
         ;; A block ends where this one begins: nothing of the allocator's is between.
@@ -316,7 +316,7 @@
   ;; The program has taken memory beside the allocator, which begins here.
   (func (export "taken") (param $from i32)
     (if (i32.or
-          (i32.eqz (i32.load $recording (i32.const 0x11c)))
+          (i32.eqz (i32.load $state offset=0x11c (global.get $state)))
           (call $is_outside (local.get $from)))
       (then (return)))
     (call $touching)

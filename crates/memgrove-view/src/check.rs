@@ -87,6 +87,8 @@ struct Record<'a> {
     frees_not_checked: u32,
     reports_left_out: u32,
     refused_beyond_4_gib: bool,
+    unchecked: bool,
+    recordings_missing: bool,
     layout: &'static str,
     not_seen: String,
 }
@@ -313,6 +315,18 @@ impl CheckReport<'_> {
                     .to_owned(),
             );
         }
+        if findings.is_unchecked {
+            cautions.push(
+                "nothing was checked: there was no memory for what its threads have to know of blocks"
+                    .to_owned(),
+            );
+        }
+        if findings.are_others_missing {
+            cautions.push(
+                "recordings of other threads are missing: their reports, and where they allocated and freed"
+                    .to_owned(),
+            );
+        }
         if !findings.is_finished {
             cautions.push("the check did not come to its end: what was live then is not known".to_owned());
         }
@@ -389,6 +403,8 @@ impl CheckReport<'_> {
             reports_left_out: findings.map_or(0, |findings| findings.left_out),
             layout: if self.has_same_layout() { Layout::Same } else { Layout::Apart }.name(),
             refused_beyond_4_gib: findings.is_some_and(|findings| findings.was_cut),
+            unchecked: findings.is_some_and(|findings| findings.is_unchecked),
+            recordings_missing: findings.is_some_and(|findings| findings.are_others_missing),
             not_seen: self.not_seen(),
         })
     }

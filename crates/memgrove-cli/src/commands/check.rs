@@ -32,6 +32,10 @@ or a function of a library with --invoke. With -o, the instrumented module is wr
 two more, the memory `memgrove_profile` with the reports and the function `memgrove_finish`, which counts what is still \
 live and searches memory and globals for pointers to it. With --profile, such a memory is read; FILE is then the original module.
 
+Where threads share a memory, what is known of blocks stands in that memory, and each thread, which is an instance of its \
+own, has its own recording: run them by their own JavaScript, with `npx memgrove check node app.js`, or with -o, and give the \
+recordings of all of them with --profile. Blocks that are lost are not searched for then.
+
 The module's allocator must be known from the code, or its functions be named with --alloc, and nothing else may know how it \
 works inside, as for `memgrove swap`; if not, the module is refused, with the reason. It needs an engine with several memories. Of a memory with \
 64-bit addresses the first 4 GiB are checked; a checked program gets no more.";
@@ -57,9 +61,9 @@ pub(crate) struct CheckArgs {
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
 
-    /// Read the reports of this recording of FILE
+    /// Read the reports of this recording of FILE; of threads that share a memory, all of theirs with one option each
     #[arg(long, value_name = "PROFILE", conflicts_with = "output")]
-    profile: Option<PathBuf>,
+    profile: Vec<PathBuf>,
 
     #[arg(
         long,
@@ -158,13 +162,13 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Output) -> Result<Exit> {
         .map(|target| (target, "--save"))
         .chain(sarif.iter().map(|target| (target, "--sarif")))
         .collect();
-    let inputs = [Some(&args.path), args.profile.as_ref(), args.suppress.as_ref()];
-    let inputs = inputs.into_iter().flatten().map(PathBuf::as_path).chain(args.names.inputs());
+    let inputs = [Some(&args.path), args.suppress.as_ref()].into_iter().flatten().chain(&args.profile);
+    let inputs = inputs.map(PathBuf::as_path).chain(args.names.inputs());
     output_file::refuse_clashes(&targets, inputs)?;
 
-    let (profile, ended) = match &args.profile {
-        Some(path) => (trace_read::read_profile(path, &original)?, Exit::Done),
-        None => {
+    let (profile, ended) = match &args.profile[..] {
+        paths @ [_, ..] => (trace_read::read_profiles(paths, &original)?, Exit::Done),
+        [] => {
             let instrument = |out: &mut Output| Ok(checked(args, &original, out)?.wasm);
             let (recording, ended) = trace_run::record(&args.run, &original, instrument, Some(FINISH), out)?;
             if let Some(target) = &save {
@@ -185,7 +189,7 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Output) -> Result<Exit> {
             module: original.facts,
             names,
             profile: &profile,
-            entered: args.profile.is_none().then(|| args.run.entered()),
+            entered: args.profile.is_empty().then(|| args.run.entered()),
             suppressions: &suppressions,
             top: args.top,
         };

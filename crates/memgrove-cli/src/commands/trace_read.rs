@@ -193,8 +193,7 @@ pub(crate) fn run(args: &ReadArgs, original: &Original<'_>, out: &mut Output) ->
             let paths = args.diff.iter().flatten();
             paths.map(|path| read_profile(path, original)).collect::<Result<_>>()?
         }
-        [path] => vec![read_profile(path, original)?],
-        several => vec![read_together(several, original)?],
+        paths => vec![read_profiles(paths, original)?],
     };
     present(args, original, &wanted, &profiles, out)
 }
@@ -239,8 +238,15 @@ pub(crate) fn present(
     })
 }
 
-/// The recording in a file, if it is one of this module.
-pub(crate) fn read_profile(path: &Path, original: &Original<'_>) -> Result<Profile> {
+/// The recording in one file or several, if they are of this module.
+pub(crate) fn read_profiles(paths: &[PathBuf], original: &Original<'_>) -> Result<Profile> {
+    match paths {
+        [path] => read_profile(path, original),
+        several => read_together(several, original),
+    }
+}
+
+fn read_profile(path: &Path, original: &Original<'_>) -> Result<Profile> {
     let name = escape_file_name(path.as_os_str());
     profile::of(read_recorded(path, original.max_size)?, original.facts).with_context(|| name)
 }

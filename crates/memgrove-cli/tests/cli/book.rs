@@ -144,6 +144,11 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ),
     ("npx memgrove trace node app.js", "npm/tests/register.test.mjs"),
     ("npx memgrove check node app.js", "npm/tests/register.test.mjs"),
+    ("memgrove check app.wasm -o checked.wasm", "crates/memgrove-cli/tests/cli/outputs.rs"),
+    (
+        "memgrove check app.wasm --profile main.mgpr --profile worker.mgpr",
+        "crates/memgrove-lab/tests/check_threads.rs, without the command",
+    ),
     ("memgrove check app.wasm --alloc my_alloc=malloc,my_release=free", "crates/memgrove-api/src/check.rs"),
 ];
 

@@ -2,7 +2,7 @@
 
 use memgrove_lab::engine::{EngineId, Host, Instance, Memory, Value};
 use memgrove_profile::{Misuse, MisuseKind, Profile};
-use memgrove_rewrite::check::{CheckError, FINISH, Options, check};
+use memgrove_rewrite::check::{CheckError, FINISH, NotShared, Options, check};
 use memgrove_rewrite::swap::{Member, Role};
 
 mod heaps;
@@ -444,7 +444,7 @@ fn memory_that_the_host_grows_is_allowed() {
 #[test]
 fn what_cannot_be_checked_is_refused_by_its_name() {
     let wasm = module("(memory 1 2 shared)", "");
-    assert!(matches!(refused(&wasm, C), CheckError::Shared));
+    assert!(matches!(refused(&wasm, C), CheckError::Shared(NotShared::NoWord)));
     let text =
         r#"(module (memory i64 65537) (func (param i64) (result i64) (local.get 0)) (func (param i64)))"#;
     assert!(matches!(refused(&wat::parse_str(text).expect("well-formed"), C), CheckError::TooLong));

@@ -1,6 +1,7 @@
 //! The functions of `trace/checker.wat` in the module that they were grafted into.
 
 use super::Layout;
+use super::threads::{Shared, Threads};
 use super::width::{Kind, Width};
 use crate::edit::Edits;
 use crate::frames::{Added, StackFunctions};
@@ -39,6 +40,8 @@ pub(super) enum OfLayout {
 pub(super) struct Checker {
     pub width: Width,
     pub shadow: u32,
+    /// Where threads share the program's memory.
+    pub threads: Option<(Threads, Shared)>,
     pub sync: u32,
     pub is_sound: u32,
     /// Takes pages as the program does, and returns how many there were.
@@ -73,7 +76,7 @@ impl Checker {
         find: impl Fn(&str) -> Result<u32, GraftError>,
         added: Added,
         stack: StackFunctions,
-        (layout, shadow, inside): (Layout, u32, u32),
+        (layout, shadow, inside, threads): (Layout, u32, u32, Option<Threads>),
         (edits, width): (&mut Edits<'_, '_>, Width),
     ) -> Result<Self, GraftError> {
         let mut around = |name: &str, kind: Kind| Ok::<_, GraftError>(width.around(edits, find(name)?, kind));
@@ -84,6 +87,21 @@ impl Checker {
         let (reads, writes) = (widths("read", Kind::Access)?, widths("write", Kind::Access)?);
         let passes = [widths("pass_read", Kind::Pass)?, widths("pass_write", Kind::Pass)?];
         let beyond = find("beyond")?;
+        let shared = |threads: Threads| {
+            Ok::<_, GraftError>((
+                threads,
+                Shared {
+                    claim: find("claim")?,
+                    made: find("made")?,
+                    is_ready: find("is_ready")?,
+                    is_first: find("is_first")?,
+                    is_without: find("is_without")?,
+                    node_count: find("node_count")?,
+                    thread_count: find("thread_count")?,
+                },
+            ))
+        };
+        let threads = threads.map(shared).transpose()?;
         let of_layout = match layout {
             Layout::Apart => OfLayout::Apart(Apart {
                 header: find("header")?,
@@ -107,6 +125,7 @@ impl Checker {
             width,
             beyond,
             shadow,
+            threads,
             sync: find("sync")?,
             is_sound: find("is_sound")?,
             grow: around("grow", Kind::Grow { beyond })?,

@@ -67,9 +67,9 @@ pub enum CheckError {
     /// Its memory begins with more than can be checked.
     #[error("its memory begins with more than 4 GiB, which is as much as can be checked")]
     TooLong,
-    /// Its memory is shared.
-    #[error("its memory is shared between threads, and each would have a shadow of its own")]
-    Shared,
+    /// Its memory is shared between threads, and it cannot be checked so.
+    #[error("a module whose memory threads share cannot be checked {}", .0.words())]
+    Shared(NotShared),
     /// A defect of this crate.
     #[error("the checker cannot be grafted: {0}")]
     Graft(GraftError),
@@ -80,6 +80,35 @@ impl From<GraftError> for CheckError {
         match error {
             GraftError::Module(error) => Self::Module(error),
             other => Self::Graft(other),
+        }
+    }
+}
+
+/// Why a module whose memory threads share cannot be checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotShared {
+    /// With blocks where they lie without a check.
+    SameLayout,
+    /// Its addresses have 64 bits.
+    Wide,
+    /// Another of its memories is shared.
+    Other,
+    /// No word of its memory is known to be free, by which threads would find the shadow.
+    NoWord,
+}
+
+impl NotShared {
+    fn words(self) -> &'static str {
+        match self {
+            Self::SameLayout => {
+                "in the same layout: what is kept of blocks is an instance's own; with blocks apart it can be"
+            }
+            Self::Wide => "if its addresses have 64 bits: the shadow is found by an address of 32",
+            Self::Other => "where that is not its first",
+            Self::NoWord => {
+                "where data may lie at its lowest addresses: threads find the shadow by a word there that nothing else uses"
+            }
         }
     }
 }

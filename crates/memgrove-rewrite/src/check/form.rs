@@ -64,6 +64,9 @@ impl Form {
             let shadow =
                 MemArg { offset: 0, align: 0, target: MemArgTarget::Memory(checker.shadow), ordering: None };
             code.extend([Instruction::I32Const(3), Instruction::I32ShrU]);
+            if let Some((threads, _)) = checker.threads {
+                code.extend([Instruction::GlobalGet(threads.shadow_at), Instruction::I32Add]);
+            }
             code.push(match is_wide {
                 true => Instruction::I32Load16U(shadow),
                 false => Instruction::I32Load8U(shadow),

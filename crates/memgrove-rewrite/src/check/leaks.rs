@@ -5,10 +5,11 @@ use memgrove_module::facts::ValType;
 use wasm_encoder::{Function, Instruction as I, MemArg, MemArgTarget, ValType as Type};
 
 use super::checker::Checker;
+use super::threads;
 use crate::edit::Edits;
 use crate::graft::{Constant, Data, Donor, GraftError, Item, Joint, Roots, graft};
 
-static LEAKS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/leaks.wasm"));
+pub(super) static LEAKS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/leaks.wasm"));
 
 /// A shadow of the longest memory has 8,193 pages. Of blocks, which take 48 bytes at least there, the search notes 8 bytes
 /// each; and 17 pages of it are for the nodes and the globals.
@@ -21,7 +22,11 @@ pub(super) fn add(
     checker: &Checker,
     around: &dyn Fn(&str) -> Option<Item>,
 ) -> Result<u32, GraftError> {
-    let (put_globals, globals_bytes) = globals(edits, facts, checker.shadow);
+    let (put_globals, globals_bytes) = match checker.threads {
+        None => globals(edits, facts, checker.shadow),
+        // Nothing is searched.
+        Some(_) => (0, 0),
+    };
     let joint = Joint {
         bind: &|import| {
             Some(match import.name {
@@ -33,17 +38,26 @@ pub(super) fn add(
                 "behind" => Item::Func(checker.behind),
                 "put_globals" => Item::Func(put_globals),
                 "globals_bytes" => Item::Constant(Constant::I32(globals_bytes)),
-                other => return around(other),
+                other => return around(other).or_else(|| checker.threads?.1.named(other).map(Item::Func)),
             })
         },
         memory: None,
         name: &|func| format!("memgrove.leaks.{func}"),
         data: Data::Segments,
     };
-    let donor = Donor::read(LEAKS)?;
-    let finish = donor.func("finish").ok_or_else(|| GraftError::NoExport("finish".to_owned()))?;
+    let moved;
+    let (donor, name) = match checker.threads {
+        None => (LEAKS, "finish"),
+        Some(_) => {
+            moved = threads::moved(LEAKS, "shadow", "shadow_at")?;
+            (&moved[..], "finish_of_thread")
+        }
+    };
+    let donor = Donor::read(donor)?;
+    let missing = || GraftError::NoExport(name.to_owned());
+    let finish = donor.func(name).ok_or_else(missing)?;
     let grafted = graft(edits, &donor, Roots { funcs: &[finish], bodies: &[] }, &joint)?;
-    grafted.func(finish).ok_or_else(|| GraftError::NoExport("finish".to_owned()))
+    grafted.func(finish).ok_or_else(missing)
 }
 
 /// A function that puts the values of globals which may hold a pointer into the shadow's memory, and how many bytes they

@@ -9,6 +9,7 @@
 //!                ─► frames     who called                                                                 frames
 //!                ─► wrappers   of the allocator's functions                                      family.rs, wrap.rs, apart.rs, same.rs
 //!                ─► checker    grafted, with a memory for the shadow               trace/checker.wat, apart.wat or same.wat
+//!                ─► threads    where they share the memory                                 threads.rs, trace/threads.wat
 //!                ─► leaks      what is live at the end, grafted behind it                       leaks.rs, trace/leaks.wat
 //! ```
 //!
@@ -31,6 +32,12 @@
 //!
 //! **Addresses of 64 bits.** The first 4 GiB are checked, and a checked program gets no more: what the checker keeps of blocks
 //! has 32 bits. An access of memory beyond, which only the host can have given, is not tested.
+//!
+//! **Threads** that share the program's memory are instances with one shadow: it stands in a block that the program's own
+//! allocator gives, long enough for all that the memory may become, and a word of the program's memory that nothing else uses
+//! says where. What is done to the quarantine is done under a lock; recordings are each instance's own, with one numbering of
+//! their nodes, so that a block tells to all where it was allocated. What lies near a block is written by who has it. A thread
+//! checks from its first call on after the shadow was made.
 //!
 //! **Null and the stack.** Once an allocation was refused, what lies below the lowest datum must not be accessed either: null
 //! is taken for a block there. Where the stack pointer is set, it is compared with the end of the stack, as far as that is
@@ -63,6 +70,7 @@ mod proven;
 mod repeated;
 mod same;
 mod shared;
+mod threads;
 mod width;
 mod wrap;
 
@@ -79,9 +87,10 @@ pub use self::arguments::Arguments;
 use self::bounds::Bounds;
 use self::checker::Checker;
 use self::checks::{Checks, Manner};
-pub use self::error::CheckError;
+pub use self::error::{CheckError, NotShared};
 use self::family::Family;
 use self::headers::Headers;
+use self::threads::Threads;
 use self::width::Width;
 use crate::edit::{Edits, Map, Sections, applied};
 use crate::frames::{self, Behind, Contents, EXPORT, Others, Reach, Recorder, Room, Stacks};
@@ -90,7 +99,7 @@ use crate::graft::{Constant, Data, Donor, GraftError, Item, Joint, Roots, graft}
 pub use crate::swap::is_replaceable as takes;
 use crate::swap::old::{Inlined, Old};
 use crate::swap::reader::Reader;
-use crate::swap::{Manners, Member};
+use crate::swap::{Manners, Member, Start};
 
 /// The name under which a checked module says that it is one.
 const TOOL: &str = "check";
@@ -100,6 +109,7 @@ const MOST_PAGES: u64 = 1 << 16;
 pub const FINISH: &str = "memgrove_finish";
 
 static APART: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/checker_apart.wasm"));
+static THREADS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/checker_threads.wasm"));
 static SAME: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/checker_same.wasm"));
 
 /// Where the blocks of a checked program lie.
@@ -210,7 +220,9 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
     let manners = Manners { errno: old.errno, ..options.manners };
     let headers = Headers::find(&code, &old, &options.members)?;
     let exempt: BTreeSet<u32> = old.replaced.keys().chain(&old.dead).chain(&old.primers).copied().collect();
-    let bounds = Bounds::of(&code);
+    let is_shared = facts.memories.first().is_some_and(|memory| memory.ty.shared);
+    let start = is_shared.then(|| Start::of(&code)).flatten();
+    let bounds = Bounds::of(&code, start.as_ref());
     let mut old = old;
     if options.layout == Layout::Same
         && let Some(func) = shared::shared(&code, &mut Reader::new(&code), &old)
@@ -247,7 +259,9 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         },
     );
     let mut edits = Edits::new(&sections);
+    let threads = Threads::add(&mut edits, &code, start.as_ref(), options.layout)?;
     let recorder = Recorder {
+        next_node: threads.map(|threads| threads.next_node),
         stacks: true,
         record: "node_of",
         contents: Contents::Reports(options.layout),
@@ -262,13 +276,16 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
     };
     let width = Width::of(facts);
     let pages = sections.memories.first().map_or(0, |memory| memory.initial);
-    let shadow = edits.add_memory(MemoryType {
-        minimum: pages.div_ceil(8) + 1,
-        maximum: Some(leaks::MOST_SHADOW_PAGES),
-        memory64: false,
-        shared: false,
-        page_size_log2: None,
-    });
+    let shadow = match threads {
+        Some(_) => 0,
+        None => edits.add_memory(MemoryType {
+            minimum: pages.div_ceil(8) + 1,
+            maximum: Some(leaks::MOST_SHADOW_PAGES),
+            memory64: false,
+            shared: false,
+            page_size_log2: None,
+        }),
+    };
     let notes = (options.layout == Layout::Same).then(|| {
         edits.add_memory(MemoryType {
             minimum: pages,
@@ -287,6 +304,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         Some(match name {
             "program" => width.memory(0),
             "shadow" => Item::Memory(shadow),
+            "shadow_at" => Item::Global(threads?.shadow_at),
             "recording" => Item::Memory(added.memory),
             "log" => Item::Func(*log),
             "frames" => Item::Global(added.sp),
@@ -308,6 +326,14 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
                 "is_fresh" => Item::Constant(Constant::I32(u32::from(!old.is_snapshot()))),
                 "data_end" => Item::Constant(Constant::I32(data_end)),
                 "inside" => Item::Global(inside),
+                "state_memory" => Item::Memory(threads.map_or(added.memory, |_| 0)),
+                "state" => match threads {
+                    Some(threads) => Item::Global(threads.state),
+                    None => Item::Constant(Constant::I32(0)),
+                },
+                "word" => Item::Constant(Constant::I32(threads?.word)),
+                "pages" => Item::Constant(Constant::I32(threads?.pages)),
+                "block_bytes" => Item::Constant(Constant::I32(threads?.block_bytes())),
                 "notes" => Item::Memory(notes?),
                 "header_bytes" => Item::Constant(Constant::I32(own_bytes)),
                 "stack_low" => Item::Constant(Constant::I32(bounds.stack_low)),
@@ -320,9 +346,14 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         name: &|func| format!("memgrove.checker.{func}"),
         data: Data::Segments,
     };
-    let donor = Donor::read(match options.layout {
-        Layout::Apart => APART,
-        Layout::Same => SAME,
+    let moved;
+    let donor = Donor::read(match (options.layout, threads) {
+        (Layout::Apart, None) => APART,
+        (Layout::Apart, Some(_)) => {
+            moved = threads::moved(THREADS, "shadow", "shadow_at")?;
+            &moved
+        }
+        (Layout::Same, _) => SAME,
     })?;
     let roots: Vec<u32> = donor.funcs().map(|(_, func)| func).collect::<BTreeSet<_>>().into_iter().collect();
     let grafted = graft(&mut edits, &donor, Roots { funcs: &roots, bodies: &[] }, &joint)?;
@@ -330,7 +361,7 @@ pub fn check(facts: &Facts<'_>, options: &Options) -> Result<Checked, CheckError
         let func = donor.func(name).and_then(|func| grafted.func(func));
         func.ok_or_else(|| GraftError::NoExport(name.to_owned()))
     };
-    let around_it = (options.layout, shadow, inside);
+    let around_it = (options.layout, shadow, inside, threads);
     let checker = Checker::new(find, added, stack, around_it, (&mut edits, width))?;
     let finish = leaks::add(&mut edits, facts, &checker, &around)?;
     edits.add_export(FINISH, wasmparser::ExternalKind::Func, finish)?;
@@ -402,8 +433,8 @@ fn refuse(facts: &Facts<'_>, options: &Options) -> Result<(), CheckError> {
     if memory.ty.min_pages > MOST_PAGES {
         return Err(CheckError::TooLong);
     }
-    if facts.memories.iter().any(|memory| memory.ty.shared) {
-        return Err(CheckError::Shared);
+    if !memory.ty.shared && facts.memories.iter().any(|memory| memory.ty.shared) {
+        return Err(CheckError::Shared(NotShared::Other));
     }
     if options.members.is_empty() {
         return Err(CheckError::NoFunctions);

@@ -21,12 +21,15 @@ impl Family {
         let inner: BTreeMap<u32, u32> =
             self.members.iter().map(|built| built.member.func).zip(first..).collect();
         let trim = first + count(self.members.len());
+        // And where there are threads, one that sees to it that there is a shadow.
+        let ready = checker.threads.map(|_| trim + 1);
         for built in &self.members {
             let func = built.member.func;
             edits.wrap(func, format!("memgrove.{}", built.member.role.name()), |_| {
                 match checker.of_layout {
                     OfLayout::Apart(apart) => {
                         let mut wrapper = Wrapper::new(self, built, checker, &inner, Ways { apart, trim });
+                        wrapper.ready = ready;
                         wrapper.write();
                         wrapper.body
                     }
@@ -41,6 +44,12 @@ impl Family {
         if let OfLayout::Apart(apart) = checker.of_layout {
             let ty = edits.add_type(vec![ValType::I32], vec![ValType::I32]);
             edits.add_func(ty, self.trim(apart, checker.inside, &inner), "memgrove.trim");
+            if let Some((threads, shared)) = checker.threads {
+                let of = |func: u32| inner.get(&func).copied().unwrap_or(0);
+                let body = self.ready((threads, shared, checker.inside), of);
+                let ty = edits.add_type(Vec::new(), vec![ValType::I32]);
+                edits.add_func(ty, body, "memgrove.ready");
+            }
         }
         Ok(())
     }
@@ -58,6 +67,8 @@ pub(super) struct Wrapper<'w, L> {
     pub inner: &'w BTreeMap<u32, u32>,
     /// What those of one layout have.
     pub of: L,
+    /// Where there are threads, the function that returns 0 if there is no shadow.
+    pub ready: Option<u32>,
     /// Its parameters, with the heap.
     pub params: u32,
     /// Where its own parameters begin.
@@ -97,6 +108,7 @@ impl<'w, L> Wrapper<'w, L> {
             checker,
             inner,
             of,
+            ready: None,
             params,
             own,
             result: params,
@@ -215,5 +227,10 @@ impl<'w, L> Wrapper<'w, L> {
             I::I32Const(0),
             I::GlobalSet(self.checker.site),
         ]);
+        if let Some(ready) = self.ready {
+            self.push(&[I::Call(ready), I::I32Eqz, IF]);
+            self.as_it_was();
+            self.push(&[I::Return, I::End]);
+        }
     }
 }

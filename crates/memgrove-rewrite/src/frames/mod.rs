@@ -34,6 +34,7 @@ pub const EXPORT: &str = "memgrove_profile";
 /// Where that is the program's own: the function that returns where in it the recording begins, 0 if there is none.
 pub const PLACE_EXPORT: &str = "memgrove_profile_place";
 
+static OF_THREADS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/recorder_threads.wasm"));
 static RECORDER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/recorder.wasm"));
 
 /// Which blocks are recorded: each with the probability that one of its bytes is hit.
@@ -68,6 +69,8 @@ pub(crate) struct Recorder<'r> {
     /// The most memory that the recording may take, in bytes.
     pub max_bytes: u64,
     pub room: Room,
+    /// Where threads have one numbering of nodes: the function `() -> i32` that gives the next.
+    pub next_node: Option<u32>,
     /// Other functions of the recorder that are wanted.
     pub more: &'r [&'static str],
 }
@@ -143,6 +146,7 @@ pub(crate) fn add_recorder(
     let moved;
     let parts = recorder.parts();
     let donor = match recorder.room {
+        Room::Own if recorder.next_node.is_some() => Donor::read(OF_THREADS)?,
         Room::Own => Donor::read(RECORDER)?,
         Room::Block { .. } => {
             moved = in_block::recorder(RECORDER)?;
@@ -156,7 +160,8 @@ pub(crate) fn add_recorder(
         edits.add_global(ty, ConstExpr::i32_const(value.cast_signed()))
     };
     let original = fingerprint(edits.sections.bytes);
-    let header = |log_end: u32| header(&original, recorder.contents, parts, log_end);
+    let state = if recorder.next_node.is_some() { layout::NUMBERED } else { 0 };
+    let header = |log_end: u32| header(&original, recorder.contents, parts, (state, log_end));
     let (memory, max_pages, base) = match recorder.room {
         Room::Own => {
             let pages = u64::from(log >> 16);
@@ -216,6 +221,7 @@ pub(crate) fn add_recorder(
             ("cleared_bytes", _) => constant(log),
             ("take", Some(block)) => Some(Item::Func(block.take)),
             ("put_header", Some(block)) => Some(Item::Func(block.put)),
+            ("next_node", _) => recorder.next_node.map(Item::Func),
             _ => None,
         },
         memory: Some(memory),
@@ -272,12 +278,13 @@ struct Block {
 }
 
 /// The first bytes of the recording.
-fn header(original: &[u8; 32], contents: Contents, parts: Parts, log_end: u32) -> Vec<u8> {
+fn header(original: &[u8; 32], contents: Contents, parts: Parts, (state, log_end): (u32, u32)) -> Vec<u8> {
     let log = parts.log_start(contents != Contents::Log);
     let mut bytes = vec![0; layout::ORIGINAL as usize];
     let mut put = |at: u32, value: [u8; 4]| bytes[at as usize..][..4].copy_from_slice(&value);
     put(0, layout::MAGIC);
     put(4, layout::VERSION.to_le_bytes());
+    put(layout::STATE, state.to_le_bytes());
     put(layout::LOG_START, log.to_le_bytes());
     put(layout::LOG_CURSOR, log.to_le_bytes());
     put(layout::LOG_END, log_end.to_le_bytes());

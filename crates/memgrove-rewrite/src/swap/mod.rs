@@ -47,6 +47,7 @@ use self::heap::Heap;
 use self::old::{Inlined, Old};
 use self::own::Errno;
 use self::reader::Reader;
+pub(crate) use self::shared::Start;
 use self::shared::Threads;
 use crate::edit::{Edits, Frame, Instrument, Map, Sections, Site, Splice, Subject, applied};
 use crate::graft::GraftError;

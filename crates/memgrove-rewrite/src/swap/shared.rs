@@ -102,7 +102,7 @@ fn may_reach(at: u32, word: u32) -> bool {
 }
 
 /// What a module that is linked for threads puts into memory when its first instance starts.
-pub(super) struct Start<'a> {
+pub(crate) struct Start<'a> {
     cleared: Vec<Range<u64>>,
     copied: Vec<(u64, &'a [u8])>,
 }
@@ -138,6 +138,17 @@ impl<'a> Start<'a> {
             }
         }
         Some(found)
+    }
+
+    /// What is copied, and where to.
+    pub fn copied(&self) -> impl Iterator<Item = (u64, &'a [u8])> {
+        self.copied.iter().copied()
+    }
+
+    /// Where what is copied and cleared begins; `None` if there is nothing.
+    pub fn begin(&self) -> Option<u64> {
+        let copied = self.copied.iter().filter(|(_, bytes)| !bytes.is_empty()).map(|(at, _)| *at);
+        self.cleared.iter().map(|range| range.start).chain(copied).min()
     }
 
     /// Where what is copied and cleared ends.

@@ -210,6 +210,7 @@ pub fn trace(wasm: &[u8], options: &Options) -> Result<Traced, TraceError> {
         is_wide: address == ValType::I64,
         max_bytes: options.max_bytes,
         room,
+        next_node: None,
         more: match (is_numbered, options.stacks) {
             (false, _) => &[],
             (true, true) => &["note", "log", "node_of"],

@@ -146,6 +146,9 @@ impl CheckReport<'_> {
         let in_progress = match search {
             Search::Done { in_progress } => in_progress,
             Search::Broken => return Err("the header of a block was overwritten"),
+            Search::Shared => {
+                return Err("threads share the memory, and their stacks and globals may hold pointers");
+            }
             Search::NoRoom => return Err("there was no memory for the search"),
             Search::None => return Err("the check did not search for pointers"),
         };

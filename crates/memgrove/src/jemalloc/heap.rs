@@ -246,10 +246,9 @@ impl<S: PageSource> Heap<S> {
     #[cold]
     #[inline(never)]
     pub(super) fn flush(&mut self, wanted: usize) -> bool {
-        self.lists.give_back(&self.pages);
-        let taken = self.pages.taken();
+        let regions = self.lists.give_back(&self.pages);
         queue_slabs(&mut self.pages, &mut self.lists);
-        self.clock.start(&self.pages, taken);
+        self.clock.start(self.pages.given(), regions);
         wanted < COUNT && !self.lists.class(wanted).next_slab.is_null()
     }
 }

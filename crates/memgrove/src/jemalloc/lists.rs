@@ -89,21 +89,23 @@ impl Lists {
         *self.cached(class) = region;
     }
 
-    /// Gives every cached region back to its slab, and leaves all slabs out of the queues.
+    /// Gives every cached region back to its slab, and leaves all slabs out of the queues; returns how many regions there were.
     #[inline(always)]
-    pub(super) fn give_back<S: PageSource>(&mut self, pages: &Pages<S>) {
+    pub(super) fn give_back<S: PageSource>(&mut self, pages: &Pages<S>) -> usize {
+        let mut regions = 0;
         for class in 0..COUNT {
             self.class(class).next_slab = null_mut();
-            let regions = *self.cached(class);
+            let list = *self.cached(class);
             *self.cached(class) = null_mut();
-            give_back_to_slabs(regions, pages);
+            give_back_to_slabs(list, pages, &mut regions);
         }
+        regions
     }
 }
 
-/// Gives a list of free regions back to their slabs.
+/// Gives a list of free regions back to their slabs, and counts them.
 #[inline(always)]
-pub(super) fn give_back_to_slabs<S: PageSource>(list: *mut Region, pages: &Pages<S>) {
+pub(super) fn give_back_to_slabs<S: PageSource>(list: *mut Region, pages: &Pages<S>, regions: &mut usize) {
     let mut region = list;
     while !region.is_null() {
         // SAFETY: a cached region is free and lies in a slab (J1), which its entry in the map leads to (P2).
@@ -113,6 +115,7 @@ pub(super) fn give_back_to_slabs<S: PageSource>(list: *mut Region, pages: &Pages
             (*region).next.set((*slab).list.cast());
             (*slab).list = region.cast();
             (*slab).given_back += 1;
+            *regions += 1;
             region = next;
         }
     }

@@ -46,7 +46,8 @@
 //!
 //! A call that the cache serves takes some 25 instructions. Otherwise: constant time for pages, linear in the regions
 //! of a new slab (at most 512), or a flush, which is linear in the heap and is due only when memory has grown by a
-//! sixty-fourth or when a call for each 32 pages of the heap has missed the cache: constant time for each call, amortised.
+//! sixty-fourth (an eighth in a program that only allocates) or when a call for each 32 pages of the heap has missed the
+//! cache: constant time for each call, amortised.
 //! With threads a call takes some instructions more for the lock of its slot; and two threads that share nothing meet where memory is
 //! taken from the pages, once in a slab, in large blocks, and in a flush, which stops all arenas.
 

@@ -16,8 +16,8 @@
 //! A flush takes time in proportion to the heap. So it is due only when memory has grown by a sixty-fourth since the
 //! last one, or when calls have missed the cache, one for each 32 pages of the heap: seldom enough that it adds a few
 //! instructions to a call. If it were rarer, the heap would grow by a wasm page, which it never gives back, while whole slabs
-//! lie idle in the cache. Where the last flush freed less than a sixty-fourth of the heap, eight times as much has to come
-//! together: a program that only allocates, as one that loads a large file into nodes, would walk over its whole heap for nothing.
+//! lie idle in the cache. Where the last flush found less than a free region for each four pages, memory may grow by an eighth:
+//! a program that only allocates, as one that loads a large file into nodes, would walk over its whole heap for nothing.
 
 use super::lists::{Lists, Region, regions_of};
 use super::reserve::Reserve;
@@ -97,30 +97,27 @@ const _: () = {
 pub(super) struct Clock {
     /// When so many pages were given.
     flush_at: usize,
-    /// By how many doublings it is put off, because the last freed next to nothing.
-    patience: u32,
     /// Calls since the last that the cache did not serve.
     pub(super) misses: usize,
 }
 
 impl Clock {
-    pub(super) const START: Self = Self { flush_at: 0, patience: 0, misses: 0 };
+    pub(super) const START: Self = Self { flush_at: 0, misses: 0 };
 
     /// Whether enough has happened since the last flush that one is due before memory grows for so many pages, where `given` were
     /// given and `in_use` lie below the top. Never just after one.
     #[inline(always)]
     pub(super) fn flush_is_due(&self, given: usize, in_use: usize, pages: usize) -> bool {
         let grown = given + pages.max(GROWTH_PAGES);
-        self.misses != 0
-            && (grown > self.flush_at || self.misses >> self.patience > in_use / FLUSH_PAGES)
+        self.misses != 0 && (grown > self.flush_at || self.misses > in_use / FLUSH_PAGES)
     }
 
-    /// A flush is done, before which so many pages were taken.
+    /// A flush is done that gave back so many regions, where `given` pages were given.
     #[inline(always)]
-    pub(super) fn start<S: PageSource>(&mut self, pages: &Pages<S>, taken: usize) {
-        let step = pages.given() / 64;
-        self.patience = if taken - pages.taken() < step { 3 } else { 0 };
-        self.flush_at = pages.given() + (step << self.patience);
+    pub(super) fn start(&mut self, given: usize, regions: usize) {
+        // With next to nothing to give back, the program only allocates, and so it will be at the next flush.
+        let shift = if regions < given / 4 { 3 } else { 6 };
+        self.flush_at = given + (given >> shift);
         self.misses = 0;
     }
 }

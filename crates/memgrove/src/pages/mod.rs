@@ -63,6 +63,7 @@ pub(crate) const PAGE: usize = 1024;
 /// [`Page::class`] of the last page of a large extent.
 const INSIDE: u8 = 0xf0;
 /// Below this is any [`Page::class`] that the user of a slab may choose.
+#[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
 pub(crate) const SLAB_CLASSES: u8 = INSIDE;
 /// [`Page::class`] of the first page of a large block, and of the map itself. Any class from here on says that
 /// [`Page::length`] tells how long the extent is.
@@ -229,12 +230,6 @@ impl<S: PageSource> Pages<S> {
     #[inline(always)]
     pub(crate) fn is_spread(&self, pages: usize) -> bool {
         self.taken == pages && self.top - self.first > pages + self.map_pages() + (1 << 16) / PAGE
-    }
-
-    /// How many pages are in use, but for the map.
-    #[inline(always)]
-    pub(crate) fn taken(&self) -> usize {
-        self.taken
     }
 
     /// How many pages the source has given.

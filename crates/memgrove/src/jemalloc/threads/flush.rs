@@ -20,29 +20,30 @@ impl<S: PageSource> ManyThreads<S> {
     pub(super) fn flush(&self, shared: &mut Shared<S>, number: usize, wanted: usize) -> bool {
         let mut found = false;
         self.hold_arenas(&mut |arenas| {
+            let mut regions = self.recall(&shared.pages);
             for number in 0..ARENAS {
                 let arena = arenas.arena(number);
-                arena.lists.give_back(&shared.pages);
+                regions += arena.lists.give_back(&shared.pages);
                 (arena.queued, arena.misses) = ([0; COUNT], 0);
             }
-            self.recall(&shared.pages);
-            let taken = shared.pages.taken();
             queue_slabs(&mut shared.pages, arenas);
-            shared.clock.start(&shared.pages, taken);
+            shared.clock.start(shared.pages.given(), regions);
             found = wanted < COUNT && !arenas.arena(number).lists.class(wanted).next_slab.is_null();
         });
         found
     }
 
-    /// Gives what is in the caches back to its slabs. All arenas are held.
-    fn recall(&self, pages: &Pages<S>) {
+    /// Gives what is in the caches back to its slabs; returns how many regions there were. All arenas are held.
+    fn recall(&self, pages: &Pages<S>) -> usize {
+        let mut regions = 0;
         for slot in &self.slots {
             let cache = slot.with(|cache| core::mem::replace(cache, Cache::EMPTY));
             for first in cache.firsts {
-                give_back_to_slabs(first, pages);
+                give_back_to_slabs(first, pages, &mut regions);
             }
-            give_back_to_slabs(cache.strays, pages);
+            give_back_to_slabs(cache.strays, pages, &mut regions);
         }
+        regions
     }
 
     /// Runs `f` under the locks of all arenas.
