@@ -248,7 +248,7 @@ impl<S: PageSource> Heap<S> {
     pub(super) fn flush(&mut self, wanted: usize) -> bool {
         let regions = self.lists.give_back(&self.pages);
         queue_slabs(&mut self.pages, &mut self.lists);
-        self.clock.start(self.pages.given(), regions);
+        self.clock.start(self.pages.given(), regions, 0);
         wanted < COUNT && !self.lists.class(wanted).next_slab.is_null()
     }
 }
@@ -262,8 +262,8 @@ impl<S: PageSource> Reserve for Heap<S> {
     }
 
     #[inline(always)]
-    fn clock(&mut self) -> &mut Clock {
-        &mut self.clock
+    fn miss(&mut self) {
+        self.clock.misses += 1;
     }
 
     #[inline(always)]
@@ -280,6 +280,17 @@ impl<S: PageSource> Reserve for Heap<S> {
     #[inline(always)]
     fn borrow(&mut self, _: usize) -> bool {
         false
+    }
+
+    #[inline(always)]
+    fn flush_is_due(&mut self, pages: usize) -> bool {
+        self.clock.flush_is_due(self.pages.given(), self.pages.in_use().len(), pages)
+    }
+
+    /// The caller has counted a miss.
+    #[inline(always)]
+    fn is_flushed(&mut self) -> bool {
+        self.clock.misses == 0
     }
 
     #[inline(always)]

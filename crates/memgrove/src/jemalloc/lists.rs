@@ -108,16 +108,28 @@ impl Lists {
 pub(super) fn give_back_to_slabs<S: PageSource>(list: *mut Region, pages: &Pages<S>, regions: &mut usize) {
     let mut region = list;
     while !region.is_null() {
-        // SAFETY: a cached region is free and lies in a slab (J1), which its entry in the map leads to (P2).
+        // SAFETY: a cached region is free, holds its link and lies in a slab (J1).
         unsafe {
             let next = (*region).next.get();
-            let slab = slab_of(pages.map(), region.addr());
-            (*region).next.set((*slab).list.cast());
-            (*slab).list = region.cast();
-            (*slab).given_back += 1;
+            give_back_to_slab(region, pages);
             *regions += 1;
             region = next;
         }
+    }
+}
+
+/// Gives a region back to its slab.
+///
+/// # Safety
+/// It is nobody's and lies in a slab of these pages.
+#[inline(always)]
+pub(super) unsafe fn give_back_to_slab<S: PageSource>(region: *mut Region, pages: &Pages<S>) {
+    // SAFETY: the caller's promise; the region's entry in the map leads to the slab (P2).
+    unsafe {
+        let slab = slab_of(pages.map(), region.addr());
+        (*region).next.set((*slab).list.cast());
+        (*slab).list = region.cast();
+        (*slab).given_back += 1;
     }
 }
 

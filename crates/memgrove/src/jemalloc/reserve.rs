@@ -1,6 +1,6 @@
 //! The reserve: where pages for slabs and large blocks come from, and what is tried before memory grows.
 
-use super::slabs::{Clock, NO_CLASS, pages_of};
+use super::slabs::{NO_CLASS, pages_of};
 use crate::pages::{LOOKS, NO_PAGE, PAGE, Pages, Wanted, address};
 use crate::source::PageSource;
 use crate::word::pointer;
@@ -11,7 +11,8 @@ pub(super) trait Reserve {
 
     fn pages(&mut self) -> &mut Pages<Self::Source>;
 
-    fn clock(&mut self) -> &mut Clock;
+    /// A call was not served by the cache.
+    fn miss(&mut self);
 
     /// [`Pages::take`].
     fn take(&mut self, pages: usize, slack: usize, looks: usize) -> usize;
@@ -22,8 +23,15 @@ pub(super) trait Reserve {
     /// Whether somebody else had regions of the class to spare; the reserve has them then.
     fn borrow(&mut self, class: usize) -> bool;
 
-    /// Gives every region that waits anywhere back to its slab, and every slab that is whole again to the free pages. Returns whether
-    /// a slab of class `wanted` has regions to hand over now.
+    /// Whether so much has happened since the last flush that one is due before memory grows for so many pages. Never just after
+    /// one.
+    fn flush_is_due(&mut self, pages: usize) -> bool;
+
+    /// Whether everything was flushed a moment ago.
+    fn is_flushed(&mut self) -> bool;
+
+    /// Gives regions that wait back to their slabs, and slabs that are whole again to the free pages; all there are, unless a smaller flush is
+    /// due. Returns whether a slab of class `wanted` has regions to hand over now.
     fn flush(&mut self, wanted: usize) -> bool;
 
     /// [`obtain`], where it is no part of its callers.
@@ -41,9 +49,7 @@ pub(super) fn obtain(reserve: &mut impl Reserve, pages: usize, slack: usize, cla
         if page != NO_PAGE {
             return page;
         }
-        let given = reserve.pages().given();
-        let in_use = reserve.pages().in_use().len();
-        let due = reserve.clock().flush_is_due(given, in_use, pages);
+        let due = reserve.flush_is_due(pages);
         if !due && reserve.borrow(class) {
             return NO_PAGE;
         }
@@ -51,11 +57,8 @@ pub(super) fn obtain(reserve: &mut impl Reserve, pages: usize, slack: usize, cla
             looks = usize::MAX;
             continue;
         }
-        // When memory is at its end, what the caches hold must serve. The caller has counted a miss, so none means
-        // that they were flushed a moment ago.
-        if (due || !reserve.grow(Wanted { pages, slack }))
-            && (reserve.clock().misses == 0 || reserve.flush(class))
-        {
+        // When memory is at its end, what the caches hold must serve.
+        if (due || !reserve.grow(Wanted { pages, slack })) && (reserve.is_flushed() || reserve.flush(class)) {
             return NO_PAGE;
         }
     }
@@ -66,7 +69,7 @@ pub(super) fn obtain(reserve: &mut impl Reserve, pages: usize, slack: usize, cla
 pub(super) fn allocate_large(reserve: &mut impl Reserve, size: usize, align: usize) -> *mut u8 {
     let pages = pages_of(size);
     let slack = if align > PAGE { align / PAGE - 1 } else { 0 };
-    reserve.clock().misses += 1;
+    reserve.miss();
     let page = reserve.obtain(pages, slack, NO_CLASS);
     if page == NO_PAGE {
         return core::ptr::null_mut();

@@ -108,23 +108,35 @@ impl Clock {
     /// given and `in_use` lie below the top. Never just after one.
     #[inline(always)]
     pub(super) fn flush_is_due(&self, given: usize, in_use: usize, pages: usize) -> bool {
-        let grown = given + pages.max(GROWTH_PAGES);
-        self.misses != 0 && (grown > self.flush_at || self.misses > in_use / FLUSH_PAGES)
+        self.misses != 0 && (self.is_late(given, pages) || self.misses > in_use / FLUSH_PAGES)
     }
 
-    /// A flush is done that gave back so many regions, where `given` pages were given.
+    /// Whether memory would have grown by enough since the last flush if it grew for so many pages.
     #[inline(always)]
-    pub(super) fn start(&mut self, given: usize, regions: usize) {
+    pub(super) fn is_late(&self, given: usize, pages: usize) -> bool {
+        given + pages.max(GROWTH_PAGES) > self.flush_at
+    }
+
+    /// A flush is done that gave back so many regions, where `given` pages were given. The next is due when `least` more were at the
+    /// soonest, as far as growth matters.
+    #[inline(always)]
+    pub(super) fn start(&mut self, given: usize, regions: usize, least: usize) {
         // With next to nothing to give back, the program only allocates, and so it will be at the next flush.
         let shift = if regions < given / 4 { 3 } else { 6 };
-        self.flush_at = given + (given >> shift);
+        self.flush_at = given + (given >> shift).max(least);
         self.misses = 0;
     }
 }
 
 /// Whose lists a slab's regions are in.
 pub(super) trait Queues {
-    /// For the [`Page::class`](crate::pages::Page::class) of a slab: the lists, and the class in them.
+    /// Whether a slab with this [`Page::class`](crate::pages::Page::class) is one of theirs. Others are left alone.
+    #[inline(always)]
+    fn has(&self, _tag: u8) -> bool {
+        true
+    }
+
+    /// For the class that a slab's entries say: the lists, and the class in them.
     fn of(&mut self, tag: u8) -> (&mut Lists, usize);
 
     /// A slab was queued that has so many regions to give.
@@ -153,8 +165,11 @@ pub(super) fn queue_slabs<S: PageSource>(heap: &mut Pages<S>, queues: &mut impl 
                 continue;
             }
             let (slab, tag, pages) = (page, (*entry).class, (*entry).slab_pages());
-            let (lists, class) = queues.of(tag);
             page += pages;
+            if !queues.has(tag) {
+                continue;
+            }
+            let (lists, class) = queues.of(tag);
             if usize::from((*entry).given_back) == regions_of(class, pages) {
                 // A free neighbour coalesces with the slab, and its own entry may be gone then.
                 if page < heap.in_use().end && (*heap.entry(page)).class == FREE {

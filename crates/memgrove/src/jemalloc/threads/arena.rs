@@ -5,12 +5,15 @@
 //! class they have a [tag](tag_of), which is the class and the arena in one number. So the load that tells C's `free` the class tells it
 //! the arena as well, and so it does for Rust's, which knows the class.
 
-use crate::classes::{COUNT, size_of_class};
-use crate::jemalloc::lists::{Lists, Region, regions_of};
-use crate::jemalloc::slabs::Queues;
-use crate::pages::{Page, SLAB_CLASSES, entry_of, slab_of};
+use core::mem::replace;
+use core::ptr::null_mut;
 
 use super::cache::List;
+use crate::classes::{COUNT, size_of_class};
+use crate::jemalloc::lists::{Lists, Region, give_back_to_slab, regions_of};
+use crate::jemalloc::slabs::Queues;
+use crate::pages::{Page, Pages, SLAB_CLASSES, entry_of, slab_of};
+use crate::source::PageSource;
 
 /// How many arenas there are: as many as a page's entry has room for.
 pub(super) const ARENAS: usize = 8;
@@ -104,6 +107,44 @@ impl Arena {
         self.lists.hand_over(class, map);
     }
 
+    /// Gives a list of a class's free regions back to the arena's slabs; returns how many there were. What was borrowed stays in its cache, because the list of another
+    /// arena's slab is not for it.
+    pub(super) fn give_back<S: PageSource>(
+        &mut self,
+        number: usize,
+        class: usize,
+        list: *mut Region,
+        pages: &Pages<S>,
+    ) -> usize {
+        let (mut region, mut regions) = (list, 0);
+        while !region.is_null() {
+            // SAFETY: the regions are nobody's, hold their links and lie in slabs of the class (J1), whose entries tell the arena (J4).
+            unsafe {
+                let next = (*region).next.get();
+                if class_in(number, tag_at(pages.map(), region)) < COUNT {
+                    give_back_to_slab(region, pages);
+                    regions += 1;
+                } else {
+                    self.lists.cache_region(region, class);
+                }
+                region = next;
+            }
+        }
+        regions
+    }
+
+    /// Gives everything in its lists back to its slabs, and leaves these out of the queues; returns how many regions there were.
+    pub(super) fn give_all_back<S: PageSource>(&mut self, number: usize, pages: &Pages<S>) -> usize {
+        let mut regions = 0;
+        for class in 0..COUNT {
+            self.lists.class(class).next_slab = null_mut();
+            let list = replace(self.lists.cached(class), null_mut());
+            regions += self.give_back(number, class, list, pages);
+        }
+        (self.queued, self.misses) = ([0; COUNT], 0);
+        regions
+    }
+
     /// Whether half of the class's regions at least are in the queue, and more than [`KEPT_BYTES`], so that they may serve others.
     pub(super) fn has_to_spare(&mut self, class: usize) -> bool {
         // SAFETY: a class is below COUNT.
@@ -138,7 +179,7 @@ impl Arena {
     /// Of a list of free regions of any class takes those of its own slabs into its caches; returns the others. `number` is the arena's,
     /// and `map` as of [`Pages::map`](crate::pages::Pages::map).
     pub(super) fn adopt(&mut self, number: usize, list: *mut Region, map: *mut Page) -> *mut Region {
-        let (mut region, mut others) = (list, core::ptr::null_mut());
+        let (mut region, mut others) = (list, null_mut());
         while !region.is_null() {
             // SAFETY: the regions are nobody's and lie in slabs (J1), whose entries tell the class and the arena (J4).
             unsafe {
@@ -154,6 +195,23 @@ impl Arena {
             }
         }
         others
+    }
+}
+
+/// One arena, held by whoever has this, and its number.
+pub(super) struct One<'a>(pub(super) &'a mut Arena, pub(super) usize);
+
+impl Queues for One<'_> {
+    fn has(&self, tag: u8) -> bool {
+        class_in(self.1, tag) < COUNT
+    }
+
+    fn of(&mut self, tag: u8) -> (&mut Lists, usize) {
+        (&mut self.0.lists, class_of_tag(tag))
+    }
+
+    fn queued(&mut self, tag: u8, regions: u16) {
+        self.0.queued[class_of_tag(tag)] += usize::from(regions);
     }
 }
 

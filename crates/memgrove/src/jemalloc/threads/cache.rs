@@ -188,6 +188,12 @@ impl Cache {
         core::mem::replace(&mut self.strays, null_mut())
     }
 
+    /// Gives up the lists of all classes; strays stay.
+    pub(super) fn take_all(&mut self) -> [*mut Region; COUNT] {
+        self.counts = [0; COUNT];
+        core::mem::replace(&mut self.firsts, [null_mut(); COUNT])
+    }
+
     /// Takes a list over, if there is nothing in its place; returns whether there was not.
     #[inline(always)]
     pub(super) fn put(&mut self, class: usize, list: List) -> bool {

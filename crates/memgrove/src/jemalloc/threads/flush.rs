@@ -1,6 +1,6 @@
 //! What takes the locks of all arenas and slots: the flush, a page map that moves, and looking at everything.
 
-use super::arena::{ARENAS, Held, arena_of_slot};
+use super::arena::{ARENAS, Held, One, arena_of_slot};
 use super::cache::{Cache, STRAY_BYTES, limit, stray_bytes};
 use super::hold::hold;
 use super::many::{ManyThreads, Shared};
@@ -8,11 +8,37 @@ use crate::classes::COUNT;
 use crate::jemalloc::check::{View, Waiting};
 use crate::jemalloc::lists::{Lists, give_back_to_slabs};
 use crate::jemalloc::slabs::{NO_CLASS, queue_slabs};
-use crate::pages::{MapReaders, Page, Pages};
+use crate::pages::{MapReaders, PAGE, Page, Pages};
 use crate::source::PageSource;
 use crate::thread::SLOTS;
 
+/// Memory grows by so many pages at least before all arenas are stopped for what they hold idle.
+const IDLE_PAGES: usize = (1 << 18) / PAGE;
+
 impl<S: PageSource> ManyThreads<S> {
+    /// Gives what an arena and the caches of its slots hold back to the arena's slabs, and slabs that are whole again to the free pages.
+    /// Nobody else is stopped. Linear in those regions and in the extents. Returns whether a slab of class `wanted` has regions to
+    /// hand over now.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn flush_one(&self, shared: &mut Shared<S>, number: usize, wanted: usize) -> bool {
+        let pages = &mut shared.pages;
+        let (regions, found) = self.arena(number).with(|arena| {
+            let mut regions = arena.give_all_back(number, pages);
+            for slot in (number..SLOTS).step_by(ARENAS) {
+                let lists = self.slot(slot).with(Cache::take_all);
+                for (class, list) in lists.into_iter().enumerate() {
+                    regions += arena.give_back(number, class, list, pages);
+                }
+            }
+            queue_slabs(pages, &mut One(arena, number));
+            (regions, wanted < COUNT && !arena.lists.class(wanted).next_slab.is_null())
+        });
+        let given = pages.given();
+        shared.clock(number).start(given, regions, 0);
+        found
+    }
+
     /// Gives every region that is cached anywhere back to its slab, and every slab that is whole again to the free pages. Linear in the
     /// regions that are cached and in the extents. Returns whether a slab of the arena has regions of class `wanted` to hand over now.
     #[cold]
@@ -27,7 +53,11 @@ impl<S: PageSource> ManyThreads<S> {
                 (arena.queued, arena.misses) = ([0; COUNT], 0);
             }
             queue_slabs(&mut shared.pages, arenas);
-            shared.clock.start(shared.pages.given(), regions);
+            let given = shared.pages.given();
+            shared.all.start(given, regions, IDLE_PAGES);
+            for number in 0..ARENAS {
+                shared.clock(number).start(given, regions, 0);
+            }
             found = wanted < COUNT && !arenas.arena(number).lists.class(wanted).next_slab.is_null();
         });
         found

@@ -66,8 +66,23 @@ pub(super) struct Lines<T>(pub(super) T);
 
 /// What is behind one lock for all arenas.
 pub(super) struct Shared<S> {
-    pub(super) clock: Clock,
+    /// When the next flush of all arenas is due.
+    pub(super) all: Clock,
+    /// When that of one is due.
+    clocks: [Clock; ARENAS],
     pub(super) pages: Pages<S>,
+}
+
+impl<S: PageSource> Shared<S> {
+    const fn new(source: S) -> Self {
+        Self { all: Clock::START, clocks: [Clock::START; ARENAS], pages: Pages::new(source) }
+    }
+
+    pub(super) fn clock(&mut self, number: usize) -> &mut Clock {
+        debug_assert!(number < ARENAS);
+        // SAFETY: as for `ManyThreads::arena`.
+        unsafe { self.clocks.get_unchecked_mut(number) }
+    }
 }
 
 /// The heap of a program with threads.
@@ -83,7 +98,7 @@ impl<S: PageSource> ManyThreads<S> {
         Self {
             slots: [const { Lock::new(Cache::EMPTY) }; SLOTS],
             arenas: [const { Lock::new(Arena::EMPTY) }; ARENAS],
-            shared: Lines(Lock::new(Shared { clock: Clock::START, pages: Pages::new(source) })),
+            shared: Lines(Lock::new(Shared::new(source))),
             map: Lines(Published::new()),
         }
     }
@@ -111,7 +126,8 @@ impl<S: PageSource> ManyThreads<S> {
     /// Runs `f` on the reserve, for a batch of so many regions for an arena.
     #[inline(always)]
     fn reserve<R>(&self, arena: usize, most: usize, f: impl FnOnce(&mut Common<'_, S>) -> R) -> R {
-        self.shared.0.with(|shared| f(&mut Common { heap: self, shared, arena, most, borrowed: List::EMPTY }))
+        let (borrowed, due, flushed) = (List::EMPTY, Due::None, false);
+        self.shared.0.with(|shared| f(&mut Common { heap: self, shared, arena, most, borrowed, due, flushed }))
     }
 
     /// A block for a thread of this slot.
@@ -119,15 +135,15 @@ impl<S: PageSource> ManyThreads<S> {
     pub(super) fn allocate_in(&self, slot: usize, size: usize, align: usize) -> *mut u8 {
         let class = class_for(size, align);
         if class == NO_CLASS {
-            return self.allocate_large(size, align);
+            return self.allocate_large(slot, size, align);
         }
         let region = self.slot(slot).with(|cache| cache.take(class));
         if region.is_null() { self.refill(slot, class) } else { region.cast() }
     }
 
     #[inline(never)]
-    fn allocate_large(&self, size: usize, align: usize) -> *mut u8 {
-        self.reserve(0, 0, |common| allocate_large(common, size, align))
+    fn allocate_large(&self, slot: usize, size: usize, align: usize) -> *mut u8 {
+        self.reserve(arena_of_slot(slot), 0, |common| allocate_large(common, size, align))
     }
 
     /// The list is empty: half a limit of regions from the arena, one of which is the answer; null if memory is exhausted.
@@ -259,7 +275,7 @@ impl<S: PageSource> Threads<S> for ManyThreads<S> {
     /// The block's first bytes, as far as they must be, are cleared outside of any lock.
     fn allocate_zeroed(&self, size: usize, align: usize) -> *mut u8 {
         let (block, dirty) = if is_large(size, align) {
-            self.reserve(0, 0, |common| {
+            self.reserve(arena_of_slot(slot()), 0, |common| {
                 let block = allocate_large(common, size, align);
                 // It was taken a moment ago, and what was never used of it is zero (P5).
                 (block, if block.is_null() { 0 } else { common.shared.pages.dirty_bytes(block.addr(), size) })
@@ -340,6 +356,18 @@ struct Common<'a, S> {
     /// How many regions are borrowed at once.
     most: usize,
     borrowed: List,
+    /// What flush is due.
+    due: Due,
+    /// Whether all was flushed.
+    flushed: bool,
+}
+
+/// What flush is due.
+enum Due {
+    None,
+    /// That of the arena.
+    One,
+    All,
 }
 
 impl<S: PageSource> Common<'_, S> {
@@ -352,7 +380,7 @@ impl<S: PageSource> Common<'_, S> {
             let batch = arena.batch(class, self.most, heap.map());
             (batch, take(&mut arena.misses), arena.lists.class(class).pages)
         });
-        self.shared.clock.misses += misses + 1;
+        self.shared.clock(number).misses += misses + 1;
         if !batch.first.is_null() {
             return (batch, NO_PAGE, 0);
         }
@@ -394,9 +422,8 @@ impl<S: PageSource> Reserve for Common<'_, S> {
         &mut self.shared.pages
     }
 
-    #[inline(always)]
-    fn clock(&mut self) -> &mut Clock {
-        &mut self.shared.clock
+    fn miss(&mut self) {
+        self.shared.clock(self.arena).misses += 1;
     }
 
     fn take(&mut self, pages: usize, slack: usize, looks: usize) -> usize {
@@ -415,8 +442,30 @@ impl<S: PageSource> Reserve for Common<'_, S> {
         !self.borrowed.first.is_null()
     }
 
+    /// Of this arena as a heap alone would flush; of all when that was not enough and memory has grown.
+    fn flush_is_due(&mut self, pages: usize) -> bool {
+        let (given, in_use) = (self.shared.pages.given(), self.shared.pages.in_use().len());
+        self.due = if self.shared.clock(self.arena).flush_is_due(given, in_use, pages) {
+            Due::One
+        } else if !self.flushed && self.shared.all.is_late(given, pages) {
+            Due::All
+        } else {
+            Due::None
+        };
+        !matches!(self.due, Due::None)
+    }
+
+    fn is_flushed(&mut self) -> bool {
+        self.flushed
+    }
+
     fn flush(&mut self, wanted: usize) -> bool {
-        self.heap.flush(self.shared, self.arena, wanted)
+        let (heap, number) = (self.heap, self.arena);
+        if matches!(self.due, Due::One) {
+            return heap.flush_one(self.shared, number, wanted);
+        }
+        self.flushed = true;
+        heap.flush(self.shared, number, wanted)
     }
 
     fn obtain(&mut self, pages: usize, slack: usize, class: usize) -> usize {
