@@ -7,10 +7,10 @@
 #![cfg(loom)]
 #![allow(unsafe_code, reason = "the cells of the model are behind the locks under test")]
 
-#[path = "../src/hoard/owner.rs"]
-mod owner;
 #[path = "../src/jemalloc/threads/hold.rs"]
 mod hold;
+#[path = "../src/hoard/owner.rs"]
+mod owner;
 #[path = "../src/jemalloc/threads/published.rs"]
 mod published;
 #[path = "../src/sync.rs"]
@@ -244,11 +244,7 @@ fn a_slabs_entry_changes_while_the_map_moves() {
             let (maps, published, slots, arenas) =
                 (maps.clone(), published.clone(), slots.clone(), arenas.clone());
             loom::thread::spawn(move || {
-                follow(
-                    &maps,
-                    |new| published.replace(new, slots.iter()),
-                    |f| hold(&arenas, &mut |_| f()),
-                );
+                follow(&maps, |new| published.replace(new, slots.iter()), |f| hold(&arenas, &mut |_| f()));
             })
         };
         hand_over(&published, &arenas[1]);

@@ -5,19 +5,21 @@ use core::ptr::null_mut;
 
 use super::lists::{Lists, Region, link_regions};
 use super::reserve::{Reserve, allocate_large, obtain};
-use super::slabs::{Clock, NO_CLASS, pages_of, queue_slabs, small_class, take_slab};
+use super::slabs::{Clock, NO_CLASS, pages_of, queue_slabs, slab_lengths, small_class};
 use crate::classes::{COUNT, QUANTUM, TABLE_MAX, head_offset, size_of_class};
-use crate::pages::{LARGE, NO_PAGE, NoReaders, PAGE, Page, Pages, Wanted, address, entry_of, page_at};
+use crate::pages::{LARGE, LOOKS, NO_PAGE, NoReaders, PAGE, Page, Pages, Wanted, address, entry_of, page_at};
 use crate::source::PageSource;
 use crate::word::at;
 
+/// What each call uses comes first.
+#[repr(C)]
 pub(super) struct Heap<S> {
     /// The free regions of each class, and its slabs.
     pub(super) lists: Lists,
-    /// When the next flush is due.
-    pub(super) clock: Clock,
     /// Where slabs and large blocks come from.
     pub(super) pages: Pages<S>,
+    /// When the next flush is due.
+    pub(super) clock: Clock,
 }
 
 // SAFETY: the pointers lead into memory that only the heap uses, so they may go to another thread with it.
@@ -120,16 +122,13 @@ impl<S: PageSource> Heap<S> {
     }
 
     /// [`obtain`] for this heap.
+    #[inline(never)]
     fn obtain(&mut self, pages: usize, slack: usize, class: usize) -> usize {
         obtain(self, pages, slack, class)
     }
 
     /// A block, and how many of its first bytes are not known to be zero: the caller's to clear.
-    pub(super) fn allocate_zeroed(
-        &mut self,
-        size: usize,
-        align: usize,
-    ) -> (*mut u8, usize) {
+    pub(super) fn allocate_zeroed(&mut self, size: usize, align: usize) -> (*mut u8, usize) {
         let block = self.allocate(size, align);
         let mut dirty = size;
         if block.is_null() {
@@ -164,11 +163,7 @@ impl<S: PageSource> Heap<S> {
     ///
     /// # Safety
     /// A live block of this heap.
-    pub(super) unsafe fn resize_in_place_unsized(
-        &mut self,
-        block: *mut u8,
-        new_size: usize,
-    ) -> bool {
+    pub(super) unsafe fn resize_in_place_unsized(&mut self, block: *mut u8, new_size: usize) -> bool {
         // SAFETY: as in `free`.
         unsafe {
             let entry = entry_of(self.pages.map(), block.addr());
@@ -183,12 +178,7 @@ impl<S: PageSource> Heap<S> {
 
     /// # Safety
     /// The block is a large extent of `old` pages.
-    unsafe fn resize_large(
-        &mut self,
-        block: *mut u8,
-        old: usize,
-        new_size: usize,
-    ) -> bool {
+    unsafe fn resize_large(&mut self, block: *mut u8, old: usize, new_size: usize) -> bool {
         // SAFETY: the caller's promise.
         unsafe { self.pages.resize(page_at(block.addr()), old, pages_of(new_size), &NoReaders) }
     }
@@ -217,15 +207,19 @@ impl<S: PageSource> Heap<S> {
 
     /// The first slab of the class's queue gives all of its list to the empty cache.
     fn hand_over(&mut self, class: usize) -> bool {
-        self.lists.hand_over(class, self.pages.map())
+        self.lists.hand_over(class, || self.pages.map())
     }
 
     /// Lays a slab for the class wherever pages can be had, or gets regions by a flush; false if there are neither.
     fn new_slab(&mut self, class: usize) -> bool {
-        let class_pages = self.lists.class(class).pages;
-        let (page, pages) = take_slab(self, class, class_pages);
+        let (mut pages, least) = slab_lengths(class, || self.lists.class(class).pages);
+        let mut page = self.pages.take(pages, 0, LOOKS, &NoReaders);
         if page == NO_PAGE {
-            return self.hand_over(class);
+            pages = least;
+            page = self.obtain(least, 0, class);
+            if page == NO_PAGE {
+                return self.hand_over(class);
+            }
         }
         self.lay_slab(class, page, pages);
         true
@@ -237,8 +231,10 @@ impl<S: PageSource> Heap<S> {
         // SAFETY: the pages were taken for this slab.
         unsafe { self.pages.mark_slab(page, pages, class as u8) };
         self.lists.class(class).pages += pages;
-        *self.lists.cached(class) = at(address(page));
-        link_regions(class, page, pages);
+        let size = size_of_class(class);
+        let (start, end) = (address(page), address(page + pages));
+        *self.lists.cached(class) = at(start);
+        link_regions(start, end, size);
     }
 
     /// Gives every cached region back to its slab, and every slab that is whole again to the free pages. Linear in the
@@ -248,7 +244,7 @@ impl<S: PageSource> Heap<S> {
     pub(super) fn flush(&mut self, wanted: usize) -> bool {
         let regions = self.lists.give_back(&self.pages);
         queue_slabs(&mut self.pages, &mut self.lists);
-        self.clock.start(self.pages.given(), regions, 0);
+        self.clock.start(self.pages.given(), regions);
         wanted < COUNT && !self.lists.class(wanted).next_slab.is_null()
     }
 }
@@ -284,7 +280,7 @@ impl<S: PageSource> Reserve for Heap<S> {
 
     #[inline(always)]
     fn flush_is_due(&mut self, pages: usize) -> bool {
-        self.clock.flush_is_due(self.pages.given(), self.pages.in_use().len(), pages)
+        self.clock.flush_is_due(&self.pages, pages)
     }
 
     /// The caller has counted a miss.

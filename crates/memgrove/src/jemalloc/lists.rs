@@ -6,7 +6,7 @@ use core::ptr::null_mut;
 
 use crate::classes::{COUNT, size_of_class};
 use crate::link::Link;
-use crate::pages::{PAGE, Page, Pages, address, slab_of};
+use crate::pages::{PAGE, Page, Pages, slab_of};
 use crate::source::PageSource;
 use crate::word::at;
 
@@ -62,7 +62,7 @@ impl Lists {
 
     /// The first slab of the class's queue gives all of its list to the empty cache. `map` as of [`Pages::map`].
     #[inline(always)]
-    pub(super) fn hand_over(&mut self, class: usize, map: *mut Page) -> bool {
+    pub(super) fn hand_over(&mut self, class: usize, map: impl FnOnce() -> *mut Page) -> bool {
         let regions = self.class(class).next_slab;
         if regions.is_null() {
             return false;
@@ -71,7 +71,7 @@ impl Lists {
         // SAFETY: a queued slab has a list, and its first region holds the link of the queue (J2).
         unsafe {
             self.class(class).next_slab = (*regions).next_slab.get();
-            let slab = slab_of(map, regions.addr());
+            let slab = slab_of(map(), regions.addr());
             (*slab).list = null_mut();
             (*slab).given_back = 0;
         }
@@ -95,26 +95,19 @@ impl Lists {
         let mut regions = 0;
         for class in 0..COUNT {
             self.class(class).next_slab = null_mut();
-            let list = *self.cached(class);
+            let mut region = *self.cached(class);
             *self.cached(class) = null_mut();
-            give_back_to_slabs(list, pages, &mut regions);
+            while !region.is_null() {
+                // SAFETY: a cached region is free, holds its link and lies in a slab (J1).
+                unsafe {
+                    let next = (*region).next.get();
+                    give_back_to_slab(region, pages);
+                    regions += 1;
+                    region = next;
+                }
+            }
         }
         regions
-    }
-}
-
-/// Gives a list of free regions back to their slabs, and counts them.
-#[inline(always)]
-pub(super) fn give_back_to_slabs<S: PageSource>(list: *mut Region, pages: &Pages<S>, regions: &mut usize) {
-    let mut region = list;
-    while !region.is_null() {
-        // SAFETY: a cached region is free, holds its link and lies in a slab (J1).
-        unsafe {
-            let next = (*region).next.get();
-            give_back_to_slab(region, pages);
-            *regions += 1;
-            region = next;
-        }
     }
 }
 
@@ -133,11 +126,9 @@ pub(super) unsafe fn give_back_to_slab<S: PageSource>(region: *mut Region, pages
     }
 }
 
-/// Links all regions of a slab that was taken for the class, the lowest address first, which is where the first page begins.
+/// Links the regions of a new slab, each of so many bytes, from `start` to `end`.
 #[inline(always)]
-pub(super) fn link_regions(class: usize, page: usize, pages: usize) {
-    let size = size_of_class(class);
-    let (mut start, end) = (address(page), address(page + pages));
+pub(super) fn link_regions(mut start: usize, end: usize, size: usize) {
     loop {
         let region: *mut Region = at(start);
         start += size;

@@ -34,7 +34,7 @@ pub(super) trait Reserve {
     /// due. Returns whether a slab of class `wanted` has regions to hand over now.
     fn flush(&mut self, wanted: usize) -> bool;
 
-    /// [`obtain`], where it is no part of its callers.
+    /// [`obtain`], once in a module and not at each call.
     fn obtain(&mut self, pages: usize, slack: usize, class: usize) -> usize;
 }
 

@@ -20,9 +20,8 @@
 //! a program that only allocates, as one that loads a large file into nodes, would walk over its whole heap for nothing.
 
 use super::lists::{Lists, Region, regions_of};
-use super::reserve::Reserve;
 use crate::classes::{COUNT, QUANTUM, SMALL_MAX, class_of, size_of_class};
-use crate::pages::{FREE, LARGE, LOOKS, NO_PAGE, PAGE, Pages, SPAN};
+use crate::pages::{FREE, LARGE, PAGE, Pages, SPAN};
 use crate::source::PageSource;
 
 /// A slab grows with the number of its class's pages, up to so many, or to what its regions fill without a rest: longer ones
@@ -104,40 +103,58 @@ pub(super) struct Clock {
 impl Clock {
     pub(super) const START: Self = Self { flush_at: 0, misses: 0 };
 
-    /// Whether enough has happened since the last flush that one is due before memory grows for so many pages, where `given` were
-    /// given and `in_use` lie below the top. Never just after one.
+    /// Whether enough has happened since the last flush that one is due before memory grows for so many pages. Never just after
+    /// one.
     #[inline(always)]
-    pub(super) fn flush_is_due(&self, given: usize, in_use: usize, pages: usize) -> bool {
-        self.misses != 0 && (self.is_late(given, pages) || self.misses > in_use / FLUSH_PAGES)
+    pub(super) fn flush_is_due<S: PageSource>(&self, heap: &Pages<S>, pages: usize) -> bool {
+        let grown = grown(heap, pages);
+        self.misses != 0 && (grown > self.flush_at || self.misses > heap.in_use().len() / FLUSH_PAGES)
     }
 
     /// Whether memory would have grown by enough since the last flush if it grew for so many pages.
-    #[inline(always)]
-    pub(super) fn is_late(&self, given: usize, pages: usize) -> bool {
-        given + pages.max(GROWTH_PAGES) > self.flush_at
+    #[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
+    pub(super) fn is_late<S: PageSource>(&self, heap: &Pages<S>, pages: usize) -> bool {
+        grown(heap, pages) > self.flush_at
     }
 
-    /// A flush is done that gave back so many regions, where `given` pages were given. The next is due when `least` more were at the
-    /// soonest, as far as growth matters.
+    /// A flush is done that gave back so many regions, where `given` pages were given.
     #[inline(always)]
-    pub(super) fn start(&mut self, given: usize, regions: usize, least: usize) {
+    pub(super) fn start(&mut self, given: usize, regions: usize) {
         // With next to nothing to give back, the program only allocates, and so it will be at the next flush.
         let shift = if regions < given / 4 { 3 } else { 6 };
-        self.flush_at = given + (given >> shift).max(least);
+        self.flush_at = given + (given >> shift);
         self.misses = 0;
+    }
+
+    /// As far as growth matters, the next flush is not due before so many pages were given.
+    #[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
+    pub(super) fn put_off(&mut self, given: usize) {
+        self.flush_at = self.flush_at.max(given);
     }
 }
 
-/// Whose lists a slab's regions are in.
+/// The pages that the source has given if it gives so many more.
+#[inline(always)]
+fn grown<S: PageSource>(heap: &Pages<S>, pages: usize) -> usize {
+    heap.given() + pages.max(GROWTH_PAGES)
+}
+
+/// Whose lists a slab's regions are in, by what its entries say for their class.
 pub(super) trait Queues {
-    /// Whether a slab with this [`Page::class`](crate::pages::Page::class) is one of theirs. Others are left alone.
+    /// Whether some slabs are not theirs: those are left alone.
+    const SOME: bool = false;
+
+    /// Whether a slab is one of theirs, where not all are.
     #[inline(always)]
     fn has(&self, _tag: u8) -> bool {
         true
     }
 
-    /// For the class that a slab's entries say: the lists, and the class in them.
-    fn of(&mut self, tag: u8) -> (&mut Lists, usize);
+    /// The class of a slab.
+    fn class_of(&self, tag: u8) -> usize;
+
+    /// The lists that the slab's regions are in.
+    fn lists_of(&mut self, tag: u8) -> &mut Lists;
 
     /// A slab was queued that has so many regions to give.
     #[inline(always)]
@@ -146,14 +163,18 @@ pub(super) trait Queues {
 
 impl Queues for Lists {
     #[inline(always)]
-    fn of(&mut self, tag: u8) -> (&mut Lists, usize) {
-        (self, tag.into())
+    fn class_of(&self, tag: u8) -> usize {
+        tag.into()
+    }
+
+    #[inline(always)]
+    fn lists_of(&mut self, _: u8) -> &mut Lists {
+        self
     }
 }
 
 /// Walks the extents in the order of their addresses: frees whole slabs, queues those with regions to give. All caches are empty.
-#[inline(always)]
-pub(super) fn queue_slabs<S: PageSource>(heap: &mut Pages<S>, queues: &mut impl Queues) {
+pub(super) fn queue_slabs<S: PageSource, Q: Queues>(heap: &mut Pages<S>, queues: &mut Q) {
     let mut page = heap.in_use().start;
     while page < heap.in_use().end {
         let entry = heap.entry(page);
@@ -166,20 +187,20 @@ pub(super) fn queue_slabs<S: PageSource>(heap: &mut Pages<S>, queues: &mut impl 
             }
             let (slab, tag, pages) = (page, (*entry).class, (*entry).slab_pages());
             page += pages;
-            if !queues.has(tag) {
+            if Q::SOME && !queues.has(tag) {
                 continue;
             }
-            let (lists, class) = queues.of(tag);
+            let class = queues.class_of(tag);
             if usize::from((*entry).given_back) == regions_of(class, pages) {
                 // A free neighbour coalesces with the slab, and its own entry may be gone then.
                 if page < heap.in_use().end && (*heap.entry(page)).class == FREE {
                     page += (*heap.entry(page)).length();
                 }
-                lists.class(class).pages -= pages;
+                queues.lists_of(tag).class(class).pages -= pages;
                 heap.free(slab, pages);
             } else if (*entry).given_back != 0 {
                 let first: *mut Region = (*entry).list.cast();
-                let info = lists.class(class);
+                let info = queues.lists_of(tag).class(class);
                 (*first).next_slab.set(info.next_slab);
                 info.next_slab = first;
                 queues.queued(tag, (*entry).given_back);
@@ -188,25 +209,18 @@ pub(super) fn queue_slabs<S: PageSource>(heap: &mut Pages<S>, queues: &mut impl 
     }
 }
 
-/// Pages for a new slab of a class that has `class_pages` already, from wherever they can be had, and how many. [`NO_PAGE`] as of
-/// [`Reserve::obtain`].
+/// How many pages a new slab of a class has that has `class_pages` already, and how many at least.
 #[inline(always)]
-pub(super) fn take_slab(reserve: &mut impl Reserve, class: usize, class_pages: usize) -> (usize, usize) {
+pub(super) fn slab_lengths(class: usize, class_pages: impl FnOnce() -> usize) -> (usize, usize) {
     debug_assert!(class < COUNT);
     // SAFETY: as for `Lists::class`.
     let least = usize::from(unsafe { *LEAST_SLAB_PAGES.get_unchecked(class) });
     let full = full_slab_pages(size_of_class(class));
     // An eighth of what the class has: few slabs for many regions, little memory for few. Without a rest as soon as that
     // allows for it.
-    let share = (class_pages / 8).min(full.max(SLAB_PAGES_MAX));
+    let share = (class_pages() / 8).min(full.max(SLAB_PAGES_MAX));
     let unit = if share < full { least } else { full };
     // SAFETY: no slab is without a page. Said here because the compiler would prepare a panic for the remainder.
     unsafe { core::hint::assert_unchecked(unit != 0) };
-    let mut pages = unit.max(share - share % unit);
-    let mut page = reserve.take(pages, 0, LOOKS);
-    if page == NO_PAGE {
-        pages = least;
-        page = reserve.obtain(least, 0, class);
-    }
-    (page, pages)
+    (unit.max(share - share % unit), least)
 }

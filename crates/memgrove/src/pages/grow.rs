@@ -180,7 +180,7 @@ impl<S: PageSource> Pages<S> {
                 (*start).class = INSIDE;
                 let map = start.wrapping_add(1).wrapping_sub(self.first);
                 readers.follow(map, || start.add(1).copy_from_nonoverlapping(old_map, old_entries));
-                self.map = map;
+                self.map = start.wrapping_add(1).wrapping_sub(self.first);
                 self.map_end = self.first + map_pages * ENTRIES - 1;
                 self.mark_large(map_page, map_pages);
             }

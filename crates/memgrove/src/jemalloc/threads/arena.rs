@@ -104,7 +104,7 @@ impl Arena {
             *self.queued.get_unchecked_mut(class) -= gives;
         }
         self.misses += 1;
-        self.lists.hand_over(class, map);
+        self.lists.hand_over(class, || map);
     }
 
     /// Gives a list of a class's free regions back to the arena's slabs; returns how many there were. What was borrowed stays in its cache, because the list of another
@@ -202,12 +202,18 @@ impl Arena {
 pub(super) struct One<'a>(pub(super) &'a mut Arena, pub(super) usize);
 
 impl Queues for One<'_> {
+    const SOME: bool = true;
+
     fn has(&self, tag: u8) -> bool {
         class_in(self.1, tag) < COUNT
     }
 
-    fn of(&mut self, tag: u8) -> (&mut Lists, usize) {
-        (&mut self.0.lists, class_of_tag(tag))
+    fn class_of(&self, tag: u8) -> usize {
+        class_of_tag(tag)
+    }
+
+    fn lists_of(&mut self, _: u8) -> &mut Lists {
+        &mut self.0.lists
     }
 
     fn queued(&mut self, tag: u8, regions: u16) {
@@ -228,8 +234,12 @@ impl Held {
 }
 
 impl Queues for Held {
-    fn of(&mut self, tag: u8) -> (&mut Lists, usize) {
-        (&mut self.arena(arena_of_tag(tag)).lists, class_of_tag(tag))
+    fn class_of(&self, tag: u8) -> usize {
+        class_of_tag(tag)
+    }
+
+    fn lists_of(&mut self, tag: u8) -> &mut Lists {
+        &mut self.arena(arena_of_tag(tag)).lists
     }
 
     fn queued(&mut self, tag: u8, regions: u16) {

@@ -9,7 +9,7 @@ use core::ptr::null_mut;
 
 use crate::classes::{COUNT, QUANTUM, TABLE_MAX, head_offset, size_of_class};
 use crate::jemalloc::lists::Region;
-use crate::jemalloc::slabs::{NO_CLASS, small_class};
+use crate::jemalloc::slabs::small_class;
 
 /// Bytes that a slot keeps of a class, where the bounds on the number of regions allow it.
 const LIST_BYTES: usize = 4096;
@@ -60,12 +60,6 @@ pub(super) fn class_for(size: usize, align: usize) -> usize {
     } else {
         small_class(size, align)
     }
-}
-
-/// Whether [`class_for`] is [`NO_CLASS`], without a load.
-#[inline(always)]
-pub(super) fn is_large(size: usize, align: usize) -> bool {
-    !(size <= TABLE_MAX && align <= QUANTUM) && small_class(size, align) == NO_CLASS
 }
 
 /// A list of free regions, and its length.
@@ -228,14 +222,5 @@ mod tests {
     #[test]
     fn half_a_list_is_never_nothing() {
         assert!((0..COUNT).all(|class| limit(class) >= 2));
-    }
-
-    #[test]
-    fn what_is_large_has_no_class() {
-        for size in (0..=3000).chain([usize::MAX / 4]) {
-            for align in [1, 8, 16, 64, 1024, 2048] {
-                assert_eq!(is_large(size, align), class_for(size, align) == NO_CLASS, "{size} at {align}");
-            }
-        }
     }
 }

@@ -6,7 +6,7 @@ use super::hold::hold;
 use super::many::{ManyThreads, Shared};
 use crate::classes::COUNT;
 use crate::jemalloc::check::{View, Waiting};
-use crate::jemalloc::lists::{Lists, give_back_to_slabs};
+use crate::jemalloc::lists::{Lists, give_back_to_slab};
 use crate::jemalloc::slabs::{NO_CLASS, queue_slabs};
 use crate::pages::{MapReaders, PAGE, Page, Pages};
 use crate::source::PageSource;
@@ -35,7 +35,7 @@ impl<S: PageSource> ManyThreads<S> {
             (regions, wanted < COUNT && !arena.lists.class(wanted).next_slab.is_null())
         });
         let given = pages.given();
-        shared.clock(number).start(given, regions, 0);
+        shared.clock(number).start(given, regions);
         found
     }
 
@@ -54,9 +54,10 @@ impl<S: PageSource> ManyThreads<S> {
             }
             queue_slabs(&mut shared.pages, arenas);
             let given = shared.pages.given();
-            shared.all.start(given, regions, IDLE_PAGES);
+            shared.all.start(given, regions);
+            shared.all.put_off(given + IDLE_PAGES);
             for number in 0..ARENAS {
-                shared.clock(number).start(given, regions, 0);
+                shared.clock(number).start(given, regions);
             }
             found = wanted < COUNT && !arenas.arena(number).lists.class(wanted).next_slab.is_null();
         });
@@ -68,10 +69,18 @@ impl<S: PageSource> ManyThreads<S> {
         let mut regions = 0;
         for slot in &self.slots {
             let cache = slot.with(|cache| core::mem::replace(cache, Cache::EMPTY));
-            for first in cache.firsts {
-                give_back_to_slabs(first, pages, &mut regions);
+            for list in cache.firsts.into_iter().chain([cache.strays]) {
+                let mut region = list;
+                while !region.is_null() {
+                    // SAFETY: a cached region is free, holds its link and lies in a slab (J1).
+                    unsafe {
+                        let next = (*region).next.get();
+                        give_back_to_slab(region, pages);
+                        regions += 1;
+                        region = next;
+                    }
+                }
             }
-            give_back_to_slabs(cache.strays, pages, &mut regions);
         }
         regions
     }

@@ -47,13 +47,13 @@ use core::mem::take;
 
 use super::Threads;
 use super::arena::{ARENAS, Arena, arena_of_slot, arena_of_tag, class_in, class_of_tag, tag_at, tag_of};
-use super::cache::{Cache, List, class_for, is_large, limit};
+use super::cache::{Cache, List, class_for, limit};
 use super::published::Published;
 use crate::classes::{COUNT, size_of_class};
 use crate::jemalloc::lists::{Region, link_regions};
 use crate::jemalloc::reserve::{Reserve, allocate_large, obtain};
-use crate::jemalloc::slabs::{Clock, NO_CLASS, pages_of, small_class, take_slab};
-use crate::pages::{LARGE, NO_PAGE, PAGE, Page, Pages, Wanted, address, entry_of, page_at};
+use crate::jemalloc::slabs::{Clock, NO_CLASS, pages_of, slab_lengths, small_class};
+use crate::pages::{LARGE, LOOKS, NO_PAGE, PAGE, Page, Pages, Wanted, address, entry_of, page_at};
 use crate::source::PageSource;
 use crate::stats::{Broken, Stats};
 use crate::sync::Lock;
@@ -127,7 +127,9 @@ impl<S: PageSource> ManyThreads<S> {
     #[inline(always)]
     fn reserve<R>(&self, arena: usize, most: usize, f: impl FnOnce(&mut Common<'_, S>) -> R) -> R {
         let (borrowed, due, flushed) = (List::EMPTY, Due::None, false);
-        self.shared.0.with(|shared| f(&mut Common { heap: self, shared, arena, most, borrowed, due, flushed }))
+        self.shared
+            .0
+            .with(|shared| f(&mut Common { heap: self, shared, arena, most, borrowed, due, flushed }))
     }
 
     /// A block for a thread of this slot.
@@ -176,7 +178,7 @@ impl<S: PageSource> ManyThreads<S> {
             return batch;
         }
         // The slab's regions are nobody's but ours until the arena has them.
-        link_regions(class, page, pages);
+        link_regions(address(page), address(page + pages), size_of_class(class));
         let mut regions: *mut Region = at(address(page));
         // SAFETY: they were linked just now.
         let batch = unsafe { List::cut(&mut regions, most) };
@@ -207,6 +209,25 @@ impl<S: PageSource> ManyThreads<S> {
         if tag == LARGE {
             self.free_large(block);
         } else if !list.is_null() {
+            self.give_back(slot, tag, list);
+        }
+    }
+
+    /// The same for a small block of which the class is known. That it is the arena's own need not be known before the cache is
+    /// written to, so nothing waits for the map.
+    ///
+    /// # Safety
+    /// A block of this heap and of this class, given back once.
+    #[inline(always)]
+    pub(super) unsafe fn free_small_in(&self, slot: usize, block: *mut u8, class: usize) {
+        let region: *mut Region = block.cast();
+        // SAFETY: as in `free_in`.
+        let (tag, list) = self.slot(slot).with(|cache| unsafe {
+            let tag = tag_at(self.map(), region);
+            let own = tag == tag_of(arena_of_slot(slot), class);
+            (tag, if own { cache.give(region, class) } else { cache.give_stray(region, class) })
+        });
+        if !list.is_null() {
             self.give_back(slot, tag, list);
         }
     }
@@ -274,7 +295,7 @@ impl<S: PageSource> Threads<S> for ManyThreads<S> {
 
     /// The block's first bytes, as far as they must be, are cleared outside of any lock.
     fn allocate_zeroed(&self, size: usize, align: usize) -> *mut u8 {
-        let (block, dirty) = if is_large(size, align) {
+        let (block, dirty) = if class_for(size, align) == NO_CLASS {
             self.reserve(arena_of_slot(slot()), 0, |common| {
                 let block = allocate_large(common, size, align);
                 // It was taken a moment ago, and what was never used of it is zero (P5).
@@ -291,11 +312,12 @@ impl<S: PageSource> Threads<S> for ManyThreads<S> {
 
     #[inline]
     unsafe fn deallocate(&self, block: *mut u8, size: usize, align: usize) {
-        if is_large(size, align) {
+        let class = class_for(size, align);
+        if class == NO_CLASS {
             self.free_large(block);
         } else {
             // SAFETY: the caller's promise.
-            unsafe { self.free_in(slot(), block) };
+            unsafe { self.free_small_in(slot(), block, class) };
         }
     }
 
@@ -384,7 +406,12 @@ impl<S: PageSource> Common<'_, S> {
         if !batch.first.is_null() {
             return (batch, NO_PAGE, 0);
         }
-        let (page, pages) = take_slab(self, class, class_pages);
+        let (mut pages, least) = slab_lengths(class, || class_pages);
+        let mut page = self.take(pages, 0, LOOKS);
+        if page == NO_PAGE {
+            pages = least;
+            page = self.obtain(least, 0, class);
+        }
         if page == NO_PAGE {
             if self.borrowed.first.is_null() {
                 self.borrow_from(class, true);
@@ -444,14 +471,15 @@ impl<S: PageSource> Reserve for Common<'_, S> {
 
     /// Of this arena as a heap alone would flush; of all when that was not enough and memory has grown.
     fn flush_is_due(&mut self, pages: usize) -> bool {
-        let (given, in_use) = (self.shared.pages.given(), self.shared.pages.in_use().len());
-        self.due = if self.shared.clock(self.arena).flush_is_due(given, in_use, pages) {
-            Due::One
-        } else if !self.flushed && self.shared.all.is_late(given, pages) {
-            Due::All
-        } else {
-            Due::None
-        };
+        let shared = &mut *self.shared;
+        self.due =
+            if shared.clocks.get(self.arena).is_some_and(|clock| clock.flush_is_due(&shared.pages, pages)) {
+                Due::One
+            } else if !self.flushed && shared.all.is_late(&shared.pages, pages) {
+                Due::All
+            } else {
+                Due::None
+            };
         !matches!(self.due, Due::None)
     }
 
