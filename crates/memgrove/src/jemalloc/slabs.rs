@@ -126,10 +126,16 @@ impl Clock {
         self.misses = 0;
     }
 
-    /// As far as growth matters, the next flush is not due before so many pages were given.
+    /// Growth to so many pages is not late.
     #[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
     pub(super) fn put_off(&mut self, given: usize) {
         self.flush_at = self.flush_at.max(given);
+    }
+
+    /// Any growth is late.
+    #[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
+    pub(super) fn put_forward(&mut self) {
+        self.flush_at = 0;
     }
 }
 

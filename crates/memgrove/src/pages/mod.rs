@@ -232,6 +232,12 @@ impl<S: PageSource> Pages<S> {
         self.taken == pages && self.top - self.first > pages + self.map_pages() + (1 << 16) / PAGE
     }
 
+    /// How many pages are in use, but for the map.
+    #[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
+    pub(crate) fn taken(&self) -> usize {
+        self.taken
+    }
+
     /// How many pages the source has given.
     #[inline(always)]
     pub(crate) fn given(&self) -> usize {

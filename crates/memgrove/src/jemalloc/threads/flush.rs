@@ -12,7 +12,8 @@ use crate::pages::{MapReaders, PAGE, Page, Pages};
 use crate::source::PageSource;
 use crate::thread::SLOTS;
 
-/// Memory grows by so many pages at least before all arenas are stopped for what they hold idle.
+/// So many pages of whole slabs may lie idle in arenas: memory grows by so many before all are stopped to find out, unless the last time
+/// that brought more.
 const IDLE_PAGES: usize = (1 << 18) / PAGE;
 
 impl<S: PageSource> ManyThreads<S> {
@@ -52,10 +53,15 @@ impl<S: PageSource> ManyThreads<S> {
                 regions += arena.lists.give_back(&shared.pages);
                 (arena.queued, arena.misses) = ([0; COUNT], 0);
             }
+            let taken = shared.pages.taken();
             queue_slabs(&mut shared.pages, arenas);
-            let given = shared.pages.given();
+            let (given, freed) = (shared.pages.given(), taken - shared.pages.taken());
             shared.all.start(given, regions);
             shared.all.put_off(given + IDLE_PAGES);
+            if freed > IDLE_PAGES.max(given / 64) {
+                // Arenas hold much that they do not use, and so it will be when memory would have to grow next.
+                shared.all.put_forward();
+            }
             for number in 0..ARENAS {
                 shared.clock(number).start(given, regions);
             }
