@@ -25,13 +25,14 @@ impl<S: PageSource> ManyThreads<S> {
     pub(super) fn flush_one(&self, shared: &mut Shared<S>, number: usize, wanted: usize) -> bool {
         let pages = &mut shared.pages;
         let (regions, found) = self.arena(number).with(|arena| {
-            let mut regions = arena.give_all_back(number, pages);
+            let mut regions = 0;
             for slot in (number..SLOTS).step_by(ARENAS) {
                 let lists = self.slot(slot).with(Cache::take_all);
                 for (class, list) in lists.into_iter().enumerate() {
                     regions += arena.give_back(number, class, list, pages);
                 }
             }
+            regions += arena.give_all_back(number, pages);
             queue_slabs(pages, &mut One(arena, number));
             (regions, wanted < COUNT && !arena.lists.class(wanted).next_slab.is_null())
         });
