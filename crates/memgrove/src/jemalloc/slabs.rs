@@ -21,7 +21,7 @@
 
 use super::lists::{Lists, Region, regions_of};
 use crate::classes::{COUNT, QUANTUM, SMALL_MAX, class_of, size_of_class};
-use crate::pages::{FREE, LARGE, PAGE, Pages, SPAN};
+use crate::pages::{FREE, LARGE, PAGE, Page, Pages, SPAN};
 use crate::source::PageSource;
 
 /// A slab grows with the number of its class's pages, up to so many, or to what its regions fill without a rest: longer ones
@@ -191,7 +191,7 @@ pub(super) fn queue_slabs<S: PageSource, Q: Queues>(heap: &mut Pages<S>, queues:
                 page += (*entry).length();
                 continue;
             }
-            let (slab, tag, pages) = (page, (*entry).class, (*entry).slab_pages());
+            let (slab, tag, pages) = (page, (*entry).class, Page::slab_pages_at(entry));
             page += pages;
             if Q::SOME && !queues.has(tag) {
                 continue;

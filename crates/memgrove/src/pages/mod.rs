@@ -110,6 +110,16 @@ impl Page {
         (self.span / SPAN).into()
     }
 
+    /// The same of an entry whose list and count somebody else may change meanwhile.
+    ///
+    /// # Safety
+    /// It is a slab's, which stays one.
+    #[inline(always)]
+    pub(crate) unsafe fn slab_pages_at(entry: *mut Self) -> usize {
+        // SAFETY: the caller's promise. No reference to the entry is made.
+        unsafe { ((*entry).span / SPAN).into() }
+    }
+
     #[inline(always)]
     fn set(&mut self, class: u8, length: usize) {
         self.list = ptr::without_provenance_mut(length);

@@ -22,15 +22,19 @@
 //!
 //! # What arenas may hold
 //!
-//! Before memory grows for a class, its regions in another arena serve if at least half of the arena's are free, and more than
-//! [`KEPT_BYTES`](super::arena::KEPT_BYTES): a batch is *borrowed*, and goes home when it is freed. So however threads take turns, what all
-//! have in slabs of a class is at most twice what the program had in use of it, and 4 KiB for each arena (112 KiB if it has used every
-//! class), but for what has come back since the last flush. That is due when memory has grown by a sixty-fourth, or an eighth
-//! (`slabs.rs`); it gives whole slabs of every arena to the pages, and counts what each has to spare. Before memory is refused, every free
-//! region of every arena serves. Where threads come and go, the caches of their slots and what lies in arenas serve the next ones of
-//! the same slots.
+//! An arena flushes as a heap alone would (`slabs.rs`): its slabs that are whole again become free pages, for every arena. What is left in the way
+//! of others before memory grows, for a class:
 //!
-//! All caches together hold at most 2 MiB (a test counts), and a flush recalls all of it.
+//! - Its regions in other arenas serve where at least half of the arena's are free, and more than
+//!   [`KEPT_BYTES`](super::arena::KEPT_BYTES): a batch is *borrowed*, and goes home when it is freed. So however threads take
+//!   turns, what all have in slabs of the class is at most twice what the program had in use of it, and 4 KiB for each arena.
+//! - Whole slabs that lie idle in other arenas, and what these have to spare, are found when all are flushed: when memory has grown by a quarter of a
+//!   megabyte since the last time (or by a sixty-fourth, or an eighth, if that is more), or by anything if that brought more. To
+//!   do so each time would have two threads that work with one class after the other take each other's memory again and again: the lab's
+//!   threadtest took 1.6 × the time by two threads.
+//!
+//! Before memory is refused, every free region of every arena serves. Where threads come and go, the caches of their slots and what lies in
+//! arenas serve the next ones of the same slots. All caches together hold at most 2 MiB (a test counts), and a flush of all recalls all of it.
 //!
 //! # Locks
 //!
@@ -43,17 +47,16 @@
 //! they are but for the slab's list, which is its arena's. The map moves under the locks of all arenas, so that no list changes in a copy that is being
 //! made, and goes through all slots before its old place serves something else (`published.rs`).
 
-use core::mem::take;
-
 use super::Threads;
 use super::arena::{ARENAS, Arena, arena_of_slot, arena_of_tag, class_in, class_of_tag, tag_at, tag_of};
 use super::cache::{Cache, List, class_for, limit};
+use super::common::Common;
 use super::published::Published;
 use crate::classes::{COUNT, size_of_class};
 use crate::jemalloc::lists::{Region, link_regions};
-use crate::jemalloc::reserve::{Reserve, allocate_large, obtain};
-use crate::jemalloc::slabs::{Clock, NO_CLASS, pages_of, slab_lengths, small_class};
-use crate::pages::{LARGE, LOOKS, NO_PAGE, PAGE, Page, Pages, Wanted, address, entry_of, page_at};
+use crate::jemalloc::reserve::{Reserve, allocate_large};
+use crate::jemalloc::slabs::{Clock, NO_CLASS, pages_of, small_class};
+use crate::pages::{LARGE, NO_PAGE, PAGE, Page, Pages, address, entry_of, page_at};
 use crate::source::PageSource;
 use crate::stats::{Broken, Stats};
 use crate::sync::Lock;
@@ -69,7 +72,7 @@ pub(super) struct Shared<S> {
     /// When the next flush of all arenas is due.
     pub(super) all: Clock,
     /// When that of one is due.
-    clocks: [Clock; ARENAS],
+    pub(super) clocks: [Clock; ARENAS],
     pub(super) pages: Pages<S>,
 }
 
@@ -126,10 +129,7 @@ impl<S: PageSource> ManyThreads<S> {
     /// Runs `f` on the reserve, for a batch of so many regions for an arena.
     #[inline(always)]
     fn reserve<R>(&self, arena: usize, most: usize, f: impl FnOnce(&mut Common<'_, S>) -> R) -> R {
-        let (borrowed, due, flushed) = (List::EMPTY, Due::None, false);
-        self.shared
-            .0
-            .with(|shared| f(&mut Common { heap: self, shared, arena, most, borrowed, due, flushed }))
+        self.shared.0.with(|shared| f(&mut Common::new(self, shared, arena, most)))
     }
 
     /// A block for a thread of this slot.
@@ -299,7 +299,7 @@ impl<S: PageSource> Threads<S> for ManyThreads<S> {
             self.reserve(arena_of_slot(slot()), 0, |common| {
                 let block = allocate_large(common, size, align);
                 // It was taken a moment ago, and what was never used of it is zero (P5).
-                (block, if block.is_null() { 0 } else { common.shared.pages.dirty_bytes(block.addr(), size) })
+                (block, if block.is_null() { 0 } else { common.pages().dirty_bytes(block.addr(), size) })
             })
         } else {
             let block = self.allocate(size, align);
@@ -367,136 +367,5 @@ impl<S: PageSource> Threads<S> for ManyThreads<S> {
         let mut outcome = Ok(());
         self.look(&mut |view| outcome = view.check());
         outcome
-    }
-}
-
-/// The pages for an arena, and what others have to lend.
-struct Common<'a, S> {
-    heap: &'a ManyThreads<S>,
-    shared: &'a mut Shared<S>,
-    arena: usize,
-    /// How many regions are borrowed at once.
-    most: usize,
-    borrowed: List,
-    /// What flush is due.
-    due: Due,
-    /// Whether all was flushed.
-    flushed: bool,
-}
-
-/// What flush is due.
-enum Due {
-    None,
-    /// That of the arena.
-    One,
-    All,
-}
-
-impl<S: PageSource> Common<'_, S> {
-    /// For an arena that had no region of the class: a batch, or else a page and a number of pages for a new slab, which is the
-    /// arena's; neither if memory is exhausted.
-    fn batch_or_slab(&mut self, class: usize) -> (List, usize, usize) {
-        let (heap, number) = (self.heap, self.arena);
-        // Another thread may have got the arena a slab in between.
-        let (batch, misses, class_pages) = heap.arena(number).with(|arena| {
-            let batch = arena.batch(class, self.most, heap.map());
-            (batch, take(&mut arena.misses), arena.lists.class(class).pages)
-        });
-        self.shared.clock(number).misses += misses + 1;
-        if !batch.first.is_null() {
-            return (batch, NO_PAGE, 0);
-        }
-        let (mut pages, least) = slab_lengths(class, || class_pages);
-        let mut page = self.take(pages, 0, LOOKS);
-        if page == NO_PAGE {
-            pages = least;
-            page = self.obtain(least, 0, class);
-        }
-        if page == NO_PAGE {
-            if self.borrowed.first.is_null() {
-                self.borrow_from(class, true);
-            }
-            return (self.borrowed, NO_PAGE, 0);
-        }
-        // SAFETY: the pages were taken for this slab.
-        unsafe { self.shared.pages.mark_slab(page, pages, tag_of(number, class)) };
-        heap.arena(number).with(|arena| arena.lists.class(class).pages += pages);
-        (List::EMPTY, page, pages)
-    }
-
-    /// Takes a batch from the first arena, its own before all others, that has regions of the class: half of its regions at least, or `any`.
-    fn borrow_from(&mut self, class: usize, any: bool) {
-        for distance in 0..ARENAS {
-            self.borrowed = self.heap.arena((self.arena + distance) % ARENAS).with(|arena| {
-                if any || distance == 0 || arena.has_to_spare(class) {
-                    arena.batch(class, self.most, self.heap.map())
-                } else {
-                    List::EMPTY
-                }
-            });
-            if !self.borrowed.first.is_null() {
-                return;
-            }
-        }
-    }
-}
-
-impl<S: PageSource> Reserve for Common<'_, S> {
-    type Source = S;
-
-    #[inline(always)]
-    fn pages(&mut self) -> &mut Pages<S> {
-        &mut self.shared.pages
-    }
-
-    fn miss(&mut self) {
-        self.shared.clock(self.arena).misses += 1;
-    }
-
-    fn take(&mut self, pages: usize, slack: usize, looks: usize) -> usize {
-        self.shared.pages.take(pages, slack, looks, self.heap)
-    }
-
-    fn grow(&mut self, wanted: Wanted) -> bool {
-        self.shared.pages.grow(wanted, self.heap)
-    }
-
-    fn borrow(&mut self, class: usize) -> bool {
-        if class == NO_CLASS {
-            return false;
-        }
-        self.borrow_from(class, false);
-        !self.borrowed.first.is_null()
-    }
-
-    /// Of this arena as a heap alone would flush; of all when that was not enough and memory has grown.
-    fn flush_is_due(&mut self, pages: usize) -> bool {
-        let shared = &mut *self.shared;
-        self.due =
-            if shared.clocks.get(self.arena).is_some_and(|clock| clock.flush_is_due(&shared.pages, pages)) {
-                Due::One
-            } else if !self.flushed && shared.all.is_late(&shared.pages, pages) {
-                Due::All
-            } else {
-                Due::None
-            };
-        !matches!(self.due, Due::None)
-    }
-
-    fn is_flushed(&mut self) -> bool {
-        self.flushed
-    }
-
-    fn flush(&mut self, wanted: usize) -> bool {
-        let (heap, number) = (self.heap, self.arena);
-        if matches!(self.due, Due::One) {
-            return heap.flush_one(self.shared, number, wanted);
-        }
-        self.flushed = true;
-        heap.flush(self.shared, number, wanted)
-    }
-
-    fn obtain(&mut self, pages: usize, slack: usize, class: usize) -> usize {
-        obtain(self, pages, slack, class)
     }
 }

@@ -8,6 +8,7 @@
 //! | `one.rs` | one heap |
 //! | `many.rs` | the way of a call through caches, arenas and pages; the order of locks |
 //! | `cache.rs` | the cache of a slot of threads |
+//! | `common.rs` | what an arena that needs pages goes through |
 //! | `arena.rs` | the free regions of an arena, and whose a slab is |
 //! | `flush.rs` | what takes all locks: the flush, and looking at everything |
 //! | `hold.rs` | several locks at once |
@@ -17,6 +18,8 @@
 mod arena;
 #[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
 mod cache;
+#[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
+mod common;
 #[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
 mod flush;
 #[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
