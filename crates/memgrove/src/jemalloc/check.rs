@@ -15,8 +15,11 @@ pub(super) struct View<'a, S> {
     /// The lists of each arena; without threads, those of the heap alone.
     pub(super) arenas: &'a [&'a Lists],
     /// Shows each list of the threads' caches.
-    pub(super) waiting: &'a dyn Fn(&mut dyn FnMut(Waiting)),
+    pub(super) waiting: &'a dyn Fn(Show<'_>),
 }
+
+/// What each list is shown to.
+pub(super) type Show<'a> = &'a mut dyn FnMut(Waiting);
 
 /// A list of free regions in the cache of a slot of threads.
 pub(super) struct Waiting {
