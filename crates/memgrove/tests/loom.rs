@@ -1,4 +1,5 @@
-//! Every interleaving of the lock, of finding a superblock's owner while it is moved, and of reading a page map that moves.
+//! Every interleaving of the lock, of finding a superblock's owner while it is moved, of reading a page map that moves, of changing a
+//! slab's entry in it meanwhile, and of a flush that holds the locks of all arenas.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p memgrove --release --test loom`, or `cargo xtask test --only loom`. Without
 //! that flag this file is empty. The code under test is the crate's own, included with the checker's atomics. Two threads a
@@ -6,13 +7,16 @@
 #![cfg(loom)]
 #![allow(unsafe_code, reason = "the cells of the model are behind the locks under test")]
 
+#[path = "../src/jemalloc/threads/hold.rs"]
+mod hold;
 #[path = "../src/hoard/owner.rs"]
 mod owner;
-#[path = "../src/jemalloc/thread_caches/published.rs"]
+#[path = "../src/jemalloc/threads/published.rs"]
 mod published;
 #[path = "../src/sync.rs"]
 mod sync;
 
+use hold::hold;
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use published::Published;
@@ -161,7 +165,7 @@ fn maps() -> (Arc<[Map; 2]>, Arc<Published<Map>>, Arc<[Lock<()>; 2]>) {
     (maps, published, Arc::new([Lock::new(()), Lock::new(())]))
 }
 
-/// As in `Caches::free`: the block's class is looked up under the slot's lock.
+/// As in `ManyThreads::free_in`: the block's class is looked up under the slot's lock.
 fn look_up(published: &Published<Map>, slot: &Lock<()>) -> usize {
     // SAFETY: what is read under the lock of a slot is a map; the checker verifies that nobody writes to it.
     slot.with(|()| unsafe { (*published.read()).entry.with(|entry| *entry) })
@@ -206,5 +210,151 @@ fn without_going_through_the_locks_it_goes_wrong() {
         };
         look_up(&published, &slots[1]);
         mover.join().unwrap();
+    });
+}
+
+/// As in `Arena::hand_over`: under its arena's lock a slab's entry changes, once.
+fn hand_over(published: &Published<Map>, arena: &Lock<usize>) {
+    // SAFETY: what is read under the lock of an arena is a map; the checker verifies that nobody else uses the entry.
+    arena.with(|_| unsafe { (*published.read()).entry.with_mut(|entry| *entry += 1) });
+}
+
+/// As in `ManyThreads::follow` and `Pages::settle`, but for the locks of arenas, which `locked` takes: the map is copied and
+/// published, and then its old place serves something else.
+fn follow(maps: &[Map; 2], publish: impl FnOnce(*mut Map), locked: impl FnOnce(&mut dyn FnMut())) {
+    let mut publish = Some(publish);
+    locked(&mut || {
+        // SAFETY: the checker verifies that nobody else uses the entries.
+        unsafe {
+            let entry = maps[0].entry.with(|entry| *entry);
+            maps[1].entry.with_mut(|copy| *copy = entry);
+        }
+        publish.take().unwrap()((&raw const maps[1]).cast_mut());
+    });
+    // SAFETY: nobody knows the old map any more; the checker verifies that.
+    unsafe { maps[0].entry.with_mut(|old| *old = 99) };
+}
+
+#[test]
+fn a_slabs_entry_changes_while_the_map_moves() {
+    loom::model(|| {
+        let (maps, published, slots) = maps();
+        let arenas = Arc::new([Lock::new(0), Lock::new(0)]);
+        let mover = {
+            let (maps, published, slots, arenas) =
+                (maps.clone(), published.clone(), slots.clone(), arenas.clone());
+            loom::thread::spawn(move || {
+                follow(&maps, |new| published.replace(new, slots.iter()), |f| hold(&arenas, &mut |_| f()));
+            })
+        };
+        hand_over(&published, &arenas[1]);
+        hand_over(&published, &arenas[1]);
+        mover.join().unwrap();
+        // SAFETY: all threads are done.
+        assert_eq!(maps[1].entry.with(|entry| unsafe { *entry }), CLASS + 2, "a change was lost");
+    });
+}
+
+/// The model sees what it is for: a map that is copied without the arenas' locks must fail.
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn without_the_arenas_locks_it_goes_wrong() {
+    loom::model(|| {
+        let (maps, published, slots) = maps();
+        let arenas = Arc::new([Lock::new(0), Lock::new(0)]);
+        let mover = {
+            let (maps, published, slots) = (maps.clone(), published.clone(), slots.clone());
+            loom::thread::spawn(move || {
+                follow(&maps, |new| published.replace(new, slots.iter()), |f| f());
+            })
+        };
+        hand_over(&published, &arenas[1]);
+        mover.join().unwrap();
+    });
+}
+
+/// Free regions, counted, in the places where they wait: the slabs behind the pages' lock, two arenas, the caches of two slots.
+struct Regions {
+    pages: Lock<usize>,
+    arenas: [Lock<usize>; 2],
+    slots: [Lock<usize>; 2],
+}
+
+const REGIONS: usize = 3;
+
+impl Regions {
+    fn take(lock: &Lock<usize>) -> usize {
+        lock.with(std::mem::take)
+    }
+
+    fn put(lock: &Lock<usize>, regions: usize) {
+        lock.with(|there| *there += regions);
+    }
+
+    /// As in `ManyThreads::flush`: all that waits goes back to the slabs.
+    fn flush(&self, pages: &mut usize) {
+        hold(&self.arenas, &mut |arenas| {
+            for arena in *arenas {
+                // SAFETY: the locks are held; the checker verifies that nobody else has them.
+                *pages += std::mem::take(unsafe { &mut *arena });
+            }
+            for slot in &self.slots {
+                *pages += Self::take(slot);
+            }
+        });
+    }
+
+    /// As in `ManyThreads::refill`, for slot 0 and arena 0: from the arena, else from another one or, after a flush, from the slabs.
+    fn refill(&self) {
+        let mut batch = Self::take(&self.arenas[0]);
+        if batch == 0 {
+            batch = self.pages.with(|pages| {
+                let borrowed = Self::take(&self.arenas[1]);
+                if borrowed == 0 {
+                    self.flush(pages);
+                    return std::mem::take(pages);
+                }
+                borrowed
+            });
+        }
+        Self::put(&self.slots[0], batch);
+    }
+
+    /// As in `ManyThreads::give_back`: what is in a slot's cache goes home to the other arena.
+    fn go_home(&self, slot: usize, arena: usize) {
+        let strays = Self::take(&self.slots[slot]);
+        Self::put(&self.arenas[arena], strays);
+    }
+
+    fn total(&self) -> usize {
+        let mut total = 0;
+        self.pages.with(|pages| {
+            self.flush(pages);
+            total = *pages;
+        });
+        total
+    }
+}
+
+/// One thread takes and sends home while another flushes, which takes every lock: neither waits for ever, and no region is lost.
+#[test]
+fn a_flush_meets_threads_on_their_way_between_caches_and_arenas() {
+    loom::model(|| {
+        let regions = Arc::new(Regions {
+            pages: Lock::new(0),
+            arenas: [Lock::new(0), Lock::new(REGIONS - 1)],
+            slots: [Lock::new(0), Lock::new(1)],
+        });
+        let flusher = {
+            let regions = regions.clone();
+            loom::thread::spawn(move || {
+                regions.pages.with(|pages| regions.flush(pages));
+                regions.go_home(1, 0);
+            })
+        };
+        regions.refill();
+        regions.go_home(0, 1);
+        flusher.join().unwrap();
+        assert_eq!(regions.total(), REGIONS);
     });
 }

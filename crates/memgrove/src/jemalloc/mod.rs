@@ -1,4 +1,4 @@
-//! [`Jemalloc`]: size classes, slabs, extents, low addresses first, and thread caches.
+//! [`Jemalloc`]: size classes, slabs, extents, low addresses first, and with threads caches and arenas.
 //!
 //! After Jason Evans, *A Scalable Concurrent malloc(3) Implementation for FreeBSD* (BSDCan 2006), and jemalloc's
 //! documentation (<https://jemalloc.net/jemalloc.3.html>, "Implementation notes"): size classes four to a doubling,
@@ -27,15 +27,20 @@
 //!
 //! - J1: A region in a thread's cache, in a class's cache or in a slab's list is in nobody's hands; it is in one of those
 //!   only, lies in a slab of its class, and at a multiple of the class's size from the slab's start.
-//! - J2: A slab's count is the length of its list; a class's queue holds the slabs with a list, the highest first.
-//! - J3: A thread's cache holds at most its limit of regions of each class, and its counts are the lengths of its lists.
+//! - J2: A slab's count is the length of its list; a class's queue holds the slabs with a list, the highest first. The pages of a class are
+//!   those of its slabs.
+//! - J3: A thread's cache holds at most its limit of regions of each class, and its counts are the lengths of its lists. Its strays, which are on
+//!   their way to other arenas, count for less than 4 KiB, and for as much as it says.
+//! - J4: A slab's entries in the page map say its class and its arena, and keep to it for as long as it is a slab. An arena's queues hold slabs
+//!   of its own only. No stray is of the arena of its own slot.
 //! - The pages hold to P1 to P6 (`pages/mod.rs`).
 //!
 //! # Threads
 //!
-//! Between the program and the heap are the thread caches. Natively, and on wasm with the `atomics` target feature, each of 16 slots
-//! has a small bounded cache behind a lock of its own (`thread_caches/per_slot.rs` tells how, in which order locks are taken, and
-//! why there is one arena). Without `atomics` there is none of it in the module.
+//! Natively, and on wasm with the `atomics` target feature, what was drawn above is there eight times, but for the pages: *arenas*, each with
+//! its lists of free regions, its queues and slabs of its own behind its own lock, over pages that all share. In front of them each of 16 slots of threads
+//! has a small bounded cache. A block that another arena's thread frees goes home. `threads/many.rs` tells how, in which order locks
+//! are taken, and what arenas may hold. Without `atomics` there is none of it in the module: one heap, and no lock.
 //!
 //! # Complexity
 //!
@@ -43,11 +48,16 @@
 //! of a new slab (at most 512), or a flush, which is linear in the heap and is due only when memory has grown by a
 //! sixty-fourth (an eighth in a program that only allocates) or when a call for each 32 pages of the heap has missed the
 //! cache: constant time for each call, amortised.
+//! With threads a call takes some instructions more for the lock of its slot; and two threads that share nothing meet where memory is
+//! taken from the pages, once in a slab, in large blocks, and in a flush, which stops all arenas.
 
 mod check;
+#[cfg(any(all(target_family = "wasm", not(target_feature = "atomics")), test))]
 mod heap;
+mod lists;
+mod reserve;
 mod slabs;
-mod thread_caches;
+mod threads;
 
 use core::alloc::Layout;
 
@@ -55,9 +65,7 @@ use crate::c;
 use crate::face::{Allocate, Inspect, move_block};
 use crate::source::{PageSource, Platform};
 use crate::stats::{Broken, Stats};
-use crate::sync::Lock;
-use heap::Heap;
-use thread_caches::{Caches, ThreadCaches};
+use threads::{Heaps, Threads};
 
 /// The fast one: a call costs a few instructions, and pages go wherever they are needed.
 ///
@@ -73,8 +81,7 @@ use thread_caches::{Caches, ThreadCaches};
 /// # }
 /// ```
 pub struct Jemalloc<S: PageSource = Platform> {
-    caches: Caches,
-    heap: Lock<Heap<S>>,
+    heaps: Heaps<S>,
 }
 
 impl Jemalloc {
@@ -88,7 +95,7 @@ impl Jemalloc {
 impl<S: PageSource> Jemalloc<S> {
     /// An empty heap on `source`.
     pub const fn with_source(source: S) -> Self {
-        Self { caches: Caches::new(), heap: Lock::new(Heap::new(source)) }
+        Self { heaps: Heaps::new(source) }
     }
 
     /// C's `malloc`: a block of at least `size` bytes at a multiple of 16, or null.
@@ -98,7 +105,7 @@ impl<S: PageSource> Jemalloc<S> {
         if size > isize::MAX as usize {
             return core::ptr::null_mut();
         }
-        self.caches.allocate(&self.heap, c::rounded(size), 1)
+        self.heaps.allocate(c::rounded(size), 1)
     }
 
     /// C's `free`, without a size: the page map knows it. `block` may not be null.
@@ -108,7 +115,7 @@ impl<S: PageSource> Jemalloc<S> {
     #[inline]
     pub unsafe fn free(&self, block: *mut u8) {
         // SAFETY: the caller's promise.
-        unsafe { self.caches.free(&self.heap, block) };
+        unsafe { self.heaps.free(block) };
     }
 
     /// The bytes that the program may use in `block`: at least as many as it asked for. O(1).
@@ -118,7 +125,7 @@ impl<S: PageSource> Jemalloc<S> {
     #[inline]
     pub unsafe fn usable_size(&self, block: *mut u8) -> usize {
         // SAFETY: the caller's promise.
-        unsafe { self.caches.usable_size(&self.heap, block) }
+        unsafe { self.heaps.usable_size(block) }
     }
 
     /// Makes `block` at least `new_size` bytes long, in place or by moving it; null if exhausted, and then the old
@@ -134,7 +141,7 @@ impl<S: PageSource> Jemalloc<S> {
         // SAFETY: the caller's promise; both blocks are at least as long as what is copied and do not overlap, and
         // the old one is given back once.
         unsafe {
-            if self.caches.resize_in_place_unsized(&self.heap, block, new_size) {
+            if self.heaps.resize_in_place_unsized(block, new_size) {
                 return block;
             }
             let moved = self.malloc(new_size);
@@ -151,17 +158,17 @@ impl<S: PageSource> Jemalloc<S> {
 unsafe impl<S: PageSource> Allocate for Jemalloc<S> {
     #[inline]
     fn allocate(&self, layout: Layout) -> *mut u8 {
-        self.caches.allocate(&self.heap, layout.size(), layout.align())
+        self.heaps.allocate(layout.size(), layout.align())
     }
 
     fn allocate_zeroed(&self, layout: Layout) -> *mut u8 {
-        self.caches.allocate_zeroed(&self.heap, layout.size(), layout.align())
+        self.heaps.allocate_zeroed(layout.size(), layout.align())
     }
 
     #[inline]
     unsafe fn deallocate(&self, block: *mut u8, layout: Layout) {
         // SAFETY: the caller's promise.
-        unsafe { self.caches.deallocate(&self.heap, block, layout.size(), layout.align()) };
+        unsafe { self.heaps.deallocate(block, layout.size(), layout.align()) };
     }
 
     #[inline]
@@ -169,7 +176,7 @@ unsafe impl<S: PageSource> Allocate for Jemalloc<S> {
         // SAFETY: the caller's promise.
         unsafe {
             let (size, align) = (layout.size(), layout.align());
-            let stays = self.caches.resize_in_place(&self.heap, block, size, align, new_size);
+            let stays = self.heaps.resize_in_place(block, size, align, new_size);
             if stays { block } else { move_block(self, block, layout, new_size) }
         }
     }
@@ -177,10 +184,10 @@ unsafe impl<S: PageSource> Allocate for Jemalloc<S> {
 
 impl<S: PageSource> Inspect for Jemalloc<S> {
     fn stats(&self) -> Stats {
-        self.heap.with(|heap| heap.stats(&self.caches))
+        self.heaps.stats()
     }
 
     fn check(&self) -> Result<(), Broken> {
-        self.heap.with(|heap| heap.check(&self.caches))
+        self.heaps.check()
     }
 }

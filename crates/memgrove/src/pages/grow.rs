@@ -60,7 +60,7 @@ impl<S: PageSource> Pages<S> {
     /// was taken and nothing has changed; unless somebody else grew memory meanwhile, and then the pages are valid all the
     /// same, perhaps with another top.
     ///
-    /// If the map must move, its `readers` are told before the memory of the old one serves something else.
+    /// If the map must move, its `readers` follow before the memory of the old one serves something else.
     ///
     /// Where somebody else has grown memory, the top goes on behind theirs, and their pages count as an extent that is never
     /// freed. The map must reach over it; until it does, nothing is written. A second such hole in one call is not
@@ -178,7 +178,8 @@ impl<S: PageSource> Pages<S> {
             if map_pages != 0 {
                 let start: *mut Page = at(address(map_page));
                 (*start).class = INSIDE;
-                start.add(1).copy_from_nonoverlapping(old_map, old_entries);
+                let map = start.wrapping_add(1).wrapping_sub(self.first);
+                readers.follow(map, || start.add(1).copy_from_nonoverlapping(old_map, old_entries));
                 self.map = start.wrapping_add(1).wrapping_sub(self.first);
                 self.map_end = self.first + map_pages * ENTRIES - 1;
                 self.mark_large(map_page, map_pages);
@@ -191,11 +192,8 @@ impl<S: PageSource> Pages<S> {
                     self.free_untaken(before.top, before.hole - before.top);
                 }
             }
-            if map_pages != 0 {
-                readers.follow(self.map);
-                if old_entries != 0 {
-                    self.free_untaken(page_at(old_map.addr()), (old_entries + 1) / ENTRIES);
-                }
+            if map_pages != 0 && old_entries != 0 {
+                self.free_untaken(page_at(old_map.addr()), (old_entries + 1) / ENTRIES);
             }
         }
     }

@@ -62,6 +62,9 @@ pub(crate) const PAGE: usize = 1024;
 
 /// [`Page::class`] of the last page of a large extent.
 const INSIDE: u8 = 0xf0;
+/// Below this is any [`Page::class`] that the user of a slab may choose.
+#[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
+pub(crate) const SLAB_CLASSES: u8 = INSIDE;
 /// [`Page::class`] of the first page of a large block, and of the map itself. Any class from here on says that
 /// [`Page::length`] tells how long the extent is.
 pub(crate) const LARGE: u8 = 0xf1;
@@ -107,6 +110,16 @@ impl Page {
         (self.span / SPAN).into()
     }
 
+    /// The same of an entry whose list and count somebody else may change meanwhile.
+    ///
+    /// # Safety
+    /// It is a slab's, which stays one.
+    #[inline(always)]
+    pub(crate) unsafe fn slab_pages_at(entry: *mut Self) -> usize {
+        // SAFETY: the caller's promise. No reference to the entry is made.
+        unsafe { ((*entry).span / SPAN).into() }
+    }
+
     #[inline(always)]
     fn set(&mut self, class: u8, length: usize) {
         self.list = ptr::without_provenance_mut(length);
@@ -116,8 +129,9 @@ impl Page {
 
 /// Those who read the page map elsewhere than through [`Pages`].
 pub(crate) trait MapReaders {
-    /// The map has moved: the new one, as of [`Pages::map`]. When this returns, nobody reads the old one any more.
-    fn follow(&self, map: *mut Page);
+    /// The map moves: the new one, as of [`Pages::map`], into which `copy` copies the old one. Nobody else changes an entry from when
+    /// that begins until the new one is known. When this returns, nobody reads the old one any more.
+    fn follow(&self, map: *mut Page, copy: impl FnOnce());
 }
 
 /// Nobody does.
@@ -125,7 +139,9 @@ pub(crate) struct NoReaders;
 
 impl MapReaders for NoReaders {
     #[inline(always)]
-    fn follow(&self, _: *mut Page) {}
+    fn follow(&self, _: *mut Page, copy: impl FnOnce()) {
+        copy();
+    }
 }
 
 /// The pages that a source has given.
@@ -224,6 +240,12 @@ impl<S: PageSource> Pages<S> {
     #[inline(always)]
     pub(crate) fn is_spread(&self, pages: usize) -> bool {
         self.taken == pages && self.top - self.first > pages + self.map_pages() + (1 << 16) / PAGE
+    }
+
+    /// How many pages are in use, but for the map.
+    #[cfg(any(not(target_family = "wasm"), target_feature = "atomics"))]
+    pub(crate) fn taken(&self) -> usize {
+        self.taken
     }
 
     /// How many pages the source has given.

@@ -81,7 +81,7 @@ impl<S: PageSource> Pages<S> {
             (*start).class = INSIDE;
             self.mark_large(first, map_pages);
         }
-        readers.follow(self.map);
+        readers.follow(self.map, || ());
     }
 
     /// Gives an extent back: it coalesces with free neighbours and with the top.

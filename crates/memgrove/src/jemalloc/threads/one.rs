@@ -1,96 +1,78 @@
-//! No caches, because there is one thread: the heap is called at once.
+//! One heap, because there is one thread: it is called at once.
 
-use super::ThreadCaches;
+use super::Threads;
+use crate::jemalloc::check::View;
 use crate::jemalloc::heap::{Heap, usable_size};
-use crate::jemalloc::slabs::Region;
-use crate::pages::{MapReaders, Page};
 use crate::source::PageSource;
+use crate::stats::{Broken, Stats};
 use crate::sync::Lock;
 
-/// Nothing.
-pub(in crate::jemalloc) struct NoCaches;
+/// The heap of a module with one thread.
+pub(in crate::jemalloc) struct OneThread<S> {
+    heap: Lock<Heap<S>>,
+}
 
-impl NoCaches {
-    pub(in crate::jemalloc) const fn new() -> Self {
-        Self
+impl<S: PageSource> OneThread<S> {
+    pub(in crate::jemalloc) const fn new(source: S) -> Self {
+        Self { heap: Lock::new(Heap::new(source)) }
+    }
+
+    fn look<R>(&self, f: impl FnOnce(&View<'_, S>) -> R) -> R {
+        self.heap.with(|heap| f(&View { pages: &heap.pages, arenas: &[&heap.lists], waiting: &|_| () }))
     }
 }
 
-impl MapReaders for NoCaches {
+impl<S: PageSource> Threads<S> for OneThread<S> {
     #[inline(always)]
-    fn follow(&self, _: *mut Page) {}
-}
-
-impl ThreadCaches for NoCaches {
-    #[inline(always)]
-    fn allocate<S: PageSource>(&self, heap: &Lock<Heap<S>>, size: usize, align: usize) -> *mut u8 {
-        heap.with(|heap| heap.allocate(size, align, self))
+    fn allocate(&self, size: usize, align: usize) -> *mut u8 {
+        self.heap.with(|heap| heap.allocate(size, align))
     }
 
     #[inline(always)]
-    fn allocate_zeroed<S: PageSource>(&self, heap: &Lock<Heap<S>>, size: usize, align: usize) -> *mut u8 {
-        let (block, dirty) = heap.with(|heap| heap.allocate_zeroed(size, align, self));
+    fn allocate_zeroed(&self, size: usize, align: usize) -> *mut u8 {
+        let (block, dirty) = self.heap.with(|heap| heap.allocate_zeroed(size, align));
         // SAFETY: so many bytes of the block are not known to be zero; none if it is null.
         unsafe { block.write_bytes(0, dirty) };
         block
     }
 
     #[inline(always)]
-    unsafe fn deallocate<S: PageSource>(
-        &self,
-        heap: &Lock<Heap<S>>,
-        block: *mut u8,
-        size: usize,
-        align: usize,
-    ) {
+    unsafe fn deallocate(&self, block: *mut u8, size: usize, align: usize) {
         // SAFETY: the caller's promise.
-        heap.with(|heap| unsafe { heap.deallocate(block, size, align) });
+        self.heap.with(|heap| unsafe { heap.deallocate(block, size, align) });
     }
 
     #[inline(always)]
-    unsafe fn resize_in_place<S: PageSource>(
-        &self,
-        heap: &Lock<Heap<S>>,
-        block: *mut u8,
-        size: usize,
-        align: usize,
-        new_size: usize,
-    ) -> bool {
+    unsafe fn resize_in_place(&self, block: *mut u8, size: usize, align: usize, new_size: usize) -> bool {
         // SAFETY: the caller's promise.
-        heap.with(|heap| unsafe { heap.resize_in_place(block, size, align, new_size, self) })
+        self.heap.with(|heap| unsafe { heap.resize_in_place(block, size, align, new_size) })
     }
 
     #[inline(always)]
-    unsafe fn free<S: PageSource>(&self, heap: &Lock<Heap<S>>, block: *mut u8) {
+    unsafe fn free(&self, block: *mut u8) {
         // SAFETY: the caller's promise.
-        heap.with(|heap| unsafe { heap.free(block) });
+        self.heap.with(|heap| unsafe { heap.free(block) });
     }
 
     #[inline(always)]
-    unsafe fn resize_in_place_unsized<S: PageSource>(
-        &self,
-        heap: &Lock<Heap<S>>,
-        block: *mut u8,
-        new_size: usize,
-    ) -> bool {
+    unsafe fn resize_in_place_unsized(&self, block: *mut u8, new_size: usize) -> bool {
         // SAFETY: the caller's promise.
-        heap.with(|heap| unsafe { heap.resize_in_place_unsized(block, new_size, self) })
+        self.heap.with(|heap| unsafe { heap.resize_in_place_unsized(block, new_size) })
     }
 
     #[inline(always)]
-    unsafe fn usable_size<S: PageSource>(&self, heap: &Lock<Heap<S>>, block: *mut u8) -> usize {
+    unsafe fn usable_size(&self, block: *mut u8) -> usize {
         // SAFETY: the caller's promise.
-        heap.with(|heap| unsafe { usable_size(heap.pages.map(), block) })
+        self.heap.with(|heap| unsafe { usable_size(heap.pages.map(), block) })
     }
 
-    #[inline(always)]
-    fn recall(&self, _: impl FnMut(usize, *mut Region)) {}
-
-    fn limit(_: usize) -> usize {
-        0
+    fn stats(&self) -> Stats {
+        self.look(|view| view.stats())
     }
 
-    fn show(&self, _: &mut dyn FnMut(usize, *mut Region, usize)) {}
+    fn check(&self) -> Result<(), Broken> {
+        self.look(|view| view.check())
+    }
 }
 
 #[cfg(test)]
@@ -123,7 +105,7 @@ mod tests {
         let layout = core::alloc::Layout::from_size_align(BYTES, 1 << 16).expect("a layout");
         // SAFETY: zeroed memory of that length that nobody else knows.
         let source = unsafe { Fake::new(std::alloc::alloc_zeroed(layout), BYTES, Trouble::default()) };
-        let (heap, caches) = (Lock::new(Heap::new(source)), NoCaches::new());
+        let heap = OneThread::new(source);
         let mut blocks: Vec<Block> = Vec::new();
         let mut state = 1_u32;
         let mut random = |limit: usize| {
@@ -140,12 +122,12 @@ mod tests {
             if blocks.is_empty() || random(10) < if growing { 6 } else { 3 } {
                 let align = 1 << random(7);
                 let start = if random(4) == 0 {
-                    let start = caches.allocate_zeroed(&heap, size, align);
+                    let start = heap.allocate_zeroed(size, align);
                     // SAFETY: the block is live and zeroed.
                     assert!(start.is_null() || (0..size).all(|i| unsafe { start.add(i).read() } == 0));
                     start
                 } else {
-                    caches.allocate(&heap, size, align)
+                    heap.allocate(size, align)
                 };
                 if start.is_null() {
                     refusals += 1;
@@ -163,10 +145,10 @@ mod tests {
                     // C is not told sizes; both ways mix. An aligned block may be of a longer class than its size is.
                     let by_c = block.align <= 8 && random(2) == 0;
                     let resized = if by_c {
-                        assert!(caches.usable_size(&heap, block.start) >= block.size);
-                        caches.resize_in_place_unsized(&heap, block.start, size)
+                        assert!(heap.usable_size(block.start) >= block.size);
+                        heap.resize_in_place_unsized(block.start, size)
                     } else {
-                        caches.resize_in_place(&heap, block.start, block.size, block.align, size)
+                        heap.resize_in_place(block.start, block.size, block.align, size)
                     };
                     if resized {
                         block.size = block.size.min(size);
@@ -174,22 +156,22 @@ mod tests {
                         block.size = size;
                     }
                     if by_c {
-                        caches.free(&heap, block.start);
+                        heap.free(block.start);
                     } else {
-                        caches.deallocate(&heap, block.start, block.size, block.align);
+                        heap.deallocate(block.start, block.size, block.align);
                     }
                 }
             }
             if step % 16 == 0 {
-                heap.with(|heap| heap.check(&caches)).expect("a sound heap");
+                heap.check().expect("a sound heap");
             }
         }
         assert!(refusals > 0, "memory was never at its end");
         for block in blocks {
             block.verify();
             // SAFETY: the block is live.
-            unsafe { caches.deallocate(&heap, block.start, block.size, block.align) };
+            unsafe { heap.deallocate(block.start, block.size, block.align) };
         }
-        assert_eq!(heap.with(|heap| heap.stats(&caches)).live_blocks, 0);
+        assert_eq!(heap.stats().live_blocks, 0);
     }
 }
