@@ -390,6 +390,15 @@ fn workload_table(workspace: &Workspace, target: &Path) -> Result<Value> {
     Ok(serde_json::from_str(&text)?)
 }
 
+/// Where cargo has unpacked a folder of a package.
+fn registry_source(folder: &str) -> Result<PathBuf> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo"))).unwrap_or_default();
+    let registries = fs::read_dir(home.join("registry/src")).into_iter().flatten().flatten();
+    let found = registries.map(|registry| registry.path().join(folder)).find(|path| path.is_dir());
+    found.with_context(|| format!("cargo has not fetched {folder}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -427,13 +436,4 @@ mod tests {
             );
         }
     }
-}
-
-/// Where cargo has unpacked a folder of a package.
-fn registry_source(folder: &str) -> Result<PathBuf> {
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo"))).unwrap_or_default();
-    let registries = fs::read_dir(home.join("registry/src")).into_iter().flatten().flatten();
-    let found = registries.map(|registry| registry.path().join(folder)).find(|path| path.is_dir());
-    found.with_context(|| format!("cargo has not fetched {folder}"))
 }
