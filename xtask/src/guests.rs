@@ -15,7 +15,7 @@ use xshell::{Shell, cmd};
 
 use self::pack::Modules;
 use crate::sources;
-use crate::wasm_rust::WasmRust;
+use crate::wasm_rust::{WasmRust, registries};
 use crate::workspace::Workspace;
 
 #[derive(clap::Subcommand)]
@@ -392,9 +392,7 @@ fn workload_table(workspace: &Workspace, target: &Path) -> Result<Value> {
 
 /// Where cargo has unpacked a folder of a package.
 fn registry_source(folder: &str) -> Result<PathBuf> {
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo"))).unwrap_or_default();
-    let registries = fs::read_dir(home.join("registry/src")).into_iter().flatten().flatten();
+    let registries = fs::read_dir(registries()).into_iter().flatten().flatten();
     let found = registries.map(|registry| registry.path().join(folder)).find(|path| path.is_dir());
     found.with_context(|| format!("cargo has not fetched {folder}"))
 }

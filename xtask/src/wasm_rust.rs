@@ -15,6 +15,13 @@ pub struct WasmRust {
     linker: Option<String>,
 }
 
+/// Where cargo unpacks packages: a folder for each registry.
+pub fn registries() -> PathBuf {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo"))).unwrap_or_default();
+    home.join("registry/src")
+}
+
 impl WasmRust {
     /// Debian's `rustc-web` where it is installed, else the first `rustc` on the PATH if rustup gave it the target.
     pub fn find(sh: &Shell) -> Result<Self> {
@@ -67,9 +74,7 @@ impl WasmRust {
             sh.set_var("RUSTC_BOOTSTRAP", "1");
             sh.set_var("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
         }
-        let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-        let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo"))).unwrap_or_default();
-        let registries = home.join("registry/src");
+        let registries = registries();
         let mut all = vec![
             format!("--remap-path-prefix={}=/memgrove", sh.current_dir().display()),
             format!("--remap-path-prefix={}=/rust", self.sysroot.join("lib/rustlib/src/rust").display()),

@@ -1,8 +1,6 @@
 //! Threads that share a memory: what one does to a block, the others' checks know; and their recordings are read as one.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use memgrove_lab::engine::{EngineId, Limits, Settings};
@@ -13,9 +11,10 @@ use memgrove_rewrite::check::{CheckError, Checked, Layout, NotShared, Options, c
 use memgrove_rewrite::swap::{Member, Role, To};
 
 mod fix_support;
+mod instances;
 mod own_js;
 
-use own_js::Node;
+use instances::{MODULE, read, run};
 
 /// A free list of blocks of one size under a lock, in a memory that is imported: 2 malloc, 3 free. The lock is at 2048, the
 /// list at 2052, the end at 2056. `more` is what it has besides; `first` is what malloc does first.
@@ -90,37 +89,6 @@ fn checked(wasm: &[u8], options: &Options) -> Result<Checked, CheckError> {
     check(&memgrove_module::facts(wasm).expect("it is valid"), options)
 }
 
-/// Runs `script` in a folder with `checked.wasm`. `false`: there is no Node for it.
-fn run(folder: &Path, script: &str) -> bool {
-    let Some(node) = Node::with_several_memories() else {
-        fix_support::say("skipped: no Node knows several memories; `cargo xtask setup` gets one");
-        return false;
-    };
-    let reader = fix_support::root().join("crates/memgrove-profile/profile.mjs");
-    let head = format!(
-        "import {{ readProfile }} from {reader:?};
-         import fs from 'node:fs';
-         import {{ Worker, isMainThread, parentPort, workerData }} from 'node:worker_threads';
-         const module = new WebAssembly.Module(fs.readFileSync('checked.wasm'));
-         const start = memory => new WebAssembly.Instance(module, {{ env: {{ memory }} }}).exports;
-         const save = (name, e) => {{ e.memgrove_finish(); fs.writeFileSync(name, readProfile(e.memgrove_profile)) }};
-        "
-    );
-    fs::write(folder.join("script.mjs"), head + script).expect("it can be written");
-    let output =
-        Command::new(node.path()).arg("script.mjs").current_dir(folder).output().expect("node starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    true
-}
-
-fn read(folder: &Path, name: &str, wasm: &[u8]) -> Profile {
-    let bytes = fs::read(folder.join(name)).expect("it was written");
-    let mut profile = Profile::read(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
-    let facts = memgrove_module::facts(wasm).expect("it is valid");
-    memgrove_view::profile::locate(&mut profile, &facts);
-    profile
-}
-
 /// The functions that a stack's calls lie in, the innermost first.
 fn functions(profile: &Profile, wasm: &[u8], node: u32) -> Vec<u32> {
     let facts = memgrove_module::facts(wasm).expect("it is valid");
@@ -142,7 +110,7 @@ fn a_block_of_one_thread_may_be_freed_and_had_again_by_another() {
     let mut options = options();
     options.members.iter_mut().for_each(|member| member.func += 1);
     let folder = tempfile::tempdir().expect("a folder");
-    fs::write(folder.path().join("checked.wasm"), checked(&wasm, &options).expect("it is checked").wasm)
+    fs::write(folder.path().join(MODULE), checked(&wasm, &options).expect("it is checked").wasm)
         .expect("it can be written");
     // More is freed than the quarantine holds, so that the same addresses are handed out again.
     let script = "
@@ -179,7 +147,7 @@ fn a_block_of_one_thread_may_be_freed_and_had_again_by_another() {
 fn misuse_by_one_thread_of_what_others_did_is_told_with_their_stacks() {
     let wasm = program("16 256 shared", DATA);
     let folder = tempfile::tempdir().expect("a folder");
-    fs::write(folder.path().join("checked.wasm"), checked(&wasm, &options()).expect("it is checked").wasm)
+    fs::write(folder.path().join(MODULE), checked(&wasm, &options()).expect("it is checked").wasm)
         .expect("it can be written");
     let script = "
         const memory = new WebAssembly.Memory({ initial: 16, maximum: 256, shared: true });
@@ -235,7 +203,7 @@ fn threads_that_work_at_the_same_time_are_not_accused() {
     for in_line in [true, false] {
         let folder = tempfile::tempdir().expect("a folder");
         let checked = checked(&wasm, &Options { in_line, ..options() }).expect("it is checked");
-        fs::write(folder.path().join("checked.wasm"), checked.wasm).expect("it can be written");
+        fs::write(folder.path().join(MODULE), checked.wasm).expect("it can be written");
         let script = "
             if (isMainThread) {
                 const memory = new WebAssembly.Memory({ initial: 16, maximum: 256, shared: true });
@@ -271,7 +239,7 @@ fn without_memory_for_the_shadow_nothing_is_checked_and_that_is_said() {
     let first = "(if (i32.gt_u (local.get $size) (i32.const 100000)) (then (return (i32.const 0))))";
     let wasm = program_with("16 256 shared", DATA, first);
     let folder = tempfile::tempdir().expect("a folder");
-    fs::write(folder.path().join("checked.wasm"), checked(&wasm, &options()).expect("it is checked").wasm)
+    fs::write(folder.path().join(MODULE), checked(&wasm, &options()).expect("it is checked").wasm)
         .expect("it can be written");
     let script = "
         const memory = new WebAssembly.Memory({ initial: 16, maximum: 256, shared: true });

@@ -1,17 +1,16 @@
 //! Several instances with one memory, in threads or not: their recordings, put together, tell what happened to the heap.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 
 use memgrove_profile::{Contradictions, MergeError, Profile, What};
 use memgrove_rewrite::trace::{NotShared, Options, Role, Sample, TraceError, trace};
 
 mod fix_support;
+mod instances;
 mod own_js;
 mod trace_support;
 
-use own_js::Node;
+use instances::{MODULE, read, run};
 use trace_support::{stack, traced};
 
 /// A free list of blocks of one size under a lock, for any number of threads, in a memory that is imported.
@@ -58,37 +57,6 @@ fn options() -> Options {
     Options { functions: functions.into(), ..Options::default() }
 }
 
-/// Runs `script` in a folder with `traced.wasm`. `false`: there is no Node for it.
-fn run(folder: &Path, script: &str) -> bool {
-    let Some(node) = Node::with_several_memories() else {
-        fix_support::say("skipped: no Node knows several memories; `cargo xtask setup` gets one");
-        return false;
-    };
-    let reader = fix_support::root().join("crates/memgrove-profile/profile.mjs");
-    let head = format!(
-        "import {{ readProfile }} from {reader:?};
-         import fs from 'node:fs';
-         import {{ Worker, isMainThread, parentPort, workerData }} from 'node:worker_threads';
-         const module = new WebAssembly.Module(fs.readFileSync('traced.wasm'));
-         const start = memory => new WebAssembly.Instance(module, {{ env: {{ memory }} }}).exports;
-         const save = (name, e) => fs.writeFileSync(name, readProfile(e.memgrove_profile));
-        "
-    );
-    fs::write(folder.join("script.mjs"), head + script).expect("it can be written");
-    let output =
-        Command::new(node.path()).arg("script.mjs").current_dir(folder).output().expect("node starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    true
-}
-
-fn read(folder: &Path, name: &str, wasm: &[u8]) -> Profile {
-    let bytes = fs::read(folder.join(name)).expect("it was written");
-    let mut profile = Profile::read(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
-    let facts = memgrove_module::facts(wasm).expect("it is valid");
-    memgrove_view::profile::locate(&mut profile, &facts);
-    profile
-}
-
 /// Blocks that are live at the end: size and stack.
 fn left(profile: &Profile, wasm: &[u8]) -> Vec<String> {
     let heap = profile.replay(|_, _| ());
@@ -104,7 +72,7 @@ fn a_block_may_be_freed_by_another_instance() {
     let wasm = program("1");
     let folder = tempfile::tempdir().expect("a folder");
     let traced = traced(&wasm, &Options { instances: true, ..options() });
-    fs::write(folder.path().join("traced.wasm"), traced.wasm).expect("it can be written");
+    fs::write(folder.path().join(MODULE), traced.wasm).expect("it can be written");
     let script = "
         const memory = new WebAssembly.Memory({ initial: 1 });
         const a = start(memory), b = start(memory), idle = start(memory);
@@ -156,7 +124,7 @@ fn threads_that_use_one_heap_at_the_same_time_are_put_in_order() {
     for stacks in [true, false] {
         let folder = tempfile::tempdir().expect("a folder");
         let traced = traced(&wasm, &Options { stacks, ..options() });
-        fs::write(folder.path().join("traced.wasm"), traced.wasm).expect("it can be written");
+        fs::write(folder.path().join(MODULE), traced.wasm).expect("it can be written");
         // Each churns; the main thread allocates 40 blocks, which the others free, and they leave one each.
         let script = "
             if (isMainThread) {

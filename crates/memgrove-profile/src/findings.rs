@@ -64,7 +64,7 @@ impl MisuseKind {
 }
 
 /// A report of misuse: the first at its site.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Misuse {
     /// What was done.
     pub kind: MisuseKind,
@@ -108,25 +108,11 @@ impl Misuse {
         are_some_lost
     }
 
-    /// What tells it from reports of other sites, but for its stack.
-    pub(crate) fn of_site(&self) -> Self {
-        // Of an access its site is enough, as one thread tells it once.
-        let number = if self.site.is_some() { 0 } else { self.number };
-        Self { kind: self.kind, site: self.site, within: self.within, number, ..Self::NONE }
+    /// What tells it from reports of other sites: of an access with its site that is enough, as one thread tells it once; of
+    /// others it is what is known of them, and their stack.
+    pub(crate) fn key(&self) -> (MisuseKind, Option<u32>, Option<AccessWithin>, i32) {
+        (self.kind, self.site, self.within, if self.site.is_some() { 0 } else { self.number })
     }
-
-    const NONE: Self = Self {
-        kind: MisuseKind::UseAfterFree,
-        address: 0,
-        site: None,
-        within: None,
-        into_access: 0,
-        told: None,
-        block: None,
-        node: 0,
-        number: 0,
-        called_at: None,
-    };
 }
 
 /// An access in a module that was instrumented without sites.
@@ -156,7 +142,7 @@ impl AccessWithin {
 }
 
 /// A block of a [`Misuse`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MisusedBlock {
     /// Its address.
     pub address: u32,

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::MergeError;
-use crate::findings::{Findings, Misuse};
+use crate::findings::Findings;
 use crate::links::Tree;
 use crate::read::{Node, NumberedCall, Profile, Site};
 
@@ -12,9 +12,8 @@ type Path = Vec<(Site, Option<NumberedCall>)>;
 
 /// All threads together have one numbering of nodes: each node is of one recording, in which its callers are, too.
 pub(super) fn merge(profiles: &[Profile]) -> Result<Profile, MergeError> {
-    if profiles.iter().any(|profile| profile.findings.is_none()) {
-        return Err(MergeError::Kinds);
-    }
+    let all: Option<Vec<&Findings>> = profiles.iter().map(|profile| profile.findings.as_ref()).collect();
+    let all = all.ok_or(MergeError::Kinds)?;
     if profiles.iter().any(|profile| !profile.is_of_one_instance) {
         return Err(MergeError::NotNumbered);
     }
@@ -25,20 +24,18 @@ pub(super) fn merge(profiles: &[Profile]) -> Result<Profile, MergeError> {
         return Err(MergeError::Counters);
     }
     let (tree, owned) = nodes(profiles)?;
-    let mut merged = Findings::default();
-    let threads =
-        profiles.iter().filter_map(|profile| profile.findings.as_ref()).map(|findings| findings.threads);
-    let known = profiles.iter().filter(|profile| profile.counter.is_some()).count();
-    merged.are_others_missing = threads.max().is_some_and(|threads| threads as usize > known);
-    let mut known: HashSet<(Misuse, Path)> = HashSet::new();
-    for findings in profiles.iter().filter_map(|profile| profile.findings.as_ref()) {
+    let threads = all.iter().map(|findings| findings.threads as usize).max().unwrap_or(0);
+    let recorded = profiles.iter().filter(|profile| profile.counter.is_some()).count();
+    let mut merged = Findings { are_others_missing: threads > recorded, ..Findings::default() };
+    let mut told = HashSet::new();
+    for findings in all {
         for misuse in &findings.misuses {
             let mut misuse = misuse.clone();
             merged.are_others_missing |=
                 misuse.keep_nodes(|node| owned.get(node as usize).copied().unwrap_or(false));
             // What one site does is told once by each thread.
             let stack = if misuse.site.is_some() { Path::new() } else { path(&tree, misuse.own_node()) };
-            if known.insert((misuse.of_site(), stack)) {
+            if told.insert((misuse.key(), stack)) {
                 merged.misuses.push(misuse);
             }
         }
@@ -92,10 +89,7 @@ fn nodes(profiles: &[Profile]) -> Result<(Tree, Vec<bool>), MergeError> {
             (blocks.saturating_add(node.count), bytes.saturating_add(node.bytes))
         });
         let own = owner.and_then(|owner| owner.nodes.get(at)).copied().unwrap_or_default();
-        let of_owner = |list: fn(&Profile) -> &Vec<Option<NumberedCall>>| {
-            owner.and_then(|owner| list(owner).get(at).copied().flatten())
-        };
-        let call = of_owner(|profile| &profile.calls);
+        let call = owner.and_then(|owner| owner.calls.get(at).copied().flatten());
         let func = owner.and_then(|owner| owner.funcs.get(at).copied().flatten());
         tree.push(Node { count: blocks, bytes, ..own }, call, func);
         owned.push(owner.is_some());
