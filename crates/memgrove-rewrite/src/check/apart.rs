@@ -5,7 +5,6 @@ use memgrove_module::allocator::Param;
 use wasm_encoder::{Instruction as I, MemArg, MemArgTarget};
 
 use super::checker::Apart;
-use super::family::ALIGN;
 use super::width::Width;
 use super::wrap::Wrapper;
 use crate::frames::IF;
@@ -25,21 +24,10 @@ impl Wrapper<'_, Ways> {
         let Some(allocates) = self.built.allocates else { return };
         let align = align.map_or(I::I32Const(0), |align| self.told(align, 0));
         let total = [I::LocalGet(size), align.clone(), I::Call(self.of.apart.total)];
-        let width = self.family.width;
-        let heap = width.constant(self.family.heap.unwrap_or(0));
+        let arguments = self.family.arguments(allocates, &self.total(&total));
         let inner = self.inner.get(&allocates.func).copied().unwrap_or(0);
         let ask = |wrapper: &mut Self| {
-            if allocates.has_heap {
-                wrapper.push(std::slice::from_ref(&heap));
-            }
-            for param in allocates.role.params() {
-                match param {
-                    Param::Count => wrapper.push(&[width.constant(1)]),
-                    Param::Align if allocates.role == Role::Memalign => wrapper.push(&[width.constant(16)]),
-                    Param::Align => wrapper.push(&[width.constant(ALIGN)]),
-                    _ => wrapper.total(&total),
-                }
-            }
+            wrapper.push(&arguments);
             let inside = wrapper.checker.inside;
             wrapper.push(&[I::I32Const(1), I::GlobalSet(inside), I::Call(inner)]);
             wrapper.take_given();
@@ -69,14 +57,15 @@ impl Wrapper<'_, Ways> {
     }
 
     /// How many bytes the allocator is asked for: more than there can be stay so.
-    fn total(&mut self, total: &[I<'_>]) {
+    fn total(&self, total: &[I<'static>]) -> Vec<I<'static>> {
         match self.family.width {
-            Width::Narrow => self.push(total),
+            Width::Narrow => total.to_vec(),
             Width::Wide => {
-                self.push(&[I::I64Const(-1)]);
-                self.push(total);
-                self.push(&[I::LocalTee(self.total), I::I64ExtendI32U]);
-                self.push(&[I::LocalGet(self.total), I::I32Const(-1), I::I32Eq, I::Select]);
+                let mut code = vec![I::I64Const(-1)];
+                code.extend(total.iter().cloned());
+                code.extend([I::LocalTee(self.total), I::I64ExtendI32U]);
+                code.extend([I::LocalGet(self.total), I::I32Const(-1), I::I32Eq, I::Select]);
+                code
             }
         }
     }

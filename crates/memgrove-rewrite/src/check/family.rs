@@ -16,7 +16,7 @@ use crate::swap::old::Old;
 use crate::swap::{Manners, Member, Role};
 
 /// A block is aligned here, not by the allocator: it is asked for this alignment.
-pub(super) const ALIGN: u32 = 4;
+const ALIGN: u32 = 4;
 /// Functions that free are told apart by so many numbers; one more stands for none.
 const NO_FREE: u32 = 15;
 
@@ -146,6 +146,24 @@ impl Family {
     /// The heap that a function works on; 0: not known.
     pub fn heap_of(&self, func: u32) -> u32 {
         self.members.iter().find(|built| built.member.func == func).map_or(0, |built| built.heap)
+    }
+
+    /// What a function that allocates is called with, where `size` puts the size on the stack and it aligns nothing: a block is
+    /// aligned here.
+    pub fn arguments(&self, allocates: Member, size: &[I<'static>]) -> Vec<I<'static>> {
+        let mut code = Vec::new();
+        if allocates.has_heap {
+            code.push(self.width.constant(self.heap.unwrap_or(0)));
+        }
+        for param in allocates.role.params() {
+            match param {
+                Param::Count => code.push(self.width.constant(1)),
+                Param::Align if allocates.role == Role::Memalign => code.push(self.width.constant(16)),
+                Param::Align => code.push(self.width.constant(ALIGN)),
+                _ => code.extend(size.iter().cloned()),
+            }
+        }
+        code
     }
 
     /// Hands blocks back to the allocator until at most so many bytes are in quarantine. Returns how many blocks.

@@ -1,18 +1,17 @@
 //! A program whose threads share its memory: each of them is an instance, and all have one shadow (`trace/threads.wat`).
 
 use memgrove_module::Code;
-use memgrove_module::allocator::Param;
 use memgrove_module::code::{Flow, memory_access};
 use wasm_encoder::{ConstExpr, Function, GlobalType, Instruction as I, MemArg, MemArgTarget, ValType};
 use wasmparser::{Operator, TypeRef};
 
 use super::error::NotShared;
-use super::family::{ALIGN, Family};
+use super::family::Family;
 use super::{CheckError, Layout};
 use crate::Error;
 use crate::edit::{Edits, Frame, ImportEntry, Instrument, Sections, Site, Splice, Subject};
 use crate::frames::IF;
-use crate::swap::{Role, Start};
+use crate::swap::Start;
 
 /// What all threads have in common, before the shadow.
 const HEAD_BYTES: u32 = 0x200;
@@ -184,17 +183,7 @@ impl Family {
         };
         push(&[I::Call(shared.claim), IF, I::I32Const(1), I::GlobalSet(inside)]);
         if let Some(allocates) = self.members.iter().find_map(|built| built.allocates) {
-            if allocates.has_heap {
-                push(&[self.width.constant(self.heap.unwrap_or(0))]);
-            }
-            for param in allocates.role.params() {
-                push(&[self.width.constant(match param {
-                    Param::Count => 1,
-                    Param::Align if allocates.role == Role::Memalign => 16,
-                    Param::Align => ALIGN,
-                    _ => threads.block_bytes(),
-                })]);
-            }
+            push(&self.arguments(allocates, &[self.width.constant(threads.block_bytes())]));
             push(&[I::Call(inner(allocates.func))]);
         } else {
             push(&[I::I32Const(0)]);
