@@ -248,7 +248,11 @@ impl Shop {
             Ok((figures, _)) => figures,
             Err(error) => {
                 let message = self.message();
-                panic!("{export} on heap {}: {error:?}; {message}", self.heap)
+                let (pages, refused) = (self.ask("pages", &[]), self.ask("refused_bytes", &[]));
+                panic!(
+                    "{export} on heap {}: {error:?}; {message}; {pages} pages, the shadow was refused {refused} bytes",
+                    self.heap
+                )
             }
         };
         self.expect(figures.iter().all(|&figure| figure != 0), export);

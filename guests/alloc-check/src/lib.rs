@@ -16,6 +16,7 @@ use core::arch::wasm32::memory_size;
 #[cfg(target_arch = "wasm64")]
 use core::arch::wasm64::memory_size;
 
+use memgrove::hardened::trapped;
 use memgrove::source::{Grow, GrowWithSlack};
 use memgrove::{Allocate, Dlmalloc, Hoard, Inspect, Jemalloc, Wee};
 
@@ -154,9 +155,12 @@ pub extern "C" fn pages() -> usize {
     memory_size(0)
 }
 
-/// Where the message is.
+/// Where the message is. A heap that traps leaves its reason, which nobody has reported.
 #[unsafe(no_mangle)]
 pub extern "C" fn message() -> *const u8 {
+    if let Some((reason, block)) = trapped() {
+        report(Err(format!("{reason:?} of a block at {block:#x}")));
+    }
     message_text().as_ptr()
 }
 

@@ -1,6 +1,6 @@
 //! One heap in the hands of several threads: instances of this module over one shared memory.
 
-use std::alloc::Layout;
+use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use memgrove::source::{Grow, notice_growth};
@@ -22,7 +22,44 @@ static HARDENED: Hardened<Wee> = Hardened::new(Wee::new());
 /// What keeps the shadow: the stranger in between. Not the standard library's own, which grows memory that V8 lets other
 /// threads use late.
 #[global_allocator]
-static STRANGER: Dlmalloc<Grow> = Dlmalloc::with_source(Grow);
+static STRANGER: Stranger =
+    Stranger { heap: Dlmalloc::with_source(Grow), refused_bytes: AtomicUsize::new(0) };
+
+/// The standard library stops a program that is refused memory without a word, so this remembers what was asked for.
+struct Stranger {
+    heap: Dlmalloc<Grow>,
+    refused_bytes: AtomicUsize,
+}
+
+impl Stranger {
+    fn noted(&self, block: *mut u8, bytes: usize) -> *mut u8 {
+        if block.is_null() {
+            self.refused_bytes.store(bytes, Ordering::Relaxed);
+        }
+        block
+    }
+}
+
+// SAFETY: the heap makes the same promises.
+unsafe impl GlobalAlloc for Stranger {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        self.noted(self.heap.allocate(layout), layout.size())
+    }
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise, which is the same.
+        unsafe { self.heap.deallocate(block, layout) }
+    }
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: the caller's promise, which is the same.
+        self.noted(unsafe { self.heap.reallocate(block, layout, new_size) }, new_size)
+    }
+}
+
+/// How many bytes the standard library was refused last, or 0.
+#[unsafe(no_mangle)]
+pub extern "C" fn refused_bytes() -> usize {
+    STRANGER.refused_bytes.load(Ordering::Relaxed)
+}
 
 /// Calls the work with the heap that has this number, the same in every thread.
 macro_rules! with_heap {

@@ -1,6 +1,6 @@
 //! Lists: the free regions of each class, and the slabs that have more.
 //!
-//! A heap has one set of them. With threads each arena has one (`thread_caches/arena.rs`).
+//! A heap has one set of them. With threads each arena has one (`threads/arena.rs`).
 
 use core::ptr::null_mut;
 
@@ -95,19 +95,32 @@ impl Lists {
         let mut regions = 0;
         for class in 0..COUNT {
             self.class(class).next_slab = null_mut();
-            let mut region = *self.cached(class);
+            let list = *self.cached(class);
             *self.cached(class) = null_mut();
-            while !region.is_null() {
-                // SAFETY: a cached region is free, holds its link and lies in a slab (J1).
-                unsafe {
-                    let next = (*region).next.get();
+            // SAFETY: a cached region is free, holds its link and lies in a slab (J1).
+            unsafe {
+                for_each(list, |region| {
                     give_back_to_slab(region, pages);
                     regions += 1;
-                    region = next;
-                }
+                });
             }
         }
         regions
+    }
+}
+
+/// Calls `f` with each region of a list, the link of which it may change.
+///
+/// # Safety
+/// The regions hold their links.
+#[inline(always)]
+pub(super) unsafe fn for_each(list: *mut Region, mut f: impl FnMut(*mut Region)) {
+    let mut region = list;
+    while !region.is_null() {
+        // SAFETY: the caller's promise.
+        let next = unsafe { (*region).next.get() };
+        f(region);
+        region = next;
     }
 }
 

@@ -10,7 +10,7 @@ use core::ptr::null_mut;
 
 use super::cache::List;
 use crate::classes::{COUNT, size_of_class};
-use crate::jemalloc::lists::{Lists, Region, give_back_to_slab, regions_of};
+use crate::jemalloc::lists::{Lists, Region, for_each, give_back_to_slab, regions_of};
 use crate::jemalloc::slabs::Queues;
 use crate::pages::{Page, Pages, SLAB_CLASSES, entry_of, slab_of};
 use crate::source::PageSource;
@@ -116,19 +116,17 @@ impl Arena {
         list: *mut Region,
         pages: &Pages<S>,
     ) -> usize {
-        let (mut region, mut regions) = (list, 0);
-        while !region.is_null() {
-            // SAFETY: the regions are nobody's, hold their links and lie in slabs of the class (J1), whose entries tell the arena (J4).
-            unsafe {
-                let next = (*region).next.get();
+        let mut regions = 0;
+        // SAFETY: the regions are nobody's, hold their links and lie in slabs of the class (J1), whose entries tell the arena (J4).
+        unsafe {
+            for_each(list, |region| {
                 if class_in(number, tag_at(pages.map(), region)) < COUNT {
                     give_back_to_slab(region, pages);
                     regions += 1;
                 } else {
                     self.lists.cache_region(region, class);
                 }
-                region = next;
-            }
+            });
         }
         regions
     }
@@ -165,25 +163,17 @@ impl Arena {
 
     /// Takes a list of free regions of a class into its cache.
     pub(super) fn take_back(&mut self, class: usize, list: *mut Region) {
-        let mut region = list;
-        while !region.is_null() {
-            // SAFETY: the regions are nobody's and of this class, and hold their links (J1).
-            unsafe {
-                let next = (*region).next.get();
-                self.lists.cache_region(region, class);
-                region = next;
-            }
-        }
+        // SAFETY: the regions are nobody's and of this class, and hold their links (J1).
+        unsafe { for_each(list, |region| self.lists.cache_region(region, class)) };
     }
 
     /// Of a list of free regions of any class takes those of its own slabs into its caches; returns the others. `number` is the arena's,
     /// and `map` as of [`Pages::map`](crate::pages::Pages::map).
     pub(super) fn adopt(&mut self, number: usize, list: *mut Region, map: *mut Page) -> *mut Region {
-        let (mut region, mut others) = (list, null_mut());
-        while !region.is_null() {
-            // SAFETY: the regions are nobody's and lie in slabs (J1), whose entries tell the class and the arena (J4).
-            unsafe {
-                let next = (*region).next.get();
+        let mut others = null_mut();
+        // SAFETY: the regions are nobody's, hold their links and lie in slabs (J1), whose entries tell the class and the arena (J4).
+        unsafe {
+            for_each(list, |region| {
                 let class = class_in(number, tag_at(map, region));
                 if class < COUNT {
                     self.lists.cache_region(region, class);
@@ -191,8 +181,7 @@ impl Arena {
                     (*region).next.set(others);
                     others = region;
                 }
-                region = next;
-            }
+            });
         }
         others
     }

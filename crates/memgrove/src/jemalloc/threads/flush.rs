@@ -6,7 +6,7 @@ use super::hold::hold;
 use super::many::{ManyThreads, Shared};
 use crate::classes::COUNT;
 use crate::jemalloc::check::{View, Waiting};
-use crate::jemalloc::lists::{Lists, give_back_to_slab};
+use crate::jemalloc::lists::{Lists, for_each, give_back_to_slab};
 use crate::jemalloc::slabs::{NO_CLASS, queue_slabs};
 use crate::pages::{MapReaders, PAGE, Page, Pages};
 use crate::source::PageSource;
@@ -77,15 +77,12 @@ impl<S: PageSource> ManyThreads<S> {
         for slot in &self.slots {
             let cache = slot.with(|cache| core::mem::replace(cache, Cache::EMPTY));
             for list in cache.firsts.into_iter().chain([cache.strays]) {
-                let mut region = list;
-                while !region.is_null() {
-                    // SAFETY: a cached region is free, holds its link and lies in a slab (J1).
-                    unsafe {
-                        let next = (*region).next.get();
+                // SAFETY: a cached region is free, holds its link and lies in a slab (J1).
+                unsafe {
+                    for_each(list, |region| {
                         give_back_to_slab(region, pages);
                         regions += 1;
-                        region = next;
-                    }
+                    });
                 }
             }
         }
