@@ -274,8 +274,9 @@ async function say(file, recordings, values, reading, suffix) {
     const path = `${values[as].slice(0, values[as].length - end.length)}${suffix}${end}`;
     await replace(path, core.renderProfile(file, recordings, { as, ...reading }).bytes);
   }
-  const { bytes, fails } = core.renderProfile(file, recordings, { as: values.json ? 'json' : 'text', ...reading });
+  const { bytes, fails, notes = [] } = core.renderProfile(file, recordings, { as: values.json ? 'json' : 'text', ...reading });
   process.stdout.write(bytes);
+  for (const note of notes) process.stderr.write(`note: ${visible(note)}\n`);
   return fails;
 }
 

@@ -63,6 +63,13 @@ test('the text names the file that was written', () => {
   assert.equal(JSON.parse(npx('swap', sample, '--to', 'wee', '-o', out, '--json').stdout).written_to, out);
 });
 
+test('an engine without several memories is told from one that has them', () => {
+  const several = WebAssembly.validate(new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 5, 5, 2, 0, 0, 0, 0]));
+  const swapped = npx('swap', join(samples, 'c-wasi-libc-dlmalloc.wasm'), '--to', 'wee', '--dry-run').stdout.replace(/\s+/g, ' ');
+  assert.match(swapped, several ? /: verified/ : /: verified in part/);
+  assert.equal(/Node has them from version 22 on/.test(swapped), !several, swapped);
+});
+
 test('what never ends is ended', async () => {
   const loops = `(module (import "env" "emscripten_notify_memory_growth" (func (param i32)))
     (memory (export "memory") 1) (func (export "spin") (loop (br 0)))

@@ -110,19 +110,54 @@ fn suppressible() -> impl Iterator<Item = &'static str> {
     MisuseKind::all().map(MisuseKind::id).chain([LEAK])
 }
 
-/// Whether something was found of the kinds that count; of every kind of misuse where none is named.
+/// What a report fails for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Failing {
+    /// Kinds that count and were found.
+    pub kinds: Vec<&'static str>,
+    /// What was to count and is not known, with the reason.
+    pub unknown: Vec<String>,
+}
+
+impl Failing {
+    /// What is to be said beside the report, where kinds were named: which of them were found, and which nobody could look for.
+    pub fn words(&self) -> impl Iterator<Item = String> {
+        let found = (!self.kinds.is_empty()).then(|| format!("fails for --fail-on {}", self.kinds.join(",")));
+        found.into_iter().chain(self.unknown.iter().cloned())
+    }
+}
+
+/// What was found of the kinds that count; of every kind of misuse where none is named.
 #[must_use]
-pub fn fails(report: &CheckReport<'_>, fail_on: &[String]) -> bool {
-    let counts = |kind: &str| match fail_on {
-        [] => kind != LEAK && kind != LOST,
-        _ => fail_on.iter().any(|wanted| wanted == kind),
-    };
-    report.misuses().any(|misuse| counts(misuse.kind.id()))
-        || counts(LEAK) && report.live().is_some_and(|live| live.blocks > 0)
-        || counts(LOST)
-            && report
-                .reachability()
-                .is_ok_and(|known| known.is_certain() && known.lost.blocks + known.indirect.blocks > 0)
+pub fn failing(report: &CheckReport<'_>, fail_on: &[String]) -> Failing {
+    let named = |kind: &str| fail_on.iter().any(|wanted| wanted == kind);
+    let mut failing = Failing::default();
+    let misuses = report.misuses().map(|misuse| misuse.kind.id());
+    failing.kinds.extend(misuses.filter(|kind| fail_on.is_empty() || named(kind)));
+    if named(LEAK) {
+        match report.live() {
+            Some(live) if live.blocks > 0 => failing.kinds.push(LEAK),
+            Some(_) => {}
+            None => {
+                failing.unknown.push(format!("{LEAK}: not known: the recording does not say what was live"))
+            }
+        }
+    }
+    if named(LOST) {
+        match report.reachability() {
+            Ok(known) if known.lost.blocks + known.indirect.blocks == 0 => {}
+            Ok(known) if known.is_certain() => failing.kinds.push(LOST),
+            Ok(known) => {
+                failing
+                    .unknown
+                    .push(format!("{LOST}: not certain, does not count: {}", known.doubts.join("; ")));
+            }
+            Err(reason) => failing.unknown.push(format!("{LOST}: not known: {reason}")),
+        }
+    }
+    failing.kinds.sort_unstable();
+    failing.kinds.dedup();
+    failing
 }
 
 /// The lines of a text of suppressions, `KIND:FUNCTION`; what follows `#` is a comment. `name` says where it is from.

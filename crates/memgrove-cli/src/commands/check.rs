@@ -201,8 +201,12 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Output) -> Result<Exit> {
         } else {
             out.print(report.text())?
         }
+        let failing = memgrove_api::check::failing(&report, &args.fail_on);
+        if !args.fail_on.is_empty() {
+            failing.words().for_each(|words| out.note(words));
+        }
         // What was found says more than how the program ended, which it may have been the cause of.
-        Ok(if memgrove_api::check::fails(&report, &args.fail_on) { Exit::No } else { ended })
+        Ok(if failing.kinds.is_empty() { ended } else { Exit::No })
     })
 }
 

@@ -4,6 +4,7 @@
 #[cfg(feature = "engines")]
 mod book;
 mod budget;
+mod fail_on;
 mod fix;
 mod fix_host;
 mod golden;

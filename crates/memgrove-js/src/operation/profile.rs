@@ -92,7 +92,10 @@ impl Request {
                     Format::Sarif => shown_as(report.sarif())?,
                     _ => return Err(usage("reports of a check are written as text, json or sarif")),
                 };
-                let head = json!({ "kind": "check", "fails": check::fails(&report, &self.fail_on) });
+                let failing = check::failing(&report, &self.fail_on);
+                let notes: Vec<_> =
+                    if self.fail_on.is_empty() { Vec::new() } else { failing.words().collect() };
+                let head = json!({ "kind": "check", "fails": !failing.kinds.is_empty(), "notes": notes });
                 Ok(vec![to_json(&head), document])
             }
             [one] => {

@@ -229,12 +229,23 @@ function kindOf(error) {
   return 'other';
 }
 
+// A module with nothing but two memories of no page.
+const TWO_MEMORIES = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 5, 5, 2, 0, 0, 0, 0]);
+
+// The engine's own words name a limit, and not what to do about it.
+function wordsOf(error, kind) {
+  const words = String(error?.message ?? error);
+  if (kind !== 'compile' || !/memor/i.test(words) || WebAssembly.validate(TWO_MEMORIES)) return words;
+  return `${words} (this engine has no modules with several memories; Node has them from version 22 on, browsers since 2024)`;
+}
+
 function serve(message, room = null) {
   try {
     const ok = operations[message.operation](message, room);
     return { ok, held: held() };
   } catch (error) {
-    return { error: kindOf(error), words: String(error?.message ?? error), held: held() };
+    const kind = kindOf(error);
+    return { error: kind, words: wordsOf(error, kind), held: held() };
   }
 }
 return serve;
