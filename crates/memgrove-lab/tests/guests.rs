@@ -26,6 +26,7 @@ fn recorded_traces_are_replayed_alike_by_every_allocator() {
     let names = ["dlmalloc", "memgrove-dlmalloc", "emscripten-dlmalloc", "wasi-libc"];
     let results = measured(&Request {
         allocators: names.map(str::to_owned).to_vec(),
+        workloads: vec!["lifo".to_owned()],
         engines: vec![EngineId::Wasmtime],
         traces: vec![trace],
         rounds: 0,
@@ -33,8 +34,16 @@ fn recorded_traces_are_replayed_alike_by_every_allocator() {
         ..Request::default()
     });
     assert!(results.counts.len() >= names.len(), "{}", results.counts.len());
+    let id = "trace:markdown";
     let failed: Vec<_> = results.counts.iter().filter(|count| count.failure.is_some()).collect();
     assert!(failed.is_empty(), "{failed:#?}");
+    // Each guest's counter is where its calls are seen, and the dearest is no less than the mean.
+    for name in names {
+        let dearest = results.figures(name, id).and_then(|figures| figures.dearest_call_fuel);
+        let mean = results.own_fuel_per_call(name, id);
+        let (Some(dearest), Some(mean)) = (dearest, mean) else { panic!("{name}: {dearest:?}, {mean:?}") };
+        assert!(dearest as f64 >= mean, "{name}: {dearest}, {mean}");
+    }
 }
 
 /// Two threads over one heap: every block is tagged and verified by whoever frees it.

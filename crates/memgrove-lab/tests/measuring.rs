@@ -161,6 +161,69 @@ fn a_sound_allocator_is_counted_and_repeats_exactly() {
     assert_eq!(measured(&catalogue, &request()).to_json(), results.to_json());
 }
 
+/// The guest with its calls counted one by one in memory, as the wrapper of the real guests does.
+fn counted(guest: &str) -> String {
+    let count = r#"
+    (func $count
+        (i64.store offset=2048 (i32.const 0) (i64.add (i64.load offset=2048 (i32.const 0)) (i64.const 1))))
+    (func $counted_alloc (result i32) (call $count) (call $alloc))
+    (func $counted_release (param i32) (call $count) (call $release (local.get 0)))
+    (func (export "abi_version")"#;
+    [
+        ("(global.set $calls (i64.add (global.get $calls) (i64.const 4)))", ""),
+        ("(global.set $calls (i64.const 0))", "(i64.store offset=2048 (i32.const 0) (i64.const 0))"),
+        ("(result i64) (global.get $calls)", "(result i64) (i64.load offset=2048 (i32.const 0))"),
+        ("(call $alloc)", "(call $counted_alloc)"),
+        ("(call $release ", "(call $counted_release "),
+        ("\n    (func (export \"abi_version\")", count),
+    ]
+    .into_iter()
+    .fold(guest.to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "{from}");
+        text.replace(from, to)
+    })
+}
+
+/// Once in a run a call takes a loop of so many turns, of four instructions each.
+#[test]
+fn the_dearest_call_is_found_where_calls_are_counted_in_memory() {
+    const TURNS: u64 = 700;
+    let sound = guest_wat(SOUND, 1000, 0, 1);
+    let spike = format!(
+        "(func $alloc (result i32) (local $i i32)
+            (if (i32.eq (i32.load offset=2048 (i32.const 0)) (i32.const 1001))
+                (then (local.set $i (i32.const {TURNS}))
+                    (loop $again
+                        (br_if $again (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))))
+            (call $usual))
+        (func $usual "
+    );
+    let spiky = counted(&sound.replace("(func $alloc ", &spike));
+    let guests = vec![
+        guest("dlmalloc", Role::Peer, &counted(&sound)),
+        guest("bump", Role::Floor, &counted(&guest_wat(BUMP, 1000, 0, 1))),
+        guest("spiky", Role::Peer, &spiky),
+        // Nobody sees where its calls begin.
+        guest("unseen", Role::Peer, &sound),
+    ];
+    let catalogue = Catalogue::of(Manifest { guests: Vec::new(), ..catalogue(vec![]).manifest }, guests);
+    let results = measured(&catalogue, &request());
+    let dearest = |id| results.figures(id, "churn").unwrap().dearest_call_fuel;
+    assert_eq!((dearest("bump"), dearest("unseen")), (None, None));
+    let usual = dearest("dlmalloc").unwrap();
+    assert!(usual < 50, "{usual}");
+    let most = dearest("spiky").unwrap();
+    assert!((TURNS * 4..TURNS * 8).contains(&(most - usual)), "{most}, else {usual}");
+    // What a run lacks is measured when it goes on.
+    let plan = Plan::new(&catalogue, &request()).unwrap();
+    let mut rest = results.clone();
+    for count in &mut rest.counts {
+        count.figures.as_mut().unwrap().dearest_call_fuel = None;
+    }
+    run(&plan, &catalogue, &mut rest, None, &|_| {}).unwrap();
+    assert_eq!(rest, results);
+}
+
 /// A heap that reuses what the first page holds never grows; one that never does grows for as long as it is asked to.
 #[test]
 fn what_a_heap_holds_after_many_rounds_is_shown_with_the_last_that_grew() {

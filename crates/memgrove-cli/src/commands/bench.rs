@@ -234,6 +234,7 @@ fn measured(args: &BenchArgs, save: Option<&Target>, out: &mut Output) -> Result
         seed: args.seed,
         rounds: args.rounds.unwrap_or(if args.quick { 3 } else { 5 }),
         repeats: args.repeat,
+        calls: !args.quick,
         threads: match (args.threads.as_slice(), args.quick) {
             ([], true) => Vec::new(),
             ([], false) => vec![1, 2],

@@ -89,6 +89,10 @@ impl Caller for Call<'_> {
         self.memory().ok()?.grow(&mut self.caller, pages).ok()
     }
 
+    fn fuel(&mut self) -> Option<u64> {
+        self.caller.get_fuel().ok()
+    }
+
     fn call(&mut self, export: &str, arguments: &[Value]) -> Result<Vec<Value>, EngineError> {
         match self.caller.get_export(export) {
             Some(Extern::Func(function)) => self.invoke(function, export, arguments),

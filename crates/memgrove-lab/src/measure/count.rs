@@ -72,6 +72,7 @@ fn measure(
         peak_live_bytes: bout.counter("peak_live_bytes")?,
         heap_bytes: bout.counter("heap_bytes")?,
         growth_bytes: [0; 2],
+        dearest_call_fuel: None, // a run of its own tells
         growths: bout.growths().zip(growths_before).map(|(after, before)| after - before),
         checksum: first.checksum,
     };

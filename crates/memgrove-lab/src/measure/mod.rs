@@ -20,6 +20,7 @@ pub mod traces;
 pub mod wall;
 
 mod clock;
+mod dearest;
 mod failed;
 mod machine;
 mod phases;
@@ -62,6 +63,8 @@ pub struct Request {
     pub rounds: usize,
     /// Rounds of the same work in one instance, for what a heap holds after them; 0 for none.
     pub repeats: u32,
+    /// Whether the dearest single call is sought, for which each guest is compiled a second time.
+    pub calls: bool,
     /// Numbers of threads; none for no threads.
     pub threads: Vec<u32>,
     /// Commit that memgrove was built from.
@@ -79,6 +82,7 @@ impl Default for Request {
             seed: 1,
             rounds: 5,
             repeats: 0,
+            calls: true,
             threads: vec![1, 2],
             commit: None,
         }
@@ -94,6 +98,8 @@ pub struct Plan {
     pub engines: Vec<EngineId>,
     /// The work, workloads first, then traces.
     pub works: Vec<Work>,
+    /// Whether the dearest single call is sought.
+    pub calls: bool,
     /// Ids of the threaded workloads.
     pub thread_workloads: Vec<String>,
     /// Numbers of threads.
@@ -258,6 +264,7 @@ impl Plan {
             setting,
             engines,
             works,
+            calls: request.calls,
             thread_workloads,
             threads: request.threads.clone(),
             lock_path: lock::default_path(),

@@ -9,10 +9,11 @@ use rayon::prelude::*;
 use super::catalogue::{Catalogue, Guest};
 use super::clock::MachineClock;
 use super::count::{Expectation, count, counting_engine};
+use super::dearest::{Marked, dearest};
 use super::failure::Failure;
 use super::lock::{TimingLock, busy_warning, load_average};
 use super::repeat;
-use super::results::{Count, Repeated, Results, ThreadWall};
+use super::results::{Count, Figures, Repeated, Results, ThreadWall};
 use super::saved::ResultsError;
 use super::subject::{Subject, Work};
 use super::threads::Crew;
@@ -58,6 +59,9 @@ pub fn run(
     let guests = infos.map(|info| catalogue.guest(info)).collect::<Result<Vec<_>, _>>()?;
     let run = Run { plan, guests: &guests, save, tell };
     counts(run, results)?;
+    if plan.calls {
+        dearest_calls(run, results)?;
+    }
     repeats(run, results)?;
     if plan.setting.rounds == 0 {
         return Ok(());
@@ -152,6 +156,63 @@ fn counts(run: Run<'_>, results: &mut Results) -> Result<(), MeasureError> {
     }
     order(plan, results);
     saved(results, save)
+}
+
+/// The dearest single call of each allocator under each workload that it did soundly, by the floor's calls.
+fn dearest_calls(run: Run<'_>, results: &mut Results) -> Result<(), MeasureError> {
+    let Run { plan, guests, save, tell } = run;
+    let Some(floor) = guests.iter().find(|guest| Some(&guest.info.allocator) == plan.setting.floor.as_ref())
+    else {
+        return Ok(());
+    };
+    let others: Vec<_> = guests.iter().filter(|guest| guest.info.role != Role::Floor).collect();
+    let figures = |results: &Results, guest: &Guest, work: &Work| {
+        results.figures(&guest.info.allocator, &work.id).copied()
+    };
+    let missing = |results: &Results, guest: &Guest, work: &Work| {
+        figures(results, guest, work).is_some_and(|figures| figures.dearest_call_fuel.is_none())
+    };
+    tell(Event::Phase { name: "calls, one by one", steps: plan.works.len() });
+    let engine = counting_engine(None)?;
+    // Compiled when it is first needed, as a run that goes on may need few.
+    let marked = |guest: &Guest| Marked::load(&*engine, &guest.wasm);
+    let (floor_marked, mut all): (_, Vec<Option<Option<Marked>>>) =
+        (std::cell::OnceCell::new(), others.iter().map(|_| None).collect());
+    for work in &plan.works {
+        tell(Event::Step);
+        let Some(on_floor) = figures(results, floor, work) else { continue };
+        let due: Vec<bool> = others.iter().map(|guest| missing(results, guest, work)).collect();
+        if !due.contains(&true) {
+            continue;
+        }
+        let calls_of = |marked: &Marked, figures: &Figures| {
+            let between = marked.run(work, figures.fuel.saturating_mul(2), figures.checksum)?;
+            (between.len() as u64 == figures.calls).then_some(between)
+        };
+        let Some(floor_marked) = floor_marked.get_or_init(|| marked(floor)) else { return Ok(()) };
+        let Some(floor_calls) = calls_of(floor_marked, &on_floor) else { continue };
+        let found: Vec<Option<u64>> = others
+            .par_iter()
+            .zip(&mut all)
+            .zip(&due)
+            .map(|((guest, known), &is_due)| {
+                let figures = figures(results, guest, work).filter(|_| is_due)?;
+                let marked = known.get_or_insert_with(|| marked(guest)).as_ref()?;
+                dearest(&calls_of(marked, &figures)?, &floor_calls)
+            })
+            .collect();
+        for (guest, found) in others.iter().zip(found) {
+            let count = results
+                .counts
+                .iter_mut()
+                .find(|count| count.allocator == guest.info.allocator && count.workload == work.id);
+            if let (Some(fuel), Some(figures)) = (found, count.and_then(|count| count.figures.as_mut())) {
+                figures.dearest_call_fuel = Some(fuel);
+            }
+        }
+        saved(results, save)?;
+    }
+    Ok(())
 }
 
 /// Puts counts into the plan's order: they came in as they were done.

@@ -44,6 +44,7 @@ pub enum Task {
 /// A guest, compiled on one engine.
 pub struct Subject {
     module: Box<dyn Module>,
+    host: Host,
     workloads: BTreeMap<String, u32>,
 }
 
@@ -70,15 +71,23 @@ impl Subject {
     /// # Errors
     /// [`EngineError`]; [`EngineError::Export`] if the module does not keep the guests' contract.
     pub fn load(engine: &dyn Engine, wasm: &[u8]) -> Result<Self, EngineError> {
+        Self::load_with(engine, wasm, Host::new())
+    }
+
+    /// As [`load`](Self::load), of a guest that imports what `host` gives.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub(super) fn load_with(engine: &dyn Engine, wasm: &[u8], host: Host) -> Result<Self, EngineError> {
         let module = engine.compile(wasm)?;
-        let mut instance = module.instantiate(&Host::new())?;
+        let mut instance = module.instantiate(&host)?;
         let version = integer(&mut *instance, "abi_version", &[])?;
         if version != u64::from(ABI_VERSION) {
             let words = format!("answers {version}; this memgrove knows version {ABI_VERSION}");
             return Err(EngineError::Export { name: "abi_version".to_owned(), words });
         }
         let workloads = names(&mut *instance, "workload_count", "workload_name")?;
-        Ok(Self { module, workloads })
+        Ok(Self { module, host, workloads })
     }
 
     /// Compiles a guest that can replay and nothing else.
@@ -86,7 +95,7 @@ impl Subject {
     /// # Errors
     /// [`EngineError`].
     pub(super) fn load_replayer(engine: &dyn Engine, wasm: &[u8]) -> Result<Self, EngineError> {
-        Ok(Self { module: engine.compile(wasm)?, workloads: BTreeMap::new() })
+        Ok(Self { module: engine.compile(wasm)?, host: Host::new(), workloads: BTreeMap::new() })
     }
 
     /// Ids of the workloads that the guest holds.
@@ -100,7 +109,7 @@ impl Subject {
     /// [`Failure::Unusable`] if the guest has no such workload or its instance cannot be made.
     pub fn begin(&self, work: &Work) -> Result<Bout, Failure> {
         let unusable = |error: EngineError| Failure::Unusable { words: error.to_string() };
-        let mut instance = self.module.instantiate(&Host::new()).map_err(unusable)?;
+        let mut instance = self.module.instantiate(&self.host).map_err(unusable)?;
         let call = match &work.task {
             Task::Run { scale_percent, seed } => {
                 let index = self.workloads.get(&work.id).ok_or_else(|| Failure::Unusable {

@@ -135,6 +135,9 @@ pub struct Figures {
     /// How often memory grew in the first run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub growths: Option<u64>,
+    /// The most fuel that one call took in the first run, less the floor's for the same call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dearest_call_fuel: Option<u64>,
     /// The workload's answer.
     pub checksum: u64,
 }

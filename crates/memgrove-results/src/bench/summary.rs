@@ -21,6 +21,8 @@ pub struct Line<'a> {
     pub footprint: Option<f64>,
     /// Growths of memory in a workload's first run: the mean.
     pub growths: Option<f64>,
+    /// The most fuel that one call took, less the floor's for the same call.
+    pub dearest_call_fuel: Option<u64>,
     /// Geometric mean of its heap's bytes by the base's, after the last round of repeated work.
     pub held_ratio: Option<f64>,
     /// Under how many of the repeated workloads it still grew after the second round, and how many there are.
@@ -66,6 +68,10 @@ impl Results {
         Line {
             allocator,
             growths: mean(&growths.map(to_f64).collect::<Vec<_>>()),
+            dearest_call_fuel: counts
+                .iter()
+                .filter_map(|count| self.figures(&allocator.id, &count.workload)?.dearest_call_fuel)
+                .max(),
             held_ratio: geometric_mean(repeated.iter().filter_map(|repeated| self.held_ratio(repeated))),
             grows_late: (!repeated.is_empty()).then_some((late, repeated.len())),
             fuel_ratio: geometric_mean(
@@ -240,6 +246,7 @@ mod tests {
                 heap_bytes: 130_000,
                 growth_bytes: [0, 0],
                 growths: None,
+                dearest_call_fuel: None,
                 checksum: 0,
             };
             results.counts.push(Count {

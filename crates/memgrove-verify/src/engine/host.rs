@@ -62,6 +62,11 @@ pub trait Caller {
     /// Grows the main memory by some pages of 64 KiB; answers the size before, in pages, or `None` if refused.
     fn grow(&mut self, pages: u64) -> Option<u64>;
 
+    /// Fuel that is left, where the engine counts it.
+    fn fuel(&mut self) -> Option<u64> {
+        None
+    }
+
     /// Calls an exported function of the module.
     ///
     /// # Errors

@@ -31,6 +31,10 @@ pub fn html(results: &Results) -> String {
     );
     page.section("Fuel, figures", table(&tables::by_workload(results, tables::fuel_cell), true));
     page.section("Own fuel per call", table(&tables::by_workload(results, tables::own_fuel_cell), true));
+    let dearest = tables::by_workload(results, tables::dearest_cell);
+    if !dearest.is_empty() {
+        page.section("Dearest single call, fuel", table(&dearest, true));
+    }
     page.section(
         "Footprint by workload",
         by_workload_chart(results, "heap bytes / peak live bytes", Results::footprint),

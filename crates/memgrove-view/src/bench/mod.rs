@@ -81,6 +81,7 @@ pub fn markdown(results: &Results, source: &str, folder: &str, pictures: &[Plot]
         &by_workload(results, tables::own_fuel_cell),
         "Fuel less the floor's, by call.\n\n",
     );
+    part("Dearest single call", &by_workload(results, tables::dearest_cell), DEAREST_WORDS);
     part("Footprint", &by_workload(results, tables::footprint_cell), "Heap bytes by peak live bytes.\n\n");
     part(
         "The same work again and again",
@@ -118,8 +119,10 @@ fn address(name: &str) -> String {
 
 const OVERVIEW_WORDS: &str = "Geometric means over the workloads that an allocator did; ratios to the base. `≈` marks a \
      difference from the base that is within measurement noise.\n\n";
-const MEMORY_WORDS: &str = "Growths of memory in a first run, on average; the heap after the last round of repeated work, by the base's; \
+const MEMORY_WORDS: &str = "Growths of memory in a first run, on average; the most fuel that a single call took; the heap after the last round of repeated work, by the base's; \
      under how many workloads it still grew after the second round.\n\n";
+const DEAREST_WORDS: &str = "The most fuel that one call took in a first run, less the floor's for the same call. Clearing and \
+     copying are one instruction of `memory.fill` or `memory.copy`, whatever they are long.\n\n";
 const WALL_WORDS: &str = "Ratio to the base by round, median. `≈`: no difference.\n\n";
 const CAVEATS: &str = "Fuel counts executed instructions, not time: a cache miss costs nothing, and `memory.grow` almost \
      nothing. Wall times are of the machine named above. A workload is not your program: measure it with \

@@ -54,7 +54,11 @@ pub(super) fn memory(results: &Results) -> Grid {
     let lines = results.lines();
     let packed = |line: &Line<'_>| line.allocator.own_code.and_then(|code| code.oz_brotli_bytes);
     let is_repeated = lines.iter().any(|line| line.grows_late.is_some());
+    let has_dearest = lines.iter().any(|line| line.dearest_call_fuel.is_some());
     let mut headings = vec!["allocator".to_owned(), "growths a load".to_owned()];
+    if has_dearest {
+        headings.push("dearest call, fuel".to_owned());
+    }
     if is_repeated {
         headings.push(format!("heap after {} rounds", results.setting.repeats));
         headings.push("grows after round 2".to_owned());
@@ -68,6 +72,9 @@ pub(super) fn memory(results: &Results) -> Grid {
     for line in lines {
         let growths = line.growths.map(|mean| format!("{mean:.1}"));
         let mut row = vec![name(line.allocator), or_nothing(growths)];
+        if has_dearest {
+            row.push(or_nothing(line.dearest_call_fuel.map(|fuel| fuel.to_string())));
+        }
         if is_repeated {
             row.push(ratio(line.held_ratio));
             row.push(or_nothing(line.grows_late.map(|(late, of)| format!("{late} of {of}"))));
@@ -120,6 +127,10 @@ pub(super) fn fuel_cell(results: &Results, allocator: &str, workload: &str) -> O
 pub(super) fn own_fuel_cell(results: &Results, allocator: &str, workload: &str) -> Option<String> {
     let shown = results.own_fuel_per_call(allocator, workload).map(|fuel| format!("{fuel:.1}"));
     or_failure(results, allocator, workload, shown)
+}
+
+pub(super) fn dearest_cell(results: &Results, allocator: &str, workload: &str) -> Option<String> {
+    Some(results.figures(allocator, workload)?.dearest_call_fuel?.to_string())
 }
 
 pub(super) fn footprint_cell(results: &Results, allocator: &str, workload: &str) -> Option<String> {
