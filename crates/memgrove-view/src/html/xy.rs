@@ -12,8 +12,14 @@ const LEFT: f64 = 58.0;
 const RIGHT: f64 = 112.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 44.0;
-/// The height of a line of the labels beside points.
-const LABEL_HEIGHT: f64 = 13.0;
+/// How much larger letters are on a narrow screen (style.css): labels that do not meet there do not meet anywhere.
+const NARROW: f64 = 16.0 / 12.0;
+/// The height of a line of the labels beside points, on a narrow screen.
+const LABEL_HEIGHT: f64 = 17.0;
+/// So many lines away from its point a label may stand: the whole height.
+const MOST_LINES: i32 = 20;
+/// How far to the right a label may go at a time.
+const COLUMN_WIDTH: f64 = 120.0;
 
 /// About how wide a text is that svg.css sets, to see which ones would meet. It need not be exact.
 pub(crate) fn text_width(text: &str) -> f64 {
@@ -264,7 +270,7 @@ struct Labels {
 
 impl Labels {
     fn place(&mut self, x: f64, y: f64, label: &str) -> Html {
-        let width = text_width(label);
+        let width = text_width(label) * NARROW;
         let free = |start: f64, y: f64| {
             let apart = |(from, to, at): &(f64, f64, f64)| {
                 start > *to || start + width < *from || (y - at).abs() >= LABEL_HEIGHT
@@ -273,24 +279,30 @@ impl Labels {
                 && (TOP..HEIGHT - BOTTOM).contains(&y)
                 && self.taken.iter().all(apart)
         };
-        // Right of the point, left of it, then a line further away each time.
+        // Right of the point or left of it, else as near as there is room, to the right if need be.
         let (right, left) = (x + 8.0, x - 8.0 - width);
-        let lines = [0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0, 4.0, -4.0, 5.0, -5.0, 6.0, -6.0]
-            .map(|n| y + 4.0 + n * LABEL_HEIGHT);
-        let (start, baseline) = lines
+        let lines = (-MOST_LINES..=MOST_LINES).map(|n| y + 4.0 + f64::from(n) * LABEL_HEIGHT);
+        let starts = [left, right].into_iter().chain((1..4).map(|n| right + f64::from(n) * COLUMN_WIDTH));
+        let mut places: Vec<_> = lines.flat_map(|y| starts.clone().map(move |start| (start, y))).collect();
+        let distance = |(start, baseline): &(f64, f64)| {
+            (baseline - y - 4.0).abs()
+                + (start - right).max(0.0) / 2.0
+                + if *start < right { 1.0 } else { 0.0 }
+        };
+        places.sort_by(|a, b| distance(a).total_cmp(&distance(b)));
+        let (start, baseline) = places
             .into_iter()
-            .flat_map(|y| [(right, y), (left, y)])
             .find(|&(start, y)| free(start, y))
             .unwrap_or((if right + width > WIDTH { left } else { right }, y + 4.0));
         self.taken.push((start, start + width, baseline));
-        let (anchor, at) = if start < x { ("end", x - 8.0) } else { ("start", x + 8.0) };
+        let (anchor, at) = if start < x { ("end", x - 8.0) } else { ("start", start) };
         let text = element("text")
             .attr("x", format!("{at:.1}"))
             .attr("y", format!("{baseline:.1}"))
             .attr("text-anchor", anchor)
             .child(label);
         let mut out = Html::from(text);
-        if (baseline - y - 4.0).abs() > LABEL_HEIGHT {
+        if (baseline - y - 4.0).abs() > LABEL_HEIGHT || start > right {
             out.push(line("axis", (x, y), (at, baseline - 4.0)));
         }
         out
@@ -356,11 +368,21 @@ mod tests {
     #[test]
     fn labels_do_not_cover_one_another() {
         let mut labels = Labels::default();
-        let first = labels.place(100.0, 100.0, "talc").to_string();
-        let second = labels.place(101.0, 100.0, "rlsf").to_string();
+        let first = labels.place(200.0, 100.0, "talc").to_string();
+        let second = labels.place(201.0, 100.0, "rlsf").to_string();
         assert!(first.contains("y=\"104.0\"") && first.contains("start"), "{first}");
         assert!(second.contains("y=\"104.0\"") && second.contains("end"), "{second}");
-        let third = labels.place(102.0, 100.0, "lol").to_string();
-        assert!(third.contains("y=\"117.0\""), "{third}");
+        let third = labels.place(202.0, 100.0, "lol").to_string();
+        assert!(third.contains("y=\"87.0\""), "{third}");
+        // More labels at one place than there are lines: some go to the side, and a line leads there.
+        let many: Vec<_> =
+            (0..40).map(|n| labels.place(200.0, 100.0, &format!("talc {n}")).to_string()).collect();
+        assert!(
+            many.iter().any(|label| label.contains("<line") && label.contains("x=\"328.0\"")),
+            "{many:?}"
+        );
+        let places: std::collections::BTreeSet<_> =
+            labels.taken.iter().map(|(start, _, at)| format!("{start} {at}")).collect();
+        assert_eq!(places.len(), labels.taken.len());
     }
 }
