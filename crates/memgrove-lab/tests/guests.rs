@@ -1,10 +1,12 @@
 //! The embedded guests, measured as `memgrove bench` does: recorded traces, and threads.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use memgrove_lab::engine::EngineId;
+use memgrove_lab::engine::{self, EngineError, EngineId, Settings};
 use memgrove_lab::measure::catalogue::Catalogue;
 use memgrove_lab::measure::results::Results;
+use memgrove_lab::measure::subject::{Subject, Task, Work};
 use memgrove_lab::measure::{Plan, Request, Trace, run};
 
 fn measured(request: &Request) -> Results {
@@ -35,6 +37,55 @@ fn recorded_traces_are_replayed_alike_by_every_allocator() {
     assert!(results.counts.len() >= names.len(), "{}", results.counts.len());
     let failed: Vec<_> = results.counts.iter().filter(|count| count.failure.is_some()).collect();
     assert!(failed.is_empty(), "{failed:#?}");
+}
+
+#[test]
+fn guests_answer_alike_on_every_engine() {
+    answer_alike(&["dlmalloc", "memgrove-jemalloc"]);
+}
+
+/// The same of all guests that are ours, and of all peers: minutes.
+#[test]
+#[ignore = "compiles every guest on three engines"]
+fn all_guests_answer_alike_on_every_engine() {
+    answer_alike(&["all"]);
+}
+
+/// Every engine computes with these allocators what every other one does, at every workload, cold and warm, and the heap
+/// is as large.
+#[expect(clippy::print_stderr, reason = "a test says what it left out")]
+fn answer_alike(allocators: &[&str]) {
+    let catalogue = Catalogue::embedded().unwrap();
+    let task = Task::Run { scale_percent: 1, seed: 7 };
+    let allocators: Vec<_> = allocators.iter().map(|&name| name.to_owned()).collect();
+    let mut known = BTreeMap::new();
+    for id in [EngineId::Wasmtime, EngineId::Node, EngineId::WasmtimePy] {
+        let engine = match engine::open(id, &Settings::default()) {
+            Err(EngineError::Absent { reason, .. }) if id.is_process() => {
+                eprintln!("not tested on {id}: {reason}");
+                continue;
+            }
+            engine => engine.unwrap(),
+        };
+        for info in catalogue.allocators(&allocators).unwrap() {
+            let subject = Subject::load(&*engine, &catalogue.guest(info).unwrap().wasm).unwrap();
+            for workload in subject.workloads() {
+                let work = Work { id: workload.to_owned(), task: task.clone() };
+                let mut bout = subject.begin(&work).unwrap();
+                let name = format!("{}, {workload}", info.allocator);
+                for heat in ["cold", "warm"] {
+                    let run =
+                        bout.run(u64::MAX).unwrap_or_else(|failure| panic!("{name} on {id}: {failure}"));
+                    let heap = bout.counter("heap_bytes").unwrap();
+                    let answer = (run.checksum, heap);
+                    let first = *known.entry((name.clone(), heat)).or_insert(answer);
+                    assert_eq!(answer, first, "{name} on {id}, {heat}");
+                    assert!(!run.elapsed.is_zero(), "{name} on {id}, {heat}");
+                }
+            }
+        }
+    }
+    assert!(known.len() > 80, "{}", known.len());
 }
 
 /// Two threads over one heap: every block is tagged and verified by whoever frees it.
