@@ -2,6 +2,7 @@
 #![allow(clippy::print_stderr, reason = "a test says what it left out, and where its pictures are")]
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use memgrove_lab::engine::EngineId;
 use memgrove_lab::survey::{
@@ -101,10 +102,11 @@ fn neither_modules_nor_manifest_name_places_of_the_machine_that_made_them() {
     }
 }
 
-fn run_all() -> Survey {
+/// Everything on every engine, once for all tests.
+static ALL: LazyLock<Survey> = LazyLock::new(|| {
     let engines = Engines::open(Tools::from_environment());
     survey(&prebuilt_subjects().unwrap(), &engines, Vec::new())
-}
+});
 
 /// The engines that must be there: one that is a process may be missing, and is then said to be.
 fn check_trials(row: &Row) {
@@ -134,7 +136,7 @@ fn check_trials(row: &Row) {
 
 #[test]
 fn every_module_runs_where_it_should_and_nowhere_else() {
-    let result = run_all();
+    let result = &*ALL;
     assert_eq!(result.rows.len(), RECIPES.len());
     for row in &result.rows {
         check_trials(row);
@@ -181,7 +183,7 @@ fn sizes(trial: &EngineTrial) -> Vec<Option<u64>> {
 
 #[test]
 fn the_inspector_and_the_engines_agree_about_a_bare_host() {
-    for row in run_all().rows {
+    for row in &ALL.rows {
         let module = row.module.as_ref().unwrap();
         let verdict = module.verdicts.iter().find(|verdict| verdict.host == "bare");
         let verdict = verdict.expect("there is a profile of a host that gives nothing");
