@@ -98,7 +98,7 @@ Register-ArgumentCompleter -Native -CommandName 'memgrove' -ScriptBlock {
         'memgrove;bench' {
             [CompletionResult]::new('--allocators', '--allocators', [CompletionResultType]::ParameterName, 'Allocators by name, or `ours`, `peers`, `all`')
             [CompletionResult]::new('--workloads', '--workloads', [CompletionResultType]::ParameterName, 'Workloads by name')
-            [CompletionResult]::new('--engine', '--engine', [CompletionResultType]::ParameterName, 'Engines for wall times: wasmtime, wasmi, node [default: wasmtime, and node if installed]')
+            [CompletionResult]::new('--engine', '--engine', [CompletionResultType]::ParameterName, 'Engines for wall times: wasmtime, wasmi, node, wasmtime-py (PyPI''s, newer) [default: wasmtime, and node and wasmtime-py if installed]')
             [CompletionResult]::new('--guest', '--guest', [CompletionResultType]::ParameterName, 'Measure your own guest module (interface: guests/README.md)')
             [CompletionResult]::new('--trace', '--trace', [CompletionResultType]::ParameterName, 'Replay a recorded trace; without `--workloads`, traces only')
             [CompletionResult]::new('--scale', '--scale', [CompletionResultType]::ParameterName, 'Size of the workloads, in per cent of the standard size [default: 25, quick: 5]')

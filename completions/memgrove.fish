@@ -96,7 +96,7 @@ complete -c memgrove -n "__fish_memgrove_using_subcommand survey" -s h -l help -
 complete -c memgrove -n "__fish_memgrove_using_subcommand survey" -s V -l version -d 'Print version'
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l allocators -d 'Allocators by name, or `ours`, `peers`, `all`' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l workloads -d 'Workloads by name' -r
-complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l engine -d 'Engines for wall times: wasmtime, wasmi, node [default: wasmtime, and node if installed]' -r
+complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l engine -d 'Engines for wall times: wasmtime, wasmi, node, wasmtime-py (PyPI\'s, newer) [default: wasmtime, and node and wasmtime-py if installed]' -r
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l guest -d 'Measure your own guest module (interface: guests/README.md)' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l trace -d 'Replay a recorded trace; without `--workloads`, traces only' -r -F
 complete -c memgrove -n "__fish_memgrove_using_subcommand bench" -l scale -d 'Size of the workloads, in per cent of the standard size [default: 25, quick: 5]' -r

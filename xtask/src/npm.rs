@@ -23,7 +23,7 @@ const MODULE: &str = "memgrove.wasm.zst";
 /// It is packed once and unpacked each time, which takes as long at each level.
 const ZSTD_LEVEL: i32 = 22;
 /// The half of an engine that is JavaScript; verification in the package and by Node use the same.
-pub const SERVER: &str = "crates/memgrove-verify/src/engine/javascript/engine.js";
+pub const SERVER: &str = "crates/memgrove-verify/src/engine/messages/engine.js";
 
 /// What takes a recording out of a traced module's memory.
 pub const READER: &str = "crates/memgrove-profile/profile.mjs";

@@ -46,6 +46,7 @@ const NPM: &[(&str, &str, &str)] = &[
 /// Python packages into `out/tools/python`.
 const PYPI: &[(&str, &str, &str)] = &[
     ("duckdb", "duckdb", "asks rows by SQL"),
+    ("wasmtime", "wasmtime==50.0.1", "a wasmtime newer than our compiler can build"),
     ("ziglang", "ziglang", "Zig's C compiler with a current wasi-libc"),
 ];
 

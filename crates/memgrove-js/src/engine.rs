@@ -15,7 +15,7 @@
 use std::any::Any;
 use std::cell::RefCell;
 
-use memgrove_verify::engine::javascript::{Channel, Compiled, Functions, Metering, answer, error_of};
+use memgrove_verify::engine::messages::{Channel, Compiled, Functions, Metering, answer, error_of};
 use memgrove_verify::engine::{Demand, Engine, EngineError, Exceeded, Module, Resource, Shape, TrapReason};
 use serde_json::{Value as Json, json};
 

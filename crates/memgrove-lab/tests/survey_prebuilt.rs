@@ -2,10 +2,11 @@
 #![allow(clippy::print_stderr, reason = "a test says what it left out, and where its pictures are")]
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use memgrove_lab::engine::EngineId;
 use memgrove_lab::survey::{
-    Engines, ModuleFacts, Row, RunsAs, Survey, Trial, hash_sources, prebuilt, prebuilt_subjects,
+    EngineTrial, Engines, ModuleFacts, Row, RunsAs, Survey, Trial, hash_sources, prebuilt, prebuilt_subjects,
     source_files, survey,
 };
 use memgrove_lab::toolchain::{Contract, RECIPES, Tools};
@@ -101,17 +102,19 @@ fn neither_modules_nor_manifest_name_places_of_the_machine_that_made_them() {
     }
 }
 
-fn run_all() -> Survey {
+/// Everything on every engine, once for all tests.
+static ALL: LazyLock<Survey> = LazyLock::new(|| {
     let engines = Engines::open(Tools::from_environment());
     survey(&prebuilt_subjects().unwrap(), &engines, Vec::new())
-}
+});
 
-/// The engines that must be there: Node may be missing, and is then said to be.
+/// The engines that must be there: one that is a process may be missing, and is then said to be.
 fn check_trials(row: &Row) {
     let module = row.module.as_ref().unwrap();
     for trial in &module.trials {
         let where_ = format!("{} on {}", row.id, trial.engine);
-        if trial.engine == EngineId::Node.name() && !trial.with_nothing.tried() {
+        let is_process = trial.engine.parse::<EngineId>().is_ok_and(EngineId::is_process);
+        if is_process && !trial.with_nothing.tried() {
             eprintln!("skipped: {where_}: {:?}", trial.with_nothing);
             continue;
         }
@@ -133,7 +136,7 @@ fn check_trials(row: &Row) {
 
 #[test]
 fn every_module_runs_where_it_should_and_nowhere_else() {
-    let result = run_all();
+    let result = &*ALL;
     assert_eq!(result.rows.len(), RECIPES.len());
     for row in &result.rows {
         check_trials(row);
@@ -148,9 +151,39 @@ fn every_module_runs_where_it_should_and_nowhere_else() {
     }
 }
 
+/// The wasmtime of PyPI takes no part in a survey, which it could: it does with every module what the one that is
+/// linked in does, to the byte of memory.
+#[test]
+fn both_wasmtimes_do_the_same() {
+    let ids = [EngineId::Wasmtime, EngineId::WasmtimePy];
+    let result =
+        survey(&prebuilt_subjects().unwrap(), &Engines::only(&ids, Tools::from_environment()), Vec::new());
+    for row in &result.rows {
+        check_trials(row);
+        let [linked, served] = row.module.as_ref().unwrap().trials.as_slice() else {
+            panic!("{}: not two engines", row.id)
+        };
+        if !served.with_nothing.tried() {
+            return; // it is not here, which check_trials has said
+        }
+        assert_eq!(sizes(linked), sizes(served), "{}", row.id);
+    }
+}
+
+/// What a module has of memory after its trials, where it runs.
+fn sizes(trial: &EngineTrial) -> Vec<Option<u64>> {
+    let trials = std::iter::once(&trial.with_nothing).chain(&trial.under_its_host);
+    trials
+        .map(|trial| match trial {
+            Trial::Runs { memory_bytes } => Some(*memory_bytes),
+            _ => None,
+        })
+        .collect()
+}
+
 #[test]
 fn the_inspector_and_the_engines_agree_about_a_bare_host() {
-    for row in run_all().rows {
+    for row in &ALL.rows {
         let module = row.module.as_ref().unwrap();
         let verdict = module.verdicts.iter().find(|verdict| verdict.host == "bare");
         let verdict = verdict.expect("there is a profile of a host that gives nothing");

@@ -54,7 +54,8 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     workloads: Vec<String>,
 
-    /// Engines for wall times: wasmtime, wasmi, node [default: wasmtime, and node if installed]
+    /// Engines for wall times: wasmtime, wasmi, node, wasmtime-py (PyPI's, newer) [default: wasmtime, and node and
+    /// wasmtime-py if installed]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     engine: Vec<EngineId>,
 
@@ -296,13 +297,14 @@ fn engines(args: &BenchArgs, out: &mut Output) -> Vec<EngineId> {
     if args.quick || args.rounds == Some(0) {
         return vec![EngineId::Wasmtime];
     }
-    match engine::open(EngineId::Node, &Settings::default()) {
-        Ok(_) => vec![EngineId::Wasmtime, EngineId::Node],
-        Err(error) => {
-            out.note(format!("no times on V8: {error}"));
-            vec![EngineId::Wasmtime]
+    let mut engines = vec![EngineId::Wasmtime];
+    for id in [EngineId::Node, EngineId::WasmtimePy] {
+        match engine::open(id, &Settings::default()) {
+            Ok(_) => engines.push(id),
+            Err(error) => out.note(format!("skipped: {error}; {}", id.install())),
         }
     }
+    engines
 }
 
 fn list(catalogue: &Catalogue, out: &mut Output) -> Result<Exit> {

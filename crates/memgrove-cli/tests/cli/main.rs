@@ -2,6 +2,8 @@
 
 // Most of its commands run modules.
 #[cfg(feature = "engines")]
+mod bench_engines;
+#[cfg(feature = "engines")]
 mod book;
 mod budget;
 mod fail_on;

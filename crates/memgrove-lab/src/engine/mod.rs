@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Wasmtime (compiled code; counts executed instructions as fuel) and wasmi (an interpreter) are linked in,
-//! each a feature of this crate; Node (V8) is a process that an embedded script serves.
+//! each a feature of this crate; Node (V8) and the wasmtime of PyPI, a newer one, are processes that embedded scripts serve.
 //!
 //! ```
 //! use memgrove_lab::engine::{self, EngineId, Host, Settings, Value};
@@ -23,11 +23,12 @@ mod apart;
 mod budget;
 mod disabled;
 mod limits;
-mod node;
-pub(crate) mod node_process;
+pub(crate) mod node;
 mod node_team;
+pub(crate) mod process;
 #[cfg(any(feature = "wasmi", feature = "wasmtime"))]
 mod running;
+mod served;
 mod team;
 #[cfg(feature = "wasmi")]
 mod wasmi;
@@ -43,6 +44,7 @@ mod wasmtime_bounds;
 mod wasmtime_host;
 #[cfg(feature = "wasmtime")]
 mod wasmtime_price;
+mod wasmtime_py;
 #[cfg(feature = "wasmtime")]
 mod wasmtime_team;
 #[cfg(feature = "wasmtime")]
@@ -135,7 +137,8 @@ pub fn open(engine: EngineId, settings: &Settings) -> Result<Box<dyn Engine>, En
         EngineId::Wasmtime => Ok(Box::new(wasmtime::Wasmtime::new(settings)?)),
         #[cfg(feature = "wasmi")]
         EngineId::Wasmi => Ok(Box::new(wasmi::Wasmi::new(settings))),
-        EngineId::Node => Ok(Box::new(node::Node::new(settings)?)),
+        EngineId::Node => Ok(Box::new(served::Served::new(node::program, settings)?)),
+        EngineId::WasmtimePy => Ok(Box::new(served::Served::new(wasmtime_py::program, settings)?)),
         #[cfg(not(all(feature = "wasmtime", feature = "wasmi")))]
         other => Err(disabled::absent(other)),
     }

@@ -46,5 +46,5 @@ function askHost(question) {
 }
 
 const serve = javascriptEngine(askHost);
-send({ ok: { node: process.version, v8: process.versions.v8 } });
+send({ ok: { version: `${process.version} (V8 ${process.versions.v8})` } });
 for (;;) send(serve(receive()));

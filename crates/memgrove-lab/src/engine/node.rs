@@ -1,75 +1,33 @@
-//! Node, that is V8: a process for each module, served by an embedded script over standard input and output.
+//! Node, that is V8.
 
-use std::any::Any;
+use memgrove_verify::engine::messages::SERVER;
 
-use memgrove_verify::engine::javascript::{Channel, Compiled, Functions, SERVER};
-use serde_json::Value as Json;
+use super::process::Program;
+use super::{EngineId, Limits};
 
-use super::budget::Account;
-use super::limits::check_code;
-use super::node_process::Process;
-use super::{Demand, Engine, EngineError, EngineId, Module, Settings, Shape};
+/// What V8 keeps of its stack for itself.
+const STACK_RESERVE_BYTES: usize = 40 << 10;
 
-/// What a process runs: the server, and the lines to it.
-fn script() -> String {
-    format!("{SERVER}\n{}", include_str!("node.js"))
+/// The arguments that bound V8 by itself, for every Node that runs a module.
+pub(crate) fn arguments(limits: &Limits) -> [String; 2] {
+    [
+        // 0 would be no limit.
+        format!("--max-old-space-size={}", (limits.process_bytes >> 20).max(1)),
+        format!("--stack-size={}", limits.stack_bytes.saturating_sub(STACK_RESERVE_BYTES) >> 10),
+    ]
 }
 
-pub(super) struct Node {
-    version: String,
-    settings: Settings,
-}
-
-impl Node {
-    pub(super) fn new(settings: &Settings) -> Result<Self, EngineError> {
-        let process = Process::start(&script(), &settings.budget.fresh())?;
-        let hello = &process.hello;
-        let word = |key: &str| hello[key].as_str().unwrap_or("?").to_owned();
-        Ok(Self { version: format!("{} (V8 {})", word("node"), word("v8")), settings: settings.clone() })
-    }
-}
-
-impl Engine for Node {
-    fn name(&self) -> &'static str {
-        EngineId::Node.name()
-    }
-
-    fn version(&self) -> &str {
-        &self.version
-    }
-
-    fn compile(&self, wasm: &[u8]) -> Result<Box<dyn Module>, EngineError> {
-        let budget = self.settings.budget_of_instance();
-        check_code(&Shape::of(wasm)?, budget.limits())?;
-        let process = Process::start(&script(), &budget)?;
-        // Not metered: the clock ends the process.
-        Ok(Box::new(Compiled::new(wasm, process, None)?))
+/// A Node that runs `script`.
+pub(super) fn running(script: &str, limits: &Limits) -> Program {
+    let script = ["--no-warnings", "--eval", script].map(str::to_owned);
+    Program {
+        engine: EngineId::Node,
+        command: "node",
+        arguments: arguments(limits).into_iter().chain(script).collect(),
     }
 }
 
-impl Channel for Process {
-    fn ask(&mut self, request: Json, functions: &Functions) -> Result<Json, EngineError> {
-        let limits = *self.budget.limits();
-        let limit = if request["operation"] == "compile" { limits.compile } else { limits.call };
-        let limit = self.budget.time(limit)?;
-        self.ask(request, functions, limit)
-    }
-
-    fn ask_inside(&mut self, request: Json, functions: &Functions) -> Result<Json, EngineError> {
-        self.ask_inside(request, functions)
-    }
-
-    fn admit(&mut self, demand: &Demand) -> Result<Box<dyn Any + Send>, EngineError> {
-        let mut account = Account::new(&self.budget);
-        account.admit(demand)?;
-        Ok(Box::new(account))
-    }
-
-    fn enter(&mut self) -> Result<(), EngineError> {
-        self.account.enter()
-    }
-
-    fn leave(&mut self) {
-        self.account.leave();
-    }
+/// The server, and the lines to it.
+pub(super) fn program(limits: &Limits) -> Program {
+    running(&format!("{SERVER}\n{}", include_str!("node.js")), limits)
 }

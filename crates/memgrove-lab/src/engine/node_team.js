@@ -169,7 +169,7 @@ function kindOf(error) {
   return 'other';
 }
 
-send({ ok: { node: process.version, v8: process.versions.v8 } });
+send({ ok: {} });
 for (;;) {
   const message = receive();
   try {

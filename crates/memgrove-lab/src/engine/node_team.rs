@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use memgrove_module::PAGE_BYTES;
-use memgrove_verify::engine::javascript::{Functions, all_from_json, from_hex, in_bounds, to_hex};
+use memgrove_verify::engine::messages::{Functions, all_from_json, from_hex, in_bounds, to_hex};
 use serde_json::{Value as Json, json};
 
-use super::node_process::Process;
+use super::node;
+use super::process::Process;
 use super::team::{Team, shared_memory};
 use super::{Budget, EngineError, Settings, Shape, Value};
 
@@ -32,7 +33,7 @@ impl Workers {
         let budget = settings.budget_of_instance();
         let limits = budget.limits();
         super::limits::check_code(&shape, limits)?;
-        let mut process = Process::start(SCRIPT, &budget)?;
+        let mut process = Process::start(&node::running(SCRIPT, limits), &budget)?;
         // Threads may grow it at any time, so all of it is taken at once.
         process.take_memory(maximum.saturating_mul(PAGE_BYTES))?;
         let limit = budget.time(limits.compile)?;

@@ -228,6 +228,7 @@ fn walls(engine: EngineId, run: Run<'_>, results: &mut Results) -> Result<(), Me
         EngineId::Wasmtime => "timing on wasmtime",
         EngineId::Wasmi => "timing on wasmi",
         EngineId::Node => "timing on node",
+        EngineId::WasmtimePy => "timing on wasmtime-py",
     };
     tell(Event::Phase { name, steps: plan.works.len() });
     // Only what has ended under fuel is timed.
@@ -326,7 +327,7 @@ fn threads(engine: EngineId, run: Run<'_>, results: &mut Results) -> Result<(), 
     let Run { plan, guests, save, tell } = run;
     let with_threads: Vec<_> =
         guests.iter().filter(|guest| guest.threads.is_some() && guest.info.role != Role::Floor).collect();
-    if engine == EngineId::Wasmi || plan.thread_workloads.is_empty() || with_threads.is_empty() {
+    if !engine.has_threads() || plan.thread_workloads.is_empty() || with_threads.is_empty() {
         return Ok(());
     }
     let name = if engine == EngineId::Node { "threads on node" } else { "threads on wasmtime" };

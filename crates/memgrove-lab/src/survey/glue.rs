@@ -8,7 +8,8 @@ use super::Trial;
 use super::host::Start;
 use super::trial::{Candidate, complaint};
 use crate::engine::Limits;
-use crate::engine::node_process::{arguments, output};
+use crate::engine::node::arguments;
+use crate::engine::process::output;
 use crate::toolchain::Tools;
 
 const SCRIPT: &str = include_str!("glue.mjs");

@@ -20,6 +20,9 @@ pub struct Candidate<'a> {
     pub glue: Option<&'a [u8]>,
 }
 
+/// The engines of a survey, which asks what a module needs of a host: the wasmtime of PyPI would say what wasmtime says.
+const ENGINES: [EngineId; 3] = [EngineId::Wasmtime, EngineId::Wasmi, EngineId::Node];
+
 /// An engine, or why it cannot be used here.
 type Opened = Result<Box<dyn Engine>, EngineError>;
 
@@ -30,18 +33,16 @@ pub struct Engines {
 }
 
 impl Engines {
-    /// Opens every engine that is there. `tools` is where Node is looked for when real JavaScript glue is run.
+    /// Opens every engine of [`ENGINES`] that is there. `tools` is where Node is looked for when real JavaScript glue is run.
     pub fn open(tools: Tools) -> Self {
-        let settings = Settings::counting(Limits::SURVEY);
-        let all = EngineId::ALL.map(|id| (id, engine::open(id, &settings)));
-        Self { all: all.into(), tools }
+        Self::only(&ENGINES, tools)
     }
 
-    /// As [`open`](Self::open), with only some of the engines.
+    /// As [`open`](Self::open), with these engines.
     pub fn only(ids: &[EngineId], tools: Tools) -> Self {
-        let mut engines = Self::open(tools);
-        engines.all.retain(|(id, _)| ids.contains(id));
-        engines
+        let settings = Settings::counting(Limits::SURVEY);
+        let all = ids.iter().map(|&id| (id, engine::open(id, &settings)));
+        Self { all: all.collect(), tools }
     }
 
     /// Names, versions, and what is missing.

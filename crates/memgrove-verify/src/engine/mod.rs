@@ -25,7 +25,7 @@
 mod demand;
 mod error;
 mod host;
-pub mod javascript;
+pub mod messages;
 mod shape;
 mod value;
 

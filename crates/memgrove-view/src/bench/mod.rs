@@ -171,9 +171,13 @@ fn noise(results: &Results) -> String {
         told.extend(one(engine, Heat::Cold, "cold"));
         told.extend(one(engine, Heat::Warm, "warm"));
     }
-    format!(
+    let mut words = format!(
         "Control ({} a second time, as if it were another allocator; 1 would be no noise): {}. Fuel and bytes are exact.",
         results.setting.base,
         told.join("; ")
-    )
+    );
+    if results.timed_engines().contains(&EngineId::WasmtimePy) {
+        words += " A time on wasmtime-py is one call of the engine from Python, of which Python takes two microseconds.";
+    }
+    words
 }

@@ -1,5 +1,5 @@
-//! A process of Node, and what bounds it: flags of V8, the clock, and a look at its memory every now and then, as V8
-//! tells nobody of memories and tables that grow.
+//! A process of an engine's own, and what bounds it: its arguments, the clock, and a look at its memory every now and
+//! then, as nobody is told of memories and tables that grow there.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Output, Stdio};
@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use memgrove_verify::engine::javascript::{Functions, answer as host_answer, error_of};
+use memgrove_verify::engine::messages::{Functions, answer as host_answer, error_of};
 use serde_json::Value as Json;
 
 use super::budget::{Account, deadline};
 use super::{Budget, EngineError, EngineId, Exceeded, Limits, Resource};
 
-/// Time for Node to start.
+/// Time for an engine to start.
 const START_LIMIT: Duration = Duration::from_secs(20);
 
 /// How often its memory is looked at.
@@ -24,13 +24,19 @@ const TICK: Duration = Duration::from_millis(50);
 /// How much of what it writes to its standard error is kept.
 const KEPT_WORDS_BYTES: usize = 4096;
 
-/// What V8 keeps of its stack for itself.
-const STACK_RESERVE_BYTES: usize = 40 << 10;
-
-/// A line from Node, or why there are no more.
+/// A line from the process, or why there are no more.
 type Line = Result<String, EngineError>;
 
+/// What is started for an engine.
+pub(super) struct Program {
+    pub(super) engine: EngineId,
+    pub(super) command: &'static str,
+    /// What bounds it by itself, and the script that serves requests.
+    pub(super) arguments: Vec<String>,
+}
+
 pub(super) struct Process {
+    command: &'static str,
     child: Arc<Mutex<Child>>,
     input: ChildStdin,
     output: Receiver<Line>,
@@ -50,34 +56,22 @@ pub(super) struct Process {
     pub(super) hello: Json,
 }
 
-/// The arguments that bound V8 by itself, for every Node that runs a module.
-pub(crate) fn arguments(limits: &Limits) -> [String; 2] {
-    [
-        // 0 would be no limit.
-        format!("--max-old-space-size={}", (limits.process_bytes >> 20).max(1)),
-        format!("--stack-size={}", limits.stack_bytes.saturating_sub(STACK_RESERVE_BYTES) >> 10),
-    ]
-}
-
 impl Process {
-    pub(super) fn start(script: &str, budget: &Budget) -> Result<Self, EngineError> {
-        let absent = |reason: String| EngineError::Absent {
-            engine: EngineId::Node.name(),
-            reason,
-            install: EngineId::Node.install(),
-        };
+    pub(super) fn start(program: &Program, budget: &Budget) -> Result<Self, EngineError> {
+        let &Program { engine, command, ref arguments } = program;
+        let absent =
+            |reason| EngineError::Absent { engine: engine.name(), reason, install: engine.install() };
         let limits = *budget.limits();
-        let mut child = Command::new("node")
-            .args(arguments(&limits))
-            .args(["--no-warnings", "--eval", script])
+        let mut child = Command::new(command)
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|error| absent(format!("`node` cannot be started: {error}")))?;
+            .map_err(|error| absent(format!("`{command}` cannot be started: {error}")))?;
         let streams = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(input), Some(output), Some(errors)) = streams else {
-            return Err(absent("`node` has no standard input or output".to_owned()));
+            return Err(absent(format!("`{command}` has no standard input or output")));
         };
         let (sender, receiver) = channel();
         let wanted_bytes = Arc::new(AtomicU64::new(0));
@@ -92,6 +86,7 @@ impl Process {
         let process_bytes = limits.memory_bytes.saturating_add(limits.process_bytes);
         thread::spawn(move || watch(&watched, process_bytes, &reason));
         let mut process = Self {
+            command,
             child,
             input,
             output: receiver,
@@ -156,7 +151,7 @@ impl Process {
 
     fn send(&mut self, message: &Json) -> Result<(), EngineError> {
         let sent = writeln!(self.input, "{message}").and_then(|()| self.input.flush());
-        sent.map_err(|error| self.end(&format!("node does not listen any more: {error}")))
+        sent.map_err(|error| self.end(&format!("does not listen any more: {error}")))
     }
 
     fn receive(&mut self) -> Result<Json, EngineError> {
@@ -164,7 +159,7 @@ impl Process {
         let line = match self.output.recv_timeout(left) {
             Ok(line) => line,
             Err(RecvTimeoutError::Timeout) => Err(EngineError::Timeout { limit: self.limit }),
-            Err(RecvTimeoutError::Disconnected) => Err(self.end("node has ended")),
+            Err(RecvTimeoutError::Disconnected) => Err(self.end("has ended")),
         };
         let line = line.inspect_err(|error| {
             // It may be in an endless loop; nothing but its end will stop it.
@@ -174,8 +169,9 @@ impl Process {
         serde_json::from_str(&line).map_err(EngineError::engine)
     }
 
-    /// Why it has ended.
+    /// Why it has ended, or what its end looks like from here.
     fn end(&self, words: &str) -> EngineError {
+        let words = format!("{} {words}", self.command);
         // The watcher and the readers say what they know before or shortly after the process ends.
         let _ = lock(&self.child).wait();
         thread::sleep(TICK);
@@ -203,7 +199,7 @@ impl Drop for Process {
     }
 }
 
-/// Runs Node to its end, within the limits for one call, and returns what it wrote.
+/// Runs a command to its end, within the limits for one call, and returns what it wrote.
 pub(crate) fn output(command: &mut Command, limits: &Limits) -> Result<Output, EngineError> {
     let mut child = command
         .stdin(Stdio::null())
@@ -287,8 +283,8 @@ fn keep_the_end(mut errors: ChildStderr, kept: &Mutex<Vec<u8>>) {
     }
 }
 
-/// Ends the process when it has more memory than `limit`. Where the system does not tell how much a process has, V8's
-/// own limits have to do.
+/// Ends the process when it has more memory than `limit`. Where the system does not tell how much a process has, the
+/// engine's own limits have to do.
 fn watch(child: &Mutex<Child>, limit: u64, killed: &Mutex<Option<Exceeded>>) {
     loop {
         let mut process = lock(child);
@@ -332,6 +328,29 @@ mod tests {
         let done = shell("echo said; echo complained >&2; exit 3", &Limits::OWN).unwrap();
         assert_eq!((done.status.code(), &done.stdout[..]), (Some(3), &b"said\n"[..]));
         assert_eq!(done.stderr, b"complained\n");
+    }
+
+    fn started(command: &'static str, script: &str) -> EngineError {
+        let arguments = ["-c", script].map(str::to_owned).into();
+        let program = Program { engine: EngineId::WasmtimePy, command, arguments };
+        Process::start(&program, &Budget::new(Limits::OWN)).err().expect("it serves nothing")
+    }
+
+    #[test]
+    fn an_engine_that_does_not_start_is_absent_and_says_why() {
+        for (command, script, said) in [
+            ("memgrove-none-such", "", "`memgrove-none-such` cannot be started: "),
+            ("sh", "echo first >&2; echo No module >&2; exit 1", "sh has ended: No module"),
+            ("sh", "echo '{\"ok\":'; cat", "EOF while parsing"),
+        ] {
+            match started(command, script) {
+                EngineError::Absent { engine: "wasmtime-py", reason, install } => {
+                    assert!(reason.contains(said), "{reason}");
+                    assert_eq!(install, EngineId::WasmtimePy.install());
+                }
+                other => panic!("{command} {script}: {other:?}"),
+            }
+        }
     }
 
     #[test]

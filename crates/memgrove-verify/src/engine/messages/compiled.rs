@@ -127,7 +127,7 @@ impl<C: Channel + 'static> Module for Compiled<C> {
                 let fuel = self.0.meter.as_ref().map(Meter::fuel);
                 Ok(Box::new(Running { module: self.0.clone(), functions, id, fuel, _admitted: admitted }))
             }
-            // V8 numbers the import that stops it, in the module's order.
+            // The import that stops it is numbered in the module's order.
             Err(EngineError::Instantiate { words }) => {
                 let named = words.split("Import #").nth(1).and_then(|rest| {
                     let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
@@ -202,7 +202,7 @@ impl<C: Channel> Instance for Running<C> {
         if !signature.parameters.iter().chain(&signature.results).all(passable) {
             return Err(EngineError::export(
                 export,
-                "has a vector in its type, which JavaScript cannot pass",
+                "has a vector in its type, which cannot be passed from outside",
             ));
         }
         let mut request = json!({

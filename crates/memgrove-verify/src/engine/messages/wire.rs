@@ -14,14 +14,30 @@ pub fn error_of(answer: &Json) -> EngineError {
     match answer["error"].as_str().unwrap_or("") {
         "host" => trap(TrapReason::Host(words.clone())),
         "stack" => trap(TrapReason::StackOverflow),
-        "trap" => trap(trap_reason(&words)),
+        "trap" => trap(told_reason(answer).unwrap_or_else(|| trap_reason(&words))),
         "compile" => EngineError::Compile { words },
         "export" => EngineError::Export { name: String::new(), words },
         "bounds" => EngineError::OutOfBounds { address: 0, length_bytes: 0 },
         "link" => EngineError::Instantiate { words },
         "timeout" => EngineError::Timeout { limit: Duration::ZERO },
+        "engine" => EngineError::engine(words),
         _ => trap(TrapReason::Other),
     }
+}
+
+/// The reason of an engine that tells them apart.
+fn told_reason(answer: &Json) -> Option<TrapReason> {
+    Some(match answer["reason"].as_str()? {
+        "unreachable" => TrapReason::Unreachable,
+        "memory-out-of-bounds" => TrapReason::MemoryOutOfBounds,
+        "table-out-of-bounds" => TrapReason::TableOutOfBounds,
+        "indirect-call" => TrapReason::IndirectCall,
+        "arithmetic" => TrapReason::Arithmetic,
+        "stack-overflow" => TrapReason::StackOverflow,
+        "out-of-memory" => TrapReason::OutOfMemory,
+        "unaligned" => TrapReason::Unaligned,
+        _ => TrapReason::Other,
+    })
 }
 
 /// V8 has one class for all traps and tells them apart by words.
@@ -90,7 +106,7 @@ pub(super) fn from_json(value: &Json) -> Result<Value, EngineError> {
         "f64" => text.parse().ok().map(Value::F64),
         _ => Some(if text == "null" { Value::Null } else { Value::Reference }),
     };
-    parsed.ok_or_else(|| EngineError::engine(format!("JavaScript answered a strange value: {value}")))
+    parsed.ok_or_else(|| EngineError::engine(format!("the engine answered a strange value: {value}")))
 }
 
 /// Bytes as a message has them.
@@ -113,5 +129,5 @@ pub fn from_hex(text: &Json) -> Result<Vec<u8>, EngineError> {
             u8::from_str_radix(digits, 16).ok()
         })
         .collect::<Option<_>>()
-        .ok_or_else(|| EngineError::engine("JavaScript answered bytes that are not hexadecimal"))
+        .ok_or_else(|| EngineError::engine("the engine answered bytes that are not hexadecimal"))
 }

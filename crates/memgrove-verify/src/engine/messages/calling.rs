@@ -24,7 +24,7 @@ fn outcome(
 ) -> Result<Result<Vec<Value>, HostTrap>, EngineError> {
     let index = call["hostCall"].as_u64().and_then(|index| usize::try_from(index).ok());
     let Some((function, signature)) = index.and_then(|index| functions.get(index)?.clone()) else {
-        return Err(EngineError::engine(format!("an unexpected message from JavaScript: {call}")));
+        return Err(EngineError::engine(format!("an unexpected message from the engine: {call}")));
     };
     let arguments = all_from_json(&call["arguments"])?;
     if let Err(error) = channel.enter() {

@@ -1,4 +1,5 @@
-//! An engine in JavaScript, spoken to in messages: Node in a process of its own, or the engine around us on wasm32.
+//! An engine that is spoken to in messages: in a process of its own, or the JavaScript engine around us on wasm32.
+//! `engine.js` is the server in JavaScript; the lab has one in Python.
 //!
 //! ```text
 //! Compiled, Running --request--> Channel --> serve() of engine.js --> WebAssembly
@@ -6,7 +7,8 @@
 //! ```
 //!
 //! A message is a JSON object, strictly in turn. A request has an `operation`; its answer is `{ok, held}` or
-//! `{error, words, held}`, `held` being the bytes of all memories and the elements of all tables that can be seen. While a
+//! `{error, words, held}`, with a `reason` where the engine tells traps apart; a link error's words name the import as
+//! `Import #2`, as V8's do. `held` is the bytes of all memories and the elements of all tables that can be seen. While a
 //! function of the host runs, its caller may send requests. Values travel as `[type, decimal text]`, floats as their
 //! bits, bytes beside the message where both sides see one memory, else in it as hexadecimal. JavaScript counts no instructions and stops no loop: where nobody else does, the module
 //! is [metered](Metering).
@@ -62,7 +64,7 @@ pub trait Channel: Send {
     fn ask_for(&mut self, request: Json, room: &mut [u8], functions: &Functions) -> Result<(), EngineError> {
         let bytes = from_hex(&self.ask(request, functions)?["bytes"])?;
         if bytes.len() != room.len() {
-            return Err(EngineError::engine("JavaScript answered another number of bytes"));
+            return Err(EngineError::engine("the engine answered another number of bytes"));
         }
         room.copy_from_slice(&bytes);
         Ok(())
