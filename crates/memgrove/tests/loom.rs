@@ -1,4 +1,4 @@
-//! Every interleaving of the lock, of finding a superblock's owner while it is moved, of reading a page map that moves, of changing a
+//! Every interleaving of the lock, of finding a superblock's owner while it is moved, of a heap's mailbox, of reading a page map that moves, of changing a
 //! slab's entry in it meanwhile, and of a flush that holds the locks of all arenas.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p memgrove --release --test loom`, or `cargo xtask test --only loom`. Without
@@ -9,6 +9,8 @@
 
 #[path = "../src/jemalloc/threads/hold.rs"]
 mod hold;
+#[path = "../src/hoard/mailbox.rs"]
+mod mailbox;
 #[path = "../src/hoard/owner.rs"]
 mod owner;
 #[path = "../src/jemalloc/threads/published.rs"]
@@ -19,6 +21,7 @@ mod sync;
 use hold::hold;
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
+use mailbox::Mailbox;
 use published::Published;
 use sync::Lock;
 use sync::atomic::{AtomicUsize, Ordering};
@@ -148,6 +151,193 @@ fn without_reading_the_owner_again_it_goes_wrong() {
             used(&superblock, MINUS_ONE);
         });
         mover.join().unwrap();
+    });
+}
+
+/// A block, as far as the mail matters: its link.
+struct Block(UnsafeCell<*mut Block>);
+
+/// A heap's mailbox, with the blocks that are sent there. The checker reports any two threads that touch a link at the same time.
+struct Mail {
+    mailbox: Mailbox<Block>,
+    blocks: [Block; 3],
+}
+
+// SAFETY: links are read and written by whoever has the block; the checker verifies that.
+unsafe impl Send for Mail {}
+// SAFETY: the same.
+unsafe impl Sync for Mail {}
+
+const BLOCKS: usize = 3;
+/// More than this in a mailbox, and its sender empties it.
+const MOST: usize = 1;
+
+impl Mail {
+    fn new() -> Arc<Self> {
+        let blocks = [(); BLOCKS].map(|()| Block(UnsafeCell::new(std::ptr::null_mut())));
+        Arc::new(Self { mailbox: Mailbox::new(), blocks })
+    }
+
+    fn block(&self, which: usize) -> *mut Block {
+        (&raw const self.blocks[which]).cast_mut()
+    }
+
+    fn set_link(&self, which: usize, next: *mut Block) {
+        // SAFETY: the caller has the block; the checker verifies that.
+        self.blocks[which].0.with_mut(|link| unsafe { *link = next });
+    }
+
+    /// As in `Hoard::deliver`: the blocks from `first` to `last` in one chain. Returns whether they are too many.
+    fn send(&self, first: usize, last: usize) -> bool {
+        for which in first..last {
+            self.set_link(which, self.block(which + 1));
+        }
+        let weight = last + 1 - first;
+        self.mailbox.push(self.block(first), weight, |next| self.set_link(last, next)) > MOST
+    }
+
+    /// As in `Hoard::receive`: all that is there, block by block, each of which serves something else then. Returns how many there were.
+    fn receive(&self, mut take_home: impl FnMut()) -> usize {
+        let mut received = 0;
+        let mut block = self.mailbox.take();
+        while !block.is_null() {
+            // SAFETY: a block that was sent, and that nobody else has; the checker verifies that.
+            block = unsafe {
+                let next = (*block).0.with(|link| *link);
+                (*block).0.with_mut(|link| *link = std::ptr::without_provenance_mut(1));
+                next
+            };
+            take_home();
+            received += 1;
+        }
+        self.mailbox.settle(received);
+        received
+    }
+
+    fn is_empty(&self) -> bool {
+        self.mailbox.look() == (std::ptr::null_mut(), 0)
+    }
+}
+
+#[test]
+fn chains_are_sent_while_the_owner_takes_them() {
+    loom::model(|| {
+        let mail = Mail::new();
+        let sender = {
+            let mail = mail.clone();
+            loom::thread::spawn(move || {
+                mail.send(0, 1);
+                mail.send(2, 2);
+            })
+        };
+        let mut received = mail.receive(|| ());
+        received += mail.receive(|| ());
+        sender.join().unwrap();
+        received += mail.receive(|| ());
+        assert_eq!(received, BLOCKS);
+        assert!(mail.is_empty());
+    });
+}
+
+#[test]
+fn two_threads_send_to_the_same_heap() {
+    loom::model(|| {
+        let mail = Mail::new();
+        let senders = [(0, 1), (2, 2)].map(|(first, last)| {
+            let mail = mail.clone();
+            loom::thread::spawn(move || {
+                mail.send(first, last);
+            })
+        });
+        let mut received = mail.receive(|| ());
+        received += mail.receive(|| ());
+        for sender in senders {
+            sender.join().unwrap();
+        }
+        received += mail.receive(|| ());
+        assert_eq!(received, BLOCKS);
+        assert!(mail.is_empty());
+    });
+}
+
+/// As in `Hoard::free_of_another`: the owner does not come, or just now, and the sender takes the blocks home.
+#[test]
+fn a_sender_empties_a_mailbox_that_is_too_full() {
+    loom::model(|| {
+        let mail = Mail::new();
+        let home = Arc::new(Lock::new(0));
+        let sender = {
+            let (mail, home) = (mail.clone(), home.clone());
+            loom::thread::spawn(move || {
+                for (first, last) in [(0, 0), (1, 2)] {
+                    if mail.send(first, last) {
+                        home.with(|blocks| mail.receive(|| *blocks += 1));
+                    }
+                }
+            })
+        };
+        home.with(|blocks| mail.receive(|| *blocks += 1));
+        sender.join().unwrap();
+        home.with(|blocks| {
+            assert!(*blocks >= BLOCKS - MOST, "the mailbox holds too much");
+            mail.receive(|| *blocks += 1);
+            assert_eq!(*blocks, BLOCKS);
+        });
+        assert!(mail.is_empty());
+    });
+}
+
+/// A block is in heap 1's mailbox while its superblock goes to the global heap and to heap 2.
+#[test]
+fn blocks_in_the_mail_go_home_while_their_superblock_moves() {
+    loom::model(|| {
+        let (heaps, superblock) = model(1);
+        let mail = Mail::new();
+        mail.send(0, 0);
+        let mover = {
+            let (heaps, superblock) = (heaps.clone(), superblock.clone());
+            loom::thread::spawn(move || {
+                carry(&heaps, &superblock, 1, 0);
+                carry(&heaps, &superblock, 0, 2);
+            })
+        };
+        let mut strays = 0;
+        heaps[1].with(|superblocks| {
+            mail.receive(|| {
+                if superblock.owner.load(Ordering::Relaxed) == 1 {
+                    assert_eq!(*superblocks, 1, "the lock of another heap is held");
+                    used(&superblock, MINUS_ONE);
+                } else {
+                    strays += 1;
+                }
+            });
+        });
+        for _ in 0..strays {
+            free(&heaps, &superblock);
+        }
+        mover.join().unwrap();
+        // SAFETY: all threads are done.
+        assert_eq!(superblock.used.with(|used| unsafe { *used }), 0);
+    });
+}
+
+/// The model sees what it is for: a chain whose end is linked after it was sent must fail.
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn without_linking_before_sending_it_goes_wrong() {
+    loom::model(|| {
+        let mail = Mail::new();
+        let sender = {
+            let mail = mail.clone();
+            loom::thread::spawn(move || {
+                mail.mailbox.push(mail.block(0), 1, |_| ());
+                let _ = mail.mailbox.is_empty();
+                mail.set_link(0, std::ptr::null_mut());
+            })
+        };
+        mail.receive(|| ());
+        mail.receive(|| ());
+        sender.join().unwrap();
     });
 }
 

@@ -1,9 +1,10 @@
-//! What the heaps say about themselves: [`stats`] counts, [`check`] verifies B1 to B7.
+//! What the heaps say about themselves: [`stats`] counts, [`check`] verifies B1 to B7, and B8 by `away.rs`.
 
 use core::ptr::null;
 use core::sync::atomic::Ordering;
 
 use super::heap::{ACTIVE_LOW, Heap, SHARED, SLACK_BYTES};
+use super::post::{Outbox, POSTS, Post};
 use super::superblock::{Block, Group, SUPERBLOCK, Superblock, superblock_of};
 use super::{GLOBAL, HEAPS, Hoard, TAG_SUPERBLOCK};
 use crate::classes::{COUNT, size_of_class};
@@ -12,23 +13,51 @@ use crate::source::PageSource;
 use crate::stats::{Broken, Stats, ensure};
 use crate::word::pointer;
 
-/// All heaps, while their locks are held.
-pub(super) type Heaps = [*const Heap; HEAPS];
+/// Everything, while all locks are held.
+pub(super) struct All<'a, S> {
+    heaps: &'a [*const Heap; HEAPS],
+    pub(super) outboxes: &'a [*const Outbox; POSTS],
+    pub(super) posts: &'a [Post; POSTS],
+    pub(super) pages: &'a Pages<S>,
+}
 
 impl<S: PageSource> Hoard<S> {
     /// Runs `f` with every lock held.
-    pub(super) fn alone(&self, mut f: impl FnMut(&Heaps, &Pages<S>)) {
-        // In the order in which the others take them: a thread's heap, the global heap, the pages.
-        self.lock_all(HEAPS - 1, &mut [null(); HEAPS], &mut f);
+    pub(super) fn alone(&self, mut f: impl FnMut(&All<'_, S>)) {
+        // In the order in which the others take them: a thread's heap, the global heap, what nobody holds together with another: the
+        // outboxes, and the pages.
+        self.lock_heaps(HEAPS - 1, &mut [null(); HEAPS], &mut |heaps| {
+            self.lock_outboxes(&mut [null(); POSTS], 0, &mut |outboxes| {
+                self.pages.0.with(|pages| f(&All { heaps, outboxes, posts: &self.posts, pages }));
+            });
+        });
     }
 
-    fn lock_all(&self, number: usize, heaps: &mut Heaps, f: &mut dyn FnMut(&Heaps, &Pages<S>)) {
+    fn lock_heaps(
+        &self,
+        number: usize,
+        heaps: &mut [*const Heap; HEAPS],
+        f: &mut dyn FnMut(&[*const Heap; HEAPS]),
+    ) {
         self.heap(number).with(|heap| {
             heaps[number] = heap;
             match number.checked_sub(1) {
-                Some(next) => self.lock_all(next, heaps, f),
-                None => self.pages.0.with(|pages| f(heaps, pages)),
+                Some(next) => self.lock_heaps(next, heaps, f),
+                None => f(heaps),
             }
+        });
+    }
+
+    fn lock_outboxes(
+        &self,
+        outboxes: &mut [*const Outbox; POSTS],
+        index: usize,
+        f: &mut dyn FnMut(&[*const Outbox; POSTS]),
+    ) {
+        let Some(post) = self.posts.get(index) else { return f(outboxes) };
+        post.outbox.0.with(|outbox| {
+            outboxes[index] = outbox;
+            self.lock_outboxes(outboxes, index + 1, f);
         });
     }
 }
@@ -39,13 +68,13 @@ fn header<'a>(walked: Walked) -> &'a Superblock {
     unsafe { &*pointer(walked.address()).cast() }
 }
 
-pub(super) fn stats<S: PageSource>(_: &Heaps, pages: &Pages<S>) -> Stats {
+pub(super) fn stats<S: PageSource>(all: &All<'_, S>) -> Stats {
     // Each superblock is counted as one live block there.
-    let mut stats = pages.stats(|_, _| ());
-    let walked = pages.walk_large(|extent| {
+    let mut stats = all.pages.stats(|_, _| ());
+    let walked = all.pages.walk_large(|extent| {
         if extent.tag == TAG_SUPERBLOCK {
             let superblock = header(extent);
-            let live_bytes = superblock.used * superblock.size;
+            let live_bytes = superblock.used * superblock.size();
             stats.live_blocks = stats.live_blocks - 1 + superblock.used;
             stats.live_bytes = stats.live_bytes - extent.bytes() + live_bytes;
             stats.free_blocks += usize::from(superblock.capacity) - superblock.used;
@@ -54,13 +83,16 @@ pub(super) fn stats<S: PageSource>(_: &Heaps, pages: &Pages<S>) -> Stats {
         Ok(())
     });
     debug_assert!(walked.is_ok(), "the walk has nothing to object to");
+    all.count_away(&mut stats);
     stats
 }
 
 /// What one heap's superblocks are, counted by a walk or by its lists.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Counted {
+pub(super) struct Counted {
     superblocks: usize,
+    /// Blocks in use, on their way home included.
+    pub(super) in_use: usize,
     full: usize,
     used: usize,
     owned: usize,
@@ -69,28 +101,29 @@ struct Counted {
 impl Counted {
     fn add(&mut self, superblock: &Superblock) {
         self.superblocks += 1;
+        self.in_use += superblock.used;
         self.full += usize::from(superblock.group == Group::Full);
         if superblock.group != Group::Active {
-            self.used += superblock.used * superblock.size;
+            self.used += superblock.used * superblock.size();
             self.owned += superblock.capacity_bytes();
         }
     }
 }
 
-pub(super) fn check<S: PageSource>(heaps: &Heaps, pages: &Pages<S>) -> Result<(), Broken> {
-    pages.check(|slab| ensure(false, "B1", "an extent is a slab", slab.address()))?;
+pub(super) fn check<S: PageSource>(all: &All<'_, S>) -> Result<(), Broken> {
+    all.pages.check(|slab| ensure(false, "B1", "an extent is a slab", slab.address()))?;
     let mut met = [Counted::default(); HEAPS];
-    pages.walk_large(|extent| {
+    all.pages.walk_large(|extent| {
         if extent.tag == TAG_SUPERBLOCK {
             met[check_superblock(extent)?].add(header(extent));
         }
         Ok(())
     })?;
-    for (number, (&heap, met)) in heaps.iter().zip(met).enumerate() {
+    for (number, (&heap, met)) in all.heaps.iter().zip(met).enumerate() {
         // SAFETY: the heap's lock is held.
         check_heap(unsafe { &*heap }, number, met)?;
     }
-    Ok(())
+    all.check_away(&met)
 }
 
 /// B1, B3 and B4 for one superblock; answers its owner.
@@ -104,7 +137,7 @@ fn check_superblock(extent: Walked) -> Result<usize, Broken> {
     )?;
     let superblock = header(extent);
     let class = usize::from(superblock.class);
-    let fits = class < COUNT && superblock.size == size_of_class(class);
+    let fits = class < COUNT && superblock.size() == size_of_class(class);
     ensure(fits, "B1", "a superblock is of no class", at)?;
     let owner = superblock.owner.load(Ordering::Relaxed);
     ensure(owner < HEAPS, "B2", "a superblock belongs to no heap", at)?;
@@ -138,7 +171,7 @@ fn check_superblock(extent: Walked) -> Result<usize, Broken> {
         "a superblock is in another group than it belongs to",
         at,
     )?;
-    let weight = if superblock.group == Group::Active { 0 } else { superblock.size };
+    let weight = if superblock.group == Group::Active { 0 } else { superblock.size() };
     ensure(!SHARED || superblock.weight == weight, "B5", "a superblock's blocks weigh something else", at)?;
     Ok(owner)
 }

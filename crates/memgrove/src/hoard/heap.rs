@@ -206,8 +206,8 @@ impl Heap {
         // SAFETY: the caller's promise.
         unsafe {
             if SHARED {
-                (*superblock).weight = (*superblock).size;
-                self.used += (*superblock).used * (*superblock).size;
+                (*superblock).weight = (*superblock).size();
+                self.used += (*superblock).used * (*superblock).size();
                 self.set_owned(self.owned + (*superblock).capacity_bytes());
             }
             self.link(superblock);
@@ -223,7 +223,7 @@ impl Heap {
         unsafe {
             self.unlink(superblock);
             if SHARED {
-                self.used -= (*superblock).used * (*superblock).size;
+                self.used -= (*superblock).used * (*superblock).size();
                 self.set_owned(self.owned - (*superblock).capacity_bytes());
             }
         }

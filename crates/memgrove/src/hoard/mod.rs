@@ -3,8 +3,9 @@
 //! After Emery Berger, Kathryn McKinley, Robert Blumofe and Paul Wilson, *Hoard: A Scalable Memory Allocator for
 //! Multithreaded Applications* (ASPLOS 2000). Memory is cut into *superblocks* of S bytes, each with blocks of one size
 //! class. Each thread allocates from superblocks that its heap owns, so threads share neither a lock nor a cache line.
-//! A block that is freed, by whichever thread, goes home to its superblock, under the lock of the heap that owns it.
-//! A heap that has too little in use gives a superblock to the *global heap*, from which any heap may take it.
+//! A block that is freed goes home to its superblock: its heap's own thread puts it there under the heap's lock; another one
+//! sends it, some 32 at once, to the heap's *mailbox*, without that lock. A heap that has too little in use gives a superblock
+//! to the *global heap*, from which any heap may take it.
 //!
 //! # Layout
 //!
@@ -19,12 +20,14 @@
 //!                 | owner  |
 //!                 | free ──┼─────────► next ──────► …
 //!
+//!  each heap's post: an outbox, behind a lock of its own, and a mailbox, without any (`post.rs`)
+//!
 //!  pages, behind a lock of their own:
 //!  | page map | superblock | large block    | free | superblock | large block | … | top |
 //! ```
 //!
 //! Large blocks and superblocks are extents of pages (`pages/mod.rs`). Blocks are taken and given back here, superblocks move in
-//! `transfer.rs`; one heap is `heap.rs`, one superblock `superblock.rs`.
+//! `transfer.rs`, blocks that others have freed in `post.rs`; one heap is `heap.rs`, one superblock `superblock.rs`.
 //!
 //! C's `free` is not told a size, and needs no table to find out: a large block begins at a multiple of a page, and no
 //! block of a superblock does. Their places are chosen so that most classes lose nothing by it (`superblock.rs`).
@@ -35,32 +38,45 @@
 //!   No block of it begins at a multiple of a page. Every other extent in use is a large block.
 //! - B2: A superblock's owner is a heap, and leads to nothing but it: only the owner's lists and active superblocks hold
 //!   it. The owner changes under the lock of the heap that it names before.
-//! - B3: The blocks of a superblock are in use, in its list of free ones, or not yet cut; each is one of these.
+//! - B3: The blocks of a superblock are in use, on their way home, in its list of free ones, or not yet cut; each is one of these.
+//!   One on its way counts as in use, so a superblock that it belongs to is neither empty nor another class's.
 //! - B4: A superblock's group is that of its blocks in use, and the heap's lists hold just the superblocks of theirs.
 //! - B5: A heap's *u* and *a* are the sums over its superblocks, of blocks in use and of all blocks, in bytes; active
 //!   ones do not count.
 //! - B6: The emptiness invariant of each heap but the global one: `u >= a - K·S` or `u >= (1 - f)·a`; K is 8 and f a
 //!   quarter.
 //! - B7: The superblocks of the global heap are at least f empty, and not all empty: those go back to the pages.
+//! - B8: A block on its way home is in one list, in an outbox or in a mailbox, or in the hands of the thread that carries it. No outbox
+//!   has blocks for its own heap, nor so many that they are to be sent; outboxes and mailboxes tell what they hold.
 //! - The pages hold to P1 to P6 (`pages/mod.rs`).
 //!
 //! What differs from the paper: a heap's active superblocks, at most one for each class, do not count in *u* and *a*.
 //! So to allocate is to take a block and count it, and what a thread works with is never taken from it. The bound stays
 //! O(U + P): with C classes and P heaps, at most `U / (1 - f) + P·(K + C)·S` bytes are in superblocks, and what their
-//! headers and rests take. The second term is less than 5 MiB for 16 heaps, if each of them has used every class.
+//! headers and rests take. The second term is less than 5 MiB for 16 heaps, if each of them has used every class. U counts what is on
+//! its way: less than 4 KiB in each outbox, and in a mailbox 16 KiB, with which the sender takes the owner's lock and empties it, and
+//! what others send in that moment; half a megabyte for 16 heaps. So a thread that has ended, or allocates no more, keeps no more than
+//! that of what others free. All of it comes home before memory grows.
 //!
 //! # Threads
 //!
 //! A thread's heap is chosen by its slot (`thread.rs`), of which there are 16. More threads share heaps, which costs them
 //! waiting for each other's few instructions, and nothing else. When a thread ends its heap stays and serves the next
 //! thread with that slot; meanwhile other threads may free its blocks, and by B6 it gives up what they leave empty.
-//! Memory that is empty in any heap is asked back before an allocation fails.
+//! Memory that is empty in any heap is asked back before an allocation fails, after all that is on its way came home.
+//!
+//! The order of locks is: a thread's heap, the global heap, an outbox, the pages; whoever holds one takes later ones only. Nobody holds
+//! two threads' heaps or two outboxes but who looks at everything (`check.rs`, which says in what order). A thread that frees another's
+//! block holds its outbox's lock alone, under which it puts chains into mailboxes, by one exchange each. A mailbox is emptied
+//! under its heap's lock; a block in it whose superblock has moved on meanwhile is carried to the new owner after that lock was let go of,
+//! as blocks of the global heap are at once.
 //!
 //! # Complexity
 //!
 //! Constant time for each call: the lock of a heap, and a block of a list. Once in a superblock's blocks (or 16 of them)
 //! constant time more: a superblock moves between lists, heaps or the pages. A large block takes the pages' lock.
-//! Asking memory back is linear in the classes and in the superblocks that are empty, and happens only before memory grows.
+//! Emptying a mailbox is linear in its blocks, and so a call's share of it is constant. Asking memory back is linear in the classes, in the
+//! superblocks that are empty and in the blocks on their way, and happens only before memory grows.
 //!
 //! # A program that lives long
 //!
@@ -72,14 +88,20 @@
 //! or two pages less, but two that begin with large blocks 4 and 17 more. To see every emptying would cost the owner of a block that is
 //! taken and given back again and again two locks each time.
 
+mod away;
 mod check;
 mod heap;
+mod mailbox;
 mod owner;
+mod post;
 mod superblock;
+#[cfg(test)]
+mod tests;
 mod transfer;
 
 use core::alloc::Layout;
 use core::ptr::null_mut;
+use core::sync::atomic::Ordering;
 
 use crate::c;
 use crate::face::{Allocate, Inspect, move_block};
@@ -90,7 +112,8 @@ use crate::sync::Lock;
 use crate::thread::{SLOTS, slot};
 use crate::word::pointer;
 use heap::{Heap, SHARED, SLACK_BYTES};
-use superblock::{Superblock, is_large, quick_class, small_class, superblock_of};
+use post::{POSTS, Post};
+use superblock::{Superblock, is_large, quick_class, size_at, small_class, superblock_of};
 
 /// How many heaps there are: one for each slot and the global one, or one alone.
 const HEAPS: usize = if SHARED { SLOTS + 1 } else { 1 };
@@ -134,6 +157,7 @@ struct Lines<T>(T);
 pub struct Hoard<S: PageSource = Platform> {
     heaps: [Lines<Lock<Heap>>; HEAPS],
     pages: Lines<Lock<Pages<S>>>,
+    posts: [Post; POSTS],
 }
 
 impl Hoard {
@@ -149,7 +173,7 @@ impl<S: PageSource> Hoard<S> {
     pub const fn with_source(source: S) -> Self {
         let mut heaps = [const { Lines(Lock::new(Heap::new(SLACK_BYTES))) }; HEAPS];
         heaps[GLOBAL] = Lines(Lock::new(Heap::new(usize::MAX)));
-        Self { heaps, pages: Lines(Lock::new(Pages::new(source))) }
+        Self { heaps, pages: Lines(Lock::new(Pages::new(source))), posts: [const { Post::new() }; POSTS] }
     }
 
     #[inline(always)]
@@ -187,9 +211,19 @@ impl<S: PageSource> Hoard<S> {
         let mine = Self::mine();
         let block = self.heap(mine).with(|heap| {
             let block = heap.take(class);
-            if block.is_null() { self.refill(heap, mine, class, false) } else { block }
+            if block.is_null() && !(SHARED && self.has_mail(mine)) {
+                self.refill(heap, mine, class, false)
+            } else {
+                block
+            }
         });
-        if block.is_null() { self.allocate_small_at_last(class) } else { block }
+        if !block.is_null() {
+            block
+        } else if SHARED {
+            self.allocate_after_mail(mine, class)
+        } else {
+            self.allocate_small_at_last(class)
+        }
     }
 
     /// Memory would have to grow: asks all heaps for what they have empty, and tries once more.
@@ -237,17 +271,29 @@ impl<S: PageSource> Hoard<S> {
             return;
         }
         let superblock = known_superblock_of(block);
-        // SAFETY: the block lies in a superblock (B1), whose owner's lock is held (B2).
+        // SAFETY: the block lies in a superblock (B1), whose owner's lock is held (B2), or it is sent there.
         unsafe {
-            let give_back = |number, heap: &mut Heap| {
-                if heap.put(block, superblock) {
-                    self.regroup(heap, number, superblock);
-                }
-            };
             if SHARED {
-                owner::with_owner(&(*superblock).owner, |number| self.heap(number), give_back);
+                let mine = Self::mine();
+                if (*superblock).owner.load(Ordering::Relaxed) != mine {
+                    return self.free_of_another(block, superblock, mine);
+                }
+                let is_home = self.heap(mine).with(|heap| {
+                    let is_mine = (*superblock).owner.load(Ordering::Relaxed) == mine;
+                    if is_mine && heap.put(block, superblock) {
+                        self.regroup(heap, mine, superblock);
+                    }
+                    is_mine
+                });
+                if !is_home {
+                    self.take_home(block, superblock);
+                }
             } else {
-                self.heap(GLOBAL).with(|heap| give_back(GLOBAL, heap));
+                self.heap(GLOBAL).with(|heap| {
+                    if heap.put(block, superblock) {
+                        self.regroup(heap, GLOBAL, superblock);
+                    }
+                });
             }
         }
     }
@@ -295,7 +341,7 @@ impl<S: PageSource> Hoard<S> {
             if is_large(block) {
                 self.pages.0.with(|pages| pages.bytes_at(block.addr()))
             } else {
-                (*known_superblock_of(block)).size
+                size_at(known_superblock_of(block))
             }
         }
     }
@@ -367,43 +413,13 @@ unsafe impl<S: PageSource> Allocate for Hoard<S> {
 impl<S: PageSource> Inspect for Hoard<S> {
     fn stats(&self) -> Stats {
         let mut stats = Stats::default();
-        self.alone(|heaps, pages| stats = check::stats(heaps, pages));
+        self.alone(|all| stats = check::stats(all));
         stats
     }
 
     fn check(&self) -> Result<(), Broken> {
         let mut outcome = Ok(());
-        self.alone(|heaps, pages| outcome = check::check(heaps, pages));
+        self.alone(|all| outcome = check::check(all));
         outcome
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    extern crate std;
-    use std::{boxed::Box, vec};
-
-    use super::*;
-    use crate::source::{Fake, Trouble};
-
-    /// A thread that found nothing lets go of its heap's lock before it asks all others; by the time that it has the lock
-    /// again, another thread may have given a block back.
-    #[test]
-    fn what_comes_back_before_memory_grows_is_taken_and_not_lost() {
-        const BYTES: usize = 64 * Fake::PAGE_BYTES;
-        let memory = Box::leak(vec![0_u128; BYTES / 16].into_boxed_slice());
-        // SAFETY: leaked, zero, and nobody else's.
-        let hoard =
-            Hoard::with_source(unsafe { Fake::new(memory.as_mut_ptr().cast(), BYTES, Trouble::default()) });
-        let class = quick_class(64, 1).expect("a small block has a class");
-        let mine = Hoard::<Fake>::mine();
-        let first = hoard.allocate_small(class);
-        // All that is cut, but not all of the superblock.
-        while !hoard.heap(mine).with(|heap| heap.take(class)).is_null() {}
-        assert!(!first.is_null());
-        // SAFETY: it is in use, and given back once.
-        unsafe { hoard.free_block(first) };
-        assert_eq!(hoard.allocate_small_at_last(class), first);
-        assert_eq!(hoard.check(), Ok(()));
     }
 }

@@ -77,8 +77,11 @@ impl<S: PageSource> Hoard<S> {
         }
     }
 
-    /// Gives every empty superblock of every heap back to the pages.
+    /// Gives every empty superblock of every heap back to the pages, after all blocks that are on their way have come home.
     pub(super) fn ask_back(&self) {
+        if SHARED {
+            self.bring_home();
+        }
         for number in 0..HEAPS {
             self.heap(number).with(|heap| self.ask_back_from(heap));
         }
