@@ -33,7 +33,7 @@ pub struct Engines {
 }
 
 impl Engines {
-    /// Opens every engine of [`ENGINES`] that is there. `tools` is where Node is looked for when real JavaScript glue is run.
+    /// Opens every engine of a survey that is there. `tools` is where Node is looked for when real JavaScript glue is run.
     pub fn open(tools: Tools) -> Self {
         Self::only(&ENGINES, tools)
     }

@@ -262,6 +262,10 @@ impl<S: PageSource> Hoard<S> {
     }
 
     /// Takes every block home that is on its way. Linear in them and in the square of how many heaps there are.
+    #[allow(
+        clippy::reversed_empty_ranges,
+        reason = "without threads there is one heap, and nothing is on its way"
+    )]
     pub(super) fn bring_home(&self) {
         for post in &self.posts {
             for _ in 0..POSTS {
