@@ -156,7 +156,11 @@ test('misuse is found, and the status says so', () => {
 const hasEmscripten = spawnSync('emcc', ['--version']).status === 0;
 
 test('misuse of blocks that threads hand each other is found', { skip: !hasEmscripten && 'no emcc' }, () => {
-  const program = join(folder, 'threads.js');
+  // In a folder of its own, because Emscripten writes CommonJS and other tests say that theirs are modules.
+  const home = join(folder, 'threads');
+  mkdirSync(home);
+  writeFileSync(join(home, 'package.json'), '{"type":"commonjs"}');
+  const program = join(home, 'threads.js');
   // Debian's emcc takes Node's fetch for a browser's.
   writeFileSync(join(folder, 'no-fetch.cjs'), 'delete globalThis.fetch');
   const flags = ['-pthread', '-O1', '-g2', '-sPTHREAD_POOL_SIZE=2', '-sPROXY_TO_PTHREAD', '-sEXIT_RUNTIME=1', '-sINITIAL_MEMORY=64MB'];

@@ -19,8 +19,11 @@ pub(super) fn overview(results: &Results) -> Grid {
         "heap/live".to_owned(),
         "own bytes -Oz".to_owned(),
     ];
+    // With more than two engines there is no room for cold times, which have tables of their own.
+    let heats = if engines.len() > 2 { &[Heat::Warm][..] } else { &[Heat::Warm, Heat::Cold] };
+    let word = |heat: &Heat| if *heat == Heat::Warm { "warm" } else { "cold" };
     for engine in &engines {
-        headings.extend([format!("{engine} warm"), format!("{engine} cold")]);
+        headings.extend(heats.iter().map(|heat| format!("{engine} {}", word(heat))));
     }
     headings.push("workloads done".to_owned());
     let mut grid = Grid::new(headings);
@@ -38,7 +41,7 @@ pub(super) fn overview(results: &Results) -> Grid {
                 .map_or_else(|| NOTHING.to_owned(), |code| code.oz_optimised_bytes.to_string()),
         ];
         for &engine in &engines {
-            for heat in [Heat::Warm, Heat::Cold] {
+            for &heat in heats {
                 let mean = results.wall_mean(engine, heat, &line.allocator.id, false);
                 row.push(compared(mean.filter(|_| line.allocator.id != results.setting.base)));
             }
