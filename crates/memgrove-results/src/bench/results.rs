@@ -177,6 +177,17 @@ pub enum Heat {
     Warm,
 }
 
+impl Heat {
+    /// As in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cold => "cold",
+            Self::Warm => "warm",
+        }
+    }
+}
+
 /// Wall times of one allocator under one workload on one engine, by round.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Wall {

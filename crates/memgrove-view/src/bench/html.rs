@@ -13,12 +13,14 @@ pub fn html(results: &Results) -> String {
     let mut page = Page::new("Allocators side by side");
     page.contents().lede(element("p").child(heading(results)));
     let lines = results.lines();
+    // With more than two engines the window has no room for cold times, which have tables of their own.
+    let heats = if results.timed_engines().len() > 2 { &[Heat::Warm] } else { tables::HEATS };
     page.section(
         "All workloads",
         Html::from_iter([
             plots::fuel_and_footprint(&lines).into(),
             plots::fuel_and_size(&lines).into(),
-            table(&tables::overview(results), true),
+            table(&tables::overview(results, heats), true),
         ]),
     );
     let memory = tables::memory(results);

@@ -22,7 +22,7 @@ pub use plots::{Plot, plots};
 pub fn text(results: &Results) -> Text {
     let mut out = Text::from(heading(results));
     out.gap();
-    out.append(overview(results).text());
+    out.append(overview(results, tables::HEATS).text());
     let mut part = |title: &str, grid: &grid::Grid| {
         if !grid.is_empty() {
             out.gap();
@@ -73,7 +73,7 @@ pub fn markdown(results: &Results, source: &str, folder: &str, pictures: &[Plot]
             let _ = write!(out, "\n## {title}\n\n{words}{}", grid.markdown());
         }
     };
-    part("All workloads", &overview(results), OVERVIEW_WORDS);
+    part("All workloads", &overview(results, tables::HEATS), OVERVIEW_WORDS);
     part("Memory and code", &tables::memory(results), MEMORY_WORDS);
     part("Fuel by workload", &by_workload(results, tables::fuel_cell), "Ratio to the base.\n\n");
     part(
@@ -154,22 +154,23 @@ fn noise(results: &Results) -> String {
     if engines.is_empty() {
         return "No wall times were taken; fuel and bytes are exact.".to_owned();
     }
-    let one = |engine: EngineId, heat, word| {
+    let one = |engine: EngineId, heat: Heat| {
         let control = results.wall_mean(engine, heat, &results.setting.base, true)?;
         let per_workload = results.setting.workloads.iter().filter_map(|info| {
             Some(results.wall_ratio(engine, heat, &results.setting.base, &info.id, true)?.noise)
         });
         let worst = per_workload.fold(0.0, f64::max);
         Some(format!(
-            "{engine} {word}: {:.3} in the mean, up to {:.0} % in one workload",
+            "{engine} {}: {:.3} in the mean, up to {:.0} % in one workload",
+            heat.name(),
             control.ratio,
             worst * 100.0
         ))
     };
     let mut told = Vec::new();
     for engine in engines {
-        told.extend(one(engine, Heat::Cold, "cold"));
-        told.extend(one(engine, Heat::Warm, "warm"));
+        told.extend(one(engine, Heat::Cold));
+        told.extend(one(engine, Heat::Warm));
     }
     let mut words = format!(
         "Control ({} a second time, as if it were another allocator; 1 would be no noise): {}. Fuel and bytes are exact.",

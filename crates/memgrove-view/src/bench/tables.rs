@@ -7,10 +7,13 @@ use memgrove_results::bench::results::{Allocator, Heat, Results};
 use memgrove_results::bench::stats::{Comparison, Difference};
 use memgrove_results::bench::summary::Line;
 
+/// Every kind of time.
+pub(super) const HEATS: &[Heat] = &[Heat::Warm, Heat::Cold];
+
 const NOTHING: &str = "–";
 
-/// One line for each allocator.
-pub(super) fn overview(results: &Results) -> Grid {
+/// One line for each allocator, with times of these kinds.
+pub(super) fn overview(results: &Results, heats: &[Heat]) -> Grid {
     let engines = results.timed_engines();
     let mut headings = vec![
         "allocator".to_owned(),
@@ -19,11 +22,8 @@ pub(super) fn overview(results: &Results) -> Grid {
         "heap/live".to_owned(),
         "own bytes -Oz".to_owned(),
     ];
-    // With more than two engines there is no room for cold times, which have tables of their own.
-    let heats = if engines.len() > 2 { &[Heat::Warm][..] } else { &[Heat::Warm, Heat::Cold] };
-    let word = |heat: &Heat| if *heat == Heat::Warm { "warm" } else { "cold" };
     for engine in &engines {
-        headings.extend(heats.iter().map(|heat| format!("{engine} {}", word(heat))));
+        headings.extend(heats.iter().map(|heat| format!("{engine} {}", heat.name())));
     }
     headings.push("workloads done".to_owned());
     let mut grid = Grid::new(headings);
