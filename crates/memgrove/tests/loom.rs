@@ -219,36 +219,19 @@ impl Mail {
     }
 }
 
-#[test]
-fn chains_are_sent_while_the_owner_takes_them() {
-    loom::model(|| {
+/// Each thread sends its chains, told by their first and last block, while the owner takes what there is: every block arrives.
+fn all_arrive(senders: &'static [&'static [(usize, usize)]]) {
+    loom::model(move || {
         let mail = Mail::new();
-        let sender = {
+        let send = |chains: &'static [(usize, usize)]| {
             let mail = mail.clone();
             loom::thread::spawn(move || {
-                mail.send(0, 1);
-                mail.send(2, 2);
+                for &(first, last) in chains {
+                    mail.send(first, last);
+                }
             })
         };
-        let mut received = mail.receive(|| ());
-        received += mail.receive(|| ());
-        sender.join().unwrap();
-        received += mail.receive(|| ());
-        assert_eq!(received, BLOCKS);
-        assert!(mail.is_empty());
-    });
-}
-
-#[test]
-fn two_threads_send_to_the_same_heap() {
-    loom::model(|| {
-        let mail = Mail::new();
-        let senders = [(0, 1), (2, 2)].map(|(first, last)| {
-            let mail = mail.clone();
-            loom::thread::spawn(move || {
-                mail.send(first, last);
-            })
-        });
+        let senders: Vec<_> = senders.iter().map(|chains| send(chains)).collect();
         let mut received = mail.receive(|| ());
         received += mail.receive(|| ());
         for sender in senders {
@@ -258,6 +241,16 @@ fn two_threads_send_to_the_same_heap() {
         assert_eq!(received, BLOCKS);
         assert!(mail.is_empty());
     });
+}
+
+#[test]
+fn chains_are_sent_while_the_owner_takes_them() {
+    all_arrive(&[&[(0, 1), (2, 2)]]);
+}
+
+#[test]
+fn two_threads_send_to_the_same_heap() {
+    all_arrive(&[&[(0, 1)], &[(2, 2)]]);
 }
 
 /// As in `Hoard::free_of_another`: the owner does not come, or just now, and the sender takes the blocks home.

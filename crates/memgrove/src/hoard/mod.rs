@@ -275,13 +275,14 @@ impl<S: PageSource> Hoard<S> {
         unsafe {
             if SHARED {
                 let mine = Self::mine();
-                if (*superblock).owner.load(Ordering::Relaxed) != mine {
-                    return self.free_of_another(block, superblock, mine);
+                let number = (*superblock).owner.load(Ordering::Relaxed);
+                if number != mine {
+                    return self.free_of_another(block, superblock, number, mine);
                 }
                 let is_home = self.heap(mine).with(|heap| {
                     let is_mine = (*superblock).owner.load(Ordering::Relaxed) == mine;
-                    if is_mine && heap.put(block, superblock) {
-                        self.regroup(heap, mine, superblock);
+                    if is_mine {
+                        self.put_home(heap, mine, block, superblock);
                     }
                     is_mine
                 });
@@ -289,11 +290,7 @@ impl<S: PageSource> Hoard<S> {
                     self.take_home(block, superblock);
                 }
             } else {
-                self.heap(GLOBAL).with(|heap| {
-                    if heap.put(block, superblock) {
-                        self.regroup(heap, GLOBAL, superblock);
-                    }
-                });
+                self.heap(GLOBAL).with(|heap| self.put_home(heap, GLOBAL, block, superblock));
             }
         }
     }

@@ -142,16 +142,19 @@ impl<S: PageSource> Hoard<S> {
         if block.is_null() { self.allocate_small_at_last(class) } else { block }
     }
 
-    /// Frees a block of a heap that is not the caller's, which is `mine`: it is sent home with others, if the heap is a thread's.
+    /// Frees a block of the heap with this number, which is not the caller's, `mine`: it is sent home with others, if the heap is a thread's.
     ///
     /// # Safety
     /// A block of the superblock, given back once.
     #[inline(never)]
-    pub(super) unsafe fn free_of_another(&self, block: *mut u8, superblock: *mut Superblock, mine: usize) {
-        // SAFETY: the caller's promise; the size of a superblock with a block in use does not change.
-        let number = unsafe { (*superblock).owner.load(Ordering::Relaxed) };
-        // It may have become the caller's heap, for another thread that has it in common.
-        if number == GLOBAL || number == mine {
+    pub(super) unsafe fn free_of_another(
+        &self,
+        block: *mut u8,
+        superblock: *mut Superblock,
+        number: usize,
+        mine: usize,
+    ) {
+        if number == GLOBAL {
             // SAFETY: the caller's promise.
             return unsafe { self.take_home(block, superblock) };
         }
@@ -219,8 +222,8 @@ impl<S: PageSource> Hoard<S> {
                 if (*superblock).owner.load(Ordering::Relaxed) != number {
                     (*block).next.set(strays);
                     strays = block;
-                } else if heap.put(block.cast(), superblock) {
-                    self.regroup(heap, number, superblock);
+                } else {
+                    self.put_home(heap, number, block.cast(), superblock);
                 }
                 block = next;
             }
@@ -252,11 +255,7 @@ impl<S: PageSource> Hoard<S> {
             owner::with_owner(
                 &(*superblock).owner,
                 |number| self.heap(number),
-                |number, heap: &mut Heap| {
-                    if heap.put(block, superblock) {
-                        self.regroup(heap, number, superblock);
-                    }
-                },
+                |number, heap: &mut Heap| self.put_home(heap, number, block, superblock),
             );
         }
     }

@@ -41,10 +41,11 @@ impl Hoard<Fake> {
         // SAFETY: callers give back each block once.
         unsafe {
             let superblock = superblock_of(block);
-            if (*superblock).owner.load(Ordering::Relaxed) == mine {
+            let number = (*superblock).owner.load(Ordering::Relaxed);
+            if number == mine {
                 self.take_home(block, superblock);
             } else {
-                self.free_of_another(block, superblock, mine);
+                self.free_of_another(block, superblock, number, mine);
             }
         }
     }

@@ -132,10 +132,30 @@ impl<S: PageSource> Hoard<S> {
         self.pages.0.with(|pages| unsafe { pages.free_at(start.addr()) });
     }
 
+    /// Gives a block back to its superblock, with what that leads to. The lock of the heap, which has this number, is held.
+    ///
+    /// # Safety
+    /// A block of the superblock, which is the heap's, given back once.
+    #[inline(always)]
+    pub(super) unsafe fn put_home(
+        &self,
+        heap: &mut Heap,
+        number: usize,
+        block: *mut u8,
+        superblock: *mut Superblock,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if heap.put(block, superblock) {
+                self.regroup(heap, number, superblock);
+            }
+        }
+    }
+
     /// What a freed block may lead to: another group for its superblock, and one superblock too many for the heap.
     #[cold]
     #[inline(never)]
-    pub(super) unsafe fn regroup(&self, heap: &mut Heap, number: usize, superblock: *mut Superblock) {
+    unsafe fn regroup(&self, heap: &mut Heap, number: usize, superblock: *mut Superblock) {
         // SAFETY: the superblock belongs to the heap.
         unsafe { heap.regroup(superblock) };
         self.settle(heap, number);
