@@ -115,16 +115,8 @@ fn suppressible() -> impl Iterator<Item = &'static str> {
 pub struct Failing {
     /// Kinds that count and were found.
     pub kinds: Vec<&'static str>,
-    /// What was to count and is not known, with the reason.
-    pub unknown: Vec<String>,
-}
-
-impl Failing {
-    /// What is to be said beside the report, where kinds were named: which of them were found, and which nobody could look for.
-    pub fn words(&self) -> impl Iterator<Item = String> {
-        let found = (!self.kinds.is_empty()).then(|| format!("fails for --fail-on {}", self.kinds.join(",")));
-        found.into_iter().chain(self.unknown.iter().cloned())
-    }
+    /// What is to be said beside the report, where kinds were named: which of them were found, and which are not known, with the reason.
+    pub notes: Vec<String>,
 }
 
 /// What was found of the kinds that count; of every kind of misuse where none is named.
@@ -139,7 +131,7 @@ pub fn failing(report: &CheckReport<'_>, fail_on: &[String]) -> Failing {
             Some(live) if live.blocks > 0 => failing.kinds.push(LEAK),
             Some(_) => {}
             None => {
-                failing.unknown.push(format!("{LEAK}: not known: the recording does not say what was live"))
+                failing.notes.push(format!("{LEAK}: not known: the recording does not say what was live"))
             }
         }
     }
@@ -149,14 +141,17 @@ pub fn failing(report: &CheckReport<'_>, fail_on: &[String]) -> Failing {
             Ok(known) if known.is_certain() => failing.kinds.push(LOST),
             Ok(known) => {
                 failing
-                    .unknown
+                    .notes
                     .push(format!("{LOST}: not certain, does not count: {}", known.doubts.join("; ")));
             }
-            Err(reason) => failing.unknown.push(format!("{LOST}: not known: {reason}")),
+            Err(reason) => failing.notes.push(format!("{LOST}: not known: {reason}")),
         }
     }
     failing.kinds.sort_unstable();
     failing.kinds.dedup();
+    if !fail_on.is_empty() && !failing.kinds.is_empty() {
+        failing.notes.insert(0, format!("fails for --fail-on {}", failing.kinds.join(",")));
+    }
     failing
 }
 

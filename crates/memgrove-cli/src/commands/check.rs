@@ -202,9 +202,7 @@ pub(crate) fn run(args: &CheckArgs, out: &mut Output) -> Result<Exit> {
             out.print(report.text())?
         }
         let failing = memgrove_api::check::failing(&report, &args.fail_on);
-        if !args.fail_on.is_empty() {
-            failing.words().for_each(|words| out.note(words));
-        }
+        failing.notes.into_iter().for_each(|note| out.note(note));
         // What was found says more than how the program ended, which it may have been the cause of.
         Ok(if failing.kinds.is_empty() { ended } else { Exit::No })
     })

@@ -93,9 +93,8 @@ impl Request {
                     _ => return Err(usage("reports of a check are written as text, json or sarif")),
                 };
                 let failing = check::failing(&report, &self.fail_on);
-                let notes: Vec<_> =
-                    if self.fail_on.is_empty() { Vec::new() } else { failing.words().collect() };
-                let head = json!({ "kind": "check", "fails": !failing.kinds.is_empty(), "notes": notes });
+                let head =
+                    json!({ "kind": "check", "fails": !failing.kinds.is_empty(), "notes": failing.notes });
                 Ok(vec![to_json(&head), document])
             }
             [one] => {

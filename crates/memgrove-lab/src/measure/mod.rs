@@ -3,6 +3,7 @@
 //! ```text
 //! Catalogue (guests) --choose--> Plan --run--> Results (JSON) --export--> table, HTML, Markdown
 //!                                       count: fuel, calls, bytes    every allocator x workload, wasmtime
+//!                                       calls: the dearest one       every allocator x workload, wasmtime
 //!                                       wall:  cold and warm         in rounds, each engine
 //!                                       threads: apart, passing      in rounds, each engine that has them
 //! ```

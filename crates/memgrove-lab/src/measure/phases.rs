@@ -1,7 +1,7 @@
 //! The phases of a run. Each step that is in the record already is skipped, and the record is saved after
 //! each step, so that a run can be interrupted anywhere and continued.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rayon::prelude::*;
@@ -161,53 +161,39 @@ fn counts(run: Run<'_>, results: &mut Results) -> Result<(), MeasureError> {
 /// The dearest single call of each allocator under each workload that it did soundly, by the floor's calls.
 fn dearest_calls(run: Run<'_>, results: &mut Results) -> Result<(), MeasureError> {
     let Run { plan, guests, save, tell } = run;
-    let Some(floor) = guests.iter().find(|guest| Some(&guest.info.allocator) == plan.setting.floor.as_ref())
-    else {
-        return Ok(());
-    };
-    let others: Vec<_> = guests.iter().filter(|guest| guest.info.role != Role::Floor).collect();
-    let figures = |results: &Results, guest: &Guest, work: &Work| {
-        results.figures(&guest.info.allocator, &work.id).copied()
-    };
-    let missing = |results: &Results, guest: &Guest, work: &Work| {
-        figures(results, guest, work).is_some_and(|figures| figures.dearest_call_fuel.is_none())
-    };
+    let floor = guests.iter().position(|guest| Some(&guest.info.allocator) == plan.setting.floor.as_ref());
+    let Some(floor) = floor else { return Ok(()) };
     tell(Event::Phase { name: "calls, one by one", steps: plan.works.len() });
     let engine = counting_engine(None)?;
     // Compiled when it is first needed, as a run that goes on may need few.
-    let marked = |guest: &Guest| Marked::load(&*engine, &guest.wasm);
-    let (floor_marked, mut all): (_, Vec<Option<Option<Marked>>>) =
-        (std::cell::OnceCell::new(), others.iter().map(|_| None).collect());
+    let marked: Vec<OnceLock<Option<Marked>>> = guests.iter().map(|_| OnceLock::new()).collect();
     for work in &plan.works {
         tell(Event::Step);
-        let Some(on_floor) = figures(results, floor, work) else { continue };
-        let due: Vec<bool> = others.iter().map(|guest| missing(results, guest, work)).collect();
-        if !due.contains(&true) {
+        let figures: Vec<Option<Figures>> =
+            guests.iter().map(|guest| results.figures(&guest.info.allocator, &work.id).copied()).collect();
+        let is_due = |at: usize| {
+            guests[at].info.role != Role::Floor
+                && figures[at].is_some_and(|figures| figures.dearest_call_fuel.is_none())
+        };
+        let due: Vec<usize> = (0..guests.len()).filter(|&at| is_due(at)).collect();
+        if due.is_empty() {
             continue;
         }
-        let calls_of = |marked: &Marked, figures: &Figures| {
+        let calls_of = |at: usize| {
+            let figures = figures[at]?;
+            let marked = marked[at].get_or_init(|| Marked::load(&*engine, &guests[at].wasm)).as_ref()?;
             let between = marked.run(work, figures.fuel.saturating_mul(2), figures.checksum)?;
             (between.len() as u64 == figures.calls).then_some(between)
         };
-        let Some(floor_marked) = floor_marked.get_or_init(|| marked(floor)) else { return Ok(()) };
-        let Some(floor_calls) = calls_of(floor_marked, &on_floor) else { continue };
-        let found: Vec<Option<u64>> = others
-            .par_iter()
-            .zip(&mut all)
-            .zip(&due)
-            .map(|((guest, known), &is_due)| {
-                let figures = figures(results, guest, work).filter(|_| is_due)?;
-                let marked = known.get_or_insert_with(|| marked(guest)).as_ref()?;
-                dearest(&calls_of(marked, &figures)?, &floor_calls)
-            })
-            .collect();
-        for (guest, found) in others.iter().zip(found) {
-            let count = results
-                .counts
-                .iter_mut()
-                .find(|count| count.allocator == guest.info.allocator && count.workload == work.id);
-            if let (Some(fuel), Some(figures)) = (found, count.and_then(|count| count.figures.as_mut())) {
-                figures.dearest_call_fuel = Some(fuel);
+        let Some(on_floor) = calls_of(floor) else { continue };
+        let found: Vec<Option<u64>> = due.par_iter().map(|&at| dearest(&calls_of(at)?, &on_floor)).collect();
+        for (at, fuel) in due.into_iter().zip(found) {
+            let id = &guests[at].info.allocator;
+            let is_its = |count: &&mut Count| count.allocator == *id && count.workload == work.id;
+            if let Some(figures) =
+                results.counts.iter_mut().find(is_its).and_then(|count| count.figures.as_mut())
+            {
+                figures.dearest_call_fuel = fuel;
             }
         }
         saved(results, save)?;

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::Error as ValueError;
 use serde_json::{Value as Json, json};
 
 use crate::engine::{EngineError, TrapReason, Value};
@@ -25,19 +28,10 @@ pub fn error_of(answer: &Json) -> EngineError {
     }
 }
 
-/// The reason of an engine that tells them apart.
+/// The reason of an engine that tells them apart, by the name that it has in JSON.
 fn told_reason(answer: &Json) -> Option<TrapReason> {
-    Some(match answer["reason"].as_str()? {
-        "unreachable" => TrapReason::Unreachable,
-        "memory-out-of-bounds" => TrapReason::MemoryOutOfBounds,
-        "table-out-of-bounds" => TrapReason::TableOutOfBounds,
-        "indirect-call" => TrapReason::IndirectCall,
-        "arithmetic" => TrapReason::Arithmetic,
-        "stack-overflow" => TrapReason::StackOverflow,
-        "out-of-memory" => TrapReason::OutOfMemory,
-        "unaligned" => TrapReason::Unaligned,
-        _ => TrapReason::Other,
-    })
+    let name = answer["reason"].as_str()?;
+    Some(TrapReason::deserialize(name.into_deserializer()).unwrap_or_else(|_: ValueError| TrapReason::Other))
 }
 
 /// V8 has one class for all traps and tells them apart by words.
