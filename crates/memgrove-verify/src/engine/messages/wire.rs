@@ -31,7 +31,8 @@ pub fn error_of(answer: &Json) -> EngineError {
 /// The reason of an engine that tells them apart, by the name that it has in JSON.
 fn told_reason(answer: &Json) -> Option<TrapReason> {
     let name = answer["reason"].as_str()?;
-    Some(TrapReason::deserialize(name.into_deserializer()).unwrap_or_else(|_: ValueError| TrapReason::Other))
+    let known: Result<_, ValueError> = TrapReason::deserialize(name.into_deserializer());
+    Some(known.unwrap_or(TrapReason::Other))
 }
 
 /// V8 has one class for all traps and tells them apart by words.
