@@ -1,8 +1,10 @@
-//! Modules inlined in JavaScript or HTML, as base64 or as the bytes themselves.
+//! Modules inlined in JavaScript or HTML as base64.
 
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use super::inlined::{Form, Inlined, find};
 
 /// The magic number `\0asm` followed by a version's first byte, in base64; a component's version begins
 /// with another byte but the same first six bits.
@@ -10,15 +12,6 @@ const MAGIC_BASE64: &[u8] = b"AGFzbQ";
 
 /// The smallest module is 8 bytes long.
 const SMALLEST_BASE64: usize = 11;
-
-/// A module found inside another file.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Inlined {
-    /// Byte offset of the first byte of its base64 text.
-    pub(super) offset: usize,
-    /// The module.
-    pub(super) bytes: Vec<u8>,
-}
 
 /// Every module inlined as base64, in the order of the text.
 pub(super) fn inlined(text: &[u8]) -> Vec<Inlined> {
@@ -39,14 +32,10 @@ pub(super) fn inlined(text: &[u8]) -> Vec<Inlined> {
             continue;
         }
         if let Ok(bytes) = standard.decode(run).or_else(|_| url_safe.decode(run)) {
-            found.push(Inlined { offset: at, bytes });
+            found.push(Inlined { form: Form::Base64, offset: at, bytes });
         }
     }
     found
-}
-
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
 }
 
 const fn is_base64(byte: u8) -> bool {

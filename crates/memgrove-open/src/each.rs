@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use super::archive::{Archive, Bounds, Member, Wanted, tar_members};
 use super::compressed::Compression;
-use super::{Binary, OpenError, base64_text, holds_wasm, identify, is_binary, may_inline, text_format};
+use super::{Binary, OpenError, holds_wasm, identify, inlined, is_binary, may_inline, text_format};
 
 /// How many compressions may lie around a module, one in the other.
 pub(super) const MAX_DEPTH: usize = 4;
@@ -148,10 +148,10 @@ impl Visit<'_> {
             return take(at.holds(bytes));
         }
         let mut is_empty = true;
-        for found in base64_text::inlined(&bytes) {
+        for found in inlined::inlined(&bytes) {
             is_empty = false;
             let mut at = at.clone();
-            at.wrapped_in.push(format!("base64 at offset {:#x}", found.offset));
+            at.wrapped_in.push(found.around());
             take(at.holds(found.bytes))?;
         }
         if is_empty {

@@ -171,7 +171,7 @@ fn text_kind(text: &str, name: &str) -> Identity {
 }
 
 const JAVASCRIPT: (&str, Option<&str>) =
-    ("JavaScript without a module inlined as base64", Some("inspect the .wasm file that it loads"));
+    ("JavaScript without a module inlined", Some("inspect the .wasm file that it loads"));
 
 /// Extensions of scripts for JavaScript engines.
 const SCRIPTS: &[&str] = &["js", "mjs", "cjs", "ts", "jsx", "tsx", "mts", "cts"];
@@ -233,7 +233,14 @@ pub fn is_archive(head: &[u8]) -> bool {
 /// Whether a file of this name that begins like this is a script or a page, which may have a module inlined.
 #[must_use]
 pub fn may_inline(name: &str, head: &[u8]) -> bool {
-    (has_extension(name, SCRIPTS) || has_extension(name, &["html", "htm"])) && text(head).is_some()
+    (has_extension(name, SCRIPTS) || has_extension(name, &["html", "htm"])) && begins_as_text(head)
+}
+
+/// How much of a script has to be text: further down may be a module, a character for each of its bytes.
+const SCRIPT_HEAD_BYTES: usize = 64;
+
+fn begins_as_text(head: &[u8]) -> bool {
+    text(&head[..head.len().min(SCRIPT_HEAD_BYTES)]).is_some()
 }
 
 fn is_wasm(head: &[u8]) -> bool {

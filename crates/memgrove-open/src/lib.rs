@@ -4,7 +4,7 @@
 //! bytes ─► gzip, zstd (one inside the other) ─► binary format ─► itself
 //!                                            ─► text format   ─► assembled
 //!                                            ─► tar, zip      ─► each member that holds one
-//!                                            ─► JavaScript, HTML: each module inlined as base64
+//!                                            ─► JavaScript, HTML: each module inlined as base64 or as a string
 //! ```
 //!
 //! What it is goes by what is in it, not by its name. Time and memory are linear in the input and in the bound on what is
@@ -17,7 +17,9 @@ mod compressed;
 mod each;
 mod error;
 mod identify;
+mod inlined;
 mod older_text;
+mod string_text;
 mod text_format;
 
 use std::io::Read;
@@ -40,10 +42,19 @@ const HEAD_BYTES: u64 = 1 << 20;
 pub struct Binary {
     /// It in the binary format.
     pub bytes: Vec<u8>,
-    /// What it was wrapped in, outermost first: `gzip`, `base64 at offset 0x1f3`. Empty if it was the file itself.
+    /// What it was wrapped in, outermost first: `gzip`, `base64 at offset 0x1f3`,
+    /// `string at offset 0x1f3`. Empty if it was the file itself.
     pub wrapped_in: Vec<String>,
     /// Its path in an archive, where it was in one.
     pub member: Option<String>,
+}
+
+impl Binary {
+    /// Whether it was inlined in a script or page.
+    #[must_use]
+    pub fn is_inlined(&self) -> bool {
+        self.wrapped_in.last().is_some_and(|around| inlined::is_script(around))
+    }
 }
 
 /// The modules and components in a file, at least one: itself, or what is compressed, written as text or inlined in it.
@@ -302,7 +313,7 @@ mod tests {
         );
         assert_eq!(
             error(b"var f = function() {}", "a.js"),
-            "not WebAssembly: JavaScript without a module inlined as base64 (at offset 0x0)"
+            "not WebAssembly: JavaScript without a module inlined (at offset 0x0)"
         );
         assert_eq!(error(b"", "a"), "not WebAssembly: an empty file (at offset 0x0)");
     }

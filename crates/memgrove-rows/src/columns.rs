@@ -132,7 +132,7 @@ columns! {
     error_offset: Option<u64>, "bytes", 1, "where reading stopped, if known";
     sha256: Option<String>, "", 1, "of the module's bytes, unpacked; null where there are none";
     size_bytes: Option<u64>, "bytes", 1, "size of the module";
-    wrapped_in: Vec<String>, "", 1, "what was around it, outermost first: `gzip`, `tar`, `zip`, `text format`, `base64 at offset 0x1f3`";
+    wrapped_in: Vec<String>, "", 1, "what was around it, outermost first: `gzip`, `tar`, `zip`, `text format`, `base64 at offset 0x1f3`, `string at offset 0x1f3`";
     kind: Option<String>, "", 1, "`module` or `component`";
     toolchain: Option<String>, "", 1, "family of the toolchain";
     toolchain_variant: Option<String>, "", 1, "its era or target, if known";

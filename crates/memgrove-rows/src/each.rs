@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use memgrove_inspect::{Knowledge, conclude_with, facts};
-use memgrove_open::{Found, Limits, OpenError, each_binary};
+use memgrove_open::{Binary, Found, Limits, OpenError, each_binary};
 use memgrove_text::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -220,8 +220,7 @@ impl Numbers {
             self.number = 0;
         }
         self.number += 1;
-        let around = found.result.as_ref().ok().and_then(|binary| binary.wrapped_in.last());
-        around.is_some_and(|around| around.starts_with("base64")).then_some(self.number)
+        found.result.as_ref().is_ok_and(Binary::is_inlined).then_some(self.number)
     }
 }
 

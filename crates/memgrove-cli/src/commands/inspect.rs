@@ -30,7 +30,7 @@ and who makes it grow; the allocator and the toolchain, in stripped modules too;
 proposals it uses and which engines have them. Nothing is executed.
 
 A file may be a module, a component (each core module inside is inspected as well), the text format, one of these compressed \
-with gzip or zstd, or JavaScript or HTML with modules inlined as base64. Files are recognised by what is in them, not by \
+with gzip or zstd, or JavaScript or HTML with modules inlined. Files are recognised by what is in them, not by \
 their names.";
 
 const EXAMPLES: &str = "\
