@@ -17,7 +17,8 @@ pub fn open_one(
     let mut binaries = memgrove_open::binaries(bytes, name, max_bytes)?;
     match (binaries.pop(), binaries.len()) {
         (Some(binary), 0) => {
-            let script = script.filter(|_| binary.is_inlined()).and_then(|script| String::from_utf8(script).ok());
+            let script =
+                script.filter(|_| binary.is_inlined()).and_then(|script| String::from_utf8(script).ok());
             Ok((binary.bytes, script))
         }
         (_, more) => Err(UserError::failed(format!("{name} holds {} modules", more + 1))
