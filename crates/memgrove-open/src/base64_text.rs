@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::inlined::{Form, Inlined, find};
+use super::inlined::{Form, Inlined};
 
 /// The magic number `\0asm` followed by a version's first byte, in base64; a component's version begins
 /// with another byte but the same first six bits.
@@ -36,6 +36,10 @@ pub(super) fn inlined(text: &[u8]) -> Vec<Inlined> {
         }
     }
     found
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|window| window == needle)
 }
 
 const fn is_base64(byte: u8) -> bool {

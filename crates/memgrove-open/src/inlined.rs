@@ -54,10 +54,6 @@ pub(super) fn inlined(text: &[u8]) -> Vec<Inlined> {
     found
 }
 
-pub(super) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

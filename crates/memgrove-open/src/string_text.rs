@@ -5,10 +5,12 @@
 //! may be U+0100, since browsers do not keep U+0000 in a page. A minifier may write any of them as an escape
 //! (ECMA-262, *String Literals*).
 
-use super::inlined::{Form, Inlined, find};
+use std::str::Chars;
+
+use super::inlined::{Form, Inlined};
 
 /// What a module's string holds after its zero, however that is written.
-const MAGIC_AFTER_ZERO: &[u8] = b"asm";
+const MAGIC_AFTER_ZERO: &str = "asm";
 
 /// A zero is at most so many bytes long: `\u{0000}`.
 const LONGEST_ZERO: usize = 8;
@@ -19,14 +21,27 @@ const BEGINNINGS: [&[u8; 8]; 2] = [b"\0asm\x01\0\0\0", b"\0asm\x0d\0\x01\0"];
 /// Every module inlined as a string, in the order of the text. Linear in its length.
 pub(super) fn inlined(text: &[u8]) -> Vec<Inlined> {
     let mut found = Vec::new();
+    let mut start = 0;
+    // A literal is UTF-8; what lies around it need not be.
+    for chunk in text.utf8_chunks() {
+        inlined_in(chunk.valid(), start, &mut found);
+        start += chunk.valid().len() + chunk.invalid().len();
+    }
+    found
+}
+
+/// The same of a text that begins at `start` in its file.
+fn inlined_in(text: &str, start: usize, found: &mut Vec<Inlined>) {
     let mut from = 0;
-    while let Some(at) = find(&text[from..], MAGIC_AFTER_ZERO).map(|at| from + at) {
+    while let Some(at) = text[from..].find(MAGIC_AFTER_ZERO).map(|at| from + at) {
         from = at + MAGIC_AFTER_ZERO.len();
         let nearest = at.saturating_sub(LONGEST_ZERO + 1);
-        let Some(quote) = (nearest..at).rev().find(|&at| matches!(text[at], b'\'' | b'"' | b'`')) else {
+        let before = &text.as_bytes()[nearest..at];
+        let Some(quote) = before.iter().rposition(|byte| matches!(byte, b'\'' | b'"' | b'`')) else {
             continue;
         };
-        let mut literal = Literal { text, at: quote + 1, quote: text[quote] };
+        let offset = nearest + quote + 1;
+        let mut literal = Literal { rest: text[offset..].chars(), quote: before[quote].into() };
         let mut bytes = Vec::new();
         let is_whole = loop {
             match literal.next_byte() {
@@ -40,13 +55,12 @@ pub(super) fn inlined(text: &[u8]) -> Vec<Inlined> {
         };
         if bytes.len() >= 8 {
             // What was read is not read again.
-            from = from.max(literal.at);
-        }
-        if is_whole && bytes.len() >= 8 {
-            found.push(Inlined { form: Form::String, offset: quote + 1, bytes });
+            from = from.max(text.len() - literal.rest.as_str().len());
+            if is_whole {
+                found.push(Inlined { form: Form::String, offset: start + offset, bytes });
+            }
         }
     }
-    found
 }
 
 /// What comes next in a literal.
@@ -60,30 +74,29 @@ enum Next {
 
 /// A string literal while it is read.
 struct Literal<'a> {
-    text: &'a [u8],
-    /// Where it goes on.
-    at: usize,
-    quote: u8,
+    rest: Chars<'a>,
+    quote: char,
 }
 
 impl Literal<'_> {
     fn next_byte(&mut self) -> Next {
+        let is_template = self.quote == '`';
         loop {
-            let Some(character) = self.character() else { return Next::Other };
+            let Some(character) = self.rest.next() else { return Next::Other };
             return match character {
                 '\\' => match self.escape() {
                     Escape::Of(code) => byte_of(code),
                     Escape::Nothing => continue,
                     Escape::Wrong => Next::Other,
                 },
-                _ if u32::from(character) == u32::from(self.quote) => Next::End,
-                '\r' if self.quote == b'`' => {
+                _ if character == self.quote => Next::End,
+                '\r' if is_template => {
                     // A template reads all ends of lines as one.
-                    self.skip(b'\n');
+                    self.skip('\n');
                     Next::Byte(b'\n')
                 }
-                '\n' | '\r' if self.quote != b'`' => Next::Other,
-                '$' if self.quote == b'`' && self.text.get(self.at) == Some(&b'{') => Next::Other,
+                '\n' | '\r' if !is_template => Next::Other,
+                '$' if is_template && self.rest.as_str().starts_with('{') => Next::Other,
                 _ => byte_of(character.into()),
             };
         }
@@ -91,7 +104,7 @@ impl Literal<'_> {
 
     /// What stands behind a backslash.
     fn escape(&mut self) -> Escape {
-        let Some(character) = self.character() else { return Escape::Wrong };
+        let Some(character) = self.rest.next() else { return Escape::Wrong };
         let code = match character {
             'n' => 0x0a,
             'r' => 0x0d,
@@ -100,24 +113,26 @@ impl Literal<'_> {
             'f' => 0x0c,
             'v' => 0x0b,
             'x' => return self.hex(2),
-            'u' if self.skip(b'{') => {
-                let code = self.hex_until_brace();
-                return if self.skip(b'}') { code } else { Escape::Wrong };
+            'u' if self.skip('{') => {
+                let mut code = 0_u32;
+                while let Some(digit) = self.digit(16) {
+                    code = code.saturating_mul(16).saturating_add(digit);
+                }
+                return if self.skip('}') { Escape::Of(code) } else { Escape::Wrong };
             }
             'u' => return self.hex(4),
             '0'..='7' => {
                 let mut code = u32::from(character) - u32::from('0');
                 // Of three digits the first is at most 3.
                 for _ in 0..if code < 4 { 2 } else { 1 } {
-                    let Some(digit @ b'0'..=b'7') = self.text.get(self.at).copied() else { break };
-                    code = code * 8 + u32::from(digit - b'0');
-                    self.at += 1;
+                    let Some(digit) = self.digit(8) else { break };
+                    code = code * 8 + digit;
                 }
                 code
             }
             '\n' | '\u{2028}' | '\u{2029}' => return Escape::Nothing,
             '\r' => {
-                self.skip(b'\n');
+                self.skip('\n');
                 return Escape::Nothing;
             }
             other => other.into(),
@@ -128,46 +143,27 @@ impl Literal<'_> {
     fn hex(&mut self, digits: usize) -> Escape {
         let mut code = 0;
         for _ in 0..digits {
-            let Some(digit) = self.hex_digit() else { return Escape::Wrong };
+            let Some(digit) = self.digit(16) else { return Escape::Wrong };
             code = code * 16 + digit;
         }
         Escape::Of(code)
     }
 
-    fn hex_until_brace(&mut self) -> Escape {
-        let mut code = 0_u32;
-        while let Some(digit) = self.hex_digit() {
-            code = code.saturating_mul(16).saturating_add(digit);
-        }
-        Escape::Of(code)
-    }
-
-    fn hex_digit(&mut self) -> Option<u32> {
-        let digit = char::from(*self.text.get(self.at)?).to_digit(16)?;
-        self.at += 1;
+    /// The next character's value, if it is a digit.
+    fn digit(&mut self, radix: u32) -> Option<u32> {
+        let mut after = self.rest.clone();
+        let digit = after.next()?.to_digit(radix)?;
+        self.rest = after;
         Some(digit)
     }
 
-    fn skip(&mut self, byte: u8) -> bool {
-        let is_next = self.text.get(self.at) == Some(&byte);
-        self.at += usize::from(is_next);
-        is_next
-    }
-
-    /// The next character of the text; none at its end and where it is not UTF-8.
-    fn character(&mut self) -> Option<char> {
-        let rest = self.text.get(self.at..)?;
-        let first = *rest.first()?;
-        let length = match first {
-            0..0x80 => 1,
-            0xc2..0xe0 => 2,
-            0xe0..0xf0 => 3,
-            0xf0..0xf5 => 4,
-            _ => return None,
-        };
-        let character = std::str::from_utf8(rest.get(..length)?).ok()?.chars().next();
-        self.at += length;
-        character
+    /// Whether the next character is this one, which is passed then.
+    fn skip(&mut self, character: char) -> bool {
+        let after = self.rest.as_str().strip_prefix(character);
+        if let Some(after) = after {
+            self.rest = after.chars();
+        }
+        after.is_some()
     }
 }
 
