@@ -8,7 +8,10 @@ mod package;
 pub use package::check as check_package;
 use package::pack;
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
+use rayon::prelude::*;
 use xshell::{Shell, cmd};
 
 use crate::wasm_rust::WasmRust;
@@ -58,11 +61,19 @@ pub struct ArchivesArgs {
     /// Make nothing but the package of archives that are there, and use it by CMake, pkg-config and Zig.
     #[arg(long, conflicts_with_all = ["only", "check"])]
     package: bool,
+    /// With Rust programs, check the one allocator whose refusal is the same code as the others', and one profile.
+    #[arg(skip)]
+    few_mixed: bool,
 }
 
 impl ArchivesArgs {
-    /// All archives, made and checked.
+    /// All archives, made and checked; with Rust programs one of them.
     pub fn checked() -> Self {
+        Self { few_mixed: true, ..Self::checked_with_rust() }
+    }
+
+    /// All archives, made and checked, also with Rust programs of every profile.
+    pub fn checked_with_rust() -> Self {
         Self { check: true, ..Self::default() }
     }
 }
@@ -83,11 +94,19 @@ pub fn run(workspace: &Workspace, args: &ArchivesArgs) -> Result<()> {
         }
     }
     if args.check {
-        for allocator in ALLOCATORS.iter().filter(wanted) {
+        // Each in a folder of its own, side by side: what they wait for is programs of one thread.
+        ALLOCATORS.par_iter().filter(wanted).try_for_each(|allocator| {
             check(workspace, allocator)?;
             check_threads(workspace, allocator)?;
-            check_hardened(workspace, allocator)?;
-            mix::check(workspace, allocator, &folder.join(PLAIN.archive(allocator)))?;
+            check_hardened(workspace, allocator)
+        })?;
+        for allocator in ALLOCATORS.iter().filter(wanted) {
+            let profiles = match (*allocator, args.few_mixed) {
+                ("dlmalloc", false) => &["release", "dev", "lto"][..],
+                ("dlmalloc", true) | (_, false) => &["release"],
+                (_, true) => continue,
+            };
+            mix::check(workspace, allocator, profiles, &folder.join(PLAIN.archive(allocator)))?;
         }
     }
     if args.only.is_none() {
@@ -186,10 +205,14 @@ const RUN_WASI: &str = "
     try { exports._start(); } catch (thrown) { if (thrown !== calls) throw thrown; }
     if (status) throw new Error(`failed at check ${status}`);";
 
+/// Where the checks of one allocator put what they build.
+fn scratch(workspace: &Workspace, allocator: &str) -> Result<PathBuf> {
+    Ok(workspace.shell()?.create_dir(workspace.out().join("target/archives-check").join(allocator))?)
+}
+
 fn check(workspace: &Workspace, allocator: &str) -> Result<()> {
     let sh = workspace.shell()?;
-    let scratch = workspace.out().join("target/archives-check");
-    sh.create_dir(&scratch)?;
+    let scratch = scratch(workspace, allocator)?;
     let folder = workspace.out().join("archives");
     let archive = folder.join(PLAIN.archive(allocator));
     let tests = workspace.root().join("crates/memgrove-c/tests");
@@ -226,7 +249,7 @@ fn check(workspace: &Workspace, allocator: &str) -> Result<()> {
         .run()
         .context("wasi-libc")?;
 
-    emscripten::check(workspace, &archive, &folder.join(THREADS.archive(allocator)))?;
+    emscripten::check(workspace, &scratch, &archive, &folder.join(THREADS.archive(allocator)))?;
     println!("archives: {allocator} answers as C promises: bare, C++, wasi-libc, Emscripten");
     Ok(())
 }
@@ -236,7 +259,7 @@ fn check_threads(workspace: &Workspace, allocator: &str) -> Result<()> {
     let sh = workspace.shell()?;
     let folder = workspace.out().join("archives");
     let archive = folder.join(THREADS.archive(allocator));
-    let module = workspace.out().join("target/archives-check/threads.wasm");
+    let module = scratch(workspace, allocator)?.join("threads.wasm");
     let clang = clang(&sh, "clang")?;
     let source = workspace.root().join("crates/memgrove-c/tests/threads.c");
     cmd!(sh, "{clang} --target=wasm32 -O2 -Wall -Wextra -Werror -fno-builtin -nostdlib -I {folder}")
@@ -290,7 +313,7 @@ fn check_hardened(workspace: &Workspace, allocator: &str) -> Result<()> {
     let sh = workspace.shell()?;
     let folder = workspace.out().join("archives");
     let archive = folder.join(HARDENED.archive(allocator));
-    let module = workspace.out().join("target/archives-check/hardened.wasm");
+    let module = scratch(workspace, allocator)?.join("hardened.wasm");
     let clang = clang(&sh, "clang")?;
     for (source, run) in [("family.c", RUN_BARE), ("misuse.c", RUN_MISUSE)] {
         let path = workspace.root().join("crates/memgrove-c/tests").join(source);

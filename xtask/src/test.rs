@@ -107,7 +107,11 @@ const STEPS: &[Step] = &[
     // As it is packed, in Node and in Chromium.
     Step::every("npm", 260, |workspace, _| npm::test(workspace)),
     // Every toolchain builds the survey's modules again, and their facts are what the prebuilt ones' manifest says.
-    Step::every("survey", 240, survey),
+    Step::long("survey", "tests", 240, survey),
+    // A C archive and a Rust heap in one module, for each allocator and by each profile.
+    Step::long("archives-with-rust", "archives", 400, |workspace, _| {
+        archives::run(workspace, &ArchivesArgs::checked_with_rust())
+    }),
     Step::long("fingerprints-held-out", "fingerprints", 1800, |workspace, _| {
         fingerprints::run(workspace, &FingerprintsTask::Check)
     }),

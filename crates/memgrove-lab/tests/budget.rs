@@ -118,9 +118,9 @@ fn memories_are_summed() {
     }
     assert_eq!(ends("memories-grow.wat", &[MEMORY], &LINKED), 2);
     ends("memories-grow.wat", &[PROCESS, End::Time], &PROCESSES);
-    for name in ["memory64-declared.wat", "memory64-grow.wat"] {
-        assert!(ends(name, &[MEMORY], &EngineId::ALL) >= 2);
-    }
+    assert!(ends("memory64-declared.wat", &[MEMORY], &EngineId::ALL) >= 2);
+    // A process's engine may know such memories and refuse a terabyte itself: then there is nothing to count.
+    assert_eq!(ends("memory64-grow.wat", &[MEMORY], &LINKED), 2);
 }
 
 #[test]

@@ -72,22 +72,22 @@ const ONLY_WASI: &str = "
 /// Glue of this age takes Node 18's `fetch` for a browser's.
 const RUN: &str = "delete globalThis.fetch; require(process.argv[1])";
 
-pub fn check(workspace: &Workspace, archive: &Path, threads: &Path) -> Result<()> {
+/// Checks an allocator's archives. `scratch` is a folder for what is built.
+pub fn check(workspace: &Workspace, scratch: &Path, archive: &Path, threads: &Path) -> Result<()> {
     let sh = workspace.shell()?;
     // Where Debian keeps the modules that Emscripten's optimizer of JavaScript needs.
     sh.set_var("NODE_PATH", "/usr/share/nodejs");
-    let scratch = workspace.out().join("target/archives-check");
     // Not -O3, at which this Emscripten wants the wasm-opt of its own age.
     for level in ["-O1", "-O2"] {
         for case in CASES {
             // Optimised, the compiler removes what hosted.c asks.
             if level == "-O1" || case.source != "hosted.c" {
-                run(workspace, &sh, case, level, archive)?;
+                run(workspace, &sh, scratch, case, level, archive)?;
             }
         }
     }
     for case in THREAD_CASES {
-        run(workspace, &sh, case, "-O1", threads)?;
+        run(workspace, &sh, scratch, case, "-O1", threads)?;
     }
     let source = workspace.root().join("crates/memgrove-c/tests/emscripten/fixed.c");
     let module = scratch.join("standalone.wasm");
@@ -101,9 +101,16 @@ pub fn check(workspace: &Workspace, archive: &Path, threads: &Path) -> Result<()
     Ok(())
 }
 
-fn run(workspace: &Workspace, sh: &Shell, case: &Case, level: &str, archive: &Path) -> Result<()> {
+fn run(
+    workspace: &Workspace,
+    sh: &Shell,
+    scratch: &Path,
+    case: &Case,
+    level: &str,
+    archive: &Path,
+) -> Result<()> {
     let source = workspace.root().join("crates/memgrove-c/tests").join(case.source);
-    let script = workspace.out().join("target/archives-check/module.js");
+    let script = scratch.join("module.js");
     let flags = case.flags;
     let what = format!("{} by Emscripten with {level} {}", case.source, flags.join(" "));
     cmd!(

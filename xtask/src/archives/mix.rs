@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use xshell::{Shell, cmd};
 
-use super::{RUN_BARE, clang};
+use super::{RUN_BARE, clang, scratch};
 use crate::wasm_rust::WasmRust;
 use crate::workspace::Workspace;
 
@@ -21,9 +21,10 @@ const RUN_BOTH: &str = "
     const step = exports.both(20000);
     if (step) throw new Error(`overwritten at step ${step}`);";
 
-pub fn check(workspace: &Workspace, allocator: &str, archive: &Path) -> Result<()> {
+/// Links an allocator's archive with Rust programs that are built by each of `profiles`.
+pub fn check(workspace: &Workspace, allocator: &str, profiles: &[&str], archive: &Path) -> Result<()> {
     let sh = workspace.shell()?;
-    let scratch = workspace.out().join("target/archives-check");
+    let scratch = scratch(workspace, allocator)?;
     let tests = workspace.root().join("crates/memgrove-c/tests");
     let (family, objects) = (scratch.join("family.o"), scratch.join("objects.o"));
     let (clang, clangxx) = (clang(&sh, "clang")?, clang(&sh, "clang++")?);
@@ -39,11 +40,11 @@ pub fn check(workspace: &Workspace, allocator: &str, archive: &Path) -> Result<(
         .run()?;
 
     // However the program is optimised, and whether C's part comes before the archive or is in it.
-    for profile in if allocator == "dlmalloc" { &["release", "dev", "lto"][..] } else { &["release"] } {
+    for &profile in profiles {
         for linked in [&[archive][..], &[&family, archive]] {
             match build(workspace, profile, allocator, linked) {
                 // Link-time optimisation drops what the linker would have seen: then the two heaps must get along.
-                Ok(module) if profile == &"lto" => cmd!(sh, "node -e {RUN_BOTH} {module}")
+                Ok(module) if profile == "lto" => cmd!(sh, "node -e {RUN_BOTH} {module}")
                     .quiet()
                     .run()
                     .with_context(|| format!("{allocator}, {profile}: two heaps in one module"))?,
