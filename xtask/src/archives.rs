@@ -61,19 +61,20 @@ pub struct ArchivesArgs {
     /// Make nothing but the package of archives that are there, and use it by CMake, pkg-config and Zig.
     #[arg(long, conflicts_with_all = ["only", "check"])]
     package: bool,
-    /// With Rust programs, check the one allocator whose refusal is the same code as the others', and one profile.
+    /// Of what the archives share, check one of each: one allocator with Rust programs of one profile, one level of Emscripten's
+    /// optimiser.
     #[arg(skip)]
-    few_mixed: bool,
+    short: bool,
 }
 
 impl ArchivesArgs {
-    /// All archives, made and checked; with Rust programs one of them.
+    /// All archives, made and checked; of what they share, one of each.
     pub fn checked() -> Self {
-        Self { few_mixed: true, ..Self::checked_with_rust() }
+        Self { short: true, ..Self::checked_whole() }
     }
 
-    /// All archives, made and checked, also with Rust programs of every profile.
-    pub fn checked_with_rust() -> Self {
+    /// All archives, made, and checked in every way.
+    pub fn checked_whole() -> Self {
         Self { check: true, ..Self::default() }
     }
 }
@@ -96,12 +97,12 @@ pub fn run(workspace: &Workspace, args: &ArchivesArgs) -> Result<()> {
     if args.check {
         // Each in a folder of its own, side by side: what they wait for is programs of one thread.
         ALLOCATORS.par_iter().filter(wanted).try_for_each(|allocator| {
-            check(workspace, allocator)?;
+            check(workspace, allocator, if args.short { &["-O1"] } else { &["-O1", "-O2"] })?;
             check_threads(workspace, allocator)?;
             check_hardened(workspace, allocator)
         })?;
         for allocator in ALLOCATORS.iter().filter(wanted) {
-            let profiles = match (*allocator, args.few_mixed) {
+            let profiles = match (*allocator, args.short) {
                 ("dlmalloc", false) => &["release", "dev", "lto"][..],
                 ("dlmalloc", true) | (_, false) => &["release"],
                 (_, true) => continue,
@@ -210,7 +211,8 @@ fn scratch(workspace: &Workspace, allocator: &str) -> Result<PathBuf> {
     Ok(workspace.shell()?.create_dir(workspace.out().join("target/archives-check").join(allocator))?)
 }
 
-fn check(workspace: &Workspace, allocator: &str) -> Result<()> {
+/// `levels` are of Emscripten's optimiser.
+fn check(workspace: &Workspace, allocator: &str, levels: &[&str]) -> Result<()> {
     let sh = workspace.shell()?;
     let scratch = scratch(workspace, allocator)?;
     let folder = workspace.out().join("archives");
@@ -249,7 +251,7 @@ fn check(workspace: &Workspace, allocator: &str) -> Result<()> {
         .run()
         .context("wasi-libc")?;
 
-    emscripten::check(workspace, &scratch, &archive, &folder.join(THREADS.archive(allocator)))?;
+    emscripten::check(workspace, &scratch, levels, &archive, &folder.join(THREADS.archive(allocator)))?;
     println!("archives: {allocator} answers as C promises: bare, C++, wasi-libc, Emscripten");
     Ok(())
 }

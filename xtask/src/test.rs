@@ -108,9 +108,9 @@ const STEPS: &[Step] = &[
     Step::every("npm", 260, |workspace, _| npm::test(workspace)),
     // Every toolchain builds the survey's modules again, and their facts are what the prebuilt ones' manifest says.
     Step::long("survey", "tests", 240, survey),
-    // A C archive and a Rust heap in one module, for each allocator and by each profile.
-    Step::long("archives-with-rust", "archives", 400, |workspace, _| {
-        archives::run(workspace, &ArchivesArgs::checked_with_rust())
+    // A C archive and a Rust heap in one module for each allocator and by each profile, and Emscripten at each level.
+    Step::long("archives-whole", "archives", 400, |workspace, _| {
+        archives::run(workspace, &ArchivesArgs::checked_whole())
     }),
     Step::long("fingerprints-held-out", "fingerprints", 1800, |workspace, _| {
         fingerprints::run(workspace, &FingerprintsTask::Check)

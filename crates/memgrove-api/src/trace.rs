@@ -57,10 +57,10 @@ pub fn instrument(facts: &Facts<'_>, request: &Request) -> Result<Instrumented, 
     refuse_what_has_no_heap(facts, !request.alloc.is_empty())?;
     let (functions, methods) = match &request.alloc[..] {
         [] => Some(recognised(facts)).filter(|(functions, _)| is_traceable(functions)).ok_or_else(|| {
-            UserError::failed("no function is known that allocates, and one that frees")
-                .hint(
-                "name them with --alloc, such as --alloc 244=malloc,1827=free; memgrove inspect -v shows what is known. One that \
-                 allocates is enough to see what is allocated, though not what is freed",
+            UserError::failed("found no pair of functions that allocate and free").hint(
+                "a compiler leaves out an allocator that nothing needs. If there is one, name its functions with --alloc, such as \
+                 --alloc 244=malloc,1827=free; memgrove inspect -v shows what is known. One that allocates is enough to see what is \
+                 allocated, though not what is freed",
             )
         })?,
         named => {

@@ -19,7 +19,7 @@ fn build_with(target: &str, features: &str, flags: &[&str]) -> Option<Vec<u8>> {
     let guest = Guest { name: "minimal", target, profile: "size", library: "core", features };
     let compiler = if target == WASM32 { compiler() } else { Compiler::find(target)? };
     let flags = [flags, &["-Clink-arg=-zstack-size=1024"]].concat();
-    // Profiles are the workspace's of guests; a folder for each set of flags, so that nothing is compiled twice.
+    // Profiles are the workspace's of guests.
     Some(compiler.build(&guest, "target/alloc-places", &flags))
 }
 

@@ -72,13 +72,19 @@ const ONLY_WASI: &str = "
 /// Glue of this age takes Node 18's `fetch` for a browser's.
 const RUN: &str = "delete globalThis.fetch; require(process.argv[1])";
 
-/// Checks an allocator's archives. `scratch` is a folder for what is built.
-pub fn check(workspace: &Workspace, scratch: &Path, archive: &Path, threads: &Path) -> Result<()> {
+/// Checks an allocator's archives. `scratch` is a folder for what is built, `levels` are of the optimiser: not -O3, at which this
+/// Emscripten wants the wasm-opt of its own age.
+pub fn check(
+    workspace: &Workspace,
+    scratch: &Path,
+    levels: &[&str],
+    archive: &Path,
+    threads: &Path,
+) -> Result<()> {
     let sh = workspace.shell()?;
     // Where Debian keeps the modules that Emscripten's optimizer of JavaScript needs.
     sh.set_var("NODE_PATH", "/usr/share/nodejs");
-    // Not -O3, at which this Emscripten wants the wasm-opt of its own age.
-    for level in ["-O1", "-O2"] {
+    for &level in levels {
         for case in CASES {
             // Optimised, the compiler removes what hosted.c asks.
             if level == "-O1" || case.source != "hosted.c" {

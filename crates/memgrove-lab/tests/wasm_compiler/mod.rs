@@ -1,5 +1,6 @@
 //! The Rust compiler for wasm, for tests that build a guest.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -33,25 +34,32 @@ impl Compiler {
         None
     }
 
-    /// Builds a crate below `guests` into a folder of `out` and answers the module.
+    /// Builds a crate below `guests` into a folder of `out` and returns the module.
     pub fn build(&self, guest: &Guest<'_>, folder: &str, flags: &[&str]) -> Vec<u8> {
         let Guest { name, target, profile, library, features } = *guest;
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let target_dir = root.join("out").join(folder);
+        std::fs::create_dir_all(&target_dir).expect("a folder in out");
+        // Until it is read: every build of a guest in one folder has the same path.
+        let reading = File::create(target_dir.join("reading.lock")).expect("a file in out");
+        reading.lock().expect("a lock");
+        // Of what is linked only the guest need know: with flags for all crates the standard library would be compiled again.
+        let (of_linker, of_all): (Vec<&str>, Vec<&str>) =
+            flags.iter().partition(|flag| flag.starts_with("-Clink-arg="));
         let mut cargo = Command::new("cargo");
         cargo
             .current_dir(root.join("guests").join(name))
-            .args(["build", "--locked", "--profile", profile, "--target", target])
+            .args(["rustc", "--locked", "--profile", profile, "--target", target])
             .args(["--no-default-features", "--features", features])
             .env("CARGO_TARGET_DIR", &target_dir)
             .env("RUSTC", &self.rustc)
-            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+            .env("CARGO_ENCODED_RUSTFLAGS", of_all.join("\u{1f}"));
         if let Some(linker) = self.linker {
             let variable = target.to_uppercase().replace('-', "_");
             cargo.arg(format!("-Zbuild-std={library}"));
             cargo.env("RUSTC_BOOTSTRAP", "1").env(format!("CARGO_TARGET_{variable}_LINKER"), linker);
         }
-        let status = cargo.status().expect("cargo starts");
+        let status = cargo.arg("--").args(of_linker).status().expect("cargo starts");
         assert!(status.success(), "guests/{name} builds for {target}");
         let module = format!("{target}/{profile}/{}.wasm", name.replace('-', "_"));
         std::fs::read(target_dir.join(module)).expect("the module")

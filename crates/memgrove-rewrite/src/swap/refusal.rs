@@ -41,7 +41,7 @@ impl fmt::Display for Why {
 #[non_exhaustive]
 pub enum Refusal {
     /// It is not known which functions allocate and free.
-    #[error("no function is known that allocates, and one that frees")]
+    #[error("found no pair of functions that allocate and free")]
     NoPair,
     /// A role was given to what is no function that the module defines.
     #[error("the module defines no function {func}")]
