@@ -75,7 +75,7 @@ const ONLY_CHECKED: [&str; 2] =
     ["--config=profile.dev.package.'*'.opt-level=0", "--config=profile.dev.package.'*'.debug=false"];
 
 /// What the first tier may take together, in seconds on two cores.
-const EVERY_BUDGET_S: u32 = 50 * 60;
+const EVERY_BUDGET_S: u32 = 40 * 60;
 
 const STEPS: &[Step] = &[
     Step::every("format", 20, format),
@@ -83,12 +83,12 @@ const STEPS: &[Step] = &[
     // Among its lints: no function of std that is newer than the `rust-version` of its crate.
     Step::every("clippy", 255, clippy),
     Step::every("documentation", 90, documentation),
-    Step::every("features-on-wasm32", 330, wasm32::features),
-    Step::every("archives", 310, |workspace, _| archives::run(workspace, &ArchivesArgs::checked())),
+    Step::every("features-on-wasm32", 230, wasm32::features),
+    Step::every("archives", 200, |workspace, _| archives::run(workspace, &ArchivesArgs::checked())),
     Step::every("corpus", 45, |workspace, _| corpus::run(workspace, &CorpusTask::Fetch)),
-    Step::every("tests", 1040, |_, sh| Ok(cmd!(sh, "cargo test --locked --workspace --no-fail-fast").run()?)),
+    Step::every("tests", 920, |_, sh| Ok(cmd!(sh, "cargo test --locked --workspace --no-fail-fast").run()?)),
     // The allocators once more, with a secret in every list.
-    Step::every("encoded-links", 80, encoded_links),
+    Step::every("encoded-links", 50, encoded_links),
     Step::every("results", 25, |workspace, _| report::run(workspace, &ReportArgs::checked())),
     Step::every("size", 45, |workspace, _| size::run(workspace, &SizeArgs::default())),
     // Every interleaving of the allocators' lock and of finding a block's heap; most of it compiling.
