@@ -327,12 +327,12 @@ fn threads_pass_blocks(engine: EngineId, threads: &[u32], operations: u32) {
 
 #[test]
 fn threads_on_wasmtime_pass_blocks() {
-    threads_pass_blocks(EngineId::Wasmtime, &[3, 8], 450_000);
+    threads_pass_blocks(EngineId::Wasmtime, &[2, 3, 8], 450_000);
 }
 
 #[test]
 fn workers_on_node_pass_blocks() {
-    threads_pass_blocks(EngineId::Node, &[3, 8], 450_000);
+    threads_pass_blocks(EngineId::Node, &[2, 3, 8], 450_000);
 }
 
 #[test]
@@ -359,7 +359,7 @@ fn blocks_in_memory_that_another_worker_grew_can_be_filled() {
 
 #[test]
 fn threads_exhaust_the_memory_together() {
-    for_each_shop(EngineId::Wasmtime, &[2, 4], |shop| {
+    for_each_shop(EngineId::Wasmtime, &[2, 3, 4], |shop| {
         shop.together("exhaust", 5);
         // An allocator may leave a little that is too short for anybody: less than a longer page map, which has 8 bytes for
         // each KiB and is laid half as long again as it must be, beside the old one.

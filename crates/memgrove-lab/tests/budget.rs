@@ -119,8 +119,9 @@ fn memories_are_summed() {
     assert_eq!(ends("memories-grow.wat", &[MEMORY], &LINKED), 2);
     ends("memories-grow.wat", &[PROCESS, End::Time], &PROCESSES);
     assert!(ends("memory64-declared.wat", &[MEMORY], &EngineId::ALL) >= 2);
-    // A process's engine may know such memories and refuse a terabyte itself: then there is nothing to count.
-    assert_eq!(ends("memory64-grow.wat", &[MEMORY], &LINKED), 2);
+    // V8, where it knows such memories, refuses a terabyte itself: then there is nothing to count.
+    let others = [EngineId::Wasmtime, EngineId::Wasmi, EngineId::WasmtimePy];
+    assert!(ends("memory64-grow.wat", &[MEMORY], &others) >= 2);
 }
 
 #[test]

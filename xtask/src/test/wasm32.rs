@@ -17,39 +17,34 @@ const STRICT: &str = "-Dwarnings";
 /// The target features of a module with threads.
 const ATOMICS: &str = "-Ctarget-feature=+atomics,+bulk-memory,+mutable-globals";
 
-/// What is meant for wasm32, with each set of features, and the standard library it needs. The crates with one set of features
-/// are compiled together; that each compiles with what it asks for itself is checked where they are packed.
-const ON_WASM32: &[(&[&str], &str)] = &[
-    (&["-p=memgrove", "--no-default-features"], "core"),
-    (&["-p=memgrove", "--all-features"], "core,alloc"),
-    (&["-p=memgrove-trace"], "core,alloc"),
-    (&["-p=memgrove-module", "-p=memgrove-inspect", "--no-default-features"], "std,panic_abort"),
-    (&["-p=memgrove-inspect", "--all-features"], "std,panic_abort"),
-    (
-        &[
-            "-p=memgrove-profile",
-            "-p=memgrove-symbols",
-            "-p=memgrove-rewrite",
-            "-p=memgrove-verify",
-            "-p=memgrove-open",
-            "-p=memgrove-results",
-            "-p=memgrove-view",
-            "-p=memgrove-api",
-            "-p=memgrove-js",
-        ],
-        "std,panic_abort",
-    ),
+/// Each crate that is meant for wasm32, with each of its sets of features, and the standard library it needs.
+const ON_WASM32: &[(&str, &[&str], &str)] = &[
+    ("memgrove", &["--no-default-features"], "core"),
+    ("memgrove", &["--all-features"], "core,alloc"),
+    ("memgrove-trace", &[], "core,alloc"),
+    ("memgrove-profile", &[], "std,panic_abort"),
+    ("memgrove-symbols", &[], "std,panic_abort"),
+    ("memgrove-module", &["--no-default-features"], "std,panic_abort"),
+    ("memgrove-inspect", &["--no-default-features"], "std,panic_abort"),
+    ("memgrove-inspect", &["--all-features"], "std,panic_abort"),
+    ("memgrove-rewrite", &[], "std,panic_abort"),
+    ("memgrove-verify", &[], "std,panic_abort"),
+    ("memgrove-open", &[], "std,panic_abort"),
+    ("memgrove-results", &[], "std,panic_abort"),
+    ("memgrove-view", &[], "std,panic_abort"),
+    ("memgrove-api", &[], "std,panic_abort"),
+    ("memgrove-js", &[], "std,panic_abort"),
 ];
 
 /// Checks each crate that is meant for wasm32 there, without and with the features of threads; the allocators for
 /// memory64, too.
 pub fn features(_: &Workspace, sh: &Shell) -> Result<()> {
     let rust = WasmRust::find(sh)?;
-    for (chosen, library) in ON_WASM32 {
+    for (package, features, library) in ON_WASM32 {
         rust.enter(sh, &[STRICT])?;
         let arguments = rust.arguments(library);
-        cmd!(sh, "cargo check --quiet --locked --target-dir {TARGET}")
-            .args(*chosen)
+        cmd!(sh, "cargo check --quiet --locked --target-dir {TARGET} -p {package}")
+            .args(*features)
             .args(ONLY_CHECKED)
             .args(arguments)
             .run()?;
