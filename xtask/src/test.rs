@@ -1,5 +1,6 @@
 //! The one list of what is checked, by hand and by CI. Every step runs even when one before it failed.
 
+mod beside;
 mod wasm32;
 
 use std::time::Instant;
@@ -33,6 +34,9 @@ pub struct TestArgs {
     /// Take the machine as it is; install nothing.
     #[arg(long)]
     no_setup: bool,
+    /// Run the step of this name and nothing else: how a step runs beside others.
+    #[arg(long, hide = true, conflicts_with_all = ["only", "list", "all"])]
+    step: Option<String>,
 }
 
 /// When a step runs.
@@ -44,11 +48,23 @@ enum Tier {
     Long { short: &'static str },
 }
 
+/// What else runs while a step does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Company {
+    /// Steps run in the order of the list.
+    InOrder,
+    /// Runs beside those in order that are near it in the list: it leaves a processor idle most of the time.
+    Beside,
+    /// Nothing: what was started beside other steps has ended.
+    None,
+}
+
 /// One check: its name, when it runs, how long it may take, and what runs it.
 struct Step {
     name: &'static str,
     tier: Tier,
-    /// Seconds on two cores, on a machine that has built nothing yet. A step over its budget is reported, not failed:
+    company: Company,
+    /// Seconds on two cores, by itself, on a machine that has built nothing yet. A step over its budget is reported, not failed:
     /// machines differ. That the first tier's budgets fit into CI's time is a test.
     budget_s: u32,
     run: fn(&Workspace, &Shell) -> Result<()>,
@@ -56,7 +72,7 @@ struct Step {
 
 impl Step {
     const fn every(name: &'static str, budget_s: u32, run: fn(&Workspace, &Shell) -> Result<()>) -> Self {
-        Self { name, tier: Tier::Every, budget_s, run }
+        Self { name, tier: Tier::Every, company: Company::InOrder, budget_s, run }
     }
 
     const fn long(
@@ -65,7 +81,16 @@ impl Step {
         budget_s: u32,
         run: fn(&Workspace, &Shell) -> Result<()>,
     ) -> Self {
-        Self { name, tier: Tier::Long { short }, budget_s, run }
+        Self { name, tier: Tier::Long { short }, company: Company::InOrder, budget_s, run }
+    }
+
+    const fn with(mut self, company: Company) -> Self {
+        self.company = company;
+        self
+    }
+
+    fn is_every(&self) -> bool {
+        self.tier == Tier::Every
     }
 }
 
@@ -81,12 +106,16 @@ const STEPS: &[Step] = &[
     Step::every("format", 20, format),
     Step::every("tidy", 5, |workspace, _| tidy::run(workspace)),
     // Among its lints: no function of std that is newer than the `rust-version` of its crate.
-    Step::every("clippy", 255, clippy),
+    Step::every("clippy", 200, clippy),
     Step::every("documentation", 90, documentation),
-    Step::every("features-on-wasm32", 230, wasm32::features),
-    Step::every("archives", 200, |workspace, _| archives::run(workspace, &ArchivesArgs::checked())),
+    // They wait for one processor to compile `core`, again and again.
+    Step::every("clippy-on-wasm32", 55, |workspace, _| wasm32::clippy(workspace)).with(Company::Beside),
+    Step::every("features-on-wasm32", 130, wasm32::features).with(Company::Beside),
+    Step::every("archives", 200, |workspace, _| archives::run(workspace, &ArchivesArgs::checked()))
+        .with(Company::Beside),
     Step::every("corpus", 45, |workspace, _| corpus::run(workspace, &CorpusTask::Fetch)),
-    Step::every("tests", 920, |_, sh| Ok(cmd!(sh, "cargo test --locked --workspace --no-fail-fast").run()?)),
+    Step::every("tests", 920, |_, sh| Ok(cmd!(sh, "cargo test --locked --workspace --no-fail-fast").run()?))
+        .with(Company::None),
     // The allocators once more, with a secret in every list.
     Step::every("encoded-links", 50, encoded_links),
     Step::every("results", 25, |workspace, _| report::run(workspace, &ReportArgs::checked())),
@@ -127,10 +156,10 @@ const STEPS: &[Step] = &[
     Step::long("rows", "tests", 1500, python::test),
 ];
 
-fn clippy(workspace: &Workspace, sh: &Shell) -> Result<()> {
+fn clippy(_: &Workspace, sh: &Shell) -> Result<()> {
     cmd!(sh, "cargo clippy --locked --workspace --all-targets -- -D warnings").run()?;
     cmd!(sh, "cargo clippy --locked -p memgrove --all-features --all-targets -- -D warnings").run()?;
-    // What is for wasm32 only has another compiler, see there.
+    // What is for wasm32 only is a step of its own.
     for (folder, only_wasm) in [("guests", "minimal"), ("samples", "study-no-std")] {
         let place = ["--manifest-path", &format!("{folder}/Cargo.toml"), "--target-dir", "target/guests"];
         cmd!(sh, "cargo clippy --locked --workspace --exclude {only_wasm} --all-targets")
@@ -138,7 +167,7 @@ fn clippy(workspace: &Workspace, sh: &Shell) -> Result<()> {
             .args(["--", "-D", "warnings"])
             .run()?;
     }
-    wasm32::clippy(workspace)
+    Ok(())
 }
 
 /// Workspaces of their own, each formatted like the main one.
@@ -222,44 +251,70 @@ pub fn run(workspace: &Workspace, args: &TestArgs) -> Result<()> {
         list();
         return Ok(());
     }
+    if let Some(name) = &args.step {
+        let step = STEPS.iter().find(|step| step.name == name);
+        let Some(step) = step else { bail!("there is no step {name}\nhint: --list names them") };
+        return (step.run)(workspace, &workspace.shell()?);
+    }
     if !args.no_setup {
         setup::run(workspace, &setup::SetupArgs::default())?;
     }
     let wanted = |step: &&Step| match &args.only {
         Some(part) => step.name.contains(part.as_str()),
-        None => args.all || step.tier == Tier::Every,
+        None => args.all || step.is_every(),
     };
-    let mut failed = Vec::new();
-    let mut over = Vec::new();
-    let mut passed = 0;
-    for step in STEPS.iter().filter(wanted) {
-        println!("\n==== {}", step.name);
-        let start = Instant::now();
-        // A shell of its own, so that no step inherits another's variables.
-        let result = (step.run)(workspace, &workspace.shell()?);
-        let seconds = start.elapsed().as_secs_f64();
-        if seconds > f64::from(step.budget_s) {
-            over.push(format!("{} took {seconds:.0} s of {} s", step.name, step.budget_s));
-        }
-        match result {
-            Ok(()) => {
-                passed += 1;
-                println!("==== {}: passed in {seconds:.0} s", step.name);
-            }
-            Err(error) => {
-                failed.push(step.name);
-                println!("==== {}: FAILED after {seconds:.0} s: {error:#}", step.name);
-            }
+    let wanted: Vec<&Step> = STEPS.iter().filter(wanted).collect();
+    let mut done = Vec::new();
+    for group in wanted.chunk_by(|_, next| next.company != Company::None) {
+        run_group(workspace, group, &mut done)?;
+    }
+    for Done { step, seconds, .. } in &done {
+        if *seconds > f64::from(step.budget_s) {
+            println!("over budget: {} took {seconds:.0} s of {} s", step.name, step.budget_s);
         }
     }
-    for line in over {
-        println!("over budget: {line}");
-    }
-    println!("\nsteps: {passed} passed, {} failed", failed.len());
+    let failed: Vec<&str> = done.iter().filter(|done| !done.passed).map(|done| done.step.name).collect();
+    println!("\nsteps: {} passed, {} failed", done.len() - failed.len(), failed.len());
     if !failed.is_empty() {
         bail!("failed: {}", failed.join(", "));
     }
     Ok(())
+}
+
+/// A step that ran.
+struct Done {
+    step: &'static Step,
+    seconds: f64,
+    passed: bool,
+}
+
+/// Runs steps of which only the first may want no company.
+fn run_group(workspace: &Workspace, group: &[&'static Step], done: &mut Vec<Done>) -> Result<()> {
+    let (alone, group) = group.split_at(usize::from(group[0].company == Company::None));
+    done.extend(alone.iter().map(|step| run_step(workspace, step)));
+    let (beside, in_order): (Vec<&Step>, Vec<&Step>) =
+        group.iter().partition(|step| step.company == Company::Beside);
+    if in_order.is_empty() {
+        done.extend(beside.into_iter().map(|step| run_step(workspace, step)));
+        return Ok(());
+    }
+    let beside = beside::start(workspace, beside)?;
+    done.extend(in_order.into_iter().map(|step| run_step(workspace, step)));
+    done.extend(beside.end()?);
+    Ok(())
+}
+
+fn run_step(workspace: &Workspace, step: &'static Step) -> Done {
+    println!("\n==== {}", step.name);
+    let start = Instant::now();
+    // A shell of its own, so that no step inherits another's variables.
+    let result = workspace.shell().and_then(|sh| (step.run)(workspace, &sh));
+    let seconds = start.elapsed().as_secs_f64();
+    match &result {
+        Ok(()) => println!("==== {}: passed in {seconds:.0} s", step.name),
+        Err(error) => println!("==== {}: FAILED after {seconds:.0} s: {error:#}", step.name),
+    }
+    Done { step, seconds, passed: result.is_ok() }
 }
 
 /// Names every step with its tier and budget.
@@ -279,7 +334,7 @@ fn list() {
 }
 
 fn every_budget_s() -> u32 {
-    STEPS.iter().filter(|step| step.tier == Tier::Every).map(|step| step.budget_s).sum()
+    STEPS.iter().filter(|step| step.is_every()).map(|step| step.budget_s).sum()
 }
 
 fn documentation(_: &Workspace, sh: &Shell) -> Result<()> {
@@ -301,11 +356,7 @@ mod tests {
         for step in STEPS {
             if let Tier::Long { short } = step.tier {
                 let found = STEPS.iter().find(|other| other.name == short);
-                assert!(
-                    found.is_some_and(|found| found.tier == Tier::Every),
-                    "{}: no step {short}",
-                    step.name
-                );
+                assert!(found.is_some_and(|found| found.is_every()), "{}: no step {short}", step.name);
             }
         }
     }

@@ -66,14 +66,22 @@ impl WasmRust {
         Ok(cmd!(sh, "{rustc} --version").quiet().read()?)
     }
 
-    /// Makes the shell's next cargo calls build for wasm32 with this compiler and these flags. Paths of this machine
-    /// are kept out of what is built.
-    pub fn enter(&self, sh: &Shell, flags: &[&str]) -> Result<()> {
+    /// Makes the shell's next cargo calls check for wasm32 with this compiler and these flags, each set of which has its
+    /// own standard library in the target folder: cargo keeps one for all where `--remap-path-prefix` is among the flags, and
+    /// builds it again whenever another flag changes.
+    pub fn enter_checks(&self, sh: &Shell, flags: &[&str]) {
         sh.set_var("RUSTC", &self.rustc);
         if let Some(linker) = &self.linker {
             sh.set_var("RUSTC_BOOTSTRAP", "1");
             sh.set_var("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
         }
+        sh.set_var("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+    }
+
+    /// Makes the shell's next cargo calls build for wasm32 with this compiler and these flags. Paths of this machine
+    /// are kept out of what is built.
+    pub fn enter(&self, sh: &Shell, flags: &[&str]) -> Result<()> {
+        self.enter_checks(sh, &[]);
         let registries = registries();
         let mut all = vec![
             format!("--remap-path-prefix={}=/memgrove", sh.current_dir().display()),

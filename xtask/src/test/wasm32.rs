@@ -41,7 +41,7 @@ const ON_WASM32: &[(&str, &[&str], &str)] = &[
 pub fn features(_: &Workspace, sh: &Shell) -> Result<()> {
     let rust = WasmRust::find(sh)?;
     for (package, features, library) in ON_WASM32 {
-        rust.enter(sh, &[STRICT])?;
+        rust.enter_checks(sh, &[STRICT]);
         let arguments = rust.arguments(library);
         cmd!(sh, "cargo check --quiet --locked --target-dir {TARGET} -p {package}")
             .args(*features)
@@ -51,24 +51,27 @@ pub fn features(_: &Workspace, sh: &Shell) -> Result<()> {
     }
     // With threads: told apart by their stacks, by #[thread_local], by the standard library.
     let ways: [(&[&str], &[&str], &str); 3] = [
-        (&[STRICT, ATOMICS], &[], "core,alloc"),
-        (&[STRICT, ATOMICS, "--cfg=memgrove_thread_local"], &[], "core,alloc"),
-        (&[STRICT, ATOMICS], &["--features=std"], "std,panic_abort"),
+        (&[], &[], "core,alloc"),
+        (&[], &["--cfg=memgrove_thread_local"], "core,alloc"),
+        (&["--features=std"], &[], "std,panic_abort"),
     ];
-    for (flags, features, library) in ways {
-        rust.enter(sh, flags)?;
+    rust.enter_checks(sh, &[STRICT, ATOMICS]);
+    for (features, flags, library) in ways {
         let arguments = rust.arguments(library);
-        cmd!(sh, "cargo check --quiet --locked --target-dir {TARGET} -p memgrove")
+        // Flags of the one crate, so that the standard library is not compiled for them again.
+        cmd!(sh, "cargo rustc --profile=check --lib --quiet --locked --target-dir {TARGET} -p memgrove")
             .args(features)
             .args(ONLY_CHECKED)
             .args(arguments)
+            .arg("--")
+            .args(flags)
             .run()?;
     }
     let Some(arguments) = rust.arguments64("core") else {
         println!("memory64 is left out: it needs a standard library built from source");
         return Ok(());
     };
-    rust.enter(sh, &[STRICT])?;
+    rust.enter_checks(sh, &[STRICT]);
     Ok(cmd!(sh, "cargo check --quiet --locked --target-dir {TARGET} -p memgrove")
         .args(ONLY_CHECKED)
         .args(arguments)
@@ -106,7 +109,7 @@ pub fn clippy(workspace: &Workspace) -> Result<()> {
     sh.set_var("AR_wasm32_unknown_unknown", "ar");
     for (folder, chosen, flags) in LINTED {
         println!("clippy on wasm32: {folder} {}", [*chosen, *flags].concat().join(" "));
-        rust.enter(&sh, &[&[STRICT], *flags].concat())?;
+        rust.enter_checks(&sh, &[&[STRICT], *flags].concat());
         let arguments = rust.arguments("core,alloc");
         cmd!(
             sh,
