@@ -1,7 +1,7 @@
 //! What is between the program and the pages, for one thread and for several.
 //!
-//! With threads, natively and on wasm with the `atomics` target feature, it is `ManyThreads` (`many.rs`): caches, and arenas behind them. Else it
-//! is `OneThread` (`one.rs`), one heap, and nothing of the other is in the module.
+//! With threads, natively and on wasm with the `atomics` target feature, it is [`ManyThreads`](many): caches, and arenas behind them. Else it
+//! is [`OneThread`](one), one heap, and nothing of the other is in the module.
 //!
 //! | file | what |
 //! |---|---|
