@@ -55,8 +55,8 @@ enum Company {
     InOrder,
     /// Runs beside those in order that are near it in the list: it leaves a processor idle most of the time.
     Beside,
-    /// Nothing: what was started beside other steps has ended.
-    None,
+    /// Nothing else runs: what was started beside other steps has ended.
+    Alone,
 }
 
 /// One check: its name, when it runs, how long it may take, and what runs it.
@@ -109,13 +109,13 @@ const STEPS: &[Step] = &[
     Step::every("clippy", 200, clippy),
     Step::every("documentation", 90, documentation),
     // They wait for one processor to compile `core`, again and again.
-    Step::every("clippy-on-wasm32", 55, |workspace, _| wasm32::clippy(workspace)).with(Company::Beside),
+    Step::every("clippy-on-wasm32", 55, wasm32::clippy).with(Company::Beside),
     Step::every("features-on-wasm32", 130, wasm32::features).with(Company::Beside),
     Step::every("archives", 200, |workspace, _| archives::run(workspace, &ArchivesArgs::checked()))
         .with(Company::Beside),
     Step::every("corpus", 45, |workspace, _| corpus::run(workspace, &CorpusTask::Fetch)),
     Step::every("tests", 920, |_, sh| Ok(cmd!(sh, "cargo test --locked --workspace --no-fail-fast").run()?))
-        .with(Company::None),
+        .with(Company::Alone),
     // The allocators once more, with a secret in every list.
     Step::every("encoded-links", 50, encoded_links),
     Step::every("results", 25, |workspace, _| report::run(workspace, &ReportArgs::checked())),
@@ -265,7 +265,7 @@ pub fn run(workspace: &Workspace, args: &TestArgs) -> Result<()> {
     };
     let wanted: Vec<&Step> = STEPS.iter().filter(wanted).collect();
     let mut done = Vec::new();
-    for group in wanted.chunk_by(|_, next| next.company != Company::None) {
+    for group in wanted.chunk_by(|_, next| next.company != Company::Alone) {
         run_group(workspace, group, &mut done)?;
     }
     for Done { step, seconds, .. } in &done {
@@ -273,7 +273,8 @@ pub fn run(workspace: &Workspace, args: &TestArgs) -> Result<()> {
             println!("over budget: {} took {seconds:.0} s of {} s", step.name, step.budget_s);
         }
     }
-    let failed: Vec<&str> = done.iter().filter(|done| !done.passed).map(|done| done.step.name).collect();
+    let failed: Vec<&str> =
+        done.iter().filter(|done| done.result.is_err()).map(|done| done.step.name).collect();
     println!("\nsteps: {} passed, {} failed", done.len() - failed.len(), failed.len());
     if !failed.is_empty() {
         bail!("failed: {}", failed.join(", "));
@@ -285,12 +286,29 @@ pub fn run(workspace: &Workspace, args: &TestArgs) -> Result<()> {
 struct Done {
     step: &'static Step,
     seconds: f64,
-    passed: bool,
+    result: Result<()>,
+}
+
+impl Done {
+    /// Runs a step as it is told, and takes the time.
+    fn run(step: &'static Step, run: impl FnOnce() -> Result<()>) -> Self {
+        let start = Instant::now();
+        let result = run();
+        Self { step, seconds: start.elapsed().as_secs_f64(), result }
+    }
+
+    fn print_result(&self) {
+        let Self { step, seconds, result } = self;
+        match result {
+            Ok(()) => println!("==== {}: passed in {seconds:.0} s", step.name),
+            Err(error) => println!("==== {}: FAILED after {seconds:.0} s: {error:#}", step.name),
+        }
+    }
 }
 
 /// Runs steps of which only the first may want no company.
 fn run_group(workspace: &Workspace, group: &[&'static Step], done: &mut Vec<Done>) -> Result<()> {
-    let (alone, group) = group.split_at(usize::from(group[0].company == Company::None));
+    let (alone, group) = group.split_at(usize::from(group[0].company == Company::Alone));
     done.extend(alone.iter().map(|step| run_step(workspace, step)));
     let (beside, in_order): (Vec<&Step>, Vec<&Step>) =
         group.iter().partition(|step| step.company == Company::Beside);
@@ -306,15 +324,10 @@ fn run_group(workspace: &Workspace, group: &[&'static Step], done: &mut Vec<Done
 
 fn run_step(workspace: &Workspace, step: &'static Step) -> Done {
     println!("\n==== {}", step.name);
-    let start = Instant::now();
     // A shell of its own, so that no step inherits another's variables.
-    let result = workspace.shell().and_then(|sh| (step.run)(workspace, &sh));
-    let seconds = start.elapsed().as_secs_f64();
-    match &result {
-        Ok(()) => println!("==== {}: passed in {seconds:.0} s", step.name),
-        Err(error) => println!("==== {}: FAILED after {seconds:.0} s: {error:#}", step.name),
-    }
-    Done { step, seconds, passed: result.is_ok() }
+    let done = Done::run(step, || (step.run)(workspace, &workspace.shell()?));
+    done.print_result();
+    done
 }
 
 /// Names every step with its tier and budget.

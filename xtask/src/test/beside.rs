@@ -4,15 +4,14 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use super::{Done, Step};
 use crate::workspace::Workspace;
 
 /// Steps that run, one after another.
-pub(super) struct Running(JoinHandle<Result<Vec<(Done, PathBuf)>>>);
+pub(super) struct Running(JoinHandle<Vec<(Done, PathBuf)>>);
 
 /// Starts to run steps one after another, beside what the caller does.
 pub(super) fn start(workspace: &Workspace, steps: Vec<&'static Step>) -> Result<Running> {
@@ -26,7 +25,7 @@ pub(super) fn start(workspace: &Workspace, steps: Vec<&'static Step>) -> Result<
             .into_iter()
             .map(|step| {
                 let output = folder.join(format!("{}.log", step.name));
-                run(&program, &root, step, &output).map(|done| (done, output))
+                (Done::run(step, || run(&program, &root, step, &output)), output)
             })
             .collect()
     };
@@ -36,22 +35,19 @@ pub(super) fn start(workspace: &Workspace, steps: Vec<&'static Step>) -> Result<
 impl Running {
     /// Waits for the last of them, and prints what each has written.
     pub(super) fn end(self) -> Result<Vec<Done>> {
-        let all = self.0.join().map_err(|_| anyhow!("what ran beside other steps has panicked"))??;
-        let mut done = Vec::new();
-        for (step, output) in all {
-            println!("\n==== {} (ran beside other steps)", step.step.name);
-            println!("{}", String::from_utf8_lossy(&std::fs::read(&output)?).trim_end());
-            let verdict = if step.passed { "passed in" } else { "FAILED after" };
-            println!("==== {}: {verdict} {:.0} s", step.step.name, step.seconds);
-            done.push(step);
+        let all = self.0.join().map_err(|_| anyhow!("what ran beside other steps has panicked"))?;
+        for (done, output) in &all {
+            println!("\n==== {} (ran beside other steps)", done.step.name);
+            let written = std::fs::read(output).with_context(|| output.display().to_string())?;
+            println!("{}", String::from_utf8_lossy(&written).trim_end());
+            done.print_result();
         }
-        Ok(done)
+        Ok(all.into_iter().map(|(done, _)| done).collect())
     }
 }
 
-fn run(program: &Path, root: &Path, step: &'static Step, output: &Path) -> Result<Done> {
+fn run(program: &Path, root: &Path, step: &Step, output: &Path) -> Result<()> {
     let file = File::create(output).with_context(|| output.display().to_string())?;
-    let start = Instant::now();
     let status = Command::new(program)
         .args(["test", "--no-setup", "--step", step.name])
         .current_dir(root)
@@ -60,5 +56,6 @@ fn run(program: &Path, root: &Path, step: &'static Step, output: &Path) -> Resul
         .stderr(file)
         .status()
         .with_context(|| program.display().to_string())?;
-    Ok(Done { step, seconds: start.elapsed().as_secs_f64(), passed: status.success() })
+    ensure!(status.success(), "{status}");
+    Ok(())
 }

@@ -99,17 +99,16 @@ const LINTED: &[(&str, &[&str], &[&str])] = &[
 ];
 
 /// Runs the lints of the compiler for wasm32, warnings denied. Only what natively is not there, or differs.
-pub fn clippy(workspace: &Workspace) -> Result<()> {
-    let sh = workspace.shell()?;
-    let rust = WasmRust::find(&sh)?;
+pub fn clippy(_: &Workspace, sh: &Shell) -> Result<()> {
+    let rust = WasmRust::find(sh)?;
     let clippy = rust.clippy()?;
     // The build of the archives compiles its shims in C.
-    sh.set_var("CC_wasm32_unknown_unknown", archives::clang(&sh, "clang")?);
-    sh.set_var("CXX_wasm32_unknown_unknown", archives::clang(&sh, "clang++")?);
+    sh.set_var("CC_wasm32_unknown_unknown", archives::clang(sh, "clang")?);
+    sh.set_var("CXX_wasm32_unknown_unknown", archives::clang(sh, "clang++")?);
     sh.set_var("AR_wasm32_unknown_unknown", "ar");
     for (folder, chosen, flags) in LINTED {
         println!("clippy on wasm32: {folder} {}", [*chosen, *flags].concat().join(" "));
-        rust.enter_checks(&sh, &[&[STRICT], *flags].concat());
+        rust.enter_checks(sh, &[&[STRICT], *flags].concat());
         let arguments = rust.arguments("core,alloc");
         cmd!(
             sh,
